@@ -1,0 +1,227 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tenancy
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// VirtualCluster is a whole Kubernetes cluster that runs inside one namespace
+// of the host cluster.
+type VirtualCluster struct {
+	metav1.TypeMeta
+	// metadata is the standard object metadata.
+	metav1.ObjectMeta
+	// spec is what the owner asks for.
+	Spec VirtualClusterSpec
+	// status is what Garret observed last.
+	Status VirtualClusterStatus
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// VirtualClusterList is a list of virtual clusters.
+type VirtualClusterList struct {
+	metav1.TypeMeta
+	// metadata is the standard list metadata.
+	metav1.ListMeta
+	// items are the virtual clusters.
+	Items []VirtualCluster
+}
+
+// VirtualClusterSpec is the desired state of a virtual cluster.
+type VirtualClusterSpec struct {
+	// kubernetes says which Kubernetes runs inside.
+	Kubernetes KubernetesSpec
+	// controlPlane says how the control plane is run on the host.
+	ControlPlane ControlPlaneSpec
+	// syncer configures what carries objects between the virtual cluster and the host.
+	Syncer SyncerSpec
+	// helm gives access to the advanced values of the chart that deploys the control plane.
+	Helm HelmSpec
+}
+
+// Distro names a distribution of Kubernetes that a control plane can run.
+type Distro string
+
+const (
+	// DistroK3s runs the image of the k3s project.
+	DistroK3s Distro = "k3s"
+	// DistroK8s runs Garret's own image of upstream Kubernetes.
+	DistroK8s Distro = "k8s"
+)
+
+// KubernetesSpec says which Kubernetes runs inside.
+type KubernetesSpec struct {
+	// distro is the distribution of the control plane: k3s or k8s. Immutable. Defaults to k3s.
+	Distro Distro
+	// version is the Kubernetes version inside, such as v1.37.2. It can be raised, never lowered.
+	// Defaults to the newest version that this release of Garret knows.
+	Version string
+	// extraArgs are further flags for the control plane's server command, each in
+	// the form --name=value. Flags that Garret itself sets are refused.
+	ExtraArgs []string
+}
+
+// ControlPlaneSpec says how the control plane is run on the host.
+type ControlPlaneSpec struct {
+	// resources are the compute resources of the control plane container.
+	Resources corev1.ResourceRequirements
+	// storage is where the control plane keeps its data.
+	Storage StorageSpec
+	// datastore replaces the embedded datastore by an external one.
+	Datastore *DatastoreSpec
+}
+
+// StorageRetention says what becomes of a control plane's volume.
+type StorageRetention string
+
+const (
+	// RetentionDelete removes the volume with the virtual cluster.
+	RetentionDelete StorageRetention = "Delete"
+	// RetentionRetain keeps the volume claim when the virtual cluster is deleted.
+	RetentionRetain StorageRetention = "Retain"
+)
+
+// StorageSpec is where the control plane keeps its data.
+type StorageSpec struct {
+	// persistent keeps the data on a PersistentVolume, so that it outlives the
+	// pod. Immutable. Defaults to true.
+	Persistent *bool
+	// size of the volume. Defaults to 5Gi.
+	Size *resource.Quantity
+	// storageClassName of the volume; the host's default class when not set. Immutable.
+	StorageClassName *string
+	// whenDeleted says what becomes of the volume claim when the virtual
+	// cluster is deleted: Delete or Retain. Defaults to Delete.
+	WhenDeleted StorageRetention
+}
+
+// DatastoreSpec is an external datastore.
+type DatastoreSpec struct {
+	// endpointSecretRef names a Secret in the same namespace whose key
+	// "endpoint" holds the address of the datastore (postgres://, mysql:// or
+	// https:// of an etcd cluster), with the optional keys "ca.crt", "tls.crt" and "tls.key".
+	EndpointSecretRef corev1.LocalObjectReference
+}
+
+// SyncerSpec configures the syncer.
+type SyncerSpec struct {
+	// extraArgs are further flags of the syncer, each in the form --name=value.
+	ExtraArgs []string
+}
+
+// HelmSpec gives access to the advanced values of the chart.
+type HelmSpec struct {
+	// values are merged last over the chart's values. The chart's schema says
+	// which there are; nothing in them can widen what the virtual cluster may do on the host.
+	Values *runtime.RawExtension
+}
+
+// Phase sums a virtual cluster's state up in one word.
+type Phase string
+
+const (
+	// PhasePending means that nothing has been deployed yet.
+	PhasePending Phase = "Pending"
+	// PhaseDeploying means that the control plane is being brought up.
+	PhaseDeploying Phase = "Deploying"
+	// PhaseReady means that the API inside answers and workloads are synced.
+	PhaseReady Phase = "Ready"
+	// PhaseFailed means that nothing will change without somebody's action.
+	PhaseFailed Phase = "Failed"
+	// PhaseTerminating means that the virtual cluster is being removed.
+	PhaseTerminating Phase = "Terminating"
+)
+
+// Types of the conditions of a virtual cluster.
+const (
+	// ConditionReady is true while the API inside answers and workloads are synced.
+	ConditionReady = "Ready"
+	// ConditionReconciling is true while the controller works towards the spec.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is true when the controller cannot go on by itself.
+	ConditionStalled = "Stalled"
+	// ConditionControlPlaneReady is true while the control plane answers; the syncer reports it.
+	ConditionControlPlaneReady = "ControlPlaneReady"
+	// ConditionSyncerReady is true while the syncer works; the syncer reports it.
+	ConditionSyncerReady = "SyncerReady"
+)
+
+// VirtualClusterStatus is the observed state of a virtual cluster.
+type VirtualClusterStatus struct {
+	// phase sums the conditions up in one word.
+	Phase Phase
+	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady.
+	Conditions []metav1.Condition
+	// observedGeneration is the generation that the controller acted on last.
+	ObservedGeneration int64
+	// clusterID identifies the virtual cluster among all of the host cluster, for life.
+	ClusterID string
+	// kubernetesVersion is what the API server inside calls itself.
+	KubernetesVersion string
+	// endpoint is the address of the API server inside, as https://host:port.
+	Endpoint string
+	// certificateAuthorityData is the PEM bundle that the API server inside is verified with.
+	CertificateAuthorityData []byte
+	// release is the Helm release that deploys the virtual cluster.
+	Release *ReleaseStatus
+}
+
+// ReleaseStatus is the Helm release that deploys a virtual cluster.
+type ReleaseStatus struct {
+	// name of the release.
+	Name string
+	// revision of the release.
+	Revision int64
+	// chartVersion is the version of the chart.
+	ChartVersion string
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// KubeconfigRequest asks for a credential that works without the host cluster.
+// It is created at the subresource kubeconfig of a virtual cluster.
+type KubeconfigRequest struct {
+	metav1.TypeMeta
+	// metadata is the standard object metadata; a uid must be that of the virtual cluster.
+	metav1.ObjectMeta
+	// spec is what is asked for.
+	Spec KubeconfigRequestSpec
+	// status is what was issued.
+	Status KubeconfigRequestStatus
+}
+
+// KubeconfigRequestSpec is what is asked for.
+type KubeconfigRequestSpec struct {
+	// expirationSeconds is the life of the credential in seconds, from 600 to
+	// 86400. Defaults to 3600. A longer one is shortened, with a warning.
+	ExpirationSeconds *int64
+	// server is the address that the kubeconfig names, as https://host:port.
+	// Defaults to the endpoint in the virtual cluster's status.
+	Server string
+}
+
+// KubeconfigRequestStatus is what was issued.
+type KubeconfigRequestStatus struct {
+	// kubeconfig is a whole client configuration, key included. It is given
+	// out once and stored nowhere.
+	Kubeconfig []byte
+	// expirationTimestamp is when the credential ends.
+	ExpirationTimestamp *metav1.Time
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// VirtualClusterProxyOptions are the options of the subresource proxy.
+type VirtualClusterProxyOptions struct {
+	metav1.TypeMeta
+	// path is the path of the request to the API server inside.
+	Path string
+}

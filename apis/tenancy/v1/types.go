@@ -1,0 +1,272 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// +genclient
+// +genclient:method=CreateKubeconfig,verb=create,subresource=kubeconfig,input=KubeconfigRequest,result=KubeconfigRequest
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// VirtualCluster is a whole Kubernetes cluster that runs inside one namespace
+// of the host cluster.
+type VirtualCluster struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what the owner asks for.
+	// +optional
+	Spec VirtualClusterSpec `json:"spec,omitempty"`
+	// status is what Garret observed last.
+	// +optional
+	Status VirtualClusterStatus `json:"status,omitempty"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// VirtualClusterList is a list of virtual clusters.
+type VirtualClusterList struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+	// items are the virtual clusters.
+	Items []VirtualCluster `json:"items"`
+}
+
+// VirtualClusterSpec is the desired state of a virtual cluster.
+type VirtualClusterSpec struct {
+	// kubernetes says which Kubernetes runs inside.
+	// +optional
+	Kubernetes KubernetesSpec `json:"kubernetes,omitempty"`
+	// controlPlane says how the control plane is run on the host.
+	// +optional
+	ControlPlane ControlPlaneSpec `json:"controlPlane,omitempty"`
+	// syncer configures what carries objects between the virtual cluster and the host.
+	// +optional
+	Syncer SyncerSpec `json:"syncer,omitempty"`
+	// helm gives access to the advanced values of the chart that deploys the control plane.
+	// +optional
+	Helm HelmSpec `json:"helm,omitempty"`
+}
+
+// Distro names a distribution of Kubernetes that a control plane can run.
+type Distro string
+
+const (
+	// DistroK3s runs the image of the k3s project.
+	DistroK3s Distro = "k3s"
+	// DistroK8s runs Garret's own image of upstream Kubernetes.
+	DistroK8s Distro = "k8s"
+)
+
+// KubernetesSpec says which Kubernetes runs inside.
+type KubernetesSpec struct {
+	// distro is the distribution of the control plane: k3s or k8s. Immutable. Defaults to k3s.
+	// +optional
+	Distro Distro `json:"distro,omitempty"`
+	// version is the Kubernetes version inside, such as v1.37.2. It can be raised, never lowered.
+	// Defaults to the newest version that this release of Garret knows.
+	// +optional
+	Version string `json:"version,omitempty"`
+	// extraArgs are further flags for the control plane's server command, each in
+	// the form --name=value. Flags that Garret itself sets are refused.
+	// +optional
+	// +listType=atomic
+	ExtraArgs []string `json:"extraArgs,omitempty"`
+}
+
+// ControlPlaneSpec says how the control plane is run on the host.
+type ControlPlaneSpec struct {
+	// resources are the compute resources of the control plane container.
+	// +optional
+	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
+	// storage is where the control plane keeps its data.
+	// +optional
+	Storage StorageSpec `json:"storage,omitempty"`
+	// datastore replaces the embedded datastore by an external one.
+	// +optional
+	Datastore *DatastoreSpec `json:"datastore,omitempty"`
+}
+
+// StorageRetention says what becomes of a control plane's volume.
+type StorageRetention string
+
+const (
+	// RetentionDelete removes the volume with the virtual cluster.
+	RetentionDelete StorageRetention = "Delete"
+	// RetentionRetain keeps the volume claim when the virtual cluster is deleted.
+	RetentionRetain StorageRetention = "Retain"
+)
+
+// StorageSpec is where the control plane keeps its data.
+type StorageSpec struct {
+	// persistent keeps the data on a PersistentVolume, so that it outlives the
+	// pod. Immutable. Defaults to true.
+	// +optional
+	Persistent *bool `json:"persistent,omitempty"`
+	// size of the volume. Defaults to 5Gi.
+	// +optional
+	Size *resource.Quantity `json:"size,omitempty"`
+	// storageClassName of the volume; the host's default class when not set. Immutable.
+	// +optional
+	StorageClassName *string `json:"storageClassName,omitempty"`
+	// whenDeleted says what becomes of the volume claim when the virtual
+	// cluster is deleted: Delete or Retain. Defaults to Delete.
+	// +optional
+	WhenDeleted StorageRetention `json:"whenDeleted,omitempty"`
+}
+
+// DatastoreSpec is an external datastore.
+type DatastoreSpec struct {
+	// endpointSecretRef names a Secret in the same namespace whose key
+	// "endpoint" holds the address of the datastore (postgres://, mysql:// or
+	// https:// of an etcd cluster), with the optional keys "ca.crt", "tls.crt" and "tls.key".
+	EndpointSecretRef corev1.LocalObjectReference `json:"endpointSecretRef"`
+}
+
+// SyncerSpec configures the syncer.
+type SyncerSpec struct {
+	// extraArgs are further flags of the syncer, each in the form --name=value.
+	// +optional
+	// +listType=atomic
+	ExtraArgs []string `json:"extraArgs,omitempty"`
+}
+
+// HelmSpec gives access to the advanced values of the chart.
+type HelmSpec struct {
+	// values are merged last over the chart's values. The chart's schema says
+	// which there are; nothing in them can widen what the virtual cluster may do on the host.
+	// +optional
+	Values *runtime.RawExtension `json:"values,omitempty"`
+}
+
+// Phase sums a virtual cluster's state up in one word.
+type Phase string
+
+const (
+	// PhasePending means that nothing has been deployed yet.
+	PhasePending Phase = "Pending"
+	// PhaseDeploying means that the control plane is being brought up.
+	PhaseDeploying Phase = "Deploying"
+	// PhaseReady means that the API inside answers and workloads are synced.
+	PhaseReady Phase = "Ready"
+	// PhaseFailed means that nothing will change without somebody's action.
+	PhaseFailed Phase = "Failed"
+	// PhaseTerminating means that the virtual cluster is being removed.
+	PhaseTerminating Phase = "Terminating"
+)
+
+// Types of the conditions of a virtual cluster.
+const (
+	// ConditionReady is true while the API inside answers and workloads are synced.
+	ConditionReady = "Ready"
+	// ConditionReconciling is true while the controller works towards the spec.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is true when the controller cannot go on by itself.
+	ConditionStalled = "Stalled"
+	// ConditionControlPlaneReady is true while the control plane answers; the syncer reports it.
+	ConditionControlPlaneReady = "ControlPlaneReady"
+	// ConditionSyncerReady is true while the syncer works; the syncer reports it.
+	ConditionSyncerReady = "SyncerReady"
+)
+
+// VirtualClusterStatus is the observed state of a virtual cluster.
+type VirtualClusterStatus struct {
+	// phase sums the conditions up in one word.
+	// +optional
+	Phase Phase `json:"phase,omitempty"`
+	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +patchStrategy=merge
+	// +patchMergeKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+	// observedGeneration is the generation that the controller acted on last.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// clusterID identifies the virtual cluster among all of the host cluster, for life.
+	// +optional
+	ClusterID string `json:"clusterID,omitempty"`
+	// kubernetesVersion is what the API server inside calls itself.
+	// +optional
+	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
+	// endpoint is the address of the API server inside, as https://host:port.
+	// +optional
+	Endpoint string `json:"endpoint,omitempty"`
+	// certificateAuthorityData is the PEM bundle that the API server inside is verified with.
+	// +optional
+	CertificateAuthorityData []byte `json:"certificateAuthorityData,omitempty"`
+	// release is the Helm release that deploys the virtual cluster.
+	// +optional
+	Release *ReleaseStatus `json:"release,omitempty"`
+}
+
+// ReleaseStatus is the Helm release that deploys a virtual cluster.
+type ReleaseStatus struct {
+	// name of the release.
+	Name string `json:"name"`
+	// revision of the release.
+	Revision int64 `json:"revision"`
+	// chartVersion is the version of the chart.
+	ChartVersion string `json:"chartVersion"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// KubeconfigRequest asks for a credential that works without the host cluster.
+// It is created at the subresource kubeconfig of a virtual cluster.
+type KubeconfigRequest struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata; a uid must be that of the virtual cluster.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what is asked for.
+	// +optional
+	Spec KubeconfigRequestSpec `json:"spec,omitempty"`
+	// status is what was issued.
+	// +optional
+	Status KubeconfigRequestStatus `json:"status,omitempty"`
+}
+
+// KubeconfigRequestSpec is what is asked for.
+type KubeconfigRequestSpec struct {
+	// expirationSeconds is the life of the credential in seconds, from 600 to
+	// 86400. Defaults to 3600. A longer one is shortened, with a warning.
+	// +optional
+	ExpirationSeconds *int64 `json:"expirationSeconds,omitempty"`
+	// server is the address that the kubeconfig names, as https://host:port.
+	// Defaults to the endpoint in the virtual cluster's status.
+	// +optional
+	Server string `json:"server,omitempty"`
+}
+
+// KubeconfigRequestStatus is what was issued.
+type KubeconfigRequestStatus struct {
+	// kubeconfig is a whole client configuration, key included. It is given
+	// out once and stored nowhere.
+	// +optional
+	Kubeconfig []byte `json:"kubeconfig,omitempty"`
+	// expirationTimestamp is when the credential ends.
+	// +optional
+	ExpirationTimestamp *metav1.Time `json:"expirationTimestamp,omitempty"`
+}
+
+// +k8s:conversion-gen:explicit-from=net/url.Values
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// VirtualClusterProxyOptions are the options of the subresource proxy.
+type VirtualClusterProxyOptions struct {
+	metav1.TypeMeta `json:",inline"`
+	// path is the path of the request to the API server inside.
+	// +optional
+	Path string `json:"path,omitempty"`
+}

@@ -1,0 +1,117 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Names that more than one process of Garret relies on.
+const (
+	// Finalizer keeps a VirtualCluster until its release is uninstalled.
+	Finalizer = "tenancy.garret.dev/release"
+
+	// LabelVirtualCluster names the VirtualCluster on the objects of its own release.
+	LabelVirtualCluster = "tenancy.garret.dev/virtual-cluster"
+	// LabelCluster marks every object that a syncer made on the host; the value is the cluster id.
+	LabelCluster = "garret.dev/cluster"
+	// LabelVirtualNamespace is, on a synced host object, the shortened and
+	// hashed name of the namespace inside. It serves selection only.
+	LabelVirtualNamespace = "garret.dev/virtual-namespace"
+
+	// AnnotationVirtualName, AnnotationVirtualNamespace and AnnotationVirtualUID
+	// hold, on a synced host object, the identity of the object inside.
+	AnnotationVirtualName      = "garret.dev/virtual-name"
+	AnnotationVirtualNamespace = "garret.dev/virtual-namespace"
+	AnnotationVirtualUID       = "garret.dev/virtual-uid"
+	// AnnotationVirtualKind is the kind of the object inside, when it differs from the host object's.
+	AnnotationVirtualKind = "garret.dev/virtual-kind"
+
+	// ReleasePrefix stands before a VirtualCluster's name in the names of
+	// everything that deploys it: release, StatefulSet, Service, ServiceAccount, Role.
+	ReleasePrefix = "vc-"
+	// MaxNameLength of a VirtualCluster: with the prefix, and the suffixes
+	// that a StatefulSet adds to the labels of its pods, 63 characters are kept.
+	MaxNameLength = 45
+
+	// SystemNamespace is where Garret itself is installed.
+	SystemNamespace = "garret-system"
+	// CAConfigMap in the system namespace publishes, under CAConfigMapKey, the
+	// certificate authority of garret-apiserver's client certificates.
+	CAConfigMap    = "garret-apiserver-ca"
+	CAConfigMapKey = "ca.crt"
+
+	// FieldManagerSyncer and FieldManagerController own their parts of the status.
+	FieldManagerSyncer     = "garret-syncer"
+	FieldManagerController = "garret-controller"
+)
+
+// Ports of a virtual cluster's pod and Service.
+const (
+	// PortHTTPS is the port of the Service vc-NAME for the API server inside.
+	PortHTTPS = 443
+	// PortControlPlane is the port of the API server inside, on the pod.
+	PortControlPlane = 6443
+	// PortIssuer is where the syncer signs certificate requests of garret-apiserver, on pod and Service.
+	PortIssuer = 8443
+	// PortKubelet is where the syncer serves the kubelet's API.
+	PortKubelet = 10250
+	// PortWebhook is where the syncer serves admission, on loopback.
+	PortWebhook = 9443
+	// PortHealth is where the syncer serves health and metrics, in the clear.
+	PortHealth = 8080
+)
+
+// Identities inside a virtual cluster.
+const (
+	// HostUserPrefix stands before the name of every user and group of the host.
+	HostUserPrefix = "host:"
+	// RelayUser is the user whose only right is to impersonate.
+	RelayUser = "garret:relay"
+	// GroupPrefix begins the name of every group that Garret gives rights to.
+	GroupPrefix = "garret:"
+	// GroupAdmins is bound to cluster-admin.
+	GroupAdmins = "garret:admins"
+	// GroupViewers may read what holds no secret.
+	GroupViewers = "garret:viewers"
+	// APIServerUser is the common name of garret-apiserver's client certificate.
+	APIServerUser = "garret-apiserver"
+)
+
+// IssuerPath is where the syncer takes a CertificateRequest, by POST.
+const IssuerPath = "/v1/certificates"
+
+// CertificateRequest is the body of a request to the syncer's issuer.
+type CertificateRequest struct {
+	// Request is a PEM encoded PKCS#10 certificate request.
+	Request []byte `json:"request"`
+	// ExpirationSeconds is the life of the certificate in seconds, from 60 to 86400.
+	ExpirationSeconds int64 `json:"expirationSeconds"`
+}
+
+// CertificateResponse is the issuer's answer.
+type CertificateResponse struct {
+	// Certificate is PEM encoded.
+	Certificate []byte `json:"certificate"`
+}
+
+// ReleaseName is the name of the Helm release of the virtual cluster of this
+// name, and of every object that deploys it.
+func ReleaseName(virtualCluster string) string { return ReleasePrefix + virtualCluster }
+
+// ServerName is the DNS name that the serving certificates of a virtual
+// cluster carry and that clients pin.
+func ServerName(virtualCluster, namespace string) string {
+	return ReleaseName(virtualCluster) + "." + namespace + ".svc"
+}
+
+// ClusterID derives a virtual cluster's id, ten lower-case hexadecimal digits,
+// from its UID, so that a name used again is another cluster.
+func ClusterID(uid types.UID) string {
+	sum := sha256.Sum256([]byte(uid))
+	return hex.EncodeToString(sum[:])[:10]
+}

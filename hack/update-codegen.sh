@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Generates everything that is derived from the types below apis/: helpers
+# beside the types, and clients and OpenAPI definitions below generated/.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export GOWORK=off GOFLAGS=-mod=mod
+
+go mod download k8s.io/code-generator
+source "$(go list -m -f '{{.Dir}}' k8s.io/code-generator)/kube_codegen.sh"
+
+boilerplate=hack/boilerplate.go.txt
+module=garret.dev/garret
+
+kube::codegen::gen_helpers --boilerplate "$boilerplate" apis
+
+kube::codegen::gen_client \
+    --with-watch --with-applyconfig \
+    --output-dir generated --output-pkg "$module/generated" \
+    --boilerplate "$boilerplate" apis
+
+kube::codegen::gen_openapi \
+    --output-dir generated/openapi --output-pkg "$module/generated/openapi" \
+    --output-model-name-file zz_generated.model_name.go \
+    --extra-pkgs k8s.io/api/core/v1 \
+    --report-filename hack/api-violations.list --update-report \
+    --boilerplate "$boilerplate" apis
