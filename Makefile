@@ -1,0 +1,116 @@
+# Copyright The Garret Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# Garret's version, and the Kubernetes that hosts and virtual clusters run here.
+VERSION            := v0.1.0
+KUBERNETES_VERSION := v1.37.2
+CONTAINERD_VERSION := v2.4.2
+COREDNS_VERSION    := v1.15.0
+
+# Every binary is static, so that an image needs nothing else; one setting for
+# builds and tests lets them share the build cache.
+export CGO_ENABLED := 0
+export GOFLAGS     := -buildvcs=false
+GO      := go
+BIN     := $(CURDIR)/bin
+STATE   := $(CURDIR)/.garret
+
+component_base := k8s.io/component-base/version
+garret_ldflags := -s -w -X $(component_base).gitVersion=$(VERSION) -X $(component_base).gitMajor=0 -X $(component_base).gitMinor=1
+kube_ldflags   := -s -w -X $(component_base).gitVersion=$(KUBERNETES_VERSION) -X $(component_base).gitMajor=1 -X $(component_base).gitMinor=37
+
+.DEFAULT_GOAL := help
+
+##@ Everyday
+
+.PHONY: up
+up: ## Boot a host cluster, install Garret and make the virtual cluster "demo"
+	@hack/up.sh
+
+.PHONY: down
+down: ## Take the host cluster of "make up" down, leaving nothing behind
+	@hack/down.sh
+
+.PHONY: test
+test: ## Run every test: unit, integration and e2e, the latter on a host of their own
+	@hack/test.sh
+
+.PHONY: help
+help: ## Show this text
+	@awk 'BEGIN {FS = ":.*## "} /^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Building
+
+.PHONY: deps
+deps: ## Install the Debian packages that building and running need
+	@hack/packages.sh
+
+.PHONY: build
+build: garret kube controlplane third-party ## Build every binary into bin/
+
+.PHONY: garret
+garret: ## Build Garret's own binaries
+	$(GO) build -ldflags "$(garret_ldflags)" -o $(BIN)/ ./cmd/garret ./cmd/garret-apiserver ./cmd/garret-controller ./cmd/garret-syncer
+	ln -sf garret $(BIN)/kubectl-garret
+
+.PHONY: controlplane
+controlplane: ## Build the control plane and the database that it starts from
+	cd cmd/controlplane && $(GO) build -ldflags "$(kube_ldflags)" -o $(BIN)/controlplane .
+
+.PHONY: kube
+kube: ## Build the parts of the test host
+	cd test && $(GO) build -ldflags "$(kube_ldflags)" -o $(BIN)/ ./host/cmd/kube k8s.io/kubernetes/test/images/agnhost
+	cd test && $(GO) build -ldflags "$(garret_ldflags)" -o $(BIN)/ ./host/cmd/garret-host ./images/cmd/garret-images ./images/cmd/pause
+	ln -sf kube $(BIN)/kubectl
+
+# These are programs of other projects, built at a fixed version by their own
+# go.mod; the version in the stamp's name makes a change of it build anew.
+containerd_stamp := $(BIN)/.containerd-$(CONTAINERD_VERSION)
+coredns_stamp    := $(BIN)/.coredns-$(COREDNS_VERSION)
+
+.PHONY: third-party
+third-party: $(containerd_stamp) $(coredns_stamp)
+
+$(containerd_stamp):
+	cd / && GOBIN=$(BIN) $(GO) install -tags "no_btrfs no_zfs no_devmapper" -ldflags "-s -w" \
+	    $(foreach cmd,containerd containerd-shim-runc-v2 ctr,github.com/containerd/containerd/v2/cmd/$(cmd)@$(CONTAINERD_VERSION))
+	touch $@
+
+$(coredns_stamp):
+	cd / && GOBIN=$(BIN) $(GO) install -ldflags "-s -w" github.com/coredns/coredns@$(COREDNS_VERSION)
+	touch $@
+
+.PHONY: images
+images: build ## Build the container images into bin/images
+	$(BIN)/garret-images build --bin $(BIN) --out $(BIN)/images
+
+##@ Testing
+
+.PHONY: unit
+unit: ## Run the unit tests of all modules
+	$(GO) vet ./... && $(GO) test ./...
+	cd cmd/controlplane && $(GO) vet ./... && $(GO) test ./...
+	cd test && $(GO) vet ./host/... ./images/... && $(GO) test ./host/... ./images/...
+
+.PHONY: integration
+integration: build ## Run the tests against real API servers without nodes
+	cd test && $(GO) test -tags integration -count=1 -timeout 20m ./integration/...
+
+.PHONY: e2e
+e2e: images ## Run the tests on a whole host cluster with containers
+	cd test && $(GO) test -tags e2e -count=1 -timeout 40m -p 1 ./host/... ./e2e/...
+
+.PHONY: bench
+bench: images ## Measure start-up, memory and the relay against their yardsticks
+	cd test && $(GO) test -tags bench -count=1 -timeout 30m -run '^$$' -bench . -benchtime 1x ./bench/...
+
+##@ Sources
+
+.PHONY: generate
+generate: ## Write again what is generated from the API types and the chart
+	hack/update-codegen.sh
+	$(GO) generate ./artifacts/...
+
+.PHONY: verify
+verify: ## Check that generated files are current, and the format of the code
+	hack/verify.sh

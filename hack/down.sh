@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Takes down what hack/up.sh brought up. State and logs go too.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+if [ ! -d .garret/host ]; then
+    echo "nothing is up"
+    exit 0
+fi
+bin/garret-host down --dir .garret/host
+rm -f .garret/kubeconfig

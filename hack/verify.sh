@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Checks that what is generated is what the sources generate, and the format
+# and the go.mod files of all modules.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+failed=0
+complain() {
+    echo "$1" >&2
+    failed=1
+}
+
+unformatted=$(gofmt -l apis artifacts cmd generated hack pkg syncer test)
+[ -z "$unformatted" ] || complain "run gofmt -w on: $unformatted"
+
+for module in . cmd/controlplane test; do
+    (cd "$module" && GOWORK=off go mod tidy -diff >/dev/null) || complain "run GOWORK=off go mod tidy in $module"
+done
+
+# The generators write into a copy, so that a check never changes the sources.
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+cp -r go.mod go.sum apis generated hack "$copy"
+"$copy/hack/update-codegen.sh" >"$copy/log" 2>&1 || { cat "$copy/log" >&2; exit 1; }
+for folder in apis generated hack; do
+    diff -r "$folder" "$copy/$folder" >/dev/null || complain "run make generate: $folder differs from what its sources generate"
+done
+
+exit "$failed"

@@ -1,0 +1,173 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestLifecycle follows one virtual cluster from create to delete.
+func TestLifecycle(t *testing.T) {
+	admin := shared.admin()
+	ns := namespace(t, "e2e-lifecycle")
+	phases := watchPhases(t, ns, "demo")
+
+	start := time.Now()
+	admin.apply(t, fmt.Sprintf("apiVersion: tenancy.garret.dev/v1\nkind: VirtualCluster\nmetadata: {name: demo, namespace: %s}\n", ns))
+	// The context can be written before the virtual cluster is ready, but a
+	// request must say why it cannot be answered yet.
+	inside := throughRelay(t, shared.kubeconfig, ns, "demo")
+	if _, err := inside.try("get", "--raw", "/version"); err == nil {
+		t.Error("a request to a virtual cluster that was just created: got an answer, want an error")
+	}
+	admin.do(t, "wait", "--for=condition=Ready", "vc/demo", "-n", ns, "--timeout=180s")
+	t.Logf("create to Ready: %.1fs", time.Since(start).Seconds())
+	if got := inside.do(t, "get", "--raw", "/readyz"); got != "ok" {
+		t.Errorf("/readyz at the moment of Ready: got %q, want ok", got)
+	}
+
+	out := admin.do(t, "get", "virtualclusters", "-n", ns)
+	for _, want := range []string{"NAME", "PHASE", "VERSION", "AGE", "demo", "Ready", "v1.37.2"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("kubectl get virtualclusters: want %q in\n%s", want, out)
+		}
+	}
+
+	inside.do(t, "create", "deployment", "pause", "--image=registry.k8s.io/pause:3.10")
+	inside.do(t, "rollout", "status", "deployment/pause", "--timeout=90s")
+	t.Logf("create to first pod ready: %.1fs", time.Since(start).Seconds())
+
+	admin.do(t, "delete", "vc", "demo", "-n", ns, "--timeout=120s")
+	assertEmpty(t, ns)
+	eventually(t, 10*time.Second, func() error {
+		got := phases()
+		// Pending may be too short to be seen; the order may not be broken.
+		for _, want := range []string{"Deploying", "Ready", "Terminating"} {
+			if !slices.Contains(got, want) {
+				return fmt.Errorf("phases seen by the watch: got %v, want %s among them", got, want)
+			}
+		}
+		return nil
+	})
+}
+
+// watchPhases runs `kubectl get virtualclusters -w` and returns a function
+// that gives the phases it has printed, in order.
+func watchPhases(t *testing.T, ns, name string) func() []string {
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := shared.admin().command(ctx, "kubectl", "get", "virtualclusters", "-A", "-w", "--no-headers")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
+	var mutex sync.Mutex
+	var phases []string
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			fields := strings.Fields(lines.Text())
+			if len(fields) < 3 || fields[0] != ns || fields[1] != name {
+				continue
+			}
+			mutex.Lock()
+			if len(phases) == 0 || phases[len(phases)-1] != fields[2] {
+				phases = append(phases, fields[2])
+			}
+			mutex.Unlock()
+		}
+	}()
+	return func() []string {
+		mutex.Lock()
+		defer mutex.Unlock()
+		return slices.Clone(phases)
+	}
+}
+
+// assertEmpty fails the test unless the namespace holds nothing but what
+// Kubernetes itself puts into every namespace, and Events.
+func assertEmpty(t *testing.T, ns string) {
+	t.Helper()
+	eventually(t, 30*time.Second, func() error {
+		left, err := objects(ns)
+		if err != nil {
+			return err
+		}
+		if len(left) > 0 {
+			return fmt.Errorf("objects left in namespace %s: %v", ns, left)
+		}
+		return nil
+	})
+}
+
+// objects lists what is in a namespace, of every kind that can be listed.
+func objects(ns string) ([]string, error) {
+	admin := shared.admin()
+	kinds, err := admin.try("api-resources", "--namespaced", "--verbs=list", "-o", "name")
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for kind := range strings.FieldsSeq(kinds) {
+		if strings.HasPrefix(kind, "events") || strings.Contains(kind, "metrics.k8s.io") {
+			continue
+		}
+		list = append(list, kind)
+	}
+	out, err := admin.try("get", strings.Join(list, ","), "-n", ns, "-o", "name", "--ignore-not-found")
+	if err != nil {
+		return nil, err
+	}
+	var left []string
+	for name := range strings.FieldsSeq(out) {
+		if name != "configmap/kube-root-ca.crt" && name != "serviceaccount/default" {
+			left = append(left, name)
+		}
+	}
+	return left, nil
+}
+
+// TestNamespaceDeletion deletes a namespace with a live virtual cluster in it.
+func TestNamespaceDeletion(t *testing.T) {
+	ns := namespace(t, "e2e-namespace")
+	virtualCluster(t, ns, "demo")
+	inside := throughRelay(t, shared.kubeconfig, ns, "demo")
+	inside.apply(t, manifest(t, "storage.yaml"))
+	inside.do(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/writer", "--timeout=90s")
+	if got := inside.do(t, "logs", "writer"); got != "kept\n" {
+		t.Errorf("what the pod read from its volume: got %q, want %q", got, "kept\n")
+	}
+	shared.admin().do(t, "delete", "namespace", ns, "--timeout=120s")
+}
+
+// TestRetainedVolume keeps the claim of a deleted virtual cluster where that was asked for.
+func TestRetainedVolume(t *testing.T) {
+	admin := shared.admin()
+	ns := namespace(t, "e2e-retain")
+	admin.apply(t, fmt.Sprintf(`apiVersion: tenancy.garret.dev/v1
+kind: VirtualCluster
+metadata: {name: kept, namespace: %s}
+spec: {controlPlane: {storage: {whenDeleted: Retain}}}
+`, ns))
+	admin.do(t, "wait", "--for=condition=Ready", "vc/kept", "-n", ns, "--timeout=180s")
+	admin.do(t, "delete", "vc", "kept", "-n", ns, "--timeout=120s")
+	eventually(t, 30*time.Second, func() error {
+		left, err := objects(ns)
+		if err == nil && !slices.Equal(left, []string{"persistentvolumeclaim/data-vc-kept-0"}) {
+			err = fmt.Errorf("objects left: got %v, want the claim alone", left)
+		}
+		return err
+	})
+}

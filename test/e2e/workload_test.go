@@ -1,0 +1,311 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// protocols are what kubectl can stream over; the default is WebSocket.
+var protocols = []struct {
+	name string
+	env  []string
+}{
+	{"WebSocket", []string{"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true", "KUBECTL_PORT_FORWARD_WEBSOCKETS=true"}},
+	{"SPDY", []string{"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false", "KUBECTL_PORT_FORWARD_WEBSOCKETS=false"}},
+}
+
+// TestWorkload runs a Deployment with all that usually hangs on one, and
+// streams to its pods in every way that kubectl has.
+func TestWorkload(t *testing.T) {
+	ns := namespace(t, "e2e-workload")
+	virtualCluster(t, ns, "demo")
+	relay := throughRelay(t, shared.kubeconfig, ns, "demo")
+	relay.apply(t, manifest(t, "web.yaml"))
+	relay.apply(t, manifest(t, "shell.yaml"))
+	relay.do(t, "rollout", "status", "deployment/web", "--timeout=120s")
+	relay.do(t, "wait", "--for=condition=Ready", "pod/shell", "--timeout=60s")
+
+	t.Run("host", func(t *testing.T) { hostSide(t, ns) })
+	t.Run("environment", func(t *testing.T) { podEnvironment(t, relay) })
+	t.Run("network", func(t *testing.T) { podNetwork(t, relay) })
+	for _, door := range []struct {
+		name string
+		client
+	}{{"relay", relay}, {"kubeconfig", standAlone(t, ns, "demo")}} {
+		for _, protocol := range protocols {
+			t.Run(door.name+"/"+protocol.name, func(t *testing.T) { streams(t, door.client.with(protocol.env...)) })
+		}
+	}
+	t.Run("update", func(t *testing.T) { updates(t, relay) })
+	t.Run("events", func(t *testing.T) {
+		eventually(t, 30*time.Second, func() error {
+			out, err := relay.try("get", "events", "--field-selector=involvedObject.name=shell", "-o", "jsonpath={.items[*].reason}")
+			if err == nil && !strings.Contains(out, "Started") {
+				err = fmt.Errorf("reasons of the pod's events: got %q, want Started", out)
+			}
+			return err
+		})
+	})
+}
+
+// hostSide looks at the pods as the host's administrator sees them.
+func hostSide(t *testing.T, ns string) {
+	out := shared.admin().do(t, "get", "pods", "-n", ns, "-l", "garret.dev/cluster",
+		"-o", `jsonpath={range .items[*]}{.metadata.name}{" "}{.metadata.annotations.garret\.dev/virtual-name}{" "}{.status.phase}{" "}{.spec.automountServiceAccountToken}{"\n"}{end}`)
+	running := 0
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line)
+		if len(fields) != 4 {
+			t.Fatalf("host pod: got %q, want name, virtual name, phase, automount", line)
+		}
+		if !strings.HasPrefix(fields[1], "web-") {
+			continue
+		}
+		if fields[0] == fields[1] || !strings.HasPrefix(fields[0], "web-") {
+			t.Errorf("host pod's name: got %q for %q, want a translated, readable one", fields[0], fields[1])
+		}
+		if fields[2] == "Running" {
+			running++
+		}
+		if fields[3] != "false" {
+			t.Errorf("host pod %s: automountServiceAccountToken: got %s, want false", fields[0], fields[3])
+		}
+	}
+	if running != 3 {
+		t.Errorf("pods of the Deployment Running on the host: got %d, want 3\n%s", running, out)
+	}
+}
+
+// podEnvironment looks at what a container finds around it.
+func podEnvironment(t *testing.T, c client) {
+	pod := strings.Fields(c.do(t, "get", "pods", "-l", "app=web", "-o", "name"))[0]
+	env := c.do(t, "exec", pod, "--", "env")
+	for _, want := range []string{
+		"PASSWORD=hello-from-secret", "POD_NAME=" + strings.TrimPrefix(pod, "pod/"), "POD_NAMESPACE=default",
+		"HOSTNAME=" + strings.TrimPrefix(pod, "pod/"), "WEB_SERVICE_HOST=",
+		"KUBERNETES_SERVICE_HOST=" + c.do(t, "get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}"),
+	} {
+		if !strings.Contains(env, want) {
+			t.Errorf("environment: want %q in\n%s", want, env)
+		}
+	}
+	for path, want := range map[string]string{
+		"/config/greeting": "hello-from-configmap",
+		"/work/prepared":   "hello-from-configmap",
+		"/labels/labels":   `app="web"`,
+	} {
+		if got := c.do(t, "exec", pod, "--", "cat", path); !strings.Contains(got, want) {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+	if got := c.do(t, "exec", pod, "--", "cat", "/labels/labels"); strings.Contains(got, "garret.dev") {
+		t.Errorf("labels that the pod sees: got the host's: %q", got)
+	}
+}
+
+// podNetwork resolves and reaches a Service and the virtual API from a pod.
+func podNetwork(t *testing.T, c client) {
+	pod := strings.Fields(c.do(t, "get", "pods", "-l", "app=web", "-o", "name"))[0]
+	for _, name := range []string{"web", "web.default", "web.default.svc.cluster.local"} {
+		eventually(t, 60*time.Second, func() error {
+			_, err := c.try("exec", pod, "--", "/agnhost", "connect", name+":80", "--timeout=5s")
+			return err
+		})
+	}
+	c.apply(t, `apiVersion: v1
+kind: Pod
+metadata: {name: api-client}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: client
+    image: registry.k8s.io/e2e-test-images/agnhost:2.53
+    args: [inclusterclient, --poll-interval=1]
+`)
+	eventually(t, 60*time.Second, func() error {
+		out, err := c.try("logs", "api-client")
+		if err == nil && !strings.Contains(out, "calling /healthz") {
+			err = fmt.Errorf("log of the client inside: got %q, want a call of /healthz", out)
+		}
+		if err == nil && strings.Contains(out, "err:") {
+			return fmt.Errorf("the client inside cannot reach its API server: %s", out)
+		}
+		return err
+	})
+	token := c.do(t, "exec", "api-client", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token")
+	who := client{kubeconfig: c.kubeconfig}
+	review := fmt.Sprintf(`{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":%q}}`, strings.TrimSpace(token))
+	out, err := who.tool("kubectl", review, "create", "-f", "-", "-o", "jsonpath={.status.user.username}")
+	if err != nil || out != "system:serviceaccount:default:default" {
+		t.Errorf("user of the pod's token inside: got %q, %v; want system:serviceaccount:default:default", out, err)
+	}
+	if out, err := shared.admin().tool("kubectl", review, "create", "-f", "-", "-o", "jsonpath={.status.authenticated}"); err != nil || out == "true" {
+		t.Errorf("the pod's token on the host: got authenticated=%q, %v; want it unknown there", out, err)
+	}
+}
+
+// streams uses exec, logs, attach, cp and port-forward.
+func streams(t *testing.T, c client) {
+	t.Run("exec", func(t *testing.T) {
+		if got := c.do(t, "exec", "shell", "-c", "shell", "--", "echo", "out"); got != "out\n" {
+			t.Errorf("got %q, want %q", got, "out\n")
+		}
+		if out, err := c.tool("kubectl", "typed\n", "exec", "-i", "shell", "-c", "shell", "--", "cat"); err != nil || out != "typed\n" {
+			t.Errorf("standard input: got %q, %v; want it back", out, err)
+		}
+		if _, err := c.try("exec", "shell", "-c", "shell", "--", "sh", "-c", "exit 7"); err == nil || !strings.Contains(err.Error(), "7") {
+			t.Errorf("exit code: got %v, want 7", err)
+		}
+		// script gives kubectl a terminal, so that -t is real.
+		cmd := c.command(t.Context(), "kubectl")
+		out, err := run(t.Context(), append(cmd.Env, "TERM=xterm"), "script", "-qec",
+			"kubectl exec -it shell -c shell -- sh -c 'test -t 0 && echo terminal'", "/dev/null")
+		if err != nil || !strings.Contains(out, "terminal") {
+			t.Errorf("exec -it: got %q, %v; want a terminal", out, err)
+		}
+	})
+	t.Run("logs", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		cmd := c.command(ctx, "kubectl", "logs", "-f", "shell", "-c", "shell", "--tail=1")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for got := range 3 {
+			if !lines.Scan() {
+				t.Fatalf("the log ended after %d lines, want it to go on", got)
+			}
+			if !strings.HasPrefix(lines.Text(), "line ") {
+				t.Errorf("got %q", lines.Text())
+			}
+		}
+		cancel()
+		_ = cmd.Wait()
+	})
+	t.Run("attach", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		cmd := c.command(ctx, "kubectl", "attach", "-i", "shell", "-c", "echo")
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(stdin, "hello")
+		line, err := bufio.NewReader(stdout).ReadString('\n')
+		if err != nil || line != "got hello\n" {
+			t.Errorf("got %q, %v; want %q", line, err, "got hello\n")
+		}
+		cancel()
+		_ = cmd.Wait()
+	})
+	t.Run("cp", func(t *testing.T) { copyThereAndBack(t, c) })
+	for _, target := range []string{"service/web", "deployment/web"} {
+		t.Run("port-forward "+target, func(t *testing.T) { forward(t, c, target) })
+	}
+}
+
+func copyThereAndBack(t *testing.T, c client) {
+	want := make([]byte, 1<<20)
+	if _, err := rand.Read(want); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "there"), want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.do(t, "cp", "-c", "shell", filepath.Join(dir, "there"), "shell:/tmp/file")
+	c.do(t, "cp", "-c", "shell", "shell:/tmp/file", filepath.Join(dir, "back"))
+	got, err := os.ReadFile(filepath.Join(dir, "back"))
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("copied there and back: got %d other bytes, %v; want the same %d", len(got), err, len(want))
+	}
+}
+
+var forwarding = regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+)`)
+
+func forward(t *testing.T, c client, target string) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	port := ":80"
+	if strings.HasPrefix(target, "deployment/") {
+		port = ":8080"
+	}
+	cmd := c.command(ctx, "kubectl", "port-forward", target, port)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); _ = cmd.Wait() }()
+	var address string
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if match := forwarding.FindStringSubmatch(lines.Text()); match != nil {
+			address = match[1]
+			break
+		}
+	}
+	if address == "" {
+		t.Fatal("port-forward ended without an address")
+	}
+	for range 3 {
+		response, err := http.Get("http://" + address + "/hostname")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || !strings.HasPrefix(string(body), "web-") {
+			t.Errorf("got %q, %v; want a pod's name", body, err)
+		}
+	}
+}
+
+// updates changes what pods refer to, and the pods.
+func updates(t *testing.T, c client) {
+	c.do(t, "scale", "deployment/web", "--replicas=1")
+	eventually(t, 60*time.Second, func() error {
+		out, err := c.try("get", "pods", "-l", "app=web", "-o", "name")
+		if err == nil && len(strings.Fields(out)) != 1 {
+			err = fmt.Errorf("pods after scaling to 1: got %q", out)
+		}
+		return err
+	})
+	c.do(t, "patch", "configmap", "web", "-p", `{"data":{"greeting":"changed"}}`)
+	c.do(t, "set", "env", "deployment/web", "ROUND=2")
+	c.do(t, "rollout", "status", "deployment/web", "--timeout=90s")
+	pod := strings.Fields(c.do(t, "get", "pods", "-l", "app=web", "--field-selector=status.phase=Running", "--sort-by=.metadata.creationTimestamp", "-o", "name"))
+	newest := pod[len(pod)-1]
+	if got := c.do(t, "exec", newest, "--", "cat", "/config/greeting"); got != "changed" {
+		t.Errorf("the ConfigMap in a new pod: got %q, want %q", got, "changed")
+	}
+}
