@@ -10,65 +10,65 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"garret.dev/garret/test/suite"
 )
 
 // TestHostRBAC lets users with different rights on the host in, or not.
 func TestHostRBAC(t *testing.T) {
-	admin := shared.admin()
-	ns := namespace(t, "e2e-access")
-	virtualCluster(t, ns, "demo")
-	inside := throughRelay(t, shared.kubeconfig, ns, "demo")
-	inside.apply(t, manifest(t, "shell.yaml"))
-	inside.do(t, "wait", "--for=condition=Ready", "pod/shell", "--timeout=90s")
+	admin := shared.Admin()
+	ns := shared.Namespace(t, "e2e-access")
+	shared.VirtualCluster(t, ns, "demo")
+	inside := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
+	inside.Apply(t, manifest(t, "shell.yaml"))
+	inside.Do(t, "wait", "--for=condition=Ready", "pod/shell", "--timeout=90s")
 
 	t.Run("a stranger gets nothing", func(t *testing.T) {
-		path := userKubeconfig(t, "mallory")
-		mallory := client{kubeconfig: path}
-		mallory.refused(t, "Forbidden", "get", "virtualcluster", "demo", "-n", ns)
-		if _, err := mallory.tool("garret", "", "kubeconfig", "demo", "--namespace", ns); err == nil || !strings.Contains(err.Error(), "orbidden") {
+		mallory := shared.User(t, "mallory")
+		mallory.Refused(t, "Forbidden", "get", "virtualcluster", "demo", "-n", ns)
+		if _, err := mallory.Tool("garret", "", "kubeconfig", "demo", "--namespace", ns); err == nil || !strings.Contains(err.Error(), "orbidden") {
 			t.Errorf("kubeconfig: got %v, want Forbidden", err)
 		}
-		mallory.refused(t, "orbidden", "get", "--raw", proxyPath(ns, "demo", "/api/v1/namespaces"))
-		mallory.refused(t, "orbidden", "create", "--raw", proxyPath(ns, "demo", "/api/v1/namespaces"), "-f", "testdata/shell.yaml")
+		mallory.Refused(t, "orbidden", "get", "--raw", proxyPath(ns, "demo", "/api/v1/namespaces"))
+		mallory.Refused(t, "orbidden", "create", "--raw", proxyPath(ns, "demo", "/api/v1/namespaces"), "-f", "testdata/shell.yaml")
 	})
 
 	t.Run("a reader lists pods and cannot exec", func(t *testing.T) {
-		admin.do(t, "create", "role", "reader", "-n", ns, "--verb=get", "--resource=virtualclusters,virtualclusters/proxy")
-		admin.do(t, "create", "rolebinding", "reader", "-n", ns, "--role=reader", "--user=rita")
-		path := userKubeconfig(t, "rita")
-		var rita client
-		eventually(t, 20*time.Second, func() error {
-			_, err := client{kubeconfig: path}.try("get", "vc", "demo", "-n", ns)
+		admin.Do(t, "create", "role", "reader", "-n", ns, "--verb=get", "--resource=virtualclusters,virtualclusters/proxy")
+		admin.Do(t, "create", "rolebinding", "reader", "-n", ns, "--role=reader", "--user=rita")
+		user := shared.User(t, "rita")
+		suite.Eventually(t, 20*time.Second, func() error {
+			_, err := user.Try("get", "vc", "demo", "-n", ns)
 			return err
 		})
-		rita = throughRelay(t, path, ns, "demo")
-		if out := rita.do(t, "get", "pods"); !strings.Contains(out, "shell") {
+		rita := shared.ThroughRelay(t, user.Kubeconfig, ns, "demo")
+		if out := rita.Do(t, "get", "pods"); !strings.Contains(out, "shell") {
 			t.Errorf("pods: got %q, want shell among them", out)
 		}
-		if out := rita.do(t, "logs", "shell", "-c", "shell", "--tail=1"); !strings.HasPrefix(out, "line") {
+		if out := rita.Do(t, "logs", "shell", "-c", "shell", "--tail=1"); !strings.HasPrefix(out, "line") {
 			t.Errorf("logs: got %q", out)
 		}
 		for _, protocol := range protocols {
-			if out, err := rita.with(protocol.env...).try("exec", "shell", "-c", "shell", "--", "echo", "in"); err == nil {
+			if out, err := rita.With(protocol.env...).try("exec", "shell", "-c", "shell", "--", "echo", "in"); err == nil {
 				t.Errorf("exec over %s: got %q, want it forbidden", protocol.name, out)
 			} else if !strings.Contains(err.Error(), "orbidden") && !strings.Contains(err.Error(), "403") {
 				t.Errorf("exec over %s: got %v, want it forbidden", protocol.name, err)
 			}
 		}
-		rita.refused(t, "orbidden", "delete", "pod", "shell")
-		rita.refused(t, "orbidden", "get", "secrets")
+		rita.Refused(t, "orbidden", "delete", "pod", "shell")
+		rita.Refused(t, "orbidden", "get", "secrets")
 	})
 
 	t.Run("a member of a group with the proxy is administrator inside", func(t *testing.T) {
-		admin.do(t, "create", "role", "owner", "-n", ns, "--verb=*", "--resource=virtualclusters,virtualclusters/proxy,virtualclusters/kubeconfig")
-		admin.do(t, "create", "rolebinding", "owner", "-n", ns, "--role=owner", "--group=owners")
-		path := userKubeconfig(t, "olga", "owners")
-		eventually(t, 20*time.Second, func() error {
-			_, err := client{kubeconfig: path}.try("get", "vc", "demo", "-n", ns)
+		admin.Do(t, "create", "role", "owner", "-n", ns, "--verb=*", "--resource=virtualclusters,virtualclusters/proxy,virtualclusters/kubeconfig")
+		admin.Do(t, "create", "rolebinding", "owner", "-n", ns, "--role=owner", "--group=owners")
+		user := shared.User(t, "olga", "owners")
+		suite.Eventually(t, 20*time.Second, func() error {
+			_, err := user.Try("get", "vc", "demo", "-n", ns)
 			return err
 		})
-		olga := throughRelay(t, path, ns, "demo")
-		out := olga.do(t, "auth", "whoami")
+		olga := shared.ThroughRelay(t, user.Kubeconfig, ns, "demo")
+		out := olga.Do(t, "auth", "whoami")
 		for _, want := range []string{"host:olga", "host:owners", "garret:admins"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("auth whoami: want %q in\n%s", want, out)
@@ -77,18 +77,18 @@ func TestHostRBAC(t *testing.T) {
 		if strings.Contains(out, "system:masters") {
 			t.Errorf("auth whoami: got system:masters in\n%s", out)
 		}
-		olga.do(t, "create", "namespace", "olgas")
-		olga.do(t, "exec", "shell", "-c", "shell", "--", "true")
+		olga.Do(t, "create", "namespace", "olgas")
+		olga.Do(t, "exec", "shell", "-c", "shell", "--", "true")
 	})
 
 	t.Run("a caller cannot choose who it is inside", func(t *testing.T) {
-		out := inside.do(t, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
+		out := inside.Do(t, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
 		if !strings.HasPrefix(out, "host:") {
 			t.Errorf("user inside: got %q, want a name beginning host:", out)
 		}
 		// Impersonation is asked of the host, which allows it to its
 		// administrator: inside it must not reach beyond the prefix.
-		out, err := inside.try("auth", "whoami", "--as=system:admin", "--as-group=system:masters", "-o", "jsonpath={.status.userInfo}")
+		out, err := inside.Try("auth", "whoami", "--as=system:admin", "--as-group=system:masters", "-o", "jsonpath={.status.userInfo}")
 		if err == nil && (strings.Contains(out, `"system:masters"`) || strings.Contains(out, `"system:admin"`)) {
 			t.Errorf("impersonation reached the inside unprefixed: %s", out)
 		}
@@ -101,19 +101,19 @@ func proxyPath(ns, name, path string) string {
 
 // TestRBACInside lets the virtual API server itself deny.
 func TestRBACInside(t *testing.T) {
-	ns := namespace(t, "e2e-rbac")
-	virtualCluster(t, ns, "demo")
-	inside := throughRelay(t, shared.kubeconfig, ns, "demo")
-	inside.do(t, "create", "serviceaccount", "limited")
-	inside.do(t, "create", "role", "limited", "--verb=list", "--resource=configmaps")
-	inside.do(t, "create", "rolebinding", "limited", "--role=limited", "--serviceaccount=default:limited")
+	ns := shared.Namespace(t, "e2e-rbac")
+	shared.VirtualCluster(t, ns, "demo")
+	inside := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
+	inside.Do(t, "create", "serviceaccount", "limited")
+	inside.Do(t, "create", "role", "limited", "--verb=list", "--resource=configmaps")
+	inside.Do(t, "create", "rolebinding", "limited", "--role=limited", "--serviceaccount=default:limited")
 	as := "--as=system:serviceaccount:default:limited"
-	alone := standAlone(t, ns, "demo")
-	alone.do(t, "get", "configmaps", as)
-	alone.refused(t, "orbidden", "get", "secrets", as)
-	alone.refused(t, "orbidden", "get", "configmaps", "-n", "kube-system", as)
+	alone := shared.StandAlone(t, ns, "demo")
+	alone.Do(t, "get", "configmaps", as)
+	alone.Refused(t, "orbidden", "get", "secrets", as)
+	alone.Refused(t, "orbidden", "get", "configmaps", "-n", "kube-system", as)
 
-	inside.apply(t, manifest(t, "crd.yaml"))
-	inside.do(t, "wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=30s")
-	shared.admin().refused(t, "NotFound", "get", "crd", "widgets.example.com")
+	inside.Apply(t, manifest(t, "crd.yaml"))
+	inside.Do(t, "wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=30s")
+	shared.Admin().Refused(t, "NotFound", "get", "crd", "widgets.example.com")
 }

@@ -8,12 +8,14 @@ package e2e
 import (
 	"strings"
 	"testing"
+
+	"garret.dev/garret/test/suite"
 )
 
 // TestBadInput sends what cannot be, and looks whether anything was made.
 func TestBadInput(t *testing.T) {
-	admin := shared.admin()
-	ns := namespace(t, "e2e-badinput")
+	admin := shared.Admin()
+	ns := shared.Namespace(t, "e2e-badinput")
 	tests := []struct {
 		name, object, spec, want string
 	}{
@@ -30,8 +32,7 @@ func TestBadInput(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			manifest := "apiVersion: tenancy.garret.dev/v1\nkind: VirtualCluster\nmetadata: {name: " + test.object + ", namespace: " + ns + "}\nspec: " + test.spec + "\n"
-			_, err := admin.tool("kubectl", manifest, "create", "-f", "-")
+			_, err := admin.Tool("kubectl", suite.Object(ns, test.object, test.spec), "create", "-f", "-")
 			if err == nil {
 				t.Fatalf("created, want it refused with %q", test.want)
 			}

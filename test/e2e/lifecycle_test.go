@@ -14,42 +14,44 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"garret.dev/garret/test/suite"
 )
 
 // TestLifecycle follows one virtual cluster from create to delete.
 func TestLifecycle(t *testing.T) {
-	admin := shared.admin()
-	ns := namespace(t, "e2e-lifecycle")
+	admin := shared.Admin()
+	ns := shared.Namespace(t, "e2e-lifecycle")
 	phases := watchPhases(t, ns, "demo")
 
 	start := time.Now()
-	admin.apply(t, fmt.Sprintf("apiVersion: tenancy.garret.dev/v1\nkind: VirtualCluster\nmetadata: {name: demo, namespace: %s}\n", ns))
+	admin.Apply(t, suite.Object(ns, "demo", "{}"))
 	// The context can be written before the virtual cluster is ready, but a
 	// request must say why it cannot be answered yet.
-	inside := throughRelay(t, shared.kubeconfig, ns, "demo")
-	if _, err := inside.try("get", "--raw", "/version"); err == nil {
+	inside := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
+	if _, err := inside.Try("get", "--raw", "/version"); err == nil {
 		t.Error("a request to a virtual cluster that was just created: got an answer, want an error")
 	}
-	admin.do(t, "wait", "--for=condition=Ready", "vc/demo", "-n", ns, "--timeout=180s")
+	admin.Do(t, "wait", "--for=condition=Ready", "vc/demo", "-n", ns, "--timeout=180s")
 	t.Logf("create to Ready: %.1fs", time.Since(start).Seconds())
-	if got := inside.do(t, "get", "--raw", "/readyz"); got != "ok" {
+	if got := inside.Do(t, "get", "--raw", "/readyz"); got != "ok" {
 		t.Errorf("/readyz at the moment of Ready: got %q, want ok", got)
 	}
 
-	out := admin.do(t, "get", "virtualclusters", "-n", ns)
+	out := admin.Do(t, "get", "virtualclusters", "-n", ns)
 	for _, want := range []string{"NAME", "PHASE", "VERSION", "AGE", "demo", "Ready", "v1.37.2"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("kubectl get virtualclusters: want %q in\n%s", want, out)
 		}
 	}
 
-	inside.do(t, "create", "deployment", "pause", "--image=registry.k8s.io/pause:3.10")
-	inside.do(t, "rollout", "status", "deployment/pause", "--timeout=90s")
+	inside.Do(t, "create", "deployment", "pause", "--image=registry.k8s.io/pause:3.10")
+	inside.Do(t, "rollout", "status", "deployment/pause", "--timeout=90s")
 	t.Logf("create to first pod ready: %.1fs", time.Since(start).Seconds())
 
-	admin.do(t, "delete", "vc", "demo", "-n", ns, "--timeout=120s")
+	admin.Do(t, "delete", "vc", "demo", "-n", ns, "--timeout=120s")
 	assertEmpty(t, ns)
-	eventually(t, 10*time.Second, func() error {
+	suite.Eventually(t, 10*time.Second, func() error {
 		got := phases()
 		// Pending may be too short to be seen; the order may not be broken.
 		for _, want := range []string{"Deploying", "Ready", "Terminating"} {
@@ -65,7 +67,7 @@ func TestLifecycle(t *testing.T) {
 // that gives the phases it has printed, in order.
 func watchPhases(t *testing.T, ns, name string) func() []string {
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := shared.admin().command(ctx, "kubectl", "get", "virtualclusters", "-A", "-w", "--no-headers")
+	cmd := shared.Admin().Command(ctx, "kubectl", "get", "virtualclusters", "-A", "-w", "--no-headers")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +102,7 @@ func watchPhases(t *testing.T, ns, name string) func() []string {
 // Kubernetes itself puts into every namespace, and Events.
 func assertEmpty(t *testing.T, ns string) {
 	t.Helper()
-	eventually(t, 30*time.Second, func() error {
+	suite.Eventually(t, 30*time.Second, func() error {
 		left, err := objects(ns)
 		if err != nil {
 			return err
@@ -114,8 +116,8 @@ func assertEmpty(t *testing.T, ns string) {
 
 // objects lists what is in a namespace, of every kind that can be listed.
 func objects(ns string) ([]string, error) {
-	admin := shared.admin()
-	kinds, err := admin.try("api-resources", "--namespaced", "--verbs=list", "-o", "name")
+	admin := shared.Admin()
+	kinds, err := admin.Try("api-resources", "--namespaced", "--verbs=list", "-o", "name")
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +128,7 @@ func objects(ns string) ([]string, error) {
 		}
 		list = append(list, kind)
 	}
-	out, err := admin.try("get", strings.Join(list, ","), "-n", ns, "-o", "name", "--ignore-not-found")
+	out, err := admin.Try("get", strings.Join(list, ","), "-n", ns, "-o", "name", "--ignore-not-found")
 	if err != nil {
 		return nil, err
 	}
@@ -141,29 +143,25 @@ func objects(ns string) ([]string, error) {
 
 // TestNamespaceDeletion deletes a namespace with a live virtual cluster in it.
 func TestNamespaceDeletion(t *testing.T) {
-	ns := namespace(t, "e2e-namespace")
-	virtualCluster(t, ns, "demo")
-	inside := throughRelay(t, shared.kubeconfig, ns, "demo")
-	inside.apply(t, manifest(t, "storage.yaml"))
-	inside.do(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/writer", "--timeout=90s")
-	if got := inside.do(t, "logs", "writer"); got != "kept\n" {
+	ns := shared.Namespace(t, "e2e-namespace")
+	shared.VirtualCluster(t, ns, "demo")
+	inside := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
+	inside.Apply(t, manifest(t, "storage.yaml"))
+	inside.Do(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/writer", "--timeout=90s")
+	if got := inside.Do(t, "logs", "writer"); got != "kept\n" {
 		t.Errorf("what the pod read from its volume: got %q, want %q", got, "kept\n")
 	}
-	shared.admin().do(t, "delete", "namespace", ns, "--timeout=120s")
+	shared.Admin().Do(t, "delete", "namespace", ns, "--timeout=120s")
 }
 
 // TestRetainedVolume keeps the claim of a deleted virtual cluster where that was asked for.
 func TestRetainedVolume(t *testing.T) {
-	admin := shared.admin()
-	ns := namespace(t, "e2e-retain")
-	admin.apply(t, fmt.Sprintf(`apiVersion: tenancy.garret.dev/v1
-kind: VirtualCluster
-metadata: {name: kept, namespace: %s}
-spec: {controlPlane: {storage: {whenDeleted: Retain}}}
-`, ns))
-	admin.do(t, "wait", "--for=condition=Ready", "vc/kept", "-n", ns, "--timeout=180s")
-	admin.do(t, "delete", "vc", "kept", "-n", ns, "--timeout=120s")
-	eventually(t, 30*time.Second, func() error {
+	admin := shared.Admin()
+	ns := shared.Namespace(t, "e2e-retain")
+	admin.Apply(t, suite.Object(ns, "kept", "{controlPlane: {storage: {whenDeleted: Retain}}}"))
+	admin.Do(t, "wait", "--for=condition=Ready", "vc/kept", "-n", ns, "--timeout=180s")
+	admin.Do(t, "delete", "vc", "kept", "-n", ns, "--timeout=120s")
+	suite.Eventually(t, 30*time.Second, func() error {
 		left, err := objects(ns)
 		if err == nil && !slices.Equal(left, []string{"persistentvolumeclaim/data-vc-kept-0"}) {
 			err = fmt.Errorf("objects left: got %v, want the claim alone", left)

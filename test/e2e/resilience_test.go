@@ -15,24 +15,26 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"garret.dev/garret/test/suite"
 )
 
 // TestNeighbours runs the same names in three virtual clusters, two of them
 // in one namespace of the host.
 func TestNeighbours(t *testing.T) {
-	admin := shared.admin()
-	one, two := namespace(t, "e2e-neighbours"), namespace(t, "e2e-apart")
+	admin := shared.Admin()
+	one, two := shared.Namespace(t, "e2e-neighbours"), shared.Namespace(t, "e2e-apart")
 	places := []struct{ ns, name string }{{one, "left"}, {one, "right"}, {two, "other"}}
 	for _, place := range places {
-		admin.apply(t, fmt.Sprintf("apiVersion: tenancy.garret.dev/v1\nkind: VirtualCluster\nmetadata: {name: %s, namespace: %s}\n", place.name, place.ns))
+		admin.Apply(t, suite.Object(place.ns, place.name, "{}"))
 	}
-	inside := map[string]client{}
+	inside := map[string]suite.Client{}
 	for _, place := range places {
-		admin.do(t, "wait", "--for=condition=Ready", "vc/"+place.name, "-n", place.ns, "--timeout=240s")
-		c := throughRelay(t, shared.kubeconfig, place.ns, place.name)
+		admin.Do(t, "wait", "--for=condition=Ready", "vc/"+place.name, "-n", place.ns, "--timeout=240s")
+		c := shared.ThroughRelay(t, shared.Kubeconfig, place.ns, place.name)
 		inside[place.name] = c
-		c.do(t, "create", "configmap", "settings", "--from-literal=owner="+place.name)
-		c.apply(t, `apiVersion: v1
+		c.Do(t, "create", "configmap", "settings", "--from-literal=owner="+place.name)
+		c.Apply(t, `apiVersion: v1
 kind: Service
 metadata: {name: same}
 spec: {selector: {app: same}, ports: [{port: 80, targetPort: 8080}]}
@@ -51,21 +53,21 @@ spec:
 	}
 	addresses := map[string]string{}
 	for name, c := range inside {
-		c.do(t, "wait", "--for=condition=Ready", "pod/same", "--timeout=90s")
-		if got := strings.TrimSpace(c.do(t, "exec", "same", "--", "printenv", "OWNER")); got != name {
+		c.Do(t, "wait", "--for=condition=Ready", "pod/same", "--timeout=90s")
+		if got := strings.TrimSpace(c.Do(t, "exec", "same", "--", "printenv", "OWNER")); got != name {
 			t.Errorf("owner in %s: got %q", name, got)
 		}
-		address := c.do(t, "get", "service", "same", "-o", "jsonpath={.spec.clusterIP}")
+		address := c.Do(t, "get", "service", "same", "-o", "jsonpath={.spec.clusterIP}")
 		if other, taken := addresses[address]; taken {
 			t.Errorf("address %s: %s and %s have the same", address, other, name)
 		}
 		addresses[address] = name
-		if out := c.do(t, "get", "endpointslices", "-l", "kubernetes.io/service-name=same", "-o", "jsonpath={.items[*].endpoints[*].addresses[*]}"); len(strings.Fields(out)) != 1 {
+		if out := c.Do(t, "get", "endpointslices", "-l", "kubernetes.io/service-name=same", "-o", "jsonpath={.items[*].endpoints[*].addresses[*]}"); len(strings.Fields(out)) != 1 {
 			t.Errorf("endpoints of the Service in %s: got %q, want its own pod alone", name, out)
 		}
 	}
 	for _, ns := range []string{one, two} {
-		out := admin.do(t, "get", "endpointslices", "-n", ns, "-l", "garret.dev/cluster", "-o", `jsonpath={range .items[*]}{.metadata.name}{" "}{.endpoints[*].addresses[*]}{"\n"}{end}`)
+		out := admin.Do(t, "get", "endpointslices", "-n", ns, "-l", "garret.dev/cluster", "-o", `jsonpath={range .items[*]}{.metadata.name}{" "}{.endpoints[*].addresses[*]}{"\n"}{end}`)
 		for line := range strings.Lines(out) {
 			if strings.HasPrefix(line, "same") && len(strings.Fields(line)) != 2 {
 				t.Errorf("endpoints on the host: got %q, want one pod", line)
@@ -73,20 +75,20 @@ spec:
 		}
 	}
 
-	admin.do(t, "delete", "vc", "left", "-n", one, "--timeout=120s")
-	inside["right"].do(t, "exec", "same", "--", "true")
-	if got := strings.TrimSpace(inside["right"].do(t, "exec", "same", "--", "printenv", "OWNER")); got != "right" {
+	admin.Do(t, "delete", "vc", "left", "-n", one, "--timeout=120s")
+	inside["right"].Do(t, "exec", "same", "--", "true")
+	if got := strings.TrimSpace(inside["right"].Do(t, "exec", "same", "--", "printenv", "OWNER")); got != "right" {
 		t.Errorf("right after left was deleted: got owner %q", got)
 	}
 }
 
 // TestKills kills each part with SIGKILL and goes on working.
 func TestKills(t *testing.T) {
-	ns := namespace(t, "e2e-kills")
-	virtualCluster(t, ns, "demo")
-	inside := throughRelay(t, shared.kubeconfig, ns, "demo")
-	inside.do(t, "create", "deployment", "web", "--image=registry.k8s.io/pause:3.10", "--replicas=2")
-	inside.do(t, "rollout", "status", "deployment/web", "--timeout=90s")
+	ns := shared.Namespace(t, "e2e-kills")
+	shared.VirtualCluster(t, ns, "demo")
+	inside := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
+	inside.Do(t, "create", "deployment", "web", "--image=registry.k8s.io/pause:3.10", "--replicas=2")
+	inside.Do(t, "rollout", "status", "deployment/web", "--timeout=90s")
 
 	for _, part := range []struct{ name, namespace, selector, container string }{
 		{"syncer", ns, "statefulset.kubernetes.io/pod-name=vc-demo-0", "syncer"},
@@ -95,22 +97,22 @@ func TestKills(t *testing.T) {
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			marker := strings.ReplaceAll(part.name, " ", "-")
-			inside.do(t, "create", "configmap", marker, "--from-literal=written=before")
+			inside.Do(t, "create", "configmap", marker, "--from-literal=written=before")
 			killContainer(t, part.namespace, part.selector, part.container)
-			eventually(t, 90*time.Second, func() error {
-				_, err := inside.try("get", "configmap", marker)
+			suite.Eventually(t, 90*time.Second, func() error {
+				_, err := inside.Try("get", "configmap", marker)
 				return err
 			})
-			eventually(t, 90*time.Second, func() error {
-				_, err := inside.try("create", "deployment", marker, "--image=registry.k8s.io/pause:3.10")
+			suite.Eventually(t, 90*time.Second, func() error {
+				_, err := inside.Try("create", "deployment", marker, "--image=registry.k8s.io/pause:3.10")
 				if err != nil && strings.Contains(err.Error(), "AlreadyExists") {
 					err = nil
 				}
 				return err
 			})
-			inside.do(t, "rollout", "status", "deployment/"+marker, "--timeout=120s")
-			inside.do(t, "rollout", "status", "deployment/web", "--timeout=60s")
-			shared.admin().do(t, "wait", "--for=condition=Ready", "vc/demo", "-n", ns, "--timeout=90s")
+			inside.Do(t, "rollout", "status", "deployment/"+marker, "--timeout=120s")
+			inside.Do(t, "rollout", "status", "deployment/web", "--timeout=60s")
+			shared.Admin().Do(t, "wait", "--for=condition=Ready", "vc/demo", "-n", ns, "--timeout=90s")
 		})
 	}
 }
@@ -119,10 +121,10 @@ func TestKills(t *testing.T) {
 // container's id in the cgroup paths, and waits until it runs anew.
 func killContainer(t *testing.T, ns, selector, container string) {
 	t.Helper()
-	admin := shared.admin()
+	admin := shared.Admin()
 	path := `jsonpath={range .items[*].status.containerStatuses[*]}{.name}{"="}{.containerID}{"\n"}{end}`
 	current := func() (string, error) {
-		out, err := admin.try("get", "pods", "-n", ns, "-l", selector, "-o", path)
+		out, err := admin.Try("get", "pods", "-n", ns, "-l", selector, "-o", path)
 		if err != nil {
 			return "", err
 		}
@@ -141,7 +143,7 @@ func killContainer(t *testing.T, ns, selector, container string) {
 	if n, err := killCgroup(id); err != nil || n == 0 {
 		t.Fatalf("killing container %s: %d processes, %v", id, n, err)
 	}
-	eventually(t, 90*time.Second, func() error {
+	suite.Eventually(t, 90*time.Second, func() error {
 		now, err := current()
 		if err == nil && now == id {
 			err = errors.New("the container was not started again yet")

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"garret.dev/garret/test/suite"
 )
 
 // protocols are what kubectl can stream over; the default is WebSocket.
@@ -33,29 +35,29 @@ var protocols = []struct {
 // TestWorkload runs a Deployment with all that usually hangs on one, and
 // streams to its pods in every way that kubectl has.
 func TestWorkload(t *testing.T) {
-	ns := namespace(t, "e2e-workload")
-	virtualCluster(t, ns, "demo")
-	relay := throughRelay(t, shared.kubeconfig, ns, "demo")
-	relay.apply(t, manifest(t, "web.yaml"))
-	relay.apply(t, manifest(t, "shell.yaml"))
-	relay.do(t, "rollout", "status", "deployment/web", "--timeout=120s")
-	relay.do(t, "wait", "--for=condition=Ready", "pod/shell", "--timeout=60s")
+	ns := shared.Namespace(t, "e2e-workload")
+	shared.VirtualCluster(t, ns, "demo")
+	relay := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
+	relay.Apply(t, manifest(t, "web.yaml"))
+	relay.Apply(t, manifest(t, "shell.yaml"))
+	relay.Do(t, "rollout", "status", "deployment/web", "--timeout=120s")
+	relay.Do(t, "wait", "--for=condition=Ready", "pod/shell", "--timeout=60s")
 
 	t.Run("host", func(t *testing.T) { hostSide(t, ns) })
 	t.Run("environment", func(t *testing.T) { podEnvironment(t, relay) })
 	t.Run("network", func(t *testing.T) { podNetwork(t, relay) })
 	for _, door := range []struct {
 		name string
-		client
-	}{{"relay", relay}, {"kubeconfig", standAlone(t, ns, "demo")}} {
+		suite.Client
+	}{{"relay", relay}, {"kubeconfig", shared.StandAlone(t, ns, "demo")}} {
 		for _, protocol := range protocols {
-			t.Run(door.name+"/"+protocol.name, func(t *testing.T) { streams(t, door.client.with(protocol.env...)) })
+			t.Run(door.name+"/"+protocol.name, func(t *testing.T) { streams(t, door.Client.With(protocol.env...)) })
 		}
 	}
 	t.Run("update", func(t *testing.T) { updates(t, relay) })
 	t.Run("events", func(t *testing.T) {
-		eventually(t, 30*time.Second, func() error {
-			out, err := relay.try("get", "events", "--field-selector=involvedObject.name=shell", "-o", "jsonpath={.items[*].reason}")
+		suite.Eventually(t, 30*time.Second, func() error {
+			out, err := relay.Try("get", "events", "--field-selector=involvedObject.name=shell", "-o", "jsonpath={.items[*].reason}")
 			if err == nil && !strings.Contains(out, "Started") {
 				err = fmt.Errorf("reasons of the pod's events: got %q, want Started", out)
 			}
@@ -66,7 +68,7 @@ func TestWorkload(t *testing.T) {
 
 // hostSide looks at the pods as the host's administrator sees them.
 func hostSide(t *testing.T, ns string) {
-	out := shared.admin().do(t, "get", "pods", "-n", ns, "-l", "garret.dev/cluster",
+	out := shared.Admin().Do(t, "get", "pods", "-n", ns, "-l", "garret.dev/cluster",
 		"-o", `jsonpath={range .items[*]}{.metadata.name}{" "}{.metadata.annotations.garret\.dev/virtual-name}{" "}{.status.phase}{" "}{.spec.automountServiceAccountToken}{"\n"}{end}`)
 	running := 0
 	for line := range strings.Lines(out) {
@@ -93,13 +95,13 @@ func hostSide(t *testing.T, ns string) {
 }
 
 // podEnvironment looks at what a container finds around it.
-func podEnvironment(t *testing.T, c client) {
-	pod := strings.Fields(c.do(t, "get", "pods", "-l", "app=web", "-o", "name"))[0]
-	env := c.do(t, "exec", pod, "--", "env")
+func podEnvironment(t *testing.T, c suite.Client) {
+	pod := strings.Fields(c.Do(t, "get", "pods", "-l", "app=web", "-o", "name"))[0]
+	env := c.Do(t, "exec", pod, "--", "env")
 	for _, want := range []string{
 		"PASSWORD=hello-from-secret", "POD_NAME=" + strings.TrimPrefix(pod, "pod/"), "POD_NAMESPACE=default",
 		"HOSTNAME=" + strings.TrimPrefix(pod, "pod/"), "WEB_SERVICE_HOST=",
-		"KUBERNETES_SERVICE_HOST=" + c.do(t, "get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}"),
+		"KUBERNETES_SERVICE_HOST=" + c.Do(t, "get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}"),
 	} {
 		if !strings.Contains(env, want) {
 			t.Errorf("environment: want %q in\n%s", want, env)
@@ -110,25 +112,25 @@ func podEnvironment(t *testing.T, c client) {
 		"/work/prepared":   "hello-from-configmap",
 		"/labels/labels":   `app="web"`,
 	} {
-		if got := c.do(t, "exec", pod, "--", "cat", path); !strings.Contains(got, want) {
+		if got := c.Do(t, "exec", pod, "--", "cat", path); !strings.Contains(got, want) {
 			t.Errorf("%s: got %q, want %q", path, got, want)
 		}
 	}
-	if got := c.do(t, "exec", pod, "--", "cat", "/labels/labels"); strings.Contains(got, "garret.dev") {
+	if got := c.Do(t, "exec", pod, "--", "cat", "/labels/labels"); strings.Contains(got, "garret.dev") {
 		t.Errorf("labels that the pod sees: got the host's: %q", got)
 	}
 }
 
 // podNetwork resolves and reaches a Service and the virtual API from a pod.
-func podNetwork(t *testing.T, c client) {
-	pod := strings.Fields(c.do(t, "get", "pods", "-l", "app=web", "-o", "name"))[0]
+func podNetwork(t *testing.T, c suite.Client) {
+	pod := strings.Fields(c.Do(t, "get", "pods", "-l", "app=web", "-o", "name"))[0]
 	for _, name := range []string{"web", "web.default", "web.default.svc.cluster.local"} {
-		eventually(t, 60*time.Second, func() error {
-			_, err := c.try("exec", pod, "--", "/agnhost", "connect", name+":80", "--timeout=5s")
+		suite.Eventually(t, 60*time.Second, func() error {
+			_, err := c.Try("exec", pod, "--", "/agnhost", "connect", name+":80", "--timeout=5s")
 			return err
 		})
 	}
-	c.apply(t, `apiVersion: v1
+	c.Apply(t, `apiVersion: v1
 kind: Pod
 metadata: {name: api-client}
 spec:
@@ -138,8 +140,8 @@ spec:
     image: registry.k8s.io/e2e-test-images/agnhost:2.53
     args: [inclusterclient, --poll-interval=1]
 `)
-	eventually(t, 60*time.Second, func() error {
-		out, err := c.try("logs", "api-client")
+	suite.Eventually(t, 60*time.Second, func() error {
+		out, err := c.Try("logs", "api-client")
 		if err == nil && !strings.Contains(out, "calling /healthz") {
 			err = fmt.Errorf("log of the client inside: got %q, want a call of /healthz", out)
 		}
@@ -148,33 +150,31 @@ spec:
 		}
 		return err
 	})
-	token := c.do(t, "exec", "api-client", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token")
-	who := client{kubeconfig: c.kubeconfig}
+	token := c.Do(t, "exec", "api-client", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token")
 	review := fmt.Sprintf(`{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":%q}}`, strings.TrimSpace(token))
-	out, err := who.tool("kubectl", review, "create", "-f", "-", "-o", "jsonpath={.status.user.username}")
+	out, err := c.Tool("kubectl", review, "create", "-f", "-", "-o", "jsonpath={.status.user.username}")
 	if err != nil || out != "system:serviceaccount:default:default" {
 		t.Errorf("user of the pod's token inside: got %q, %v; want system:serviceaccount:default:default", out, err)
 	}
-	if out, err := shared.admin().tool("kubectl", review, "create", "-f", "-", "-o", "jsonpath={.status.authenticated}"); err != nil || out == "true" {
+	if out, err := shared.Admin().Tool("kubectl", review, "create", "-f", "-", "-o", "jsonpath={.status.authenticated}"); err != nil || out == "true" {
 		t.Errorf("the pod's token on the host: got authenticated=%q, %v; want it unknown there", out, err)
 	}
 }
 
 // streams uses exec, logs, attach, cp and port-forward.
-func streams(t *testing.T, c client) {
+func streams(t *testing.T, c suite.Client) {
 	t.Run("exec", func(t *testing.T) {
-		if got := c.do(t, "exec", "shell", "-c", "shell", "--", "echo", "out"); got != "out\n" {
+		if got := c.Do(t, "exec", "shell", "-c", "shell", "--", "echo", "out"); got != "out\n" {
 			t.Errorf("got %q, want %q", got, "out\n")
 		}
-		if out, err := c.tool("kubectl", "typed\n", "exec", "-i", "shell", "-c", "shell", "--", "cat"); err != nil || out != "typed\n" {
+		if out, err := c.Tool("kubectl", "typed\n", "exec", "-i", "shell", "-c", "shell", "--", "cat"); err != nil || out != "typed\n" {
 			t.Errorf("standard input: got %q, %v; want it back", out, err)
 		}
-		if _, err := c.try("exec", "shell", "-c", "shell", "--", "sh", "-c", "exit 7"); err == nil || !strings.Contains(err.Error(), "7") {
+		if _, err := c.Try("exec", "shell", "-c", "shell", "--", "sh", "-c", "exit 7"); err == nil || !strings.Contains(err.Error(), "7") {
 			t.Errorf("exit code: got %v, want 7", err)
 		}
 		// script gives kubectl a terminal, so that -t is real.
-		cmd := c.command(t.Context(), "kubectl")
-		out, err := run(t.Context(), append(cmd.Env, "TERM=xterm"), "script", "-qec",
+		out, err := c.With("TERM=xterm").Tool("script", "", "-qec",
 			"kubectl exec -it shell -c shell -- sh -c 'test -t 0 && echo terminal'", "/dev/null")
 		if err != nil || !strings.Contains(out, "terminal") {
 			t.Errorf("exec -it: got %q, %v; want a terminal", out, err)
@@ -183,7 +183,7 @@ func streams(t *testing.T, c client) {
 	t.Run("logs", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		cmd := c.command(ctx, "kubectl", "logs", "-f", "shell", "-c", "shell", "--tail=1")
+		cmd := c.Command(ctx, "kubectl", "logs", "-f", "shell", "-c", "shell", "--tail=1")
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -206,7 +206,7 @@ func streams(t *testing.T, c client) {
 	t.Run("attach", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		cmd := c.command(ctx, "kubectl", "attach", "-i", "shell", "-c", "echo")
+		cmd := c.Command(ctx, "kubectl", "attach", "-i", "shell", "-c", "echo")
 		stdin, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -232,7 +232,7 @@ func streams(t *testing.T, c client) {
 	}
 }
 
-func copyThereAndBack(t *testing.T, c client) {
+func copyThereAndBack(t *testing.T, c suite.Client) {
 	want := make([]byte, 1<<20)
 	if _, err := rand.Read(want); err != nil {
 		t.Fatal(err)
@@ -241,8 +241,8 @@ func copyThereAndBack(t *testing.T, c client) {
 	if err := os.WriteFile(filepath.Join(dir, "there"), want, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.do(t, "cp", "-c", "shell", filepath.Join(dir, "there"), "shell:/tmp/file")
-	c.do(t, "cp", "-c", "shell", "shell:/tmp/file", filepath.Join(dir, "back"))
+	c.Do(t, "cp", "-c", "shell", filepath.Join(dir, "there"), "shell:/tmp/file")
+	c.Do(t, "cp", "-c", "shell", "shell:/tmp/file", filepath.Join(dir, "back"))
 	got, err := os.ReadFile(filepath.Join(dir, "back"))
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("copied there and back: got %d other bytes, %v; want the same %d", len(got), err, len(want))
@@ -251,14 +251,14 @@ func copyThereAndBack(t *testing.T, c client) {
 
 var forwarding = regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+)`)
 
-func forward(t *testing.T, c client, target string) {
+func forward(t *testing.T, c suite.Client, target string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	port := ":80"
 	if strings.HasPrefix(target, "deployment/") {
 		port = ":8080"
 	}
-	cmd := c.command(ctx, "kubectl", "port-forward", target, port)
+	cmd := c.Command(ctx, "kubectl", "port-forward", target, port)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -291,21 +291,21 @@ func forward(t *testing.T, c client, target string) {
 }
 
 // updates changes what pods refer to, and the pods.
-func updates(t *testing.T, c client) {
-	c.do(t, "scale", "deployment/web", "--replicas=1")
-	eventually(t, 60*time.Second, func() error {
-		out, err := c.try("get", "pods", "-l", "app=web", "-o", "name")
+func updates(t *testing.T, c suite.Client) {
+	c.Do(t, "scale", "deployment/web", "--replicas=1")
+	suite.Eventually(t, 60*time.Second, func() error {
+		out, err := c.Try("get", "pods", "-l", "app=web", "-o", "name")
 		if err == nil && len(strings.Fields(out)) != 1 {
 			err = fmt.Errorf("pods after scaling to 1: got %q", out)
 		}
 		return err
 	})
-	c.do(t, "patch", "configmap", "web", "-p", `{"data":{"greeting":"changed"}}`)
-	c.do(t, "set", "env", "deployment/web", "ROUND=2")
-	c.do(t, "rollout", "status", "deployment/web", "--timeout=90s")
-	pod := strings.Fields(c.do(t, "get", "pods", "-l", "app=web", "--field-selector=status.phase=Running", "--sort-by=.metadata.creationTimestamp", "-o", "name"))
+	c.Do(t, "patch", "configmap", "web", "-p", `{"data":{"greeting":"changed"}}`)
+	c.Do(t, "set", "env", "deployment/web", "ROUND=2")
+	c.Do(t, "rollout", "status", "deployment/web", "--timeout=90s")
+	pod := strings.Fields(c.Do(t, "get", "pods", "-l", "app=web", "--field-selector=status.phase=Running", "--sort-by=.metadata.creationTimestamp", "-o", "name"))
 	newest := pod[len(pod)-1]
-	if got := c.do(t, "exec", newest, "--", "cat", "/config/greeting"); got != "changed" {
+	if got := c.Do(t, "exec", newest, "--", "cat", "/config/greeting"); got != "changed" {
 		t.Errorf("the ConfigMap in a new pod: got %q, want %q", got, "changed")
 	}
 }

@@ -1,0 +1,118 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package suite brings up what tests of the whole product stand on: a host
+// cluster with Garret installed in it.
+package suite
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"garret.dev/garret/test/host"
+)
+
+// Suite is what all tests of a package share: a host cluster with Garret installed.
+type Suite struct {
+	// Bin is the folder of the built binaries.
+	Bin string
+	// Kubeconfig is that of the host's administrator.
+	Kubeconfig string
+	// Cluster is nil where the tests use a host that was there before.
+	Cluster *host.Cluster
+}
+
+// Main runs the tests of a package two folders below the repository's root on
+// a host of their own, called name, and returns the exit code. The host is
+// taken down at the end, also when the run is interrupted.
+//
+// GARRET_E2E_KUBECONFIG names a host that has Garret already; it is then used,
+// and left as it is. GARRET_E2E_KEEP keeps a host that was brought up.
+func Main(m *testing.M, name string, into *Suite) int {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return fail(err)
+	}
+	into.Bin = filepath.Join(root, "bin")
+	if path := os.Getenv("GARRET_E2E_KUBECONFIG"); path != "" {
+		if into.Kubeconfig, err = filepath.Abs(path); err != nil {
+			return fail(err)
+		}
+		return m.Run()
+	}
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	cluster, err := bringUp(ctx, root, name)
+	if cluster != nil {
+		down := sync.OnceFunc(func() { takeDown(cluster) })
+		defer down()
+		context.AfterFunc(ctx, func() {
+			down()
+			os.Exit(130)
+		})
+		defer stop()
+	}
+	if err != nil {
+		return fail(err)
+	}
+	into.Cluster, into.Kubeconfig = cluster, cluster.Kubeconfig()
+	if err := into.install(ctx); err != nil {
+		return fail(err)
+	}
+	code := m.Run()
+	// A signal from here on must not hinder the orderly end.
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
+	return code
+}
+
+func bringUp(ctx context.Context, root, name string) (*host.Cluster, error) {
+	bin := filepath.Join(root, "bin")
+	images, err := filepath.Glob(filepath.Join(bin, "images", "*.tar"))
+	if err != nil {
+		return nil, err
+	}
+	return host.Up(ctx, host.Options{
+		Dir:      filepath.Join(root, ".garret", name),
+		Name:     name,
+		Nodes:    1,
+		Provider: "process",
+		BinDir:   bin,
+		Images:   images,
+		Progress: os.Stdout,
+	})
+}
+
+func (s *Suite) install(ctx context.Context) error {
+	start := time.Now()
+	cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "garret"), "install", "--kubeconfig", s.Kubeconfig)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("garret install: %w\n%s", err, out)
+	}
+	fmt.Printf("garret installed in %.1fs\n", time.Since(start).Seconds())
+	return nil
+}
+
+func takeDown(cluster *host.Cluster) {
+	if os.Getenv("GARRET_E2E_KEEP") != "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if err := cluster.Down(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "taking the host down:", err)
+	}
+}
+
+func fail(err error) int {
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}

@@ -1,0 +1,112 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package suite
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Namespace creates a namespace on the host that goes with the test.
+func (s *Suite) Namespace(t testing.TB, name string) string {
+	t.Helper()
+	admin := s.Admin()
+	admin.Do(t, "create", "namespace", name)
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.describe(t, name)
+		}
+		if out, err := admin.Try("delete", "namespace", name, "--ignore-not-found", "--timeout=120s"); err != nil {
+			t.Errorf("deleting namespace %s: %v\n%s", name, err, out)
+		}
+	})
+	return name
+}
+
+// describe logs what a reader of a failure wants to see of a host namespace.
+func (s *Suite) describe(t testing.TB, namespace string) {
+	for _, args := range [][]string{
+		{"get", "virtualclusters,statefulsets,pods,services,persistentvolumeclaims", "-n", namespace, "-o", "wide"},
+		{"get", "events", "-n", namespace, "--sort-by=.lastTimestamp"},
+		{"logs", "-n", namespace, "-l", "tenancy.garret.dev/virtual-cluster", "-c", "syncer", "--tail=40", "--prefix"},
+		{"logs", "-n", namespace, "-l", "tenancy.garret.dev/virtual-cluster", "-c", "k3s", "--tail=20", "--prefix"},
+		{"logs", "-n", "garret-system", "-l", "app.kubernetes.io/part-of=garret", "--tail=40", "--prefix"},
+	} {
+		out, err := s.Admin().Try(args...)
+		t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// Object is the manifest of a virtual cluster; spec is YAML in flow style.
+func Object(namespace, name, spec string) string {
+	return fmt.Sprintf("apiVersion: tenancy.garret.dev/v1\nkind: VirtualCluster\nmetadata: {name: %s, namespace: %s}\nspec: %s\n", name, namespace, spec)
+}
+
+// VirtualCluster makes a virtual cluster and waits until it is ready.
+func (s *Suite) VirtualCluster(t testing.TB, namespace, name string) {
+	t.Helper()
+	s.Admin().Apply(t, Object(namespace, name, "{}"))
+	s.Admin().Do(t, "wait", "--for=condition=Ready", "virtualcluster/"+name, "-n", namespace, "--timeout=180s")
+}
+
+// ThroughRelay returns a client that reaches the virtual cluster as the user
+// of the given host kubeconfig, written by `garret use vcluster`.
+func (s *Suite) ThroughRelay(t testing.TB, hostKubeconfig, namespace, name string) Client {
+	t.Helper()
+	content, err := os.ReadFile(hostKubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.write(t, content)
+	c.Garret(t, "use", "vcluster", name, "--namespace", namespace)
+	return c
+}
+
+// StandAlone returns a client with a kubeconfig that works without the host.
+func (s *Suite) StandAlone(t testing.TB, namespace, name string) Client {
+	t.Helper()
+	return s.write(t, []byte(s.Admin().Garret(t, "kubeconfig", name, "--namespace", namespace)))
+}
+
+// User returns the client of a host user who has no rights of their own.
+func (s *Suite) User(t testing.TB, name string, groups ...string) Client {
+	t.Helper()
+	if s.Cluster == nil {
+		t.Skip("needs the suite's own host to make users")
+	}
+	path, err := s.Cluster.UserKubeconfig(name, groups...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Client(path)
+}
+
+func (s *Suite) write(t testing.TB, kubeconfig []byte) Client {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(path, kubeconfig, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s.Client(path)
+}
+
+// Eventually calls check until it succeeds, and fails the test with its last
+// error when that takes longer than limit.
+func Eventually(t testing.TB, limit time.Duration, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	err := errors.New("not checked")
+	for time.Now().Before(deadline) {
+		if err = check(); err == nil {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	t.Fatalf("not so within %s: %v", limit, err)
+}
