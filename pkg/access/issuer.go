@@ -1,0 +1,121 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package access
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+
+	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+const (
+	// issueTimeout bounds one request to an issuer.
+	issueTimeout = 15 * time.Second
+	// maxAnswer bounds what is read of an issuer's answer; a certificate chain is a few KiB.
+	maxAnswer = 64 << 10
+)
+
+// Issuer has certificates signed inside virtual clusters.
+type Issuer struct {
+	dial              Dialer
+	clientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
+	clock             clock.PassiveClock
+}
+
+// NewIssuer makes an Issuer. clientCertificate provides garret-apiserver's own
+// client certificate, asked for on every connection so that it can be rotated.
+func NewIssuer(dial Dialer, clientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)) *Issuer {
+	return &Issuer{dial: dial, clientCertificate: clientCertificate, clock: clock.RealClock{}}
+}
+
+// Issue makes a key and has the virtual cluster's syncer sign a certificate for
+// it, with a life in whole seconds.
+//
+// The connection is opened and closed for this one request: certificates are
+// asked for rarely, and what is not kept open needs no rotation.
+func (i *Issuer) Issue(ctx context.Context, cluster *tenancy.VirtualCluster, subject Subject, life time.Duration) (*Credential, error) {
+	key, request, err := newRequest(subject)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, issueTimeout)
+	defer cancel()
+	chain, err := i.post(ctx, cluster, v1.CertificateRequest{Request: request, ExpirationSeconds: int64(life / time.Second)})
+	if err != nil {
+		return nil, fmt.Errorf("certificate issuer of virtual cluster %s/%s: %w", cluster.Namespace, cluster.Name, err)
+	}
+	credential, err := newCredential(key, chain, subject, life, i.clock.Now())
+	if err != nil {
+		return nil, fmt.Errorf("certificate issuer of virtual cluster %s/%s: %w", cluster.Namespace, cluster.Name, err)
+	}
+	return credential, nil
+}
+
+func (i *Issuer) post(ctx context.Context, cluster *tenancy.VirtualCluster, request v1.CertificateRequest) ([]byte, error) {
+	tlsConfig, err := TLSConfig(cluster)
+	if err != nil {
+		return nil, err
+	}
+	tlsConfig.GetClientCertificate = i.clientCertificate
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return i.dial(ctx, network, address)
+		},
+		TLSClientConfig:     tlsConfig,
+		TLSHandshakeTimeout: issueTimeout,
+		DisableKeepAlives:   true,
+	}
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
+	}
+	target := url.URL{Scheme: "https", Host: Address(cluster, v1.PortIssuer), Path: v1.IssuerPath}
+	httpRequest, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	httpRequest.Header.Set("Content-Type", "application/json")
+	// The transport is used directly: it follows no redirect.
+	response, err := transport.RoundTrip(httpRequest)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusCreated {
+		return nil, answerError(response.StatusCode, answer)
+	}
+	var issued v1.CertificateResponse
+	if err := json.Unmarshal(answer, &issued); err != nil {
+		return nil, fmt.Errorf("decode answer: %w", err)
+	}
+	return issued.Certificate, nil
+}
+
+// answerError keeps what the issuer said, when it said it as an API server does.
+func answerError(code int, answer []byte) error {
+	var status metav1.Status
+	if err := json.Unmarshal(answer, &status); err == nil && status.Message != "" {
+		return fmt.Errorf("answered %d: %w", code, &apierrors.StatusError{ErrStatus: status})
+	}
+	return errors.New("answered " + http.StatusText(code))
+}
