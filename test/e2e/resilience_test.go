@@ -8,11 +8,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -117,60 +113,21 @@ func TestKills(t *testing.T) {
 	}
 }
 
-// killContainer sends SIGKILL to every process of a container, found by the
-// container's id in the cgroup paths, and waits until it runs anew.
+// killContainer kills a container and waits until it runs anew.
 func killContainer(t *testing.T, ns, selector, container string) {
 	t.Helper()
-	admin := shared.Admin()
-	path := `jsonpath={range .items[*].status.containerStatuses[*]}{.name}{"="}{.containerID}{"\n"}{end}`
-	current := func() (string, error) {
-		out, err := admin.Try("get", "pods", "-n", ns, "-l", selector, "-o", path)
-		if err != nil {
-			return "", err
-		}
-		for line := range strings.Lines(out) {
-			name, id, _ := strings.Cut(strings.TrimSpace(line), "=containerd://")
-			if id != "" && (container == "" || container == name) {
-				return id, nil
-			}
-		}
-		return "", fmt.Errorf("no running container %q in %q", container, out)
-	}
-	id, err := current()
+	id, err := shared.ContainerID(ns, selector, container)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := killCgroup(id); err != nil || n == 0 {
+	if n, err := suite.Kill(id); err != nil || n == 0 {
 		t.Fatalf("killing container %s: %d processes, %v", id, n, err)
 	}
 	suite.Eventually(t, 90*time.Second, func() error {
-		now, err := current()
+		now, err := shared.ContainerID(ns, selector, container)
 		if err == nil && now == id {
 			err = errors.New("the container was not started again yet")
 		}
 		return err
 	})
-}
-
-func killCgroup(id string) (int, error) {
-	files, err := filepath.Glob("/proc/[0-9]*/cgroup")
-	if err != nil {
-		return 0, err
-	}
-	killed := 0
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil || !strings.Contains(string(content), id) {
-			continue // processes come and go
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if err != nil {
-			return killed, err
-		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return killed, err
-		}
-		killed++
-	}
-	return killed, nil
 }

@@ -1,0 +1,21 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build bench
+
+// Package bench measures what people choose a virtual cluster by, each figure
+// beside a yardstick taken in the same run on the same machine.
+package bench
+
+import (
+	"os"
+	"testing"
+
+	"garret.dev/garret/test/suite"
+)
+
+var shared suite.Suite
+
+func TestMain(m *testing.M) {
+	os.Exit(suite.Main(m, "bench", &shared))
+}

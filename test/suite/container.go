@@ -1,0 +1,92 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package suite
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// ContainerID tells which container runs now under a name in the first pod
+// that the selector matches; an empty name means the pod's first one.
+func (s *Suite) ContainerID(namespace, selector, container string) (string, error) {
+	out, err := s.Admin().Try("get", "pods", "-n", namespace, "-l", selector, "-o",
+		`jsonpath={range .items[*].status.containerStatuses[*]}{.name}{"="}{.containerID}{"\n"}{end}`)
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(out) {
+		name, id, _ := strings.Cut(strings.TrimSpace(line), "=containerd://")
+		if id != "" && (container == "" || container == name) {
+			return id, nil
+		}
+	}
+	return "", fmt.Errorf("no running container %q in %q", container, out)
+}
+
+// Processes are those of a container, found by its id in their cgroup's path,
+// which the process provider makes visible to the tests.
+func Processes(containerID string) ([]int, error) {
+	files, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(content), containerID) {
+			continue // processes come and go
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			return nil, err
+		}
+		pids = append(pids, pid)
+	}
+	return pids, nil
+}
+
+// Kill sends SIGKILL to every process of a container and returns how many there were.
+func Kill(containerID string) (int, error) {
+	pids, err := Processes(containerID)
+	if err != nil {
+		return 0, err
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return 0, fmt.Errorf("killing process %d: %w", pid, err)
+		}
+	}
+	return len(pids), nil
+}
+
+// ResidentBytes is the resident memory of a container's processes together.
+func ResidentBytes(containerID string) (int64, error) {
+	pids, err := Processes(containerID)
+	if err != nil {
+		return 0, err
+	}
+	var total int64
+	for _, pid := range pids {
+		content, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+		if err != nil {
+			continue
+		}
+		fields := strings.Fields(string(content))
+		if len(fields) < 2 {
+			return 0, fmt.Errorf("process %d: statm holds %q", pid, content)
+		}
+		pages, err := strconv.ParseInt(fields[1], 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		total += pages * int64(os.Getpagesize())
+	}
+	return total, nil
+}
