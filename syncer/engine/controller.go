@@ -1,0 +1,165 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// A failing object is tried again after firstRetry, then at twice the
+	// interval each time, up to lastRetry.
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// Reconciler makes one object what it should be.
+type Reconciler interface {
+	// Reconcile looks at the object of this name inside. A positive duration
+	// asks for another pass after it; an error for one with back-off.
+	Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error)
+}
+
+// ReconcilerFunc is a function as Reconciler.
+type ReconcilerFunc func(ctx context.Context, key types.NamespacedName) (time.Duration, error)
+
+// Reconcile calls the function.
+func (f ReconcilerFunc) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
+	return f(ctx, key)
+}
+
+// Controller works off the queue of one kind.
+type Controller struct {
+	name       string
+	workers    int
+	reconciler Reconciler
+	metrics    *Metrics
+	queue      workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	synced     []cache.DoneChecker
+}
+
+// NewController returns a controller with this many workers. The name is that
+// of the kind in metrics and logs.
+func NewController(name string, workers int, reconciler Reconciler, metrics *Metrics) *Controller {
+	queue := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[types.NamespacedName]{Queue: newFairQueue()})
+	return &Controller{
+		name:       name,
+		workers:    workers,
+		reconciler: reconciler,
+		metrics:    metrics,
+		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, lastRetry),
+			workqueue.TypedRateLimitingQueueConfig[types.NamespacedName]{
+				DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(
+					workqueue.TypedDelayingQueueConfig[types.NamespacedName]{Queue: queue}),
+			}),
+	}
+}
+
+// Enqueue asks for a pass over the object.
+func (c *Controller) Enqueue(key types.NamespacedName) { c.queue.Add(key) }
+
+// Watch asks for a pass over the objects that a change of an object of the
+// informer concerns; keys names them. For an update it is called with the
+// object before and after.
+func (c *Controller) Watch(informer cache.SharedIndexInformer, keys func(object any) []types.NamespacedName) error {
+	enqueue := func(object any) {
+		for _, key := range keys(object) {
+			c.queue.Add(key)
+		}
+	}
+	registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: enqueue,
+		UpdateFunc: func(before, after any) {
+			enqueue(before)
+			enqueue(after)
+		},
+		DeleteFunc: func(object any) {
+			if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
+				object = unknown.Obj
+			}
+			enqueue(object)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("watch for %s: %w", c.name, err)
+	}
+	c.synced = append(c.synced, registration.HasSyncedChecker())
+	return nil
+}
+
+// Run works until the context ends. Nothing is done before everything that the
+// controller watches is known, lest an object that is merely not yet seen be taken for gone.
+func (c *Controller) Run(ctx context.Context) {
+	defer runtime.HandleCrashWithContext(ctx)
+	logger := klog.LoggerWithName(klog.FromContext(ctx), c.name)
+	ctx = klog.NewContext(ctx, logger)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer c.queue.ShutDown()
+	if !cache.WaitFor(ctx, c.name, c.synced...) {
+		return
+	}
+	for range c.workers {
+		workers.Go(func() {
+			for c.next(ctx) {
+			}
+		})
+	}
+	<-ctx.Done()
+}
+
+func (c *Controller) next(ctx context.Context) bool {
+	key, shutdown := c.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer c.queue.Done(key)
+	start := time.Now()
+	again, err := c.pass(ctx, key)
+	took := time.Since(start)
+	logger := klog.FromContext(ctx).WithValues("object", klog.KRef(key.Namespace, key.Name))
+	switch {
+	case err == nil:
+		c.queue.Forget(key)
+		if again > 0 {
+			c.queue.AddAfter(key, again)
+		}
+		c.metrics.observe(c.name, "success", took, c.queue.Len())
+	case ctx.Err() != nil:
+		// Stopping: what is cut off is done by the next syncer.
+	case errors.Is(err, errAgain) || apierrors.IsConflict(err):
+		// Somebody was faster, which is no fault: the change is on its way to the cache.
+		c.queue.AddRateLimited(key)
+		c.metrics.observe(c.name, "retry", took, c.queue.Len())
+		logger.V(4).Info("Trying again", "reason", err)
+	default:
+		c.queue.AddRateLimited(key)
+		c.metrics.observe(c.name, "error", took, c.queue.Len())
+		logger.Error(err, "Cannot sync", "attempts", c.queue.NumRequeues(key))
+	}
+	return true
+}
+
+// pass reconciles, and turns a panic over one object into an error of that object.
+func (c *Controller) pass(ctx context.Context, key types.NamespacedName) (again time.Duration, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			runtime.HandleErrorWithContext(ctx, nil, "Panic while syncing", "kind", c.name, "object", key, "cause", cause)
+			err = fmt.Errorf("%s %s: panic: %v", c.name, key, cause)
+		}
+	}()
+	return c.reconciler.Reconcile(ctx, key)
+}

@@ -1,0 +1,73 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+)
+
+// Kind is what is particular to the objects of one kind that have a twin on the host.
+type Kind[T Object] interface {
+	// Wanted says whether the virtual object is to have a twin now. A twin that
+	// is no longer wanted is deleted.
+	Wanted(ctx context.Context, virtual T) (bool, error)
+	// ToHost makes host what it should be, metadata included. A host object
+	// without UID is about to be created, and everything is to be filled in; one
+	// with a UID is a copy of what the host has, and only what may change is to be changed.
+	ToHost(ctx context.Context, virtual, host T) error
+}
+
+// What follows is optional: a Kind that has the method gets the behaviour.
+
+// FromHost is a Kind of which something flows back, such as the status.
+type FromHost[T Object] interface {
+	// FromHost brings the virtual object up to date with the host's. It is
+	// called after ToHost's changes were written.
+	FromHost(ctx context.Context, virtual, host T) error
+}
+
+// Writer of its own: a Kind of which some changes go through subresources, or
+// that has another try when the host refuses the first.
+type HostWriter[T Object] interface {
+	// CreateOnHost creates the object that ToHost filled in.
+	CreateOnHost(ctx context.Context, virtual, host T) error
+	// UpdateOnHost turns the host's current object into the wanted one.
+	UpdateOnHost(ctx context.Context, current, wanted T) error
+}
+
+// Ender is a Kind whose virtual objects end by steps, as a pod does. The twin of
+// any other kind lives until the virtual object is gone altogether.
+type Ender[T Object] interface {
+	// VirtualEnding is called while the virtual object has a deletion timestamp;
+	// hosted says whether there is a host object.
+	VirtualEnding(ctx context.Context, virtual, host T, hosted bool) error
+	// HostEnding is called while the host object has a deletion timestamp and the virtual has none.
+	HostEnding(ctx context.Context, virtual, host T) error
+	// HostMissing is called when there is no host object, before one is made. It
+	// is true when none is to be made, because the one that was is gone for good.
+	HostMissing(ctx context.Context, virtual T) (bool, error)
+}
+
+// errAgain is wrapped by errors that need no attention: the pass is to be
+// repeated when the caches have caught up.
+var errAgain = errors.New("try again")
+
+// Again returns an error that asks for another pass with back-off and is not
+// reported: something that is under way has to happen first.
+func Again(reason string) error { return againError(reason) }
+
+type againError string
+
+func (e againError) Error() string     { return string(e) }
+func (e againError) Is(err error) bool { return err == errAgain }
+
+// refusedError is the refusal of an object before the host is even asked.
+type refusedError struct{ reason, message string }
+
+func (e *refusedError) Error() string { return e.message }
+
+// Refuse returns an error which says that the virtual object cannot be carried
+// to the host. It is told on the object as an Event with the reason.
+func Refuse(reason, message string) error { return &refusedError{reason, message} }

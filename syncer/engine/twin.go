@@ -1,0 +1,249 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
+
+	"garret.dev/garret/syncer/translate"
+)
+
+// adoptionTime is how long a host object may stand for a virtual one that does
+// not exist yet: the admission webhook makes a Service on the host before the
+// one inside is persisted.
+const adoptionTime = 30 * time.Second
+
+// Twin is the Reconciler of a kind that has the same object on both sides.
+type Twin[T Object] struct {
+	resource   schema.GroupVersionResource
+	kind       Kind[T]
+	virtual    *Store[T]
+	host       *Store[T]
+	create     func() T
+	translator *translate.Translator
+	recorder   record.EventRecorder
+	metrics    *Metrics
+}
+
+// TwinOptions are what a Twin is made of.
+type TwinOptions[T Object] struct {
+	// Resource names the kind.
+	Resource schema.GroupVersionResource
+	Kind     Kind[T]
+	// Virtual and Host are the two sides.
+	Virtual, Host *Store[T]
+	// New returns an empty object.
+	New        func() T
+	Translator *translate.Translator
+	// Recorder tells Events on virtual objects.
+	Recorder record.EventRecorder
+	Metrics  *Metrics
+}
+
+// NewTwin returns the reconciler of the kind.
+func NewTwin[T Object](o TwinOptions[T]) *Twin[T] {
+	return &Twin[T]{o.Resource, o.Kind, o.Virtual, o.Host, o.New, o.Translator, o.Recorder, o.Metrics}
+}
+
+// Controller returns a controller of the twin that watches both sides.
+func (t *Twin[T]) Controller(workers int) (*Controller, error) {
+	controller := NewController(t.resource.Resource, workers, t, t.metrics)
+	if err := controller.Watch(t.virtual.Informer(), SameKey); err != nil {
+		return nil, err
+	}
+	return controller, controller.Watch(t.host.Informer(), t.virtualKey)
+}
+
+// SameKey names the object itself.
+func SameKey(object any) []types.NamespacedName {
+	meta := object.(metav1.Object)
+	return []types.NamespacedName{{Namespace: meta.GetNamespace(), Name: meta.GetName()}}
+}
+
+// virtualKey names the virtual object that a host object is the twin of.
+func (t *Twin[T]) virtualKey(object any) []types.NamespacedName {
+	identity, ours := t.translator.IdentityOf(object.(metav1.Object))
+	if !ours || identity.Kind != "" {
+		return nil
+	}
+	return []types.NamespacedName{identity.NamespacedName}
+}
+
+// Reconcile brings the virtual object of this name and its twin together.
+func (t *Twin[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
+	virtual, inside := t.virtual.Get(key.Namespace, key.Name)
+	host, hosted := t.host.Get(t.translator.Cluster().HostNamespace, t.translator.HostName(key.Namespace, key.Name))
+	if hosted && !t.translator.IsOurs(host) {
+		// The marker was taken off on its way to the cache: the object is the host's now.
+		hosted = false
+	}
+	if !inside {
+		if !hosted {
+			return 0, nil
+		}
+		return t.orphan(ctx, host)
+	}
+	if hosted {
+		identity, _ := t.translator.IdentityOf(host)
+		if identity.UID != "" && identity.UID != virtual.GetUID() {
+			// It stands for an earlier life of the name.
+			return 0, t.remove(ctx, host)
+		}
+	}
+	err := t.reconcile(ctx, virtual, host, hosted)
+	if err != nil {
+		t.tell(virtual, err)
+		return 0, fmt.Errorf("%s %s: %w", t.resource.Resource, key, err)
+	}
+	return 0, nil
+}
+
+func (t *Twin[T]) reconcile(ctx context.Context, virtual, host T, hosted bool) error {
+	ender, ends := t.kind.(Ender[T])
+	if ends && virtual.GetDeletionTimestamp() != nil {
+		return ender.VirtualEnding(ctx, virtual, host, hosted)
+	}
+	wanted, err := t.kind.Wanted(ctx, virtual)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !wanted && !hosted:
+		return nil
+	case !wanted:
+		return t.remove(ctx, host)
+	case hosted && host.GetDeletionTimestamp() != nil:
+		if ends {
+			return ender.HostEnding(ctx, virtual, host)
+		}
+		// It is made anew when it is gone.
+		return nil
+	case !hosted && ends:
+		if gone, err := ender.HostMissing(ctx, virtual); gone || err != nil {
+			return err
+		}
+	}
+	if t.virtual.partial {
+		if virtual, err = t.virtual.Writer(virtual.GetNamespace()).Get(ctx, virtual.GetName(), metav1.GetOptions{}); err != nil {
+			if apierrors.IsNotFound(err) {
+				return nil
+			}
+			return fmt.Errorf("read inside: %w", err)
+		}
+	}
+	if !hosted {
+		return t.make(ctx, virtual)
+	}
+	return t.update(ctx, virtual, host)
+}
+
+// orphan removes a host object whose virtual object does not exist, unless it
+// is about to.
+func (t *Twin[T]) orphan(ctx context.Context, host T) (time.Duration, error) {
+	identity, _ := t.translator.IdentityOf(host)
+	if wait := adoptionTime - time.Since(host.GetCreationTimestamp().Time); identity.UID == "" && wait > 0 {
+		return wait, nil
+	}
+	return 0, t.remove(ctx, host)
+}
+
+// remove deletes the host object, and only that one life of it.
+func (t *Twin[T]) remove(ctx context.Context, host T) error {
+	if host.GetDeletionTimestamp() != nil {
+		return nil
+	}
+	uid := host.GetUID()
+	err := t.host.Writer(host.GetNamespace()).Delete(ctx, host.GetName(), metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &uid},
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete %s %s on the host: %w", t.resource.Resource, klog.KObj(host), err)
+	}
+	t.metrics.wrote(t.resource.Resource, "delete")
+	klog.FromContext(ctx).V(2).Info("Deleted on the host", "host", klog.KObj(host))
+	return nil
+}
+
+func (t *Twin[T]) make(ctx context.Context, virtual T) error {
+	host := t.create()
+	if err := t.kind.ToHost(ctx, virtual, host); err != nil {
+		return err
+	}
+	var err error
+	if writer, ok := t.kind.(HostWriter[T]); ok {
+		err = writer.CreateOnHost(ctx, virtual, host)
+	} else {
+		_, err = t.host.Writer(host.GetNamespace()).Create(ctx, host, metav1.CreateOptions{})
+	}
+	if apierrors.IsAlreadyExists(err) {
+		return t.occupied(ctx, host)
+	}
+	if err != nil {
+		return fmt.Errorf("create on the host: %w", err)
+	}
+	t.metrics.wrote(t.resource.Resource, "create")
+	klog.FromContext(ctx).V(2).Info("Created on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
+	return nil
+}
+
+// occupied finds out who has the name that a twin was to get. Its own object,
+// not yet in the cache, is waited for; anybody else's is left alone.
+func (t *Twin[T]) occupied(ctx context.Context, host T) error {
+	found, err := t.host.Writer(host.GetNamespace()).Get(ctx, host.GetName(), metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("read on the host: %w", err)
+	}
+	if err == nil && !t.translator.IsOurs(found) {
+		return Refuse("NameOccupied", fmt.Sprintf("the name %s on the host belongs to an object that was not synced", host.GetName()))
+	}
+	return Again("the host object is not in the cache yet")
+}
+
+func (t *Twin[T]) update(ctx context.Context, virtual, host T) error {
+	wanted := host.DeepCopyObject().(T)
+	if err := t.kind.ToHost(ctx, virtual, wanted); err != nil {
+		return err
+	}
+	if !equality.Semantic.DeepEqual(host, wanted) {
+		var err error
+		if writer, ok := t.kind.(HostWriter[T]); ok {
+			err = writer.UpdateOnHost(ctx, host, wanted)
+		} else {
+			_, err = t.host.Writer(host.GetNamespace()).Update(ctx, wanted, metav1.UpdateOptions{})
+		}
+		if apierrors.IsNotFound(err) {
+			return Again("the host object was deleted meanwhile")
+		}
+		if err != nil {
+			return fmt.Errorf("update on the host: %w", err)
+		}
+		t.metrics.wrote(t.resource.Resource, "update")
+		klog.FromContext(ctx).V(2).Info("Updated on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
+	}
+	if back, ok := t.kind.(FromHost[T]); ok {
+		return back.FromHost(ctx, virtual, host)
+	}
+	return nil
+}
+
+// tell puts a refusal, and only that, where the tenant looks for it.
+func (t *Twin[T]) tell(virtual T, err error) {
+	reason, message, refused := refusal(err)
+	if !refused {
+		return
+	}
+	t.metrics.refused(t.resource.Resource, reason)
+	t.recorder.Event(virtual, corev1.EventTypeWarning, reason, message)
+}
