@@ -1,0 +1,68 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package relay carries requests of host users to the API servers of virtual
+// clusters. It is what answers behind virtualclusters/proxy.
+//
+// # What it is up against
+//
+// The relay holds, for each virtual cluster, a client certificate that may
+// impersonate anybody inside. Every request goes out over a connection that is
+// authenticated with it, and only headers tell one user from another. So the
+// whole safety of the relay is that nobody but the relay decides which headers,
+// and which bytes, travel on such a connection.
+//
+// The caller is a host user, authenticated and authorised by the host, and
+// hostile: wants to be somebody else inside, to reach another address than
+// their virtual cluster's, or to do with a reader's rights what takes more.
+//
+// The virtual cluster is hostile as well: its owner is administrator there, can
+// run a process in its pod's stead, and wants the credentials of the host users
+// who come in, to be connected to other places, or to speak to other clients
+// in the host's name.
+//
+// # What holds against the caller
+//
+//   - Identity is written last. Go's reverse proxy drops the headers named in
+//     Connection after its hooks have run, so an identity set in a hook can be
+//     taken off by "Connection: Impersonate-User". Here it is set by the round
+//     tripper, below the proxy, and in tunnels by the function that writes the
+//     request: see seal. The certificate's user has no right but to impersonate,
+//     so a request without identity is refused inside.
+//   - Whatever a caller says about identity is deleted first: Authorization,
+//     every Impersonate- and X-Remote- header, tokens among the WebSocket
+//     subprotocols. Trailers are not passed on.
+//   - Only protocols that take over the connection for good are upgraded to:
+//     WebSocket and SPDY/3.1. Behind any other 101, h2c above all, the API
+//     server would read further requests from the caller's own bytes,
+//     authenticated as the relay. For the same reason an upgraded connection
+//     is never used again, whatever became of the upgrade, a request to upgrade
+//     may have no body, and ordinary requests are sent over HTTP/2, which has no
+//     ambiguous lengths to smuggle with.
+//   - An upgrade needs the right to create, also when it is asked for with GET:
+//     package access decides that. An answer other than 101 is never a tunnel.
+//   - The path is taken as the caller encoded it, without the prefix that the
+//     host authorised. Dot segments, encoded slashes and back slashes, and
+//     control characters are refused, in any spelling, instead of being
+//     interpreted: two servers may do that in two ways.
+//   - The destination follows from the object's name. Neither path, Host header,
+//     query nor status have a part in it.
+//   - A slow caller holds one copy buffer and one stream's window, never a whole
+//     answer. A tunnel that is silent for hours, or that one side has closed, is closed.
+//
+// # What holds against the virtual cluster
+//
+//   - The server must have a certificate of the cluster's own authority for the
+//     cluster's own name, or nothing is sent to it.
+//   - No credential of the host goes in, see above.
+//   - Redirects are answered with 502, so that no client is sent elsewhere, and
+//     headers that speak for the host's origin (CORS, Alt-Svc, HSTS) are dropped.
+//   - 401 of the API server inside is about the relay's certificate, not about
+//     the caller, who would otherwise be asked to log in again. The certificate
+//     is renewed, at most every ten seconds, and the request repeated once.
+//
+// # What does not hold
+//
+// The host's authorizer caches for about ten seconds, so a right that is taken
+// away shows that much later, and a tunnel or watch that is open stays open.
+package relay

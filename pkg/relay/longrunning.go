@@ -1,0 +1,56 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"net/http"
+	"net/url"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	apirequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/server/filters"
+)
+
+// LongRunning adds to a server's check for long-running requests what it
+// cannot see: whether a relayed request is one, judged by its path inside. All
+// others keep the server's deadline and its place in priority and fairness. The
+// host's verb does not tell, a relayed watch is a get.
+func LongRunning(next apirequest.LongRunningRequestCheck) apirequest.LongRunningRequestCheck {
+	// As the API server inside decides it.
+	inside := filters.BasicLongRunningRequestCheck(
+		sets.NewString("watch", "proxy"),
+		sets.NewString("attach", "exec", "proxy", "log", "portforward"),
+	)
+	return func(req *http.Request, info *apirequest.RequestInfo) bool {
+		if !isProxy(info) {
+			return next != nil && next(req, info)
+		}
+		if wantsUpgrade(req.Header) {
+			return true
+		}
+		path, err := innerPath(req.URL, prefix(info))
+		if err != nil {
+			return false
+		}
+		inner := &http.Request{Method: req.Method, URL: &url.URL{Path: path.Path, RawQuery: innerQuery(req)}}
+		innerInfo, err := infoInside(inner)
+		return err == nil && inside(inner, innerInfo)
+	}
+}
+
+// infoInside is what the API server inside makes of a request.
+func infoInside(inner *http.Request) (*apirequest.RequestInfo, error) {
+	factory := &apirequest.RequestInfoFactory{
+		APIPrefixes:          sets.NewString("api", "apis"),
+		GrouplessAPIPrefixes: sets.NewString("api"),
+	}
+	return factory.NewRequestInfo(inner)
+}
+
+// isProxied tells whether the API server inside passes a request for this path
+// on to a pod, service or node instead of answering itself.
+func isProxied(path string) bool {
+	info, err := infoInside(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}})
+	return err == nil && info.IsResourceRequest && info.Subresource == "proxy"
+}

@@ -1,0 +1,50 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	apirequest "k8s.io/apiserver/pkg/endpoints/request"
+)
+
+type queryKey struct{}
+
+// WithInnerQuery keeps the query of a relayed request away from next, which is
+// to be the API handler itself, innermost of the handler chain.
+//
+// The query is addressed to the API server inside. The one outside would act
+// upon parts of it: it answers 400 to any dryRun on a connecting subresource, so
+// that kubectl --dry-run=server would not get through, and it decodes the rest
+// into options of its own. The query waits in the request's context instead,
+// where no caller can put one.
+func WithInnerQuery(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		info, ok := apirequest.RequestInfoFrom(req.Context())
+		if !ok || !isProxy(info) {
+			next.ServeHTTP(w, req)
+			return
+		}
+		hidden := req.WithContext(context.WithValue(req.Context(), queryKey{}, req.URL.RawQuery))
+		u := *req.URL
+		u.RawQuery, u.ForceQuery = "", false
+		hidden.URL = &u
+		next.ServeHTTP(w, hidden)
+	})
+}
+
+// innerQuery is the query for the API server inside, on either side of
+// WithInnerQuery. Parameters that do not parse are left out.
+func innerQuery(req *http.Request) string {
+	raw, ok := req.Context().Value(queryKey{}).(string)
+	if !ok {
+		raw = req.URL.RawQuery
+	}
+	if values, err := url.ParseQuery(raw); err != nil {
+		return values.Encode()
+	}
+	return raw
+}

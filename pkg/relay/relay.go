@@ -1,0 +1,122 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/audit"
+	apirequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/pkg/access"
+)
+
+const (
+	// DefaultTunnelIdle is after what time without a byte in either direction a
+	// tunnel is closed; a kubelet does the same after the same time.
+	DefaultTunnelIdle = 4 * time.Hour
+
+	// AuditEnteredAs and AuditGroup are audit annotations: who the caller is inside.
+	AuditEnteredAs = "tenancy.garret.dev/entered-as"
+	AuditGroup     = "tenancy.garret.dev/entered-with"
+)
+
+// Config is what a Relay is made of.
+type Config struct {
+	// Gate decides as whom a caller enters.
+	Gate *access.Gate
+	// Credentials are those with which the relay itself enters.
+	Credentials *access.Credentials
+	// Dial opens connections to the Services of virtual clusters.
+	Dial access.Dialer
+	// TunnelIdle bounds the silence in a tunnel. Zero means DefaultTunnelIdle.
+	TunnelIdle time.Duration
+}
+
+// Relay carries requests into virtual clusters.
+type Relay struct {
+	gate        *access.Gate
+	connections *connections
+	tunnelIdle  time.Duration
+	buffers     *bufferPool
+}
+
+// New makes a Relay.
+func New(config Config) *Relay {
+	idle := config.TunnelIdle
+	if idle == 0 {
+		idle = DefaultTunnelIdle
+	}
+	return &Relay{
+		gate:        config.Gate,
+		connections: newConnections(config.Credentials, config.Dial),
+		tunnelIdle:  idle,
+		buffers:     newBufferPool(),
+	}
+}
+
+// Handler answers requests to the subresource proxy of cluster, which the
+// caller has just read from storage. It expects in the request's context the
+// user and the request info of an API server's handler chain, and that the
+// chain has authorised the verb.
+func (r *Relay) Handler(cluster *tenancy.VirtualCluster) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if err := r.serve(w, req, cluster); err != nil {
+			writeError(w, req, cluster, err)
+		}
+	})
+}
+
+// entry is one request on its way in: checked, and about to be sent.
+type entry struct {
+	cluster  *tenancy.VirtualCluster
+	identity access.Identity
+	// target is the address inside, query included.
+	target *url.URL
+}
+
+// serve checks everything that can be checked before a byte is sent. What it
+// returns has not been written to w.
+func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy.VirtualCluster) error {
+	ctx := req.Context()
+	host, ok := apirequest.UserFrom(ctx)
+	if !ok {
+		return apierrors.NewInternalError(fmt.Errorf("no user in the request's context"))
+	}
+	info, ok := apirequest.RequestInfoFrom(ctx)
+	if !ok || !isProxy(info) || info.Namespace != cluster.Namespace || info.Name != cluster.Name {
+		return apierrors.NewInternalError(fmt.Errorf("the request was not authorised for virtual cluster %s/%s", cluster.Namespace, cluster.Name))
+	}
+	path, err := innerPath(req.URL, prefix(info))
+	if err != nil {
+		return apierrors.NewBadRequest(err.Error())
+	}
+	protocol, err := upgradeProtocol(req)
+	if err != nil {
+		return apierrors.NewBadRequest(err.Error())
+	}
+	identity, err := r.gate.Enter(ctx, host, cluster, protocol != "")
+	if err != nil {
+		return err
+	}
+	audit.AddAuditAnnotations(ctx, AuditEnteredAs, identity.User, AuditGroup, identity.Groups[0])
+	if err := access.Enterable(cluster); err != nil {
+		return err
+	}
+	path.Scheme = "https"
+	path.Host = v1.ServerName(cluster.Name, cluster.Namespace)
+	path.RawQuery = innerQuery(req)
+	e := entry{cluster: cluster, identity: identity, target: path}
+	if protocol != "" {
+		return r.tunnel(w, req, e, protocol)
+	}
+	r.forward(w, req, e)
+	return nil
+}

@@ -1,0 +1,140 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/klog/v2"
+)
+
+// halfClosedIdle is how long, after one side has said that it will send no
+// more, the other may be silent.
+const halfClosedIdle = 30 * time.Second
+
+// peer is one end of a tunnel.
+type peer struct {
+	conn net.Conn
+	// reader has what was read of conn too early.
+	reader *bufio.Reader
+	// response is the answer to the upgrade, on the inner side.
+	response *http.Response
+}
+
+// join gives the caller the server's 101 and copies in both directions until
+// both have closed, or one failed, or nothing was said for too long.
+func (r *Relay) join(w http.ResponseWriter, req *http.Request, inside *peer) error {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return fmt.Errorf("the caller's connection cannot be upgraded: %w", err)
+	}
+	defer conn.Close()
+	// From here on the connection is ours, and so are errors.
+	logger := klog.FromContext(req.Context())
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		logger.V(4).Info("Tunnel not opened", "err", err)
+		return nil
+	}
+	response := inside.response
+	answerHeader(response.Header, w.Header())
+	for name, values := range w.Header() {
+		response.Header[name] = append(response.Header[name], values...)
+	}
+	response.Body = nil
+	if err := response.Write(conn); err != nil {
+		logger.V(4).Info("Tunnel not opened", "err", err)
+		return nil
+	}
+	t := &tunnel{
+		caller: &peer{conn: conn, reader: buffered.Reader},
+		inside: inside,
+		idle:   r.tunnelIdle, halfClosed: halfClosedIdle,
+		buffers: r.buffers,
+	}
+	t.run(req.Context())
+	logger.V(4).Info("Tunnel closed", "bytesIn", t.bytesIn.Load(), "bytesOut", t.bytesOut.Load())
+	return nil
+}
+
+// tunnel copies between two peers. Each direction holds one buffer: who does
+// not read stops the other from writing.
+type tunnel struct {
+	caller, inside    *peer
+	idle, halfClosed  time.Duration
+	buffers           *bufferPool
+	bytesIn, bytesOut atomic.Int64
+
+	// limit is the silence allowed at present, in nanoseconds.
+	limit atomic.Int64
+	timer *time.Timer
+}
+
+// run returns when the tunnel is closed.
+func (t *tunnel) run(ctx context.Context) {
+	closeBoth := sync.OnceFunc(func() {
+		t.caller.conn.Close()
+		t.inside.conn.Close()
+	})
+	defer closeBoth()
+	defer context.AfterFunc(ctx, closeBoth)()
+	t.limit.Store(int64(t.idle))
+	t.timer = time.AfterFunc(t.idle, closeBoth)
+	defer t.timer.Stop()
+
+	var group sync.WaitGroup
+	pump := func(to, from *peer, count *atomic.Int64) {
+		if err := t.pump(to, from, count); err != nil {
+			closeBoth()
+			return
+		}
+		t.limit.Store(int64(t.halfClosed))
+		t.touch()
+	}
+	group.Go(func() { pump(t.inside, t.caller, &t.bytesIn) })
+	group.Go(func() { pump(t.caller, t.inside, &t.bytesOut) })
+	group.Wait()
+}
+
+func (t *tunnel) touch() { t.timer.Reset(time.Duration(t.limit.Load())) }
+
+// pump copies until the end of from, and passes the end on.
+func (t *tunnel) pump(to, from *peer, count *atomic.Int64) error {
+	buffer := t.buffers.Get()
+	defer t.buffers.Put(buffer)
+	for {
+		n, err := from.reader.Read(buffer)
+		if n > 0 {
+			t.touch()
+			written, writeErr := to.conn.Write(buffer[:n])
+			count.Add(int64(written))
+			if writeErr != nil {
+				return writeErr
+			}
+		}
+		if err == io.EOF {
+			return closeWrite(to.conn)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// closeWrite tells the peer that nothing more will come. Where a connection
+// cannot say so, it is an error, which closes the tunnel.
+func closeWrite(conn net.Conn) error {
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok {
+		return io.ErrClosedPipe
+	}
+	return half.CloseWrite()
+}
