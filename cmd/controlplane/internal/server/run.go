@@ -1,0 +1,300 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
+	"k8s.io/component-base/metrics/legacyregistry"
+	"k8s.io/klog/v2"
+	aggregatorapiserver "k8s.io/kube-aggregator/pkg/apiserver"
+	kubeapiserver "k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+	kcm "k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
+
+	"garret.dev/garret/cmd/controlplane/internal/datadir"
+	"garret.dev/garret/cmd/controlplane/internal/datastore"
+	"garret.dev/garret/cmd/controlplane/internal/flags"
+)
+
+// renewInterval is how often certificates are looked at while running; they
+// have ninety days left when they are renewed.
+const renewInterval = 12 * time.Hour
+
+// settleTime is how long after the start memory is given back once more: the
+// controllers' first lists are over by then.
+const settleTime = 10 * time.Second
+
+// Server is one control plane process.
+type Server struct {
+	flags     *flags.Server
+	layout    datadir.Layout
+	phases    *phases
+	advertise net.IP
+	sans      []string
+	datastore *datastore.Datastore
+	// Ready is closed when /readyz has answered 200 and the kubeconfigs are
+	// written.
+	ready chan struct{}
+}
+
+// New returns a server for validated flags.
+func New(f *flags.Server) *Server {
+	return &Server{flags: f, phases: newPhases(), ready: make(chan struct{})}
+}
+
+// Ready is closed once the API is ready and kubeconfigs are written.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Run runs the control plane until ctx is cancelled, then stops it: the API
+// server drains first, the datastore is closed last. It returns an error when a
+// part could not start or ended by itself.
+func (s *Server) Run(ctx context.Context) error {
+	restCollector()
+	var err error
+	if s.layout, err = datadir.New(s.flags.DataDir); err != nil {
+		return err
+	}
+	lock, err := s.layout.Lock()
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	listener, err := listen(s.flags)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	if s.advertise, err = advertiseAddress(s.flags); err != nil {
+		return err
+	}
+	if s.sans, err = servingNames(s.flags, s.advertise); err != nil {
+		return err
+	}
+
+	if s.datastore, err = datastore.Open(s.datastoreConfig()); err != nil {
+		return err
+	}
+	defer s.datastore.Stop()
+	chain, controllers, err := s.prepare(ctx, listener)
+	if err != nil {
+		return err
+	}
+	return s.serve(ctx, chain, controllers)
+}
+
+// prepare opens the datastore and builds the components, side by side.
+func (s *Server) prepare(ctx context.Context, listener net.Listener) (*aggregatorapiserver.APIAggregator, *kcm.KubeControllerManagerOptions, error) {
+	if err := s.credentials(ctx); err != nil {
+		return nil, nil, err
+	}
+	s.phases.mark("certificates")
+	apiOptions, controllerOptions, err := s.options()
+	if err != nil {
+		return nil, nil, err
+	}
+	datastore.RouteLogs(ctx)
+
+	var chain *aggregatorapiserver.APIAggregator
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer s.phases.mark("datastore")
+		return s.datastore.Start(groupCtx)
+	})
+	group.Go(func() error {
+		defer s.phases.mark("apiserver")
+		var err error
+		chain, err = s.buildAPIServer(ctx, apiOptions, listener)
+		return err
+	})
+	err = group.Wait()
+	return chain, controllerOptions, err
+}
+
+// serve runs the components until ctx is cancelled or one of them ends.
+func (s *Server) serve(ctx context.Context, chain *aggregatorapiserver.APIAggregator, controllers *kcm.KubeControllerManagerOptions) error {
+	prepared, err := chain.PrepareRun()
+	if err != nil {
+		return fmt.Errorf("kube-apiserver: %w", err)
+	}
+	s.phases.mark("prepared")
+
+	// The API server outlives the rest: controllers that stop still write.
+	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAPI()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	apiDone := make(chan error, 1)
+	go func() {
+		defer stop()
+		apiDone <- prepared.Run(apiCtx)
+	}()
+
+	err = s.afterListening(ctx, chain.GenericAPIServer.LoopbackClientConfig, controllers)
+	stopped := errors.Is(err, context.Canceled)
+	stopAPI()
+	apiErr := <-apiDone
+	switch {
+	case apiErr != nil:
+		return fmt.Errorf("kube-apiserver: %w", apiErr)
+	case err != nil && !stopped:
+		return err
+	}
+	return nil
+}
+
+// afterListening waits for the API, publishes the kubeconfig and runs what
+// needs the API: controllers and the renewal of certificates.
+func (s *Server) afterListening(ctx context.Context, loopback *rest.Config, controllers *kcm.KubeControllerManagerOptions) error {
+	if err := waitReady(ctx, loopback, func() { s.phases.mark("listening") }); err != nil {
+		return err
+	}
+	s.phases.mark("ready")
+	if err := s.writeKubeconfig(ctx); err != nil {
+		return err
+	}
+	s.phases.mark("kubeconfig")
+	close(s.ready)
+
+	group, ctx := errgroup.WithContext(ctx)
+	if !s.flags.DisableControllerManager {
+		group.Go(func() error {
+			if err := runControllerManager(ctx, controllers); err != nil {
+				return fmt.Errorf("kube-controller-manager: %w", err)
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return errors.New("kube-controller-manager ended by itself")
+		})
+	}
+	s.phases.mark("controllers")
+	s.phases.log(klog.FromContext(ctx))
+	group.Go(func() error { return s.renew(ctx) })
+	group.Go(func() error {
+		wakeCollector()
+		select {
+		case <-ctx.Done():
+		case <-time.After(settleTime):
+			wakeCollector()
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// options reads the command lines of the components and puts into effect what
+// is common to the process.
+func (s *Server) options() (*kubeapiserver.ServerRunOptions, *kcm.KubeControllerManagerOptions, error) {
+	processWide, own := splitProcessWide(s.flags.ControllerManagerArgs)
+	f := *s.flags
+	f.ControllerManagerArgs = own
+	f.APIServerArgs = append(append([]string{}, f.APIServerArgs...), processWide...)
+	apiOptions, err := parseAPIServer(apiServerArgs(&f, s.layout, s.datastore, s.advertise))
+	if err != nil {
+		return nil, nil, err
+	}
+	controllerOptions, err := parseControllerManager(controllerManagerArgs(&f, s.layout, s.datastore.Shared))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := applyProcessWide(apiOptions); err != nil {
+		return nil, nil, err
+	}
+	for _, collector := range datastore.Collectors() {
+		legacyregistry.RawMustRegister(collector)
+	}
+	return apiOptions, controllerOptions, nil
+}
+
+// credentials makes certificates, keys, tokens and kubeconfigs.
+func (s *Server) credentials(ctx context.Context) error {
+	issued, err := s.layout.EnsureCredentials(s.sans, time.Now())
+	if err != nil {
+		return err
+	}
+	if len(issued) > 0 {
+		klog.FromContext(ctx).V(1).Info("Certificates issued", "names", issued)
+	}
+	given, err := s.flags.ReadToken()
+	if err != nil {
+		return err
+	}
+	passphrase, err := s.layout.Passphrase(given)
+	if err != nil {
+		return err
+	}
+	if err := s.layout.WriteTokens(passphrase); err != nil {
+		return err
+	}
+	return s.layout.WriteKubeconfigs(localURL(s.flags))
+}
+
+// renew issues certificates anew long before they end. The components read
+// their files again by themselves; only the administrator's kubeconfig holds a
+// copy.
+func (s *Server) renew(ctx context.Context) error {
+	ticker := time.NewTicker(renewInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+		issued, err := s.layout.EnsureCredentials(s.sans, time.Now())
+		if err == nil && len(issued) > 0 {
+			klog.FromContext(ctx).Info("Certificates renewed", "names", issued)
+			err = s.writeKubeconfig(ctx)
+		}
+		if err != nil {
+			// The old ones are good for months; the next round tries again.
+			klog.FromContext(ctx).Error(err, "Renewing certificates")
+		}
+	}
+}
+
+// writeKubeconfig writes the administrator's kubeconfig. At its default place,
+// which nobody asked for, a folder that cannot be written is not an error: in a
+// container the root file system is read-only.
+func (s *Server) writeKubeconfig(ctx context.Context) error {
+	path, asked := s.flags.KubeconfigPath()
+	mode, err := s.flags.KubeconfigMode()
+	if err != nil {
+		return err
+	}
+	out := datadir.Output{Path: path, Mode: mode, Group: s.flags.WriteKubeconfigGroup, Context: s.flags.WriteKubeconfigName}
+	if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
+		err = s.layout.WriteAdminKubeconfig(out, localURL(s.flags))
+	}
+	if err != nil && !asked {
+		klog.FromContext(ctx).V(1).Info("No kubeconfig written at its default place", "path", path, "reason", err.Error())
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("--write-kubeconfig: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) datastoreConfig() datastore.Config {
+	config := datastore.Config{
+		Endpoint: s.flags.DatastoreEndpoint,
+		Database: s.layout.Database(),
+		CAFile:   s.flags.DatastoreCAFile,
+		CertFile: s.flags.DatastoreCertFile,
+		KeyFile:  s.flags.DatastoreKeyFile,
+		Socket:   s.layout.KineSocket(),
+	}
+	if s.flags.KineTLS {
+		config.ServingCertFile = s.layout.Cert(datadir.ServingKine)
+		config.ServingKeyFile = s.layout.Key(datadir.ServingKine)
+		config.ServingCAFile = s.layout.Cert(datadir.ServerCA)
+	}
+	return config
+}

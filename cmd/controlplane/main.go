@@ -1,0 +1,27 @@
+// Command controlplane is a Kubernetes control plane in one process, started
+// and configured as "k3s server" is.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"k8s.io/component-base/cli"
+	logsapi "k8s.io/component-base/logs/api/v1"
+)
+
+func main() {
+	// Two components of one process each apply the logging configuration; it
+	// is the same for both.
+	logsapi.ReapplyHandling = logsapi.ReapplyHandlingIgnoreUnchanged
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	go func() {
+		<-ctx.Done()
+		// From now on a second signal ends the process at once.
+		stop()
+	}()
+	os.Exit(cli.Run(newCommand(ctx)))
+}
