@@ -1,0 +1,185 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"garret.dev/garret/syncer/translate"
+)
+
+const (
+	// An event can arrive before the pod that it is about: it is looked at again
+	// this often, at this interval.
+	eventAttempts = 4
+	eventInterval = 300 * time.Millisecond
+	// eventBacklog is how many events wait before the watch is slowed down.
+	eventBacklog = 256
+)
+
+// events copies the host's Events about synced pods and claims to the objects
+// inside: scheduling, image pulls, probes, mounts. They are not cached; each is
+// written inside under a name that follows from its own, so that one seen twice is one.
+type events struct {
+	translator *translate.Translator
+	virtual    *Virtual
+	host       *Host
+	queue      chan pendingEvent
+}
+
+type pendingEvent struct {
+	event   *corev1.Event
+	attempt int
+}
+
+func newEvents(translator *translate.Translator, virtual *Virtual, host *Host) *events {
+	return &events{translator, virtual, host, make(chan pendingEvent, eventBacklog)}
+}
+
+// run copies events until the context ends.
+func (e *events) run(ctx context.Context) {
+	client := e.host.Client.CoreV1().Events(e.translator.Cluster().HostNamespace)
+	source := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			return client.List(ctx, options)
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return client.Watch(ctx, options)
+		},
+	}, e.host.Client)
+	reflector := cache.NewReflectorWithOptions(source, &corev1.Event{}, eventSink{ctx, e}, cache.ReflectorOptions{Name: "host events"})
+	go reflector.RunWithContext(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case pending := <-e.queue:
+			if err := e.copy(ctx, pending); err != nil && ctx.Err() == nil {
+				klog.FromContext(ctx).Error(err, "Cannot copy an event of the host", "event", klog.KObj(pending.event))
+			}
+		}
+	}
+}
+
+// copy writes one event of the host to the object inside.
+func (e *events) copy(ctx context.Context, pending pendingEvent) error {
+	event := pending.event
+	var host metav1.Object
+	var found bool
+	switch event.InvolvedObject.Kind {
+	case "Pod":
+		host, found = get(e.host.Pods.Get(event.Namespace, event.InvolvedObject.Name))
+	case "PersistentVolumeClaim":
+		host, found = get(e.host.Claims.Get(event.Namespace, event.InvolvedObject.Name))
+	default:
+		return nil
+	}
+	if !found || host.GetUID() != event.InvolvedObject.UID {
+		e.later(ctx, pending)
+		return nil
+	}
+	identity, ours := e.translator.IdentityOf(host)
+	if !ours || identity.UID == "" {
+		return nil
+	}
+	names := hostNames(e.translator, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: identity.Namespace, Name: identity.Name}})
+	if pod, inside := e.virtual.Pods.Get(identity.Namespace, identity.Name); inside && event.InvolvedObject.Kind == "Pod" {
+		names = hostNames(e.translator, pod)
+	}
+	return e.write(ctx, virtualEvent(event, identity, names.Replace(event.Message)))
+}
+
+// get hides the type of what a store found.
+func get[T metav1.Object](object T, found bool) (metav1.Object, bool) { return object, found }
+
+// later looks at the event again, or gives up: it is about somebody else's pod,
+// or one that is gone.
+func (e *events) later(ctx context.Context, pending pendingEvent) {
+	if pending.attempt++; pending.attempt >= eventAttempts {
+		return
+	}
+	time.AfterFunc(eventInterval, func() { e.push(ctx, pending) })
+}
+
+func (e *events) push(ctx context.Context, pending pendingEvent) {
+	select {
+	case e.queue <- pending:
+	case <-ctx.Done():
+	}
+}
+
+// virtualEvent is the event inside.
+func virtualEvent(event *corev1.Event, identity translate.Identity, message string) *corev1.Event {
+	sum := sha256.Sum256([]byte(event.UID))
+	out := event.DeepCopy()
+	out.ObjectMeta = metav1.ObjectMeta{Namespace: identity.Namespace, Name: identity.Name + "." + hex.EncodeToString(sum[:8])}
+	out.Message = message
+	out.Related = nil
+	out.InvolvedObject.Namespace = identity.Namespace
+	out.InvolvedObject.Name = identity.Name
+	out.InvolvedObject.UID = identity.UID
+	out.InvolvedObject.ResourceVersion = ""
+	return out
+}
+
+func (e *events) write(ctx context.Context, event *corev1.Event) error {
+	client := e.virtual.Client.CoreV1().Events(event.Namespace)
+	_, err := client.Create(ctx, event, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		var patch []byte
+		patch, err = json.Marshal(map[string]any{"count": event.Count, "lastTimestamp": event.LastTimestamp, "message": event.Message, "series": event.Series})
+		if err == nil {
+			_, err = client.Patch(ctx, event.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+		}
+	}
+	// A namespace that ends takes no more events.
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return fmt.Errorf("event %s/%s: %w", event.Namespace, event.Name, err)
+	}
+	return nil
+}
+
+// eventSink takes what a reflector sees, and keeps nothing.
+type eventSink struct {
+	ctx    context.Context
+	events *events
+}
+
+var _ cache.ReflectorStore = eventSink{}
+
+func (s eventSink) Add(object any) error {
+	if event, ok := object.(*corev1.Event); ok {
+		s.events.push(s.ctx, pendingEvent{event: event})
+	}
+	return nil
+}
+
+func (s eventSink) Update(object any) error { return s.Add(object) }
+
+func (s eventSink) Delete(any) error { return nil }
+
+func (s eventSink) Replace(objects []any, _ string) error {
+	for _, object := range objects {
+		if err := s.Add(object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s eventSink) Resync() error { return nil }

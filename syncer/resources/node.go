@@ -1,0 +1,258 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"runtime"
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/ptr"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/translate"
+)
+
+const (
+	// nodeLinger is how long a node stays inside after its last pod.
+	nodeLinger = time.Minute
+	// leaseInterval is well below the 40 seconds after which a node counts as silent.
+	leaseInterval = 12 * time.Second
+	leaseSeconds  = 40
+)
+
+// nodes keeps a node inside for every node of the host that runs a synced pod.
+// Its kubelet is the syncer. Where the syncer may read the host's nodes, labels
+// and capacity are the real ones; otherwise only the name is known.
+type nodes struct {
+	translator  *translate.Translator
+	virtual     *Virtual
+	host        *Host
+	kubeletPort int32
+	// kubeletVersion stands in nodes whose real version cannot be read.
+	kubeletVersion string
+
+	mu sync.Mutex
+	// unused is since when a node has had no pod.
+	unused map[string]time.Time
+}
+
+func (n *nodes) controller(metrics *engine.Metrics) (*engine.Controller, error) {
+	controller := engine.NewController("nodes", 1, n, metrics)
+	nodeOf := func(object any) []types.NamespacedName {
+		if pod := object.(*corev1.Pod); pod.Spec.NodeName != "" {
+			return []types.NamespacedName{{Name: pod.Spec.NodeName}}
+		}
+		return nil
+	}
+	if err := controller.Watch(n.virtual.Pods.Informer(), nodeOf); err != nil {
+		return nil, err
+	}
+	if err := controller.Watch(n.host.Pods.Informer(), nodeOf); err != nil {
+		return nil, err
+	}
+	if n.host.Nodes != nil {
+		if err := controller.Watch(n.host.Nodes.Informer(), engine.SameKey); err != nil {
+			return nil, err
+		}
+	}
+	return controller, controller.Watch(n.virtual.Nodes.Informer(), engine.SameKey)
+}
+
+// Reconcile makes, updates or removes the node inside.
+func (n *nodes) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
+	node, found := n.virtual.Nodes.Get("", key.Name)
+	// Pods that a tenant put on a node of its own invention do not count.
+	if len(n.host.Pods.ByIndex(indexNode, key.Name)) > 0 {
+		n.mu.Lock()
+		delete(n.unused, key.Name)
+		n.mu.Unlock()
+		if !found {
+			return 0, n.ensure(ctx, key.Name)
+		}
+		return 0, n.update(ctx, node)
+	}
+	if !found || node.Labels[tenancyv1.LabelCluster] != n.translator.Cluster().ID {
+		return 0, nil
+	}
+	if left := n.lingers(key.Name); left > 0 {
+		return left, n.update(ctx, node)
+	}
+	err := n.virtual.Client.CoreV1().Nodes().Delete(ctx, key.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &node.UID}})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return 0, fmt.Errorf("delete node %s inside: %w", key.Name, err)
+	}
+	n.mu.Lock()
+	delete(n.unused, key.Name)
+	n.mu.Unlock()
+	return 0, nil
+}
+
+// lingers returns how long the node, which has no pod, is still to stay.
+func (n *nodes) lingers(name string) time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	since, known := n.unused[name]
+	if !known {
+		since = time.Now()
+		n.unused[name] = since
+	}
+	return nodeLinger - time.Since(since)
+}
+
+// ensure makes the node inside unless there is one.
+func (n *nodes) ensure(ctx context.Context, name string) error {
+	if _, found := n.virtual.Nodes.Get("", name); found {
+		return nil
+	}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	n.apply(node)
+	status := node.Status
+	client := n.virtual.Client.CoreV1().Nodes()
+	created, err := client.Create(ctx, node, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("create node %s inside: %w", name, err)
+	}
+	klog.FromContext(ctx).V(2).Info("Created a node inside", "node", name)
+	// Without it the control plane would wait a while, then doubt the node.
+	if err := n.renew(ctx, created); err != nil {
+		return err
+	}
+	if equality.Semantic.DeepEqual(created.Status, status) {
+		return nil
+	}
+	return n.update(ctx, created)
+}
+
+// update brings labels and status up to date.
+func (n *nodes) update(ctx context.Context, node *corev1.Node) error {
+	client := n.virtual.Client.CoreV1().Nodes()
+	wanted := node.DeepCopy()
+	n.apply(wanted)
+	if !maps.Equal(wanted.Labels, node.Labels) {
+		updated, err := client.Update(ctx, wanted, metav1.UpdateOptions{})
+		if err != nil {
+			return fmt.Errorf("update node %s inside: %w", node.Name, err)
+		}
+		node, wanted = updated, updated.DeepCopy()
+		n.apply(wanted)
+	}
+	if equality.Semantic.DeepEqual(wanted.Status, node.Status) {
+		return nil
+	}
+	if _, err := client.UpdateStatus(ctx, wanted, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("update status of node %s inside: %w", node.Name, err)
+	}
+	return nil
+}
+
+// apply makes the node what it should be. Labels and conditions that somebody
+// else set stay.
+func (n *nodes) apply(node *corev1.Node) {
+	labels := map[string]string{
+		corev1.LabelHostname:   node.Name,
+		corev1.LabelOSStable:   runtime.GOOS,
+		corev1.LabelArchStable: runtime.GOARCH,
+	}
+	node.Status.NodeInfo.OperatingSystem, node.Status.NodeInfo.Architecture = runtime.GOOS, runtime.GOARCH
+	node.Status.NodeInfo.KubeletVersion = n.kubeletVersion
+	// The API wants capacities; how many pods fit is all that a kubelet says for certain.
+	node.Status.Capacity = corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(110, resource.DecimalSI)}
+	node.Status.Allocatable = node.Status.Capacity.DeepCopy()
+	ready, reason := corev1.ConditionTrue, "SyncerReady"
+	if n.host.Nodes != nil {
+		if real, found := n.host.Nodes.Get("", node.Name); found {
+			maps.Copy(labels, real.Labels)
+			node.Status.NodeInfo = real.Status.NodeInfo
+			node.Status.Capacity, node.Status.Allocatable = real.Status.Capacity.DeepCopy(), real.Status.Allocatable.DeepCopy()
+			for _, condition := range real.Status.Conditions {
+				if condition.Type == corev1.NodeReady {
+					ready, reason = condition.Status, condition.Reason
+				}
+			}
+		}
+	}
+	labels[tenancyv1.LabelCluster] = n.translator.Cluster().ID
+	if node.Labels == nil {
+		node.Labels = map[string]string{}
+	}
+	maps.Copy(node.Labels, labels)
+	node.Status.Addresses = []corev1.NodeAddress{
+		{Type: corev1.NodeInternalIP, Address: n.translator.Cluster().PodIP},
+		{Type: corev1.NodeHostName, Address: node.Name},
+	}
+	node.Status.DaemonEndpoints.KubeletEndpoint.Port = n.kubeletPort
+	setReady(node, ready, reason)
+}
+
+func setReady(node *corev1.Node, status corev1.ConditionStatus, reason string) {
+	now := metav1.NewTime(time.Now().Truncate(time.Second))
+	condition := corev1.NodeCondition{
+		Type: corev1.NodeReady, Status: status, Reason: reason,
+		Message: "The syncer is the kubelet of this node.", LastHeartbeatTime: now, LastTransitionTime: now,
+	}
+	for i := range node.Status.Conditions {
+		current := &node.Status.Conditions[i]
+		if current.Type != corev1.NodeReady {
+			continue
+		}
+		if current.Status != status || current.Reason != reason {
+			*current = condition
+		}
+		return
+	}
+	node.Status.Conditions = append(node.Status.Conditions, condition)
+}
+
+// heartbeat renews the leases of the nodes inside until the context ends.
+func (n *nodes) heartbeat(ctx context.Context) {
+	wait.UntilWithContext(ctx, func(ctx context.Context) {
+		for _, node := range n.virtual.Nodes.List() {
+			if node.Labels[tenancyv1.LabelCluster] != n.translator.Cluster().ID {
+				continue
+			}
+			if err := n.renew(ctx, node); err != nil {
+				klog.FromContext(ctx).Error(err, "Cannot renew the lease of a node inside", "node", node.Name)
+			}
+		}
+	}, leaseInterval)
+}
+
+func (n *nodes) renew(ctx context.Context, node *corev1.Node) error {
+	client := n.virtual.Client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
+	now := metav1.NowMicro()
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"renewTime": now, "holderIdentity": node.Name, "leaseDurationSeconds": leaseSeconds}})
+	if err != nil {
+		return fmt.Errorf("lease of node %s: %w", node.Name, err)
+	}
+	_, err = client.Patch(ctx, node.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = client.Create(ctx, &coordinationv1.Lease{
+			ObjectMeta: metav1.ObjectMeta{Name: node.Name, OwnerReferences: []metav1.OwnerReference{
+				{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID}}},
+			Spec: coordinationv1.LeaseSpec{HolderIdentity: &node.Name, LeaseDurationSeconds: ptr.To[int32](leaseSeconds), RenewTime: &now},
+		}, metav1.CreateOptions{})
+	}
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("lease of node %s: %w", node.Name, err)
+	}
+	return nil
+}

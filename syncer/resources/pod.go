@@ -1,0 +1,224 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/ptr"
+
+	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/translate"
+)
+
+const (
+	// annotationResources on a host pod tells which resources were asked for last.
+	annotationResources = "garret.dev/resources"
+	// reasonHostPodDeleted is the reason of a virtual pod whose host pod is gone.
+	reasonHostPodDeleted = "HostPodDeleted"
+	// dnsPatience is how long after the syncer's start a pod waits for the DNS
+	// inside to get its address. Later, a cluster without one is meant to have none.
+	dnsPatience = 15 * time.Second
+)
+
+// pods carries pods to the host, and plays the scheduler and the kubelet inside:
+// it binds a virtual pod to the node that the host chose, reports the status,
+// and confirms the end.
+type pods struct {
+	translator  *translate.Translator
+	spec        podTranslator
+	virtual     *Virtual
+	host        *Host
+	tokens      Tokens
+	nodes       *nodes
+	environment *environments
+	// configMaps and secrets carry over what a pod refers to, before the pod.
+	configMaps, secrets engine.Reconciler
+	started             time.Time
+}
+
+var (
+	_ engine.Kind[*corev1.Pod]       = &pods{}
+	_ engine.FromHost[*corev1.Pod]   = &pods{}
+	_ engine.HostWriter[*corev1.Pod] = &pods{}
+	_ engine.Ender[*corev1.Pod]      = &pods{}
+)
+
+// Wanted leaves out what runs elsewhere, and what is not to be scheduled yet.
+func (p *pods) Wanted(_ context.Context, virtual *corev1.Pod) (bool, error) {
+	_, mirror := virtual.Annotations[corev1.MirrorPodAnnotationKey]
+	return !mirror && len(virtual.Spec.SchedulingGates) == 0, nil
+}
+
+// ToHost fills a new host pod in, or brings what may change of one up to date.
+func (p *pods) ToHost(ctx context.Context, virtual, host *corev1.Pod) error {
+	if host.UID != "" {
+		p.refresh(virtual, host)
+		return nil
+	}
+	inputs := podInputs{environment: p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)}
+	if usesClusterDNS(&virtual.Spec) {
+		server, known := p.dns()
+		if !known && time.Since(p.started) < dnsPatience {
+			return engine.Again("the DNS inside has no address yet")
+		}
+		inputs.dns = server
+	}
+	if projections := TokenProjections(virtual); len(projections) > 0 {
+		var err error
+		if inputs.tokenSecret, inputs.tokenKeys, err = p.tokens.Ensure(ctx, virtual, projections); err != nil {
+			return fmt.Errorf("tokens: %w", err)
+		}
+	}
+	spec, err := p.spec.spec(virtual, inputs)
+	if err != nil {
+		return err
+	}
+	host.Spec = *spec
+	p.mark(virtual, host)
+	return nil
+}
+
+func (p *pods) mark(virtual, host *corev1.Pod) {
+	annotations := downwardAnnotations(virtual)
+	annotations[annotationResources] = resourcesHash(&virtual.Spec)
+	p.translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, annotations)
+}
+
+// dns is the address of the DNS inside.
+func (p *pods) dns() (string, bool) {
+	service, found := p.virtual.Services.Get(metav1.NamespaceSystem, "kube-dns")
+	if !found || service.Spec.ClusterIP == corev1.ClusterIPNone {
+		return "", false
+	}
+	return service.Spec.ClusterIP, service.Spec.ClusterIP != ""
+}
+
+// refresh brings the fields of the host pod that Kubernetes allows to change up to date.
+func (p *pods) refresh(virtual, host *corev1.Pod) {
+	images := map[string]string{}
+	resources := map[string]corev1.ResourceRequirements{}
+	forEachContainer(&virtual.Spec, func(container *corev1.Container) {
+		images[container.Name] = container.Image
+		resources[container.Name] = container.Resources
+	})
+	resized := host.Annotations[annotationResources] != resourcesHash(&virtual.Spec)
+	forEachContainer(&host.Spec, func(container *corev1.Container) {
+		if image, ok := images[container.Name]; ok && image != "" {
+			container.Image = image
+		}
+		if wanted, ok := resources[container.Name]; ok && resized {
+			container.Resources = *wanted.DeepCopy()
+		}
+	})
+	if resized {
+		host.Spec.Resources = virtual.Spec.Resources.DeepCopy()
+	}
+	if virtual.Spec.ActiveDeadlineSeconds != nil {
+		host.Spec.ActiveDeadlineSeconds = ptr.To(*virtual.Spec.ActiveDeadlineSeconds)
+	}
+	for _, toleration := range virtual.Spec.Tolerations {
+		if !tolerates(host.Spec.Tolerations, toleration) {
+			host.Spec.Tolerations = append(host.Spec.Tolerations, toleration)
+		}
+	}
+	environment := p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)
+	known := map[string]bool{}
+	for _, container := range host.Spec.EphemeralContainers {
+		known[container.Name] = true
+	}
+	for _, container := range p.spec.ephemeralContainers(virtual, environment) {
+		if !known[container.Name] {
+			host.Spec.EphemeralContainers = append(host.Spec.EphemeralContainers, container)
+		}
+	}
+	p.mark(virtual, host)
+}
+
+func tolerates(tolerations []corev1.Toleration, wanted corev1.Toleration) bool {
+	for i := range tolerations {
+		if tolerations[i].MatchToleration(&wanted) &&
+			ptr.Equal(tolerations[i].TolerationSeconds, wanted.TolerationSeconds) {
+			return true
+		}
+	}
+	return false
+}
+
+// FromHost binds the virtual pod as the host pod is bound, and reports the status.
+func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod) error {
+	if virtual.Spec.NodeName == "" && host.Spec.NodeName != "" {
+		return p.bind(ctx, virtual, host.Spec.NodeName)
+	}
+	if host.Spec.NodeName != "" {
+		// The node may have been deleted inside meanwhile.
+		if err := p.nodes.ensure(ctx, host.Spec.NodeName); err != nil {
+			return err
+		}
+	}
+	if err := p.report(ctx, virtual, host); err != nil {
+		return err
+	}
+	return p.passGates(ctx, virtual, host)
+}
+
+// bind is the scheduler's part. The change that it makes brings the pod back,
+// with a status to report.
+func (p *pods) bind(ctx context.Context, virtual *corev1.Pod, node string) error {
+	if err := p.nodes.ensure(ctx, node); err != nil {
+		return err
+	}
+	err := p.virtual.Client.CoreV1().Pods(virtual.Namespace).Bind(ctx, &corev1.Binding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: virtual.Namespace, Name: virtual.Name, UID: virtual.UID},
+		Target:     corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: node},
+	}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("bind to %s: %w", node, err)
+	}
+	klog.FromContext(ctx).V(2).Info("Bound", "pod", klog.KObj(virtual), "node", node)
+	return nil
+}
+
+// CreateOnHost first carries over what the pod refers to: the host's kubelet
+// would try again only after a while.
+func (p *pods) CreateOnHost(ctx context.Context, virtual, host *corev1.Pod) error {
+	refers := referencesOf(virtual)
+	var group sync.WaitGroup
+	carry := func(reconciler engine.Reconciler, name string) {
+		if reconciler == nil || name == "" {
+			return
+		}
+		group.Go(func() {
+			// Its own controller tries again. A pod may be made before what it refers
+			// to; the kubelet says so then, as anywhere.
+			if _, err := reconciler.Reconcile(ctx, types.NamespacedName{Namespace: virtual.Namespace, Name: name}); err != nil {
+				klog.FromContext(ctx).V(2).Info("Not carried over before its pod", "name", name, "pod", klog.KObj(virtual), "err", err)
+			}
+		})
+	}
+	for _, name := range refers.configMaps {
+		carry(p.configMaps, name)
+	}
+	for _, name := range refers.secrets {
+		carry(p.secrets, name)
+	}
+	var environmentErr error
+	group.Go(func() {
+		_, environmentErr = p.environment.Reconcile(ctx, types.NamespacedName{Name: virtual.Namespace})
+	})
+	group.Wait()
+	if environmentErr != nil {
+		return environmentErr
+	}
+	_, err := p.host.Pods.Writer(host.Namespace).Create(ctx, host, metav1.CreateOptions{})
+	return err
+}

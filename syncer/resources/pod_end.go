@@ -1,0 +1,174 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/ptr"
+
+	"garret.dev/garret/syncer/engine"
+)
+
+// UpdateOnHost writes what changed, each part where Kubernetes wants it.
+func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) error {
+	client := p.host.Client.CoreV1().Pods(wanted.Namespace)
+	written := current
+	var err error
+	if len(wanted.Spec.EphemeralContainers) > len(current.Spec.EphemeralContainers) {
+		debugged := written.DeepCopy()
+		debugged.Spec.EphemeralContainers = wanted.Spec.EphemeralContainers
+		if written, err = client.UpdateEphemeralContainers(ctx, wanted.Name, debugged, metav1.UpdateOptions{}); err != nil {
+			return fmt.Errorf("ephemeral containers: %w", err)
+		}
+	}
+	if resized := withResources(written, wanted); resized != nil {
+		if written, err = client.UpdateResize(ctx, wanted.Name, resized, metav1.UpdateOptions{}); err != nil {
+			return fmt.Errorf("resize: %w", err)
+		}
+	}
+	rest := wanted.DeepCopy()
+	rest.ResourceVersion = written.ResourceVersion
+	rest.Spec.EphemeralContainers = written.Spec.EphemeralContainers
+	if resized := withResources(rest, written); resized != nil {
+		// The host may have defaulted what was resized.
+		rest = resized
+	}
+	if equality.Semantic.DeepEqual(written.Spec, rest.Spec) &&
+		equality.Semantic.DeepEqual(written.Labels, rest.Labels) &&
+		equality.Semantic.DeepEqual(written.Annotations, rest.Annotations) &&
+		equality.Semantic.DeepEqual(written.OwnerReferences, rest.OwnerReferences) {
+		return nil
+	}
+	_, err = client.Update(ctx, rest, metav1.UpdateOptions{})
+	return err
+}
+
+// withResources returns the pod with the resources of wanted, or nil when it has them.
+func withResources(pod, wanted *corev1.Pod) *corev1.Pod {
+	resized := pod.DeepCopy()
+	resources := map[string]corev1.ResourceRequirements{}
+	forEachContainer(&wanted.Spec, func(container *corev1.Container) { resources[container.Name] = container.Resources })
+	forEachContainer(&resized.Spec, func(container *corev1.Container) { container.Resources = resources[container.Name] })
+	resized.Spec.Resources = wanted.Spec.Resources
+	if equality.Semantic.DeepEqual(resized.Spec, pod.Spec) {
+		return nil
+	}
+	return resized
+}
+
+// VirtualEnding passes the deletion on with its grace period, reports while the
+// pod winds up, and confirms the end once the host pod is gone.
+func (p *pods) VirtualEnding(ctx context.Context, virtual, host *corev1.Pod, hosted bool) error {
+	if !hosted {
+		return p.finish(ctx, virtual)
+	}
+	if err := p.report(ctx, virtual, host); err != nil && !apierrors.IsConflict(err) {
+		return err
+	}
+	grace := virtual.DeletionGracePeriodSeconds
+	if host.DeletionTimestamp != nil {
+		if grace == nil || host.DeletionGracePeriodSeconds == nil || max(*grace, 1) >= *host.DeletionGracePeriodSeconds {
+			return nil
+		}
+		// Somebody lost patience.
+	}
+	if grace != nil {
+		// None at all would take the pod from the host's API before its
+		// containers have stopped.
+		grace = ptr.To(max(*grace, 1))
+	}
+	err := p.host.Pods.Writer(host.Namespace).Delete(ctx, host.Name, metav1.DeleteOptions{
+		GracePeriodSeconds: grace, Preconditions: &metav1.Preconditions{UID: &host.UID},
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete on the host: %w", err)
+	}
+	klog.FromContext(ctx).V(2).Info("Deleted on the host", "pod", klog.KObj(virtual), "host", klog.KObj(host))
+	return nil
+}
+
+// HostEnding deletes the virtual pod of a host pod that is being deleted, by
+// eviction say, so that what owns it makes another.
+func (p *pods) HostEnding(ctx context.Context, virtual, host *corev1.Pod) error {
+	if err := p.report(ctx, virtual, host); err != nil && !apierrors.IsConflict(err) {
+		return err
+	}
+	return p.deleteInside(ctx, virtual, host.DeletionGracePeriodSeconds)
+}
+
+// HostMissing tells a pod that is yet to be made from one that was, and is gone.
+func (p *pods) HostMissing(ctx context.Context, virtual *corev1.Pod) (bool, error) {
+	if !ran(virtual) {
+		return terminated(virtual), nil
+	}
+	return true, p.finish(ctx, virtual)
+}
+
+// ran says whether the virtual pod was bound to a node, by bind or by itself
+// with a host pod that was bound.
+func ran(pod *corev1.Pod) bool {
+	if pod.Spec.NodeName == "" {
+		return false
+	}
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionTrue {
+			return true
+		}
+	}
+	return false
+}
+
+func terminated(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// finish confirms that nothing of the pod runs any more. Its phase is made final
+// first: a Job counts a pod only then.
+func (p *pods) finish(ctx context.Context, virtual *corev1.Pod) error {
+	if !terminated(virtual) && ran(virtual) {
+		failed := virtual.DeepCopy()
+		failed.Status.Phase = corev1.PodFailed
+		if virtual.DeletionTimestamp == nil {
+			failed.Status.Reason = reasonHostPodDeleted
+			failed.Status.Message = "The pod was deleted on the host cluster."
+		}
+		updated, err := p.virtual.Client.CoreV1().Pods(virtual.Namespace).UpdateStatus(ctx, failed, metav1.UpdateOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("report the end: %w", err)
+		}
+		virtual = updated
+	}
+	if virtual.DeletionTimestamp != nil && ptr.Deref(virtual.DeletionGracePeriodSeconds, 0) == 0 && len(virtual.Finalizers) > 0 {
+		// Only its finalizers keep it.
+		return nil
+	}
+	return p.deleteInside(ctx, virtual, ptr.To[int64](0))
+}
+
+func (p *pods) deleteInside(ctx context.Context, virtual *corev1.Pod, grace *int64) error {
+	err := p.virtual.Pods.Writer(virtual.Namespace).Delete(ctx, virtual.Name, metav1.DeleteOptions{
+		GracePeriodSeconds: grace, Preconditions: &metav1.Preconditions{UID: &virtual.UID},
+	})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if apierrors.IsConflict(err) {
+		return engine.Again("another pod of the name was made meanwhile")
+	}
+	if err != nil {
+		return fmt.Errorf("delete inside: %w", err)
+	}
+	klog.FromContext(ctx).V(2).Info("Deleted inside", "pod", klog.KObj(virtual))
+	return nil
+}

@@ -1,0 +1,145 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"garret.dev/garret/syncer/translate"
+)
+
+// scheduling translates what a pod says about the node that it wants. All pods
+// of a virtual cluster lie in one namespace of the host, so a rule about
+// namespaces inside becomes one about a label.
+type scheduling struct {
+	translator *translate.Translator
+	// namespaces lists the virtual namespaces that a selector matches.
+	namespaces func(*metav1.LabelSelector) ([]string, error)
+}
+
+func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod) error {
+	if affinity := host.Affinity; affinity != nil {
+		if affinity.PodAffinity != nil {
+			if err := s.terms(affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution,
+				affinity.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution, virtual); err != nil {
+				return err
+			}
+		}
+		if affinity.PodAntiAffinity != nil {
+			if err := s.terms(affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution,
+				affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution, virtual); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range host.TopologySpreadConstraints {
+		constraint := &host.TopologySpreadConstraints[i]
+		selector := withLabelKeys(constraint.LabelSelector, virtual.Labels, constraint.MatchLabelKeys, metav1.LabelSelectorOpIn)
+		constraint.LabelSelector = s.translator.HostLabelSelector(selector, []string{virtual.Namespace})
+		constraint.MatchLabelKeys = nil
+	}
+	if virtual.Spec.NodeName != "" {
+		// A pod that names its node would pass the host's scheduler by, taints
+		// and resources included. It asks for the node instead.
+		host.NodeName = ""
+		requireNode(host, virtual.Spec.NodeName)
+	}
+	return nil
+}
+
+func (s scheduling) terms(required []corev1.PodAffinityTerm, preferred []corev1.WeightedPodAffinityTerm, virtual *corev1.Pod) error {
+	for i := range required {
+		if err := s.term(&required[i], virtual); err != nil {
+			return err
+		}
+	}
+	for i := range preferred {
+		if err := s.term(&preferred[i].PodAffinityTerm, virtual); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s scheduling) term(term *corev1.PodAffinityTerm, virtual *corev1.Pod) error {
+	namespaces, err := s.meant(term, virtual.Namespace)
+	if err != nil {
+		return err
+	}
+	selector := withLabelKeys(term.LabelSelector, virtual.Labels, term.MatchLabelKeys, metav1.LabelSelectorOpIn)
+	selector = withLabelKeys(selector, virtual.Labels, term.MismatchLabelKeys, metav1.LabelSelectorOpNotIn)
+	term.LabelSelector = s.translator.HostLabelSelector(selector, namespaces)
+	term.MatchLabelKeys, term.MismatchLabelKeys = nil, nil
+	term.Namespaces, term.NamespaceSelector = nil, nil
+	return nil
+}
+
+// meant lists the virtual namespaces that a term is about: those it names and
+// those it selects, or else the pod's own. Nil means all, so that a namespace made later counts too.
+func (s scheduling) meant(term *corev1.PodAffinityTerm, own string) ([]string, error) {
+	if term.NamespaceSelector == nil {
+		if len(term.Namespaces) == 0 {
+			return []string{own}, nil
+		}
+		return term.Namespaces, nil
+	}
+	if len(term.NamespaceSelector.MatchLabels)+len(term.NamespaceSelector.MatchExpressions) == 0 {
+		return nil, nil
+	}
+	selected, err := s.namespaces(term.NamespaceSelector)
+	if err != nil {
+		return nil, err
+	}
+	all := append(slices.Clone(term.Namespaces), selected...)
+	slices.Sort(all)
+	return append([]string{}, slices.Compact(all)...), nil
+}
+
+// withLabelKeys returns the selector narrowed to pods that have, or have not,
+// the pod's own values of the keys. The API server inside may have written that
+// into the selector already.
+func withLabelKeys(selector *metav1.LabelSelector, labels map[string]string, keys []string, operator metav1.LabelSelectorOperator) *metav1.LabelSelector {
+	if selector == nil || len(keys) == 0 {
+		return selector
+	}
+	narrowed := selector.DeepCopy()
+	for _, key := range keys {
+		value, found := labels[key]
+		present := slices.ContainsFunc(narrowed.MatchExpressions, func(r metav1.LabelSelectorRequirement) bool {
+			return r.Key == key && r.Operator == operator && slices.Equal(r.Values, []string{value})
+		})
+		if found && !present {
+			narrowed.MatchExpressions = append(narrowed.MatchExpressions,
+				metav1.LabelSelectorRequirement{Key: key, Operator: operator, Values: []string{value}})
+		}
+	}
+	return narrowed
+}
+
+// requireNode adds the node to every alternative of the pod's node affinity.
+func requireNode(host *corev1.PodSpec, node string) {
+	if host.Affinity == nil {
+		host.Affinity = &corev1.Affinity{}
+	}
+	if host.Affinity.NodeAffinity == nil {
+		host.Affinity.NodeAffinity = &corev1.NodeAffinity{}
+	}
+	affinity := host.Affinity.NodeAffinity
+	if affinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		affinity.RequiredDuringSchedulingIgnoredDuringExecution = &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{}}}
+	}
+	terms := affinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+	requirement := corev1.NodeSelectorRequirement{Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node}}
+	for i := range terms {
+		named := slices.ContainsFunc(terms[i].MatchFields, func(r corev1.NodeSelectorRequirement) bool {
+			return r.Key == requirement.Key && r.Operator == requirement.Operator && slices.Equal(r.Values, requirement.Values)
+		})
+		if !named {
+			terms[i].MatchFields = append(terms[i].MatchFields, requirement)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/cache"
+)
+
+// references are the objects in its own namespace that a pod needs.
+type references struct{ configMaps, secrets, claims []string }
+
+// visitor is called with the place of each reference of a pod, and may change it.
+type visitor struct{ configMap, secret, claim func(name *string) }
+
+// referencesOf lists what the pod refers to.
+func referencesOf(pod *corev1.Pod) references {
+	var found references
+	visitReferences(&pod.Spec, visitor{
+		configMap: func(name *string) { found.configMaps = append(found.configMaps, *name) },
+		secret:    func(name *string) { found.secrets = append(found.secrets, *name) },
+		claim:     func(name *string) { found.claims = append(found.claims, *name) },
+	})
+	for _, volume := range pod.Spec.Volumes {
+		if volume.Ephemeral != nil {
+			found.claims = append(found.claims, ephemeralClaim(pod, volume.Name))
+		}
+	}
+	return found
+}
+
+// ephemeralClaim is the name that Kubernetes gives to the claim of a generic ephemeral volume.
+func ephemeralClaim(pod *corev1.Pod, volume string) string { return pod.Name + "-" + volume }
+
+// podsByReference indexes pods by namespace/name of what they refer to.
+func podsByReference(of func(references) []string) cache.IndexFunc {
+	return func(object any) ([]string, error) {
+		pod, ok := object.(*corev1.Pod)
+		if !ok {
+			return nil, nil
+		}
+		names := of(referencesOf(pod))
+		for i, name := range names {
+			names[i] = pod.Namespace + "/" + name
+		}
+		return names, nil
+	}
+}
+
+// visitReferences calls the visitor for every configmap, secret and volume
+// claim that the pod names. It is the one place that knows where they can be.
+func visitReferences(spec *corev1.PodSpec, visit visitor) {
+	for i := range spec.ImagePullSecrets {
+		visit.secret(&spec.ImagePullSecrets[i].Name)
+	}
+	forEachContainer(spec, func(container *corev1.Container) { visitContainer(container, visit) })
+	for i := range spec.Volumes {
+		visitVolume(&spec.Volumes[i].VolumeSource, visit)
+	}
+}
+
+// forEachContainer calls do for the pod's containers of all sorts.
+func forEachContainer(spec *corev1.PodSpec, do func(*corev1.Container)) {
+	for i := range spec.InitContainers {
+		do(&spec.InitContainers[i])
+	}
+	for i := range spec.Containers {
+		do(&spec.Containers[i])
+	}
+	for i := range spec.EphemeralContainers {
+		do((*corev1.Container)(&spec.EphemeralContainers[i].EphemeralContainerCommon))
+	}
+}
+
+func visitContainer(container *corev1.Container, visit visitor) {
+	for i := range container.EnvFrom {
+		from := &container.EnvFrom[i]
+		if from.ConfigMapRef != nil {
+			visit.configMap(&from.ConfigMapRef.Name)
+		}
+		if from.SecretRef != nil {
+			visit.secret(&from.SecretRef.Name)
+		}
+	}
+	for i := range container.Env {
+		from := container.Env[i].ValueFrom
+		if from == nil {
+			continue
+		}
+		if from.ConfigMapKeyRef != nil {
+			visit.configMap(&from.ConfigMapKeyRef.Name)
+		}
+		if from.SecretKeyRef != nil {
+			visit.secret(&from.SecretKeyRef.Name)
+		}
+	}
+}
+
+func visitVolume(volume *corev1.VolumeSource, visit visitor) {
+	switch {
+	case volume.ConfigMap != nil:
+		visit.configMap(&volume.ConfigMap.Name)
+	case volume.Secret != nil:
+		visit.secret(&volume.Secret.SecretName)
+	case volume.PersistentVolumeClaim != nil:
+		visit.claim(&volume.PersistentVolumeClaim.ClaimName)
+	case volume.Projected != nil:
+		for i := range volume.Projected.Sources {
+			source := &volume.Projected.Sources[i]
+			if source.ConfigMap != nil {
+				visit.configMap(&source.ConfigMap.Name)
+			}
+			if source.Secret != nil {
+				visit.secret(&source.Secret.Name)
+			}
+		}
+	case volume.AzureFile != nil:
+		visit.secret(&volume.AzureFile.SecretName)
+	default:
+		if secret := driverSecret(volume); secret != nil {
+			visit.secret(&secret.Name)
+		}
+	}
+}
+
+// driverSecret is the secret that a storage driver is given for the volume, if any.
+func driverSecret(volume *corev1.VolumeSource) *corev1.LocalObjectReference {
+	switch {
+	case volume.CSI != nil:
+		return volume.CSI.NodePublishSecretRef
+	case volume.CephFS != nil:
+		return volume.CephFS.SecretRef
+	case volume.Cinder != nil:
+		return volume.Cinder.SecretRef
+	case volume.FlexVolume != nil:
+		return volume.FlexVolume.SecretRef
+	case volume.ISCSI != nil:
+		return volume.ISCSI.SecretRef
+	case volume.RBD != nil:
+		return volume.RBD.SecretRef
+	case volume.ScaleIO != nil:
+		return volume.ScaleIO.SecretRef
+	case volume.StorageOS != nil:
+		return volume.StorageOS.SecretRef
+	}
+	return nil
+}

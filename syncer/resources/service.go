@@ -1,0 +1,176 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/translate"
+)
+
+// reasonAddress is the reason of Events about a service whose addresses inside and on the host differ.
+const reasonAddress = "AddressMismatch"
+
+// HostService returns the host's Service for the virtual one, as it is created:
+// by the admission webhook before the virtual one is persisted, so that its address
+// inside is the one that the host allots; or by the engine, for the address that
+// the virtual one has.
+func HostService(translator *translate.Translator, virtual *corev1.Service) *corev1.Service {
+	host := &corev1.Service{}
+	host.Spec.ClusterIP = virtual.Spec.ClusterIP
+	host.Spec.ClusterIPs = append([]string(nil), virtual.Spec.ClusterIPs...)
+	host.Spec.IPFamilies = append([]corev1.IPFamily(nil), virtual.Spec.IPFamilies...)
+	host.Spec.IPFamilyPolicy = virtual.DeepCopy().Spec.IPFamilyPolicy
+	host.Spec.LoadBalancerClass = virtual.DeepCopy().Spec.LoadBalancerClass
+	applyService(translator, virtual, host)
+	return host
+}
+
+// applyService brings what may change of the host's Service up to date.
+//
+// External addresses are left out: they would let a tenant take over traffic
+// that passes through the host's nodes.
+func applyService(translator *translate.Translator, virtual, host *corev1.Service) {
+	spec := virtual.Spec.DeepCopy()
+	translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, nil)
+	host.Spec.Type = spec.Type
+	host.Spec.Ports = spec.Ports
+	host.Spec.Selector = translator.HostSelector(virtual.Namespace, spec.Selector)
+	host.Spec.SessionAffinity = spec.SessionAffinity
+	host.Spec.SessionAffinityConfig = spec.SessionAffinityConfig
+	host.Spec.PublishNotReadyAddresses = spec.PublishNotReadyAddresses
+	host.Spec.InternalTrafficPolicy = spec.InternalTrafficPolicy
+	host.Spec.ExternalTrafficPolicy = spec.ExternalTrafficPolicy
+	host.Spec.TrafficDistribution = spec.TrafficDistribution
+	host.Spec.LoadBalancerIP = spec.LoadBalancerIP
+	host.Spec.LoadBalancerSourceRanges = spec.LoadBalancerSourceRanges
+	host.Spec.AllocateLoadBalancerNodePorts = spec.AllocateLoadBalancerNodePorts
+}
+
+// HasHostService says whether a virtual Service has a twin on the host. The API
+// server's own has the address of the virtual cluster itself, and an ExternalName
+// is an alias in the DNS inside: on the host it would name any address in the tenant's words.
+func HasHostService(virtual *corev1.Service) bool {
+	if virtual.Namespace == metav1.NamespaceDefault && virtual.Name == "kubernetes" {
+		return false
+	}
+	return virtual.Spec.Type != corev1.ServiceTypeExternalName
+}
+
+// services carries services to the host.
+type services struct {
+	translator *translate.Translator
+	virtual    *Virtual
+	host       *Host
+}
+
+var (
+	_ engine.Kind[*corev1.Service]       = &services{}
+	_ engine.FromHost[*corev1.Service]   = &services{}
+	_ engine.HostWriter[*corev1.Service] = &services{}
+)
+
+// Wanted is HasHostService.
+func (s *services) Wanted(_ context.Context, virtual *corev1.Service) (bool, error) {
+	return HasHostService(virtual), nil
+}
+
+// ToHost translates the service. The first pass over one that the webhook made adopts it.
+func (s *services) ToHost(_ context.Context, virtual, host *corev1.Service) error {
+	if host.UID == "" {
+		*host = *HostService(s.translator, virtual)
+		return nil
+	}
+	if host.Spec.ClusterIP != virtual.Spec.ClusterIP {
+		return engine.Refuse(reasonAddress, fmt.Sprintf("the address inside is %s, but the host allotted %s: delete the service and create it again",
+			virtual.Spec.ClusterIP, host.Spec.ClusterIP))
+	}
+	applyService(s.translator, virtual, host)
+	return nil
+}
+
+// CreateOnHost asks for the node ports inside; where the host has given them
+// away, for any.
+func (s *services) CreateOnHost(ctx context.Context, _, host *corev1.Service) error {
+	writer := s.host.Services.Writer(host.Namespace)
+	_, err := writer.Create(ctx, host, metav1.CreateOptions{})
+	if apierrors.IsInvalid(err) && withNodePorts(host, nil) {
+		_, err = writer.Create(ctx, host, metav1.CreateOptions{})
+	}
+	return err
+}
+
+// UpdateOnHost asks for the node ports inside; where the host has given them
+// away, it keeps those that it has.
+func (s *services) UpdateOnHost(ctx context.Context, current, wanted *corev1.Service) error {
+	writer := s.host.Services.Writer(wanted.Namespace)
+	_, err := writer.Update(ctx, wanted, metav1.UpdateOptions{})
+	if apierrors.IsInvalid(err) && withNodePorts(wanted, current) {
+		_, err = writer.Update(ctx, wanted, metav1.UpdateOptions{})
+	}
+	return err
+}
+
+// withNodePorts gives service the node ports of other, matched by port and
+// protocol, and says whether that changed any.
+func withNodePorts(service, other *corev1.Service) bool {
+	changed := false
+	for i := range service.Spec.Ports {
+		port := &service.Spec.Ports[i]
+		nodePort := nodePortOf(other, port)
+		if port.NodePort != nodePort {
+			port.NodePort, changed = nodePort, true
+		}
+	}
+	return changed
+}
+
+func nodePortOf(service *corev1.Service, port *corev1.ServicePort) int32 {
+	if service == nil {
+		return 0
+	}
+	for i := range service.Spec.Ports {
+		other := &service.Spec.Ports[i]
+		if other.Port == port.Port && protocolOf(*other) == protocolOf(*port) {
+			return other.NodePort
+		}
+	}
+	return 0
+}
+
+// FromHost brings the node ports and the balancer's addresses inside.
+func (s *services) FromHost(ctx context.Context, virtual, host *corev1.Service) error {
+	client := s.virtual.Client.CoreV1().Services(virtual.Namespace)
+	if exposed(host) && exposed(virtual) {
+		changed := virtual.DeepCopy()
+		if withNodePorts(changed, host) {
+			_, err := client.Update(ctx, changed, metav1.UpdateOptions{})
+			if err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("node ports inside: %w", err)
+			}
+			// The change brings the service back.
+			return nil
+		}
+	}
+	if equality.Semantic.DeepEqual(virtual.Status, host.Status) {
+		return nil
+	}
+	changed := virtual.DeepCopy()
+	changed.Status = *host.Status.DeepCopy()
+	if _, err := client.UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("status inside: %w", err)
+	}
+	return nil
+}
+
+func exposed(service *corev1.Service) bool {
+	return service.Spec.Type == corev1.ServiceTypeNodePort || service.Spec.Type == corev1.ServiceTypeLoadBalancer
+}
