@@ -109,7 +109,7 @@ func (c *Controller) Run(ctx context.Context) {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer c.queue.ShutDown()
-	if !cache.WaitFor(ctx, c.name, c.synced...) {
+	if !cache.WaitFor(ctx, "", c.synced...) {
 		return
 	}
 	for range c.workers {
@@ -148,6 +148,11 @@ func (c *Controller) next(ctx context.Context) bool {
 	default:
 		c.queue.AddRateLimited(key)
 		c.metrics.observe(c.name, "error", took, c.queue.Len())
+		if _, message, refused := refusal(err); refused {
+			// The tenant is told; it is nothing that the operator has to see to.
+			logger.V(2).Info("Refused", "message", message, "attempts", c.queue.NumRequeues(key))
+			return true
+		}
 		logger.Error(err, "Cannot sync", "attempts", c.queue.NumRequeues(key))
 	}
 	return true

@@ -54,7 +54,7 @@ func (e *Engine) Run(ctx context.Context, ready <-chan struct{}, started func())
 		checkers = append(checkers, informer.HasSyncedChecker())
 		group.Go(func() { informer.RunWithContext(ctx) })
 	}
-	if !cache.WaitFor(ctx, "the caches of both clusters", checkers...) {
+	if !cache.WaitFor(ctx, "", checkers...) {
 		return
 	}
 	select {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -28,8 +29,8 @@ const (
 	annotationStorageClass = "volume.beta.kubernetes.io/storage-class"
 )
 
-// claims carries volume claims to the host, and makes a volume inside for each
-// claim that the host has bound, so that the control plane inside binds it too.
+// claims carries volume claims to the host, and binds them inside as the host
+// has bound them.
 type claims struct {
 	translator *translate.Translator
 	virtual    *Virtual
@@ -94,23 +95,77 @@ func (c *claims) source(virtual, host *corev1.PersistentVolumeClaim) error {
 	return nil
 }
 
-// FromHost makes the volume inside once the host has bound the claim. The
-// control plane inside then binds the claim to it, and writes its status.
+// FromHost plays the binder inside, where none runs: once the host has bound
+// the claim, it makes a volume, names it in the claim, and reports the status.
 func (c *claims) FromHost(ctx context.Context, virtual, host *corev1.PersistentVolumeClaim) error {
-	if host.Status.Phase != corev1.ClaimBound || host.Spec.VolumeName == "" || virtual.DeletionTimestamp != nil {
+	if virtual.DeletionTimestamp != nil {
 		return nil
 	}
-	if _, found := c.virtual.Volumes.Get("", host.Spec.VolumeName); found {
-		return c.grow(ctx, virtual, host)
+	client := c.virtual.Client.CoreV1().PersistentVolumeClaims(virtual.Namespace)
+	if host.Status.Phase == corev1.ClaimBound && host.Spec.VolumeName != "" {
+		if err := c.showVolume(ctx, virtual, host); err != nil {
+			return err
+		}
+		if virtual.Spec.VolumeName == "" {
+			bound := virtual.DeepCopy()
+			bound.Spec.VolumeName = host.Spec.VolumeName
+			if bound.Spec.StorageClassName == nil {
+				bound.Spec.StorageClassName = host.Spec.StorageClassName
+			}
+			updated, err := client.Update(ctx, bound, metav1.UpdateOptions{})
+			if err != nil {
+				return fmt.Errorf("bind inside: %w", err)
+			}
+			virtual = updated
+		}
 	}
-	_, err := c.virtual.Client.CoreV1().PersistentVolumes().Create(ctx, c.volume(virtual, host), metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	if equality.Semantic.DeepEqual(virtual.Status, host.Status) {
+		return nil
+	}
+	changed := virtual.DeepCopy()
+	changed.Status = *host.Status.DeepCopy()
+	if _, err := client.UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("status inside: %w", err)
+	}
+	return nil
+}
+
+// showVolume makes the volume inside what the host's is.
+func (c *claims) showVolume(ctx context.Context, virtual, host *corev1.PersistentVolumeClaim) error {
+	client := c.virtual.Client.CoreV1().PersistentVolumes()
+	volume, found := c.virtual.Volumes.Get("", host.Spec.VolumeName)
+	var err error
+	switch {
+	case !found:
+		volume, err = client.Create(ctx, c.volume(virtual, host), metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			return engine.Again("the volume inside is not in the cache yet")
+		}
+	case !isMirror(volume):
+		return engine.Refuse(reasonUntranslatable, fmt.Sprintf("the name of volume %s is taken inside", volume.Name))
+	case !equality.Semantic.DeepEqual(volume.Spec.Capacity, host.Status.Capacity):
+		volume = volume.DeepCopy()
+		volume.Spec.Capacity = host.Status.Capacity.DeepCopy()
+		volume, err = client.Update(ctx, volume, metav1.UpdateOptions{})
+	}
+	if err != nil {
 		return fmt.Errorf("volume %s inside: %w", host.Spec.VolumeName, err)
+	}
+	if volume.Status.Phase != corev1.VolumeBound {
+		volume = volume.DeepCopy()
+		volume.Status.Phase = corev1.VolumeBound
+		if _, err := client.UpdateStatus(ctx, volume, metav1.UpdateOptions{}); err != nil {
+			return fmt.Errorf("status of volume %s inside: %w", volume.Name, err)
+		}
 	}
 	return nil
 }
 
 func (c *claims) volume(virtual, host *corev1.PersistentVolumeClaim) *corev1.PersistentVolume {
+	class := virtual.Spec.StorageClassName
+	if class == nil {
+		class = host.Spec.StorageClassName
+	}
 	return &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:   host.Spec.VolumeName,
@@ -120,7 +175,7 @@ func (c *claims) volume(virtual, host *corev1.PersistentVolumeClaim) *corev1.Per
 			Capacity:         host.Status.Capacity.DeepCopy(),
 			AccessModes:      virtual.Spec.AccessModes,
 			VolumeMode:       virtual.Spec.VolumeMode,
-			StorageClassName: ptr.Deref(virtual.Spec.StorageClassName, ""),
+			StorageClassName: ptr.Deref(class, ""),
 			// The host decides what becomes of the real one.
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
 			ClaimRef: &corev1.ObjectReference{
@@ -134,21 +189,6 @@ func (c *claims) volume(virtual, host *corev1.PersistentVolumeClaim) *corev1.Per
 	}
 }
 
-// grow shows inside that the host has made the volume larger.
-func (c *claims) grow(ctx context.Context, virtual, host *corev1.PersistentVolumeClaim) error {
-	size, known := host.Status.Capacity[corev1.ResourceStorage], virtual.Status.Capacity[corev1.ResourceStorage]
-	if virtual.Status.Phase != corev1.ClaimBound || size.Cmp(known) <= 0 {
-		return nil
-	}
-	changed := virtual.DeepCopy()
-	changed.Status.Capacity[corev1.ResourceStorage] = size
-	changed.Status.Conditions = host.DeepCopy().Status.Conditions
-	if _, err := c.virtual.Client.CoreV1().PersistentVolumeClaims(virtual.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("capacity inside: %w", err)
-	}
-	return nil
-}
-
 // isMirror says whether the volume inside was made for a claim on the host.
 func isMirror(volume *corev1.PersistentVolume) bool {
 	return volume.Spec.CSI != nil && volume.Spec.CSI.Driver == hostDriver && volume.Labels[tenancyv1.LabelCluster] != ""
@@ -160,14 +200,24 @@ type volumes struct{ virtual *Virtual }
 // Reconcile looks at one volume inside.
 func (v *volumes) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
 	volume, found := v.virtual.Volumes.Get("", key.Name)
-	if !found || !isMirror(volume) || volume.DeletionTimestamp != nil || volume.Spec.ClaimRef == nil {
+	if !found || !isMirror(volume) || volume.Spec.ClaimRef == nil {
 		return 0, nil
 	}
 	reference := volume.Spec.ClaimRef
 	if claim, found := v.virtual.Claims.Get(reference.Namespace, reference.Name); found && claim.UID == reference.UID {
 		return 0, nil
 	}
-	err := v.virtual.Client.CoreV1().PersistentVolumes().Delete(ctx, volume.Name, metav1.DeleteOptions{
+	client := v.virtual.Client.CoreV1().PersistentVolumes()
+	if volume.Status.Phase == corev1.VolumeBound {
+		// A bound volume is protected from deletion. The change brings it back.
+		released := volume.DeepCopy()
+		released.Status.Phase = corev1.VolumeReleased
+		if _, err := client.UpdateStatus(ctx, released, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return 0, fmt.Errorf("release volume %s inside: %w", volume.Name, err)
+		}
+		return 0, nil
+	}
+	err := client.Delete(ctx, volume.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &volume.UID},
 	})
 	if err != nil && !apierrors.IsNotFound(err) {

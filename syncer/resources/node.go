@@ -5,23 +5,19 @@ package resources
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"runtime"
 	"sync"
 	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
-	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
@@ -31,14 +27,14 @@ import (
 const (
 	// nodeLinger is how long a node stays inside after its last pod.
 	nodeLinger = time.Minute
-	// leaseInterval is well below the 40 seconds after which a node counts as silent.
-	leaseInterval = 12 * time.Second
-	leaseSeconds  = 40
 )
 
 // nodes keeps a node inside for every node of the host that runs a synced pod.
 // Its kubelet is the syncer. Where the syncer may read the host's nodes, labels
 // and capacity are the real ones; otherwise only the name is known.
+//
+// The control plane inside runs without the controller that watches over nodes,
+// so there are no heartbeats: whether a node is well is for the host to judge.
 type nodes struct {
 	translator  *translate.Translator
 	virtual     *Virtual
@@ -132,10 +128,6 @@ func (n *nodes) ensure(ctx context.Context, name string) error {
 		return fmt.Errorf("create node %s inside: %w", name, err)
 	}
 	klog.FromContext(ctx).V(2).Info("Created a node inside", "node", name)
-	// Without it the control plane would wait a while, then doubt the node.
-	if err := n.renew(ctx, created); err != nil {
-		return err
-	}
 	if equality.Semantic.DeepEqual(created.Status, status) {
 		return nil
 	}
@@ -220,39 +212,4 @@ func setReady(node *corev1.Node, status corev1.ConditionStatus, reason string) {
 		return
 	}
 	node.Status.Conditions = append(node.Status.Conditions, condition)
-}
-
-// heartbeat renews the leases of the nodes inside until the context ends.
-func (n *nodes) heartbeat(ctx context.Context) {
-	wait.UntilWithContext(ctx, func(ctx context.Context) {
-		for _, node := range n.virtual.Nodes.List() {
-			if node.Labels[tenancyv1.LabelCluster] != n.translator.Cluster().ID {
-				continue
-			}
-			if err := n.renew(ctx, node); err != nil {
-				klog.FromContext(ctx).Error(err, "Cannot renew the lease of a node inside", "node", node.Name)
-			}
-		}
-	}, leaseInterval)
-}
-
-func (n *nodes) renew(ctx context.Context, node *corev1.Node) error {
-	client := n.virtual.Client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
-	now := metav1.NowMicro()
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"renewTime": now, "holderIdentity": node.Name, "leaseDurationSeconds": leaseSeconds}})
-	if err != nil {
-		return fmt.Errorf("lease of node %s: %w", node.Name, err)
-	}
-	_, err = client.Patch(ctx, node.Name, types.MergePatchType, patch, metav1.PatchOptions{})
-	if apierrors.IsNotFound(err) {
-		_, err = client.Create(ctx, &coordinationv1.Lease{
-			ObjectMeta: metav1.ObjectMeta{Name: node.Name, OwnerReferences: []metav1.OwnerReference{
-				{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID}}},
-			Spec: coordinationv1.LeaseSpec{HolderIdentity: &node.Name, LeaseDurationSeconds: ptr.To[int32](leaseSeconds), RenewTime: &now},
-		}, metav1.CreateOptions{})
-	}
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("lease of node %s: %w", node.Name, err)
-	}
-	return nil
 }

@@ -224,7 +224,6 @@ func (b *builder) pods() {
 	nodes := &nodes{translator: b.Translator, virtual: b.Virtual, host: b.Host, kubeletPort: b.KubeletPort,
 		kubeletVersion: b.KubeletVersion, unused: map[string]time.Time{}}
 	b.add(nodes.controller(b.Metrics))
-	b.engine.AddTask(nodes.heartbeat)
 
 	environments := &environments{b.Translator, b.Virtual, b.Host}
 	b.add(environments.controller(b.Metrics))

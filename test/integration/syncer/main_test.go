@@ -1,0 +1,337 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package syncer tests the sync engine between two real API servers. There is
+// no kubelet and no scheduler on the host's side: the tests play them.
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/component-base/metrics"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/resources"
+	"garret.dev/garret/syncer/translate"
+)
+
+const (
+	hostNamespace = "team"
+	timeout       = 30 * time.Second
+	interval      = 50 * time.Millisecond
+)
+
+// clusters are the two sides that all tests of the package share.
+type clusters struct{ host, virtual *kubernetes.Clientset }
+
+var shared clusters
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	binary, err := filepath.Abs("../../../bin/controlplane")
+	if err == nil {
+		_, err = os.Stat(binary)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the control plane must have been built:", err)
+		return 1
+	}
+	// Short, because the path of a socket below it may have 107 bytes.
+	dir, err := os.MkdirTemp("/tmp", "sync")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	type started struct {
+		client *kubernetes.Clientset
+		stop   func()
+		err    error
+	}
+	begin := func(name string) chan started {
+		result := make(chan started, 1)
+		go func() {
+			client, stop, err := startControlPlane(binary, filepath.Join(dir, name))
+			result <- started{client, stop, err}
+		}()
+		return result
+	}
+	hostStart, virtualStart := begin("host"), begin("virtual")
+	host, virtual := <-hostStart, <-virtualStart
+	defer host.stop()
+	defer virtual.stop()
+	for _, err := range []error{host.err, virtual.err} {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	shared = clusters{host.client, virtual.client}
+	return m.Run()
+}
+
+// startControlPlane starts a control plane on a free port and waits until it
+// answers and its default namespace is furnished.
+func startControlPlane(binary, dir string) (*kubernetes.Clientset, func(), error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, func() {}, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, func() {}, err
+	}
+	output, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, func() {}, err
+	}
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	command := exec.Command(binary, "server", "--data-dir="+dir, fmt.Sprintf("--https-listen-port=%d", port), "--bind-address=127.0.0.1",
+		"--write-kubeconfig="+kubeconfig, "--disable-agent", "--disable-scheduler", "--disable-cloud-controller", "--flannel-backend=none",
+		"--service-cidr=10.96.0.0/16", "--service-node-port-range=30000-30010",
+		"--kube-controller-manager-arg=controllers=*,-nodeipam,-nodelifecycle,-persistentvolume-binder,-attachdetach,-persistentvolume-expander,-ttl")
+	command.Stdout, command.Stderr = output, output
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := command.Start(); err != nil {
+		return nil, func() {}, err
+	}
+	var client *kubernetes.Clientset
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		_ = command.Wait()
+	}()
+	stop := func() {
+		_ = command.Process.Signal(syscall.SIGTERM)
+		<-exited
+		output.Close()
+	}
+	err = wait.PollUntilContextTimeout(context.Background(), interval, time.Minute, true, func(ctx context.Context) (bool, error) {
+		select {
+		case <-exited:
+			return false, errors.New("it has exited")
+		default:
+		}
+		config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+		if err != nil {
+			return false, nil
+		}
+		config.QPS, config.Burst = 500, 500
+		if client, err = kubernetes.NewForConfig(config); err != nil {
+			return false, err
+		}
+		_, err = client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
+		return err == nil, nil
+	})
+	if err != nil {
+		log, _ := os.ReadFile(output.Name())
+		return nil, stop, fmt.Errorf("control plane in %s: %w\n%s", dir, err, log[max(0, len(log)-4000):])
+	}
+	return client, stop, nil
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// side is one test's view: a host namespace and a virtual namespace of its own, and a syncer between.
+type side struct {
+	clusters
+	t          *testing.T
+	translator *translate.Translator
+	// hostNamespace and namespace are the test's own.
+	hostNamespace, namespace string
+	stop                     func()
+}
+
+// tokens makes host secrets without tokens: what is in them is tested with package tokens.
+type tokens struct {
+	host       kubernetes.Interface
+	translator *translate.Translator
+}
+
+func (s tokens) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) (string, []string, error) {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: s.translator.DerivedName("token", pod.Namespace, pod.Name)}}
+	keys := make([]string, len(projections))
+	for i := range projections {
+		keys[i] = fmt.Sprint("token-", i)
+	}
+	identity := translate.IdentityFor(pod)
+	identity.Kind = "Pod"
+	s.translator.Mark(secret, identity, nil, nil)
+	_, err := s.host.CoreV1().Secrets(secret.Namespace).Create(ctx, secret, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		err = nil
+	}
+	return secret.Name, keys, err
+}
+
+// setUp makes namespaces for the test and runs a syncer until its end.
+func setUp(t *testing.T) *side {
+	t.Helper()
+	s := &side{clusters: shared, t: t}
+	ctx := t.Context()
+	furnish := func(client kubernetes.Interface, prefix string) string {
+		namespace, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix}}, metav1.CreateOptions{})
+		s.must(err)
+		s.eventually("service account in "+namespace.Name, func() bool {
+			_, err := client.CoreV1().ServiceAccounts(namespace.Name).Get(ctx, "default", metav1.GetOptions{})
+			return err == nil
+		})
+		return namespace.Name
+	}
+	s.hostNamespace = furnish(s.host, hostNamespace+"-")
+	s.namespace = furnish(s.virtual, "shop-")
+	owner, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "vc-demo"},
+		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}},
+	}, metav1.CreateOptions{})
+	s.must(err)
+	s.translator = translate.New(translate.Cluster{
+		ID: s.namespace, Name: "demo", UID: types.UID(s.namespace), HostNamespace: s.hostNamespace, Domain: "cluster.local",
+		ServiceIP: owner.Spec.ClusterIP, PodIP: "127.0.0.1",
+		Owner: &metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: owner.Name, UID: owner.UID},
+	})
+	_, err = s.virtual.CoreV1().Services(metav1.NamespaceSystem).Get(ctx, "kube-dns", metav1.GetOptions{})
+	if err != nil {
+		_, err = s.virtual.CoreV1().Services(metav1.NamespaceSystem).Create(ctx, &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Name: "kube-dns"},
+			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 53}}},
+		}, metav1.CreateOptions{})
+		s.must(err)
+	}
+	s.start()
+	t.Cleanup(s.tearDown)
+	return s
+}
+
+// tearDown takes the services away, whose addresses the next test's syncer would
+// ask for in vain, and stops the syncer.
+func (s *side) tearDown() {
+	defer func() { s.stop() }()
+	ctx := context.Background()
+	for _, namespace := range []string{s.namespace, metav1.NamespaceSystem} {
+		services, err := s.virtual.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{})
+		s.must(err)
+		for _, service := range services.Items {
+			s.must(s.virtual.CoreV1().Services(namespace).Delete(ctx, service.Name, metav1.DeleteOptions{}))
+		}
+	}
+	s.eventually("services gone from the host", func() bool {
+		services, err := s.host.CoreV1().Services(s.hostNamespace).List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelCluster})
+		s.must(err)
+		return len(services.Items) == 0
+	})
+}
+
+// start runs a syncer, which stop ends.
+func (s *side) start() {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: s.virtual.CoreV1().Events("")})
+	selection, err := resources.Select(nil, nil)
+	s.must(err)
+	e := &engine.Engine{}
+	s.must(resources.Register(e, resources.Config{
+		Translator: s.translator,
+		Virtual:    resources.NewVirtual(s.virtual),
+		Host:       resources.NewHost(s.host, s.translator.Cluster(), false),
+		Tokens:     tokens{s.host, s.translator},
+		Recorder:   broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
+		Metrics:    engine.NewMetrics(metrics.NewKubeRegistry()),
+		Selection:  selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
+	}))
+	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	close(ready)
+	go func() {
+		defer close(done)
+		e.Run(ctx, ready, func() { close(started) })
+	}()
+	s.stop = func() {
+		cancel()
+		<-done
+		broadcaster.Shutdown()
+	}
+	<-started
+}
+
+func (s *side) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// eventually waits until the condition holds.
+func (s *side) eventually(what string, condition func() bool) {
+	s.t.Helper()
+	err := wait.PollUntilContextTimeout(context.Background(), interval, timeout, true, func(context.Context) (bool, error) {
+		return condition(), nil
+	})
+	if err != nil {
+		s.t.Fatalf("%s: still not so after %v", what, timeout)
+	}
+}
+
+// hostPod waits for the host pod of the virtual pod.
+func (s *side) hostPod(name string) *corev1.Pod {
+	s.t.Helper()
+	var pod *corev1.Pod
+	s.eventually("pod "+name+" on the host", func() bool {
+		var err error
+		pod, err = s.host.CoreV1().Pods(s.hostNamespace).Get(s.t.Context(), s.translator.HostName(s.namespace, name), metav1.GetOptions{})
+		return err == nil
+	})
+	return pod
+}
+
+// schedule plays the scheduler and the kubelet of the host.
+func (s *side) schedule(pod *corev1.Pod, node string) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	s.must(s.host.CoreV1().Pods(pod.Namespace).Bind(ctx, &corev1.Binding{
+		ObjectMeta: metav1.ObjectMeta{Name: pod.Name}, Target: corev1.ObjectReference{Kind: "Node", Name: node}}, metav1.CreateOptions{}))
+	running, err := s.host.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+	s.must(err)
+	now := metav1.Now()
+	running.Status.Phase = corev1.PodRunning
+	running.Status.StartTime = &now
+	running.Status.PodIP, running.Status.PodIPs = "10.0.0.7", []corev1.PodIP{{IP: "10.0.0.7"}}
+	running.Status.Conditions = append(running.Status.Conditions, corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue})
+	for _, container := range running.Spec.Containers {
+		running.Status.ContainerStatuses = append(running.Status.ContainerStatuses, corev1.ContainerStatus{
+			Name: container.Name, Image: container.Image, ImageID: "sha256:1", ContainerID: "containerd://1", Ready: true,
+			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}},
+		})
+	}
+	_, err = s.host.CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, running, metav1.UpdateOptions{})
+	s.must(err)
+}

@@ -1,0 +1,381 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package syncer
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// podSpec is a pod with references.
+func podSpec() corev1.PodSpec {
+	return corev1.PodSpec{
+		TerminationGracePeriodSeconds: ptr.To[int64](7),
+		Containers: []corev1.Container{{
+			Name: "app", Image: "busybox:1", EnvFrom: []corev1.EnvFromSource{
+				{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}}},
+				{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "login"}}},
+			},
+		}},
+	}
+}
+
+func (s *side) createPod(name string, spec corev1.PodSpec) *corev1.Pod {
+	s.t.Helper()
+	pod, err := s.virtual.CoreV1().Pods(s.namespace).Create(s.t.Context(),
+		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name}}, Spec: spec}, metav1.CreateOptions{})
+	s.must(err)
+	return pod
+}
+
+func (s *side) virtualPod(name string) *corev1.Pod {
+	pod, err := s.virtual.CoreV1().Pods(s.namespace).Get(s.t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		return &corev1.Pod{}
+	}
+	return pod
+}
+
+// gone waits until the virtual pod of this UID is no more.
+func (s *side) gone(pod *corev1.Pod) {
+	s.t.Helper()
+	s.eventually("end of pod "+pod.Name, func() bool {
+		found, err := s.virtual.CoreV1().Pods(s.namespace).Get(s.t.Context(), pod.Name, metav1.GetOptions{})
+		return apierrors.IsNotFound(err) || err == nil && found.UID != pod.UID
+	})
+}
+
+func TestPodLife(t *testing.T) {
+	s := setUp(t)
+	ctx := t.Context()
+	_, err := s.virtual.CoreV1().ConfigMaps(s.namespace).Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "settings"}, Data: map[string]string{"A": "1"}}, metav1.CreateOptions{})
+	s.must(err)
+	_, err = s.virtual.CoreV1().Secrets(s.namespace).Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "login"}, StringData: map[string]string{"B": "2"}}, metav1.CreateOptions{})
+	s.must(err)
+	virtual := s.createPod("web", podSpec())
+
+	host := s.hostPod("web")
+	if want := s.translator.HostName(s.namespace, "settings"); host.Spec.Containers[0].EnvFrom[1].ConfigMapRef.Name != want {
+		t.Errorf("configmap of the host pod: got %v, want %s", host.Spec.Containers[0].EnvFrom, want)
+	}
+	configMap, err := s.host.CoreV1().ConfigMaps(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "settings"), metav1.GetOptions{})
+	s.must(err)
+	if configMap.Data["A"] != "1" {
+		t.Errorf("configmap on the host: got %v, want A=1", configMap.Data)
+	}
+	secret, err := s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "login"), metav1.GetOptions{})
+	s.must(err)
+	if string(secret.Data["B"]) != "2" {
+		t.Errorf("secret on the host has other data")
+	}
+
+	node := "node-" + s.namespace
+	s.schedule(host, node)
+	s.eventually("virtual pod running", func() bool {
+		pod := s.virtualPod("web")
+		return pod.Status.Phase == corev1.PodRunning && pod.Spec.NodeName == node && pod.Status.PodIP == "10.0.0.7" &&
+			len(pod.Status.ContainerStatuses) == 1 && pod.Status.ContainerStatuses[0].Ready
+	})
+	inside, err := s.virtual.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+	s.must(err)
+	if got := inside.Status.DaemonEndpoints.KubeletEndpoint.Port; got != 10250 || inside.Status.Addresses[0].Address != "127.0.0.1" {
+		t.Errorf("node inside: got port %d at %v, want the syncer's", got, inside.Status.Addresses)
+	}
+
+	// A change inside is carried over, and a change on the host is put back.
+	_, err = s.virtual.CoreV1().ConfigMaps(s.namespace).Patch(ctx, "settings", types.MergePatchType, []byte(`{"data":{"A":"3"}}`), metav1.PatchOptions{})
+	s.must(err)
+	_, err = s.host.CoreV1().Secrets(s.hostNamespace).Patch(ctx, secret.Name, types.MergePatchType, []byte(`{"data":{"B":"eA=="}}`), metav1.PatchOptions{})
+	s.must(err)
+	s.eventually("configmap changed and secret put back", func() bool {
+		configMap, err := s.host.CoreV1().ConfigMaps(s.hostNamespace).Get(ctx, configMap.Name, metav1.GetOptions{})
+		s.must(err)
+		secret, err := s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, secret.Name, metav1.GetOptions{})
+		s.must(err)
+		return configMap.Data["A"] == "3" && string(secret.Data["B"]) == "2"
+	})
+	_, err = s.virtual.CoreV1().Pods(s.namespace).Patch(ctx, "web", types.MergePatchType, []byte(`{"metadata":{"labels":{"tier":"front"}}}`), metav1.PatchOptions{})
+	s.must(err)
+	s.eventually("label on the host", func() bool { return s.hostPod("web").Labels["tenant.garret.dev/tier"] == "front" })
+
+	// The deletion goes to the host with its grace period; the host confirms.
+	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(ctx, "web", metav1.DeleteOptions{}))
+	s.eventually("host pod ending with the pod's grace period", func() bool {
+		host := s.hostPod("web")
+		return host.DeletionTimestamp != nil && *host.DeletionGracePeriodSeconds == 7
+	})
+	if s.virtualPod("web").UID != virtual.UID {
+		t.Error("the virtual pod is gone before its host pod")
+	}
+	s.must(s.host.CoreV1().Pods(s.hostNamespace).Delete(ctx, host.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
+	s.gone(virtual)
+	s.eventually("configmap, secret and environment gone from the host", func() bool {
+		configMaps, err := s.host.CoreV1().ConfigMaps(s.hostNamespace).List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelCluster})
+		s.must(err)
+		_, err = s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, secret.Name, metav1.GetOptions{})
+		return len(configMaps.Items) == 0 && apierrors.IsNotFound(err)
+	})
+}
+
+func TestHostPodVanishes(t *testing.T) {
+	s := setUp(t)
+	ctx := t.Context()
+	for name, remove := range map[string]func(host string) error{
+		"deleted": func(host string) error {
+			return s.host.CoreV1().Pods(s.hostNamespace).Delete(ctx, host, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)})
+		},
+		"evicted": func(host string) error {
+			return s.host.PolicyV1().Evictions(s.hostNamespace).Evict(ctx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: host, Namespace: s.hostNamespace}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := s.createPod(name, podSpec())
+			host := s.hostPod(name)
+			s.schedule(host, "node-"+s.namespace)
+			s.eventually("virtual pod running", func() bool { return s.virtualPod(name).Status.Phase == corev1.PodRunning })
+			s.must(remove(host.Name))
+			s.eventually("virtual pod ending", func() bool {
+				found := s.virtualPod(name)
+				return found.UID != pod.UID || found.DeletionTimestamp != nil
+			})
+			if name == "evicted" {
+				s.must(s.host.CoreV1().Pods(s.hostNamespace).Delete(ctx, host.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
+			}
+			s.gone(pod)
+		})
+	}
+}
+
+func TestNameUsedAgain(t *testing.T) {
+	s := setUp(t)
+	ctx := t.Context()
+	first := s.createPod("web-0", podSpec())
+	firstHost := s.hostPod("web-0")
+	s.schedule(firstHost, "node-"+s.namespace)
+	s.eventually("bound", func() bool { return s.virtualPod("web-0").Spec.NodeName != "" })
+	// By force: the virtual pod is gone at once, the host's takes its time.
+	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(ctx, first.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
+	second := s.createPod("web-0", podSpec())
+	s.eventually("first host pod ending", func() bool { return s.hostPod("web-0").DeletionTimestamp != nil })
+	s.must(s.host.CoreV1().Pods(s.hostNamespace).Delete(ctx, firstHost.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
+	s.eventually("host pod of the second", func() bool {
+		host := s.hostPod("web-0")
+		return host.Annotations[tenancyv1.AnnotationVirtualUID] == string(second.UID)
+	})
+	if s.virtualPod("web-0").UID != second.UID {
+		t.Error("the second pod was ended with the first")
+	}
+}
+
+func TestChangesWhileTheSyncerIsDown(t *testing.T) {
+	s := setUp(t)
+	ctx := t.Context()
+	service, err := s.virtual.CoreV1().Services(s.namespace).Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "api"},
+		Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{})
+	s.must(err)
+	orphan := s.createPod("orphan", podSpec())
+	host := s.hostPod("orphan")
+	name := s.translator.HostName(s.namespace, "api")
+	s.eventually("service on the host", func() bool {
+		found, err := s.host.CoreV1().Services(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
+		return err == nil && found.Spec.ClusterIP == service.Spec.ClusterIP
+	})
+
+	s.stop()
+	_, err = s.virtual.CoreV1().Services(s.namespace).Patch(ctx, "api", types.MergePatchType, []byte(`{"spec":{"ports":[{"port":81}]}}`), metav1.PatchOptions{})
+	s.must(err)
+	_, err = s.host.CoreV1().Services(s.hostNamespace).Patch(ctx, name, types.MergePatchType, []byte(`{"spec":{"selector":{"app":"stolen"}}}`), metav1.PatchOptions{})
+	s.must(err)
+	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(ctx, orphan.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
+	s.start()
+
+	s.eventually("service right again", func() bool {
+		found, err := s.host.CoreV1().Services(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
+		s.must(err)
+		return found.Spec.Ports[0].Port == 81 && found.Spec.Selector["tenant.garret.dev/app"] == "web" && found.Spec.Selector["app"] == ""
+	})
+	s.eventually("orphan gone", func() bool {
+		_, err := s.host.CoreV1().Pods(s.hostNamespace).Get(ctx, host.Name, metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	})
+}
+
+func TestServices(t *testing.T) {
+	s := setUp(t)
+	ctx := t.Context()
+	create := func(name string, spec corev1.ServiceSpec) *corev1.Service {
+		service, err := s.virtual.CoreV1().Services(s.namespace).Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}, metav1.CreateOptions{})
+		s.must(err)
+		return service
+	}
+	ports := []corev1.ServicePort{{Port: 80}}
+	// The host has given the only number away that the virtual one has.
+	taken, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "taken"},
+		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 1, NodePort: 30005}}}}, metav1.CreateOptions{})
+	s.must(err)
+	create("outside", corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Selector: map[string]string{"a": "b"},
+		Ports: []corev1.ServicePort{{Port: 80, NodePort: taken.Spec.Ports[0].NodePort}}})
+	create("alias", corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "kubernetes.default.svc"})
+	create("headless", corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Selector: map[string]string{"a": "b"}, Ports: ports})
+	create("by-hand", corev1.ServiceSpec{Ports: ports})
+	//lint:ignore SA1019 what tenants still write
+	_, err = s.virtual.CoreV1().Endpoints(s.namespace).Create(ctx, &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Name: "by-hand"},
+		Subsets: []corev1.EndpointSubset{{Addresses: []corev1.EndpointAddress{{IP: "192.0.2.1"}}, Ports: []corev1.EndpointPort{{Port: 80}}}}}, metav1.CreateOptions{})
+	s.must(err)
+
+	hostService := func(name string) (*corev1.Service, error) {
+		return s.host.CoreV1().Services(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, name), metav1.GetOptions{})
+	}
+	s.eventually("node port of the host inside", func() bool {
+		host, err := hostService("outside")
+		virtual, errInside := s.virtual.CoreV1().Services(s.namespace).Get(ctx, "outside", metav1.GetOptions{})
+		return err == nil && errInside == nil && host.Spec.Ports[0].NodePort != 30005 && virtual.Spec.Ports[0].NodePort == host.Spec.Ports[0].NodePort
+	})
+	s.eventually("headless on the host", func() bool {
+		host, err := hostService("headless")
+		return err == nil && host.Spec.ClusterIP == corev1.ClusterIPNone
+	})
+	s.eventually("endpoints made by hand on the host", func() bool {
+		slices, err := s.host.DiscoveryV1().EndpointSlices(s.hostNamespace).List(ctx, metav1.ListOptions{
+			LabelSelector: "kubernetes.io/service-name=" + s.translator.HostName(s.namespace, "by-hand")})
+		s.must(err)
+		return len(slices.Items) == 1 && slices.Items[0].Endpoints[0].Addresses[0] == "192.0.2.1"
+	})
+	if _, err := hostService("alias"); !apierrors.IsNotFound(err) {
+		t.Errorf("an alias is on the host: %v", err)
+	}
+
+	// The balancer's address comes inside.
+	_, err = s.virtual.CoreV1().Services(s.namespace).Patch(ctx, "outside", types.MergePatchType, []byte(`{"spec":{"type":"LoadBalancer"}}`), metav1.PatchOptions{})
+	s.must(err)
+	s.eventually("balancer on the host", func() bool {
+		host, err := hostService("outside")
+		if err != nil || host.Spec.Type != corev1.ServiceTypeLoadBalancer {
+			return false
+		}
+		host.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "198.51.100.9"}}
+		_, err = s.host.CoreV1().Services(s.hostNamespace).UpdateStatus(ctx, host, metav1.UpdateOptions{})
+		return err == nil
+	})
+	s.eventually("balancer's address inside", func() bool {
+		virtual, err := s.virtual.CoreV1().Services(s.namespace).Get(ctx, "outside", metav1.GetOptions{})
+		return err == nil && len(virtual.Status.LoadBalancer.Ingress) == 1 && virtual.Status.LoadBalancer.Ingress[0].IP == "198.51.100.9"
+	})
+}
+
+func TestRefusalIsTold(t *testing.T) {
+	s := setUp(t)
+	ctx := t.Context()
+	_, err := s.host.CoreV1().Namespaces().Patch(ctx, s.hostNamespace, types.MergePatchType,
+		[]byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"baseline"}}}`), metav1.PatchOptions{})
+	s.must(err)
+	spec := podSpec()
+	spec.HostNetwork = true
+	pod := s.createPod("greedy", spec)
+	s.eventually("event on the pod", func() bool {
+		events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
+		s.must(err)
+		for _, event := range events.Items {
+			if event.Reason == "HostRefused" && strings.Contains(event.Message, "baseline") {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func TestForeignObjectIsLeftAlone(t *testing.T) {
+	s := setUp(t)
+	ctx := t.Context()
+	name := s.translator.HostName(s.namespace, "web")
+	foreign, err := s.host.CoreV1().Pods(s.hostNamespace).Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "x", Image: "x"}}}}, metav1.CreateOptions{})
+	s.must(err)
+	pod := s.createPod("web", podSpec())
+	s.eventually("event on the pod", func() bool {
+		events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
+		s.must(err)
+		return len(events.Items) > 0 && events.Items[0].Reason == "NameOccupied"
+	})
+	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(ctx, "web", metav1.DeleteOptions{}))
+	s.gone(pod)
+	found, err := s.host.CoreV1().Pods(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
+	s.must(err)
+	if found.UID != foreign.UID || found.ResourceVersion != foreign.ResourceVersion {
+		t.Error("an object that was not synced was changed")
+	}
+}
+
+func TestClaims(t *testing.T) {
+	s := setUp(t)
+	ctx := t.Context()
+	claim, err := s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Create(ctx, &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: "data"},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+		}}, metav1.CreateOptions{})
+	s.must(err)
+	name := s.translator.HostName(s.namespace, "data")
+	volume := "pvc-" + s.namespace
+	s.eventually("claim on the host", func() bool {
+		host, err := s.host.CoreV1().PersistentVolumeClaims(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return false
+		}
+		if host.Spec.VolumeName == "" {
+			host.Spec.VolumeName = volume
+			host.Spec.StorageClassName = ptr.To("fast")
+			if host, err = s.host.CoreV1().PersistentVolumeClaims(s.hostNamespace).Update(ctx, host, metav1.UpdateOptions{}); err != nil {
+				return false
+			}
+		}
+		host.Status.Phase = corev1.ClaimBound
+		host.Status.AccessModes = host.Spec.AccessModes
+		host.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("2Gi")}
+		_, err = s.host.CoreV1().PersistentVolumeClaims(s.hostNamespace).UpdateStatus(ctx, host, metav1.UpdateOptions{})
+		return err == nil
+	})
+	s.eventually("claim bound inside", func() bool {
+		found, err := s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Get(ctx, "data", metav1.GetOptions{})
+		s.must(err)
+		mirror, err := s.virtual.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
+		return err == nil && found.Status.Phase == corev1.ClaimBound && found.Spec.VolumeName == volume && ptr.Deref(found.Spec.StorageClassName, "") == "fast" &&
+			found.Status.Capacity.Storage().String() == "2Gi" && mirror.Status.Phase == corev1.VolumeBound && mirror.Spec.ClaimRef.UID == claim.UID
+	})
+	s.must(s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Delete(ctx, "data", metav1.DeleteOptions{}))
+	s.eventually("claim ending on the host and volume gone inside", func() bool {
+		host, err := s.host.CoreV1().PersistentVolumeClaims(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
+		_, errInside := s.virtual.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
+		return (apierrors.IsNotFound(err) || err == nil && host.DeletionTimestamp != nil) && apierrors.IsNotFound(errInside)
+	})
+}
+
+func TestHostEventsShowInside(t *testing.T) {
+	s := setUp(t)
+	ctx := t.Context()
+	pod := s.createPod("web", podSpec())
+	host := s.hostPod("web")
+	_, err := s.host.CoreV1().Events(s.hostNamespace).Create(ctx, &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{GenerateName: "e-", Namespace: s.hostNamespace},
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: host.Namespace, Name: host.Name, UID: host.UID},
+		Reason:         "Scheduled", Message: "assigned " + host.Namespace + "/" + host.Name + " to node-1", Type: corev1.EventTypeNormal,
+	}, metav1.CreateOptions{})
+	s.must(err)
+	s.eventually("event inside", func() bool {
+		events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
+		s.must(err)
+		return len(events.Items) == 1 && events.Items[0].Message == "assigned "+s.namespace+"/web to node-1"
+	})
+}
