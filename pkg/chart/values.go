@@ -1,0 +1,125 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/Masterminds/semver/v3"
+	corev1 "k8s.io/api/core/v1"
+)
+
+func semanticVersion(version string) bool {
+	_, err := semver.StrictNewVersion(version)
+	return err == nil
+}
+
+// Values are the chart's values that garret-controller sets. The fields stand as
+// in values.yaml.
+type Values struct {
+	Cluster          Cluster                       `json:"cluster"`
+	Kubernetes       Kubernetes                    `json:"kubernetes"`
+	ControlPlane     ControlPlane                  `json:"controlPlane"`
+	Syncer           Syncer                        `json:"syncer"`
+	ImagePullPolicy  corev1.PullPolicy             `json:"imagePullPolicy,omitempty"`
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+	Host             Host                          `json:"host"`
+	Service          Service                       `json:"service"`
+}
+
+// Cluster is a virtual cluster's identity.
+type Cluster struct {
+	Name string `json:"name"`
+	ID   string `json:"id"`
+	UID  string `json:"uid"`
+}
+
+// Kubernetes is what runs inside.
+type Kubernetes struct {
+	Distro    string   `json:"distro"`
+	Version   string   `json:"version"`
+	ExtraArgs []string `json:"extraArgs,omitempty"`
+}
+
+// ControlPlane is how the control plane runs on the host.
+type ControlPlane struct {
+	Image     string         `json:"image"`
+	Resources map[string]any `json:"resources,omitempty"`
+	Storage   Storage        `json:"storage"`
+	Datastore Datastore      `json:"datastore"`
+}
+
+// Storage is the control plane's volume. A nil class is the host's default.
+type Storage struct {
+	Persistent       bool    `json:"persistent"`
+	Size             string  `json:"size"`
+	StorageClassName *string `json:"storageClassName,omitempty"`
+	WhenDeleted      string  `json:"whenDeleted"`
+}
+
+// Datastore is an external datastore; an empty name is the embedded one.
+type Datastore struct {
+	SecretName string   `json:"secretName"`
+	SecretKeys []string `json:"secretKeys,omitempty"`
+}
+
+// Syncer is the container beside the control plane.
+type Syncer struct {
+	Image     string   `json:"image"`
+	ExtraArgs []string `json:"extraArgs,omitempty"`
+}
+
+// Host is what the virtual cluster must know of the host cluster.
+type Host struct {
+	ServiceCIDR   string `json:"serviceCIDR"`
+	ClusterDomain string `json:"clusterDomain"`
+	ClientCA      string `json:"clientCA"`
+}
+
+// Service is the virtual cluster's own Service on the host. Its address is empty
+// only while that Service itself is rendered for the first time.
+type Service struct {
+	ClusterIP string `json:"clusterIP"`
+}
+
+// DatastoreKeys are the keys of a datastore's Secret that are used.
+func DatastoreKeys() []string {
+	return []string{"endpoint", "token", "ca.crt", "tls.crt", "tls.key"}
+}
+
+// Merge returns the values for the templates: the controller's, with the
+// tenant's merged last. The tenant's are checked before; an error is theirs.
+func Merge(values Values, tenant map[string]any) (map[string]any, error) {
+	if err := ValidateTenantValues(tenant); err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(values)
+	if err != nil {
+		return nil, fmt.Errorf("encode chart values of %s: %w", values.Cluster.Name, err)
+	}
+	merged := map[string]any{}
+	if err := json.Unmarshal(data, &merged); err != nil {
+		return nil, fmt.Errorf("decode chart values of %s: %w", values.Cluster.Name, err)
+	}
+	return mergeMaps(merged, tenant), nil
+}
+
+// mergeMaps lays over upon base, map by map, and changes neither.
+func mergeMaps(base, over map[string]any) map[string]any {
+	merged := make(map[string]any, len(base)+len(over))
+	for key, value := range base {
+		merged[key] = value
+	}
+	for key, value := range over {
+		below, isMap := merged[key].(map[string]any)
+		above, overIsMap := value.(map[string]any)
+		if isMap && overIsMap {
+			merged[key] = mergeMaps(below, above)
+			continue
+		}
+		merged[key] = value
+	}
+	return merged
+}

@@ -1,0 +1,79 @@
+{{/* The arguments of the control plane container, one YAML list item each. */}}
+{{- define "vc.controlPlaneArgs" -}}
+{{- $version := .Values.kubernetes.version }}
+{{- $service := printf "%s.%s" .Release.Name .Release.Namespace }}
+{{- $domain := .Values.host.clusterDomain }}
+{{- $args := list "server"
+  "--data-dir=/data"
+  "--https-listen-port=6443"
+  "--write-kubeconfig=/data/kubeconfig.yaml"
+  "--write-kubeconfig-mode=0600"
+  (printf "--service-cidr=%s" .Values.host.serviceCIDR)
+  (printf "--cluster-domain=%s" $domain) }}
+{{- range list .Release.Name $service (printf "%s.svc" $service) (printf "%s.svc.%s" $service $domain) .Values.service.clusterIP }}
+{{- $args = append $args (printf "--tls-san=%s" .) }}
+{{- end }}
+{{- $args = concat $args (list
+  "--disable-agent"
+  "--disable-scheduler"
+  "--disable-cloud-controller"
+  "--disable-network-policy"
+  "--disable-helm-controller"
+  "--disable-kube-proxy"
+  "--disable=coredns,servicelb,traefik,local-storage,metrics-server"
+  "--flannel-backend=none") }}
+{{- /* Before 1.24 there is no egress selector, and so no flag for it. */}}
+{{- if semverCompare ">=1.24.0-0" $version }}
+{{- $args = append $args "--egress-selector-mode=disabled" }}
+{{- end }}
+{{- /* Nodes and volumes are the host's: controllers that would manage them stay off. */}}
+{{- $args = append $args "--kube-controller-manager-arg=controllers=*,-nodeipam,-nodelifecycle,-persistentvolume-binder,-attachdetach,-persistentvolume-expander,-cloud-node-lifecycle,-ttl" }}
+{{- concat $args .Values.kubernetes.extraArgs | toYaml }}
+{{- end }}
+
+{{/* The arguments of the syncer. Addresses known only to the pod come from its environment. */}}
+{{- define "vc.syncerArgs" -}}
+{{- $args := list
+  (printf "--cluster-id=%s" .Values.cluster.id)
+  (printf "--virtual-cluster=%s" .Values.cluster.name)
+  (printf "--uid=%s" .Values.cluster.uid)
+  (printf "--namespace=%s" .Release.Namespace)
+  "--data-dir=/data"
+  (printf "--cluster-domain=%s" .Values.host.clusterDomain)
+  (printf "--service-ip=%s" .Values.service.clusterIP)
+  "--pod-ip=$(POD_IP)"
+  "--issuer-client-ca-file=/etc/garret/client-ca/ca.crt" }}
+{{- concat $args .Values.syncer.extraArgs | toYaml }}
+{{- end }}
+
+{{/* The environment that points the control plane at an external datastore. Its
+     address holds a password, so it comes from the Secret and stands in no argument. */}}
+{{- define "vc.datastoreEnv" -}}
+{{- with .Values.controlPlane.datastore }}
+{{- $secret := .secretName }}
+- name: K3S_DATASTORE_ENDPOINT
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: endpoint}}
+{{- if has "token" .secretKeys }}
+- name: K3S_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: token}}
+{{- end }}
+{{- if has "ca.crt" .secretKeys }}
+- {name: K3S_DATASTORE_CAFILE, value: /etc/garret/datastore/ca.crt}
+{{- end }}
+{{- if has "tls.crt" .secretKeys }}
+- {name: K3S_DATASTORE_CERTFILE, value: /etc/garret/datastore/tls.crt}
+{{- end }}
+{{- if has "tls.key" .secretKeys }}
+- {name: K3S_DATASTORE_KEYFILE, value: /etc/garret/datastore/tls.key}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The files of the datastore's Secret. */}}
+{{- define "vc.datastoreFiles" -}}
+{{- $files := list }}
+{{- range .Values.controlPlane.datastore.secretKeys }}
+{{- if has . (list "ca.crt" "tls.crt" "tls.key") }}{{ $files = append $files . }}{{ end }}
+{{- end }}
+{{- $files | toJson }}
+{{- end }}

@@ -1,0 +1,32 @@
+{{/* The labels of every object of the release. */}}
+{{- define "vc.labels" -}}
+app.kubernetes.io/name: garret-virtual-cluster
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+tenancy.garret.dev/virtual-cluster: {{ .Values.cluster.name }}
+{{- end }}
+
+{{/* What selects the pod: part of a StatefulSet that can never change. */}}
+{{- define "vc.selector" -}}
+app.kubernetes.io/name: garret-virtual-cluster
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* What stands in the metadata of every object of the release. */}}
+{{- define "vc.metadata" -}}
+name: {{ .Release.Name }}
+namespace: {{ .Release.Namespace }}
+labels: {{- include "vc.labels" . | nindent 2 }}
+{{- end }}
+
+{{/* The Restricted profile of the Pod Security Standards, and a read-only root. */}}
+{{- define "vc.containerSecurity" -}}
+allowPrivilegeEscalation: false
+privileged: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+capabilities: {drop: [ALL]}
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
