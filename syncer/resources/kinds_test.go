@@ -1,0 +1,121 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestVirtualStatus(t *testing.T) {
+	tr := testTranslator()
+	virtual := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", Generation: 3},
+		Spec:       corev1.PodSpec{ReadinessGates: []corev1.PodReadinessGate{{ConditionType: "gate"}}},
+		Status: corev1.PodStatus{
+			QOSClass: corev1.PodQOSBestEffort,
+			Conditions: []corev1.PodCondition{
+				{Type: "gate", Status: corev1.ConditionTrue},
+				{Type: "own", Status: corev1.ConditionTrue},
+				{Type: corev1.PodResizePending, Status: corev1.ConditionTrue},
+			},
+		},
+	}
+	hostName := tr.HostName("shop", "web")
+	host := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: hostName, Generation: 9},
+		Status: corev1.PodStatus{
+			Phase: corev1.PodRunning, PodIP: "10.0.0.5", QOSClass: corev1.PodQOSBurstable, ObservedGeneration: 9,
+			Message: "pod team/" + hostName + " is well",
+			Conditions: []corev1.PodCondition{
+				{Type: corev1.PodReady, Status: corev1.ConditionTrue, ObservedGeneration: 9},
+				{Type: "gate", Status: corev1.ConditionFalse},
+			},
+		},
+	}
+	status := virtualStatus(virtual, host, hostNames(tr, virtual))
+	if status.Phase != corev1.PodRunning || status.PodIP != "10.0.0.5" {
+		t.Errorf("got %s at %s, want what the host says", status.Phase, status.PodIP)
+	}
+	if status.QOSClass != corev1.PodQOSBestEffort {
+		t.Errorf("class: got %s, want the one fixed at creation", status.QOSClass)
+	}
+	if status.ObservedGeneration != 3 {
+		t.Errorf("generation: got %d, want that inside", status.ObservedGeneration)
+	}
+	if want := "pod shop/web is well"; status.Message != want {
+		t.Errorf("message: got %q, want %q", status.Message, want)
+	}
+	got := map[corev1.PodConditionType]corev1.ConditionStatus{}
+	for _, condition := range status.Conditions {
+		got[condition.Type] = condition.Status
+	}
+	want := map[corev1.PodConditionType]corev1.ConditionStatus{corev1.PodReady: "True", "gate": "True", "own": "True"}
+	if len(got) != len(want) {
+		t.Errorf("conditions: got %v, want %v", got, want)
+	}
+	for condition, value := range want {
+		if got[condition] != value {
+			t.Errorf("condition %s: got %s, want %s", condition, got[condition], value)
+		}
+	}
+	if again := virtualStatus(&corev1.Pod{ObjectMeta: virtual.ObjectMeta, Spec: virtual.Spec, Status: *status}, host, hostNames(tr, virtual)); len(again.Conditions) != len(status.Conditions) {
+		t.Errorf("a second report differs: %v", again.Conditions)
+	}
+}
+
+func TestSelect(t *testing.T) {
+	tests := []struct {
+		name            string
+		enable, disable []string
+		kind            string
+		want, fails     bool
+	}{
+		{"default", nil, nil, Pods, true, false},
+		{"disabled", nil, []string{"events"}, Events, false, false},
+		{"enabled again", []string{"events"}, []string{"events"}, Events, true, false},
+		{"a kind of a later release is not synced anyway", nil, []string{"ingresses"}, "ingresses", false, false},
+		{"a kind of a later release cannot be asked for", []string{"ingresses"}, nil, "", false, true},
+		{"nonsense", nil, []string{"podz"}, "", false, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			selection, err := Select(test.enable, test.disable)
+			if (err != nil) != test.fails {
+				t.Fatalf("got error %v, want one: %v", err, test.fails)
+			}
+			if selection[test.kind] != test.want {
+				t.Errorf("%s: got %v, want %v", test.kind, selection[test.kind], test.want)
+			}
+		})
+	}
+}
+
+func TestHostService(t *testing.T) {
+	tr := testTranslator()
+	virtual := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "api", Labels: map[string]string{"l": "v"}, Annotations: map[string]string{"service.example.org/internal": "false"}},
+		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Selector: map[string]string{"app": "web"}, ExternalIPs: []string{"192.0.2.1"},
+			Ports: []corev1.ServicePort{{Port: 80}}},
+	}
+	host := HostService(tr, virtual)
+	if host.Name != tr.HostName("shop", "api") || host.Namespace != "team" {
+		t.Errorf("got %s/%s, want the translated name", host.Namespace, host.Name)
+	}
+	if len(host.Spec.ExternalIPs) != 0 || host.Annotations["service.example.org/internal"] != "" {
+		t.Errorf("the tenant speaks to the host: external addresses %v, annotations %v", host.Spec.ExternalIPs, host.Annotations)
+	}
+	if len(host.Spec.Selector) != 3 || host.Spec.Selector["tenant.garret.dev/app"] != "web" || host.Spec.Selector["garret.dev/cluster"] != "c1" || host.Spec.Selector["garret.dev/virtual-namespace"] != "shop" {
+		t.Errorf("selector: got %v, want the tenant's within cluster and namespace", host.Spec.Selector)
+	}
+	if identity, ours := tr.IdentityOf(host); !ours || identity.UID != "" {
+		t.Errorf("identity: got %+v, want one without UID, to be adopted", identity)
+	}
+	virtual.Spec.Selector = nil
+	if host := HostService(tr, virtual); host.Spec.Selector != nil {
+		t.Errorf("selector: got %v for a service without", host.Spec.Selector)
+	}
+}

@@ -1,0 +1,86 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// TestAffinityMeansTheSame asks, of a term inside and of its translation,
+// which pods they match.
+func TestAffinityMeansTheSame(t *testing.T) {
+	app := &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
+	tests := []struct {
+		name string
+		term corev1.PodAffinityTerm
+		// matches are the namespaces in which a pod app=web, rev=1 of this cluster is matched.
+		matches []string
+	}{
+		{"own namespace", corev1.PodAffinityTerm{LabelSelector: app}, []string{"shop"}},
+		{"named namespaces", corev1.PodAffinityTerm{LabelSelector: app, Namespaces: []string{"a", "other"}}, []string{"a", "other"}},
+		{"selected namespaces", corev1.PodAffinityTerm{LabelSelector: app, NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"x": "y"}}}, []string{"a", "b"}},
+		{"named and selected", corev1.PodAffinityTerm{LabelSelector: app, Namespaces: []string{"other"},
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"x": "y"}}}, []string{"a", "b", "other"}},
+		{"all namespaces", corev1.PodAffinityTerm{LabelSelector: app, NamespaceSelector: &metav1.LabelSelector{}}, []string{"a", "b", "other", "shop"}},
+		{"no selector", corev1.PodAffinityTerm{}, nil},
+		{"same revision", corev1.PodAffinityTerm{LabelSelector: app, MatchLabelKeys: []string{"rev"}}, []string{"shop"}},
+		{"another revision", corev1.PodAffinityTerm{LabelSelector: app, MismatchLabelKeys: []string{"rev"}}, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			test.term.TopologyKey = corev1.LabelHostname
+			_, host := translated(t, func(pod *corev1.Pod) {
+				pod.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+					RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{test.term}}}
+			}, podInputs{})
+			term := host.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution[0]
+			if term.Namespaces != nil || term.NamespaceSelector != nil || term.MatchLabelKeys != nil || term.MismatchLabelKeys != nil {
+				t.Errorf("the host is told of namespaces or keys: %+v", term)
+			}
+			selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]bool{}
+			for _, namespace := range test.matches {
+				want[namespace] = true
+			}
+			for _, namespace := range []string{"a", "b", "other", "shop"} {
+				pod := testTranslator().HostLabels(namespace, map[string]string{"app": "web", "rev": "1"})
+				if got := selector.Matches(labels.Set(pod)); got != want[namespace] {
+					t.Errorf("pod in %s: got %v, want %v", namespace, got, want[namespace])
+				}
+			}
+		})
+	}
+}
+
+func TestSpreadStaysInItsNamespace(t *testing.T) {
+	_, host := translated(t, func(pod *corev1.Pod) {
+		pod.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{
+			MaxSkew: 1, TopologyKey: corev1.LabelHostname, MatchLabelKeys: []string{"rev"},
+			// The API server inside has written the key into the selector already.
+			LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"},
+				MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "rev", Operator: metav1.LabelSelectorOpIn, Values: []string{"1"}}}},
+		}}
+	}, podInputs{})
+	constraint := host.TopologySpreadConstraints[0]
+	selector, err := metav1.LabelSelectorAsSelector(constraint.LabelSelector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(constraint.LabelSelector.MatchExpressions) != 1 || constraint.MatchLabelKeys != nil {
+		t.Errorf("got %+v, want the key once", constraint)
+	}
+	for namespace, want := range map[string]bool{"shop": true, "a": false} {
+		pod := testTranslator().HostLabels(namespace, map[string]string{"app": "web", "rev": "1"})
+		if got := selector.Matches(labels.Set(pod)); got != want {
+			t.Errorf("pod in %s: got %v, want %v", namespace, got, want)
+		}
+	}
+}
