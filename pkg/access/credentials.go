@@ -77,7 +77,7 @@ func (c *Credentials) Get(ctx context.Context, cluster *tenancy.VirtualCluster) 
 
 	switch {
 	case usable && due && mayAsk:
-		c.ask(ctx, cluster, e)
+		c.ask(ctx, cluster, e, credential)
 		return credential, nil
 	case usable:
 		return credential, nil
@@ -85,7 +85,7 @@ func (c *Credentials) Get(ctx context.Context, cluster *tenancy.VirtualCluster) 
 		return nil, err
 	}
 	select {
-	case result := <-c.ask(ctx, cluster, e):
+	case result := <-c.ask(ctx, cluster, e, credential):
 		if result.Err != nil {
 			return nil, result.Err
 		}
@@ -126,9 +126,16 @@ func (c *Credentials) entryFor(cluster *tenancy.VirtualCluster, now time.Time) *
 
 // ask has a credential made, once for all who wait for it. The request that
 // happens to come first must not take the others down when it is cancelled.
-func (c *Credentials) ask(ctx context.Context, cluster *tenancy.VirtualCluster, e *entry) <-chan singleflight.Result {
+// seen is what the caller found wanting: who comes late gets what replaced it.
+func (c *Credentials) ask(ctx context.Context, cluster *tenancy.VirtualCluster, e *entry, seen *Credential) <-chan singleflight.Result {
 	key := string(cluster.UID) + "/" + string(e.authority[:])
 	return c.flight.DoChan(key, func() (any, error) {
+		c.mu.Lock()
+		replaced := e.credential
+		c.mu.Unlock()
+		if replaced != nil && replaced != seen {
+			return replaced, nil
+		}
 		detached := context.WithoutCancel(ctx)
 		credential, err := c.issuer.Issue(detached, cluster, Subject{CommonName: v1.RelayUser}, c.life)
 		now := c.clock.Now()
