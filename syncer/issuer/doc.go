@@ -1,0 +1,23 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package issuer signs the client certificates with which people and the relay
+// enter a virtual cluster.
+//
+// The keys of a virtual cluster never leave its pod, and lie in no object that a
+// user of the host namespace can read. Whoever decides who may enter is
+// garret-apiserver; it sends a certificate request here, over mutual TLS, and the
+// issuer signs it with the virtual cluster's authority of clients.
+//
+// The issuer does not trust garret-apiserver further than it must:
+//
+//   - Only a certificate of garret-apiserver's own authority, for its own name, is let in.
+//   - Only two kinds of subject are signed: the relay, who inside may do nothing but
+//     impersonate, and users of the host, whose names begin with "host:" and whose
+//     groups begin with "garret:". No "system:" name can come out, so nobody
+//     becomes system:masters or a component of the control plane, which RBAC
+//     inside cannot hold back.
+//   - The certificate is made from the two names and the public key alone. Whatever
+//     else a request carries (further attributes, alternative names, extensions) is left behind.
+//   - Nothing lives longer than a day: certificates cannot be revoked.
+package issuer
