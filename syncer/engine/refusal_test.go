@@ -19,11 +19,12 @@ func TestRefusal(t *testing.T) {
 		err    error
 		reason string
 	}{
-		{"quota or pod security", apierrors.NewForbidden(pods, "p", errors.New("exceeded quota")), "HostRefused"},
-		{"wrapped", fmt.Errorf("create: %w", apierrors.NewForbidden(pods, "p", errors.New("exceeded quota"))), "HostRefused"},
+		{"quota or pod security", onHost("create", apierrors.NewForbidden(pods, "p", errors.New("exceeded quota"))), "HostRefused"},
+		{"wrapped", fmt.Errorf("pods a/b: %w", onHost("create", apierrors.NewForbidden(pods, "p", errors.New("exceeded quota")))), "HostRefused"},
+		{"the virtual cluster's own refusal is none", apierrors.NewForbidden(pods, "p", errors.New("not allowed")), ""},
 		{"the translation's own", fmt.Errorf("create: %w", Refuse("Untranslatable", "no")), "Untranslatable"},
-		{"a conflict is none", apierrors.NewConflict(pods, "p", errors.New("changed")), ""},
-		{"an outage is none", apierrors.NewServiceUnavailable("down"), ""},
+		{"a conflict is none", onHost("update", apierrors.NewConflict(pods, "p", errors.New("changed"))), ""},
+		{"an outage is none", onHost("update", apierrors.NewServiceUnavailable("down")), ""},
 		{"a broken connection is none", errors.New("connection refused"), ""},
 		{"waiting is none", Again("soon"), ""},
 	}

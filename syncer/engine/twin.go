@@ -179,7 +179,8 @@ func (t *Twin[T]) remove(ctx context.Context, host T) error {
 func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	host := t.create()
 	if err := t.kind.ToHost(ctx, virtual, host); err != nil {
-		return err
+		// What it makes on the host by the way may be refused too.
+		return onHost("prepare", err)
 	}
 	var err error
 	if writer, ok := t.kind.(HostWriter[T]); ok {
@@ -191,7 +192,7 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 		return t.occupied(ctx, host)
 	}
 	if err != nil {
-		return fmt.Errorf("create on the host: %w", err)
+		return onHost("create", err)
 	}
 	t.metrics.wrote(t.resource.Resource, "create")
 	klog.FromContext(ctx).V(2).Info("Created on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
@@ -227,7 +228,7 @@ func (t *Twin[T]) update(ctx context.Context, virtual, host T) error {
 			return Again("the host object was deleted meanwhile")
 		}
 		if err != nil {
-			return fmt.Errorf("update on the host: %w", err)
+			return onHost("update", err)
 		}
 		t.metrics.wrote(t.resource.Resource, "update")
 		klog.FromContext(ctx).V(2).Info("Updated on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))

@@ -23,6 +23,8 @@ import (
 const (
 	// annotationResources on a host pod tells which resources were asked for last.
 	annotationResources = "garret.dev/resources"
+	// serviceDNS is the Service of the DNS inside, in the namespace kube-system.
+	serviceDNS = "kube-dns"
 	// reasonHostPodDeleted is the reason of a virtual pod whose host pod is gone.
 	reasonHostPodDeleted = "HostPodDeleted"
 	// dnsPatience is how long after the syncer's start a pod waits for the DNS
@@ -96,11 +98,24 @@ func (p *pods) mark(virtual, host *corev1.Pod) {
 
 // dns is the address of the DNS inside.
 func (p *pods) dns() (string, bool) {
-	service, found := p.virtual.Services.Get(metav1.NamespaceSystem, "kube-dns")
+	service, found := p.virtual.Services.Get(metav1.NamespaceSystem, serviceDNS)
 	if !found || service.Spec.ClusterIP == corev1.ClusterIPNone {
 		return "", false
 	}
 	return service.Spec.ClusterIP, service.Spec.ClusterIP != ""
+}
+
+// ofDNS names all pods when the DNS inside changes: some may wait for it.
+func (p *pods) ofDNS(object any) []types.NamespacedName {
+	service := object.(*corev1.Service)
+	if service.Namespace != metav1.NamespaceSystem || service.Name != serviceDNS {
+		return nil
+	}
+	var keys []types.NamespacedName
+	for _, pod := range p.virtual.Pods.List() {
+		keys = append(keys, types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name})
+	}
+	return keys
 }
 
 // refresh brings the fields of the host pod that Kubernetes allows to change up to date.

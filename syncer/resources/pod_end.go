@@ -17,6 +17,9 @@ import (
 	"garret.dev/garret/syncer/engine"
 )
 
+// reasonDetached is the reason of Events about a host pod that somebody on the host took over.
+const reasonDetached = "HostPodDetached"
+
 // UpdateOnHost writes what changed, each part where Kubernetes wants it.
 func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) error {
 	client := p.host.Client.CoreV1().Pods(wanted.Namespace)
@@ -108,6 +111,15 @@ func (p *pods) HostEnding(ctx context.Context, virtual, host *corev1.Pod) error 
 func (p *pods) HostMissing(ctx context.Context, virtual *corev1.Pod) (bool, error) {
 	if !ran(virtual) {
 		return terminated(virtual), nil
+	}
+	// A pod whose marker was taken off is not in the cache, and runs on.
+	name := p.translator.HostName(virtual.Namespace, virtual.Name)
+	_, err := p.host.Pods.Writer(p.translator.Cluster().HostNamespace).Get(ctx, name, metav1.GetOptions{})
+	if err == nil {
+		return true, engine.Refuse(reasonDetached, "its pod on the host cluster no longer carries the marker of this virtual cluster")
+	}
+	if !apierrors.IsNotFound(err) {
+		return true, fmt.Errorf("read on the host: %w", err)
 	}
 	return true, p.finish(ctx, virtual)
 }

@@ -234,7 +234,8 @@ func (b *builder) pods() {
 		started: time.Now(),
 		spec:    podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}},
 	}
-	twin(b, core(Pods), podWorkers, kind, b.Virtual.Pods, b.Host.Pods, func() *corev1.Pod { return &corev1.Pod{} })
+	_, controller := twin(b, core(Pods), podWorkers, kind, b.Virtual.Pods, b.Host.Pods, func() *corev1.Pod { return &corev1.Pod{} })
+	b.watch(controller, b.Virtual.Services.Informer(), kind.ofDNS)
 	if b.Selection[Events] {
 		b.engine.AddTask(newEvents(b.Translator, b.Virtual, b.Host).run)
 	}
