@@ -1,0 +1,62 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package images
+
+// Versions are what the tags of the images say.
+type Versions struct {
+	// Garret is that of our own images, Kubernetes that of the control plane.
+	Garret, Kubernetes, CoreDNS string
+}
+
+// user is who runs our own images: nobody that the node knows.
+const user = "65532:65532"
+
+// Catalogue lists every image that Garret and its tests need, under the names
+// that they have in the world. Paths of binaries are relative to the folder of
+// the built binaries, unless they are absolute.
+func Catalogue(v Versions) []Image {
+	controlPlane := []File{{From: "controlplane", To: "/bin/k3s"}, {Link: "/bin/k3s", To: "/bin/controlplane"},
+		{From: "controlplane.db", To: "/usr/share/controlplane/state.db", Mode: 0o444}}
+	return []Image{
+		own("apiserver", v.Garret),
+		own("controller", v.Garret),
+		own("syncer", v.Garret),
+		{
+			Name: "controlplane", Tags: []string{"garret.dev/garret/controlplane:" + v.Kubernetes},
+			Files: controlPlane, Entrypoint: []string{"/bin/k3s"}, User: user,
+		},
+		{
+			// Upstream Kubernetes under the name and contract of the k3s image,
+			// which cannot be built here.
+			Name: "k3s", Tags: []string{"docker.io/rancher/k3s:" + v.Kubernetes + "-k3s1"},
+			Files: controlPlane, Entrypoint: []string{"/bin/k3s"}, Command: []string{"agent"},
+		},
+		{
+			Name: "pause", Tags: []string{"registry.k8s.io/pause:3.10"},
+			Files: []File{{From: "pause", To: "/pause"}}, Entrypoint: []string{"/pause"}, User: "65535:65535",
+		},
+		{
+			Name: "busybox", Tags: []string{"docker.io/library/busybox:1.36"},
+			Busybox: true, Command: []string{"sh"},
+		},
+		{
+			Name: "agnhost", Tags: []string{"registry.k8s.io/e2e-test-images/agnhost:2.53"},
+			Files: []File{{From: "agnhost", To: "/agnhost"}}, Busybox: true,
+			Entrypoint: []string{"/agnhost"}, Command: []string{"pause"},
+		},
+		{
+			Name: "coredns", Tags: []string{"registry.k8s.io/coredns/coredns:" + v.CoreDNS},
+			Files: []File{{From: "coredns", To: "/coredns"}}, Entrypoint: []string{"/coredns"}, User: user,
+		},
+	}
+}
+
+func own(part, version string) Image {
+	program := "garret-" + part
+	return Image{
+		Name: program, Tags: []string{"garret.dev/garret/" + part + ":" + version},
+		Files:      []File{{From: program, To: "/usr/local/bin/" + program}},
+		Entrypoint: []string{"/usr/local/bin/" + program}, User: user,
+	}
+}

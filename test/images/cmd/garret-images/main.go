@@ -1,0 +1,110 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command garret-images builds the container images of Garret and its tests
+// from built binaries, and pushes them to a registry.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/spf13/cobra"
+
+	"garret.dev/garret/test/images"
+)
+
+func main() {
+	if err := command().Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{Use: "garret-images", SilenceUsage: true, SilenceErrors: true}
+	var bin string
+	var versions images.Versions
+	flags := root.PersistentFlags()
+	flags.StringVar(&bin, "bin", "bin", "Folder of the built binaries.")
+	flags.StringVar(&versions.Garret, "garret-version", "v0.1.0", "Tag of Garret's own images.")
+	flags.StringVar(&versions.Kubernetes, "kubernetes-version", "v1.37.2", "Tag of the control plane's images.")
+	flags.StringVar(&versions.CoreDNS, "coredns-version", "v1.15.0", "Tag of the CoreDNS image.")
+	root.AddCommand(build(&bin, &versions), push(&bin, &versions))
+	return root
+}
+
+func build(bin *string, versions *images.Versions) *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "build [NAME...]",
+		Short: "Write an archive for each image, where its binaries are newer than it",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return each(*versions, args, func(image images.Image) error {
+				archive, written, err := images.Write(image, *bin, out)
+				if err == nil && written {
+					fmt.Fprintln(cmd.OutOrStdout(), archive)
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", filepath.Join("bin", "images"), "Folder for the archives.")
+	return cmd
+}
+
+func push(bin *string, versions *images.Versions) *cobra.Command {
+	var registry string
+	cmd := &cobra.Command{
+		Use:   "push [NAME...]",
+		Short: "Push images to a registry, under the paths of their names",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return each(*versions, args, func(image images.Image) error {
+				built, err := images.Build(image, *bin)
+				if err != nil {
+					return err
+				}
+				for _, tag := range image.Tags {
+					_, path, _ := strings.Cut(tag, "/")
+					ref, err := name.NewTag(registry + "/" + path)
+					if err != nil {
+						return fmt.Errorf("--registry %q: %w", registry, err)
+					}
+					if err := remote.Write(ref, built, remote.WithContext(cmd.Context())); err != nil {
+						return fmt.Errorf("push %s: %w", ref, err)
+					}
+					fmt.Fprintln(cmd.OutOrStdout(), ref)
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&registry, "registry", "", "Registry to push to, as host[:port][/path].")
+	_ = cmd.MarkFlagRequired("registry")
+	return cmd
+}
+
+// each calls do for the images of these names, or for all.
+func each(versions images.Versions, names []string, do func(images.Image) error) error {
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = true
+	}
+	for _, image := range images.Catalogue(versions) {
+		if len(names) > 0 && !wanted[image.Name] {
+			continue
+		}
+		delete(wanted, image.Name)
+		if err := do(image); err != nil {
+			return err
+		}
+	}
+	for name := range wanted {
+		return fmt.Errorf("there is no image %q", name)
+	}
+	return nil
+}
