@@ -64,6 +64,12 @@ func NewCredentials(issuer *Issuer, life time.Duration) *Credentials {
 	return &Credentials{issuer: issuer, life: life, clock: clock.RealClock{}, entries: map[types.UID]*entry{}}
 }
 
+// WithClock has credentials kept by another clock than the machine's.
+func (c *Credentials) WithClock(clock clock.PassiveClock) *Credentials {
+	c.clock = clock
+	return c
+}
+
 // Get returns the credential with which to enter the virtual cluster.
 func (c *Credentials) Get(ctx context.Context, cluster *tenancy.VirtualCluster) (*Credential, error) {
 	now := c.clock.Now()

@@ -25,9 +25,7 @@ func newTestCredentials(t *testing.T) (*accesstest.Cluster, *Credentials, *testc
 	c.Now = clock.Now
 	issuer := newTestIssuer(c)
 	issuer.clock = clock
-	credentials := NewCredentials(issuer, time.Hour)
-	credentials.clock = clock
-	return c, credentials, clock
+	return c, NewCredentials(issuer, time.Hour).WithClock(clock), clock
 }
 
 func get(t *testing.T, credentials *Credentials, c *accesstest.Cluster) *Credential {

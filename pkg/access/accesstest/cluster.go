@@ -103,6 +103,12 @@ func (c *Cluster) ClientCertificate(*tls.CertificateRequestInfo) (*tls.Certifica
 // Issued is how many certificates were signed.
 func (c *Cluster) Issued() int64 { return c.issued.Load() }
 
+// Close stops both servers from accepting connections.
+func (c *Cluster) Close() {
+	c.api.Close()
+	c.issuer.Close()
+}
+
 // Connections is how many connections were made to the API server.
 func (c *Cluster) Connections() int64 { return c.connections.Load() }
 
