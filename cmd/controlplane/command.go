@@ -26,7 +26,7 @@ func newCommand(ctx context.Context) *cobra.Command {
 	root.SetContext(ctx)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetVersionTemplate("controlplane version {{.Version}}\n")
-	root.AddCommand(newServerCommand())
+	root.AddCommand(newServerCommand(), newSeedCommand())
 	return root
 }
 

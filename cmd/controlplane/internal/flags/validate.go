@@ -138,6 +138,9 @@ func (s *Server) validateFiles() []error {
 	if (s.DatastoreCertFile == "") != (s.DatastoreKeyFile == "") {
 		errs = append(errs, errors.New("--datastore-certfile and --datastore-keyfile: give both or none"))
 	}
+	if s.KineTLS && s.DatastoreEndpoint != "" {
+		errs = append(errs, errors.New("--kine-tls with --datastore-endpoint: the socket would need a certificate before the datastore tells who signs it: leave --kine-tls out, only this user can open the socket"))
+	}
 	return errs
 }
 

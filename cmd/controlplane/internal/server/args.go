@@ -82,7 +82,11 @@ func controllerManagerArgs(f *flags.Server, l datadir.Layout, shared bool) []str
 		"cluster-signing-legacy-unknown-key-file":         l.Key(datadir.ServerCA),
 		"configure-cloud-routes":                          "false",
 		"controllers":                                     "*,tokencleaner",
-		"kubeconfig":                                      kubeconfig,
+		// The API server is in the same process and has its own fairness; the
+		// usual limit would stretch the controllers' start over five seconds.
+		"kube-api-burst": "400",
+		"kube-api-qps":   "200",
+		"kubeconfig":     kubeconfig,
 		// One server on a database of its own has nobody to compete with; a
 		// lease would only be written every two seconds.
 		"leader-elect": strconv.FormatBool(shared),

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 	"k8s.io/component-base/metrics/legacyregistry"
+	"k8s.io/component-base/version"
 	"k8s.io/klog/v2"
 	aggregatorapiserver "k8s.io/kube-aggregator/pkg/apiserver"
 	kubeapiserver "k8s.io/kubernetes/cmd/kube-apiserver/app/options"
@@ -20,11 +19,8 @@ import (
 	"garret.dev/garret/cmd/controlplane/internal/datadir"
 	"garret.dev/garret/cmd/controlplane/internal/datastore"
 	"garret.dev/garret/cmd/controlplane/internal/flags"
+	"garret.dev/garret/cmd/controlplane/internal/seed"
 )
-
-// renewInterval is how often certificates are looked at while running; they
-// have ninety days left when they are renewed.
-const renewInterval = 12 * time.Hour
 
 // settleTime is how long after the start memory is given back once more: the
 // controllers' first lists are over by then.
@@ -38,6 +34,9 @@ type Server struct {
 	advertise net.IP
 	sans      []string
 	datastore *datastore.Datastore
+	// seeds are where a seed for a new database is looked for.
+	seeds []string
+	now   func() time.Time
 	// Ready is closed when /readyz has answered 200 and the kubeconfigs are
 	// written.
 	ready chan struct{}
@@ -45,7 +44,13 @@ type Server struct {
 
 // New returns a server for validated flags.
 func New(f *flags.Server) *Server {
-	return &Server{flags: f, phases: newPhases(), ready: make(chan struct{})}
+	return &Server{flags: f, phases: newPhases(), seeds: seed.Locations(), now: time.Now, ready: make(chan struct{})}
+}
+
+// WithoutSeed makes the server write a new database by itself.
+func (s *Server) WithoutSeed() *Server {
+	s.seeds = nil
+	return s
 }
 
 // Ready is closed once the API is ready and kubeconfigs are written.
@@ -90,6 +95,16 @@ func (s *Server) Run(ctx context.Context) error {
 
 // prepare opens the datastore and builds the components, side by side.
 func (s *Server) prepare(ctx context.Context, listener net.Listener) (*aggregatorapiserver.APIAggregator, *kcm.KubeControllerManagerOptions, error) {
+	startDatastore := func() error {
+		defer s.phases.mark("datastore")
+		return s.startDatastore(ctx)
+	}
+	if s.datastore.Shared {
+		// Who signs is known only when the datastore has been asked.
+		if err := startDatastore(); err != nil {
+			return nil, nil, err
+		}
+	}
 	if err := s.credentials(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -98,14 +113,12 @@ func (s *Server) prepare(ctx context.Context, listener net.Listener) (*aggregato
 	if err != nil {
 		return nil, nil, err
 	}
-	datastore.RouteLogs(ctx)
 
 	var chain *aggregatorapiserver.APIAggregator
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		defer s.phases.mark("datastore")
-		return s.datastore.Start(groupCtx)
-	})
+	var group errgroup.Group
+	if !s.datastore.Shared {
+		group.Go(startDatastore)
+	}
 	group.Go(func() error {
 		defer s.phases.mark("apiserver")
 		var err error
@@ -114,6 +127,21 @@ func (s *Server) prepare(ctx context.Context, listener net.Listener) (*aggregato
 	})
 	err = group.Wait()
 	return chain, controllerOptions, err
+}
+
+// startDatastore opens the database, a new one from the seed.
+func (s *Server) startDatastore(ctx context.Context) error {
+	datastore.RouteLogs(ctx)
+	if s.flags.DatastoreEndpoint == "" {
+		seedFrom, err := seed.Install(ctx, s.layout.Database(), version.Get().GitVersion, s.seeds, s.now())
+		if err != nil {
+			// A start without a seed is slower and otherwise the same.
+			klog.FromContext(ctx).Error(err, "Seed not used")
+		} else if seedFrom != "" {
+			s.phases.mark("seed")
+		}
+	}
+	return s.datastore.Start(ctx)
 }
 
 // serve runs the components until ctx is cancelled or one of them ends.
@@ -210,91 +238,4 @@ func (s *Server) options() (*kubeapiserver.ServerRunOptions, *kcm.KubeController
 		legacyregistry.RawMustRegister(collector)
 	}
 	return apiOptions, controllerOptions, nil
-}
-
-// credentials makes certificates, keys, tokens and kubeconfigs.
-func (s *Server) credentials(ctx context.Context) error {
-	issued, err := s.layout.EnsureCredentials(s.sans, time.Now())
-	if err != nil {
-		return err
-	}
-	if len(issued) > 0 {
-		klog.FromContext(ctx).V(1).Info("Certificates issued", "names", issued)
-	}
-	given, err := s.flags.ReadToken()
-	if err != nil {
-		return err
-	}
-	passphrase, err := s.layout.Passphrase(given)
-	if err != nil {
-		return err
-	}
-	if err := s.layout.WriteTokens(passphrase); err != nil {
-		return err
-	}
-	return s.layout.WriteKubeconfigs(localURL(s.flags))
-}
-
-// renew issues certificates anew long before they end. The components read
-// their files again by themselves; only the administrator's kubeconfig holds a
-// copy.
-func (s *Server) renew(ctx context.Context) error {
-	ticker := time.NewTicker(renewInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
-		issued, err := s.layout.EnsureCredentials(s.sans, time.Now())
-		if err == nil && len(issued) > 0 {
-			klog.FromContext(ctx).Info("Certificates renewed", "names", issued)
-			err = s.writeKubeconfig(ctx)
-		}
-		if err != nil {
-			// The old ones are good for months; the next round tries again.
-			klog.FromContext(ctx).Error(err, "Renewing certificates")
-		}
-	}
-}
-
-// writeKubeconfig writes the administrator's kubeconfig. At its default place,
-// which nobody asked for, a folder that cannot be written is not an error: in a
-// container the root file system is read-only.
-func (s *Server) writeKubeconfig(ctx context.Context) error {
-	path, asked := s.flags.KubeconfigPath()
-	mode, err := s.flags.KubeconfigMode()
-	if err != nil {
-		return err
-	}
-	out := datadir.Output{Path: path, Mode: mode, Group: s.flags.WriteKubeconfigGroup, Context: s.flags.WriteKubeconfigName}
-	if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
-		err = s.layout.WriteAdminKubeconfig(out, localURL(s.flags))
-	}
-	if err != nil && !asked {
-		klog.FromContext(ctx).V(1).Info("No kubeconfig written at its default place", "path", path, "reason", err.Error())
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("--write-kubeconfig: %w", err)
-	}
-	return nil
-}
-
-func (s *Server) datastoreConfig() datastore.Config {
-	config := datastore.Config{
-		Endpoint: s.flags.DatastoreEndpoint,
-		Database: s.layout.Database(),
-		CAFile:   s.flags.DatastoreCAFile,
-		CertFile: s.flags.DatastoreCertFile,
-		KeyFile:  s.flags.DatastoreKeyFile,
-		Socket:   s.layout.KineSocket(),
-	}
-	if s.flags.KineTLS {
-		config.ServingCertFile = s.layout.Cert(datadir.ServingKine)
-		config.ServingKeyFile = s.layout.Key(datadir.ServingKine)
-		config.ServingCAFile = s.layout.Cert(datadir.ServerCA)
-	}
-	return config
 }
