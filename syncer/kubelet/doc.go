@@ -1,0 +1,25 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kubelet is the virtual kubelet: the kubelet's API, served by the
+// syncer for every node inside. Logs, exec, attach and port-forward reach the
+// containers through it, while clients talk to the virtual API server itself.
+//
+// The virtual API server has authenticated and authorised the caller before it
+// turns here. What is left to decide is whether the request stays within the
+// virtual cluster, for from here it goes on with the syncer's own rights, which
+// cover a whole namespace of the host:
+//
+//   - Only the virtual API server is let in, by its client certificate. Its subject
+//     cannot be had through the certificates API inside, which refuses system:masters.
+//   - The pod must exist inside, and its container must stand in the pod's spec
+//     inside. A container that something on the host injected is not the tenant's.
+//   - The host pod is found by the translated name, and must carry this virtual
+//     cluster's marker and the virtual pod's UID.
+//   - The request to the host is built anew: its path from the names of the host
+//     pod, its query from the few parameters that are known, its headers from those that an
+//     upgrade needs. Nothing of the caller's is passed on as it came.
+//
+// Upgraded connections are tunnelled as they are, SPDY and WebSocket both: the
+// host's API speaks what the caller of the kubelet speaks.
+package kubelet

@@ -1,0 +1,156 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package kubelet
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/proxy"
+	"k8s.io/client-go/kubernetes"
+	corev1listers "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+
+	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/syncer/translate"
+)
+
+// Identity of the virtual API server towards kubelets, as k3s has it.
+const (
+	apiServerName  = "system:apiserver"
+	apiServerGroup = "system:masters"
+)
+
+// Options are what a Server is made of.
+type Options struct {
+	// Listener is where the kubelet's API is served.
+	Listener net.Listener
+	// Serving is the certificate that it shows.
+	Serving *pki.Serving
+	// Callers are the virtual cluster's authorities of clients.
+	Callers *pki.Pool
+
+	Translator *translate.Translator
+	// Virtual and Host are asked for pods that the listers do not know yet.
+	Virtual, Host kubernetes.Interface
+	// VirtualPods and HostPods list the pods of both sides.
+	VirtualPods, HostPods corev1listers.PodLister
+	// HostConfig is how the host's API is reached.
+	HostConfig *rest.Config
+}
+
+// Server is the virtual kubelet.
+type Server struct {
+	listener net.Listener
+	serving  *pki.Serving
+	callers  *pki.Pool
+	pods     pods
+
+	// host is the address of the host's API, config how it is reached.
+	host   *url.URL
+	config *rest.Config
+	// client is for plain requests, tunnel for upgraded ones.
+	client *http.Client
+	tunnel proxy.UpgradeRequestRoundTripper
+}
+
+// New returns a server of the kubelet's API.
+func New(o Options) (*Server, error) {
+	// A stream is as long as its reader likes, and the host's own fairness is enough.
+	config := rest.CopyConfig(o.HostConfig)
+	config.Timeout = 0
+	host, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("virtual kubelet: host: %w", err)
+	}
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("virtual kubelet: host: %w", err)
+	}
+	tunnel, err := tunnelTransport(config)
+	if err != nil {
+		return nil, fmt.Errorf("virtual kubelet: host: %w", err)
+	}
+	return &Server{
+		listener: o.Listener, serving: o.Serving, callers: o.Callers,
+		pods: pods{o.Translator, o.Virtual, o.Host, o.VirtualPods, o.HostPods},
+		host: host, config: config, client: client, tunnel: tunnel,
+	}, nil
+}
+
+// tunnelTransport connects over HTTP/1.1, the only version that upgrades, and
+// puts the syncer's credentials into requests.
+func tunnelTransport(config *rest.Config) (proxy.UpgradeRequestRoundTripper, error) {
+	tlsConfig, err := rest.TLSConfigFor(config)
+	if err != nil {
+		return nil, err
+	}
+	if tlsConfig != nil {
+		tlsConfig.NextProtos = []string{"http/1.1"}
+	}
+	credentials, err := rest.HTTPWrappersForConfig(config, proxy.MirrorRequest)
+	if err != nil {
+		return nil, err
+	}
+	return proxy.NewUpgradeRequestRoundTripper(&http.Transport{TLSClientConfig: tlsConfig, DialContext: config.Dial}, credentials), nil
+}
+
+// Run serves until the context ends.
+func (s *Server) Run(ctx context.Context) error {
+	return pki.Serve(ctx, "kubelet", s.listener, pki.ServerConfig(s.serving, s.callers), s.Handler())
+}
+
+// Handler answers requests that came over mutual TLS.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+	mux.HandleFunc("GET /pods", s.listPods)
+	mux.HandleFunc("GET /runningpods/{$}", s.listPods)
+	mux.HandleFunc("GET /metrics", s.metrics)
+	mux.HandleFunc("GET /stats/summary", s.summary)
+	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", s.inContainer(s.logs))
+	mux.HandleFunc("POST /run/{namespace}/{pod}/{container}", s.inContainer(s.run))
+	mux.HandleFunc("POST /run/{namespace}/{pod}/{uid}/{container}", s.inContainer(s.run))
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		mux.HandleFunc(method+" /exec/{namespace}/{pod}/{container}", s.inContainer(s.exec))
+		mux.HandleFunc(method+" /exec/{namespace}/{pod}/{uid}/{container}", s.inContainer(s.exec))
+		mux.HandleFunc(method+" /attach/{namespace}/{pod}/{container}", s.inContainer(s.attach))
+		mux.HandleFunc(method+" /attach/{namespace}/{pod}/{uid}/{container}", s.inContainer(s.attach))
+		mux.HandleFunc(method+" /portForward/{namespace}/{pod}", s.inPod(s.portForward))
+		mux.HandleFunc(method+" /portForward/{namespace}/{pod}/{uid}", s.inPod(s.portForward))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, fmt.Sprintf("%s is not served by the kubelet of a virtual node", r.URL.Path), http.StatusNotFound)
+	})
+	return guard(mux)
+}
+
+// guard lets the virtual API server in, and paths that mean what they say.
+func guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+			http.Error(w, "a client certificate is required", http.StatusUnauthorized)
+			return
+		}
+		subject := r.TLS.VerifiedChains[0][0].Subject
+		if subject.CommonName != apiServerName || !slices.Contains(subject.Organization, apiServerGroup) {
+			klog.FromContext(r.Context()).Info("Refused a caller of the kubelet", "user", subject.CommonName, "path", r.URL.Path)
+			http.Error(w, "only the API server may call the kubelet", http.StatusForbidden)
+			return
+		}
+		// The mux would answer with a redirect, and the API server would follow it.
+		clean := path.Clean(r.URL.Path)
+		if clean != r.URL.Path && clean+"/" != r.URL.Path {
+			http.Error(w, "the path is not clean", http.StatusBadRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,104 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokens
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// stretchedSeconds is the life that the API server writes into the projections
+	// it adds to pods. It is stretched to a year when it comes back in a request.
+	stretchedSeconds = 3607
+	hourSeconds      = 3600
+
+	// maxAge is the longest that a token is left alone, as a kubelet does.
+	maxAge = 24 * time.Hour
+)
+
+// minted are the tokens of one pod.
+type minted struct {
+	data  map[string][]byte
+	renew time.Time
+}
+
+// seconds is the life to ask for.
+func seconds(projection corev1.ServiceAccountTokenProjection) int64 {
+	if projection.ExpirationSeconds == nil || *projection.ExpirationSeconds == stretchedSeconds {
+		return hourSeconds
+	}
+	return *projection.ExpirationSeconds
+}
+
+// keyOf is the key in the Secret of the token for a projection. Projections that
+// ask for the same share one.
+func keyOf(projection corev1.ServiceAccountTokenProjection) string {
+	sum := sha256.Sum256([]byte(projection.Audience + "\x00" + strconv.FormatInt(seconds(projection), 10)))
+	return "token-" + hex.EncodeToString(sum[:6])
+}
+
+func keysOf(projections []corev1.ServiceAccountTokenProjection) []string {
+	keys := make([]string, len(projections))
+	for i, projection := range projections {
+		keys[i] = keyOf(projection)
+	}
+	return keys
+}
+
+// mint has the virtual API server make a token for each of the projections.
+func (m *Minter) mint(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) (*minted, error) {
+	result := &minted{data: map[string][]byte{}}
+	for _, projection := range projections {
+		key := keyOf(projection)
+		if _, done := result.data[key]; done {
+			continue
+		}
+		token, err := m.request(ctx, pod, projection)
+		if err != nil {
+			return nil, err
+		}
+		result.data[key] = []byte(token.Token)
+		now := m.clock.Now()
+		renew := now.Add(min(token.ExpirationTimestamp.Sub(now)*4/5, maxAge))
+		if result.renew.IsZero() || renew.Before(result.renew) {
+			result.renew = renew
+		}
+	}
+	return result, nil
+}
+
+func (m *Minter) request(ctx context.Context, pod *corev1.Pod, projection corev1.ServiceAccountTokenProjection) (*authenticationv1.TokenRequestStatus, error) {
+	account := pod.Spec.ServiceAccountName
+	if account == "" {
+		account = "default"
+	}
+	var audiences []string
+	if projection.Audience != "" {
+		audiences = []string{projection.Audience}
+	}
+	life := seconds(projection)
+	answer, err := m.virtual.CoreV1().ServiceAccounts(pod.Namespace).CreateToken(ctx, account, &authenticationv1.TokenRequest{
+		Spec: authenticationv1.TokenRequestSpec{
+			Audiences:         audiences,
+			ExpirationSeconds: &life,
+			BoundObjectRef: &authenticationv1.BoundObjectReference{
+				APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID,
+			},
+		},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("token of ServiceAccount %s/%s for pod %s: %w", pod.Namespace, account, klog.KObj(pod), err)
+	}
+	return &answer.Status, nil
+}
