@@ -24,7 +24,7 @@ var (
 )
 
 func init() {
-	localSchemeBuilder.Register(addDefaultingFuncs)
+	localSchemeBuilder.Register(addDefaultingFuncs, addFieldLabelConversions)
 }
 
 // Resource qualifies a resource's name with the group.

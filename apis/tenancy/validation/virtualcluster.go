@@ -1,0 +1,131 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// ValuesValidator checks advanced chart values against the chart's schema. It
+// arrives from outside, since the chart is no part of the API.
+type ValuesValidator func(values map[string]any, path *field.Path) field.ErrorList
+
+// Validator judges VirtualClusters.
+type Validator struct {
+	// Values checks spec.helm.values; nil accepts any object.
+	Values ValuesValidator
+}
+
+// Create judges a new VirtualCluster.
+func (v *Validator) Create(vc *tenancy.VirtualCluster) field.ErrorList {
+	errs := apivalidation.ValidateObjectMeta(&vc.ObjectMeta, true, name, field.NewPath("metadata"))
+	return append(errs, v.spec(&vc.Spec, nil, field.NewPath("spec"))...)
+}
+
+// Update judges a change of metadata or spec.
+func (v *Validator) Update(vc, old *tenancy.VirtualCluster) field.ErrorList {
+	errs := apivalidation.ValidateObjectMetaUpdate(&vc.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
+	spec := field.NewPath("spec")
+	errs = append(errs, v.spec(&vc.Spec, &old.Spec, spec)...)
+	return append(errs, immutable(&vc.Spec, &old.Spec, spec)...)
+}
+
+// name allows what is a DNS label and leaves room for the suffixes of the
+// names that are derived from it.
+func name(name string, prefix bool) []string {
+	problems := apivalidation.NameIsDNSLabel(name, prefix)
+	if len(name) > v1.MaxNameLength {
+		problems = append(problems, fmt.Sprintf("must be no more than %d characters, since the names of pods and "+
+			"services are derived from it; this one has %d", v1.MaxNameLength, len(name)))
+	}
+	return problems
+}
+
+// spec judges the fields that differ from old, which is nil for a new object.
+func (v *Validator) spec(spec, old *tenancy.VirtualClusterSpec, path *field.Path) field.ErrorList {
+	if old == nil {
+		old = &tenancy.VirtualClusterSpec{}
+	} else if equality.Semantic.DeepEqual(spec, old) {
+		return nil
+	}
+	errs := kubernetes(&spec.Kubernetes, &old.Kubernetes, path.Child("kubernetes"))
+	errs = append(errs, controlPlane(&spec.ControlPlane, &old.ControlPlane, path.Child("controlPlane"))...)
+	if !equality.Semantic.DeepEqual(spec.Syncer, old.Syncer) {
+		errs = append(errs, syncerArgs(spec.Syncer.ExtraArgs, path.Child("syncer", "extraArgs"))...)
+	}
+	if !equality.Semantic.DeepEqual(spec.Helm, old.Helm) {
+		errs = append(errs, v.helmValues(spec.Helm.Values, path.Child("helm", "values"))...)
+	}
+	return errs
+}
+
+func kubernetes(spec, old *tenancy.KubernetesSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	switch spec.Distro {
+	case tenancy.DistroK3s, tenancy.DistroK8s:
+	default:
+		errs = append(errs, field.NotSupported(path.Child("distro"), spec.Distro,
+			[]tenancy.Distro{tenancy.DistroK3s, tenancy.DistroK8s}))
+	}
+	if spec.Version != old.Version {
+		errs = append(errs, version(spec.Version, path.Child("version"))...)
+	}
+	if !equality.Semantic.DeepEqual(spec.ExtraArgs, old.ExtraArgs) {
+		errs = append(errs, serverArgs(spec.ExtraArgs, path.Child("extraArgs"))...)
+	}
+	return errs
+}
+
+func controlPlane(spec, old *tenancy.ControlPlaneSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if !equality.Semantic.DeepEqual(spec.Resources, old.Resources) {
+		errs = append(errs, resources(&spec.Resources, path.Child("resources"))...)
+	}
+	if !equality.Semantic.DeepEqual(spec.Storage, old.Storage) {
+		errs = append(errs, storage(&spec.Storage, path.Child("storage"))...)
+	}
+	if spec.Datastore != nil && !equality.Semantic.DeepEqual(spec.Datastore, old.Datastore) {
+		errs = append(errs, secretName(spec.Datastore.EndpointSecretRef.Name,
+			path.Child("datastore", "endpointSecretRef", "name"))...)
+	}
+	return errs
+}
+
+func secretName(name string, path *field.Path) field.ErrorList {
+	if name == "" {
+		return field.ErrorList{field.Required(path, "name a Secret in the same namespace that holds the key endpoint")}
+	}
+	var errs field.ErrorList
+	for _, problem := range utilvalidation.IsDNS1123Subdomain(name) {
+		errs = append(errs, field.Invalid(path, name, problem))
+	}
+	return errs
+}
+
+// immutable refuses changes that would lose data, or that the objects on the host cannot follow.
+func immutable(spec, old *tenancy.VirtualClusterSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	fixed := func(now, before any, remedy string, at ...string) {
+		if !equality.Semantic.DeepEqual(now, before) {
+			errs = append(errs, field.Invalid(path.Child(at[0], at[1:]...), now, "cannot be changed: "+remedy))
+		}
+	}
+	const anew = "make a new virtual cluster instead"
+	fixed(spec.Kubernetes.Distro, old.Kubernetes.Distro, anew, "kubernetes", "distro")
+	now, before := &spec.ControlPlane, &old.ControlPlane
+	fixed(now.Storage.Persistent, before.Storage.Persistent, "the data would be lost; "+anew, "controlPlane", "storage", "persistent")
+	fixed(now.Storage.StorageClassName, before.Storage.StorageClassName, anew, "controlPlane", "storage", "storageClassName")
+	fixed(now.Storage.Size, before.Storage.Size, "enlarge the PersistentVolumeClaim itself, if its class allows it",
+		"controlPlane", "storage", "size")
+	fixed(now.Datastore, before.Datastore, "the data would be lost; "+anew, "controlPlane", "datastore")
+	return append(errs, notLowered(spec.Kubernetes.Version, old.Kubernetes.Version, path.Child("kubernetes", "version"))...)
+}
