@@ -14,7 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
@@ -42,6 +41,8 @@ type nodes struct {
 	kubeletPort int32
 	// kubeletVersion stands in nodes whose real version cannot be read.
 	kubeletVersion string
+	// capacity stands in nodes whose real one cannot be read.
+	capacity corev1.ResourceList
 
 	mu sync.Mutex
 	// unused is since when a node has had no pod.
@@ -166,9 +167,7 @@ func (n *nodes) apply(node *corev1.Node) {
 	}
 	node.Status.NodeInfo.OperatingSystem, node.Status.NodeInfo.Architecture = runtime.GOOS, runtime.GOARCH
 	node.Status.NodeInfo.KubeletVersion = n.kubeletVersion
-	// The API wants capacities; how many pods fit is all that a kubelet says for certain.
-	node.Status.Capacity = corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(110, resource.DecimalSI)}
-	node.Status.Allocatable = node.Status.Capacity.DeepCopy()
+	node.Status.Capacity, node.Status.Allocatable = n.capacity.DeepCopy(), n.capacity.DeepCopy()
 	ready, reason := corev1.ConditionTrue, "SyncerReady"
 	if n.host.Nodes != nil {
 		if real, found := n.host.Nodes.Get("", node.Name); found {

@@ -221,8 +221,13 @@ func (b *builder) pods() {
 	if !b.Selection[Pods] {
 		return
 	}
+	capacity, err := machineCapacity()
+	if err != nil {
+		b.fail(err)
+		return
+	}
 	nodes := &nodes{translator: b.Translator, virtual: b.Virtual, host: b.Host, kubeletPort: b.KubeletPort,
-		kubeletVersion: b.KubeletVersion, unused: map[string]time.Time{}}
+		kubeletVersion: b.KubeletVersion, capacity: capacity, unused: map[string]time.Time{}}
 	b.add(nodes.controller(b.Metrics))
 
 	environments := &environments{b.Translator, b.Virtual, b.Host}

@@ -19,6 +19,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -283,6 +284,13 @@ func (s *side) start() {
 	<-started
 }
 
+// within is the side for a subtest.
+func (s *side) within(t *testing.T) *side {
+	inner := *s
+	inner.t = t
+	return &inner
+}
+
 func (s *side) must(err error) {
 	s.t.Helper()
 	if err != nil {
@@ -317,6 +325,12 @@ func (s *side) hostPod(name string) *corev1.Pod {
 func (s *side) schedule(pod *corev1.Pod, node string) {
 	s.t.Helper()
 	ctx := s.t.Context()
+	plenty := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi")}
+	_, err := s.host.CoreV1().Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node},
+		Status: corev1.NodeStatus{Capacity: plenty, Allocatable: plenty}}, metav1.CreateOptions{})
+	if !apierrors.IsAlreadyExists(err) {
+		s.must(err)
+	}
 	s.must(s.host.CoreV1().Pods(pod.Namespace).Bind(ctx, &corev1.Binding{
 		ObjectMeta: metav1.ObjectMeta{Name: pod.Name}, Target: corev1.ObjectReference{Kind: "Node", Name: node}}, metav1.CreateOptions{}))
 	running, err := s.host.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
@@ -328,7 +342,7 @@ func (s *side) schedule(pod *corev1.Pod, node string) {
 	running.Status.Conditions = append(running.Status.Conditions, corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue})
 	for _, container := range running.Spec.Containers {
 		running.Status.ContainerStatuses = append(running.Status.ContainerStatuses, corev1.ContainerStatus{
-			Name: container.Name, Image: container.Image, ImageID: "sha256:1", ContainerID: "containerd://1", Ready: true,
+			Name: container.Name, Image: container.Image, ImageID: "sha256:1", ContainerID: "containerd://1", Ready: true, Resources: container.Resources.DeepCopy(),
 			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}},
 		})
 	}

@@ -121,7 +121,7 @@ func TestPodLife(t *testing.T) {
 	s.must(s.host.CoreV1().Pods(s.hostNamespace).Delete(ctx, host.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
 	s.gone(virtual)
 	s.eventually("configmap, secret and environment gone from the host", func() bool {
-		configMaps, err := s.host.CoreV1().ConfigMaps(s.hostNamespace).List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelCluster})
+		configMaps, err := s.host.CoreV1().ConfigMaps(s.hostNamespace).List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelVirtualNamespace + "=" + s.namespace})
 		s.must(err)
 		_, err = s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, secret.Name, metav1.GetOptions{})
 		return len(configMaps.Items) == 0 && apierrors.IsNotFound(err)
@@ -140,6 +140,7 @@ func TestHostPodVanishes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			s := s.within(t)
 			pod := s.createPod(name, podSpec())
 			host := s.hostPod(name)
 			s.schedule(host, "node-"+s.namespace)

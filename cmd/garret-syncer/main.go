@@ -1,0 +1,56 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command garret-syncer runs beside the control plane of one virtual cluster,
+// and carries what needs real machines to the host cluster.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"k8s.io/component-base/version"
+	"k8s.io/klog/v2"
+
+	"garret.dev/garret/syncer"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
+		klog.FromContext(ctx).Error(err, "Stopped")
+		klog.Flush()
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	options := syncer.NewOptions()
+	command := &cobra.Command{
+		Use:           "garret-syncer",
+		Short:         "Carries what needs real machines from a virtual cluster to its host cluster",
+		Version:       version.Get().GitVersion,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			defer klog.Flush()
+			options.Complete()
+			if err := options.Validate(); err != nil {
+				return fmt.Errorf("options: %w", err)
+			}
+			return syncer.Run(cmd.Context(), *options)
+		},
+	}
+	options.AddFlags(command.Flags())
+	logging := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(logging)
+	command.Flags().AddGoFlagSet(logging)
+	return command
+}

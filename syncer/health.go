@@ -1,0 +1,61 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/component-base/metrics"
+)
+
+// health serves /healthz, /readyz and /metrics, in the clear: probes carry no
+// credentials, and nothing here is secret.
+type health struct {
+	address  string
+	registry metrics.KubeRegistry
+	// unready is why the syncer is not ready; nil when it is.
+	unready atomic.Pointer[string]
+}
+
+func newHealth(bind string, port int, registry metrics.KubeRegistry) *health {
+	h := &health{address: net.JoinHostPort(bind, strconv.Itoa(port)), registry: registry}
+	h.set("starting")
+	return h
+}
+
+// set says why the syncer is not ready; nothing means that it is.
+func (h *health) set(reason string) {
+	if reason == "" {
+		h.unready.Store(nil)
+		return
+	}
+	h.unready.Store(&reason)
+}
+
+func (h *health) run(ctx context.Context) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if reason := h.unready.Load(); reason != nil {
+			http.Error(w, *reason, http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.Handle("GET /metrics", metrics.HandlerFor(h.registry, metrics.HandlerOpts{}))
+	server := &http.Server{Addr: h.address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve health: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package syncer
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/types"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// Options say which virtual cluster is synced, and where its parts are.
+type Options struct {
+	// ClusterID, VirtualCluster, UID and Namespace identify the VirtualCluster object.
+	ClusterID      string
+	VirtualCluster string
+	UID            string
+	Namespace      string
+
+	// DataDir is where the control plane keeps its data, in the layout of k3s.
+	DataDir string
+	// VirtualKubeconfig and HostKubeconfig lead to the two clusters. The former
+	// defaults to the administrator's below DataDir, the latter to the pod's own.
+	VirtualKubeconfig string
+	HostKubeconfig    string
+
+	ClusterDomain string
+	ServiceIP     string
+	PodIP         string
+
+	// IssuerClientCAFile holds the authority of garret-apiserver's client certificate.
+	IssuerClientCAFile string
+
+	SyncResources        []string
+	DisableSyncResources []string
+	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
+	SyncNodesFromHost bool
+
+	KubeletPort, IssuerPort, WebhookPort, HealthPort int
+	// BindAddress is where the ports other than the webhook's are served.
+	BindAddress string
+}
+
+// NewOptions returns the options that a pod of a virtual cluster has.
+func NewOptions() *Options {
+	return &Options{
+		Namespace:     os.Getenv("POD_NAMESPACE"),
+		PodIP:         os.Getenv("POD_IP"),
+		ServiceIP:     os.Getenv("SERVICE_IP"),
+		DataDir:       "/data",
+		ClusterDomain: "cluster.local",
+		KubeletPort:   tenancyv1.PortKubelet,
+		IssuerPort:    tenancyv1.PortIssuer,
+		WebhookPort:   tenancyv1.PortWebhook,
+		HealthPort:    tenancyv1.PortHealth,
+	}
+}
+
+// AddFlags adds the options to the flags.
+func (o *Options) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.ClusterID, "cluster-id", o.ClusterID, "Id of the virtual cluster, unique within the host cluster.")
+	flags.StringVar(&o.VirtualCluster, "virtual-cluster", o.VirtualCluster, "Name of the VirtualCluster object.")
+	flags.StringVar(&o.UID, "uid", o.UID, "UID of the VirtualCluster object.")
+	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "Namespace on the host of the VirtualCluster object and of what is synced. Defaults to POD_NAMESPACE.")
+	flags.StringVar(&o.DataDir, "data-dir", o.DataDir, "Data directory of the control plane.")
+	flags.StringVar(&o.VirtualKubeconfig, "virtual-kubeconfig", o.VirtualKubeconfig, "Kubeconfig of the virtual cluster. Defaults to server/cred/admin.kubeconfig below the data directory.")
+	flags.StringVar(&o.HostKubeconfig, "host-kubeconfig", o.HostKubeconfig, "Kubeconfig of the host cluster. Defaults to the pod's own credentials.")
+	flags.StringVar(&o.ClusterDomain, "cluster-domain", o.ClusterDomain, "DNS domain of the virtual cluster.")
+	flags.StringVar(&o.ServiceIP, "service-ip", o.ServiceIP, "ClusterIP of the virtual cluster's own Service on the host. Defaults to SERVICE_IP.")
+	flags.StringVar(&o.PodIP, "pod-ip", o.PodIP, "Address of the syncer's pod. Defaults to POD_IP.")
+	flags.StringVar(&o.IssuerClientCAFile, "issuer-client-ca-file", o.IssuerClientCAFile, "File with the certificate authority of garret-apiserver's client certificate.")
+	flags.StringSliceVar(&o.SyncResources, "sync-resources", o.SyncResources, "Kinds to sync to the host that are not synced by default.")
+	flags.StringSliceVar(&o.DisableSyncResources, "disable-sync-resources", o.DisableSyncResources, "Kinds that stay inside.")
+	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
+	flags.StringVar(&o.BindAddress, "bind-address", o.BindAddress, "Address to serve at. Empty for all.")
+	flags.IntVar(&o.KubeletPort, "kubelet-port", o.KubeletPort, "Port of the kubelet's API.")
+	flags.IntVar(&o.IssuerPort, "issuer-port", o.IssuerPort, "Port of the certificate issuer.")
+	flags.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "Port of the admission webhook, on loopback.")
+	flags.IntVar(&o.HealthPort, "health-port", o.HealthPort, "Port of health and metrics.")
+}
+
+// Complete fills in what follows from other options.
+func (o *Options) Complete() {
+	if o.VirtualKubeconfig == "" {
+		o.VirtualKubeconfig = filepath.Join(o.DataDir, "server", "cred", "admin.kubeconfig")
+	}
+	if o.ClusterID == "" && o.UID != "" {
+		o.ClusterID = tenancyv1.ClusterID(types.UID(o.UID))
+	}
+}
+
+// Validate says what is missing.
+func (o *Options) Validate() error {
+	var errs []error
+	for flag, value := range map[string]string{
+		"cluster-id": o.ClusterID, "virtual-cluster": o.VirtualCluster, "namespace": o.Namespace,
+		"uid": o.UID, "service-ip": o.ServiceIP, "pod-ip": o.PodIP,
+	} {
+		if value == "" {
+			errs = append(errs, fmt.Errorf("--%s is required", flag))
+		}
+	}
+	return utilerrors.NewAggregate(errs)
+}

@@ -1,0 +1,198 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package syncer is the process beside the control plane of a virtual cluster.
+// It builds the engine and the servers around it, and runs them together: if one
+// of them fails, all stop, and the kubelet starts the process again. Nothing is
+// lost by that, because nothing is kept in the process.
+package syncer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/component-base/metrics"
+	"k8s.io/klog/v2"
+
+	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/resources"
+	"garret.dev/garret/syncer/translate"
+)
+
+// watchInterval is how often the control plane is asked whether it is well.
+const watchInterval = 5 * time.Second
+
+// sides is what is known once both clusters answer.
+type sides struct {
+	hostConfig, virtualConfig *rest.Config
+	host, virtual             *kubernetes.Clientset
+	translator                *translate.Translator
+	// hostVersion is the version of the host's Kubernetes.
+	hostVersion string
+	// kubeconfig is what the kubeconfig of the virtual cluster held.
+	kubeconfig []byte
+}
+
+// Run syncs until the context ends or a part fails.
+func Run(ctx context.Context, options Options) error {
+	selection, err := resources.Select(options.SyncResources, options.DisableSyncResources)
+	if err != nil {
+		return err
+	}
+	registry := metrics.NewKubeRegistry()
+	health := newHealth(options.BindAddress, options.HealthPort, registry)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return health.run(ctx) })
+	group.Go(func() error {
+		both, err := connect(ctx, options)
+		if err != nil {
+			return err
+		}
+		return run(ctx, options, both, selection, registry, health)
+	})
+	err = group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// connect waits for both clusters at the same time.
+func connect(ctx context.Context, options Options) (*sides, error) {
+	both := &sides{}
+	var owner *metav1.OwnerReference
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		if both.hostConfig, err = hostConfig(options.HostKubeconfig); err != nil {
+			return err
+		}
+		if both.host, err = newClient(both.hostConfig); err != nil {
+			return err
+		}
+		owner, both.hostVersion, err = lookAround(ctx, both.host, options)
+		return err
+	})
+	group.Go(func() (err error) {
+		if both.virtualConfig, err = virtualConfig(ctx, options.VirtualKubeconfig); err != nil {
+			return err
+		}
+		if both.kubeconfig, err = os.ReadFile(options.VirtualKubeconfig); err != nil {
+			return fmt.Errorf("control plane: %w", err)
+		}
+		both.virtual, err = newClient(both.virtualConfig)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	both.translator = translate.New(translate.Cluster{
+		ID: options.ClusterID, Name: options.VirtualCluster, UID: types.UID(options.UID), HostNamespace: options.Namespace,
+		Domain: options.ClusterDomain, ServiceIP: options.ServiceIP, PodIP: options.PodIP, Owner: owner,
+	})
+	return both, nil
+}
+
+// lookAround finds the Service that owns what is synced, and the host's version.
+func lookAround(ctx context.Context, host kubernetes.Interface, options Options) (*metav1.OwnerReference, string, error) {
+	name := translate.Cluster{Name: options.VirtualCluster}.ReleaseName()
+	var owner *metav1.OwnerReference
+	var version string
+	var last error
+	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
+		service, err := host.CoreV1().Services(options.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if err == nil {
+			owner = &metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: name, UID: service.UID}
+			version, err = serverVersion(host)
+		}
+		if err != nil {
+			last = err
+			klog.FromContext(ctx).Info("Waiting for the host cluster", "err", err)
+		}
+		return err == nil, nil
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("host cluster: %w", errors.Join(err, last))
+	}
+	return owner, version, nil
+}
+
+func serverVersion(client kubernetes.Interface) (string, error) {
+	info, err := client.Discovery().ServerVersion()
+	if err != nil {
+		return "", fmt.Errorf("version of the host cluster: %w", err)
+	}
+	return info.GitVersion, nil
+}
+
+// run runs everything that needs both clusters.
+func run(ctx context.Context, options Options, both *sides, selection resources.Selection, registry metrics.KubeRegistry, health *health) error {
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	defer broadcaster.Shutdown()
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: both.virtual.CoreV1().Events("")})
+
+	virtual := resources.NewVirtual(both.virtual)
+	host := resources.NewHost(both.host, both.translator.Cluster(), options.SyncNodesFromHost)
+	parts, err := newParts(options, both, virtual, host)
+	if err != nil {
+		return err
+	}
+	works := &engine.Engine{}
+	err = resources.Register(works, resources.Config{
+		Translator: both.translator, Virtual: virtual, Host: host, Tokens: parts.tokens,
+		Recorder:  broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
+		Metrics:   engine.NewMetrics(registry),
+		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
+	})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	started := make(chan struct{})
+	group.Go(func() error {
+		works.Run(ctx, parts.ready, func() { close(started) })
+		return ctx.Err()
+	})
+	for _, part := range parts.run {
+		group.Go(func() error { return part(ctx) })
+	}
+	group.Go(func() error {
+		select {
+		case <-started:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return watchControlPlane(ctx, options, both, health)
+	})
+	return group.Wait()
+}
+
+// watchControlPlane keeps the syncer ready while the control plane is, and
+// fails when it has become another one.
+func watchControlPlane(ctx context.Context, options Options, both *sides, health *health) error {
+	return wait.PollUntilContextCancel(ctx, watchInterval, true, func(ctx context.Context) (bool, error) {
+		if content, err := os.ReadFile(options.VirtualKubeconfig); err == nil && !bytes.Equal(content, both.kubeconfig) {
+			return false, errors.New("the control plane has new credentials: starting over")
+		}
+		if err := ready(ctx, both.virtual); err != nil && ctx.Err() == nil {
+			klog.FromContext(ctx).Info("The control plane is not ready", "err", err)
+			health.set("the control plane is not ready: " + err.Error())
+			return false, nil
+		}
+		health.set("")
+		return false, nil
+	})
+}
