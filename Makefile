@@ -56,6 +56,7 @@ garret: ## Build Garret's own binaries
 .PHONY: controlplane
 controlplane: ## Build the control plane and the database that it starts from
 	cd cmd/controlplane && $(GO) build -ldflags "$(kube_ldflags)" -o $(BIN)/controlplane .
+	[ $(BIN)/controlplane.db -nt $(BIN)/controlplane ] || $(BIN)/controlplane seed --output $(BIN)/controlplane.db
 
 .PHONY: kube
 kube: ## Build the parts of the test host

@@ -9,7 +9,7 @@ export KUBECONFIG=$PWD/.garret/kubeconfig
 export PATH=$PWD/bin:$PATH
 
 boot() {
-    garret-host up --dir .garret/host --name up --bin bin --kubeconfig "$KUBECONFIG" --images 'bin/images/*.tar'
+    garret-host up --dir .garret/host --name up --bin bin --kubeconfig "$KUBECONFIG" --images bin/images
 }
 
 demo() {

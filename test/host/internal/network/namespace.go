@@ -1,0 +1,79 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// nsfsMagic is the file system type of a namespace file.
+const nsfsMagic = 0x6e736673
+
+// createNamespace makes a network namespace that is held by a mount at file.
+// It reports false where there is one already.
+func createNamespace(file string) (bool, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(file, &st); err == nil && st.Type == nsfsMagic {
+		return false, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return false, err
+	}
+	if err := os.WriteFile(file, nil, 0o444); err != nil && !errors.Is(err, fs.ErrExist) {
+		return false, err
+	}
+	err := onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("unshare: %w", err)
+		}
+		return unix.Mount("/proc/thread-self/ns/net", file, "", unix.MS_BIND, "")
+	})
+	if err != nil {
+		return false, fmt.Errorf("network namespace %s: %w", file, err)
+	}
+	return true, nil
+}
+
+// deleteNamespace lets go of a namespace; the kernel ends it, and every
+// interface and rule in it, when its last process has gone.
+func deleteNamespace(file string) error {
+	if err := unix.Unmount(file, unix.MNT_DETACH); err != nil && err != unix.EINVAL && err != unix.ENOENT {
+		return fmt.Errorf("network namespace %s: %w", file, err)
+	}
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Do calls fn on a thread inside the namespace. What fn starts, starts there
+// too; goroutines that it spawns do not.
+func Do(file string, fn func() error) error {
+	ns, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	return onThread(func() error {
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("enter %s: %w", file, err)
+		}
+		return fn()
+	})
+}
+
+// onThread runs fn on an operating system thread of its own, which ends with
+// it: a thread that changed its namespace must never serve other goroutines.
+func onThread(fn func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the runtime ends the thread
+		done <- fn()
+	}()
+	return <-done
+}

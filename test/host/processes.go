@@ -1,0 +1,143 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"garret.dev/garret/test/host/internal/cgroup"
+	"garret.dev/garret/test/host/internal/component"
+	"garret.dev/garret/test/host/internal/instance"
+	"garret.dev/garret/test/host/internal/network"
+	"garret.dev/garret/test/host/internal/process"
+)
+
+// stopGrace is how long a component may take to stop by itself.
+const stopGrace = 10 * time.Second
+
+// processes runs a cluster as processes of this machine.
+type processes struct {
+	state  *state
+	report *progress
+	host   component.Host
+	procs  process.Folder
+	groups cgroup.Groups
+}
+
+var _ provider = (*processes)(nil)
+
+func newProcesses(s *state, report *progress) *processes {
+	p := &processes{state: s, report: report}
+	p.procs = process.Folder{Records: filepath.Join(s.Dir, "processes"), Logs: filepath.Join(s.Dir, "logs")}
+	p.host = component.Host{Name: s.Name, Dir: s.Dir, BinDir: s.BinDir}
+	if s.Index != noIndex {
+		p.settle(instance.Lease{Index: s.Index, Dir: filepath.Join(instance.Root, fmt.Sprint(s.Index))})
+	}
+	return p
+}
+
+// settle fills in what follows from the instance's index.
+func (p *processes) settle(lease instance.Lease) {
+	p.state.Index = lease.Index
+	p.host.Run = lease.Dir
+	p.host.Net = network.Network{Plan: network.Plan{Index: lease.Index}, Dir: filepath.Join(lease.Dir, "net")}
+}
+
+func registry() instance.Registry {
+	return instance.Registry{
+		Root:     instance.Root,
+		Max:      network.MaxInstances,
+		Range:    func(index int) netip.Prefix { return network.Plan{Index: index}.Whole() },
+		Networks: instance.MachineNetworks,
+		Alive: func(dir string) bool {
+			_, err := os.Stat(stateFile(dir))
+			return err == nil
+		},
+	}
+}
+
+func (p *processes) kubeconfig() string { return p.host.AdminKubeconfig() }
+
+func (p *processes) user(name string, groups []string) (string, error) {
+	return p.host.WriteUser(name, groups...)
+}
+
+// specs are all components, in the order in which they are started.
+func (p *processes) specs() []process.Spec {
+	h := p.host
+	specs := []process.Spec{h.EtcdSpec(), h.APIServerSpec()}
+	for n := 1; n <= p.state.Nodes; n++ {
+		specs = append(specs, h.ContainerdSpec(n))
+	}
+	specs = append(specs, h.ControllerManagerSpec(), h.SchedulerSpec(), h.ProvisionerSpec())
+	for n := 1; n <= p.state.Nodes; n++ {
+		specs = append(specs, h.KubeletSpec(n), h.KubeProxySpec(n))
+	}
+	return specs
+}
+
+// spec finds a component by the name that users give it.
+func (p *processes) spec(name string) (process.Spec, error) {
+	var names []string
+	for _, spec := range p.specs() {
+		if spec.Name == name || spec.Name == p.host.Of(name, 1) {
+			return spec, nil
+		}
+		names = append(names, spec.Name)
+	}
+	return process.Spec{}, fmt.Errorf("no component is called %q: there are %s", name, strings.Join(names, " "))
+}
+
+func (p *processes) restart(ctx context.Context, name string) error {
+	spec, err := p.spec(name)
+	if err != nil {
+		return err
+	}
+	if err := p.procs.Stop(ctx, spec.Name, stopGrace); err != nil {
+		return err
+	}
+	if _, err := p.procs.Start(ctx, spec); err != nil {
+		return err
+	}
+	return p.waitReady(ctx)
+}
+
+func (p *processes) logs(name string) (string, error) {
+	spec, err := p.spec(name)
+	if err != nil {
+		return "", err
+	}
+	return p.procs.Log(spec.Name), nil
+}
+
+func (p *processes) status(context.Context) ([]ComponentStatus, error) {
+	var all []ComponentStatus
+	for _, spec := range p.specs() {
+		s := ComponentStatus{Name: spec.Name}
+		if s.PID, s.Running = p.procs.PID(spec.Name); !s.Running {
+			s.PID, s.Detail = 0, process.LastError(p.procs.Log(spec.Name))
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// died names the first component that was started and runs no more.
+func (p *processes) died() error {
+	started, err := p.procs.Names()
+	if err != nil {
+		return err
+	}
+	for _, spec := range p.specs() {
+		if _, alive := p.procs.PID(spec.Name); !alive && slices.Contains(started, spec.Name) {
+			log := p.procs.Log(spec.Name)
+			return fmt.Errorf("%s ended: %s (see %s)", spec.Name, process.LastError(log), log)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"garret.dev/garret/test/host/internal/cgroup"
+	"garret.dev/garret/test/host/internal/component"
+	"garret.dev/garret/test/host/internal/imagestore"
+	"garret.dev/garret/test/host/internal/process"
+)
+
+// up brings up whatever is missing. The order is that of need: the API server
+// takes longest to answer, and everything that does not need it happens in
+// its shadow.
+func (p *processes) up(ctx context.Context, images []string) error {
+	if err := checkMachine(p.state.BinDir); err != nil {
+		return err
+	}
+	if err := p.prepare(ctx); err != nil {
+		return err
+	}
+	p.report.say("network %s, certificates and configuration", p.host.Net.Whole())
+	if err := p.start(ctx, p.host.EtcdSpec(), p.host.APIServerSpec()); err != nil {
+		return err
+	}
+	images = neededFirst(images)
+	group, groupCtx := errgroup.WithContext(ctx)
+	for n := 1; n <= p.state.Nodes; n++ {
+		if err := p.start(ctx, p.host.ContainerdSpec(n)); err != nil {
+			return err
+		}
+		group.Go(func() error { return p.fill(groupCtx, n, images) })
+	}
+	group.Go(func() error { return p.startOnAPI(groupCtx) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return p.waitReady(ctx)
+}
+
+// prepare makes what the components stand on.
+func (p *processes) prepare(ctx context.Context) error {
+	if err := p.acquire(); err != nil {
+		return err
+	}
+	var err error
+	if p.host.CNIDir, err = findCNI(cniDirs); err != nil {
+		return err
+	}
+	if err := p.host.Net.Up(ctx, p.state.Nodes); err != nil {
+		return err
+	}
+	if err := p.host.WriteCredentials(p.state.Nodes); err != nil {
+		return err
+	}
+	if p.groups, err = cgroup.Find(); err != nil {
+		return err
+	}
+	for n := 1; n <= p.state.Nodes; n++ {
+		if err := p.groups.Create(p.host.CgroupRoot(n)); err != nil {
+			return err
+		}
+		for _, dir := range []string{p.host.NodeDir(n), p.host.NodeRun(n)} {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return err
+			}
+		}
+		for file, content := range p.host.NodeFiles(n) {
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// acquire gets hold of the cluster's network. The state is written before
+// anything else is made, so that whatever happens next can be undone.
+func (p *processes) acquire() error {
+	if err := p.state.save(); err != nil {
+		return err
+	}
+	lease, err := registry().Acquire(p.state.Dir, p.state.Index)
+	if err != nil {
+		return err
+	}
+	p.settle(lease)
+	return p.state.save()
+}
+
+// start starts those that do not run.
+func (p *processes) start(ctx context.Context, specs ...process.Spec) error {
+	for _, spec := range specs {
+		started, err := p.procs.Start(ctx, spec)
+		if err != nil {
+			return err
+		}
+		if started {
+			p.report.say("started %s", spec.Name)
+		}
+	}
+	return nil
+}
+
+// fill gives a node its images, as soon as its runtime answers.
+func (p *processes) fill(ctx context.Context, n int, images []string) error {
+	store := p.store(n)
+	if err := store.Wait(ctx); err != nil {
+		return p.explain(err)
+	}
+	loaded, err := store.Load(ctx, images...)
+	if err != nil {
+		return p.explain(err)
+	}
+	p.report.say("%s has its images: %d of %d loaded", p.host.Node(n), len(loaded), len(images))
+	return nil
+}
+
+func (p *processes) load(ctx context.Context, images []string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for n := 1; n <= p.state.Nodes; n++ {
+		group.Go(func() error {
+			_, err := p.store(n).Load(ctx, images...)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+func (p *processes) store(n int) imagestore.Store {
+	return imagestore.Store{Socket: p.host.Socket(n), CTR: filepath.Join(p.host.BinDir, "ctr")}
+}
+
+// startOnAPI starts what is of no use before the API server answers.
+func (p *processes) startOnAPI(ctx context.Context) error {
+	if err := p.waitAPI(ctx); err != nil {
+		return err
+	}
+	p.report.say("API server answers at %s", p.host.Net.APIServer())
+	var late []process.Spec
+	for n := 1; n <= p.state.Nodes; n++ {
+		late = append(late, p.host.KubeletSpec(n), p.host.KubeProxySpec(n))
+	}
+	late = append(late, p.host.ControllerManagerSpec(), p.host.SchedulerSpec(), p.host.ProvisionerSpec())
+	if err := p.start(ctx, late...); err != nil {
+		return err
+	}
+	if err := p.applyAddons(ctx); err != nil {
+		return p.explain(err)
+	}
+	p.report.say("cluster DNS, storage class and roles applied")
+	return nil
+}
+
+// explain puts the end of a component before an error that it brought about.
+func (p *processes) explain(err error) error {
+	if died := p.died(); died != nil {
+		return fmt.Errorf("%w; thereby %w", died, err)
+	}
+	return err
+}
+
+// neededFirst puts the images that the cluster itself waits for to the front.
+func neededFirst(files []string) []string {
+	var first, rest []string
+	for _, file := range files {
+		tags, err := imagestore.Tags(file)
+		if err == nil && len(tags) > 0 && (tags[0] == component.PauseImage || tags[0] == dnsImage) {
+			first = append(first, file)
+		} else {
+			rest = append(rest, file)
+		}
+	}
+	return append(first, rest...)
+}

@@ -1,0 +1,80 @@
+package host
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// noIndex says that a cluster has no network yet.
+const noIndex = -1
+
+// state is what must be known of a cluster to find it again.
+type state struct {
+	Dir      string `json:"-"`
+	Name     string `json:"name"`
+	Provider string `json:"provider"`
+	Nodes    int    `json:"nodes"`
+	BinDir   string `json:"binDir"`
+	// Index of the network; certificates and etcd's data are bound to it.
+	Index int `json:"index"`
+}
+
+func stateFile(dir string) string { return filepath.Join(dir, "state.json") }
+
+// loadState reads what a folder holds; an error that is os.ErrNotExist says
+// that it holds no cluster.
+func loadState(dir string) (state, error) {
+	data, err := os.ReadFile(stateFile(dir))
+	if err != nil {
+		return state{}, fmt.Errorf("no host cluster in %s: %w", dir, err)
+	}
+	s := state{Dir: dir}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return state{}, fmt.Errorf("host cluster in %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+// save writes the state so that it is there whole or not at all.
+func (s state) save() error {
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return err
+	}
+	temp := stateFile(s.Dir) + ".new"
+	if err := os.WriteFile(temp, append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temp, stateFile(s.Dir))
+}
+
+// removeAllBut empties a folder except for one entry, and removes it where
+// that one is not there.
+func removeAllBut(dir, keep string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		if os.IsNotExist(err) {
+			return nil
+		}
+		return err
+	}
+	for _, entry := range entries {
+		if entry.Name() == keep || strings.HasPrefix(entry.Name(), "state.json") {
+			continue // the state goes last, so that a second attempt finds it
+		}
+		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(stateFile(dir)); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	_ = os.Remove(dir) // fails, rightly, where something was kept
+	return nil
+}
