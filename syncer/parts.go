@@ -13,6 +13,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/issuer"
+	"garret.dev/garret/syncer/kubelet"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/tokens"
@@ -42,9 +43,30 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
-	p.run = append(p.run, p.tokens.Run, issuer.Run)
+	kubelet, err := newKubelet(options, both, virtual, host)
+	if err != nil {
+		return nil, err
+	}
+	p.run = append(p.run, p.tokens.Run, issuer.Run, kubelet.Run)
 	close(p.ready)
 	return p, nil
+}
+
+// newKubelet returns the kubelet of all nodes inside, which the API server there
+// reaches at the pod's address.
+func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *resources.Host) (*kubelet.Server, error) {
+	listener, err := listen(options.BindAddress, options.KubeletPort)
+	if err != nil {
+		return nil, fmt.Errorf("kubelet: %w", err)
+	}
+	name := "system:node:" + both.translator.Cluster().ReleaseName()
+	return kubelet.New(kubelet.Options{
+		Listener:   listener,
+		Serving:    pki.NewServing(pki.ServerAuthority(options.DataDir), name, []string{options.PodIP}, clock.RealClock{}),
+		Callers:    pki.NewPool(pki.ClientAuthority(options.DataDir).CertificateFile()),
+		Translator: both.translator, Virtual: both.virtual, Host: both.host,
+		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(), HostConfig: both.hostConfig,
+	})
 }
 
 func newIssuer(options Options, both *sides) (*issuer.Issuer, error) {

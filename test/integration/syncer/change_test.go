@@ -52,7 +52,9 @@ func TestPodChanges(t *testing.T) {
 			pod.Spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = resource.MustParse("200m")
 			_, err := pods.UpdateResize(ctx, "web", pod, metav1.UpdateOptions{})
 			return err
-		}, func(host *corev1.Pod) bool { return host.Spec.Containers[0].Resources.Requests.Cpu().String() == "200m" }},
+		}, func(host *corev1.Pod) bool {
+			return host.Spec.Containers[0].Resources.Requests.Cpu().String() == "200m"
+		}},
 		{"readiness gate", func() error {
 			_, err := pods.Patch(ctx, "web", types.StrategicMergePatchType,
 				[]byte(`{"status":{"conditions":[{"type":"example.org/gate","status":"True"}]}}`), metav1.PatchOptions{}, "status")
