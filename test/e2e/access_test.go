@@ -49,7 +49,7 @@ func TestHostRBAC(t *testing.T) {
 			t.Errorf("logs: got %q", out)
 		}
 		for _, protocol := range protocols {
-			if out, err := rita.With(protocol.env...).try("exec", "shell", "-c", "shell", "--", "echo", "in"); err == nil {
+			if out, err := rita.With(protocol.env...).Try("exec", "shell", "-c", "shell", "--", "echo", "in"); err == nil {
 				t.Errorf("exec over %s: got %q, want it forbidden", protocol.name, out)
 			} else if !strings.Contains(err.Error(), "orbidden") && !strings.Contains(err.Error(), "403") {
 				t.Errorf("exec over %s: got %v, want it forbidden", protocol.name, err)
