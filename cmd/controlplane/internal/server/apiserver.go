@@ -2,11 +2,13 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
 	"github.com/spf13/pflag"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/tools/cache"
 	basecompatibility "k8s.io/component-base/compatibility"
 	"k8s.io/component-base/featuregate"
@@ -14,6 +16,8 @@ import (
 	aggregatorapiserver "k8s.io/kube-aggregator/pkg/apiserver"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+
+	"garret.dev/garret/cmd/controlplane/internal/bootstrap"
 )
 
 // parseAPIServer turns a command line into kube-apiserver's options. Feature
@@ -80,6 +84,7 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 	front := &config.Aggregator.GenericConfig.Config
 	front.BuildHandlerChainFunc = publicPaths(s.layout, front.BuildHandlerChainFunc)
 	openAPI := newLazyOpenAPI(generic, s.flags.APIServerArgs...)
+	hooks := bootstrap.Take(generic)
 	prepared, err := config.Complete()
 	if err != nil {
 		return nil, err
@@ -88,5 +93,12 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 	if err != nil {
 		return nil, err
 	}
-	return chain, openAPI.install(chain)
+	core, ok := chain.GenericAPIServer.NextDelegate().(*genericapiserver.GenericAPIServer)
+	if !ok {
+		return nil, errors.New("kube-apiserver: the aggregator's delegate is not a generic API server")
+	}
+	if err := openAPI.install(core); err != nil {
+		return nil, err
+	}
+	return chain, hooks.Register(core)
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -17,7 +16,6 @@ import (
 	"k8s.io/apiserver/pkg/server/mux"
 	"k8s.io/apiserver/pkg/server/routes"
 	"k8s.io/component-base/version"
-	aggregatorapiserver "k8s.io/kube-aggregator/pkg/apiserver"
 	openapicommon "k8s.io/kube-openapi/pkg/common"
 	"k8s.io/kube-openapi/pkg/handler3"
 )
@@ -59,11 +57,7 @@ func buildIdentity() string {
 // install registers the documents' paths on the server of the built-in groups,
 // which is the aggregator's delegate. It must run before PrepareRun: the
 // aggregator then asks which documents there are.
-func (o *lazyOpenAPI) install(chain *aggregatorapiserver.APIAggregator) error {
-	server, ok := chain.GenericAPIServer.NextDelegate().(*genericapiserver.GenericAPIServer)
-	if !ok {
-		return errors.New("openapi: the aggregator's delegate is not a generic API server")
-	}
+func (o *lazyOpenAPI) install(server *genericapiserver.GenericAPIServer) error {
 	container, paths := server.Handler.GoRestfulContainer, server.Handler.NonGoRestfulMux
 	if o.v2 != nil {
 		paths.Handle("/openapi/v2", lazyHandler(func() http.Handler {
