@@ -1,0 +1,126 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+
+	"garret.dev/garret/syncer/resources"
+	"garret.dev/garret/syncer/translate"
+)
+
+// Allocator has the host allot addresses for Services inside.
+type Allocator struct {
+	Translator    *translate.Translator
+	Virtual, Host kubernetes.Interface
+}
+
+// NeedsAddress says whether the Service has an address of its own.
+func NeedsAddress(service *corev1.Service) bool {
+	return resources.HasHostService(service) && service.Spec.ClusterIP != corev1.ClusterIPNone
+}
+
+// Allocate returns the host's Service for one that is about to be stored inside;
+// it makes it unless it is there. Nil means that there is nothing to copy from
+// it. Errors are API errors of the host, in the names known inside.
+func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRun bool) (*corev1.Service, error) {
+	asked := virtual.DeepCopy()
+	// It may yet be refused inside: until it is stored, it has no UID that counts.
+	asked.UID = ""
+	host := resources.HostService(a.Translator, asked)
+	created, err := a.create(ctx, host, dryRun)
+	if apierrors.IsAlreadyExists(err) {
+		created, err = a.existing(ctx, asked, host, dryRun)
+	}
+	if err != nil {
+		return nil, a.inside(err, host, virtual)
+	}
+	return created, nil
+}
+
+func (a *Allocator) create(ctx context.Context, host *corev1.Service, dryRun bool) (*corev1.Service, error) {
+	options := metav1.CreateOptions{}
+	if dryRun {
+		options.DryRun = []string{metav1.DryRunAll}
+	}
+	return a.Host.CoreV1().Services(host.Namespace).Create(ctx, host, options)
+}
+
+// existing decides what to do with a host Service that has the name already.
+func (a *Allocator) existing(ctx context.Context, virtual, host *corev1.Service, dryRun bool) (*corev1.Service, error) {
+	found, err := a.Host.CoreV1().Services(host.Namespace).Get(ctx, host.Name, metav1.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	identity, ours := a.Translator.IdentityOf(found)
+	if !ours || identity.Namespace != virtual.Namespace || identity.Name != virtual.Name {
+		return nil, apierrors.NewConflict(corev1.Resource("services"), host.Name, fmt.Errorf("the name on the host belongs to an object that was not synced"))
+	}
+	if found.DeletionTimestamp != nil {
+		return nil, apierrors.NewServerTimeout(corev1.Resource("services"), "create", 1)
+	}
+	if identity.UID != "" {
+		live, err := a.Virtual.CoreV1().Services(virtual.Namespace).Get(ctx, virtual.Name, metav1.GetOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return nil, err
+		}
+		if err == nil {
+			if live.UID == identity.UID && NeedsAddress(live) {
+				// The create inside is about to fail, the twin is well.
+				return found, nil
+			}
+			return nil, nil
+		}
+		// It stands for an earlier life of the name, which is over.
+		return a.replace(ctx, found, host, dryRun)
+	}
+	// An earlier try, or one at the same time, made it. To make it anew would take
+	// the address away from the other one.
+	if found.Spec.ClusterIP != corev1.ClusterIPNone && (virtual.Spec.ClusterIP == "" || virtual.Spec.ClusterIP == found.Spec.ClusterIP) {
+		return found, nil
+	}
+	return a.replace(ctx, found, host, dryRun)
+}
+
+func (a *Allocator) replace(ctx context.Context, found, host *corev1.Service, dryRun bool) (*corev1.Service, error) {
+	if dryRun {
+		return nil, nil
+	}
+	err := a.Host.CoreV1().Services(found.Namespace).Delete(ctx, found.Name, metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &found.UID},
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, err
+	}
+	klog.FromContext(ctx).V(1).Info("Replacing a host service that was left over", "host", klog.KObj(found))
+	return a.create(ctx, host, false)
+}
+
+// inside returns an error of the host as one about the Service inside.
+func (a *Allocator) inside(err error, host, virtual *corev1.Service) error {
+	status, known := err.(apierrors.APIStatus)
+	if !known {
+		return fmt.Errorf("host service of %s: %w", klog.KObj(virtual), err)
+	}
+	translated := status.Status()
+	if translated.Code == 0 {
+		translated.Code = http.StatusInternalServerError
+	}
+	if translated.Code == http.StatusConflict && translated.Reason == metav1.StatusReasonAlreadyExists {
+		// Inside there is no such Service: this is a matter of time.
+		translated.Reason = metav1.StatusReasonConflict
+	}
+	translated.Message = "the host refuses the service: " + strings.ReplaceAll(translated.Message, host.Name, virtual.Name)
+	translated.Details = nil
+	return &apierrors.StatusError{ErrStatus: translated}
+}

@@ -1,0 +1,48 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"net"
+	"strconv"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	applyv1 "k8s.io/client-go/applyconfigurations/admissionregistration/v1"
+)
+
+const (
+	// ConfigurationName is the name of the MutatingWebhookConfiguration inside.
+	ConfigurationName = "garret.dev"
+
+	webhookName    = "services.garret.dev"
+	servicesPath   = "/services"
+	timeoutSeconds = 10
+)
+
+// Hosts are the names that the webhook's certificate is for.
+func Hosts() []string { return []string{"localhost", "127.0.0.1"} }
+
+// Configuration tells the virtual API server of the webhook on that port.
+func Configuration(authority []byte, port int) *applyv1.MutatingWebhookConfigurationApplyConfiguration {
+	return applyv1.MutatingWebhookConfiguration(ConfigurationName).WithWebhooks(applyv1.MutatingWebhook().
+		WithName(webhookName).
+		WithClientConfig(applyv1.WebhookClientConfig().
+			WithURL("https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + servicesPath).
+			WithCABundle(authority...)).
+		WithRules(applyv1.RuleWithOperations().
+			WithAPIGroups("").WithAPIVersions("v1").WithResources("services").
+			WithOperations(admissionregistrationv1.Create, admissionregistrationv1.Update).
+			WithScope(admissionregistrationv1.NamespacedScope)).
+		// The control plane makes this one itself, at times before the syncer is there;
+		// its address is that of the virtual cluster.
+		WithMatchConditions(applyv1.MatchCondition().
+			WithName("not-the-api-server").
+			WithExpression("!(request.namespace == 'default' && request.name == 'kubernetes')")).
+		WithFailurePolicy(admissionregistrationv1.Fail).
+		WithMatchPolicy(admissionregistrationv1.Equivalent).
+		WithReinvocationPolicy(admissionregistrationv1.NeverReinvocationPolicy).
+		WithSideEffects(admissionregistrationv1.SideEffectClassNoneOnDryRun).
+		WithTimeoutSeconds(timeoutSeconds).
+		WithAdmissionReviewVersions("v1"))
+}

@@ -1,0 +1,147 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/storage/names"
+	"k8s.io/klog/v2"
+
+	"garret.dev/garret/syncer/pki"
+)
+
+// maxBody is what the API server takes of an object, twice, for an update.
+const maxBody = 8 << 20
+
+// Server is the webhook. Its fields are not changed once it runs.
+type Server struct {
+	// Listener is where it serves: on loopback, for the API server beside it.
+	Listener net.Listener
+	// Serving is the certificate that it shows.
+	Serving *pki.Serving
+	// Allocator has the host allot addresses.
+	Allocator *Allocator
+
+	once    sync.Once
+	reached chan struct{}
+}
+
+// NewServer returns a webhook.
+func NewServer(listener net.Listener, serving *pki.Serving, allocator *Allocator) *Server {
+	return &Server{Listener: listener, Serving: serving, Allocator: allocator, reached: make(chan struct{})}
+}
+
+// Reached is closed when the API server has called for the first time, from
+// which it can be told that its configuration is in force.
+func (s *Server) Reached() <-chan struct{} { return s.reached }
+
+// Run serves until the context ends.
+func (s *Server) Run(ctx context.Context) error {
+	return pki.Serve(ctx, "admission", s.Listener, pki.ServerConfig(s.Serving, nil), s.Handler())
+}
+
+// Handler answers AdmissionReviews.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+servicesPath, func(w http.ResponseWriter, r *http.Request) {
+		var review admissionv1.AdmissionReview
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&review); err != nil || review.Request == nil {
+			http.Error(w, "the body is not an AdmissionReview", http.StatusBadRequest)
+			return
+		}
+		s.once.Do(func() { close(s.reached) })
+		response := s.review(r.Context(), review.Request)
+		response.UID = review.Request.UID
+		w.Header().Set("Content-Type", "application/json")
+		// A caller that has gone away cannot be told.
+		_ = json.NewEncoder(w).Encode(admissionv1.AdmissionReview{
+			TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: admissionv1.SchemeGroupVersion.String()},
+			Response: response,
+		})
+	})
+	return mux
+}
+
+func (s *Server) review(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
+	logger := klog.FromContext(ctx).WithValues("service", klog.KRef(request.Namespace, request.Name))
+	changes, err := s.admit(klog.NewContext(ctx, logger), request)
+	if err != nil {
+		logger.Info("Refused a service", "reason", err)
+		var known apierrors.APIStatus
+		if !errors.As(err, &known) {
+			known = apierrors.NewInternalError(err)
+		}
+		status := known.Status()
+		return &admissionv1.AdmissionResponse{Result: &status}
+	}
+	response := &admissionv1.AdmissionResponse{Allowed: true}
+	if changes != nil {
+		kind := admissionv1.PatchTypeJSONPatch
+		response.Patch, response.PatchType = changes, &kind
+	}
+	return response
+}
+
+// admit returns the changes to the Service that is about to be stored.
+func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error) {
+	if request.Resource.Resource != "services" || request.SubResource != "" {
+		return nil, nil
+	}
+	service, err := decode(request.Object.Raw)
+	if err != nil {
+		return nil, err
+	}
+	service.Namespace = request.Namespace
+	if !NeedsAddress(service) {
+		return nil, nil
+	}
+	generated := ""
+	switch request.Operation {
+	case admissionv1.Create:
+		if service.Name == "" && service.GenerateName != "" {
+			// The name on the host is made from it, so it has to be known now.
+			generated = names.SimpleNameGenerator.GenerateName(service.GenerateName)
+			service.Name = generated
+		}
+	case admissionv1.Update:
+		old, err := decode(request.OldObject.Raw)
+		if err != nil {
+			return nil, err
+		}
+		// Only an ExternalName has no address yet and may get one.
+		if old.Spec.Type != corev1.ServiceTypeExternalName {
+			return nil, nil
+		}
+	default:
+		return nil, nil
+	}
+	dryRun := request.DryRun != nil && *request.DryRun
+	host, err := s.Allocator.Allocate(ctx, service, dryRun)
+	if err != nil {
+		return nil, err
+	}
+	if host != nil && !dryRun {
+		klog.FromContext(ctx).V(1).Info("The host allotted an address", "host", klog.KObj(host), "address", host.Spec.ClusterIP)
+	}
+	return patch(service, host, generated)
+}
+
+func decode(raw []byte) (*corev1.Service, error) {
+	service := &corev1.Service{}
+	if err := json.Unmarshal(raw, service); err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("service: %v", err))
+	}
+	return service, nil
+}
