@@ -5,6 +5,7 @@ package relay
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -54,8 +55,15 @@ func (r *Relay) join(w http.ResponseWriter, req *http.Request, inside *peer) err
 		logger.V(4).Info("Tunnel not opened", "err", err)
 		return nil
 	}
+	// What came too early was read through the server, which takes the end of a
+	// caller's stream for the end of the request. The rest is read without it.
+	early, err := buffered.Reader.Peek(buffered.Reader.Buffered())
+	if err != nil {
+		logger.V(4).Info("Tunnel not opened", "err", err)
+		return nil
+	}
 	t := &tunnel{
-		caller: &peer{conn: conn, reader: buffered.Reader},
+		caller: &peer{conn: conn, reader: bufio.NewReader(io.MultiReader(bytes.NewReader(early), conn))},
 		inside: inside,
 		idle:   r.tunnelIdle, halfClosed: halfClosedIdle,
 		buffers: r.buffers,
