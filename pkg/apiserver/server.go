@@ -1,0 +1,106 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/registry/rest"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/klog/v2"
+
+	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/apis/tenancy/validation"
+	"garret.dev/garret/pkg/access"
+	"garret.dev/garret/pkg/registry/virtualcluster"
+	"garret.dev/garret/pkg/relay"
+	"garret.dev/garret/pkg/storage"
+)
+
+// shutdownTimeout bounds the wait for requests in flight, relayed watches among
+// them. With what comes before it stays below a pod's 30 seconds.
+const shutdownTimeout = 10 * time.Second
+
+// Server is garret-apiserver, ready to run.
+type Server struct {
+	generic *genericapiserver.GenericAPIServer
+}
+
+// New builds the server.
+func (c *Config) New() (*Server, error) {
+	generic, err := c.generic.Complete().New("garret-apiserver", genericapiserver.NewEmptyDelegate())
+	if err != nil {
+		return nil, fmt.Errorf("api server: %w", err)
+	}
+	generic.ShutdownTimeout = shutdownTimeout
+
+	issuer := access.NewIssuer(c.dial, c.keeper.ClientCertificate)
+	clusters, err := virtualcluster.NewStorage(virtualcluster.Config{
+		Scheme:      c.scheme,
+		RESTOptions: c.generic.RESTOptionsGetter,
+		Validator:   &validation.Validator{Values: c.options.ValidateValues},
+		Kubeconfigs: access.NewKubeconfigs(issuer, c.options.MaxKubeconfigLife),
+		Relay: relay.New(relay.Config{
+			Gate:        access.NewGate(c.generic.Authorization.Authorizer),
+			Credentials: access.NewCredentials(issuer, access.DefaultRelayLife),
+			Dial:        c.dial,
+		}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	// The options of a connecting subresource are ours, so the codec for them must know our scheme.
+	group := genericapiserver.NewDefaultAPIGroupInfo(tenancy.GroupName, c.scheme, runtime.NewParameterCodec(c.scheme), c.codecs)
+	group.VersionedResourcesStorageMap[v1.SchemeGroupVersion.Version] = map[string]rest.Storage{
+		"virtualclusters":            clusters.VirtualCluster,
+		"virtualclusters/status":     clusters.Status,
+		"virtualclusters/kubeconfig": clusters.Kubeconfig,
+		"virtualclusters/proxy":      clusters.Proxy,
+	}
+	if err := generic.InstallAPIGroup(&group); err != nil {
+		return nil, fmt.Errorf("install group %s: %w", tenancy.GroupName, err)
+	}
+	for name, run := range map[string]func(context.Context){
+		"garret-certificates":  c.keeper.Run,
+		"garret-publish-certs": c.publisher.Run,
+	} {
+		generic.AddPostStartHookOrDie(name, func(hook genericapiserver.PostStartHookContext) error {
+			go run(hook)
+			return nil
+		})
+	}
+	return &Server{generic: generic}, nil
+}
+
+// Run serves until ctx ends, and then until requests in flight are done.
+func (s *Server) Run(ctx context.Context) error {
+	return s.generic.PrepareRun().RunWithContext(ctx)
+}
+
+// Run starts the datastore, if it is ours to start, and serves until ctx ends.
+func Run(ctx context.Context, options *Options) error {
+	if !options.externalEtcd() {
+		datastore, err := storage.Listen(ctx, options.Datastore)
+		if err != nil {
+			return err
+		}
+		// After the server: its last writes still go through here.
+		defer datastore.Stop()
+		options.Recommended.Etcd.StorageConfig.Transport.ServerList = []string{datastore.Endpoint}
+		klog.FromContext(ctx).Info("Datastore is up", "embedded", options.Datastore.Embedded())
+	}
+	config, err := NewConfig(ctx, options)
+	if err != nil {
+		return err
+	}
+	server, err := config.New()
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx)
+}

@@ -1,0 +1,11 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package virtualcluster serves the resource virtualclusters and its
+// subresources status, kubeconfig and proxy.
+//
+// Spec belongs to the owner, status to Garret: a write to one path never
+// changes what belongs to the other, and server-side apply is told so. What a
+// syncer may write, which runs in the owner's own namespace, is the status
+// alone, without labels, finalizers or owner references.
+package virtualcluster

@@ -1,0 +1,158 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/generic"
+	"k8s.io/apiserver/pkg/registry/rest"
+	apistorage "k8s.io/apiserver/pkg/storage"
+	"k8s.io/apiserver/pkg/storage/names"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/apis/tenancy/validation"
+)
+
+// strategy is for writes to metadata and spec.
+type strategy struct {
+	runtime.ObjectTyper
+	names.NameGenerator
+	validator *validation.Validator
+}
+
+var (
+	_ rest.RESTCreateStrategy = strategy{}
+	_ rest.RESTUpdateStrategy = strategy{}
+	_ rest.RESTDeleteStrategy = strategy{}
+	_ rest.RESTUpdateStrategy = statusStrategy{}
+
+	_ rest.ResetFieldsStrategy = strategy{}
+	_ rest.ResetFieldsStrategy = statusStrategy{}
+)
+
+func newStrategy(typer runtime.ObjectTyper, validator *validation.Validator) strategy {
+	return strategy{ObjectTyper: typer, NameGenerator: shortNames{names.SimpleNameGenerator}, validator: validator}
+}
+
+// shortNames makes of metadata.generateName a name that is short enough.
+type shortNames struct{ names.NameGenerator }
+
+// generatedSuffix is how many characters the generator appends.
+const generatedSuffix = 5
+
+func (s shortNames) GenerateName(base string) string {
+	return s.NameGenerator.GenerateName(base[:min(len(base), v1.MaxNameLength-generatedSuffix)])
+}
+
+func (strategy) NamespaceScoped() bool { return true }
+
+// AllowCreateOnUpdate is off: a PUT to a name that is gone should say so.
+func (strategy) AllowCreateOnUpdate(context.Context) bool { return false }
+
+func (strategy) AllowUnconditionalUpdate(context.Context) bool { return true }
+
+func (strategy) Canonicalize(runtime.Object) {}
+
+func (strategy) WarningsOnCreate(context.Context, runtime.Object) []string { return nil }
+
+func (strategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
+}
+
+// PrepareForCreate starts the status afresh; the cluster id is there from the
+// first moment, since everything that is made on the host carries it.
+func (strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
+	vc := obj.(*tenancy.VirtualCluster)
+	vc.Generation = 1
+	vc.Status = tenancy.VirtualClusterStatus{
+		Phase:     tenancy.PhasePending,
+		ClusterID: v1.ClusterID(vc.UID),
+	}
+}
+
+func (strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+	vc, before := obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster)
+	vc.Status = before.Status
+	if !equality.Semantic.DeepEqual(vc.Spec, before.Spec) {
+		vc.Generation = before.Generation + 1
+	}
+}
+
+func (s strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
+	return s.validator.Create(obj.(*tenancy.VirtualCluster))
+}
+
+func (s strategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
+	return s.validator.Update(obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster))
+}
+
+// GetResetFields tells server-side apply which fields this path does not write.
+func (strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return resetFields(fieldpath.MakePathOrDie("status"))
+}
+
+// statusStrategy is for writes to the status.
+type statusStrategy struct{ strategy }
+
+// PrepareForUpdate keeps everything but the status, and in it the cluster id,
+// as it was. A status without a phase keeps the one that there was.
+func (statusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+	vc, before := obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster)
+	vc.Spec = before.Spec
+	metav1.ResetObjectMetaForStatus(vc, before)
+	vc.Status.ClusterID = before.Status.ClusterID
+	if vc.Status.Phase == "" {
+		vc.Status.Phase = before.Status.Phase
+	}
+}
+
+func (statusStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
+	return validation.StatusUpdate(obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster))
+}
+
+// GetResetFields tells server-side apply which fields this path does not write.
+func (statusStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return resetFields(
+		fieldpath.MakePathOrDie("spec"),
+		fieldpath.MakePathOrDie("metadata", "labels"),
+		fieldpath.MakePathOrDie("metadata", "annotations"),
+		fieldpath.MakePathOrDie("metadata", "finalizers"),
+		fieldpath.MakePathOrDie("metadata", "ownerReferences"),
+		fieldpath.MakePathOrDie("metadata", "deletionTimestamp"),
+		fieldpath.MakePathOrDie("metadata", "generation"),
+		fieldpath.MakePathOrDie("status", "clusterID"),
+	)
+}
+
+func resetFields(paths ...fieldpath.Path) map[fieldpath.APIVersion]*fieldpath.Set {
+	return map[fieldpath.APIVersion]*fieldpath.Set{
+		fieldpath.APIVersion(v1.SchemeGroupVersion.String()): fieldpath.NewSet(paths...),
+	}
+}
+
+// attributes are what label and field selectors choose by.
+func attributes(obj runtime.Object) (labels.Set, fields.Set, error) {
+	vc, ok := obj.(*tenancy.VirtualCluster)
+	if !ok {
+		return nil, nil, fmt.Errorf("not a VirtualCluster but a %T", obj)
+	}
+	return vc.Labels, generic.MergeFieldsSets(generic.ObjectMetaFieldsSet(&vc.ObjectMeta, true), fields.Set{
+		v1.FieldStatusPhase:           string(vc.Status.Phase),
+		v1.FieldSpecKubernetesVersion: vc.Spec.Kubernetes.Version,
+	}), nil
+}
+
+func matcher(label labels.Selector, field fields.Selector) apistorage.SelectionPredicate {
+	return apistorage.SelectionPredicate{Label: label, Field: field, GetAttrs: attributes}
+}
