@@ -4,7 +4,9 @@
 package admission
 
 import (
+	"bytes"
 	"net"
+	"slices"
 	"strconv"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -45,4 +47,19 @@ func Configuration(authority []byte, port int) *applyv1.MutatingWebhookConfigura
 		WithSideEffects(admissionregistrationv1.SideEffectClassNoneOnDryRun).
 		WithTimeoutSeconds(timeoutSeconds).
 		WithAdmissionReviewVersions("v1"))
+}
+
+// InForce says whether what is stored would call the webhook as it should.
+func InForce(found *admissionregistrationv1.MutatingWebhookConfiguration, authority []byte, port int) bool {
+	if len(found.Webhooks) != 1 {
+		return false
+	}
+	webhook, wanted := found.Webhooks[0], Configuration(authority, port).Webhooks[0]
+	return webhook.Name == webhookName && webhook.NamespaceSelector.Size() == 0 && webhook.ObjectSelector.Size() == 0 &&
+		webhook.ClientConfig.URL != nil && *webhook.ClientConfig.URL == *wanted.ClientConfig.URL &&
+		bytes.Equal(webhook.ClientConfig.CABundle, wanted.ClientConfig.CABundle) &&
+		webhook.FailurePolicy != nil && *webhook.FailurePolicy == *wanted.FailurePolicy &&
+		len(webhook.MatchConditions) == 1 && webhook.MatchConditions[0].Expression == *wanted.MatchConditions[0].Expression &&
+		len(webhook.Rules) == 1 && slices.Equal(webhook.Rules[0].Operations, wanted.Rules[0].Operations) &&
+		slices.Equal(webhook.Rules[0].Resources, wanted.Rules[0].Resources)
 }

@@ -1,0 +1,167 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+
+	"garret.dev/garret/syncer/admission"
+	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/syncer/translate"
+)
+
+const (
+	// keepInterval is how often what a tenant may have changed is looked at. The
+	// control plane makes its Service anew within ten seconds.
+	keepInterval = 10 * time.Second
+	// rightsEvery is how many of these pass before rights are looked at.
+	rightsEvery = 30
+
+	fieldManager = "garret-syncer"
+)
+
+// PartBootstrap is what a Reporter calls this package's work.
+const PartBootstrap = "bootstrap"
+
+// Options are what a Bootstrap is made of.
+type Options struct {
+	Translator *translate.Translator
+	// Virtual is a client of the virtual cluster, with all rights.
+	Virtual kubernetes.Interface
+	// Allocator has the host allot the address of the DNS.
+	Allocator *admission.Allocator
+	// WebhookPort is where the admission webhook is served on loopback, and
+	// WebhookReached is closed once it was called.
+	WebhookPort    int
+	WebhookReached <-chan struct{}
+	// Authority signs the webhook's certificate.
+	Authority *pki.Authority
+	// Reporter is told how far things are.
+	Reporter *Reporter
+}
+
+// Bootstrap puts in place what a virtual cluster needs inside.
+type Bootstrap struct {
+	Options
+	ready chan struct{}
+}
+
+// New returns a Bootstrap.
+func New(o Options) *Bootstrap { return &Bootstrap{Options: o, ready: make(chan struct{})} }
+
+// Ready is closed when pods may be synced.
+func (b *Bootstrap) Ready() <-chan struct{} { return b.ready }
+
+// step is one thing to put in place. It is idempotent.
+type step struct {
+	name string
+	run  func(context.Context) error
+	// pods wait for it.
+	first bool
+}
+
+func (b *Bootstrap) steps() []step {
+	steps := []step{
+		{"the Service kubernetes", b.kubernetesService, true},
+		{"the Service of the DNS", b.dnsService, true},
+		{"the admission webhook", b.webhook, false},
+	}
+	return append(append(steps, b.rights()...), b.dns()...)
+}
+
+// Run puts everything in place, and keeps it there until the context ends.
+func (b *Bootstrap) Run(ctx context.Context) error {
+	start := time.Now()
+	logger := klog.FromContext(ctx)
+	b.Reporter.Pending(PartBootstrap, "Bootstrapping", "what the cluster needs inside is being put in place")
+	var first, all sync.WaitGroup
+	steps := b.steps()
+	for _, s := range steps {
+		if s.first {
+			first.Add(1)
+		}
+		all.Go(func() {
+			if b.insist(ctx, s) && s.first {
+				first.Done()
+			}
+		})
+	}
+	go func() {
+		// Left waiting, when the context ends, with nothing that anybody waits for.
+		first.Wait()
+		logger.V(1).Info("Pods may be synced", "after", time.Since(start))
+		close(b.ready)
+	}()
+	all.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	logger.Info("The cluster has what it needs inside", "steps", len(steps), "after", time.Since(start).Round(time.Millisecond))
+	b.Reporter.Done(PartBootstrap)
+	b.keep(ctx)
+	return nil
+}
+
+// insist tries a step until it succeeds or the context ends.
+func (b *Bootstrap) insist(ctx context.Context, s step) bool {
+	backoff := wait.Backoff{Duration: 20 * time.Millisecond, Factor: 1.6, Jitter: 0.2, Steps: 12, Cap: 3 * time.Second}
+	for attempt := 0; ctx.Err() == nil; attempt++ {
+		err := s.run(ctx)
+		if err == nil {
+			return true
+		}
+		if attempt > 5 && ctx.Err() == nil {
+			b.trouble(ctx, s, err)
+		}
+		select {
+		case <-time.After(backoff.Step()):
+		case <-ctx.Done():
+		}
+	}
+	return false
+}
+
+func (b *Bootstrap) trouble(ctx context.Context, s step, err error) {
+	klog.FromContext(ctx).Error(err, "Cannot put in place", "what", s.name)
+	b.Reporter.Pending(PartBootstrap, "BootstrapFailing", fmt.Sprintf("%s: %v", s.name, firstLine(err)))
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+// keep puts back what went missing.
+func (b *Bootstrap) keep(ctx context.Context) {
+	rights := b.rights()
+	for round := 1; ; round++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(keepInterval):
+		}
+		steps := []step{{"the Service kubernetes", b.kubernetesService, true}, {"the admission webhook", b.keepWebhook, true}}
+		if round%rightsEvery == 0 {
+			steps = append(steps, rights...)
+		}
+		failed := false
+		for _, s := range steps {
+			if err := s.run(ctx); err != nil && ctx.Err() == nil {
+				failed = true
+				b.trouble(ctx, s, err)
+			}
+		}
+		if !failed {
+			b.Reporter.Done(PartBootstrap)
+		}
+	}
+}

@@ -1,0 +1,202 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	clientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
+	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/syncer/translate"
+)
+
+const (
+	// observeInterval is how often the control plane is looked at, refreshInterval
+	// how often the status is written though nothing changed.
+	observeInterval = 5 * time.Second
+	refreshInterval = 30 * time.Second
+	observeTimeout  = 4 * time.Second
+	reportTimeout   = 10 * time.Second
+)
+
+// Reporter writes the syncer's part of the VirtualCluster's status.
+//
+// The part consists of the conditions ControlPlaneReady and SyncerReady, the
+// version and the authority of the control plane. It goes to garret-apiserver through
+// the host's API server; while one of them is away, it is tried again.
+type Reporter struct {
+	cluster   translate.Cluster
+	client    clientv1.TenancyV1Interface
+	virtual   kubernetes.Interface
+	authority *pki.Authority
+	clock     clock.WithTicker
+
+	mutex sync.Mutex
+	// pending are the parts of the syncer that do not work yet, or no longer.
+	pending map[string]trouble
+	// changed has room for one note that something did.
+	changed chan struct{}
+}
+
+// trouble is why something is not ready.
+type trouble struct{ reason, message string }
+
+// NewReporter returns a reporter on the cluster. Until every one of the parts has
+// reported that it is done, the syncer is not ready.
+func NewReporter(cluster translate.Cluster, client clientv1.TenancyV1Interface, virtual kubernetes.Interface,
+	authority *pki.Authority, clock clock.WithTicker, parts ...string) *Reporter {
+	r := &Reporter{
+		cluster: cluster, client: client, virtual: virtual, authority: authority, clock: clock,
+		pending: map[string]trouble{}, changed: make(chan struct{}, 1),
+	}
+	for _, part := range parts {
+		r.pending[part] = trouble{"Starting", "the syncer is starting: " + part}
+	}
+	return r
+}
+
+// Pending says why a part does not work. The reason is one word in CamelCase.
+func (r *Reporter) Pending(part, reason, message string) {
+	r.change(func() { r.pending[part] = trouble{reason, message} })
+}
+
+// Done says that a part works.
+func (r *Reporter) Done(part string) {
+	r.change(func() { delete(r.pending, part) })
+}
+
+func (r *Reporter) change(do func()) {
+	r.mutex.Lock()
+	do()
+	r.mutex.Unlock()
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+// state is what is reported.
+type state struct {
+	controlPlane, syncer trouble
+	version              string
+	authority            string
+}
+
+// observe looks at the control plane and the parts.
+func (r *Reporter) observe(ctx context.Context, last state) state {
+	now := state{version: last.version, authority: last.authority}
+	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
+	defer cancel()
+	if err := r.virtual.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error(); err != nil {
+		now.controlPlane = trouble{"NotAnswering", "the API server inside is not ready: " + firstLine(err)}
+	} else if now.version == "" || last.controlPlane != (trouble{}) {
+		// It may have come back as another version.
+		if info, err := r.virtual.Discovery().ServerVersion(); err == nil {
+			now.version = info.GitVersion
+		}
+	}
+	if bundle, err := r.authority.Bundle(); err == nil {
+		now.authority = string(bundle)
+	}
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	// One reason is enough, and always the same one.
+	for _, part := range slices.Sorted(maps.Keys(r.pending)) {
+		now.syncer = r.pending[part]
+		break
+	}
+	return now
+}
+
+// Run reports until the context ends.
+func (r *Reporter) Run(ctx context.Context) error {
+	logger := klog.FromContext(ctx)
+	writer := &writer{cluster: r.cluster, client: r.client, clock: r.clock}
+	retry := func() wait.Backoff {
+		return wait.Backoff{Duration: 100 * time.Millisecond, Factor: 1.7, Jitter: 0.2, Steps: 9, Cap: 5 * time.Second}
+	}
+	backoff := retry()
+	var last state
+	var written time.Time
+	for ctx.Err() == nil {
+		now := r.observe(ctx, last)
+		pause := observeInterval
+		if written.IsZero() || now != last || r.clock.Since(written) >= refreshInterval {
+			switch err := writer.write(ctx, now); {
+			case err == nil:
+				written, backoff = r.clock.Now(), retry()
+				if now != last {
+					logger.Info("Reported", "controlPlaneReady", now.controlPlane.reason == "", "syncerReady", now.syncer.reason == "", "reason", now.syncer.reason)
+				}
+			case ctx.Err() != nil:
+			default:
+				written, pause = time.Time{}, backoff.Step()
+				logger.V(1).Info("Cannot report the status", "virtualCluster", klog.KRef(r.cluster.HostNamespace, r.cluster.Name), "err", err, "again", pause)
+			}
+		}
+		last = now
+		select {
+		case <-ctx.Done():
+		case <-r.changed:
+		case <-r.clock.After(pause):
+		}
+	}
+	return nil
+}
+
+// writer applies states to the VirtualCluster.
+type writer struct {
+	cluster translate.Cluster
+	client  clientv1.TenancyV1Interface
+	clock   clock.PassiveClock
+	// before are the conditions as they stand, nil until they were read.
+	before []metav1.Condition
+}
+
+func (w *writer) write(ctx context.Context, now state) error {
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	defer cancel()
+	if w.before == nil {
+		if err := w.read(ctx); err != nil {
+			return err
+		}
+	}
+	result, err := w.client.VirtualClusters(w.cluster.HostNamespace).ApplyStatus(ctx, w.configuration(now),
+		metav1.ApplyOptions{FieldManager: tenancyv1.FieldManagerSyncer, Force: true})
+	if err != nil {
+		return fmt.Errorf("status of virtual cluster %s/%s: %w", w.cluster.HostNamespace, w.cluster.Name, err)
+	}
+	w.before = conditionsOf(result)
+	return nil
+}
+
+// read finds out since when conditions have been as they are: a restarted syncer
+// goes on where the last one stopped.
+func (w *writer) read(ctx context.Context) error {
+	found := &tenancyv1.VirtualCluster{}
+	err := w.client.RESTClient().Get().Namespace(w.cluster.HostNamespace).Resource("virtualclusters").
+		Name(w.cluster.Name).SubResource("status").Do(ctx).Into(found)
+	if err != nil && !apierrors.IsForbidden(err) {
+		return fmt.Errorf("read virtual cluster %s/%s: %w", w.cluster.HostNamespace, w.cluster.Name, err)
+	}
+	w.before = conditionsOf(found)
+	return nil
+}
+
+func conditionsOf(cluster *tenancyv1.VirtualCluster) []metav1.Condition {
+	return append([]metav1.Condition{}, cluster.Status.Conditions...)
+}

@@ -1,0 +1,82 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package bootstrap
+
+import (
+	"context"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	applyv1 "k8s.io/client-go/applyconfigurations/rbac/v1"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+const roleViewer = "garret:viewer"
+
+// rights are those of the groups and users that Garret lets in.
+func (b *Bootstrap) rights() []step {
+	roles := []*applyv1.ClusterRoleApplyConfiguration{relayRole(), viewerRole()}
+	bindings := []*applyv1.ClusterRoleBindingApplyConfiguration{
+		binding(tenancyv1.RelayUser, rbacv1.UserKind, tenancyv1.RelayUser, tenancyv1.RelayUser),
+		binding(tenancyv1.GroupAdmins, rbacv1.GroupKind, tenancyv1.GroupAdmins, "cluster-admin"),
+		binding(tenancyv1.GroupViewers, rbacv1.GroupKind, tenancyv1.GroupViewers, "view"),
+		binding(roleViewer, rbacv1.GroupKind, tenancyv1.GroupViewers, roleViewer),
+	}
+	var steps []step
+	for _, role := range roles {
+		steps = append(steps, step{"the ClusterRole " + *role.Name, func(ctx context.Context) error { return b.applyRole(ctx, role) }, false})
+	}
+	for _, binding := range bindings {
+		steps = append(steps, step{"the ClusterRoleBinding " + *binding.Name, func(ctx context.Context) error { return b.applyBinding(ctx, binding) }, false})
+	}
+	return steps
+}
+
+func (b *Bootstrap) applyRole(ctx context.Context, role *applyv1.ClusterRoleApplyConfiguration) error {
+	_, err := b.Virtual.RbacV1().ClusterRoles().Apply(ctx, role, force())
+	return err
+}
+
+func (b *Bootstrap) applyBinding(ctx context.Context, binding *applyv1.ClusterRoleBindingApplyConfiguration) error {
+	_, err := b.Virtual.RbacV1().ClusterRoleBindings().Apply(ctx, binding, force())
+	return err
+}
+
+func force() metav1.ApplyOptions { return metav1.ApplyOptions{FieldManager: fieldManager, Force: true} }
+
+// relayRole lets the relay be anybody, and nothing else: where a header is lost
+// on the way, the request has no rights at all. RBAC names the extra fields of
+// a user one by one; the relay sends none.
+func relayRole() *applyv1.ClusterRoleApplyConfiguration {
+	return applyv1.ClusterRole(tenancyv1.RelayUser).WithRules(
+		applyv1.PolicyRule().WithAPIGroups("").WithResources("users", "groups").WithVerbs("impersonate"),
+		applyv1.PolicyRule().WithAPIGroups("authentication.k8s.io").WithResources("uids").WithVerbs("impersonate"),
+	)
+}
+
+// viewerRole adds to the role view, which is about namespaces, what of the
+// cluster itself can be read without harm. No secret is in any of it.
+func viewerRole() *applyv1.ClusterRoleApplyConfiguration {
+	read := []string{"get", "list", "watch"}
+	rule := func(group string, resources ...string) *applyv1.PolicyRuleApplyConfiguration {
+		return applyv1.PolicyRule().WithAPIGroups(group).WithResources(resources...).WithVerbs(read...)
+	}
+	return applyv1.ClusterRole(roleViewer).WithRules(
+		rule("", "namespaces", "nodes", "persistentvolumes"),
+		rule("storage.k8s.io", "storageclasses", "volumeattachments", "csidrivers", "csinodes"),
+		rule("apiextensions.k8s.io", "customresourcedefinitions"),
+		rule("apiregistration.k8s.io", "apiservices"),
+		rule("scheduling.k8s.io", "priorityclasses"),
+		rule("node.k8s.io", "runtimeclasses"),
+		rule("networking.k8s.io", "ingressclasses"),
+		rule("metrics.k8s.io", "nodes", "pods"),
+	)
+}
+
+func binding(name, kind, subject, role string) *applyv1.ClusterRoleBindingApplyConfiguration {
+	return applyv1.ClusterRoleBinding(name).
+		WithSubjects(applyv1.Subject().WithAPIGroup(rbacv1.GroupName).WithKind(kind).WithName(subject)).
+		WithRoleRef(applyv1.RoleRef().WithAPIGroup(rbacv1.GroupName).WithKind("ClusterRole").WithName(role))
+}

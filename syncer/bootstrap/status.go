@@ -1,0 +1,51 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package bootstrap
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	applyv1 "garret.dev/garret/generated/applyconfiguration/tenancy/v1"
+)
+
+const maxMessage = 1024
+
+// configuration is what is applied. The UID keeps a syncer that is about to end
+// from writing to a new VirtualCluster of the same name.
+//
+// The conditions name no generation: they tell of processes, whatever the spec
+// that those were started from.
+func (w *writer) configuration(now state) *applyv1.VirtualClusterApplyConfiguration {
+	status := applyv1.VirtualClusterStatus().WithConditions(
+		w.condition(tenancyv1.ConditionControlPlaneReady, now.controlPlane, "Answering", "the API server inside is ready"),
+		w.condition(tenancyv1.ConditionSyncerReady, now.syncer, "Syncing", "workloads are synced to the host"))
+	if now.version != "" {
+		status.WithKubernetesVersion(now.version)
+	}
+	if now.authority != "" {
+		status.WithCertificateAuthorityData([]byte(now.authority)...)
+	}
+	return applyv1.VirtualCluster(w.cluster.Name, w.cluster.HostNamespace).WithUID(w.cluster.UID).WithStatus(status)
+}
+
+// condition is true while there is no trouble.
+func (w *writer) condition(kind string, t trouble, reason, message string) *applymetav1.ConditionApplyConfiguration {
+	status := metav1.ConditionTrue
+	if t != (trouble{}) {
+		status, reason, message = metav1.ConditionFalse, t.reason, t.message
+	}
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "")
+	}
+	since := metav1.NewTime(w.clock.Now())
+	if before := meta.FindStatusCondition(w.before, kind); before != nil && before.Status == status {
+		since = before.LastTransitionTime
+	}
+	return applymetav1.Condition().WithType(kind).WithStatus(status).WithReason(reason).WithMessage(message).WithLastTransitionTime(since)
+}
