@@ -1,3 +1,6 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package host brings up a whole Kubernetes cluster to test on, and takes it
 // down again: either as processes of this machine, with real containers, or
 // through kind where there is a container engine.

@@ -1,3 +1,6 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package provisioner makes volumes out of folders of the machine, for the
 // default StorageClass of a test host.
 //

@@ -1,3 +1,6 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Command garret-host brings a Kubernetes cluster up on this machine, for tests
 // and for trying things out, and takes it down again.
 package main

@@ -1,3 +1,6 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Command kube holds every program of a Kubernetes host in one binary: linked
 // apart they would share nearly all of their code and take eight times the
 // link time and disk.

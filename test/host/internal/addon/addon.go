@@ -1,3 +1,6 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package addon holds what every host cluster gets besides the components:
 // cluster DNS, a default StorageClass and the rights of our own identities.
 package addon

@@ -1,3 +1,6 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package cgroup keeps one control group per node, so that two kubelets on one
 // machine do not take each other's pods for leftovers, and so that all that
 // ever ran in a pod is found when the node goes.
@@ -29,6 +32,9 @@ type Groups struct {
 	// Hierarchies are the mounted ones, Unified tells that the only one is v2.
 	Hierarchies []string
 	Unified     bool
+	// Beside is the v2 hierarchy of the hybrid layout. It controls nothing,
+	// but runc makes groups in it too.
+	Beside string
 }
 
 // Find looks up how control groups are mounted on this machine.
@@ -56,6 +62,8 @@ func parse(mounts string) (Groups, error) {
 		}
 	}
 	switch {
+	case len(v1) > 0 && len(v2) > 0:
+		return Groups{Hierarchies: v1, Beside: v2[0]}, nil
 	case len(v1) > 0:
 		return Groups{Hierarchies: v1}, nil
 	case len(v2) > 0:
@@ -133,8 +141,12 @@ func (g Groups) Delete(ctx context.Context, name string) error {
 
 // sweep kills and removes what it can and returns what is left.
 func (g Groups) sweep(name string) []string {
+	roots := slices.Clone(g.Hierarchies)
+	if g.Beside != "" {
+		roots = append(roots, g.Beside)
+	}
 	var left []string
-	for _, root := range g.Hierarchies {
+	for _, root := range roots {
 		var dirs []string
 		_ = filepath.WalkDir(filepath.Join(root, name), func(path string, entry fs.DirEntry, err error) error {
 			if err == nil && entry.IsDir() {

@@ -1,3 +1,6 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package component says how each program of a host cluster is run: its
 // command line, its configuration files and its credentials. It starts
 // nothing.

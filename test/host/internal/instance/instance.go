@@ -1,3 +1,6 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package instance hands out the indexes that keep the host clusters of one
 // machine apart. From the index follow addresses and interface names.
 //

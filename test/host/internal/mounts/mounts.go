@@ -1,3 +1,6 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package mounts finds and undoes the mounts that pods leave behind when they
 // are ended without their kubelet.
 package mounts

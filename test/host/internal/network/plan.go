@@ -1,3 +1,6 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package network gives every host cluster a network of its own.
 //
 // Each node is a network namespace, so that what kube-proxy and the CNI

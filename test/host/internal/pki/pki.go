@@ -1,3 +1,6 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package pki makes the certificate authorities, certificates and key pairs of
 // a host cluster and keeps them in one folder.
 //

@@ -1,3 +1,6 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package process starts programs that outlive the one that started them, and
 // finds and stops exactly those again.
 //
