@@ -1,0 +1,91 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kubeconfig keeps, in the user's own kubeconfig, the contexts that lead
+// into virtual clusters.
+//
+// Such a context names a cluster entry whose server is the relay's URL on the
+// host, and the very user entry of the host context that it was made from. So no
+// credential is copied: where the host's credential is renewed or withdrawn, the
+// way into the virtual cluster is too. An extension of the context records where
+// it leads and from which host context it came; names are never parsed.
+//
+// Files are changed under kubectl's own lock and replaced as a whole, so that
+// neither a reader nor a crash ever meets half of one.
+package kubeconfig
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// extensionName is the key of a context's extension that holds its Link.
+const extensionName = "garret.dev/virtual-cluster"
+
+// Link says where a context leads: to a virtual cluster by way of a host.
+type Link struct {
+	// HostContext is the name of the context of the host cluster.
+	HostContext string `json:"hostContext"`
+	// Namespace and Name are those of the VirtualCluster on the host.
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+// ContextName is the name of the context, and of its cluster entry.
+func (l Link) ContextName() string {
+	return strings.Join([]string{"garret", l.Name, l.Namespace, l.HostContext}, "_")
+}
+
+// LinkOf reads where a context leads; false for one that Garret did not make.
+func LinkOf(context *clientcmdapi.Context) (Link, bool) {
+	var link Link
+	if context == nil {
+		return link, false
+	}
+	unknown, ok := context.Extensions[extensionName].(*runtime.Unknown)
+	if !ok || json.Unmarshal(unknown.Raw, &link) != nil {
+		return Link{}, false
+	}
+	return link, link.HostContext != "" && link.Namespace != "" && link.Name != ""
+}
+
+// Server is the relay's URL of the virtual cluster on a host with this URL.
+func (l Link) Server(host string) (string, error) {
+	parsed, err := url.Parse(host)
+	if err != nil || parsed.Host == "" {
+		return "", fmt.Errorf("server %q of the host cluster is not a URL", host)
+	}
+	// The host may itself be reached below a path, as behind a gateway.
+	return parsed.JoinPath("apis", tenancyv1.GroupName, "v1", "namespaces", l.Namespace, "virtualclusters", l.Name, "proxy").String(), nil
+}
+
+// entries derives the cluster and the context that lead to the virtual cluster
+// from those of the host.
+func (l Link) entries(hostContext *clientcmdapi.Context, hostCluster *clientcmdapi.Cluster) (*clientcmdapi.Cluster, *clientcmdapi.Context, error) {
+	// The whole entry is kept: certificate authority, proxy, and the extension
+	// that credential plugins are handed.
+	cluster := hostCluster.DeepCopy()
+	cluster.LocationOfOrigin = ""
+	server, err := l.Server(hostCluster.Server)
+	if err != nil {
+		return nil, nil, err
+	}
+	cluster.Server = server
+
+	raw, err := json.Marshal(l)
+	if err != nil {
+		return nil, nil, err
+	}
+	context := clientcmdapi.NewContext()
+	context.Cluster = l.ContextName()
+	context.AuthInfo = hostContext.AuthInfo
+	context.Extensions[extensionName] = &runtime.Unknown{Raw: raw, ContentType: runtime.ContentTypeJSON}
+	return cluster, context, nil
+}

@@ -1,0 +1,92 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cli is Garret's command line. The same program is a plugin of kubectl
+// when it is found as kubectl-garret; its help then says so.
+package cli
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"garret.dev/garret/pkg/cli/host"
+	"garret.dev/garret/pkg/cli/install"
+	"garret.dev/garret/pkg/cli/vcluster"
+)
+
+// New returns the root command, for a program that was started under this name.
+func New(executable string, streams genericiooptions.IOStreams) *cobra.Command {
+	program := programName(executable)
+	flags := host.NewFlags()
+	clusters := &vcluster.Commands{Program: program, Flags: flags, Streams: streams}
+	installation := &install.Commands{Program: program, Flags: flags, Streams: streams}
+
+	root := &cobra.Command{
+		Use:   "garret",
+		Short: "Virtual Kubernetes clusters inside a shared one",
+		Long: `Garret gives a team its own Kubernetes cluster inside one namespace of a shared one.
+
+The commands work on the host cluster of your kubeconfig's current context, also while
+that context leads into a virtual cluster.`,
+		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: program},
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		DisableAutoGenTag: true,
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.ErrOut)
+	root.SetGlobalNormalizationFunc(host.Normalize)
+	flags.AddTo(root.PersistentFlags())
+
+	root.AddGroup(
+		&cobra.Group{ID: "clusters", Title: "Virtual clusters:"},
+		&cobra.Group{ID: "admin", Title: "For administrators of the host cluster:"},
+	)
+	group("clusters", root,
+		verb("create", "Make a virtual cluster", clusters.Create()),
+		verb("list", "List virtual clusters", clusters.List()),
+		verb("use", "Enter a virtual cluster, or go back to the host", clusters.Use(), clusters.UseHost()),
+		clusters.Disconnect(),
+		verb("delete", "Delete virtual clusters", clusters.Delete()),
+		clusters.Kubeconfig(),
+	)
+	group("admin", root, installation.Install(), installation.Uninstall())
+	root.AddCommand(newVersion(flags, streams))
+	return root
+}
+
+// verb returns a command that only has others below it.
+func verb(name, short string, nouns ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: needsNoun}
+	cmd.AddCommand(nouns...)
+	return cmd
+}
+
+// needsNoun answers a verb alone, or with a noun that does not exist.
+func needsNoun(cmd *cobra.Command, _ []string) error {
+	var known []string
+	for _, noun := range cmd.Commands() {
+		known = append(known, cmd.CommandPath()+" "+noun.Use)
+	}
+	return host.Advise(errIncomplete(cmd), "usage: %s", strings.Join(known, "; or "))
+}
+
+func group(id string, parent *cobra.Command, commands ...*cobra.Command) {
+	for _, cmd := range commands {
+		cmd.GroupID = id
+	}
+	parent.AddCommand(commands...)
+}
+
+// programName is what the user typed: kubectl calls a plugin by its file's name.
+func programName(executable string) string {
+	name := strings.TrimSuffix(filepath.Base(executable), ".exe")
+	if plugin, ok := strings.CutPrefix(name, "kubectl-"); ok {
+		return "kubectl " + plugin
+	}
+	return "garret"
+}

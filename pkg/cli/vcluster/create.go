@@ -1,0 +1,136 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package vcluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/generated/clientset/versioned"
+	"garret.dev/garret/pkg/cli/host"
+)
+
+// defaultTimeout leaves time to pull images on a slow line.
+const defaultTimeout = 5 * time.Minute
+
+type createOptions struct {
+	manifest        manifestOptions
+	createNamespace bool
+	wait            bool
+	timeout         time.Duration
+	connect         bool
+}
+
+// Create returns the command "vcluster" below "create".
+func (c *Commands) Create() *cobra.Command {
+	options := createOptions{wait: true, timeout: defaultTimeout, connect: true}
+	cmd := &cobra.Command{
+		Use:     "vcluster NAME",
+		Aliases: aliases("vcluster"),
+		Short:   "Make a virtual cluster, wait until it is ready, and enter it",
+		Long: `Makes a virtual cluster in a namespace of the host cluster. Unless told otherwise, it
+waits until the API inside answers and then makes the new cluster the current context
+of your kubeconfig: the next kubectl command works inside.`,
+		Example: "  " + c.Program + ` create vcluster demo --space team-a --create-namespace
+  ` + c.Program + ` create vcluster demo -n team-a --kubernetes-version v1.37.2 --connect=false
+  ` + c.Program + ` create vcluster demo -n team-a -f virtualcluster.yaml --set syncer.resources.limits.memory=256Mi`,
+		Args:              exactlyOne,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.create(cmd.Context(), args[0], options)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&options.manifest.file, "filename", "f", "", "file with a VirtualCluster to start from; - reads standard input")
+	flags.StringVar(&options.manifest.version, "kubernetes-version", "", "Kubernetes inside, such as "+tenancyv1.DefaultKubernetesVersion)
+	flags.StringVar(&options.manifest.distro, "distro", "", "distribution of the control plane: k3s or k8s")
+	flags.StringArrayVar(&options.manifest.set, "set", nil, "value of the chart as key=value, written to spec.helm.values; may be repeated")
+	flags.BoolVar(&options.createNamespace, "create-namespace", false, "make the namespace on the host if it does not exist")
+	flags.BoolVar(&options.wait, "wait", options.wait, "wait until the virtual cluster is ready")
+	flags.DurationVar(&options.timeout, "timeout", options.timeout, "how long to wait")
+	flags.BoolVar(&options.connect, "connect", options.connect, "make the virtual cluster the current context")
+	return cmd
+}
+
+func (c *Commands) create(ctx context.Context, name string, options createOptions) error {
+	cluster, client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	manifest, err := options.manifest.build(c.Streams.In, name, cluster.Namespace)
+	if err != nil {
+		return err
+	}
+	if options.createNamespace {
+		if err := c.ensureNamespace(ctx, cluster); err != nil {
+			return cluster.Explain(err)
+		}
+	}
+	start := time.Now()
+	created, err := client.TenancyV1().VirtualClusters(cluster.Namespace).Create(ctx, manifest, metav1.CreateOptions{FieldManager: "garret"})
+	if err != nil {
+		return cluster.Explain(err)
+	}
+	c.say("virtual cluster %s made in namespace %s", created.Name, created.Namespace)
+	if options.wait {
+		if err := c.waitReady(ctx, client, created, start, options.timeout); err != nil {
+			return cluster.Explain(err)
+		}
+		c.say("ready after %s", seconds(time.Since(start)))
+	}
+	if !options.connect {
+		c.say("enter it with: %s use vcluster %s --namespace %s", c.Program, created.Name, created.Namespace)
+		return nil
+	}
+	return c.enter(ctx, cluster, created.Namespace, created.Name)
+}
+
+func (c *Commands) ensureNamespace(ctx context.Context, cluster *host.Cluster) error {
+	client, err := cluster.Kubernetes()
+	if err != nil {
+		return err
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: cluster.Namespace}}
+	_, err = client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{})
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		return nil
+	case apierrors.IsForbidden(err):
+		// One who may not make namespaces may well work in an existing one.
+		if _, found := client.CoreV1().Namespaces().Get(ctx, cluster.Namespace, metav1.GetOptions{}); found == nil {
+			return nil
+		}
+		return err
+	case err != nil:
+		return err
+	}
+	c.say("namespace %s made", cluster.Namespace)
+	return nil
+}
+
+func (c *Commands) waitReady(ctx context.Context, client versioned.Interface, created *tenancyv1.VirtualCluster, start time.Time, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	last, err := watchUntil(ctx, client, created, progress(c.Streams.ErrOut, start))
+	if err == nil {
+		return nil
+	}
+	inspect := fmt.Sprintf("kubectl describe vc %s -n %s and kubectl get pods,events -n %s say more", created.Name, created.Namespace, created.Namespace)
+	if ctx.Err() == nil {
+		return host.Advise(err, "%s", inspect)
+	}
+	state := "nothing was reported about it"
+	if last != nil {
+		state = describe(last)
+	}
+	return host.Advise(fmt.Errorf("virtual cluster %s is not ready after %s: %s", created.Name, seconds(time.Since(start)), state),
+		"%s; it goes on by itself, wait with: kubectl wait -n %s --for=condition=Ready vc/%s", inspect, created.Namespace, created.Name)
+}
