@@ -37,7 +37,8 @@ func Take(config *genericapiserver.Config) *Hooks {
 	return h
 }
 
-// Register registers the replacements under upstream's names.
+// Register registers the replacements under upstream's names with the server
+// that runs the hooks, which is the last of a chain.
 func (h *Hooks) Register(server *genericapiserver.GenericAPIServer) error {
 	originals := map[string]genericapiserver.PostStartHookFunc{}
 	for _, provider := range []interface {

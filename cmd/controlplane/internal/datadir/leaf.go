@@ -34,7 +34,7 @@ type leaf struct {
 // certificate's names and addresses.
 func leaves(sans []string) []leaf {
 	return []leaf{
-		{name: ServingAPIServer, authority: ServerCA, commonName: "kube-apiserver", sans: sans},
+		{name: ServingAPIServer, authority: ServerCA, commonName: "kube-apiserver", sans: append([]string{}, sans...)},
 		{name: ServingKine, authority: ServerCA, commonName: "kine", sans: []string{"localhost", "127.0.0.1", "::1", "kine.sock"}},
 		{name: ClientAdmin, authority: ClientCA, commonName: "system:admin", organizations: []string{"system:masters"}},
 		{name: ClientSupervisor, authority: ClientCA, commonName: "system:k3s-supervisor", organizations: []string{"system:masters"}},

@@ -100,5 +100,7 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 	if err := openAPI.install(core); err != nil {
 		return nil, err
 	}
-	return chain, hooks.Register(core)
+	// A server copies the hooks of its delegates when it is made, so what
+	// comes later is registered with the one that runs them.
+	return chain, hooks.Register(chain.GenericAPIServer)
 }
