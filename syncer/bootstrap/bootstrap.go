@@ -47,6 +47,9 @@ type Options struct {
 	Authority *pki.Authority
 	// Reporter is told how far things are.
 	Reporter *Reporter
+	// ResolvConf names the DNS servers that the DNS inside asks for names outside.
+	// It defaults to the file of the syncer's own pod.
+	ResolvConf string
 }
 
 // Bootstrap puts in place what a virtual cluster needs inside.
@@ -56,7 +59,12 @@ type Bootstrap struct {
 }
 
 // New returns a Bootstrap.
-func New(o Options) *Bootstrap { return &Bootstrap{Options: o, ready: make(chan struct{})} }
+func New(o Options) *Bootstrap {
+	if o.ResolvConf == "" {
+		o.ResolvConf = "/etc/resolv.conf"
+	}
+	return &Bootstrap{Options: o, ready: make(chan struct{})}
+}
 
 // Ready is closed when pods may be synced.
 func (b *Bootstrap) Ready() <-chan struct{} { return b.ready }

@@ -6,6 +6,9 @@ package bootstrap
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"os"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -68,7 +71,7 @@ func dnsRights() *applyrbacv1.ClusterRoleApplyConfiguration {
 // without force, the API server says so with a conflict.
 func (b *Bootstrap) corefile(ctx context.Context) error {
 	config := applycorev1.ConfigMap(dnsName, metav1.NamespaceSystem).
-		WithData(map[string]string{"Corefile": corefile(b.Translator.Cluster().Domain)})
+		WithData(map[string]string{"Corefile": corefile(b.Translator.Cluster().Domain, nameservers(b.resolvConf()))})
 	_, err := b.Virtual.CoreV1().ConfigMaps(metav1.NamespaceSystem).Apply(ctx, config, metav1.ApplyOptions{FieldManager: fieldManager})
 	if apierrors.IsConflict(err) {
 		klog.FromContext(ctx).V(1).Info("Leaving the configuration of the DNS as the tenant changed it")
@@ -77,7 +80,13 @@ func (b *Bootstrap) corefile(ctx context.Context) error {
 	return err
 }
 
-func corefile(domain string) string {
+// corefile is the configuration of CoreDNS. Other names are asked of upstreams,
+// where there are any: CoreDNS does not start with an empty list.
+func corefile(domain string, upstreams []string) string {
+	forward := ""
+	if len(upstreams) > 0 {
+		forward = fmt.Sprintf("    forward . %s\n    loop\n", strings.Join(upstreams, " "))
+	}
 	return fmt.Sprintf(`.:%d {
     errors
     health :%d
@@ -88,15 +97,39 @@ func corefile(domain string) string {
         ttl 30
     }
     prometheus :%d
-    forward . /etc/resolv.conf
-    cache 30
-    loop
+%s    cache 30
     reload
     loadbalance
     import /etc/coredns/custom/*.override
 }
 import /etc/coredns/custom/*.server
-`, dnsPort, dnsHealthPort, dnsReadyPort, domain, dnsMetricsPort)
+`, dnsPort, dnsHealthPort, dnsReadyPort, domain, dnsMetricsPort, forward)
+}
+
+// resolvConf tells which DNS the syncer's own pod uses: the host cluster's.
+// Names outside are asked there, as any pod of the host would; a node may have none of its own.
+func (b *Bootstrap) resolvConf() []byte {
+	content, err := os.ReadFile(b.ResolvConf)
+	if err != nil {
+		return nil
+	}
+	return content
+}
+
+// nameservers reads the addresses of DNS servers in a resolv.conf. One on
+// loopback is the syncer's pod's own, and nothing to another pod.
+func nameservers(resolvConf []byte) []string {
+	var addresses []string
+	for line := range strings.Lines(string(resolvConf)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] != "nameserver" {
+			continue
+		}
+		if address, err := netip.ParseAddr(fields[1]); err == nil && !address.IsLoopback() && address.Zone() == "" {
+			addresses = append(addresses, address.String())
+		}
+	}
+	return addresses
 }
 
 // dnsService makes the Service, at an address that the host allots. It asks the

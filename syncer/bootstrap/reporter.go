@@ -31,6 +31,9 @@ const (
 	refreshInterval = 30 * time.Second
 	observeTimeout  = 4 * time.Second
 	reportTimeout   = 10 * time.Second
+	// settleTime is how long the first report waits for the syncer to be ready: one
+	// that was restarted and goes on at once did not fail.
+	settleTime = 2 * time.Second
 )
 
 // Reporter writes the syncer's part of the VirtualCluster's status.
@@ -130,6 +133,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 		return wait.Backoff{Duration: 100 * time.Millisecond, Factor: 1.7, Jitter: 0.2, Steps: 9, Cap: 5 * time.Second}
 	}
 	backoff := retry()
+	r.settle(ctx)
 	var last state
 	var written time.Time
 	for ctx.Err() == nil {
@@ -156,6 +160,26 @@ func (r *Reporter) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// settle waits until every part is done, for a while.
+func (r *Reporter) settle(ctx context.Context) {
+	over := r.clock.After(settleTime)
+	for {
+		r.mutex.Lock()
+		pending := len(r.pending)
+		r.mutex.Unlock()
+		if pending == 0 {
+			return
+		}
+		select {
+		case <-r.changed:
+		case <-over:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // writer applies states to the VirtualCluster.
