@@ -5,6 +5,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -49,7 +50,20 @@ func (r *Relay) forward(w http.ResponseWriter, req *http.Request, e entry) {
 			writeError(w, req, e.cluster, err)
 		},
 	}
+	defer forgive(req.Context())
 	proxy.ServeHTTP(w, req)
+}
+
+// forgive takes back the proxy's abort of an answer whose caller has gone, as
+// at the end of every watch: it is no fault, and nobody is left who could take
+// the answer for complete. All other aborts go on, and break the connection.
+func forgive(ctx context.Context) {
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		return
+	}
+	if err := recover(); err != nil && err != http.ErrAbortHandler {
+		panic(err)
+	}
 }
 
 // passAuditID gives the request the same audit id inside as outside.

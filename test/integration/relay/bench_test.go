@@ -1,0 +1,157 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+)
+
+// BenchmarkRelay sends each request twice, straight to the virtual cluster's
+// API server and through the relay, in turn, so that whatever else the machine
+// does falls on both. Reported are the medians, what the relay adds, and the
+// relay's throughput as a share of the straight one.
+func BenchmarkRelay(b *testing.B) {
+	e := newEntrance(b)
+	fill(b)
+	for name, path := range map[string]string{
+		"get":      "/api/v1/namespaces/default",
+		"list-2MB": "/api/v1/namespaces/default/configmaps?labelSelector=bench",
+	} {
+		b.Run(name, func(b *testing.B) {
+			straight, relayed := straightClient(b), relayedClient(e)
+			var direct, through []time.Duration
+			b.ResetTimer()
+			for range b.N {
+				direct = append(direct, timed(b, straight, shared.config.Host+path))
+				through = append(through, timed(b, relayed, e.URL+prefix+path))
+			}
+			report(b, direct, through)
+		})
+	}
+}
+
+// BenchmarkExec pushes 64 MiB through kubectl exec each way.
+func BenchmarkExec(b *testing.B) {
+	e := newEntrance(b)
+	newPod(b, "bench")
+	admin := shared.dataDir + "/kubeconfig"
+	host := e.kubeconfig(b, "alice")
+	for transport, env := range transports {
+		b.Run(transport, func(b *testing.B) {
+			run := func(config string) time.Duration {
+				command := kubectl(b, config, env, "exec", "-i", "bench", "--", "sh", "-c", "cat >/dev/null; echo ok")
+				command.Stdin = io.LimitReader(zeros{}, 64<<20)
+				return elapsed(b, command)
+			}
+			var direct, through []time.Duration
+			for range b.N {
+				direct = append(direct, run(admin))
+				through = append(through, run(host))
+			}
+			report(b, direct, through)
+		})
+	}
+}
+
+func elapsed(b *testing.B, command *exec.Cmd) time.Duration {
+	b.Helper()
+	begin := time.Now()
+	if out, err := command.CombinedOutput(); err != nil || !strings.Contains(string(out), "ok") {
+		b.Fatalf("exec: %v\n%s", err, out)
+	}
+	return time.Since(begin)
+}
+
+func report(b *testing.B, direct, through []time.Duration) {
+	median := func(d []time.Duration) float64 {
+		slices.Sort(d)
+		return float64(d[len(d)/2]) / float64(time.Millisecond)
+	}
+	sum := func(d []time.Duration) (total time.Duration) {
+		for _, v := range d {
+			total += v
+		}
+		return total
+	}
+	b.ReportMetric(median(direct), "straight-ms")
+	b.ReportMetric(median(through), "relayed-ms")
+	b.ReportMetric(median(through)-median(direct), "added-ms")
+	b.ReportMetric(float64(sum(direct))/float64(sum(through)), "share")
+	b.ReportMetric(0, "ns/op")
+}
+
+// fill makes something to list.
+func fill(b *testing.B) {
+	b.Helper()
+	configMaps := shared.client.CoreV1().ConfigMaps(metav1.NamespaceDefault)
+	for i := range 200 {
+		object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("bench-%d", i), Labels: map[string]string{"bench": ""}}}
+		object.Data = map[string]string{"a": strings.Repeat("0123456789", 1000)}
+		if _, err := configMaps.Create(b.Context(), object, metav1.CreateOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Cleanup(func() {
+		err := configMaps.DeleteCollection(context.Background(), metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: "bench"})
+		if err != nil {
+			b.Error(err)
+		}
+	})
+}
+
+func straightClient(b *testing.B) *http.Client {
+	b.Helper()
+	config := rest.CopyConfig(shared.config)
+	config.DisableCompression = true
+	transport, err := rest.TransportFor(config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &http.Client{Transport: transport}
+}
+
+func relayedClient(e *entrance) *http.Client {
+	roots := x509.NewCertPool()
+	roots.AddCert(e.Certificate())
+	base := &http.Transport{ForceAttemptHTTP2: true, DisableCompression: true, TLSClientConfig: &tls.Config{RootCAs: roots}}
+	return &http.Client{Transport: tokenTransport{base}}
+}
+
+// tokenTransport is alice.
+type tokenTransport struct{ base http.RoundTripper }
+
+func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("Authorization", "Bearer alice")
+	return t.base.RoundTrip(req)
+}
+
+func timed(b *testing.B, client *http.Client, url string) time.Duration {
+	b.Helper()
+	begin := time.Now()
+	response, err := client.Get(url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer response.Body.Close()
+	n, err := io.Copy(io.Discard, response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		b.Fatalf("%s answered %d with %d bytes, %v", url, response.StatusCode, n, err)
+	}
+	return time.Since(begin)
+}
