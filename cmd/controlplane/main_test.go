@@ -82,14 +82,24 @@ func shortDir(tb testing.TB) string {
 	return dir
 }
 
-func freePort(tb testing.TB) int {
+// freeAddress is an address of this machine on which nothing listens.
+func freeAddress(tb testing.TB) string {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return l.Addr().String()
+}
+
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	address, err := net.ResolveTCPAddr("tcp", freeAddress(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return address.Port
 }
 
 // start starts a server on dir. It does not wait for it.
@@ -193,7 +203,7 @@ func makeSeedFile(tb testing.TB, path string) {
 // installSeed puts the seed where a server looks for it: beside the program.
 func installSeed(tb testing.TB) {
 	tb.Helper()
-	place := filepath.Join(filepath.Dir(os.Args[0]), "controlplane-state.db")
+	place := filepath.Join(filepath.Dir(os.Args[0]), "controlplane.db")
 	makeSeedFile(tb, place)
 	tb.Cleanup(func() { os.Remove(place) })
 }

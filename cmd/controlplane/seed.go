@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/component-base/version"
 
+	"garret.dev/garret/cmd/controlplane/internal/datadir"
 	"garret.dev/garret/cmd/controlplane/internal/flags"
 	"garret.dev/garret/cmd/controlplane/internal/seed"
 	"garret.dev/garret/cmd/controlplane/internal/server"
@@ -88,7 +89,7 @@ func makeSeed(ctx context.Context, output string) (objects int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return objects, os.WriteFile(output, raw, 0o444)
+	return objects, datadir.WriteFile(output, raw, 0o444)
 }
 
 // seedFlags are the flags of a server that nobody else talks to.

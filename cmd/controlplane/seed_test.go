@@ -121,7 +121,7 @@ func accountsOf(objects map[string]*unstructured.Unstructured) []string {
 
 // TestSeedThatDoesNotFit is left aside, and the server starts all the same.
 func TestSeedThatDoesNotFit(t *testing.T) {
-	place := filepath.Join(filepath.Dir(os.Args[0]), "controlplane-state.db")
+	place := filepath.Join(filepath.Dir(os.Args[0]), "controlplane.db")
 	if err := os.WriteFile(place, []byte("not a database"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 func Locations() []string {
 	locations := []string{"/usr/share/controlplane/state.db"}
 	if program, err := os.Executable(); err == nil {
-		locations = append([]string{filepath.Join(filepath.Dir(program), "controlplane-state.db")}, locations...)
+		locations = append([]string{filepath.Join(filepath.Dir(program), "controlplane.db")}, locations...)
 	}
 	return locations
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 
 	"github.com/spf13/pflag"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/component-base/version/verflag"
+	cmfeatures "k8s.io/controller-manager/pkg/features"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
 )
@@ -29,6 +31,17 @@ func parseControllerManager(args []string) (*options.KubeControllerManagerOption
 		return nil, fmt.Errorf("--kube-controller-manager-arg: %w", err)
 	}
 	return o, nil
+}
+
+// releaseLeadership makes a stopping controller manager give its lease back.
+// Upstream's default is to end the process when the lease is lost, by intent
+// or not, and here the process is the API server's too.
+func releaseLeadership() error {
+	name := cmfeatures.ControllerManagerReleaseLeaderElectionLockOnExit
+	if utilfeature.DefaultFeatureGate.Enabled(name) {
+		return nil
+	}
+	return utilfeature.DefaultMutableFeatureGate.OverrideDefault(name, true)
 }
 
 // runControllerManager runs the controllers until ctx is cancelled. The API

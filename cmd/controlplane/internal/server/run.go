@@ -219,6 +219,9 @@ func (s *Server) afterListening(ctx context.Context, loopback *rest.Config, cont
 // options reads the command lines of the components and puts into effect what
 // is common to the process.
 func (s *Server) options() (*kubeapiserver.ServerRunOptions, *kcm.KubeControllerManagerOptions, error) {
+	if err := releaseLeadership(); err != nil {
+		return nil, nil, err
+	}
 	processWide, own := splitProcessWide(s.flags.ControllerManagerArgs)
 	f := *s.flags
 	f.ControllerManagerArgs = own
