@@ -115,6 +115,8 @@ func newConnection(cluster *tenancy.VirtualCluster, credential *access.Credentia
 		DisableCompression: true,
 		HTTP2: &http.HTTP2Config{
 			MaxReceiveBufferPerStream: streamWindow,
+			// Fewer, larger frames for long lists.
+			MaxReadFrameSize: 128 << 10,
 			// A peer that vanished without a word is noticed.
 			SendPingTimeout: 30 * time.Second,
 			PingTimeout:     15 * time.Second,
