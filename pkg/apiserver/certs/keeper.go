@@ -76,12 +76,13 @@ func (k *Keeper) Sync(ctx context.Context) error {
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("secret %s/%s: %w", k.namespace, SecretName, err)
 	}
-	write := err != nil
+	exists := err == nil
+	write := !exists
 
 	// What is in memory is better than nothing: with a new authority, whoever
 	// learned about the old one would turn us away.
 	kept := k.current.Load()
-	if err == nil {
+	if exists {
 		decoded, err := decode(secret.Data)
 		if err == nil {
 			kept = decoded
@@ -95,7 +96,7 @@ func (k *Keeper) Sync(ctx context.Context) error {
 		return fmt.Errorf("renew certificates: %w", err)
 	}
 	if changed || write {
-		if err := k.store(ctx, secret, material); err != nil {
+		if err := k.store(ctx, secret, exists, material); err != nil {
 			return err
 		}
 	}
@@ -105,13 +106,13 @@ func (k *Keeper) Sync(ctx context.Context) error {
 
 // store writes the Secret. That another replica was faster is an error like
 // others: the next try reads what that one wrote.
-func (k *Keeper) store(ctx context.Context, secret *corev1.Secret, material *Material) error {
+func (k *Keeper) store(ctx context.Context, secret *corev1.Secret, exists bool, material *Material) error {
 	data, err := encode(material)
 	if err != nil {
 		return fmt.Errorf("secret %s/%s: %w", k.namespace, SecretName, err)
 	}
 	secrets := k.client.CoreV1().Secrets(k.namespace)
-	if secret == nil || secret.ResourceVersion == "" {
+	if !exists {
 		_, err = secrets.Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{
 				Name: SecretName, Namespace: k.namespace,

@@ -68,7 +68,7 @@ func (r *KubeconfigREST) Create(ctx context.Context, name string, obj runtime.Ob
 	if !ok {
 		return nil, apierrors.NewInternalError(errors.New("the request has no user"))
 	}
-	vc, err := cluster(ctx, r.clusters, name)
+	vc, err := cluster(ctx, r.clusters, name, "")
 	if err != nil {
 		return nil, err
 	}

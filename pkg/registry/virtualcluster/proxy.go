@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/rest"
 
@@ -44,9 +45,15 @@ func (*ProxyREST) NewConnectOptions() (runtime.Object, bool, string) {
 	return &tenancy.VirtualClusterProxyOptions{}, true, "path"
 }
 
-// Connect answers with the handler that carries the request inside.
+// Connect answers with the handler that carries the request inside. The object
+// comes from the watch cache, since this happens on every request of every
+// client inside; what the cache does not know is looked up, so that a virtual
+// cluster can be entered the moment it exists.
 func (r *ProxyREST) Connect(ctx context.Context, name string, _ runtime.Object, _ rest.Responder) (http.Handler, error) {
-	vc, err := cluster(ctx, r.clusters, name)
+	vc, err := cluster(ctx, r.clusters, name, "0")
+	if apierrors.IsNotFound(err) {
+		vc, err = cluster(ctx, r.clusters, name, "")
+	}
 	if err != nil {
 		return nil, err
 	}

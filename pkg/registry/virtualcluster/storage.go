@@ -120,9 +120,10 @@ func (r *StatusREST) ConvertToTable(ctx context.Context, object, options runtime
 	return r.store.ConvertToTable(ctx, object, options)
 }
 
-// cluster reads the virtual cluster that a subresource is about.
-func cluster(ctx context.Context, store rest.Getter, name string) (*tenancy.VirtualCluster, error) {
-	obj, err := store.Get(ctx, name, &metav1.GetOptions{})
+// cluster reads the virtual cluster that a subresource is about, as it is now
+// when resourceVersion is empty, or as the watch cache knows it when it is "0".
+func cluster(ctx context.Context, store rest.Getter, name, resourceVersion string) (*tenancy.VirtualCluster, error) {
+	obj, err := store.Get(ctx, name, &metav1.GetOptions{ResourceVersion: resourceVersion})
 	if err != nil {
 		return nil, err
 	}

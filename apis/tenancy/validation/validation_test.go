@@ -1,0 +1,263 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+type change func(*tenancy.VirtualCluster)
+
+// valid is what an owner gets who asks for nothing in particular.
+func valid(changes ...change) *tenancy.VirtualCluster {
+	size := resource.MustParse("5Gi")
+	vc := &tenancy.VirtualCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: "team", UID: "u", ResourceVersion: "1"},
+		Spec: tenancy.VirtualClusterSpec{
+			Kubernetes:   tenancy.KubernetesSpec{Distro: tenancy.DistroK3s, Version: v1.DefaultKubernetesVersion},
+			ControlPlane: tenancy.ControlPlaneSpec{Storage: tenancy.StorageSpec{Persistent: ptr.To(true), Size: &size, WhenDeleted: tenancy.RetentionDelete}},
+		},
+		Status: tenancy.VirtualClusterStatus{Phase: tenancy.PhasePending},
+	}
+	for _, change := range changes {
+		change(vc)
+	}
+	return vc
+}
+
+func serverArg(args ...string) change {
+	return func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.ExtraArgs = args }
+}
+
+func syncerArg(args ...string) change {
+	return func(vc *tenancy.VirtualCluster) { vc.Spec.Syncer.ExtraArgs = args }
+}
+
+func limits(name corev1.ResourceName, quantity string) change {
+	return func(vc *tenancy.VirtualCluster) {
+		vc.Spec.ControlPlane.Resources.Limits = corev1.ResourceList{name: resource.MustParse(quantity)}
+	}
+}
+
+func values(json string) change {
+	return func(vc *tenancy.VirtualCluster) { vc.Spec.Helm.Values = &runtime.RawExtension{Raw: []byte(json)} }
+}
+
+// expect compares the errors with lines of the form "field: part of the message".
+func expect(t *testing.T, got field.ErrorList, want ...string) {
+	t.Helper()
+	for i, err := range got {
+		if i >= len(want) {
+			t.Errorf("unexpected error: %v", err)
+			continue
+		}
+		at, message, _ := strings.Cut(want[i], ": ")
+		if err.Field != at || !strings.Contains(err.Error(), message) {
+			t.Errorf("error %d: got %q, want field %s with %q", i, err, at, message)
+		}
+	}
+	for _, missing := range want[min(len(got), len(want)):] {
+		t.Errorf("no error, want %q", missing)
+	}
+}
+
+func TestCreate(t *testing.T) {
+	refuse := func(_ map[string]any, path *field.Path) field.ErrorList {
+		return field.ErrorList{field.Forbidden(path.Child("image"), "not yours to set")}
+	}
+	for name, test := range map[string]struct {
+		change change
+		values ValuesValidator
+		want   []string
+	}{
+		"as it comes":      {change: func(*tenancy.VirtualCluster) {}},
+		"longest name":     {change: func(vc *tenancy.VirtualCluster) { vc.Name = strings.Repeat("a", v1.MaxNameLength) }},
+		"name too long":    {change: func(vc *tenancy.VirtualCluster) { vc.Name = strings.Repeat("a", v1.MaxNameLength+1) }, want: []string{"metadata.name: no more than 45 characters"}},
+		"name with dot":    {change: func(vc *tenancy.VirtualCluster) { vc.Name = "a.b" }, want: []string{"metadata.name: dots"}},
+		"name upper case":  {change: func(vc *tenancy.VirtualCluster) { vc.Name = "Demo" }, want: []string{"metadata.name: lower case"}},
+		"no namespace":     {change: func(vc *tenancy.VirtualCluster) { vc.Namespace = "" }, want: []string{"metadata.namespace: Required"}},
+		"k8s":              {change: func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Distro = tenancy.DistroK8s }},
+		"unknown distro":   {change: func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Distro = "k0s" }, want: []string{`spec.kubernetes.distro: supported values: "k3s", "k8s"`}},
+		"other patch":      {change: func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.36.11" }},
+		"unknown version":  {change: func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.99.0" }, want: []string{"spec.kubernetes.version: use a release of v1.37 or v1.36, such as v1.37.2 or v1.36.3"}},
+		"no exact version": {change: func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "1.37" }, want: []string{"spec.kubernetes.version: exact release such as v1.37.2"}},
+		"image as version": {change: func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.37.2@evil/image" }, want: []string{"spec.kubernetes.version: exact release"}},
+
+		"memory":          {change: limits(corev1.ResourceMemory, "1Gi")},
+		"negative memory": {change: limits(corev1.ResourceMemory, "-1Gi"), want: []string{"spec.controlPlane.resources.limits[memory]: more than zero"}},
+		"zero cpu":        {change: limits(corev1.ResourceCPU, "0"), want: []string{"spec.controlPlane.resources.limits[cpu]: more than zero"}},
+		"graphics":        {change: limits("nvidia.com/gpu", "1"), want: []string{"spec.controlPlane.resources.limits[nvidia.com/gpu]: Unsupported value"}},
+		"request too high": {change: func(vc *tenancy.VirtualCluster) {
+			limits(corev1.ResourceCPU, "1")(vc)
+			vc.Spec.ControlPlane.Resources.Requests = corev1.ResourceList{"cpu": resource.MustParse("2")}
+		}, want: []string{"spec.controlPlane.resources.requests[cpu]: no more than the limit of 1"}},
+		"device claim": {change: func(vc *tenancy.VirtualCluster) {
+			vc.Spec.ControlPlane.Resources.Claims = []corev1.ResourceClaim{{Name: "d"}}
+		}, want: []string{"spec.controlPlane.resources.claims: leave this out"}},
+		"no size":       {change: func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Storage.Size = ptr.To(resource.MustParse("0")) }, want: []string{"spec.controlPlane.storage.size: more than zero"}},
+		"bad class":     {change: func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Storage.StorageClassName = ptr.To("A b") }, want: []string{"spec.controlPlane.storage.storageClassName: lowercase"}},
+		"bad retention": {change: func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Storage.WhenDeleted = "Keep" }, want: []string{"spec.controlPlane.storage.whenDeleted: Unsupported"}},
+		"datastore":     {change: func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Datastore = &tenancy.DatastoreSpec{} }, want: []string{"spec.controlPlane.datastore.endpointSecretRef.name: Required"}},
+		"datastore's name": {change: func(vc *tenancy.VirtualCluster) {
+			vc.Spec.ControlPlane.Datastore = &tenancy.DatastoreSpec{EndpointSecretRef: corev1.LocalObjectReference{Name: "a/b"}}
+		}, want: []string{"spec.controlPlane.datastore.endpointSecretRef.name: subdomain"}},
+
+		"values":            {change: values(`{"pod":{}}`)},
+		"values are a list": {change: values(`[1]`), want: []string{"spec.helm.values: must be an object"}},
+		"values are null":   {change: values(`null`), want: []string{"spec.helm.values: must be an object"}},
+		"too many values":   {change: values(`{"a":"` + strings.Repeat("x", maxValuesBytes) + `"}`), want: []string{"spec.helm.values: Too long"}},
+		"chart refuses":     {change: values(`{"image":"x"}`), values: refuse, want: []string{"spec.helm.values.image: not yours to set"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			expect(t, (&Validator{Values: test.values}).Create(valid(test.change)), test.want...)
+		})
+	}
+}
+
+func TestArguments(t *testing.T) {
+	const owned = "is set by Garret"
+	for name, test := range map[string]struct {
+		change change
+		want   []string
+	}{
+		"logging":             {serverArg("--v=2", "--debug=true"), nil},
+		"a component's flag":  {serverArg("--kube-apiserver-arg=feature-gates=A=true,B=false"), nil},
+		"no dashes":           {serverArg("v=2"), []string{"spec.kubernetes.extraArgs[0]: must have the form"}},
+		"one dash":            {serverArg("-data-dir=/"), []string{"spec.kubernetes.extraArgs[0]: must have the form"}},
+		"no value":            {serverArg("--debug"), []string{"spec.kubernetes.extraArgs[0]: must have the form"}},
+		"blank in the name":   {serverArg("--v x=2"), []string{"spec.kubernetes.extraArgs[0]: must have the form"}},
+		"underscore":          {serverArg("--data_dir=/x"), []string{"spec.kubernetes.extraArgs[0]: must have the form"}},
+		"capitals":            {serverArg("--Data-Dir=/x"), []string{"spec.kubernetes.extraArgs[0]: must have the form"}},
+		"unknown":             {serverArg("--frobnicate=1"), []string{"spec.kubernetes.extraArgs[0]: cannot be given here"}},
+		"the second one":      {serverArg("--v=2", "--data-dir=/x"), []string{"spec.kubernetes.extraArgs[1]: " + owned}},
+		"token":               {serverArg("--token=x"), []string{"spec.kubernetes.extraArgs[0]: " + owned}},
+		"datastore":           {serverArg("--datastore-endpoint=x"), []string{"spec.kubernetes.extraArgs[0]: " + owned}},
+		"disable":             {serverArg("--disable=coredns"), []string{"spec.kubernetes.extraArgs[0]: " + owned}},
+		"disable-agent":       {serverArg("--disable-agent=false"), []string{"spec.kubernetes.extraArgs[0]: " + owned}},
+		"port":                {serverArg("--https-listen-port=1"), []string{"spec.kubernetes.extraArgs[0]: " + owned}},
+		"bind":                {serverArg("--bind-address=::"), []string{"spec.kubernetes.extraArgs[0]: " + owned}},
+		"names":               {serverArg("--tls-san=x"), []string{"spec.kubernetes.extraArgs[0]: " + owned}},
+		"range":               {serverArg("--service-cidr=1.2.3.0/24"), []string{"spec.kubernetes.extraArgs[0]: " + owned}},
+		"kubeconfig":          {serverArg("--write-kubeconfig-mode=644"), []string{"spec.kubernetes.extraArgs[0]: " + owned}},
+		"configuration file":  {serverArg("--config=/x"), []string{"spec.kubernetes.extraArgs[0]: " + owned}},
+		"client ca":           {serverArg("--kube-apiserver-arg=client-ca-file=/x"), []string{"spec.kubernetes.extraArgs[0]: client-ca-file"}},
+		"front proxy":         {serverArg("--kube-apiserver-arg=requestheader-allowed-names="), []string{"spec.kubernetes.extraArgs[0]: requestheader-allowed-names"}},
+		"authorization":       {serverArg("--kube-apiserver-arg=authorization-mode=AlwaysAllow"), []string{"spec.kubernetes.extraArgs[0]: authorization-mode"}},
+		"anonymous":           {serverArg("--kube-apiserver-arg=anonymous-auth=true"), []string{"spec.kubernetes.extraArgs[0]: anonymous-auth"}},
+		"dashes inside":       {serverArg("--kube-apiserver-arg=--anonymous-auth=true"), []string{"spec.kubernetes.extraArgs[0]: must have the form --kube-apiserver-arg=name=value"}},
+		"after a comma":       {serverArg("--kube-apiserver-arg=v=2,anonymous_auth=true"), []string{"spec.kubernetes.extraArgs[0]: anonymous-auth"}},
+		"dashes after comma":  {serverArg("--kube-apiserver-arg=v=2, --Anonymous-Auth=true"), []string{"spec.kubernetes.extraArgs[0]: anonymous-auth"}},
+		"kubelet":             {serverArg("--kube-apiserver-arg=kubelet-https=false"), []string{"spec.kubernetes.extraArgs[0]: kubelet-https"}},
+		"service accounts":    {serverArg("--kube-apiserver-arg=service-account-issuer=x"), []string{"spec.kubernetes.extraArgs[0]: service-account-issuer"}},
+		"controllers":         {serverArg("--kube-controller-manager-arg=controllers=*"), []string{"spec.kubernetes.extraArgs[0]: controllers"}},
+		"half of a flag":      {serverArg("--kube-apiserver-arg=v"), []string{"spec.kubernetes.extraArgs[0]: must have the form --kube-apiserver-arg=name=value"}},
+		"kinds not synced":    {syncerArg("--disable-sync-resources=ingresses", "--v=4"), nil},
+		"syncer's identity":   {syncerArg("--cluster-id=x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
+		"syncer's host":       {syncerArg("--host-kubeconfig=/x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
+		"syncer's issuer":     {syncerArg("--issuer-client-ca-file=/x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
+		"unknown to a syncer": {syncerArg("--frobnicate=x"), []string{"spec.syncer.extraArgs[0]: cannot be given here"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			expect(t, (&Validator{}).Create(valid(test.change)), test.want...)
+		})
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	old := func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.36.3" }
+	ancient := func(vc *tenancy.VirtualCluster) {
+		vc.Spec.Kubernetes.Version = "v1.12.0"
+		vc.Spec.Kubernetes.ExtraArgs = []string{"--token=x"}
+	}
+	none := func(*tenancy.VirtualCluster) {}
+	for name, test := range map[string]struct {
+		before, after change
+		want          []string
+	}{
+		"nothing":       {none, none, nil},
+		"raised":        {old, none, nil},
+		"lowered":       {none, old, []string{"spec.kubernetes.version: cannot be lowered from v1.37.2"}},
+		"patch lowered": {none, func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.37.1" }, []string{"spec.kubernetes.version: cannot be lowered"}},
+		"distro":        {none, func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Distro = tenancy.DistroK8s }, []string{"spec.kubernetes.distro: cannot be changed"}},
+		"persistence":   {none, func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Storage.Persistent = ptr.To(false) }, []string{"spec.controlPlane.storage.persistent: cannot be changed"}},
+		"class":         {none, func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Storage.StorageClassName = ptr.To("fast") }, []string{"spec.controlPlane.storage.storageClassName: cannot be changed"}},
+		"size": {none, func(vc *tenancy.VirtualCluster) {
+			vc.Spec.ControlPlane.Storage.Size = ptr.To(resource.MustParse("6Gi"))
+		}, []string{"spec.controlPlane.storage.size: enlarge the PersistentVolumeClaim"}},
+		"size written anew": {none, func(vc *tenancy.VirtualCluster) {
+			vc.Spec.ControlPlane.Storage.Size = ptr.To(resource.MustParse("5120Mi"))
+		}, nil},
+		"datastore": {none, func(vc *tenancy.VirtualCluster) {
+			vc.Spec.ControlPlane.Datastore = &tenancy.DatastoreSpec{EndpointSecretRef: corev1.LocalObjectReference{Name: "db"}}
+		}, []string{"spec.controlPlane.datastore: cannot be changed"}},
+		"retention":            {none, func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Storage.WhenDeleted = tenancy.RetentionRetain }, nil},
+		"old errors stay":      {ancient, func(vc *tenancy.VirtualCluster) { ancient(vc); vc.Labels = map[string]string{"a": "b"} }, nil},
+		"old errors elsewhere": {ancient, func(vc *tenancy.VirtualCluster) { ancient(vc); vc.Spec.Syncer.ExtraArgs = []string{"--v=2"} }, nil},
+		"new errors":           {ancient, func(vc *tenancy.VirtualCluster) { ancient(vc); vc.Spec.Syncer.ExtraArgs = []string{"--uid=2"} }, []string{"spec.syncer.extraArgs[0]: is set by Garret"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			expect(t, (&Validator{}).Update(valid(test.after), valid(test.before)), test.want...)
+		})
+	}
+}
+
+func TestStatusUpdate(t *testing.T) {
+	for name, test := range map[string]struct {
+		change change
+		want   []string
+	}{
+		"ready": {func(vc *tenancy.VirtualCluster) {
+			vc.Status.Phase = tenancy.PhaseReady
+			vc.Status.Endpoint = "https://10.96.0.9:443"
+		}, nil},
+		"unknown phase":   {func(vc *tenancy.VirtualCluster) { vc.Status.Phase = "Fine" }, []string{"status.phase: Unsupported value"}},
+		"plain endpoint":  {func(vc *tenancy.VirtualCluster) { vc.Status.Endpoint = "http://10.96.0.9" }, []string{"status.endpoint: https://"}},
+		"endpoint's user": {func(vc *tenancy.VirtualCluster) { vc.Status.Endpoint = "https://u:p@10.96.0.9" }, []string{"status.endpoint: neither user"}},
+		"no certificate":  {func(vc *tenancy.VirtualCluster) { vc.Status.CertificateAuthorityData = []byte("x") }, []string{"status.certificateAuthorityData: PEM"}},
+		"a key": {func(vc *tenancy.VirtualCluster) {
+			vc.Status.CertificateAuthorityData = []byte("-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n")
+		}, []string{"status.certificateAuthorityData: certificates only"}},
+		"broken condition": {func(vc *tenancy.VirtualCluster) {
+			vc.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: "Yes", Reason: "R", LastTransitionTime: metav1.Now()}}
+		}, []string{"status.conditions[0].status: Unsupported"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			expect(t, StatusUpdate(valid(test.change), valid()), test.want...)
+		})
+	}
+}
+
+// FuzzArgument looks for a spelling that gets a flag past the rules.
+func FuzzArgument(f *testing.F) {
+	for _, seed := range []string{
+		"--kube-apiserver-arg=anonymous-auth=true", "--kube-apiserver-arg=v=1,anonymous-auth=true", "--data-dir=/x",
+		"--kube-apiserver-arg=v=1,--ANONYMOUS_AUTH=true", "--v=2",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, arg string) {
+		if len(serverArgs([]string{arg}, field.NewPath("x"))) > 0 {
+			return
+		}
+		spelling := strings.ToLower(strings.ReplaceAll(arg, "_", "-"))
+		for _, word := range []string{"anonymous-auth=", "client-ca-file=", "authorization-mode="} {
+			for _, before := range []string{"arg=", ",", ",--"} {
+				if strings.Contains(spelling, before+word) {
+					t.Errorf("%q was accepted", arg)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,200 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package certs
+
+import (
+	"bytes"
+	"crypto/x509"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+const day = 24 * time.Hour
+
+func testIdentity() Identity {
+	return Identity{
+		DNSNames:    []string{"garret-apiserver.garret-system.svc", "localhost"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ClientName:  v1.APIServerUser,
+	}
+}
+
+func mustRenew(t *testing.T, now time.Time, old *Material, lives Lives) (*Material, bool) {
+	t.Helper()
+	m, changed, err := Renew(now, old, lives, testIdentity())
+	if err != nil {
+		t.Fatalf("renew: %v", err)
+	}
+	return m, changed
+}
+
+// verify checks a leaf against what was published, as a client does.
+func verify(t *testing.T, what string, leaf *x509.Certificate, published []*x509.Certificate, now time.Time, usage x509.ExtKeyUsage) {
+	t.Helper()
+	roots := x509.NewCertPool()
+	for _, authority := range published {
+		roots.AddCert(authority)
+	}
+	options := x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{usage}}
+	if usage == x509.ExtKeyUsageServerAuth {
+		options.DNSName = "garret-apiserver.garret-system.svc"
+	}
+	if _, err := leaf.Verify(options); err != nil {
+		t.Fatalf("%s at %s: %v", what, now.Format(time.DateOnly), err)
+	}
+}
+
+// TestLongRun goes through the lives of several authorities, half a day at a
+// time, with somebody who learns about a new bundle two days late.
+func TestLongRun(t *testing.T) {
+	const late = 2 * day
+	lives := Lives{Authority: 365 * day, Overlap: 7 * day, Leaf: 30 * day}
+	start := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	type publication struct {
+		at     time.Time
+		bundle []*x509.Certificate
+	}
+	var known []publication
+	var m *Material
+	authorities := map[string]bool{}
+	for now := start; now.Before(start.Add(3 * lives.Authority)); now = now.Add(11 * time.Hour) {
+		next, changed := mustRenew(t, now, m, lives)
+		if changed {
+			known = append(known, publication{now, next.Bundle()})
+		}
+		m = next
+		authorities[m.Authority.Certificate.Subject.CommonName] = true
+
+		old := known[0].bundle
+		for _, p := range known {
+			if !p.at.After(now.Add(-late)) {
+				old = p.bundle
+			}
+		}
+		verify(t, "serving certificate", m.Serving.Certificate, old, now, x509.ExtKeyUsageServerAuth)
+		verify(t, "client certificate", m.Client.Certificate, old, now, x509.ExtKeyUsageClientAuth)
+		if left := m.Serving.Certificate.NotAfter.Sub(now); left < lives.Leaf/3-11*time.Hour {
+			t.Fatalf("the serving certificate has only %s left at %s", left, now)
+		}
+	}
+	if len(authorities) < 3 {
+		t.Errorf("%d authorities in three lives, want at least 3", len(authorities))
+	}
+	if len(m.Predecessors) > 1 {
+		t.Errorf("%d predecessors are published, want those that have ended gone", len(m.Predecessors))
+	}
+}
+
+func TestRenew(t *testing.T) {
+	lives := DefaultLives()
+	start := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	first, changed := mustRenew(t, start, nil, lives)
+	if !changed {
+		t.Fatal("nothing was made at first")
+	}
+	if first.Client.Certificate.Subject.CommonName != v1.APIServerUser {
+		t.Errorf("the client certificate is for %q, want %q", first.Client.Certificate.Subject.CommonName, v1.APIServerUser)
+	}
+	for name, test := range map[string]struct {
+		after         time.Duration
+		change        func(*Material)
+		leaf, ca, any bool
+	}{
+		"soon":               {after: day},
+		"before the third":   {after: 19 * day},
+		"after two thirds":   {after: 21 * day, leaf: true, any: true},
+		"leaf expired":       {after: 40 * day, leaf: true, any: true},
+		"authority expired":  {after: 4000 * day, leaf: true, ca: true, any: true},
+		"no serving pair":    {change: func(m *Material) { m.Serving = nil }, leaf: true, any: true},
+		"no client pair":     {change: func(m *Material) { m.Client = nil }, any: true},
+		"another authority":  {change: func(m *Material) { m.Authority, _ = newAuthority(start, lives.Authority) }, leaf: true, ca: true, any: true},
+		"successor due":      {after: 3000 * day, leaf: true, any: true},
+		"client for serving": {change: func(m *Material) { m.Client = m.Serving }, any: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			old := *first
+			if test.change != nil {
+				test.change(&old)
+			}
+			m, changed := mustRenew(t, start.Add(test.after), &old, lives)
+			if changed != test.any {
+				t.Errorf("changed: got %v, want %v", changed, test.any)
+			}
+			if got := m.Serving != first.Serving; got != test.leaf {
+				t.Errorf("serving certificate replaced: got %v, want %v", got, test.leaf)
+			}
+			if got := m.Authority != first.Authority; got != test.ca {
+				t.Errorf("authority replaced: got %v, want %v", got, test.ca)
+			}
+		})
+	}
+}
+
+func TestSecretHoldsEverything(t *testing.T) {
+	lives := DefaultLives()
+	start := time.Now()
+	m, _ := mustRenew(t, start, nil, lives)
+	m, _ = mustRenew(t, start.Add(3000*day), m, lives) // now with a successor
+	m.Predecessors = []*x509.Certificate{m.Serving.Certificate}
+	data, err := encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !same(m, got) || got.Successor == nil {
+		t.Errorf("what was read is not what was written")
+	}
+	again, err := encode(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range data {
+		if !bytes.Equal(data[name], again[name]) {
+			t.Errorf("%s changed on the way", name)
+		}
+	}
+}
+
+func TestBrokenSecrets(t *testing.T) {
+	m, _ := mustRenew(t, time.Now(), nil, DefaultLives())
+	for name, test := range map[string]struct {
+		change func(map[string][]byte)
+		want   string
+	}{
+		"empty":              {func(d map[string][]byte) { clear(d) }, "no certificate authority"},
+		"not PEM":            {func(d map[string][]byte) { d["ca.crt"] = []byte("x") }, "ca: the certificate is not PEM"},
+		"no key":             {func(d map[string][]byte) { delete(d, "tls.key") }, "tls: the key is not PEM"},
+		"key of another":     {func(d map[string][]byte) { d["tls.key"] = d["client.key"] }, "tls: certificate and key do not belong together"},
+		"certificate as key": {func(d map[string][]byte) { d["tls.key"] = d["tls.crt"] }, "tls: the key is not a PKCS#8 key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data, err := encode(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.change(data)
+			if _, err := decode(data); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestBundleHoldsNoKey(t *testing.T) {
+	m, _ := mustRenew(t, time.Now(), nil, DefaultLives())
+	if bundle := encodeCertificates(m.Bundle()...); bytes.Contains(bundle, []byte("KEY")) {
+		t.Errorf("the bundle holds a key")
+	}
+	if !slices.ContainsFunc(m.Bundle(), m.Authority.Certificate.Equal) {
+		t.Error("the bundle lacks the authority")
+	}
+}

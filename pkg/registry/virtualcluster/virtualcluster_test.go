@@ -1,0 +1,195 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"garret.dev/garret/apis/tenancy"
+	"garret.dev/garret/apis/tenancy/install"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/apis/tenancy/validation"
+)
+
+func testStrategy() strategy {
+	scheme := runtime.NewScheme()
+	install.Install(scheme)
+	return newStrategy(scheme, &validation.Validator{})
+}
+
+func existing() *tenancy.VirtualCluster {
+	return &tenancy.VirtualCluster{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "demo", Namespace: "team", UID: "u-1", Generation: 3, Labels: map[string]string{"a": "b"},
+			Finalizers: []string{v1.Finalizer}, CreationTimestamp: metav1.NewTime(time.Now().Add(-5 * time.Minute)),
+		},
+		Spec: tenancy.VirtualClusterSpec{Kubernetes: tenancy.KubernetesSpec{Distro: tenancy.DistroK3s, Version: "v1.37.2"}},
+		Status: tenancy.VirtualClusterStatus{
+			Phase: tenancy.PhaseReady, ClusterID: "0123456789", Endpoint: "https://10.96.0.9:443", KubernetesVersion: "v1.37.2+k3s1",
+			Conditions: []metav1.Condition{{Type: tenancy.ConditionReady, Status: metav1.ConditionTrue, Reason: "Answers", Message: "the API answers"}},
+		},
+	}
+}
+
+func TestCreateSetsTheStatusItself(t *testing.T) {
+	vc := existing()
+	testStrategy().PrepareForCreate(context.Background(), vc)
+	want := tenancy.VirtualClusterStatus{Phase: tenancy.PhasePending, ClusterID: v1.ClusterID("u-1")}
+	if diff := cmp.Diff(want, vc.Status); diff != "" {
+		t.Errorf("status after create (-want +got):\n%s", diff)
+	}
+	if vc.Generation != 1 {
+		t.Errorf("got generation %d, want 1", vc.Generation)
+	}
+}
+
+func TestUpdateBelongsToTheSpec(t *testing.T) {
+	for name, test := range map[string]struct {
+		change     func(*tenancy.VirtualCluster)
+		generation int64
+	}{
+		"spec":   {func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.ExtraArgs = []string{"--v=2"} }, 4},
+		"labels": {func(vc *tenancy.VirtualCluster) { vc.Labels = map[string]string{"c": "d"} }, 3},
+		"status": {func(vc *tenancy.VirtualCluster) { vc.Status.Phase = tenancy.PhaseFailed; vc.Status.ClusterID = "x" }, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vc, old := existing(), existing()
+			test.change(vc)
+			testStrategy().PrepareForUpdate(context.Background(), vc, old)
+			if vc.Generation != test.generation {
+				t.Errorf("got generation %d, want %d", vc.Generation, test.generation)
+			}
+			if diff := cmp.Diff(old.Status, vc.Status); diff != "" {
+				t.Errorf("the status changed (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestStatusUpdateBelongsToTheStatus(t *testing.T) {
+	vc, old := existing(), existing()
+	vc.Spec.Kubernetes.Version = "v1.36.3"
+	vc.Labels, vc.Finalizers = nil, nil
+	vc.OwnerReferences = []metav1.OwnerReference{{Name: "x"}}
+	vc.Generation = 9
+	vc.Status = tenancy.VirtualClusterStatus{ClusterID: "stolen", KubernetesVersion: "v1.37.3"}
+	statusStrategy{testStrategy()}.PrepareForUpdate(context.Background(), vc, old)
+
+	want := existing()
+	want.CreationTimestamp = old.CreationTimestamp
+	vc.CreationTimestamp = old.CreationTimestamp
+	want.Status = tenancy.VirtualClusterStatus{Phase: tenancy.PhaseReady, ClusterID: "0123456789", KubernetesVersion: "v1.37.3"}
+	if diff := cmp.Diff(want, vc); diff != "" {
+		t.Errorf("after a status update (-want +got):\n%s", diff)
+	}
+}
+
+func TestResetFields(t *testing.T) {
+	version := fieldpath.APIVersion(v1.SchemeGroupVersion.String())
+	main, status := testStrategy().GetResetFields()[version], statusStrategy{testStrategy()}.GetResetFields()[version]
+	if !main.Has(fieldpath.MakePathOrDie("status")) || main.Has(fieldpath.MakePathOrDie("spec")) {
+		t.Errorf("main: got %v, want the status and not the spec", main)
+	}
+	if !status.Has(fieldpath.MakePathOrDie("spec")) || status.Has(fieldpath.MakePathOrDie("status")) {
+		t.Errorf("status: got %v, want the spec and not the status", status)
+	}
+}
+
+func TestGeneratedNamesFit(t *testing.T) {
+	name := testStrategy().GenerateName(strings.Repeat("long", 20))
+	if len(name) > v1.MaxNameLength {
+		t.Errorf("got %q of %d characters, want at most %d", name, len(name), v1.MaxNameLength)
+	}
+	if got := testStrategy().GenerateName("team-"); !strings.HasPrefix(got, "team-") || len(got) != len("team-")+generatedSuffix {
+		t.Errorf("got %q, want team- and %d characters", got, generatedSuffix)
+	}
+}
+
+func TestSelectors(t *testing.T) {
+	for selector, want := range map[string]bool{
+		"status.phase=Ready":              true,
+		"status.phase=Failed":             false,
+		"spec.kubernetes.version=v1.37.2": true,
+		"metadata.name=demo":              true,
+		"metadata.namespace=other":        false,
+	} {
+		parsed := fields.ParseSelectorOrDie(selector)
+		got, err := matcherFor(parsed).Matches(existing())
+		if err != nil || got != want {
+			t.Errorf("%s: got %v, %v; want %v", selector, got, err, want)
+		}
+	}
+	if _, _, err := attributes(&tenancy.KubeconfigRequest{}); err == nil {
+		t.Error("another kind was selected")
+	}
+}
+
+func matcherFor(selector fields.Selector) interface {
+	Matches(runtime.Object) (bool, error)
+} {
+	predicate := matcher(labels.Everything(), selector)
+	return &predicate
+}
+
+func TestTable(t *testing.T) {
+	deleted := existing()
+	now := metav1.Now()
+	deleted.DeletionTimestamp = &now
+	young := &tenancy.VirtualCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: "new", CreationTimestamp: now},
+		Spec:       existing().Spec,
+		Status:     tenancy.VirtualClusterStatus{Phase: tenancy.PhasePending, ClusterID: "9876543210"},
+	}
+	for name, test := range map[string]struct {
+		object runtime.Object
+		want   [][]any
+	}{
+		"ready":    {existing(), [][]any{{"demo", "Ready", "v1.37.2+k3s1", "5m", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
+		"new":      {young, [][]any{{"new", "Pending", "v1.37.2", "0s", "k3s", "<none>", "9876543210", "<none>", "<none>"}}},
+		"deleting": {deleted, [][]any{{"demo", "Terminating", "v1.37.2+k3s1", "5m", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
+		"none":     {&tenancy.VirtualClusterList{}, [][]any{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table, err := tableConvertor{}.ConvertToTable(context.Background(), test.object, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := [][]any{}
+			for _, row := range table.Rows {
+				if len(row.Cells) != len(table.ColumnDefinitions) {
+					t.Errorf("%d cells for %d columns", len(row.Cells), len(table.ColumnDefinitions))
+				}
+				got = append(got, row.Cells)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("rows (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if _, err := (tableConvertor{}).ConvertToTable(context.Background(), &metav1.Status{}, nil); err == nil {
+		t.Error("another kind was printed")
+	}
+}
+
+func TestNarrowTableHasFourColumns(t *testing.T) {
+	var narrow []string
+	for _, column := range columns() {
+		if column.Priority == 0 {
+			narrow = append(narrow, strings.ToUpper(column.Name))
+		}
+	}
+	if diff := cmp.Diff([]string{"NAME", "PHASE", "VERSION", "AGE"}, narrow); diff != "" {
+		t.Errorf("columns (-want +got):\n%s", diff)
+	}
+}
