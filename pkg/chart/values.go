@@ -45,10 +45,10 @@ type Kubernetes struct {
 
 // ControlPlane is how the control plane runs on the host.
 type ControlPlane struct {
-	Image     string         `json:"image"`
-	Resources map[string]any `json:"resources,omitempty"`
-	Storage   Storage        `json:"storage"`
-	Datastore Datastore      `json:"datastore"`
+	Image     string                      `json:"image"`
+	Resources corev1.ResourceRequirements `json:"resources"`
+	Storage   Storage                     `json:"storage"`
+	Datastore Datastore                   `json:"datastore"`
 }
 
 // Storage is the control plane's volume. A nil class is the host's default.
@@ -69,6 +69,8 @@ type Datastore struct {
 type Syncer struct {
 	Image     string   `json:"image"`
 	ExtraArgs []string `json:"extraArgs,omitempty"`
+	// Resources hold unless the tenant's values have their own.
+	Resources corev1.ResourceRequirements `json:"resources"`
 }
 
 // Host is what the virtual cluster must know of the host cluster.
@@ -103,7 +105,17 @@ func Merge(values Values, tenant map[string]any) (map[string]any, error) {
 	if err := json.Unmarshal(data, &merged); err != nil {
 		return nil, fmt.Errorf("decode chart values of %s: %w", values.Cluster.Name, err)
 	}
+	dropOwn(merged, tenant)
 	return mergeMaps(merged, tenant), nil
+}
+
+// dropOwn removes the resources of the syncer for which the tenant has its own: a
+// request of the one must not meet a limit of the other.
+func dropOwn(merged, tenant map[string]any) {
+	own, _ := tenant["syncer"].(map[string]any)
+	if _, set := own["resources"]; set {
+		delete(merged["syncer"].(map[string]any), "resources")
+	}
 }
 
 // mergeMaps lays over upon base, map by map, and changes neither.

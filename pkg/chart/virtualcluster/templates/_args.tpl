@@ -27,7 +27,7 @@
 {{- $args = append $args "--egress-selector-mode=disabled" }}
 {{- end }}
 {{- /* Nodes and volumes are the host's: controllers that would manage them stay off. */}}
-{{- $args = append $args "--kube-controller-manager-arg=controllers=*,-nodeipam,-nodelifecycle,-persistentvolume-binder,-attachdetach,-persistentvolume-expander,-cloud-node-lifecycle,-ttl" }}
+{{- $args = append $args "--kube-controller-manager-arg=controllers=*,-nodeipam,-nodelifecycle,-persistentvolume-binder,-attachdetach,-persistentvolume-expander,-ttl" }}
 {{- concat $args .Values.kubernetes.extraArgs | toYaml }}
 {{- end }}
 

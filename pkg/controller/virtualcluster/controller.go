@@ -1,0 +1,203 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	tenancyclient "garret.dev/garret/generated/clientset/versioned"
+	"garret.dev/garret/pkg/release"
+)
+
+// Names that the processes around this package use.
+const (
+	// Name is the controller's, in queues, events and metrics.
+	Name = "virtualcluster"
+
+	retryFirst = 100 * time.Millisecond
+	retryLast  = 30 * time.Second
+)
+
+// Options say how virtual clusters are deployed.
+type Options struct {
+	// Namespace is where Garret itself runs.
+	Namespace string
+	// ClusterDomain is the DNS domain of the host and of every virtual cluster.
+	ClusterDomain string
+	// Version is Garret's own: the chart's and the syncer image's.
+	Version string
+	// ImageRepository holds Garret's images, K3sImage is the one of the k3s project.
+	ImageRepository, K3sImage string
+	// ImagePullPolicy is Always, IfNotPresent or Never.
+	ImagePullPolicy string
+	// StallAfter is how long a trouble must last to be called a failure.
+	StallAfter time.Duration
+	// Workers is how many virtual clusters are worked on at a time.
+	Workers int
+}
+
+// Dependencies are what the controller works with.
+type Dependencies struct {
+	Host     kubernetes.Interface
+	Metadata metadata.Interface
+	Tenancy  tenancyclient.Interface
+	Releases release.Interface
+	Prober   Prober
+	Recorder record.EventRecorder
+	Clock    clock.Clock
+	Metrics  *Metrics
+}
+
+// Controller works towards the spec of every VirtualCluster.
+type Controller struct {
+	Dependencies
+	options Options
+	watched *watched
+	facts   *hostFacts
+	queue   workqueue.TypedRateLimitingInterface[cache.ObjectName]
+
+	mu     sync.Mutex
+	memory map[cache.ObjectName]*memory
+}
+
+// memory is what a pass over an object leaves for the next one. Losing it costs
+// a few requests and nothing else.
+type memory struct {
+	sync.Mutex
+	// deployed is the digest of the values that the release was last made of.
+	deployed string
+	// deployedAt is when; a release is compared with the host again after a while.
+	deployedAt time.Time
+	release    release.Status
+	// drifted says that somebody else changed an object of the release.
+	drifted bool
+	// said is the reason of the last event.
+	said string
+	// answered is when the API inside last did, unanswered how often it has not since.
+	answered   time.Time
+	unanswered int
+}
+
+// New returns a controller; Run starts it.
+func New(dependencies Dependencies, options Options) (*Controller, error) {
+	c := &Controller{
+		Dependencies: dependencies,
+		options:      options,
+		memory:       map[cache.ObjectName]*memory{},
+		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](retryFirst, retryLast),
+			workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: Name}),
+	}
+	c.watched = watch(dependencies.Host, dependencies.Tenancy, options.Namespace)
+	c.facts = &hostFacts{host: dependencies.Host, configMaps: c.watched.configMaps, namespace: options.Namespace, clock: dependencies.Clock}
+	if err := c.watched.handle(c); err != nil {
+		return nil, fmt.Errorf("%s controller: %w", Name, err)
+	}
+	return c, nil
+}
+
+// Watch fills the caches and keeps them current. A replica that stands by runs it
+// too, so that it can take over at once.
+func (c *Controller) Watch(ctx context.Context) error {
+	if err := c.awaitAPI(ctx); err != nil {
+		return err
+	}
+	c.watched.start(ctx)
+	return c.watched.wait(ctx)
+}
+
+// Synced says whether the caches are filled.
+func (c *Controller) Synced() bool { return c.watched.synced() }
+
+// awaitAPI returns once VirtualClusters are served. A watch that is refused backs
+// off for long, and when Garret is installed its API comes up beside us.
+func (c *Controller) awaitAPI(ctx context.Context) error {
+	logger := klog.FromContext(ctx)
+	said := false
+	return wait.PollUntilContextCancel(ctx, 250*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		_, err := c.Tenancy.TenancyV1().VirtualClusters("").List(ctx, listOne)
+		if err != nil && !said {
+			said = true
+			logger.Info("Waiting for garret-apiserver to serve virtualclusters", "err", err)
+		}
+		return err == nil, nil
+	})
+}
+
+// Run works on virtual clusters until ctx ends. Only one process may.
+func (c *Controller) Run(ctx context.Context) error {
+	defer utilruntime.HandleCrash()
+	logger := klog.FromContext(ctx)
+	if !c.watched.waitSynced(ctx) {
+		return fmt.Errorf("%s controller: stopped before its caches were filled", Name)
+	}
+	logger.Info("Working on virtual clusters", "workers", c.options.Workers)
+	var workers sync.WaitGroup
+	for range c.options.Workers {
+		workers.Go(func() {
+			for c.next(ctx) {
+			}
+		})
+	}
+	<-ctx.Done()
+	c.queue.ShutDown()
+	workers.Wait()
+	return nil
+}
+
+func (c *Controller) next(ctx context.Context) bool {
+	name, quit := c.queue.Get()
+	if quit {
+		return false
+	}
+	defer c.queue.Done(name)
+	logger := klog.LoggerWithValues(klog.FromContext(ctx), "virtualCluster", klog.KRef(name.Namespace, name.Name))
+	start := c.Clock.Now()
+	again, err := c.reconcile(klog.NewContext(ctx, logger), name)
+	c.Metrics.observe(c.Clock.Since(start), err)
+	switch {
+	case apierrors.IsConflict(err) || apierrors.IsNotFound(err):
+		// Somebody was quicker; the watch will tell, the retry is for when it told already.
+		logger.V(2).Info("Out of date, trying again", "err", err)
+		c.queue.AddRateLimited(name)
+	case err != nil:
+		logger.Error(err, "Reconciling failed, trying again")
+		c.queue.AddRateLimited(name)
+	default:
+		c.queue.Forget(name)
+		if again > 0 {
+			c.queue.AddAfter(name, again)
+		}
+	}
+	return true
+}
+
+func (c *Controller) remember(name cache.ObjectName) *memory {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.memory[name] == nil {
+		c.memory[name] = &memory{}
+	}
+	return c.memory[name]
+}
+
+func (c *Controller) forget(name cache.ObjectName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.memory, name)
+}

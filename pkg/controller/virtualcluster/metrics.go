@@ -1,0 +1,46 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"time"
+
+	"k8s.io/component-base/metrics"
+)
+
+// Metrics count what the controller does. No label names an object.
+type Metrics struct {
+	passes   *metrics.HistogramVec
+	releases *metrics.Histogram
+	troubles *metrics.CounterVec
+}
+
+// NewMetrics makes the metrics and registers them.
+func NewMetrics(register func(...metrics.Registerable)) *Metrics {
+	m := &Metrics{
+		passes: metrics.NewHistogramVec(&metrics.HistogramOpts{
+			Namespace: "garret", Subsystem: Name, Name: "reconcile_duration_seconds", StabilityLevel: metrics.ALPHA,
+			Help: "Duration of a pass over one virtual cluster, by result.", Buckets: metrics.ExponentialBuckets(0.001, 3, 10)}, []string{"result"}),
+		releases: metrics.NewHistogram(&metrics.HistogramOpts{
+			Namespace: "garret", Subsystem: Name, Name: "release_duration_seconds", StabilityLevel: metrics.ALPHA,
+			Help: "Duration of an installation, upgrade or repair of a release.", Buckets: metrics.ExponentialBuckets(0.01, 2, 10)}),
+		troubles: metrics.NewCounterVec(&metrics.CounterOpts{
+			Namespace: "garret", Subsystem: Name, Name: "troubles_total", StabilityLevel: metrics.ALPHA,
+			Help: "Troubles of virtual clusters, by reason."}, []string{"reason"}),
+	}
+	register(m.passes, m.releases, m.troubles)
+	return m
+}
+
+func (m *Metrics) observe(took time.Duration, err error) {
+	result := "success"
+	if err != nil {
+		result = "error"
+	}
+	m.passes.WithLabelValues(result).Observe(took.Seconds())
+}
+
+func (m *Metrics) deployed(took time.Duration) { m.releases.Observe(took.Seconds()) }
+
+func (m *Metrics) troubled(reason string) { m.troubles.WithLabelValues(reason).Inc() }

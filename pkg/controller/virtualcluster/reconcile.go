@@ -1,0 +1,235 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/pkg/chart"
+	"garret.dev/garret/pkg/release"
+)
+
+var everything = labels.Everything()
+
+const (
+	// compareEvery is how often a release is compared with the host although
+	// nothing seems to have changed.
+	compareEvery = 10 * time.Minute
+	// probeEvery is how often a ready virtual cluster is asked whether it still is.
+	probeEvery = 30 * time.Second
+	// probeAgain is the pause after an answer that failed to come.
+	probeAgain = 200 * time.Millisecond
+	// probesLost is how many answers must fail to come to end readiness.
+	probesLost = 3
+	// lookAgain is the pause where no watch will tell.
+	lookAgain = 5 * time.Second
+)
+
+// observation is what a pass found out, for the status.
+type observation struct {
+	trouble   *trouble
+	clusterIP string
+	release   release.Status
+}
+
+// reconcile makes one pass over an object and returns when the next is due without
+// an event; zero is never.
+func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time.Duration, error) {
+	vc, err := c.watched.clusters.VirtualClusters(name.Namespace).Get(name.Name)
+	if apierrors.IsNotFound(err) {
+		c.forget(name)
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if vc.DeletionTimestamp != nil {
+		return c.tearDown(ctx, vc)
+	}
+	if vc, err = c.claim(ctx, vc); err != nil {
+		return 0, err
+	}
+	m := c.remember(name)
+	seen, failed := c.deploy(ctx, vc, m)
+	if failed != nil {
+		seen.trouble = deployTrouble(failed)
+		// What works goes on working while the host has a hiccup.
+		if apierrors.IsConflict(failed) || (isReady(vc) && !seen.trouble.final) {
+			return 0, failed
+		}
+	} else {
+		seen.trouble = c.health(ctx, vc, m, seen.clusterIP)
+	}
+	again, err := c.report(ctx, vc, m, seen)
+	if err != nil {
+		return 0, fmt.Errorf("status: %w", err)
+	}
+	if failed != nil && !errors.As(failed, new(*trouble)) {
+		return 0, failed
+	}
+	return again, nil
+}
+
+// health is why a deployed virtual cluster is not ready; nil when it is.
+func (c *Controller) health(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, clusterIP string) *trouble {
+	if found := c.diagnose(ctx, vc); found != nil {
+		return found
+	}
+	if found := reported(vc); found != nil {
+		return found
+	}
+	return c.answers(ctx, vc, m, clusterIP)
+}
+
+// deploy makes the release what the spec says.
+func (c *Controller) deploy(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (observation, error) {
+	m.Lock()
+	seen := observation{release: m.release}
+	m.Unlock()
+	tenant, err := tenantValues(vc)
+	if err != nil {
+		return seen, &trouble{Reason: reasonInvalidValues, Message: err.Error(), final: true}
+	}
+	values, err := c.values(ctx, vc)
+	if err != nil {
+		return seen, err
+	}
+	merged, err := chart.Merge(values, tenant)
+	if err != nil {
+		return seen, &trouble{Reason: reasonInvalidValues, Message: err.Error(), final: true}
+	}
+	spec := release.Spec{Namespace: vc.Namespace, Name: tenancyv1.ReleaseName(vc.Name), Values: merged}
+	if seen.clusterIP, err = c.clusterIP(ctx, spec); err != nil {
+		return seen, err
+	}
+	values.Service.ClusterIP = seen.clusterIP
+	if spec.Values, err = chart.Merge(values, tenant); err != nil {
+		return seen, &trouble{Reason: reasonInvalidValues, Message: err.Error(), final: true}
+	}
+	if seen.release, err = c.ensure(ctx, vc, spec, m); err != nil {
+		return seen, err
+	}
+	return seen, c.grow(ctx, vc)
+}
+
+// clusterIP is the address of the Service, which comes first.
+func (c *Controller) clusterIP(ctx context.Context, spec release.Spec) (string, error) {
+	service, err := c.watched.services.Services(spec.Namespace).Get(spec.Name)
+	if err == nil && service.Spec.ClusterIP != "" && service.DeletionTimestamp == nil {
+		return service.Spec.ClusterIP, nil
+	}
+	return c.Releases.EnsureService(ctx, spec)
+}
+
+// ensure works on the release only when there is something to do: it costs the
+// host a dozen requests.
+func (c *Controller) ensure(ctx context.Context, vc *tenancyv1.VirtualCluster, spec release.Spec, m *memory) (release.Status, error) {
+	digest, err := digestOf(vc, spec.Values)
+	if err != nil {
+		return release.Status{}, err
+	}
+	m.Lock()
+	current := m.deployed == digest && !m.drifted && c.Clock.Since(m.deployedAt) < compareEvery
+	known := m.release
+	// Noted before the work: what changes during it is to be looked at again.
+	m.drifted = false
+	m.Unlock()
+	if current {
+		return known, nil
+	}
+	start := c.Clock.Now()
+	status, err := c.Releases.Ensure(ctx, spec)
+	m.Lock()
+	defer m.Unlock()
+	if err != nil {
+		m.deployed = ""
+		return known, err
+	}
+	m.deployed, m.deployedAt, m.release = digest, c.Clock.Now(), status
+	c.Metrics.deployed(c.Clock.Since(start))
+	if status != known {
+		klog.FromContext(ctx).Info("Deployed", "release", spec.String(), "revision", status.Revision, "took", c.Clock.Since(start).Round(time.Millisecond),
+			"sinceCreation", c.Clock.Since(vc.CreationTimestamp.Time).Round(time.Millisecond))
+	}
+	return status, nil
+}
+
+func digestOf(vc *tenancyv1.VirtualCluster, values map[string]any) (string, error) {
+	data, err := json.Marshal(values)
+	if err != nil {
+		return "", fmt.Errorf("encode values: %w", err)
+	}
+	sum := sha256.Sum256(append(data, vc.UID...))
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// answers asks the API inside, unless it has answered lately and was ready since.
+func (c *Controller) answers(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, clusterIP string) *trouble {
+	m.Lock()
+	recent := c.Clock.Since(m.answered) < probeEvery-time.Second && m.unanswered == 0
+	m.Unlock()
+	wasReady := isReady(vc)
+	if recent && wasReady {
+		return nil
+	}
+	err := c.Prober.Probe(ctx, vc, clusterIP, vc.Status.CertificateAuthorityData)
+	m.Lock()
+	defer m.Unlock()
+	if err == nil {
+		m.answered, m.unanswered = c.Clock.Now(), 0
+		return nil
+	}
+	m.unanswered++
+	klog.FromContext(ctx).V(1).Info("The API inside does not answer", "endpoint", endpoint(clusterIP), "times", m.unanswered, "err", err)
+	if wasReady && m.unanswered < probesLost {
+		return nil
+	}
+	return &trouble{Reason: reasonUnreachable, Message: fmt.Sprintf("the API at %s does not answer: %v", endpoint(clusterIP), err), retry: true}
+}
+
+// next is when a pass is due although nothing happened.
+func (c *Controller) due(m *memory, found *trouble, stallsIn time.Duration) time.Duration {
+	m.Lock()
+	defer m.Unlock()
+	switch {
+	case m.unanswered > 0:
+		return min(probeAgain<<min(m.unanswered-1, 5), lookAgain)
+	case found == nil:
+		return probeEvery
+	case found.retry && stallsIn > 0:
+		return min(lookAgain, stallsIn)
+	case found.retry:
+		return lookAgain
+	default:
+		return stallsIn
+	}
+}
+
+// say puts an event on the object when there is something new.
+func (c *Controller) say(vc *tenancyv1.VirtualCluster, m *memory, eventType, reason, message string) {
+	m.Lock()
+	repeated := m.said == reason
+	m.said = reason
+	m.Unlock()
+	if repeated {
+		return
+	}
+	if eventType == corev1.EventTypeWarning {
+		c.Metrics.troubled(reason)
+	}
+	c.Recorder.Event(vc, eventType, reason, message)
+}

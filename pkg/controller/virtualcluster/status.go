@@ -1,0 +1,203 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	applyv1 "garret.dev/garret/generated/applyconfiguration/tenancy/v1"
+)
+
+const (
+	// maxMessage keeps a status small; a condition's message may hold 32768.
+	maxMessage = 1024
+	// tooLong is how long a start without any visible trouble may take.
+	tooLong = 10 * time.Minute
+)
+
+// report writes what a pass found into the status, if it differs, and returns when
+// the next pass is due.
+func (c *Controller) report(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, seen observation) (time.Duration, error) {
+	verdict, stallsIn := c.judge(vc, seen.trouble)
+	want := vc.Status.DeepCopy()
+	verdict.apply(want, vc.Generation, metav1.NewTime(c.Clock.Now()))
+	want.ObservedGeneration = vc.Generation
+	if seen.clusterIP != "" {
+		want.Endpoint = endpoint(seen.clusterIP)
+	}
+	if seen.release.Revision > 0 {
+		want.Release = &tenancyv1.ReleaseStatus{Name: tenancyv1.ReleaseName(vc.Name), Revision: int64(seen.release.Revision), ChartVersion: seen.release.ChartVersion}
+	}
+	if err := c.applyStatus(ctx, vc, want); err != nil {
+		return 0, err
+	}
+	c.announce(vc, m, verdict)
+	return c.due(m, seen.trouble, stallsIn), nil
+}
+
+// verdict is the state of a virtual cluster in the words of its status.
+type verdict struct {
+	phase           tenancyv1.Phase
+	ready, stalled  bool
+	reason, message string
+}
+
+// judge says what a trouble, or none, means, and in how long it will mean failure.
+func (c *Controller) judge(vc *tenancyv1.VirtualCluster, found *trouble) (verdict, time.Duration) {
+	if found == nil {
+		return verdict{phase: tenancyv1.PhaseReady, ready: true, reason: reasonReady, message: "the API inside answers and workloads are synced"}, 0
+	}
+	v := verdict{phase: tenancyv1.PhaseDeploying, reason: found.Reason, message: found.Message}
+	limit := c.options.StallAfter
+	if found.progress {
+		limit = tooLong
+	}
+	left := limit - c.struggling(vc)
+	v.stalled = found.final || left <= 0 || (stillStalled(vc) && !found.progress)
+	if !v.stalled {
+		return v, left
+	}
+	v.phase = tenancyv1.PhaseFailed
+	if found.progress {
+		v.reason, v.message = reasonTooLong, "for more than "+tooLong.String()+": "+found.Message
+	}
+	return v, 0
+}
+
+// struggling is for how long the controller has been working towards this spec.
+func (c *Controller) struggling(vc *tenancyv1.VirtualCluster) time.Duration {
+	for _, kind := range []string{tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled} {
+		condition := meta.FindStatusCondition(vc.Status.Conditions, kind)
+		if condition != nil && condition.Status == metav1.ConditionTrue && condition.ObservedGeneration == vc.Generation {
+			return c.Clock.Since(condition.LastTransitionTime.Time)
+		}
+	}
+	return 0
+}
+
+func stillStalled(vc *tenancyv1.VirtualCluster) bool {
+	condition := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionStalled)
+	return condition != nil && condition.Status == metav1.ConditionTrue && condition.ObservedGeneration == vc.Generation
+}
+
+func isReady(vc *tenancyv1.VirtualCluster) bool {
+	condition := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionReady)
+	return condition != nil && condition.Status == metav1.ConditionTrue && condition.ObservedGeneration == vc.Generation
+}
+
+// apply sets the conditions that are the controller's.
+func (v verdict) apply(status *tenancyv1.VirtualClusterStatus, generation int64, now metav1.Time) {
+	status.Phase = v.phase
+	message := v.message
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "")
+	}
+	set := func(kind string, is bool, reason, message string) {
+		value := metav1.ConditionFalse
+		if is {
+			value = metav1.ConditionTrue
+		}
+		before := meta.FindStatusCondition(status.Conditions, kind)
+		next := metav1.Condition{Type: kind, Status: value, Reason: reason, Message: message, ObservedGeneration: generation, LastTransitionTime: now}
+		// A new spec is a new start: how long it takes counts from there.
+		if before != nil && before.Status == value && (kind == tenancyv1.ConditionReady || before.ObservedGeneration == generation) {
+			next.LastTransitionTime = before.LastTransitionTime
+		}
+		if before == nil {
+			status.Conditions = append(status.Conditions, next)
+			return
+		}
+		*before = next
+	}
+	set(tenancyv1.ConditionReady, v.ready, v.reason, message)
+	working := !v.ready && !v.stalled
+	if working {
+		set(tenancyv1.ConditionReconciling, true, v.reason, message)
+	} else {
+		set(tenancyv1.ConditionReconciling, false, "Idle", "")
+	}
+	if v.stalled {
+		set(tenancyv1.ConditionStalled, true, v.reason, message)
+	} else {
+		set(tenancyv1.ConditionStalled, false, "Working", "")
+	}
+}
+
+// applyStatus sends the controller's part of a status, unless the cache has it already.
+func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualCluster, want *tenancyv1.VirtualClusterStatus) error {
+	if sameStatus(&vc.Status, want) {
+		return nil
+	}
+	status := applyv1.VirtualClusterStatus().WithPhase(want.Phase).WithObservedGeneration(want.ObservedGeneration)
+	if want.Endpoint != "" {
+		status.WithEndpoint(want.Endpoint)
+	}
+	if want.Release != nil {
+		status.WithRelease(applyv1.ReleaseStatus().WithName(want.Release.Name).WithRevision(want.Release.Revision).WithChartVersion(want.Release.ChartVersion))
+	}
+	for _, kind := range ownConditions() {
+		if condition := meta.FindStatusCondition(want.Conditions, kind); condition != nil {
+			status.WithConditions(applymetav1.Condition().WithType(kind).WithStatus(condition.Status).WithReason(condition.Reason).
+				WithMessage(condition.Message).WithObservedGeneration(condition.ObservedGeneration).WithLastTransitionTime(condition.LastTransitionTime))
+		}
+	}
+	// The UID keeps this from reaching another object of the same name.
+	configuration := applyv1.VirtualCluster(vc.Name, vc.Namespace).WithUID(vc.UID).WithStatus(status)
+	_, err := c.Tenancy.TenancyV1().VirtualClusters(vc.Namespace).ApplyStatus(ctx, configuration,
+		metav1.ApplyOptions{FieldManager: tenancyv1.FieldManagerController, Force: true})
+	return err
+}
+
+func ownConditions() []string {
+	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled}
+}
+
+func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {
+	if a.Phase != b.Phase || a.ObservedGeneration != b.ObservedGeneration || a.Endpoint != b.Endpoint {
+		return false
+	}
+	if (a.Release == nil) != (b.Release == nil) || (a.Release != nil && *a.Release != *b.Release) {
+		return false
+	}
+	for _, kind := range ownConditions() {
+		x, y := meta.FindStatusCondition(a.Conditions, kind), meta.FindStatusCondition(b.Conditions, kind)
+		if x == nil || y == nil || x.Status != y.Status || x.Reason != y.Reason || x.Message != y.Message || x.ObservedGeneration != y.ObservedGeneration {
+			return false
+		}
+	}
+	return true
+}
+
+// announce puts the verdict on the object as an event, once.
+func (c *Controller) announce(vc *tenancyv1.VirtualCluster, m *memory, v verdict) {
+	switch {
+	case v.stalled:
+		c.say(vc, m, corev1.EventTypeWarning, v.reason, v.message)
+	case v.ready:
+		c.say(vc, m, corev1.EventTypeNormal, v.reason, v.message)
+	default:
+		eventType := corev1.EventTypeNormal
+		if isReady(vc) || !expected(v.reason) {
+			eventType = corev1.EventTypeWarning
+		}
+		c.say(vc, m, eventType, v.reason, v.message)
+	}
+}
+
+// expected are the reasons that every virtual cluster passes through.
+func expected(reason string) bool {
+	switch reason {
+	case reasonDeploying, reasonStarting, reasonRollingOut, reasonPodTerminating, reasonTerminating:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,183 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// leavesAgain is the pause while objects are on their way out: those that the
+// syncer made are not watched here.
+const leavesAgain = 300 * time.Millisecond
+
+// synced are the kinds that a syncer makes on the host. Slices and endpoints come
+// after the Services whose controllers would make them again.
+func synced() []schema.GroupVersionResource {
+	v1 := func(resource string) schema.GroupVersionResource {
+		return corev1.SchemeGroupVersion.WithResource(resource)
+	}
+	return []schema.GroupVersionResource{
+		v1("pods"), v1("services"), v1("endpoints"), {Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"},
+		v1("persistentvolumeclaims"), v1("secrets"), v1("configmaps"),
+	}
+}
+
+// claim puts the finalizer on the object before anything is made for it.
+func (c *Controller) claim(ctx context.Context, vc *tenancyv1.VirtualCluster) (*tenancyv1.VirtualCluster, error) {
+	if slices.Contains(vc.Finalizers, tenancyv1.Finalizer) {
+		return vc, nil
+	}
+	return c.setFinalizers(ctx, vc, append(slices.Clone(vc.Finalizers), tenancyv1.Finalizer))
+}
+
+func (c *Controller) setFinalizers(ctx context.Context, vc *tenancyv1.VirtualCluster, finalizers []string) (*tenancyv1.VirtualCluster, error) {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": vc.UID, "resourceVersion": vc.ResourceVersion, "finalizers": finalizers}})
+	if err != nil {
+		return nil, err
+	}
+	updated, err := c.Tenancy.TenancyV1().VirtualClusters(vc.Namespace).Patch(ctx, vc.Name, types.MergePatchType, patch,
+		metav1.PatchOptions{FieldManager: tenancyv1.FieldManagerController})
+	if err != nil {
+		return nil, fmt.Errorf("finalizer: %w", err)
+	}
+	return updated, nil
+}
+
+// tearDown removes a virtual cluster from the host, and the finalizer when nothing
+// is left. It makes nothing, so that it works in a namespace that is being deleted.
+func (c *Controller) tearDown(ctx context.Context, vc *tenancyv1.VirtualCluster) (time.Duration, error) {
+	if !slices.Contains(vc.Finalizers, tenancyv1.Finalizer) {
+		return 0, nil
+	}
+	m := c.remember(cache.NewObjectName(vc.Namespace, vc.Name))
+	// First the release: without its Role the syncer can make nothing any more.
+	if err := c.Releases.Uninstall(ctx, vc.Namespace, tenancyv1.ReleaseName(vc.Name)); err != nil {
+		_, statusErr := c.leaving(ctx, vc, m, "the release cannot be uninstalled: "+err.Error())
+		return 0, errors.Join(err, statusErr)
+	}
+	left, err := c.remove(ctx, vc)
+	if err != nil {
+		_, statusErr := c.leaving(ctx, vc, m, err.Error())
+		return 0, errors.Join(err, statusErr)
+	}
+	if len(left) > 0 {
+		return c.leaving(ctx, vc, m, "waiting for the host to delete "+strings.Join(left, ", "))
+	}
+	if _, err := c.setFinalizers(ctx, vc, slices.DeleteFunc(slices.Clone(vc.Finalizers), func(f string) bool { return f == tenancyv1.Finalizer })); err != nil {
+		return 0, ignoreNotFound(err)
+	}
+	klog.FromContext(ctx).Info("Removed", "took", c.Clock.Since(vc.DeletionTimestamp.Time).Round(time.Millisecond))
+	return 0, nil
+}
+
+// leaving says in the status what the deletion waits for.
+func (c *Controller) leaving(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, message string) (time.Duration, error) {
+	v := verdict{phase: tenancyv1.PhaseTerminating, reason: reasonTerminating, message: message}
+	want := vc.Status.DeepCopy()
+	v.apply(want, vc.Generation, metav1.NewTime(c.Clock.Now()))
+	want.ObservedGeneration = vc.Generation
+	if err := c.applyStatus(ctx, vc, want); err != nil {
+		return 0, ignoreNotFound(err)
+	}
+	c.announce(vc, m, v)
+	return leavesAgain, nil
+}
+
+// remove deletes what the release leaves behind and what the syncer made, and
+// returns what is still there. While the release's own pod is, nothing that it
+// made counts as gone for good.
+func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]string, error) {
+	own := tenancyv1.LabelVirtualCluster + "=" + vc.Name
+	made := tenancyv1.LabelCluster + "=" + clusterID(vc)
+	pods, err := c.clear(ctx, vc, corev1.SchemeGroupVersion.WithResource("pods"), own)
+	if err != nil {
+		return nil, err
+	}
+	left := count(nil, "pod", pods)
+	if vc.Spec.ControlPlane.Storage.WhenDeleted != tenancyv1.RetentionRetain {
+		claims, err := c.clear(ctx, vc, corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims"), own)
+		if err != nil {
+			return nil, err
+		}
+		left = count(left, "persistentvolumeclaim", claims)
+	}
+	for _, resource := range synced() {
+		objects, err := c.clear(ctx, vc, resource, made)
+		if err != nil {
+			return nil, err
+		}
+		left = count(left, "synced "+strings.TrimSuffix(resource.Resource, "s"), objects)
+	}
+	_, err = c.Host.AppsV1().StatefulSets(vc.Namespace).Get(ctx, tenancyv1.ReleaseName(vc.Name), metav1.GetOptions{})
+	if err == nil && len(left) == 0 {
+		return c.standing(ctx, vc)
+	}
+	return left, ignoreNotFound(err)
+}
+
+// standing tells a StatefulSet of the release, on its way out, from somebody else's
+// of that name.
+func (c *Controller) standing(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]string, error) {
+	list, err := c.Host.AppsV1().StatefulSets(vc.Namespace).List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelVirtualCluster + "=" + vc.Name})
+	if err != nil {
+		return nil, err
+	}
+	return count(nil, "statefulset", len(list.Items)), nil
+}
+
+func count(left []string, what string, n int) []string {
+	switch n {
+	case 0:
+		return left
+	case 1:
+		return append(left, "1 "+what)
+	default:
+		return append(left, fmt.Sprintf("%d %ss", n, what))
+	}
+}
+
+// clear deletes the objects of a kind that carry a label, and returns how many are there.
+func (c *Controller) clear(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, selector string) (int, error) {
+	client := c.Metadata.Resource(resource).Namespace(vc.Namespace)
+	list, err := client.List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return 0, fmt.Errorf("list %s of virtual cluster: %w", resource.Resource, err)
+	}
+	background := metav1.DeletePropagationBackground
+	for i := range list.Items {
+		object := &list.Items[i]
+		if object.DeletionTimestamp != nil {
+			continue
+		}
+		err := client.Delete(ctx, object.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &object.UID}, PropagationPolicy: &background})
+		if ignoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+			return 0, fmt.Errorf("delete %s %s: %w", resource.Resource, object.Name, err)
+		}
+	}
+	return len(list.Items), nil
+}
+
+func ignoreNotFound(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}

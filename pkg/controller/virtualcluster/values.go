@@ -1,0 +1,170 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/pkg/chart"
+)
+
+// dataClaim is the name of the claim template in the chart.
+const dataClaim = "data"
+
+// values are the chart's values for a virtual cluster, the address of its Service excepted.
+func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (chart.Values, error) {
+	cidr, err := c.facts.serviceCIDR(ctx)
+	if err != nil {
+		return chart.Values{}, &trouble{Reason: reasonHostNotReady, Message: err.Error(), retry: true}
+	}
+	authority, err := c.facts.clientCA()
+	if err != nil {
+		// Publishing it leads to another pass.
+		return chart.Values{}, &trouble{Reason: reasonHostNotReady, Message: err.Error()}
+	}
+	datastore, err := c.datastore(ctx, vc)
+	if err != nil {
+		return chart.Values{}, err
+	}
+	return chart.Values{
+		Cluster:    chart.Cluster{Name: vc.Name, ID: clusterID(vc), UID: string(vc.UID)},
+		Kubernetes: chart.Kubernetes{Distro: string(vc.Spec.Kubernetes.Distro), Version: vc.Spec.Kubernetes.Version, ExtraArgs: vc.Spec.Kubernetes.ExtraArgs},
+		ControlPlane: chart.ControlPlane{
+			Image:     c.controlPlaneImage(vc.Spec.Kubernetes),
+			Resources: orDefault(vc.Spec.ControlPlane.Resources, "100m", "256Mi"),
+			Storage:   c.storage(vc),
+			Datastore: datastore,
+		},
+		Syncer: chart.Syncer{
+			Image:     c.options.ImageRepository + "/syncer:" + c.options.Version,
+			ExtraArgs: vc.Spec.Syncer.ExtraArgs,
+			Resources: orDefault(corev1.ResourceRequirements{}, "20m", "48Mi"),
+		},
+		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
+		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},
+	}, nil
+}
+
+// clusterID is in the status from the start; deriving it again spares a wait.
+func clusterID(vc *tenancyv1.VirtualCluster) string {
+	if vc.Status.ClusterID != "" {
+		return vc.Status.ClusterID
+	}
+	return tenancyv1.ClusterID(vc.UID)
+}
+
+func (c *Controller) controlPlaneImage(kubernetes tenancyv1.KubernetesSpec) string {
+	if kubernetes.Distro == tenancyv1.DistroK8s {
+		return c.options.ImageRepository + "/controlplane:" + kubernetes.Version
+	}
+	return c.options.K3sImage + ":" + kubernetes.Version + "-k3s1"
+}
+
+// orDefault are the requests of a container for which nothing was asked.
+func orDefault(given corev1.ResourceRequirements, cpu, memory string) corev1.ResourceRequirements {
+	if len(given.Requests) > 0 || len(given.Limits) > 0 {
+		return given
+	}
+	return corev1.ResourceRequirements{Requests: corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}}
+}
+
+// storage keeps the size that the StatefulSet was made with: its claim template
+// can never change. A greater size is given to the claim itself.
+func (c *Controller) storage(vc *tenancyv1.VirtualCluster) chart.Storage {
+	spec := vc.Spec.ControlPlane.Storage
+	storage := chart.Storage{
+		Persistent: spec.Persistent == nil || *spec.Persistent, Size: tenancyv1.DefaultStorageSize,
+		StorageClassName: spec.StorageClassName, WhenDeleted: string(tenancyv1.RetentionDelete),
+	}
+	if spec.Size != nil {
+		storage.Size = spec.Size.String()
+	}
+	if spec.WhenDeleted != "" {
+		storage.WhenDeleted = string(spec.WhenDeleted)
+	}
+	set, err := c.watched.statefulSets.StatefulSets(vc.Namespace).Get(tenancyv1.ReleaseName(vc.Name))
+	if err != nil {
+		return storage
+	}
+	for _, template := range set.Spec.VolumeClaimTemplates {
+		if size, ok := template.Spec.Resources.Requests[corev1.ResourceStorage]; ok && template.Name == dataClaim {
+			storage.Size = size.String()
+		}
+	}
+	return storage
+}
+
+// grow asks for more of the volume than the StatefulSet was made with.
+func (c *Controller) grow(ctx context.Context, vc *tenancyv1.VirtualCluster) error {
+	want := vc.Spec.ControlPlane.Storage.Size
+	claim, err := c.watched.claims.PersistentVolumeClaims(vc.Namespace).Get(claimName(vc))
+	if err != nil || want == nil || claim.DeletionTimestamp != nil || want.Cmp(*claim.Spec.Resources.Requests.Storage()) <= 0 {
+		return nil
+	}
+	claim = claim.DeepCopy()
+	claim.Spec.Resources.Requests[corev1.ResourceStorage] = *want
+	_, err = c.Host.CoreV1().PersistentVolumeClaims(vc.Namespace).Update(ctx, claim, metav1.UpdateOptions{})
+	if apierrors.IsConflict(err) {
+		return err
+	}
+	if err != nil {
+		return &trouble{Reason: reasonVolumeNotResized, Message: fmt.Sprintf("the volume cannot grow to %s: %v", want, err), final: true}
+	}
+	return nil
+}
+
+func claimName(vc *tenancyv1.VirtualCluster) string {
+	return dataClaim + "-" + podName(vc)
+}
+
+func podName(vc *tenancyv1.VirtualCluster) string {
+	return tenancyv1.ReleaseName(vc.Name) + "-0"
+}
+
+// datastore looks which keys the Secret has: a file that is not there must not be named.
+func (c *Controller) datastore(ctx context.Context, vc *tenancyv1.VirtualCluster) (chart.Datastore, error) {
+	if vc.Spec.ControlPlane.Datastore == nil {
+		return chart.Datastore{}, nil
+	}
+	name := vc.Spec.ControlPlane.Datastore.EndpointSecretRef.Name
+	secret, err := c.Host.CoreV1().Secrets(vc.Namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return chart.Datastore{}, &trouble{Reason: reasonDatastoreNotFound, Message: fmt.Sprintf("Secret %s, which should name the datastore, is not there: create it", name), retry: true}
+	}
+	if err != nil {
+		return chart.Datastore{}, fmt.Errorf("datastore's Secret %s/%s: %w", vc.Namespace, name, err)
+	}
+	store := chart.Datastore{SecretName: name}
+	for _, key := range chart.DatastoreKeys() {
+		if len(secret.Data[key]) > 0 {
+			store.SecretKeys = append(store.SecretKeys, key)
+		}
+	}
+	if !slices.Contains(store.SecretKeys, "endpoint") {
+		return chart.Datastore{}, &trouble{Reason: reasonDatastoreNotFound, Message: fmt.Sprintf("Secret %s has no key endpoint: add it", name), retry: true}
+	}
+	return store, nil
+}
+
+// tenantValues are what the owner put into spec.helm.values.
+func tenantValues(vc *tenancyv1.VirtualCluster) (map[string]any, error) {
+	if vc.Spec.Helm.Values == nil || len(vc.Spec.Helm.Values.Raw) == 0 {
+		return nil, nil
+	}
+	values := map[string]any{}
+	if err := json.Unmarshal(vc.Spec.Helm.Values.Raw, &values); err != nil {
+		return nil, fmt.Errorf("spec.helm.values: must be an object: %w", err)
+	}
+	return values, nil
+}

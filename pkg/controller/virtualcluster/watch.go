@@ -1,0 +1,226 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	appslisters "k8s.io/client-go/listers/apps/v1"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	tenancyclient "garret.dev/garret/generated/clientset/versioned"
+	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
+	tenancylisters "garret.dev/garret/generated/listers/tenancy/v1"
+)
+
+var listOne = metav1.ListOptions{Limit: 1}
+
+// watched are the caches that a pass reads, and what fills them: VirtualClusters,
+// the objects of their releases and of nothing else on the host, what the
+// StatefulSet controller could not do, and garret-apiserver's published authority.
+type watched struct {
+	clusters       tenancylisters.VirtualClusterLister
+	pods           corelisters.PodLister
+	claims         corelisters.PersistentVolumeClaimLister
+	services       corelisters.ServiceLister
+	statefulSets   appslisters.StatefulSetLister
+	events         corelisters.EventLister
+	configMaps     corelisters.ConfigMapLister
+	clusterChanges cache.SharedIndexInformer
+	eventChanges   cache.SharedIndexInformer
+	mapChanges     cache.SharedIndexInformer
+	// lookedAt change by themselves; kept must not change but by us.
+	lookedAt, kept []cache.SharedIndexInformer
+
+	tenancy   tenancyinformers.SharedInformerFactory
+	factories []informers.SharedInformerFactory
+}
+
+func watch(host kubernetes.Interface, tenancy tenancyclient.Interface, namespace string) *watched {
+	released := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trim),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = tenancyv1.LabelVirtualCluster }))
+	refusals := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trim),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
+			o.FieldSelector = fields.Set{"involvedObject.kind": "StatefulSet", "reason": "FailedCreate"}.String()
+		}))
+	published := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithNamespace(namespace), informers.WithTransform(trim),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
+			o.FieldSelector = fields.OneTermEqualSelector("metadata.name", tenancyv1.CAConfigMap).String()
+		}))
+	clusters := tenancyinformers.NewSharedInformerFactory(tenancy, 0)
+	core, apps, rbac := released.Core().V1(), released.Apps().V1(), released.Rbac().V1()
+	return &watched{
+		clusters:       clusters.Tenancy().V1().VirtualClusters().Lister(),
+		pods:           core.Pods().Lister(),
+		claims:         core.PersistentVolumeClaims().Lister(),
+		services:       core.Services().Lister(),
+		statefulSets:   apps.StatefulSets().Lister(),
+		events:         refusals.Core().V1().Events().Lister(),
+		configMaps:     published.Core().V1().ConfigMaps().Lister(),
+		clusterChanges: clusters.Tenancy().V1().VirtualClusters().Informer(),
+		eventChanges:   refusals.Core().V1().Events().Informer(),
+		mapChanges:     published.Core().V1().ConfigMaps().Informer(),
+		lookedAt:       []cache.SharedIndexInformer{core.Pods().Informer(), core.PersistentVolumeClaims().Informer()},
+		kept: []cache.SharedIndexInformer{apps.StatefulSets().Informer(), core.Services().Informer(), core.ServiceAccounts().Informer(),
+			rbac.Roles().Informer(), rbac.RoleBindings().Informer()},
+		tenancy:   clusters,
+		factories: []informers.SharedInformerFactory{released, refusals, published},
+	}
+}
+
+// trim drops what nobody here reads and what makes up half of many objects.
+func trim(object any) (any, error) {
+	if accessor, err := meta.Accessor(object); err == nil {
+		accessor.SetManagedFields(nil)
+	}
+	return object, nil
+}
+
+func (w *watched) start(ctx context.Context) {
+	w.tenancy.Start(ctx.Done())
+	for _, factory := range w.factories {
+		factory.Start(ctx.Done())
+	}
+}
+
+func (w *watched) informers() []cache.SharedIndexInformer {
+	all := []cache.SharedIndexInformer{w.clusterChanges, w.eventChanges, w.mapChanges}
+	return append(append(all, w.lookedAt...), w.kept...)
+}
+
+func (w *watched) synced() bool {
+	for _, informer := range w.informers() {
+		if !informer.HasSynced() {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *watched) waitSynced(ctx context.Context) bool {
+	var synced []cache.InformerSynced
+	for _, informer := range w.informers() {
+		synced = append(synced, informer.HasSynced)
+	}
+	return cache.WaitForCacheSync(ctx.Done(), synced...)
+}
+
+// wait returns when the informers have ended.
+func (w *watched) wait(ctx context.Context) error {
+	<-ctx.Done()
+	w.tenancy.Shutdown()
+	for _, factory := range w.factories {
+		factory.Shutdown()
+	}
+	return nil
+}
+
+// handle makes every change lead to a pass over the VirtualCluster it concerns.
+func (w *watched) handle(c *Controller) error {
+	var errs []error
+	add := func(informer cache.SharedIndexInformer, handler cache.ResourceEventHandler) {
+		_, err := informer.AddEventHandler(handler)
+		errs = append(errs, err)
+	}
+	add(w.clusterChanges, onAny(func(object any) { c.enqueue(object) }))
+	add(w.eventChanges, onAny(c.enqueueRefused))
+	add(w.mapChanges, onAny(func(any) { c.enqueueAll() }))
+	for _, informer := range w.lookedAt {
+		add(informer, onAny(c.enqueueOwner))
+	}
+	for _, informer := range w.kept {
+		add(informer, cache.ResourceEventHandlerFuncs{
+			AddFunc:    c.enqueueOwner,
+			DeleteFunc: func(object any) { c.drifted(object); c.enqueueOwner(object) },
+			UpdateFunc: func(before, now any) {
+				if changed(before, now) {
+					c.drifted(now)
+				}
+				c.enqueueOwner(now)
+			},
+		})
+	}
+	return errors.Join(errs...)
+}
+
+func onAny(do func(object any)) cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{AddFunc: do, DeleteFunc: do, UpdateFunc: func(_, now any) { do(now) }}
+}
+
+// changed says whether more than a status did. Kinds without a generation have no
+// status that changes often.
+func changed(before, now any) bool {
+	a, errA := meta.Accessor(before)
+	b, errB := meta.Accessor(now)
+	if errA != nil || errB != nil {
+		return true
+	}
+	if b.GetGeneration() != 0 {
+		return a.GetGeneration() != b.GetGeneration()
+	}
+	return a.GetResourceVersion() != b.GetResourceVersion()
+}
+
+func (c *Controller) enqueue(object any) {
+	if name, err := cache.DeletionHandlingObjectToName(object); err == nil {
+		c.queue.Add(name)
+	}
+}
+
+func (c *Controller) enqueueAll() {
+	for _, object := range c.watched.clusterChanges.GetStore().List() {
+		c.enqueue(object)
+	}
+}
+
+// owner is the VirtualCluster whose release an object is part of.
+func owner(object any) (cache.ObjectName, bool) {
+	if tombstone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = tombstone.Obj
+	}
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		return cache.ObjectName{}, false
+	}
+	name := accessor.GetLabels()[tenancyv1.LabelVirtualCluster]
+	return cache.NewObjectName(accessor.GetNamespace(), name), name != ""
+}
+
+func (c *Controller) enqueueOwner(object any) {
+	if name, ok := owner(object); ok {
+		c.queue.Add(name)
+	}
+}
+
+// enqueueRefused is for events, which carry no labels.
+func (c *Controller) enqueueRefused(object any) {
+	if event, ok := object.(*corev1.Event); ok {
+		if name, ours := strings.CutPrefix(event.InvolvedObject.Name, tenancyv1.ReleasePrefix); ours {
+			c.queue.Add(cache.NewObjectName(event.InvolvedObject.Namespace, name))
+		}
+	}
+}
+
+// drifted notes that an object of a release is not as it was left. It may have
+// been left so by us a moment ago; comparing again does no harm.
+func (c *Controller) drifted(object any) {
+	name, ok := owner(object)
+	if !ok {
+		return
+	}
+	m := c.remember(name)
+	m.Lock()
+	defer m.Unlock()
+	m.drifted = true
+}
