@@ -12,6 +12,9 @@ import (
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	tenancyclientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
+	"garret.dev/garret/syncer/admission"
+	"garret.dev/garret/syncer/bootstrap"
 	"garret.dev/garret/syncer/issuer"
 	"garret.dev/garret/syncer/kubelet"
 	"garret.dev/garret/syncer/pki"
@@ -19,18 +22,21 @@ import (
 	"garret.dev/garret/syncer/tokens"
 )
 
+// partSync is what the reporter calls the engine's work.
+const partSync = "sync"
+
 // parts are what runs beside the engine.
 type parts struct {
-	tokens *tokens.Minter
+	tokens   *tokens.Minter
+	reporter *bootstrap.Reporter
 	// ready is closed when what pods depend on is in place inside.
-	ready chan struct{}
+	ready <-chan struct{}
 	run   []func(context.Context) error
 }
 
 func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host) (*parts, error) {
-	p := &parts{ready: make(chan struct{})}
-	var err error
-	p.tokens, err = tokens.New(tokens.Options{
+	cluster := both.translator.Cluster()
+	minter, err := tokens.New(tokens.Options{
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(),
 		HostPodInformer: host.Pods.Informer(), HostSecretInformer: host.Secrets.Informer(),
@@ -47,9 +53,36 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
-	p.run = append(p.run, p.tokens.Run, issuer.Run, kubelet.Run)
-	close(p.ready)
-	return p, nil
+	authority := pki.ServerAuthority(options.DataDir)
+	allocator := &admission.Allocator{Translator: both.translator, Virtual: both.virtual, Host: both.host}
+	webhook, err := newWebhook(options, authority, allocator)
+	if err != nil {
+		return nil, err
+	}
+	tenancy, err := tenancyclientv1.NewForConfig(both.hostConfig)
+	if err != nil {
+		return nil, fmt.Errorf("client of the host's virtual clusters: %w", err)
+	}
+	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, clock.RealClock{}, bootstrap.PartBootstrap, partSync)
+	inside := bootstrap.New(bootstrap.Options{
+		Translator: both.translator, Virtual: both.virtual, Allocator: allocator,
+		WebhookPort: options.WebhookPort, WebhookReached: webhook.Reached(),
+		Authority: authority, Reporter: reporter,
+	})
+	return &parts{
+		tokens: minter, reporter: reporter, ready: inside.Ready(),
+		run: []func(context.Context) error{minter.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run},
+	}, nil
+}
+
+// newWebhook returns the admission webhook, which only the control plane beside
+// the syncer reaches.
+func newWebhook(options Options, authority *pki.Authority, allocator *admission.Allocator) (*admission.Server, error) {
+	listener, err := listen("127.0.0.1", options.WebhookPort)
+	if err != nil {
+		return nil, fmt.Errorf("webhook: %w", err)
+	}
+	return admission.NewServer(listener, pki.NewServing(authority, "garret-admission", admission.Hosts(), clock.RealClock{}), allocator), nil
 }
 
 // newKubelet returns the kubelet of all nodes inside, which the API server there

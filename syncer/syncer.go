@@ -163,7 +163,10 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	group, ctx := errgroup.WithContext(ctx)
 	started := make(chan struct{})
 	group.Go(func() error {
-		works.Run(ctx, parts.ready, func() { close(started) })
+		works.Run(ctx, parts.ready, func() {
+			parts.reporter.Done(partSync)
+			close(started)
+		})
 		return ctx.Err()
 	})
 	for _, part := range parts.run {
