@@ -5,6 +5,7 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -19,6 +20,9 @@ import (
 	"garret.dev/garret/syncer/translate"
 )
 
+// errExists says that the Service exists inside, with its twin.
+var errExists = errors.New("the service exists")
+
 // Allocator has the host allot addresses for Services inside.
 type Allocator struct {
 	Translator    *translate.Translator
@@ -31,8 +35,9 @@ func NeedsAddress(service *corev1.Service) bool {
 }
 
 // Allocate returns the host's Service for one that is about to be stored inside;
-// it makes it unless it is there. Nil means that there is nothing to copy from
-// it. Errors are API errors of the host, in the names known inside.
+// it makes it unless it is there. After a dry run it is nil: the host says whether it
+// would refuse, but the address in its answer is none that it has. Errors are API
+// errors of the host, in the names known inside.
 func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRun bool) (*corev1.Service, error) {
 	asked := virtual.DeepCopy()
 	// It may yet be refused inside: until it is stored, it has no UID that counts.
@@ -44,6 +49,9 @@ func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRu
 	}
 	if err != nil {
 		return nil, a.inside(err, host, virtual)
+	}
+	if dryRun {
+		return nil, nil
 	}
 	return created, nil
 }
@@ -74,14 +82,12 @@ func (a *Allocator) existing(ctx context.Context, virtual, host *corev1.Service,
 		if err != nil && !apierrors.IsNotFound(err) {
 			return nil, err
 		}
-		if err == nil {
-			if live.UID == identity.UID && NeedsAddress(live) {
-				// The create inside is about to fail, the twin is well.
-				return found, nil
-			}
-			return nil, nil
+		if err == nil && live.Spec.Type != corev1.ServiceTypeExternalName {
+			// To let it pass would have the API server inside say that the address is taken.
+			return nil, errExists
 		}
-		// It stands for an earlier life of the name, which is over.
+		// It stands for an earlier life of the name, or from before it became an
+		// ExternalName, which is over.
 		return a.replace(ctx, found, host, dryRun)
 	}
 	// An earlier try, or one at the same time, made it. To make it anew would take
@@ -94,7 +100,7 @@ func (a *Allocator) existing(ctx context.Context, virtual, host *corev1.Service,
 
 func (a *Allocator) replace(ctx context.Context, found, host *corev1.Service, dryRun bool) (*corev1.Service, error) {
 	if dryRun {
-		return nil, nil
+		return found, nil
 	}
 	err := a.Host.CoreV1().Services(found.Namespace).Delete(ctx, found.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &found.UID},
@@ -108,6 +114,9 @@ func (a *Allocator) replace(ctx context.Context, found, host *corev1.Service, dr
 
 // inside returns an error of the host as one about the Service inside.
 func (a *Allocator) inside(err error, host, virtual *corev1.Service) error {
+	if errors.Is(err, errExists) {
+		return apierrors.NewAlreadyExists(corev1.Resource("services"), virtual.Name)
+	}
 	status, known := err.(apierrors.APIStatus)
 	if !known {
 		return fmt.Errorf("host service of %s: %w", klog.KObj(virtual), err)

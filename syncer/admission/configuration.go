@@ -40,7 +40,7 @@ func Configuration(authority []byte, port int) *applyv1.MutatingWebhookConfigura
 		// its address is that of the virtual cluster.
 		WithMatchConditions(applyv1.MatchCondition().
 			WithName("not-the-api-server").
-			WithExpression("!(request.namespace == 'default' && request.name == 'kubernetes')")).
+			WithExpression("!(request.namespace == 'default' && has(request.name) && request.name == 'kubernetes')")).
 		WithFailurePolicy(admissionregistrationv1.Fail).
 		WithMatchPolicy(admissionregistrationv1.Equivalent).
 		WithReinvocationPolicy(admissionregistrationv1.NeverReinvocationPolicy).
