@@ -132,8 +132,11 @@ func TestWatch(t *testing.T) {
 	lines := output(t, watch)
 	// The watch is only known to be open by what it shows: create until it does.
 	admin := e.kubeconfig(t, "alice")
+	defer kubectl(t, admin, nil, "delete", "configmaps", "-l", "watched").Run()
 	for i := 0; ; i++ {
-		must(t, kubectl(t, admin, nil, "create", "configmap", fmt.Sprintf("watched-%d", i)))
+		name := fmt.Sprintf("watched-%d", i)
+		must(t, kubectl(t, admin, nil, "create", "configmap", name))
+		must(t, kubectl(t, admin, nil, "label", "configmap", name, "watched="))
 		select {
 		case line := <-lines:
 			if !strings.HasPrefix(line, "configmap/watched-") {
