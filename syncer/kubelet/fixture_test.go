@@ -1,0 +1,198 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package kubelet
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509/pkix"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/fake"
+	corev1listers "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+
+	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/syncer/pki/pkitest"
+	"garret.dev/garret/syncer/translate"
+)
+
+// recorder stands for the host's API server: it is reached over real TLS, keeps
+// what it was asked, and answers as it was told.
+type recorder struct {
+	server *httptest.Server
+
+	mutex    sync.Mutex
+	requests []*http.Request
+	answer   http.HandlerFunc
+}
+
+func newRecorder(t *testing.T) *recorder {
+	t.Helper()
+	r := &recorder{answer: func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }}
+	r.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		r.mutex.Lock()
+		r.requests = append(r.requests, request)
+		answer := r.answer
+		r.mutex.Unlock()
+		answer(w, request)
+	}))
+	t.Cleanup(r.server.Close)
+	return r
+}
+
+// seen returns what was asked, and forgets it.
+func (r *recorder) seen() []*http.Request {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	requests := r.requests
+	r.requests = nil
+	return requests
+}
+
+func (r *recorder) answers(handler http.HandlerFunc) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.answer = handler
+}
+
+const hostNamespace = "team"
+
+// fixture is a kubelet that runs on loopback, between a caller and a recorder.
+type fixture struct {
+	dir        *pkitest.DataDir
+	host       *recorder
+	address    string
+	translator *translate.Translator
+}
+
+// virtualPod is a pod inside with those containers.
+func virtualPod(namespace, name, uid string, containers ...string) *corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(uid)}, Spec: corev1.PodSpec{NodeName: "node"}}
+	for _, container := range containers {
+		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: container})
+	}
+	return pod
+}
+
+// twin is the host pod of a virtual one, with a container that the host injected.
+func twin(translator *translate.Translator, virtual *corev1.Pod) *corev1.Pod {
+	host := &corev1.Pod{Spec: *virtual.Spec.DeepCopy()}
+	translator.Mark(host, translate.IdentityFor(virtual), nil, nil)
+	host.Spec.Containers = append(host.Spec.Containers, corev1.Container{Name: "injected"})
+	return host
+}
+
+func lister(t *testing.T, pods ...*corev1.Pod) (corev1listers.PodLister, *fake.Clientset) {
+	t.Helper()
+	indexer := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
+	objects := make([]runtime.Object, 0, len(pods))
+	for _, pod := range pods {
+		if err := indexer.Add(pod); err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, pod)
+	}
+	return corev1listers.NewPodLister(indexer), fake.NewClientset(objects...)
+}
+
+func start(t *testing.T, virtual, host []*corev1.Pod, translator *translate.Translator) *fixture {
+	t.Helper()
+	f := &fixture{dir: pkitest.NewDataDir(t), host: newRecorder(t), translator: translator}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.address = listener.Addr().String()
+	virtualPods, virtualClient := lister(t, virtual...)
+	hostPods, hostClient := lister(t, host...)
+	server, err := New(Options{
+		Listener:   listener,
+		Serving:    pki.NewServing(pki.ServerAuthority(f.dir.Path), "kubelet", []string{"127.0.0.1"}, clock.RealClock{}),
+		Callers:    pki.NewPool(pki.ClientAuthority(f.dir.Path).CertificateFile()),
+		Translator: translator, Virtual: virtualClient, Host: hostClient, VirtualPods: virtualPods, HostPods: hostPods,
+		HostConfig: &rest.Config{
+			Host: f.host.server.URL, BearerToken: "syncer",
+			TLSClientConfig: rest.TLSClientConfig{Insecure: true},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("kubelet: %v", err)
+		}
+	})
+	return f
+}
+
+func (f *fixture) apiServer(t *testing.T) tls.Certificate {
+	return f.dir.Client.Client(t, pkix.Name{CommonName: "system:apiserver", Organization: []string{"system:masters"}})
+}
+
+// request sends one request whose path is not cleaned on the way, and returns the answer.
+func (f *fixture) request(t *testing.T, certificate tls.Certificate, method, target string, header http.Header) (*http.Response, net.Conn, *bufio.Reader, error) {
+	t.Helper()
+	connection, err := tls.Dial("tcp", f.address, &tls.Config{RootCAs: f.dir.Server.Pool(), Certificates: []tls.Certificate{certificate}})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	t.Cleanup(func() { connection.Close() })
+	if err := connection.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	var raw strings.Builder
+	fmt.Fprintf(&raw, "%s %s HTTP/1.1\r\nHost: kubelet\r\n", method, target)
+	for name, values := range header {
+		for _, value := range values {
+			fmt.Fprintf(&raw, "%s: %s\r\n", name, value)
+		}
+	}
+	raw.WriteString("Content-Length: 0\r\n\r\n")
+	if _, err := io.WriteString(connection, raw.String()); err != nil {
+		return nil, nil, nil, err
+	}
+	reader := bufio.NewReader(connection)
+	answer, err := http.ReadResponse(reader, &http.Request{Method: method})
+	return answer, connection, reader, err
+}
+
+// get returns the code and the body of an answer.
+func (f *fixture) get(t *testing.T, method, target string, header http.Header) (int, string) {
+	t.Helper()
+	answer, _, _, err := f.request(t, f.apiServer(t), method, target, header)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, target, err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, target, err)
+	}
+	return answer.StatusCode, string(body)
+}
+
+func newTranslator(id string) *translate.Translator {
+	return translate.New(translate.Cluster{ID: id, Name: "demo", HostNamespace: hostNamespace})
+}

@@ -1,0 +1,388 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package kubelet
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"garret.dev/garret/syncer/pki/pkitest"
+)
+
+// standard is a cluster in which default/web runs, beside things on the host
+// that are not its business.
+func standard(t *testing.T) *fixture {
+	t.Helper()
+	translator := newTranslator("one")
+	web := virtualPod("default", "web", "uid-web", "app", "side")
+	web.Spec.InitContainers = []corev1.Container{{Name: "init"}}
+	web.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debug"}}}
+
+	// The name of lost's twin belongs to another virtual cluster, that of stale's
+	// stands for an earlier pod, and that of bare's carries no marker.
+	lost, stale, bare, pending := virtualPod("default", "lost", "uid-lost", "app"), virtualPod("default", "stale", "uid-stale", "app"),
+		virtualPod("default", "bare", "uid-bare", "app"), virtualPod("default", "pending", "uid-pending", "app")
+	lostTwin := twin(newTranslator("two"), lost)
+	lostTwin.Name = translator.HostName("default", "lost")
+	staleTwin := twin(translator, virtualPod("default", "stale", "uid-before", "app"))
+	bareTwin := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: hostNamespace, Name: translator.HostName("default", "bare")}, Spec: bare.Spec}
+	return start(t, []*corev1.Pod{web, lost, stale, bare, pending}, []*corev1.Pod{twin(translator, web), lostTwin, staleTwin, bareTwin}, translator)
+}
+
+func upgrade(protocol string) http.Header {
+	header := http.Header{"Connection": {"Upgrade"}, "Upgrade": {protocol}}
+	if protocol == "websocket" {
+		header["Sec-WebSocket-Key"] = []string{"dGhlIHNhbXBsZSBub25jZQ=="}
+		header["Sec-WebSocket-Version"] = []string{"13"}
+		header["Sec-WebSocket-Protocol"] = []string{"v5.channel.k8s.io"}
+	} else {
+		header["X-Stream-Protocol-Version"] = []string{"v4.channel.k8s.io", "v3.channel.k8s.io"}
+	}
+	return header
+}
+
+// TestWhatNeverReachesTheHost is the threat model, one row a way in.
+func TestWhatNeverReachesTheHost(t *testing.T) {
+	f := standard(t)
+	spdy := upgrade("SPDY/3.1")
+	hostName := f.translator.HostName("default", "web")
+	for _, test := range []struct {
+		name, method, target string
+		header               http.Header
+		code                 int
+	}{
+		{"pod that is not inside", "POST", "/exec/default/other/app?command=id", spdy, 404},
+		{"pod of another virtual namespace", "POST", "/exec/kube-system/web/app?command=id", spdy, 404},
+		{"pod by its host name", "POST", "/exec/" + hostNamespace + "/" + hostName + "/app?command=id", spdy, 404},
+		{"host name in the virtual namespace", "GET", "/containerLogs/default/" + hostName + "/app", nil, 404},
+		{"container that the host injected", "POST", "/exec/default/web/injected?command=id", spdy, 404},
+		{"log of a container that the host injected", "GET", "/containerLogs/default/web/injected", nil, 404},
+		{"attach to a container that the host injected", "POST", "/attach/default/web/injected", spdy, 404},
+		{"run in a container that the host injected", "POST", "/run/default/web/injected?cmd=id", nil, 404},
+		{"no container", "POST", "/exec/default/web/?command=id", spdy, 404},
+		{"wrong UID", "POST", "/exec/default/web/uid-other/app?command=id", spdy, 404},
+		{"wrong UID of a port-forward", "POST", "/portForward/default/web/uid-other", spdy, 404},
+		{"host pod of another virtual cluster", "POST", "/exec/default/lost/app?command=id", spdy, 404},
+		{"host pod of an earlier life", "POST", "/exec/default/stale/app?command=id", spdy, 404},
+		{"host pod without marker", "GET", "/containerLogs/default/bare/app", nil, 404},
+		{"pod without host pod", "GET", "/containerLogs/default/pending/app", nil, 404},
+		{"dot segments", "POST", "/exec/default/../../exec/default/web/app?command=id", spdy, 400},
+		{"escaped slash in the namespace", "GET", "/containerLogs/default%2Fweb/app/app", nil, 404},
+		{"escaped slash in the pod", "GET", "/containerLogs/default/web%2F..%2Fother/app", nil, 400},
+		{"escaped dots", "GET", "/containerLogs/default/%2e%2e/app", nil, 400},
+		{"double slash", "GET", "//containerLogs/default/web/app", nil, 400},
+		{"container with a query", "GET", "/containerLogs/default/web/app%3Fcontainer=injected", nil, 404},
+		{"upper case", "GET", "/containerLogs/DEFAULT/web/app", nil, 404},
+		{"line end in the pod", "GET", "/containerLogs/default/web%0d%0aX:%20y/app", nil, 404},
+		{"exec without upgrade", "POST", "/exec/default/web/app?command=id", nil, 400},
+		{"port zero", "GET", "/portForward/default/web?port=0", upgrade("websocket"), 400},
+		{"port that is a path", "GET", "/portForward/default/web?port=80/../..", upgrade("websocket"), 400},
+		{"run without command", "POST", "/run/default/web/app", nil, 400},
+		{"other parts of a kubelet", "GET", "/configz", nil, 404},
+		{"node logs", "GET", "/logs/", nil, 404},
+		{"checkpoint", "POST", "/checkpoint/default/web/app", nil, 404},
+		{"cadvisor", "GET", "/metrics/cadvisor", nil, 404},
+		{"other method", "DELETE", "/containerLogs/default/web/app", nil, 405},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code, body := f.get(t, test.method, test.target, test.header)
+			if code != test.code && !(test.code == 405 && code == 404) {
+				t.Errorf("got code %d (%s), want %d", code, body, test.code)
+			}
+			for _, request := range f.host.seen() {
+				t.Errorf("the host was asked for %s %s", request.Method, request.URL)
+			}
+		})
+	}
+}
+
+func TestCallers(t *testing.T) {
+	f := standard(t)
+	masters := []string{"system:masters"}
+	for _, test := range []struct {
+		name        string
+		certificate tls.Certificate
+		code        int // 0: no connection
+	}{
+		{"the API server", f.apiServer(t), 200},
+		{"nobody", tls.Certificate{}, 0},
+		{"an administrator", f.dir.Client.Client(t, pkix.Name{CommonName: "system:admin", Organization: masters}), 403},
+		{"somebody who calls themselves the API server", f.dir.Client.Client(t, pkix.Name{CommonName: "system:apiserver"}), 403},
+		{"the relay", f.dir.Client.Client(t, pkix.Name{CommonName: "garret:relay"}), 403},
+		{"another authority", pkitest.NewAuthority(t, "client-ca").Client(t, pkix.Name{CommonName: "system:apiserver", Organization: masters}), 0},
+		{"the authority of servers", f.dir.Server.Client(t, pkix.Name{CommonName: "system:apiserver", Organization: masters}), 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			answer, _, _, err := f.request(t, test.certificate, "GET", "/containerLogs/default/web/app", nil)
+			code := 0
+			if err == nil {
+				code = answer.StatusCode
+			}
+			if code != test.code {
+				t.Errorf("got code %d (error %v), want %d", code, err, test.code)
+			}
+			if asked := len(f.host.seen()); (asked > 0) != (test.code == 200) {
+				t.Errorf("the host was asked %d times", asked)
+			}
+		})
+	}
+}
+
+func TestLogs(t *testing.T) {
+	f := standard(t)
+	path := "/api/v1/namespaces/" + hostNamespace + "/pods/" + f.translator.HostName("default", "web") + "/log"
+	for _, test := range []struct{ name, target, query string }{
+		{"plain", "/containerLogs/default/web/app", "container=app"},
+		{"init container", "/containerLogs/default/web/init", "container=init"},
+		{"ephemeral container", "/containerLogs/default/web/debug", "container=debug"},
+		{"all options", "/containerLogs/default/web/app?follow=true&previous=true&timestamps=true&tailLines=3&limitBytes=9&sinceSeconds=7&stream=Stdout",
+			"container=app&follow=true&limitBytes=9&previous=true&sinceSeconds=7&stream=Stdout&tailLines=3&timestamps=true"},
+		{"both streams", "/containerLogs/default/web/app?stream=All", "container=app"},
+		{"another container in the query", "/containerLogs/default/web/app?container=injected&tailLines=1", "container=app&tailLines=1"},
+		{"unknown options", "/containerLogs/default/web/app?insecureSkipTLSVerifyBackend=true&dryRun=All", "container=app"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code, body := f.get(t, "GET", test.target, http.Header{"Authorization": {"Bearer tenant"}, "Impersonate-User": {"admin"}, "Connection": {"close"}})
+			if code != 200 || body != "hello" {
+				t.Errorf("got %d %q, want 200 %q", code, body, "hello")
+			}
+			seen := f.host.seen()
+			if len(seen) != 1 {
+				t.Fatalf("the host was asked %d times, want once", len(seen))
+			}
+			if got := seen[0]; got.URL.Path != path || got.URL.RawQuery != test.query {
+				t.Errorf("the host was asked for %s?%s, want %s?%s", got.URL.Path, got.URL.RawQuery, path, test.query)
+			}
+			credentials(t, seen[0])
+		})
+	}
+}
+
+// credentials checks that a request to the host is the syncer's own.
+func credentials(t *testing.T, request *http.Request) {
+	t.Helper()
+	if got := request.Header["Authorization"]; len(got) != 1 || got[0] != "Bearer syncer" {
+		t.Errorf("the host saw Authorization %q, want the syncer's alone", got)
+	}
+	for name := range request.Header {
+		if strings.HasPrefix(name, "Impersonate-") || strings.HasPrefix(name, "X-Remote-") || name == "Cookie" {
+			t.Errorf("the host saw the header %s", name)
+		}
+	}
+}
+
+// TestRefusalsNameThePodInside has the host refuse, in its own names.
+func TestRefusalsNameThePodInside(t *testing.T) {
+	f := standard(t)
+	hostName := f.translator.HostName("default", "web")
+	f.host.answers(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		_ = json.NewEncoder(w).Encode(metav1.Status{Code: 400, Message: fmt.Sprintf("container %q in pod %q is waiting to start", "app", hostName)})
+	})
+	code, body := f.get(t, "GET", "/containerLogs/default/web/app", nil)
+	if want := `container "app" in pod "web" is waiting to start`; code != 400 || strings.TrimSpace(body) != want {
+		t.Errorf("got %d %q, want 400 %q", code, body, want)
+	}
+}
+
+// TestFollowedLogEnds checks that a follower gets lines as they come, and that
+// the host is let go when the follower leaves.
+func TestFollowedLogEnds(t *testing.T) {
+	f := standard(t)
+	gone := make(chan struct{})
+	f.host.answers(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "first")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+		close(gone)
+	})
+	answer, connection, _, err := f.request(t, f.apiServer(t), "GET", "/containerLogs/default/web/app?follow=true", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(answer.Body).ReadString('\n'); err != nil || line != "first\n" {
+		t.Fatalf("got line %q, error %v", line, err)
+	}
+	connection.Close()
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Error("the host still streams, though nobody listens")
+	}
+}
+
+// accept upgrades and echoes, as far as the other end likes.
+func accept(w http.ResponseWriter, r *http.Request) {
+	connection, buffered, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer connection.Close()
+	fmt.Fprintf(buffered, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", r.Header.Get("Upgrade"))
+	buffered.Flush()
+	line, err := buffered.ReadString('\n')
+	if err != nil {
+		return
+	}
+	fmt.Fprintf(buffered, "echo %s", line)
+	buffered.Flush()
+}
+
+func TestTunnels(t *testing.T) {
+	f := standard(t)
+	f.host.answers(accept)
+	base := "/api/v1/namespaces/" + hostNamespace + "/pods/" + f.translator.HostName("default", "web")
+	for _, test := range []struct{ name, method, target, protocol, path, query string }{
+		{"exec over SPDY", "POST", "/exec/default/web/app?command=sh&command=-c&command=a%26b%3Dc%2F..&input=1&output=1&error=1&tty=1", "SPDY/3.1",
+			base + "/exec", "command=sh&command=-c&command=a%26b%3Dc%2F..&container=app&stderr=true&stdin=true&stdout=true&tty=true"},
+		{"exec over WebSocket", "GET", "/exec/default/web/side?command=id&output=1", "websocket", base + "/exec", "command=id&container=side&stdout=true"},
+		{"exec with UID", "POST", "/exec/default/web/uid-web/app?command=id&output=true", "SPDY/3.1", base + "/exec", "command=id&container=app&stdout=true"},
+		{"another container in the query", "POST", "/exec/default/web/app?command=id&container=injected&stdin=true", "SPDY/3.1", base + "/exec", "command=id&container=app"},
+		{"attach", "POST", "/attach/default/web/debug?input=1&output=1", "SPDY/3.1", base + "/attach", "container=debug&stdin=true&stdout=true"},
+		{"port-forward", "POST", "/portForward/default/web", "SPDY/3.1", base + "/portforward", ""},
+		{"port-forward over WebSocket", "GET", "/portForward/default/web?port=80,8080", "websocket", base + "/portforward", "ports=80&ports=8080"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			header := upgrade(test.protocol)
+			header["Authorization"] = []string{"Bearer tenant"}
+			header["X-Remote-User"] = []string{"admin"}
+			answer, connection, reader, err := f.request(t, f.apiServer(t), test.method, test.target, header)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer.StatusCode != http.StatusSwitchingProtocols {
+				body, _ := io.ReadAll(answer.Body)
+				t.Fatalf("got code %d (%s), want 101", answer.StatusCode, body)
+			}
+			if _, err := io.WriteString(connection, "ping\n"); err != nil {
+				t.Fatal(err)
+			}
+			if line, err := reader.ReadString('\n'); err != nil || line != "echo ping\n" {
+				t.Errorf("got %q, error %v, through the tunnel", line, err)
+			}
+			if _, err := reader.ReadByte(); err != io.EOF {
+				t.Errorf("got %v after the host's end, want EOF", err)
+			}
+			seen := f.host.seen()
+			if len(seen) != 1 {
+				t.Fatalf("the host was asked %d times, want once", len(seen))
+			}
+			got := seen[0]
+			if got.Method != test.method || got.URL.Path != test.path || got.URL.RawQuery != test.query {
+				t.Errorf("the host was asked for %s %s?%s, want %s %s?%s", got.Method, got.URL.Path, got.URL.RawQuery, test.method, test.path, test.query)
+			}
+			for _, name := range []string{"X-Stream-Protocol-Version", "Sec-Websocket-Protocol"} {
+				if got, want := got.Header.Values(name), upgradeHeader(canonical(header)).Values(name); strings.Join(got, " ") != strings.Join(want, " ") {
+					t.Errorf("the host saw %s %q, want %q", name, got, want)
+				}
+			}
+			credentials(t, got)
+		})
+	}
+}
+
+func canonical(header http.Header) http.Header {
+	out := http.Header{}
+	for name, values := range header {
+		for _, value := range values {
+			out.Add(name, value)
+		}
+	}
+	return out
+}
+
+// TestTunnelEnds closes either end of a tunnel and waits for the other.
+func TestTunnelEnds(t *testing.T) {
+	f := standard(t)
+	hosts := make(chan net.Conn, 1)
+	f.host.answers(func(w http.ResponseWriter, _ *http.Request) {
+		connection, buffered, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		fmt.Fprint(buffered, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n")
+		buffered.Flush()
+		hosts <- connection
+	})
+	open := func() (net.Conn, *bufio.Reader, net.Conn) {
+		answer, connection, reader, err := f.request(t, f.apiServer(t), "POST", "/exec/default/web/app?command=id", upgrade("SPDY/3.1"))
+		if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("got answer %v, error %v", answer, err)
+		}
+		return connection, reader, <-hosts
+	}
+	ended := func(which string, reader io.Reader, connection net.Conn) {
+		t.Helper()
+		if err := connection.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := reader.Read(make([]byte, 1)); err == nil || isTimeout(err) {
+			t.Errorf("%s: read %d bytes, error %v; want the end", which, n, err)
+		}
+	}
+	caller, _, host := open()
+	caller.Close()
+	ended("host, after the caller left", host, host)
+	host.Close()
+	caller, reader, host := open()
+	host.Close()
+	ended("caller, after the host left", reader, caller)
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := err.(net.Error)
+	return ok && timeout.Timeout()
+}
+
+// TestRefusedUpgrade has the host refuse an upgrade.
+func TestRefusedUpgrade(t *testing.T) {
+	f := standard(t)
+	f.host.answers(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) })
+	if code, _ := f.get(t, "POST", "/exec/default/web/app?command=id", upgrade("SPDY/3.1")); code != http.StatusForbidden {
+		t.Errorf("got code %d, want the host's 403", code)
+	}
+}
+
+func TestReports(t *testing.T) {
+	f := standard(t)
+	f.host.answers(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/apis/metrics.k8s.io/v1beta1/namespaces/"+hostNamespace+"/pods" {
+			http.NotFound(w, r)
+			return
+		}
+		fmt.Fprintf(w, `{"items":[{"metadata":{"name":%q},"timestamp":"2026-01-01T00:00:00Z","containers":[
+			{"name":"app","usage":{"cpu":"250m","memory":"64Mi"}},{"name":"injected","usage":{"cpu":"1"}}]}]}`, f.translator.HostName("default", "web"))
+	})
+	_, body := f.get(t, "GET", "/stats/summary", nil)
+	for _, want := range []string{`"usageNanoCores":250000000`, `"workingSetBytes":67108864`, `"name":"pending"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("summary has no %s: %s", want, body)
+		}
+	}
+	if strings.Contains(body, "injected") {
+		t.Errorf("summary tells of the injected container: %s", body)
+	}
+	f.host.answers(http.NotFound)
+	if code, body := f.get(t, "GET", "/stats/summary", nil); code != 200 || strings.Contains(body, "usageNanoCores") {
+		t.Errorf("without metrics of the host: got %d %s, want pods without usage", code, body)
+	}
+	if code, body := f.get(t, "GET", "/pods", nil); code != 200 || !strings.Contains(body, `"name":"web"`) {
+		t.Errorf("pods: got %d %s", code, body)
+	}
+	if code, body := f.get(t, "GET", "/metrics", nil); code != 200 || !strings.Contains(body, "kubelet_running_pods 0\n") {
+		t.Errorf("metrics: got %d %s", code, body)
+	}
+}
