@@ -37,8 +37,8 @@
 //     server would read further requests from the caller's own bytes,
 //     authenticated as the relay. For the same reason an upgraded connection
 //     is never used again, whatever became of the upgrade, a request to upgrade
-//     may have no body, and ordinary requests are sent over HTTP/2, which has no
-//     ambiguous lengths to smuggle with.
+//     may have no body, and ordinary requests are sent over HTTP/2, which every
+//     kube-apiserver speaks and which has no ambiguous lengths to smuggle with.
 //   - An upgrade needs the right to create, also when it is asked for with GET:
 //     package access decides that. An answer other than 101 is never a tunnel.
 //   - The path is taken as the caller encoded it, without the prefix that the
