@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"k8s.io/client-go/rest"
 	"k8s.io/component-base/cli"
 	logsapi "k8s.io/component-base/logs/api/v1"
 )
@@ -16,6 +17,10 @@ func main() {
 	// Two components of one process each apply the logging configuration; it
 	// is the same for both.
 	logsapi.ReapplyHandling = logsapi.ReapplyHandlingIgnoreUnchanged
+
+	// The components talk to the API in versions that they know to be
+	// deprecated; their own warnings help nobody.
+	rest.SetDefaultWarningHandler(rest.NoWarnings{})
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	go func() {

@@ -57,16 +57,20 @@ func (s *Server) renew(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 		}
-		issued, err := s.layout.EnsureCredentials(s.sans, s.now())
-		if err == nil && len(issued) > 0 {
-			klog.FromContext(ctx).Info("Certificates renewed", "names", issued)
-			err = s.writeKubeconfig(ctx)
-		}
-		if err != nil {
+		if err := s.renewOnce(ctx); err != nil {
 			// The old ones are good for months; the next round tries again.
 			klog.FromContext(ctx).Error(err, "Renewing certificates")
 		}
 	}
+}
+
+func (s *Server) renewOnce(ctx context.Context) error {
+	issued, err := s.layout.EnsureCredentials(s.sans, s.now())
+	if err != nil || len(issued) == 0 {
+		return err
+	}
+	klog.FromContext(ctx).Info("Certificates renewed", "names", issued)
+	return s.writeKubeconfig(ctx)
 }
 
 // writeKubeconfig writes the administrator's kubeconfig. At its default place,
