@@ -71,10 +71,12 @@ func (c *Cluster) remedy(err error, status apierrors.APIStatus) string {
 		return "ask an administrator of the host cluster for a RoleBinding in this namespace to one of the ClusterRoles edit, garret-enter or garret-enter-readonly"
 	case apierrors.IsUnauthorized(err):
 		return "the host cluster did not accept your credential" + c.inContext() + ": log in again"
+	case apierrors.IsServiceUnavailable(err) && ours:
+		return "it is not ready: garret list vclusters --all-namespaces -o wide says why, kubectl wait --for=condition=Ready vc/" + details.Name + " waits for it"
 	case apierrors.IsServiceUnavailable(err):
 		return "garret-apiserver is not available: kubectl describe apiservice v1.tenancy.garret.dev and kubectl get pods -n " + tenancyv1.SystemNamespace + " say why"
 	case apierrors.IsAlreadyExists(err) && ours:
-		return "enter it with: garret use vcluster " + details.Name
+		return "enter it with: garret use vcluster " + details.Name + " --namespace " + c.Namespace
 	}
 	return ""
 }

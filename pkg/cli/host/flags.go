@@ -88,6 +88,11 @@ func (f *Flags) Cluster() (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
+	if len(merged.Clusters) == 0 && !inPod() {
+		// client-go would try localhost, which helps nobody to see what is missing.
+		return nil, advise(fmt.Errorf("no kubeconfig: it is not known which cluster is the host"),
+			"set KUBECONFIG, or name a file with --kubeconfig")
+	}
 	cluster := &Cluster{Files: files, Context: *f.config.Context, getter: f.config, Impersonating: *f.config.Impersonate != ""}
 	if cluster.Context == "" {
 		cluster.Context = merged.CurrentContext
@@ -107,15 +112,17 @@ func (f *Flags) Cluster() (*Cluster, error) {
 		return nil, advise(fmt.Errorf("reading the kubeconfig: %w", err), "kubectl config get-contexts shows which contexts there are")
 	}
 	if cluster.Config, err = f.config.ToRESTConfig(); err != nil {
-		if clientcmd.IsEmptyConfig(err) {
-			return nil, advise(fmt.Errorf("no kubeconfig: it is not known which cluster is the host"),
-				"set KUBECONFIG, or name a file with --kubeconfig")
-		}
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	// A command makes a handful of requests; client-go's default would delay them.
 	cluster.Config.QPS, cluster.Config.Burst = 50, 100
 	return cluster, nil
+}
+
+// inPod says whether this runs in a pod, which reaches its cluster without kubeconfig.
+func inPod() bool {
+	_, err := rest.InClusterConfig()
+	return err == nil
 }
 
 // Tenancy returns a client of Garret's API.

@@ -86,6 +86,10 @@ func (c *Commands) install(ctx context.Context, options installOptions) error {
 }
 
 func (c *Commands) apply(ctx context.Context, cluster *host.Cluster, values map[string]any, options installOptions) error {
+	// Bad values are refused before anything is made on the host.
+	if _, err := artifacts.Render(values); err != nil {
+		return err
+	}
 	start := time.Now()
 	client, err := cluster.Kubernetes()
 	if err != nil {

@@ -115,7 +115,7 @@ func refuseWhileInUse(ctx context.Context, cluster *host.Cluster) error {
 		}
 		names = append(names, item.Namespace+"/"+item.Name)
 	}
-	return host.Advise(fmt.Errorf("there are %d virtual clusters: %s", len(list.Items), strings.Join(names, ", ")),
+	return host.Advise(fmt.Errorf("virtual clusters still exist (%d): %s", len(list.Items), strings.Join(names, ", ")),
 		"delete them first, or leave them running without a controller by --force")
 }
 

@@ -1,0 +1,232 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package vcluster
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+const collection = "/apis/tenancy.garret.dev/v1/namespaces/team-a/virtualclusters"
+
+// hostAPI answers for virtual clusters in one namespace as the host's API does:
+// create, get, list, table, watch, delete, kubeconfig. Each step of the script is
+// one status that the controller would report while somebody watches.
+type hostAPI struct {
+	t      *testing.T
+	server *httptest.Server
+
+	lock sync.Mutex
+	// script are the states that a new object has yet to go through.
+	script   []tenancyv1.VirtualClusterStatus
+	revision int
+	object   *tenancyv1.VirtualCluster
+	requests []string
+	// changed is closed and replaced when the object changes.
+	changed chan struct{}
+	events  []metav1.WatchEvent
+}
+
+func newHostAPI(t *testing.T, script ...tenancyv1.VirtualClusterStatus) *hostAPI {
+	api := &hostAPI{t: t, script: script, changed: make(chan struct{})}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+collection, api.create)
+	mux.HandleFunc("GET "+collection, api.list)
+	mux.HandleFunc("GET /apis/tenancy.garret.dev/v1/virtualclusters", api.list)
+	mux.HandleFunc("GET "+collection+"/{name}", api.get)
+	mux.HandleFunc("DELETE "+collection+"/{name}", api.delete)
+	mux.HandleFunc("POST "+collection+"/{name}/kubeconfig", api.kubeconfig)
+	mux.HandleFunc("POST /api/v1/namespaces", func(w http.ResponseWriter, _ *http.Request) {
+		api.answer(w, 201, json.RawMessage(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"team-a"}}`))
+	})
+	recorded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api.lock.Lock()
+		api.requests = append(api.requests, r.Method+" "+r.URL.Path)
+		api.lock.Unlock()
+		mux.ServeHTTP(w, r)
+	})
+	api.server = httptest.NewServer(recorded)
+	t.Cleanup(api.server.Close)
+	return api
+}
+
+func body(r *http.Request) []byte {
+	data, _ := io.ReadAll(r.Body)
+	return data
+}
+
+func (h *hostAPI) answer(w http.ResponseWriter, code int, object any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	if err := json.NewEncoder(w).Encode(object); err != nil {
+		h.t.Error(err)
+	}
+}
+
+func (h *hostAPI) refuse(w http.ResponseWriter, err *apierrors.StatusError) {
+	status := err.Status()
+	status.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
+	h.answer(w, int(status.Code), status)
+}
+
+// record notes a change; the lock is held.
+func (h *hostAPI) record(kind string) {
+	h.revision++
+	h.object.ResourceVersion = strconv.Itoa(h.revision)
+	raw, err := json.Marshal(h.object)
+	if err != nil {
+		h.t.Error(err)
+	}
+	h.events = append(h.events, metav1.WatchEvent{Type: kind, Object: runtime.RawExtension{Raw: raw}})
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+func (h *hostAPI) create(w http.ResponseWriter, r *http.Request) {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	object := &tenancyv1.VirtualCluster{}
+	if err := json.Unmarshal(body(r), object); err != nil {
+		h.t.Error(err)
+	}
+	if h.object != nil {
+		h.refuse(w, apierrors.NewAlreadyExists(tenancyv1.Resource("virtualclusters"), object.Name))
+		return
+	}
+	object.TypeMeta = metav1.TypeMeta{Kind: "VirtualCluster", APIVersion: tenancyv1.SchemeGroupVersion.String()}
+	object.UID, object.Generation = types.UID("uid-1"), 1
+	object.Status.Phase = tenancyv1.PhasePending
+	h.object = object
+	h.record("ADDED")
+	h.answer(w, 201, object)
+}
+
+// step goes on in the script, once somebody watches.
+func (h *hostAPI) step() {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	if len(h.script) == 0 || h.object == nil {
+		return
+	}
+	h.object = h.object.DeepCopy()
+	h.object.Status, h.script = h.script[0], h.script[1:]
+	h.record("MODIFIED")
+}
+
+func (h *hostAPI) get(w http.ResponseWriter, r *http.Request) {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	if h.object == nil || h.object.Name != r.PathValue("name") {
+		h.refuse(w, apierrors.NewNotFound(tenancyv1.Resource("virtualclusters"), r.PathValue("name")))
+		return
+	}
+	h.answer(w, 200, h.object)
+}
+
+func (h *hostAPI) delete(w http.ResponseWriter, r *http.Request) {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	options := &metav1.DeleteOptions{}
+	if err := json.Unmarshal(body(r), options); err != nil {
+		h.t.Error(err)
+	}
+	if options.Preconditions == nil || *options.Preconditions.UID != h.object.UID {
+		h.t.Errorf("deletion is not bound to the object that was seen: %v", options.Preconditions)
+	}
+	now := metav1.Now()
+	h.object = h.object.DeepCopy()
+	h.object.DeletionTimestamp = &now
+	h.record("MODIFIED")
+	h.answer(w, 200, h.object)
+	h.record("DELETED")
+	h.object = nil
+}
+
+func (h *hostAPI) list(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("watch") == "true" {
+		h.watch(w, r)
+		return
+	}
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	list := &tenancyv1.VirtualClusterList{}
+	list.TypeMeta = metav1.TypeMeta{Kind: "VirtualClusterList", APIVersion: tenancyv1.SchemeGroupVersion.String()}
+	list.ResourceVersion = strconv.Itoa(h.revision)
+	if h.object != nil {
+		list.Items = append(list.Items, *h.object)
+	}
+	if !strings.Contains(r.Header.Get("Accept"), "as=Table") {
+		h.answer(w, 200, list)
+		return
+	}
+	table := &metav1.Table{
+		TypeMeta:          metav1.TypeMeta{Kind: "Table", APIVersion: "meta.k8s.io/v1"},
+		ColumnDefinitions: []metav1.TableColumnDefinition{{Name: "Name", Type: "string", Format: "name"}, {Name: "Phase", Type: "string"}, {Name: "Endpoint", Type: "string", Priority: 1}},
+	}
+	for _, item := range list.Items {
+		raw, err := json.Marshal(metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{Kind: "PartialObjectMetadata", APIVersion: "meta.k8s.io/v1"}, ObjectMeta: item.ObjectMeta})
+		if err != nil {
+			h.t.Error(err)
+		}
+		table.Rows = append(table.Rows, metav1.TableRow{Cells: []any{item.Name, item.Status.Phase, item.Status.Endpoint}, Object: runtime.RawExtension{Raw: raw}})
+	}
+	h.answer(w, 200, table)
+}
+
+func (h *hostAPI) watch(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("sendInitialEvents") == "true" {
+		// An older host: the client falls back to a list.
+		h.refuse(w, apierrors.NewInvalid(tenancyv1.SchemeGroupVersion.WithKind("ListOptions").GroupKind(), "", nil))
+		return
+	}
+	after, err := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
+	if err != nil {
+		h.t.Errorf("watch without a revision: %s", r.URL)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	for {
+		h.lock.Lock()
+		pending, changed := h.events[min(after, len(h.events)):], h.changed
+		h.lock.Unlock()
+		for _, event := range pending {
+			if json.NewEncoder(w).Encode(event) != nil {
+				return
+			}
+			after++
+		}
+		w.(http.Flusher).Flush()
+		h.step()
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (h *hostAPI) kubeconfig(w http.ResponseWriter, r *http.Request) {
+	request := &tenancyv1.KubeconfigRequest{}
+	if err := json.Unmarshal(body(r), request); err != nil {
+		h.t.Error(err)
+	}
+	end := metav1.Now()
+	request.TypeMeta = metav1.TypeMeta{Kind: "KubeconfigRequest", APIVersion: tenancyv1.SchemeGroupVersion.String()}
+	request.Status.Kubeconfig = []byte("life: " + strconv.FormatInt(*request.Spec.ExpirationSeconds, 10) + "\nserver: " + request.Spec.Server + "\n")
+	request.Status.ExpirationTimestamp = &end
+	h.answer(w, 201, request)
+}
