@@ -82,7 +82,11 @@ func newClusters(config *rest.Config, host kubernetes.Interface, broadcaster rec
 	if err != nil {
 		return nil, fmt.Errorf("client of %s: %w", config.Host, err)
 	}
-	objects, err := metadata.NewForConfig(config)
+	// Endpoints are among what it lists, and each list would be met with the same
+	// warning that slices have taken their place.
+	quiet := rest.CopyConfig(config)
+	quiet.WarningHandler = rest.NoWarnings{}
+	objects, err := metadata.NewForConfig(quiet)
 	if err != nil {
 		return nil, fmt.Errorf("client of %s: %w", config.Host, err)
 	}

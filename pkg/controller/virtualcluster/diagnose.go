@@ -65,11 +65,13 @@ func (c *Controller) diagnose(ctx context.Context, vc *tenancyv1.VirtualCluster)
 }
 
 // outdated says whether a pod was made before the last change of its StatefulSet.
+// A StatefulSet that its controller has not reported on has only just been made.
 func outdated(set *appsv1.StatefulSet, pod *corev1.Pod) bool {
-	if set.Status.ObservedGeneration < set.Generation {
-		return true
+	seen := set.Status.ObservedGeneration
+	if seen == 0 || set.Status.UpdateRevision == "" {
+		return false
 	}
-	return set.Status.UpdateRevision != "" && pod.Labels[appsv1.ControllerRevisionHashLabelKey] != set.Status.UpdateRevision
+	return seen < set.Generation || pod.Labels[appsv1.ControllerRevisionHashLabelKey] != set.Status.UpdateRevision
 }
 
 // refusal is why the host does not let the pod be made, from the newest event of

@@ -37,6 +37,9 @@ const (
 	probesLost = 3
 	// lookAgain is the pause where no watch will tell.
 	lookAgain = 5 * time.Second
+	// hopeAgain is the pause where only somebody's action can help, and no watch
+	// will tell of it.
+	hopeAgain = 30 * time.Second
 )
 
 // observation is what a pass found out, for the status.
@@ -78,7 +81,7 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 	if err != nil {
 		return 0, fmt.Errorf("status: %w", err)
 	}
-	if failed != nil && !errors.As(failed, new(*trouble)) {
+	if failed != nil && !seen.trouble.final && !errors.As(failed, new(*trouble)) {
 		return 0, failed
 	}
 	return again, nil
@@ -210,6 +213,8 @@ func (c *Controller) due(m *memory, found *trouble, stallsIn time.Duration) time
 		return min(probeAgain<<min(m.unanswered-1, 5), lookAgain)
 	case found == nil:
 		return probeEvery
+	case found.final && found.retry:
+		return hopeAgain
 	case found.retry && stallsIn > 0:
 		return min(lookAgain, stallsIn)
 	case found.retry:
