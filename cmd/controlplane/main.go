@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 	"k8s.io/component-base/cli"
 	logsapi "k8s.io/component-base/logs/api/v1"
@@ -18,6 +19,9 @@ func main() {
 	// is the same for both.
 	logsapi.ReapplyHandling = logsapi.ReapplyHandlingIgnoreUnchanged
 
+	// Packages of the components register flags for mains of their own, which
+	// cobra would offer here too.
+	pflag.CommandLine = pflag.NewFlagSet(os.Args[0], pflag.ContinueOnError)
 	// The components talk to the API in versions that they know to be
 	// deprecated; their own warnings help nobody.
 	rest.SetDefaultWarningHandler(rest.NoWarnings{})

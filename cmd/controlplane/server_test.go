@@ -225,6 +225,19 @@ func TestRefusedFlagsEndTheProcess(t *testing.T) {
 	}
 }
 
+func TestVersionAndHelp(t *testing.T) {
+	for _, tc := range []struct{ args, want, not string }{
+		{"--version", "controlplane version v", ""},
+		{"--help", "server", "seed"},
+		{"server --help", "--write-kubeconfig-mode", "Global Flags"},
+	} {
+		out, err := program(strings.Fields(tc.args)...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), tc.want) || (tc.not != "" && strings.Contains(string(out), tc.not)) {
+			t.Errorf("%s: error %v, want output with %q and without %q:\n%s", tc.args, err, tc.want, tc.not, out)
+		}
+	}
+}
+
 func TestKineTLS(t *testing.T) {
 	p := start(t, shortDir(t), freePort(t), "--kine-tls")
 	_, err := p.client(t).CoreV1().ConfigMaps("default").Get(background(), "none", metav1.GetOptions{})
