@@ -56,6 +56,7 @@ func (c *Config) New() (*Server, error) {
 	}
 	// The options of a connecting subresource are ours, so the codec for them must know our scheme.
 	group := genericapiserver.NewDefaultAPIGroupInfo(tenancy.GroupName, c.scheme, runtime.NewParameterCodec(c.scheme), c.codecs)
+	group.NegotiatedSerializer = withoutProtobuf{c.codecs}
 	group.VersionedResourcesStorageMap[v1.SchemeGroupVersion.Version] = map[string]rest.Storage{
 		"virtualclusters":            clusters.VirtualCluster,
 		"virtualclusters/status":     clusters.Status,
