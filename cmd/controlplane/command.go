@@ -3,12 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 	"k8s.io/component-base/version"
 	"k8s.io/klog/v2"
-
-	"os"
 
 	"garret.dev/garret/cmd/controlplane/internal/flags"
 	"garret.dev/garret/cmd/controlplane/internal/server"
@@ -20,7 +19,7 @@ func newCommand(ctx context.Context) *cobra.Command {
 		Short:         "A Kubernetes control plane in one process, under the contract of k3s server",
 		Version:       version.Get().GitVersion,
 		SilenceUsage:  true,
-		SilenceErrors: false,
+		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 	}
 	root.SetContext(ctx)

@@ -4,13 +4,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
-	"k8s.io/component-base/cli"
+	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
 )
 
@@ -32,5 +33,11 @@ func main() {
 		// From now on a second signal ends the process at once.
 		stop()
 	}()
-	os.Exit(cli.Run(newCommand(ctx)))
+	logs.InitLogs()
+	err := newCommand(ctx).Execute()
+	logs.FlushLogs()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
 }

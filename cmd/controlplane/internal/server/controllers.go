@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/pflag"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	logsapi "k8s.io/component-base/logs/api/v1"
-	"k8s.io/component-base/version/verflag"
 	cmfeatures "k8s.io/controller-manager/pkg/features"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
@@ -23,7 +22,6 @@ func parseControllerManager(args []string) (*options.KubeControllerManagerOption
 	fs := pflag.NewFlagSet("kube-controller-manager", pflag.ContinueOnError)
 	sets := o.Flags(app.KnownControllers(), app.ControllersDisabledByDefault(), app.ControllerAliases())
 	o.ParsedFlags = &sets
-	verflag.AddFlags(sets.FlagSet("global"))
 	for _, set := range sets.FlagSets {
 		fs.AddFlagSet(set)
 	}
