@@ -38,8 +38,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	cluster := both.translator.Cluster()
 	minter, err := tokens.New(tokens.Options{
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
-		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(),
-		HostPodInformer: host.Pods.Informer(), HostSecretInformer: host.Secrets.Informer(),
+		VirtualPodInformer: virtual.Pods.Informer(), HostPodInformer: host.Pods.Informer(), HostSecretInformer: host.Secrets.Informer(),
 		Clock: clock.RealClock{},
 	})
 	if err != nil {

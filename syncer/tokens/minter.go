@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	corev1listers "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
@@ -38,11 +39,10 @@ type Options struct {
 	Translator *translate.Translator
 	// Virtual mints, Host keeps the secrets.
 	Virtual, Host kubernetes.Interface
-	// VirtualPods and HostPods list the pods of both sides.
-	VirtualPods, HostPods corev1listers.PodLister
-	// HostPodInformer and HostSecretInformer tell of changes on the host.
-	HostPodInformer, HostSecretInformer cache.SharedIndexInformer
-	Clock                               clock.WithTicker
+	// VirtualPodInformer has the pods inside. HostPodInformer and HostSecretInformer
+	// have those that the syncer made on the host, and tell of changes.
+	VirtualPodInformer, HostPodInformer, HostSecretInformer cache.SharedIndexInformer
+	Clock                                                   clock.WithTicker
 }
 
 // Minter makes the tokens of pods and keeps them fresh. It is safe for
@@ -53,7 +53,7 @@ type Minter struct {
 	virtualPods, hostPods corev1listers.PodLister
 	secrets               corev1listers.SecretLister
 	synced                []cache.InformerSynced
-	queue                 workqueue.TypedRateLimitingInterface[string]
+	queue                 workqueue.TypedRateLimitingInterface[types.NamespacedName]
 	clock                 clock.WithTicker
 }
 
@@ -61,32 +61,24 @@ type Minter struct {
 func New(o Options) (*Minter, error) {
 	m := &Minter{
 		translator: o.Translator, virtual: o.Virtual, host: o.Host,
-		virtualPods: o.VirtualPods, hostPods: o.HostPods,
-		secrets: corev1listers.NewSecretLister(o.HostSecretInformer.GetIndexer()),
-		synced:  []cache.InformerSynced{o.HostPodInformer.HasSynced, o.HostSecretInformer.HasSynced},
-		clock:   o.Clock,
+		virtualPods: corev1listers.NewPodLister(o.VirtualPodInformer.GetIndexer()),
+		hostPods:    corev1listers.NewPodLister(o.HostPodInformer.GetIndexer()),
+		secrets:     corev1listers.NewSecretLister(o.HostSecretInformer.GetIndexer()),
+		synced:      []cache.InformerSynced{o.VirtualPodInformer.HasSynced, o.HostPodInformer.HasSynced, o.HostSecretInformer.HasSynced},
+		clock:       o.Clock,
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[string](200*time.Millisecond, time.Minute),
-			workqueue.TypedRateLimitingQueueConfig[string]{Name: "tokens", Clock: o.Clock}),
+			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](200*time.Millisecond, time.Minute),
+			workqueue.TypedRateLimitingQueueConfig[types.NamespacedName]{Name: "tokens", Clock: o.Clock}),
 	}
-	if err := m.follow(o.HostSecretInformer, func(secret metav1.Object) string {
-		if identity, ours := m.translator.IdentityOf(secret); ours && identity.Kind == kindPod {
-			return secret.GetName()
-		}
-		return ""
-	}); err != nil {
+	if err := m.follow(o.HostSecretInformer, kindPod); err != nil {
 		return nil, err
 	}
-	// A pod that comes becomes the Secret's owner, one that goes has it removed.
-	return m, m.follow(o.HostPodInformer, func(pod metav1.Object) string {
-		if identity, ours := m.translator.IdentityOf(pod); ours {
-			return m.secretName(identity.Namespace, identity.Name)
-		}
-		return ""
-	})
+	// A host pod that comes becomes the Secret's owner, one that goes has it removed.
+	return m, m.follow(o.HostPodInformer, "")
 }
 
-func (m *Minter) follow(informer cache.SharedIndexInformer, name func(metav1.Object) string) error {
+// follow queues the virtual pods that host objects of this kind of identity stand for.
+func (m *Minter) follow(informer cache.SharedIndexInformer, kind string) error {
 	add := func(object any) {
 		if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
 			object = unknown.Obj
@@ -95,8 +87,8 @@ func (m *Minter) follow(informer cache.SharedIndexInformer, name func(metav1.Obj
 		if !ok {
 			return
 		}
-		if secret := name(meta); secret != "" {
-			m.queue.Add(secret)
+		if identity, ours := m.translator.IdentityOf(meta); ours && identity.Kind == kind {
+			m.queue.Add(identity.NamespacedName)
 		}
 	}
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
