@@ -1,0 +1,90 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package artifacts
+
+import (
+	"testing"
+
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"garret.dev/garret/pkg/chart"
+)
+
+// The host lets the controller make a Role only if it holds every right in it
+// itself. So a rule that is added to the chart of a virtual cluster and not to
+// the controller's ClusterRole would fail on every host, though in no unit test.
+func TestControllerMayGrantTheSyncersRole(t *testing.T) {
+	controller := find[*rbacv1.ClusterRole](t, objects(t, nil), "garret-controller").Rules
+	var asked int
+	for _, object := range decode(t, virtualClusterRBAC(t)) {
+		role, ok := object.(*rbacv1.Role)
+		if !ok {
+			continue
+		}
+		for _, rule := range role.Rules {
+			for _, want := range split(rule) {
+				asked++
+				if !grants(controller, want) {
+					t.Errorf("the controller may not %s %s.%s, so it cannot grant that to a syncer", want.verb, want.resource, want.group)
+				}
+			}
+		}
+	}
+	if asked == 0 {
+		t.Error("the chart of a virtual cluster grants nothing: this test looks in the wrong place")
+	}
+}
+
+// split takes a rule apart into single rights.
+func split(rule rbacv1.PolicyRule) []right {
+	names := rule.ResourceNames
+	if len(names) == 0 {
+		// A name that no rule lists: only a rule without names grants it.
+		names = []string{""}
+	}
+	var rights []right
+	for _, group := range rule.APIGroups {
+		for _, resource := range rule.Resources {
+			for _, verb := range rule.Verbs {
+				for _, name := range names {
+					rights = append(rights, right{verb, group, resource, name})
+				}
+			}
+		}
+	}
+	return rights
+}
+
+func virtualClusterRBAC(t *testing.T) string {
+	t.Helper()
+	loaded, err := chart.Load("v0.1.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := chart.Merge(chart.Values{
+		Cluster:    chart.Cluster{Name: "demo", ID: "0123456789", UID: "11111111-2222-3333-4444-555555555555"},
+		Kubernetes: chart.Kubernetes{Distro: "k3s", Version: "v1.37.2"},
+		ControlPlane: chart.ControlPlane{
+			Image: "rancher/k3s", Storage: chart.Storage{Persistent: true, Size: "5Gi", WhenDeleted: "Delete"},
+		},
+		Syncer:  chart.Syncer{Image: "syncer"},
+		Host:    chart.Host{ServiceCIDR: "10.96.0.0/16", ClusterDomain: "cluster.local", ClientCA: "-----BEGIN CERTIFICATE-----\n"},
+		Service: chart.Service{ClusterIP: "10.96.7.7"},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := chartutil.ReleaseOptions{Name: "vc-demo", Namespace: "team-a", Revision: 1, IsInstall: true}
+	context, err := chartutil.ToRenderValues(loaded, values, options, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rendered, err := engine.Render(loaded, context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rendered[loaded.Name()+"/templates/rbac.yaml"]
+}
