@@ -91,8 +91,17 @@ func Up(ctx context.Context, o Options) (*Cluster, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
+	unlock, err := lock(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	s, err := loadState(o.Dir)
 	if errors.Is(err, os.ErrNotExist) {
+		// Logs of a cluster before this one would mislead.
+		if err := os.RemoveAll(logsDir(o.Dir)); err != nil {
+			return nil, err
+		}
 		s = state{Dir: o.Dir, Name: o.Name, Provider: o.Provider, Index: noIndex}
 	} else if err != nil {
 		return nil, err
@@ -162,6 +171,11 @@ func (c *Cluster) LoadImages(ctx context.Context, archives ...string) error {
 // Restart stops a component and starts it again. Those of a node are named
 // like kubelet-node1; without a node the first one's is meant.
 func (c *Cluster) Restart(ctx context.Context, component string) error {
+	unlock, err := lock(c.state.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return c.provider.restart(ctx, component)
 }
 
@@ -178,6 +192,11 @@ func (c *Cluster) Status(ctx context.Context) ([]ComponentStatus, error) {
 // Down takes the cluster down, with all that it made on this machine. What
 // remains of its folder is the logs.
 func (c *Cluster) Down(ctx context.Context) error {
+	unlock, err := lock(c.state.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := c.provider.down(ctx); err != nil {
 		return fmt.Errorf("take down host cluster %s: %w", c.state.Name, err)
 	}

@@ -19,6 +19,6 @@ func (kindProvider) user(string, []string) (string, error) {
 }
 func (kindProvider) load(context.Context, []string) error              { return nil }
 func (kindProvider) restart(context.Context, string) error             { return nil }
-func (kindProvider) logs(string) (string, error)      { return "", nil }
+func (kindProvider) logs(string) (string, error)                       { return "", nil }
 func (kindProvider) status(context.Context) ([]ComponentStatus, error) { return nil, nil }
 func (kindProvider) down(context.Context) error                        { return nil }

@@ -9,8 +9,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"garret.dev/garret/test/host/internal/cgroup"
@@ -20,8 +20,9 @@ import (
 	"garret.dev/garret/test/host/internal/process"
 )
 
-// stopGrace is how long a component may take to stop by itself.
-const stopGrace = 10 * time.Second
+// stopGrace is how long a component may take to stop by itself before it is
+// killed. With watches open, etcd and kube-apiserver would take much longer.
+const stopGrace = 3 * time.Second
 
 // processes runs a cluster as processes of this machine.
 type processes struct {
@@ -30,13 +31,18 @@ type processes struct {
 	host   component.Host
 	procs  process.Folder
 	groups cgroup.Groups
+
+	mu sync.Mutex
+	// started are the components which ran or were started in this call, and
+	// so are missed when they end.
+	started map[string]bool
 }
 
 var _ provider = (*processes)(nil)
 
 func newProcesses(s *state, report *progress) *processes {
-	p := &processes{state: s, report: report}
-	p.procs = process.Folder{Records: filepath.Join(s.Dir, "processes"), Logs: filepath.Join(s.Dir, "logs")}
+	p := &processes{state: s, report: report, started: map[string]bool{}}
+	p.procs = process.Folder{Records: filepath.Join(s.Dir, "processes"), Logs: logsDir(s.Dir)}
 	p.host = component.Host{Name: s.Name, Dir: s.Dir, BinDir: s.BinDir}
 	if s.Index != noIndex {
 		p.settle(instance.Lease{Index: s.Index, Dir: filepath.Join(instance.Root, fmt.Sprint(s.Index))})
@@ -104,7 +110,7 @@ func (p *processes) restart(ctx context.Context, name string) error {
 	if err := p.procs.Stop(ctx, spec.Name, stopGrace); err != nil {
 		return err
 	}
-	if _, err := p.procs.Start(ctx, spec); err != nil {
+	if err := p.start(ctx, spec); err != nil {
 		return err
 	}
 	return p.waitReady(ctx)
@@ -123,23 +129,37 @@ func (p *processes) status(context.Context) ([]ComponentStatus, error) {
 	for _, spec := range p.specs() {
 		s := ComponentStatus{Name: spec.Name}
 		if s.PID, s.Running = p.procs.PID(spec.Name); !s.Running {
-			s.PID, s.Detail = 0, process.LastError(p.procs.Log(spec.Name))
+			s.PID, s.Detail = 0, p.procs.LastError(spec.Name)
 		}
 		all = append(all, s)
 	}
 	return all, nil
 }
 
+// start starts those that do not run.
+func (p *processes) start(ctx context.Context, specs ...process.Spec) error {
+	for _, spec := range specs {
+		started, err := p.procs.Start(ctx, spec)
+		if err != nil {
+			return err
+		}
+		p.mu.Lock()
+		p.started[spec.Name] = true
+		p.mu.Unlock()
+		if started {
+			p.report.say("started %s", spec.Name)
+		}
+	}
+	return nil
+}
+
 // died names the first component that was started and runs no more.
 func (p *processes) died() error {
-	started, err := p.procs.Names()
-	if err != nil {
-		return err
-	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, spec := range p.specs() {
-		if _, alive := p.procs.PID(spec.Name); !alive && slices.Contains(started, spec.Name) {
-			log := p.procs.Log(spec.Name)
-			return fmt.Errorf("%s ended: %s (see %s)", spec.Name, process.LastError(log), log)
+		if _, alive := p.procs.PID(spec.Name); !alive && p.started[spec.Name] {
+			return fmt.Errorf("%s ended: %s (see %s)", spec.Name, p.procs.LastError(spec.Name), p.procs.Log(spec.Name))
 		}
 	}
 	return nil

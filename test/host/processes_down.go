@@ -7,9 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
+	"io/fs"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"garret.dev/garret/test/host/internal/component"
 	"garret.dev/garret/test/host/internal/instance"
 	"garret.dev/garret/test/host/internal/mounts"
+	"garret.dev/garret/test/host/internal/network"
 )
 
 // downLimit is how long the processes of pods may take to die.
@@ -27,7 +26,7 @@ const downLimit = 30 * time.Second
 // possible goes; what could not be removed stays known to the state file.
 func (p *processes) down(ctx context.Context) error {
 	if p.state.Index == noIndex {
-		return removeAllBut(p.state.Dir, "logs")
+		return p.state.forget()
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*downLimit)
 	defer cancel()
@@ -39,7 +38,7 @@ func (p *processes) down(ctx context.Context) error {
 	for _, name := range startersFirst(names) {
 		errs = append(errs, p.procs.Kill(ctx, name))
 	}
-	errs = append(errs, p.killShims(ctx), p.deleteGroups(ctx))
+	errs = append(errs, p.killMembers(ctx), p.deleteGroups(ctx))
 	for _, dir := range []string{p.host.Run, p.state.Dir} {
 		errs = append(errs, mounts.Unmount(dir))
 	}
@@ -50,7 +49,7 @@ func (p *processes) down(ctx context.Context) error {
 	if err := registry().Release(instance.Lease{Index: p.state.Index, Dir: p.host.Run}); err != nil {
 		return err
 	}
-	return removeAllBut(p.state.Dir, "logs")
+	return p.state.forget()
 }
 
 // startersFirst orders the names so that kubelets and runtimes come first.
@@ -66,57 +65,35 @@ func startersFirst(names []string) []string {
 	return append(first, rest...)
 }
 
-// killShims ends the shims, which outlive their containerd by design. They are
-// known by the socket of that containerd in their command line.
-func (p *processes) killShims(ctx context.Context) error {
+// killMembers ends whatever still runs in the nodes' networks: container
+// shims, which outlive their containerd by design, pods on the node's network,
+// and components whose record an untimely end kept from being written.
+func (p *processes) killMembers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, downLimit)
 	defer cancel()
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	for {
-		pids, err := shims(p.host.Run)
-		if err != nil || len(pids) == 0 {
-			return err
+		var left []int
+		for n := 1; n <= p.state.Nodes; n++ {
+			pids, err := network.Members(p.host.Net.Namespace(n))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			left = append(left, pids...)
 		}
-		for _, pid := range pids {
+		if len(left) == 0 {
+			return nil
+		}
+		for _, pid := range left {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("container shims %v do not end", pids)
+			return fmt.Errorf("processes %v do not end", left)
 		case <-ticker.C:
 		}
 	}
-}
-
-// shims lists the processes that were started with a containerd socket below
-// the given folder.
-func shims(run string) ([]int, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, err
-	}
-	var pids []int
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		cmdline, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
-		if err != nil {
-			continue // it ended just now
-		}
-		args := strings.Split(string(cmdline), "\x00")
-		if !strings.HasPrefix(filepath.Base(args[0]), "containerd-shim") {
-			continue
-		}
-		for i, arg := range args[:len(args)-1] {
-			if arg == "-address" && strings.HasPrefix(args[i+1], run+"/") {
-				pids = append(pids, pid)
-			}
-		}
-	}
-	return pids, nil
 }
 
 func (p *processes) deleteGroups(ctx context.Context) error {

@@ -135,6 +135,10 @@ func nodesReady(ctx context.Context, client kubernetes.Interface, want int) erro
 			switch {
 			case condition.Type != corev1.NodeReady:
 			case condition.Status == corev1.ConditionTrue:
+				// The status outlives the kubelet that wrote it for a while.
+				if err := kubeletAnswers(ctx, client, node.Name); err != nil {
+					return err
+				}
 				ready++
 			default:
 				reason = node.Name + ": " + condition.Message
@@ -145,6 +149,12 @@ func nodesReady(ctx context.Context, client kubernetes.Interface, want int) erro
 		return fmt.Errorf("%d of %d nodes are ready: %s", ready, want, reason)
 	}
 	return nil
+}
+
+func kubeletAnswers(ctx context.Context, client kubernetes.Interface, node string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return client.CoreV1().RESTClient().Get().Resource("nodes").Name(node).SubResource("proxy", "healthz").Do(ctx).Error()
 }
 
 func available(d *appsv1.Deployment) error {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -55,6 +57,9 @@ func (p *processes) prepare(ctx context.Context) error {
 	if p.host.CNIDir, err = findCNI(cniDirs); err != nil {
 		return err
 	}
+	if err := raiseLimits(); err != nil {
+		return err
+	}
 	if err := p.host.Net.Up(ctx, p.state.Nodes); err != nil {
 		return err
 	}
@@ -74,15 +79,48 @@ func (p *processes) prepare(ctx context.Context) error {
 			}
 		}
 		for file, content := range p.host.NodeFiles(n) {
-			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-				return err
-			}
-			if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+			if err := writeChanged(file, content); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// limits are settings of the machine that the programs of a few hosts exceed:
+// by default, all of one user's processes may watch files 128 times. They are
+// left as they are afterwards, since others may have come to need them.
+var limits = map[string]int{
+	"/proc/sys/fs/inotify/max_user_instances": 8192,
+	"/proc/sys/fs/inotify/max_user_watches":   524288,
+}
+
+func raiseLimits() error {
+	for file, least := range limits {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if have, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil && have >= least {
+			continue
+		}
+		if err := os.WriteFile(file, []byte(strconv.Itoa(least)), 0o644); err != nil {
+			return fmt.Errorf("raise a limit of this machine: %w", err)
+		}
+	}
+	return nil
+}
+
+// writeChanged leaves a file alone that has the content already: kube-proxy
+// ends itself when its configuration is written.
+func writeChanged(file, content string) error {
+	if have, err := os.ReadFile(file); err == nil && string(have) == content {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(content), 0o644)
 }
 
 // acquire gets hold of the cluster's network. The state is written before
@@ -99,25 +137,11 @@ func (p *processes) acquire() error {
 	return p.state.save()
 }
 
-// start starts those that do not run.
-func (p *processes) start(ctx context.Context, specs ...process.Spec) error {
-	for _, spec := range specs {
-		started, err := p.procs.Start(ctx, spec)
-		if err != nil {
-			return err
-		}
-		if started {
-			p.report.say("started %s", spec.Name)
-		}
-	}
-	return nil
-}
-
 // fill gives a node its images, as soon as its runtime answers.
 func (p *processes) fill(ctx context.Context, n int, images []string) error {
 	store := p.store(n)
-	if err := store.Wait(ctx); err != nil {
-		return p.explain(err)
+	if err := p.wait(ctx, p.host.Of(component.Containerd, n), store.Answers); err != nil {
+		return err
 	}
 	loaded, err := store.Load(ctx, images...)
 	if err != nil {

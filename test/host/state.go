@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // noIndex says that a cluster has no network yet.
@@ -26,6 +25,9 @@ type state struct {
 }
 
 func stateFile(dir string) string { return filepath.Join(dir, "state.json") }
+
+// logsDir is what remains of a cluster that is down.
+func logsDir(dir string) string { return filepath.Join(dir, "logs") }
 
 // loadState reads what a folder holds; an error that is os.ErrNotExist says
 // that it holds no cluster.
@@ -57,27 +59,25 @@ func (s state) save() error {
 	return os.Rename(temp, stateFile(s.Dir))
 }
 
-// removeAllBut empties a folder except for one entry, and removes it where
-// that one is not there.
-func removeAllBut(dir, keep string) error {
-	entries, err := os.ReadDir(dir)
+// forget removes a cluster's folder except for the logs. The state goes last,
+// so that a second attempt can follow on one that failed.
+func (s state) forget() error {
+	entries, err := os.ReadDir(s.Dir)
 	if err != nil {
-		if os.IsNotExist(err) {
-			return nil
-		}
 		return err
 	}
 	for _, entry := range entries {
-		if entry.Name() == keep || strings.HasPrefix(entry.Name(), "state.json") {
-			continue // the state goes last, so that a second attempt finds it
+		path := filepath.Join(s.Dir, entry.Name())
+		if path == logsDir(s.Dir) || path == stateFile(s.Dir) {
+			continue
 		}
-		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
+		if err := os.RemoveAll(path); err != nil {
 			return err
 		}
 	}
-	if err := os.Remove(stateFile(dir)); err != nil && !os.IsNotExist(err) {
+	if err := os.Remove(stateFile(s.Dir)); err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	_ = os.Remove(dir) // fails, rightly, where something was kept
+	_ = os.Remove(s.Dir) // fails, rightly, where there are logs
 	return nil
 }

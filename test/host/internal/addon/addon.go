@@ -8,6 +8,7 @@ package addon
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -56,7 +57,11 @@ func Render(values Values) ([]*unstructured.Unstructured, error) {
 		return nil, err
 	}
 	var text bytes.Buffer
-	if err := tmpl.Execute(&text, values); err != nil {
+	data := struct {
+		Values
+		Digest string
+	}{values, fmt.Sprintf("%x", sha256.Sum256([]byte(manifests)))[:16]}
+	if err := tmpl.Execute(&text, data); err != nil {
 		return nil, err
 	}
 	var objects []*unstructured.Unstructured

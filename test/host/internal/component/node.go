@@ -16,28 +16,33 @@ const PauseImage = "registry.k8s.io/pause:3.10"
 
 // ContainerdSpec runs a node's container runtime.
 func (h Host) ContainerdSpec(n int) process.Spec {
-	return h.spec(h.Of(Containerd, n), n, "containerd",
-		"--config", filepath.Join(h.NodeDir(n), "containerd.toml"),
-	)
+	config := filepath.Join(h.NodeDir(n), "containerd.toml")
+	return reading(h.spec(h.Of(Containerd, n), n, "containerd", "--config", config), config)
 }
 
 // KubeletSpec runs a node's kubelet.
 func (h Host) KubeletSpec(n int) process.Spec {
-	return h.kube(h.Of(Kubelet, n), n, "kubelet",
-		flag("config", filepath.Join(h.NodeDir(n), "kubelet.yaml")),
+	config := filepath.Join(h.NodeDir(n), "kubelet.yaml")
+	return reading(h.kube(h.Of(Kubelet, n), n, "kubelet",
+		flag("config", config),
 		flag("kubeconfig", h.kubeconfig(h.Of(Kubelet, n))),
 		flag("root-dir", filepath.Join(h.NodeDir(n), "kubelet")),
 		flag("cert-dir", filepath.Join(h.NodeDir(n), "kubelet", "pki")),
 		flag("hostname-override", h.Node(n)),
 		flag("node-ip", h.Net.Node(n)),
-	)
+	), config)
 }
 
 // KubeProxySpec runs a node's kube-proxy.
 func (h Host) KubeProxySpec(n int) process.Spec {
-	return h.kube(h.Of(KubeProxy, n), n, "kube-proxy",
-		flag("config", filepath.Join(h.NodeDir(n), "kube-proxy.yaml")),
-	)
+	config := filepath.Join(h.NodeDir(n), "kube-proxy.yaml")
+	return reading(h.kube(h.Of(KubeProxy, n), n, "kube-proxy", flag("config", config)), config)
+}
+
+// reading adds the configuration that a program reads at its start.
+func reading(spec process.Spec, config string) process.Spec {
+	spec.Inputs = []string{config}
+	return spec
 }
 
 // NodeFiles are a node's configuration files by path.
@@ -66,6 +71,9 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt",
 
 [plugins."io.containerd.server.v1.ttrpc"]
   address = %q
+
+[plugins."io.containerd.metadata.v1.bolt"]
+  no_sync = true # as with etcd: this is a test host
 
 [plugins."io.containerd.shim.v1.manager"]
   socket_dir = %q

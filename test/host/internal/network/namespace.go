@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -68,6 +69,33 @@ func Do(file string, fn func() error) error {
 		}
 		return fn()
 	})
+}
+
+// Members are the processes that are in the namespace.
+func Members(file string) ([]int, error) {
+	var ns unix.Stat_t
+	if err := unix.Stat(file, &ns); err != nil {
+		return nil, fmt.Errorf("network namespace %s: %w", file, err)
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		var of unix.Stat_t
+		if err := unix.Stat(filepath.Join("/proc", entry.Name(), "ns", "net"), &of); err != nil {
+			continue // it ended just now
+		}
+		if of.Dev == ns.Dev && of.Ino == ns.Ino {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
 }
 
 // onThread runs fn on an operating system thread of its own, which ends with

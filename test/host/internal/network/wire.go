@@ -73,8 +73,8 @@ func (w Network) upFabric(ctx context.Context) error {
 	}
 	_ = ip(ctx, "link del "+w.Link()) // half made by an attempt before
 	err = ip(ctx,
-		fmt.Sprintf("link add %s type veth peer name machine", w.Link()),
-		"link set machine netns "+file,
+		// Right into its namespace: here, another instance's may be on its way.
+		fmt.Sprintf("link add %s type veth peer name machine netns %s", w.Link(), file),
 		fmt.Sprintf("addr add %s/%d dev %s", w.Gateway(), w.NodeNet().Bits(), w.Link()),
 		fmt.Sprintf("link set %s up", w.Link()),
 	)
@@ -97,8 +97,7 @@ func (w Network) upNode(ctx context.Context, n int) error {
 	err := Do(filepath.Join(w.Dir, fabric), func() error {
 		_ = ip(ctx, "link del "+NodeName(n)) // half made by an attempt before
 		return ip(ctx,
-			fmt.Sprintf("link add %s type veth peer name eth0", NodeName(n)),
-			"link set eth0 netns "+file,
+			fmt.Sprintf("link add %s type veth peer name eth0 netns %s", NodeName(n), file),
 			fmt.Sprintf("link set %s master %s", NodeName(n), fabric),
 			fmt.Sprintf("link set %s up", NodeName(n)),
 		)

@@ -21,16 +21,19 @@ var telling = regexp.MustCompile(`^(F\d{4} |panic:|fatal error:|[Ee]rror:|.*"lev
 // complaint matches weaker signs, used where no line is telling.
 var complaint = regexp.MustCompile(`^(E\d{4} |.*"level":"(error|warn)"|.*level=(error|warning))`)
 
-// LastError is the line of a log that best tells why the program failed: the
-// last fatal one, else the last error, else the last line.
-func LastError(file string) string {
+// lastError is the line of a log, from an offset on, that best tells why the
+// program failed: the last fatal one, else the last error, else the last line.
+func lastError(file string, from int64) string {
 	f, err := os.Open(file)
 	if err != nil {
 		return err.Error()
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > tail {
-		_, _ = f.Seek(-tail, io.SeekEnd)
+	if info, err := f.Stat(); err == nil {
+		from = max(from, info.Size()-tail)
+	}
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
+		return err.Error()
 	}
 	data, err := io.ReadAll(f)
 	if err != nil {

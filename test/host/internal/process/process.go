@@ -11,9 +11,12 @@ package process
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -24,6 +27,9 @@ import (
 	"syscall"
 	"time"
 )
+
+// replaceGrace is how long a process may take to make way for its successor.
+const replaceGrace = 3 * time.Second
 
 // poll is how often the end of a process is looked for.
 const poll = 10 * time.Millisecond
@@ -36,6 +42,8 @@ type Spec struct {
 	Args []string
 	// Env is the whole environment.
 	Env []string
+	// Inputs are files that the program reads at its start and not again.
+	Inputs []string
 	// NetNS, if not empty, is the file of the network namespace to run in.
 	NetNS string
 }
@@ -53,28 +61,49 @@ type record struct {
 	Started uint64   `json:"started"`
 	Boot    string   `json:"boot"`
 	Args    []string `json:"args"`
+	// Inputs is a digest of the input files.
+	Inputs string `json:"inputs"`
+	// LogFrom is where its output begins in the log, which earlier runs wrote
+	// to as well.
+	LogFrom int64 `json:"logFrom"`
 }
 
-// Start runs the program unless it runs already with the same command line;
-// one with another command line is stopped first. It reports whether it
-// started anything.
+// Start runs the program unless it runs already with the same command line and
+// inputs; one with others is stopped first. It reports whether it started
+// anything.
 func (f Folder) Start(ctx context.Context, spec Spec) (bool, error) {
-	if old, alive := f.find(spec.Name); alive {
-		if slices.Equal(old.Args, spec.Args) {
-			return false, nil
-		}
-		if err := f.Stop(ctx, spec.Name, 10*time.Second); err != nil {
-			return false, err
-		}
-	}
-	if err := errors.Join(os.MkdirAll(f.Records, 0o755), os.MkdirAll(f.Logs, 0o755)); err != nil {
-		return false, fmt.Errorf("start %s: %w", spec.Name, err)
-	}
-	log, err := os.OpenFile(f.Log(spec.Name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	inputs, err := digest(spec.Inputs)
 	if err != nil {
 		return false, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
+	if old, alive := f.find(spec.Name); alive {
+		if slices.Equal(old.Args, spec.Args) && old.Inputs == inputs {
+			return false, nil
+		}
+		if err := f.Stop(ctx, spec.Name, replaceGrace); err != nil {
+			return false, err
+		}
+	}
+	if err := f.launch(spec, inputs); err != nil {
+		return false, fmt.Errorf("start %s: %w", spec.Name, err)
+	}
+	return true, nil
+}
+
+// launch starts the program and records it.
+func (f Folder) launch(spec Spec, inputs string) error {
+	if err := errors.Join(os.MkdirAll(f.Records, 0o755), os.MkdirAll(f.Logs, 0o755)); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(f.Log(spec.Name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
 	defer log.Close() // the child holds its own descriptor
+	logFrom, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
 	args := spec.Args
 	if spec.NetNS != "" {
 		// nsenter becomes the program, under the same pid. Unlike "ip netns
@@ -85,22 +114,23 @@ func (f Folder) Start(ctx context.Context, spec Spec) (bool, error) {
 	cmd.Env, cmd.Stdout, cmd.Stderr = spec.Env, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return false, fmt.Errorf("start %s: %w", spec.Name, err)
+		return err
 	}
-	go func() { _ = cmd.Wait() }() // or it would stay a zombie as long as we run
+	// Read before anybody can reap it, so that it is this process's own.
 	started, err := startTime(cmd.Process.Pid)
+	go func() { _ = cmd.Wait() }() // or it would stay a zombie as long as we run
 	if err != nil {
-		return false, fmt.Errorf("start %s: ended at once: %s", spec.Name, LastError(f.Log(spec.Name)))
+		return fmt.Errorf("ended at once: %s", lastError(f.Log(spec.Name), logFrom))
 	}
-	data, err := json.Marshal(record{PID: cmd.Process.Pid, Started: started, Boot: bootID(), Args: spec.Args})
+	rec := record{PID: cmd.Process.Pid, Started: started, Boot: bootID(), Args: spec.Args, Inputs: inputs, LogFrom: logFrom}
+	data, err := json.Marshal(rec)
 	if err == nil {
 		err = os.WriteFile(f.recordFile(spec.Name), data, 0o644)
 	}
 	if err != nil {
-		_ = cmd.Process.Kill()
-		return false, fmt.Errorf("start %s: %w", spec.Name, err)
+		return errors.Join(err, cmd.Process.Kill())
 	}
-	return true, nil
+	return nil
 }
 
 // Stop ends the process with SIGTERM, and after the grace with SIGKILL. A
@@ -153,6 +183,12 @@ func (f Folder) Names() ([]string, error) {
 	return names, nil
 }
 
+// LastError is the line of the log that best tells why a process ended.
+func (f Folder) LastError(name string) string {
+	rec, _ := f.find(name)
+	return lastError(f.Log(name), rec.LogFrom)
+}
+
 // Log is the file that a process writes its output to.
 func (f Folder) Log(name string) string { return filepath.Join(f.Logs, name+".log") }
 
@@ -200,6 +236,20 @@ func startTime(pid int) (uint64, error) {
 		return 0, fmt.Errorf("pid %d has ended", pid)
 	}
 	return strconv.ParseUint(fields[19], 10, 64)
+}
+
+// digest tells whether files have the same content as before.
+func digest(files []string) (string, error) {
+	sum := sha256.New()
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(sum, "%s %d\n", file, len(data))
+		sum.Write(data)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // bootID changes with every boot, after which pids and clock ticks start anew.
