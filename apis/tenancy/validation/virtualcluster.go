@@ -40,10 +40,11 @@ func (v *Validator) Update(vc, old *tenancy.VirtualCluster) field.ErrorList {
 }
 
 // name allows what is a DNS label and leaves room for the suffixes of the
-// names that are derived from it.
+// names that are derived from it. A prefix, which is what generateName is, may
+// be longer: it is cut.
 func name(name string, prefix bool) []string {
 	problems := apivalidation.NameIsDNSLabel(name, prefix)
-	if len(name) > v1.MaxNameLength {
+	if !prefix && len(name) > v1.MaxNameLength {
 		problems = append(problems, fmt.Sprintf("must be no more than %d characters, since the names of pods and "+
 			"services are derived from it; this one has %d", v1.MaxNameLength, len(name)))
 	}
