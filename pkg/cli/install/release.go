@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
@@ -23,6 +24,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/artifacts"
+	"garret.dev/garret/pkg/cli/host"
 )
 
 const (
@@ -77,14 +79,24 @@ func (h *helm) apply(ctx context.Context, values map[string]any, adopt bool) (*r
 		install := action.NewInstall(h.config)
 		install.ReleaseName, install.Namespace = releaseName, tenancyv1.SystemNamespace
 		install.TakeOwnership = adopt
-		return install.RunWithContext(ctx, chart, values)
+		installed, err := install.RunWithContext(ctx, chart, values)
+		return installed, explainOwnership(err)
 	}
 	if err := h.unblock(last); err != nil {
 		return nil, err
 	}
 	upgrade := action.NewUpgrade(h.config)
 	upgrade.Namespace, upgrade.MaxHistory, upgrade.TakeOwnership = tenancyv1.SystemNamespace, historyLimit, adopt
-	return upgrade.RunWithContext(ctx, releaseName, chart, values)
+	upgraded, err := upgrade.RunWithContext(ctx, releaseName, chart, values)
+	return upgraded, explainOwnership(err)
+}
+
+// explainOwnership: Helm has no error of its own for objects that it did not make.
+func explainOwnership(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "invalid ownership metadata") {
+		return err
+	}
+	return host.Advise(err, "if they come from artifacts/manifests, take them over with --adopt")
 }
 
 // unblock marks a revision as failed that a program broke off in the middle:
