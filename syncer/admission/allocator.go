@@ -44,8 +44,13 @@ func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRu
 	asked.UID = ""
 	host := resources.HostService(a.Translator, asked)
 	created, err := a.create(ctx, host, dryRun)
-	if apierrors.IsAlreadyExists(err) {
-		created, err = a.existing(ctx, asked, host, dryRun)
+	// The host looks for the address before it looks at the name: a Service that is
+	// there, with the address asked for, is told as an address in use.
+	if apierrors.IsAlreadyExists(err) || apierrors.IsInvalid(err) && asked.Spec.ClusterIP != "" {
+		refused := err
+		if created, err = a.existing(ctx, asked, host, dryRun); apierrors.IsNotFound(err) {
+			err = refused
+		}
 	}
 	if err != nil {
 		return nil, a.inside(err, host, virtual)

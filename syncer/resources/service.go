@@ -102,7 +102,15 @@ func (s *services) ToHost(_ context.Context, virtual, host *corev1.Service) erro
 func (s *services) CreateOnHost(ctx context.Context, _, host *corev1.Service) error {
 	writer := s.host.Services.Writer(host.Namespace)
 	_, err := writer.Create(ctx, host, metav1.CreateOptions{})
-	if apierrors.IsInvalid(err) && withNodePorts(host, nil) {
+	if !apierrors.IsInvalid(err) {
+		return err
+	}
+	// The host looks for the address before it looks at the name: the Service that
+	// the webhook made, not yet in the cache, is told as an address in use.
+	if _, missing := writer.Get(ctx, host.Name, metav1.GetOptions{}); missing == nil {
+		return apierrors.NewAlreadyExists(corev1.Resource(Services), host.Name)
+	}
+	if withNodePorts(host, nil) {
 		_, err = writer.Create(ctx, host, metav1.CreateOptions{})
 	}
 	return err
