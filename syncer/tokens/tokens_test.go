@@ -290,7 +290,7 @@ func TestRenewalIsPlanned(t *testing.T) {
 	name, keys := f.ensure(t, f.pod(t, "web", "uid", projection("", nil)))
 	eventually(t, "the token is renewed", func(context.Context) bool {
 		f.clock.Step(time.Minute)
-		return string(f.secret(t, name).Data[keys[0]]) == "secret-2"
+		return string(f.secret(t, name).Data[keys[0]]) != "secret-1"
 	})
 }
 

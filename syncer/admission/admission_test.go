@@ -1,0 +1,277 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/translate"
+)
+
+const hostNamespace = "team"
+
+// host stands for the host's API server, which allots 10.0.0.1, 10.0.0.2 and so on.
+func host(objects ...runtime.Object) *fake.Clientset {
+	client := fake.NewClientset(objects...)
+	allotted := 0
+	client.PrependReactor("create", "services", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		create := action.(clienttesting.CreateActionImpl)
+		service := create.Object.(*corev1.Service)
+		if _, err := client.Tracker().Get(corev1.SchemeGroupVersion.WithResource("services"), hostNamespace, service.Name); err == nil {
+			return false, nil, nil
+		}
+		allotted++
+		if service.Spec.ClusterIP == "" {
+			service.Spec.ClusterIP = fmt.Sprintf("10.0.0.%d", allotted)
+		}
+		service.Spec.ClusterIPs = []string{service.Spec.ClusterIP}
+		service.UID = types.UID(fmt.Sprintf("host-%d", allotted))
+		for i := range service.Spec.Ports {
+			if service.Spec.Type == corev1.ServiceTypeNodePort && service.Spec.Ports[i].NodePort == 0 {
+				service.Spec.Ports[i].NodePort = int32(30000 + i)
+			}
+		}
+		if slices.Contains(create.CreateOptions.DryRun, metav1.DryRunAll) {
+			return true, service, nil
+		}
+		return false, nil, nil
+	})
+	return client
+}
+
+func service(name string, change ...func(*corev1.Service)) *corev1.Service {
+	s := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Ports: []corev1.ServicePort{{Port: 80}}},
+	}
+	for _, c := range change {
+		c(s)
+	}
+	return s
+}
+
+func of(kind corev1.ServiceType) func(*corev1.Service) {
+	return func(s *corev1.Service) { s.Spec.Type = kind }
+}
+
+func at(address string) func(*corev1.Service) {
+	return func(s *corev1.Service) { s.Spec.ClusterIP = address }
+}
+
+// twinOf is a host Service at that address, which stands for a virtual one of that UID.
+func twinOf(translator *translate.Translator, virtual *corev1.Service, uid, address string) *corev1.Service {
+	twin := &corev1.Service{ObjectMeta: metav1.ObjectMeta{UID: "left"}, Spec: corev1.ServiceSpec{ClusterIP: address, ClusterIPs: []string{address}}}
+	translator.Mark(twin, translate.Identity{NamespacedName: types.NamespacedName{Namespace: virtual.Namespace, Name: virtual.Name}, UID: types.UID(uid)}, nil, nil)
+	return twin
+}
+
+func review(t *testing.T, server *Server, operation admissionv1.Operation, object, old *corev1.Service, dryRun bool) *admissionv1.AdmissionResponse {
+	t.Helper()
+	request := &admissionv1.AdmissionRequest{
+		UID: "review", Operation: operation, Namespace: object.Namespace, Name: object.Name, DryRun: &dryRun,
+		Resource: metav1.GroupVersionResource{Version: "v1", Resource: "services"},
+	}
+	request.Object.Raw = marshal(t, object)
+	if old != nil {
+		request.OldObject.Raw = marshal(t, old)
+	}
+	answer := httptest.NewRecorder()
+	server.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodPost, servicesPath, bytes.NewReader(marshal(t, admissionv1.AdmissionReview{Request: request}))))
+	var result admissionv1.AdmissionReview
+	if err := json.Unmarshal(answer.Body.Bytes(), &result); err != nil {
+		t.Fatalf("answer %d %s: %v", answer.Code, answer.Body, err)
+	}
+	if result.Response.UID != "review" {
+		t.Errorf("got UID %q, want the request's", result.Response.UID)
+	}
+	return result.Response
+}
+
+func marshal(t *testing.T, object any) []byte {
+	t.Helper()
+	raw, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// writes lists what was asked of the host, other than reads and dry runs. A create
+// of a name in use is among them: it is how the webhook finds out.
+func writes(client *fake.Clientset) []string {
+	var verbs []string
+	for _, action := range client.Actions() {
+		if create, ok := action.(clienttesting.CreateActionImpl); ok && len(create.CreateOptions.DryRun) > 0 {
+			continue
+		}
+		if verb := action.GetVerb(); verb != "get" {
+			verbs = append(verbs, verb)
+		}
+	}
+	return verbs
+}
+
+func TestReviews(t *testing.T) {
+	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace})
+	other := translate.New(translate.Cluster{ID: "two", Name: "other", HostNamespace: hostNamespace})
+	web := service("web")
+	stored := service("web")
+	stored.UID = "uid-web"
+	foreign := twinOf(other, web, "", "10.9.9.9")
+	foreign.Name = translator.HostName("default", "web")
+
+	const address = `[{"op":"add","path":"/spec/clusterIP","value":"10.0.0.1"},{"op":"add","path":"/spec/clusterIPs","value":["10.0.0.1"]}`
+	for _, test := range []struct {
+		name    string
+		before  *corev1.Service // on the host
+		inside  *corev1.Service // stored inside
+		object  *corev1.Service
+		old     *corev1.Service
+		dryRun  bool
+		patch   string
+		code    int32 // of a refusal
+		written []string
+	}{
+		{name: "ClusterIP", object: web, patch: address + "]", written: []string{"create"}},
+		{name: "NodePort", object: service("web", of(corev1.ServiceTypeNodePort)), written: []string{"create"},
+			patch: address + `,{"op":"add","path":"/spec/ports/0/nodePort","value":30000}]`},
+		{name: "headless", object: service("web", at("None"))},
+		{name: "ExternalName", object: service("web", of(corev1.ServiceTypeExternalName))},
+		{name: "dry run", object: web, dryRun: true},
+		{name: "dry run over something left", before: twinOf(translator, web, "uid-before", "10.9.9.9"), object: web, dryRun: true},
+		{name: "tried before", before: twinOf(translator, web, "", "10.9.9.9"), object: web,
+			patch: `[{"op":"add","path":"/spec/clusterIP","value":"10.9.9.9"},{"op":"add","path":"/spec/clusterIPs","value":["10.9.9.9"]}]`, written: []string{"create"}},
+		{name: "tried before for another address", before: twinOf(translator, web, "", "10.9.9.9"), object: service("web", at("10.0.0.1")),
+			patch: address + "]", written: []string{"create", "delete", "create"}},
+		{name: "left by an earlier life", before: twinOf(translator, web, "uid-before", "10.9.9.9"), object: web,
+			patch: address + "]", written: []string{"create", "delete", "create"}},
+		{name: "exists", before: twinOf(translator, web, "uid-web", "10.9.9.9"), inside: stored, object: web, code: 409, written: []string{"create"}},
+		{name: "another cluster's", before: foreign, object: web, code: 409, written: []string{"create"}},
+		{name: "update", object: web, old: web},
+		{name: "update of an ExternalName", object: web, old: service("web", of(corev1.ServiceTypeExternalName)), patch: address + "]", written: []string{"create"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			onHost, inside := host(), fake.NewClientset()
+			if test.before != nil {
+				onHost = host(test.before)
+			}
+			if test.inside != nil {
+				inside = fake.NewClientset(test.inside)
+			}
+			server := NewServer(nil, nil, &Allocator{Translator: translator, Virtual: inside, Host: onHost})
+			operation := admissionv1.Create
+			if test.old != nil {
+				operation = admissionv1.Update
+			}
+			response := review(t, server, operation, test.object, test.old, test.dryRun)
+			if test.code == 0 != response.Allowed {
+				t.Fatalf("got allowed %t: %v", response.Allowed, response.Result)
+			}
+			if !response.Allowed && response.Result.Code != test.code {
+				t.Errorf("got code %d, want %d", response.Result.Code, test.code)
+			}
+			if got := string(response.Patch); got != test.patch {
+				t.Errorf("got patch  %s\nwant patch %s", got, test.patch)
+			}
+			if got := writes(onHost); !slices.Equal(got, test.written) {
+				t.Errorf("wrote %q on the host, want %q", got, test.written)
+			}
+		})
+	}
+}
+
+func TestHostServiceHasNoUIDUntilItIsAdopted(t *testing.T) {
+	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace})
+	onHost := host()
+	virtual := service("web")
+	virtual.UID = "chosen by a client"
+	review(t, NewServer(nil, nil, &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost}), admissionv1.Create, virtual, nil, false)
+	twin, err := onHost.CoreV1().Services(hostNamespace).Get(t.Context(), translator.HostName("default", "web"), metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid, ok := twin.Annotations[tenancyv1.AnnotationVirtualUID]; ok {
+		t.Errorf("it stands for UID %q", uid)
+	}
+}
+
+func TestGeneratedName(t *testing.T) {
+	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace})
+	onHost := host()
+	virtual := service("")
+	virtual.GenerateName = "web-"
+	response := review(t, NewServer(nil, nil, &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost}), admissionv1.Create, virtual, nil, false)
+	var operations []operation
+	if err := json.Unmarshal(response.Patch, &operations); err != nil {
+		t.Fatalf("patch %s: %v", response.Patch, err)
+	}
+	name, _ := operations[0].Value.(string)
+	if operations[0].Path != "/metadata/name" || !strings.HasPrefix(name, "web-") || name == "web-" {
+		t.Fatalf("got %v, want a name that begins with web-", operations[0])
+	}
+	if _, err := onHost.CoreV1().Services(hostNamespace).Get(t.Context(), translator.HostName("default", name), metav1.GetOptions{}); err != nil {
+		t.Errorf("the host's Service of that name: %v", err)
+	}
+}
+
+func TestRefusalsOfTheHost(t *testing.T) {
+	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace})
+	hostName := translator.HostName("default", "web")
+	for _, test := range []struct {
+		name, want string
+		err        error
+		code       int32
+	}{
+		{"quota", "exceeded quota", apierrors.NewForbidden(corev1.Resource("services"), hostName, errors.New("exceeded quota: services=1")), 403},
+		{"address taken", `"web" is invalid`, apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), hostName, nil), 422},
+		{"away", "connection refused", errors.New("connection refused"), 500},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			onHost := fake.NewClientset()
+			onHost.PrependReactor("create", "services", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, test.err })
+			server := NewServer(nil, nil, &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost})
+			response := review(t, server, admissionv1.Create, service("web"), nil, false)
+			if response.Allowed || response.Result.Code != test.code || !strings.Contains(response.Result.Message, test.want) {
+				t.Errorf("got %+v, want a refusal with code %d that tells %q", response.Result, test.code, test.want)
+			}
+			if strings.Contains(response.Result.Message, hostName) {
+				t.Errorf("the message tells the name on the host: %s", response.Result.Message)
+			}
+		})
+	}
+}
+
+func TestReached(t *testing.T) {
+	server := NewServer(nil, nil, &Allocator{})
+	select {
+	case <-server.Reached():
+		t.Fatal("reached before the first call")
+	default:
+	}
+	review(t, server, admissionv1.Create, service("web", at("None")), nil, false)
+	review(t, server, admissionv1.Create, service("web", at("None")), nil, false)
+	select {
+	case <-server.Reached():
+	default:
+		t.Error("not reached after a call")
+	}
+}

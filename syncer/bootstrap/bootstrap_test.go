@@ -1,0 +1,224 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package bootstrap
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	testingclock "k8s.io/utils/clock/testing"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/admission"
+	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/syncer/pki/pkitest"
+	"garret.dev/garret/syncer/translate"
+)
+
+const address = "10.0.7.7"
+
+func newBootstrap(virtual *fake.Clientset) *Bootstrap {
+	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: "team", ServiceIP: address, Domain: "cluster.local"})
+	return New(Options{Translator: translator, Virtual: virtual, Allocator: &admission.Allocator{Translator: translator, Virtual: virtual, Host: fake.NewClientset()}})
+}
+
+func TestKubernetesService(t *testing.T) {
+	theirs := apiServerService("10.0.0.1")
+	theirs.UID = "theirs"
+	theirs.Spec.Ports[0].TargetPort.IntVal = 16443
+	ours := apiServerService(address)
+	for _, test := range []struct {
+		name   string
+		before []runtime.Object
+		writes []string
+		target int32
+	}{
+		{"not there yet", nil, []string{"create"}, 6443},
+		{"the control plane's", []runtime.Object{theirs}, []string{"delete", "create"}, 16443},
+		{"right", []runtime.Object{ours}, nil, 6443},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			client := fake.NewClientset(test.before...)
+			if err := newBootstrap(client).kubernetesService(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var writes []string
+			for _, action := range client.Actions() {
+				if action.GetVerb() != "get" {
+					writes = append(writes, action.GetVerb())
+				}
+			}
+			if !slices.Equal(writes, test.writes) {
+				t.Errorf("did %q, want %q", writes, test.writes)
+			}
+			found, err := client.CoreV1().Services("default").Get(t.Context(), "kubernetes", metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found.Spec.ClusterIP != address || found.Spec.Ports[0].TargetPort.IntVal != test.target {
+				t.Errorf("got address %s and port %d, want %s and %d", found.Spec.ClusterIP, found.Spec.Ports[0].TargetPort.IntVal, address, test.target)
+			}
+		})
+	}
+}
+
+// TestKubernetesServiceAgainstTheControlPlane has the control plane make its own
+// Service whenever there is none, a few times before the syncer is quicker.
+func TestKubernetesServiceAgainstTheControlPlane(t *testing.T) {
+	client := fake.NewClientset(apiServerService("10.0.0.1"))
+	races := 3
+	client.PrependReactor("delete", "services", func(clienttesting.Action) (bool, runtime.Object, error) {
+		if races--; races < 0 {
+			return false, nil, nil
+		}
+		return true, nil, nil // Deleted, and made again at once.
+	})
+	b := newBootstrap(client)
+	b.Reporter = NewReporter(translate.Cluster{}, nil, nil, nil, testingclock.NewFakeClock(time.Now()))
+	if !b.insist(t.Context(), step{"the Service", b.kubernetesService, true}) {
+		t.Fatal("gave up")
+	}
+	found, err := client.CoreV1().Services("default").Get(t.Context(), "kubernetes", metav1.GetOptions{})
+	if err != nil || found.Spec.ClusterIP != address {
+		t.Errorf("got address %v, error %v; want %s", found.Spec.ClusterIP, err, address)
+	}
+}
+
+func TestNameservers(t *testing.T) {
+	for _, test := range []struct {
+		name, content string
+		want          []string
+	}{
+		{"a pod's", "search team.svc.cluster.local svc.cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n", []string{"10.96.0.10"}},
+		{"several", "nameserver 10.0.0.1\n  nameserver\tfd00::1 \n", []string{"10.0.0.1", "fd00::1"}},
+		{"loopback", "nameserver 127.0.0.53\nnameserver ::1\n", nil},
+		{"zone", "nameserver fe80::1%eth0\n", nil},
+		{"comments and rubbish", "# nameserver 10.0.0.1\n;nameserver 10.0.0.2\nnameserver\nnameserver example.org\n", nil},
+		{"empty", "", nil},
+	} {
+		if got := nameservers([]byte(test.content)); !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+func TestCorefile(t *testing.T) {
+	with, without := corefile("example.org", []string{"10.96.0.10", "fd00::1"}), corefile("example.org", nil)
+	for _, want := range []string{"\n    forward . 10.96.0.10 fd00::1\n", "kubernetes example.org in-addr.arpa", ".:1053 {", "import /etc/coredns/custom/*.server"} {
+		if !strings.Contains(with, want) {
+			t.Errorf("no %q in\n%s", want, with)
+		}
+	}
+	if strings.Contains(without, "forward") {
+		t.Errorf("without upstreams, it forwards:\n%s", without)
+	}
+	if strings.Count(with, "{") != strings.Count(with, "}") {
+		t.Errorf("braces do not match in\n%s", with)
+	}
+}
+
+// TestDNSIsRestricted checks what the strictest pod security of a host asks for.
+func TestDNSIsRestricted(t *testing.T) {
+	pod := dnsPod()
+	container := pod.Containers[0]
+	security := container.SecurityContext
+	switch {
+	case !*pod.SecurityContext.RunAsNonRoot || *pod.SecurityContext.RunAsUser == 0:
+		t.Error("runs as root")
+	case *pod.SecurityContext.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault:
+		t.Error("has no seccomp profile")
+	case *security.AllowPrivilegeEscalation || len(security.Capabilities.Add) > 0 || !slices.Contains(security.Capabilities.Drop, "ALL"):
+		t.Error("keeps privileges")
+	}
+	for _, port := range container.Ports {
+		if *port.ContainerPort < 1024 {
+			t.Errorf("port %d needs a privilege", *port.ContainerPort)
+		}
+	}
+}
+
+// TestRights checks who gets which role, and that the relay can do one thing.
+func TestRights(t *testing.T) {
+	for _, rule := range relayRole().Rules {
+		if !slices.Equal(rule.Verbs, []string{"impersonate"}) || slices.Contains(rule.Resources, "*") || slices.Contains(rule.Resources, "serviceaccounts") {
+			t.Errorf("the relay may %q %q", rule.Verbs, rule.Resources)
+		}
+	}
+	for _, rule := range viewerRole().Rules {
+		for _, verb := range rule.Verbs {
+			if !slices.Contains([]string{"get", "list", "watch"}, verb) {
+				t.Errorf("viewers may %s %q", verb, rule.Resources)
+			}
+		}
+		if slices.Contains(rule.Resources, "secrets") || slices.Contains(rule.Resources, "*") || slices.Contains(rule.Resources, "nodes/proxy") {
+			t.Errorf("viewers may read %q", rule.Resources)
+		}
+	}
+	admin := binding(tenancyv1.GroupAdmins, rbacv1.GroupKind, tenancyv1.GroupAdmins, "cluster-admin")
+	if *admin.RoleRef.Name != "cluster-admin" || *admin.Subjects[0].Name != "garret:admins" || *admin.Subjects[0].Kind != "Group" {
+		t.Errorf("got binding %v", admin)
+	}
+}
+
+func TestConditions(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	clock := testingclock.NewFakeClock(start)
+	w := &writer{cluster: translate.Cluster{Name: "demo", HostNamespace: "team", UID: "uid"}, clock: clock, before: []metav1.Condition{
+		{Type: tenancyv1.ConditionControlPlaneReady, Status: metav1.ConditionTrue, LastTransitionTime: metav1.NewTime(start.Add(-time.Hour))},
+		{Type: tenancyv1.ConditionSyncerReady, Status: metav1.ConditionTrue, LastTransitionTime: metav1.NewTime(start.Add(-time.Hour))},
+		{Type: tenancyv1.ConditionReady, Status: metav1.ConditionTrue},
+	}}
+	got := w.configuration(state{syncer: trouble{"Broken", strings.Repeat("é", 2000)}, version: "v1.37.2", authority: "pem"})
+	if *got.UID != "uid" {
+		t.Errorf("got UID %q, want that of the cluster: another one of the name is not this syncer's", *got.UID)
+	}
+	if *got.Status.KubernetesVersion != "v1.37.2" || string(got.Status.CertificateAuthorityData) != "pem" {
+		t.Errorf("got version %q and authority %q", *got.Status.KubernetesVersion, got.Status.CertificateAuthorityData)
+	}
+	if len(got.Status.Conditions) != 2 {
+		t.Fatalf("got %d conditions, want the syncer's own two", len(got.Status.Conditions))
+	}
+	controlPlane, syncer := got.Status.Conditions[0], got.Status.Conditions[1]
+	if *controlPlane.Status != metav1.ConditionTrue || !controlPlane.LastTransitionTime.Time.Equal(start.Add(-time.Hour)) {
+		t.Errorf("got ControlPlaneReady %s since %s, want True since before", *controlPlane.Status, controlPlane.LastTransitionTime)
+	}
+	if *syncer.Status != metav1.ConditionFalse || *syncer.Reason != "Broken" || !syncer.LastTransitionTime.Time.Equal(start) {
+		t.Errorf("got SyncerReady %s (%s) since %s, want False (Broken) since now", *syncer.Status, *syncer.Reason, syncer.LastTransitionTime)
+	}
+	if len(*syncer.Message) > maxMessage || !strings.HasPrefix(*syncer.Message, "éé") {
+		t.Errorf("got a message of %d bytes", len(*syncer.Message))
+	}
+}
+
+func TestObserve(t *testing.T) {
+	dir := pkitest.NewDataDir(t)
+	reporter := NewReporter(translate.Cluster{}, nil, unreachable(t), pki.ServerAuthority(dir.Path), testingclock.NewFakeClock(time.Now()), PartBootstrap, "sync")
+	got := reporter.observe(t.Context(), state{version: "v1.37.2"})
+	if got.controlPlane.reason != "NotAnswering" || got.syncer.reason != "Starting" || got.version != "v1.37.2" || got.authority != string(dir.Server.PEM()) {
+		t.Errorf("got %+v", got)
+	}
+	reporter.Done("sync")
+	reporter.Pending(PartBootstrap, "BootstrapFailing", firstLine(errors.New("one\ntwo")))
+	if got := reporter.observe(t.Context(), state{}).syncer; got != (trouble{"BootstrapFailing", "one"}) {
+		t.Errorf("got %+v", got)
+	}
+	reporter.Done(PartBootstrap)
+	if got := reporter.observe(t.Context(), state{}).syncer; got != (trouble{}) {
+		t.Errorf("got %+v, want none", got)
+	}
+	select {
+	case <-reporter.changed:
+	default:
+		t.Error("the change was not noted")
+	}
+}

@@ -1,0 +1,156 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package bootstrap
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	clientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
+	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/syncer/pki/pkitest"
+	"garret.dev/garret/syncer/translate"
+)
+
+// unreachable is a client of a control plane that is not there.
+func unreachable(t *testing.T) kubernetes.Interface {
+	t.Helper()
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// controlPlane is one that answers.
+func controlPlane(t *testing.T) kubernetes.Interface {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/version" {
+			fmt.Fprint(w, `{"gitVersion":"v1.37.2"}`)
+			return
+		}
+		fmt.Fprint(w, "ok")
+	}))
+	t.Cleanup(server.Close)
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// apiServer stands for garret-apiserver, which is away for the first requests.
+type apiServer struct {
+	mutex   sync.Mutex
+	away    int
+	applied []tenancyv1.VirtualCluster
+	methods []string
+}
+
+func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.methods = append(s.methods, r.Method+" "+r.URL.Path)
+	if s.away--; s.away >= 0 {
+		http.Error(w, "the server is currently unable to handle the request", http.StatusServiceUnavailable)
+		return
+	}
+	answer := tenancyv1.VirtualCluster{TypeMeta: metav1.TypeMeta{Kind: "VirtualCluster", APIVersion: tenancyv1.SchemeGroupVersion.String()}}
+	if r.Method == http.MethodPatch {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = json.Unmarshal(body, &answer)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.applied = append(s.applied, answer)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func (s *apiServer) last() (tenancyv1.VirtualCluster, int) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if len(s.applied) == 0 {
+		return tenancyv1.VirtualCluster{}, 0
+	}
+	return s.applied[len(s.applied)-1], len(s.applied)
+}
+
+func TestReporter(t *testing.T) {
+	api := &apiServer{away: 3}
+	server := httptest.NewServer(api)
+	defer server.Close()
+	client, err := clientv1.NewForConfig(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := pkitest.NewDataDir(t)
+	cluster := translate.Cluster{Name: "demo", HostNamespace: "team", UID: "uid"}
+	reporter := NewReporter(cluster, client, controlPlane(t), pki.ServerAuthority(dir.Path), clock.RealClock{}, "sync")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- reporter.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	reporter.Done("sync")
+	ready := func(kind string, want metav1.ConditionStatus) {
+		t.Helper()
+		err := wait.PollUntilContextTimeout(ctx, 5*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
+			last, _ := api.last()
+			for _, condition := range last.Status.Conditions {
+				if condition.Type == kind && condition.Status == want {
+					return true, nil
+				}
+			}
+			return false, nil
+		})
+		if err != nil {
+			last, _ := api.last()
+			t.Fatalf("%s did not become %s: %+v", kind, want, last.Status)
+		}
+	}
+	ready(tenancyv1.ConditionSyncerReady, metav1.ConditionTrue)
+	ready(tenancyv1.ConditionControlPlaneReady, metav1.ConditionTrue)
+	last, count := api.last()
+	if last.UID != "uid" || last.Status.KubernetesVersion != "v1.37.2" || string(last.Status.CertificateAuthorityData) != string(dir.Server.PEM()) {
+		t.Errorf("got UID %q, version %q, authority %q", last.UID, last.Status.KubernetesVersion, last.Status.CertificateAuthorityData)
+	}
+	if count != 1 {
+		t.Errorf("reported %d times, want once: what was away was not told of", count)
+	}
+	reporter.Pending("sync", "Broken", "it broke")
+	ready(tenancyv1.ConditionSyncerReady, metav1.ConditionFalse)
+	reporter.Done("sync")
+	ready(tenancyv1.ConditionSyncerReady, metav1.ConditionTrue)
+	api.mutex.Lock()
+	defer api.mutex.Unlock()
+	for _, method := range api.methods {
+		if want := " /apis/tenancy.garret.dev/v1/namespaces/team/virtualclusters/demo/status"; method != "GET"+want && method != "PATCH"+want {
+			t.Errorf("asked for %s, which the syncer has no right to", method)
+		}
+	}
+}
