@@ -98,7 +98,7 @@ func Write(image Image, bin, dir string) (string, bool, error) {
 		return "", false, err
 	}
 	// A half-written archive must not pass for a current one.
-	partial := archive + ".partial"
+	partial := fmt.Sprintf("%s.%d.partial", archive, os.Getpid())
 	if err := tarball.MultiRefWriteToFile(partial, refs); err != nil {
 		return "", false, fmt.Errorf("image %s: %w", image.Name, err)
 	}
