@@ -119,6 +119,14 @@ func (c *Client) Ensure(ctx context.Context, spec Spec) (Status, error) {
 	default:
 		record, err = c.upgrade(ctx, config, last, spec)
 	}
+	if bad := new(manifestError); errors.As(err, &bad) {
+		// Whoever wrote that record, it is of no use. The objects that are there
+		// bear the release's marks and are adopted.
+		klog.FromContext(ctx).Info("Discarding the records of a release", "release", klog.KRef(spec.Namespace, spec.Name), "reason", bad.Error())
+		if err = c.deleteRecords(ctx, spec.Namespace, spec.Name); err == nil {
+			record, err = c.install(ctx, config, spec)
+		}
+	}
 	if err != nil {
 		return Status{}, identify(err, spec.Namespace, spec.Name)
 	}

@@ -28,6 +28,13 @@ const (
 // release should be.
 var ErrForeign = errors.New("an object of this name exists and is not part of the release: rename or delete it")
 
+// manifestError says that a manifest is not one of the chart. The chart's own always
+// is, so it is about a record.
+type manifestError struct{ err error }
+
+func (e *manifestError) Error() string { return e.err.Error() }
+func (e *manifestError) Unwrap() error { return e.err }
+
 // guard is Helm's client, restricted to the objects that one release can have.
 type guard struct {
 	*kube.Client
@@ -48,13 +55,14 @@ func (g *guard) IsReachable() error { return nil }
 func (g *guard) Build(reader io.Reader, validate bool) (kube.ResourceList, error) {
 	resources, err := g.Client.Build(reader, validate)
 	if err != nil {
-		return nil, err
+		// Building asks the host nothing, so it is the manifest.
+		return nil, &manifestError{err}
 	}
 	for _, info := range resources {
 		kind := info.Mapping.GroupVersionKind
 		if !slices.Contains(g.kinds, kind) || info.Namespace != g.namespace || info.Name != g.name {
-			return nil, fmt.Errorf("manifest of release %s/%s holds %s %s/%s, which is no part of the chart",
-				g.namespace, g.name, kind.Kind, info.Namespace, info.Name)
+			return nil, &manifestError{fmt.Errorf("manifest of release %s/%s holds %s %s/%s, which is no part of the chart",
+				g.namespace, g.name, kind.Kind, info.Namespace, info.Name)}
 		}
 	}
 	return resources, nil

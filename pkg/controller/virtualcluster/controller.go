@@ -171,6 +171,8 @@ func (c *Controller) next(ctx context.Context) bool {
 	again, err := c.reconcile(klog.NewContext(ctx, logger), name)
 	c.Metrics.observe(c.Clock.Since(start), err)
 	switch {
+	case ctx.Err() != nil:
+		// Whoever leads next makes this pass again.
 	case apierrors.IsConflict(err) || apierrors.IsNotFound(err):
 		// Somebody was quicker; the watch will tell, the retry is for when it told already.
 		logger.V(2).Info("Out of date, trying again", "err", err)

@@ -1,0 +1,452 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package release
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/component-base/metrics"
+	"k8s.io/utils/clock"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/generated/clientset/versioned/scheme"
+	"garret.dev/garret/pkg/controller/virtualcluster"
+)
+
+// answers is a virtual cluster's API, which the tests play: it is there or not.
+type answers struct{ down atomic.Bool }
+
+func (a *answers) Probe(_ context.Context, _ *tenancyv1.VirtualCluster, clusterIP string, authority []byte) error {
+	if a.down.Load() {
+		return errors.New("connection refused")
+	}
+	if clusterIP == "" || len(authority) == 0 {
+		return errors.New("asked without address or authority")
+	}
+	return nil
+}
+
+// runController works on all virtual clusters until the test ends.
+func runController(t *testing.T) *answers {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	objects, err := metadata.NewForConfig(shared.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broadcaster := record.NewBroadcaster()
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: shared.kube.CoreV1().Events("")})
+	probed := &answers{}
+	controller, err := virtualcluster.New(virtualcluster.Dependencies{
+		Host: shared.kube, Metadata: objects, Tenancy: shared.tenancy, Releases: newClient(t), Prober: probed,
+		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-controller"}),
+		Clock:    clock.RealClock{}, Metrics: virtualcluster.NewMetrics(metrics.NewKubeRegistry().MustRegister),
+	}, virtualcluster.Options{Namespace: tenancyv1.SystemNamespace, ClusterDomain: "cluster.local", Version: "v0.1.0",
+		ImageRepository: "garret.dev/garret", K3sImage: "docker.io/rancher/k3s", ImagePullPolicy: "IfNotPresent", StallAfter: 2 * time.Second, Workers: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 2)
+	go func() { ended <- controller.Watch(ctx) }()
+	go func() { ended <- controller.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := errors.Join(<-ended, <-ended); err != nil {
+			t.Errorf("controller: %v", err)
+		}
+		broadcaster.Shutdown()
+	})
+	return probed
+}
+
+// tenant is one virtual cluster of a test.
+type tenant struct {
+	t  *testing.T
+	ns string
+}
+
+func create(t *testing.T, change func(*tenancyv1.VirtualCluster)) tenant {
+	t.Helper()
+	vc := &tenancyv1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: namespace(t)}}
+	if change != nil {
+		change(vc)
+	}
+	if _, err := shared.tenancy.TenancyV1().VirtualClusters(vc.Namespace).Create(t.Context(), vc, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return tenant{t, vc.Namespace}
+}
+
+func (v tenant) get() (*tenancyv1.VirtualCluster, error) {
+	return shared.tenancy.TenancyV1().VirtualClusters(v.ns).Get(context.Background(), "demo", metav1.GetOptions{})
+}
+
+// await returns when the virtual cluster is in a phase, for a reason, and fails the test otherwise.
+func (v tenant) await(phase tenancyv1.Phase, reason string) *tenancyv1.VirtualCluster {
+	v.t.Helper()
+	var found *tenancyv1.VirtualCluster
+	v.must(func(context.Context) (err error) {
+		if found, err = v.get(); err != nil {
+			return err
+		}
+		ready := meta.FindStatusCondition(found.Status.Conditions, tenancyv1.ConditionReady)
+		if ready == nil || found.Status.Phase != phase || ready.Reason != reason {
+			return fmt.Errorf("got %s %+v, want %s because of %s", found.Status.Phase, ready, phase, reason)
+		}
+		return nil
+	})
+	return found
+}
+
+func (v tenant) must(check func(context.Context) error) {
+	v.t.Helper()
+	if err := eventually(check); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// pod lets the kubelet say something about the pod, once it is there.
+func (v tenant) pod(change func(*corev1.PodStatus)) {
+	v.t.Helper()
+	v.must(func(ctx context.Context) error {
+		pod, err := shared.kube.CoreV1().Pods(v.ns).Get(ctx, "vc-demo-0", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		change(&pod.Status)
+		_, err = shared.kube.CoreV1().Pods(v.ns).UpdateStatus(ctx, pod, metav1.UpdateOptions{})
+		return err
+	})
+}
+
+func containersReady(ready bool) func(*corev1.PodStatus) {
+	return func(status *corev1.PodStatus) {
+		status.Phase = corev1.PodRunning
+		status.Conditions = []corev1.PodCondition{{Type: corev1.ContainersReady, Status: corev1.ConditionFalse}}
+		if ready {
+			status.Conditions[0].Status = corev1.ConditionTrue
+		}
+		status.ContainerStatuses = nil
+		for _, name := range []string{"k3s", "syncer"} {
+			status.ContainerStatuses = append(status.ContainerStatuses, corev1.ContainerStatus{Name: name, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+		}
+	}
+}
+
+// authority is the base64 of a certificate in PEM, as the syncer reports it.
+func authority(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// syncer reports as the syncer does.
+func (v tenant) syncer(ready metav1.ConditionStatus) {
+	v.t.Helper()
+	apply := fmt.Sprintf(`{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualCluster","metadata":{"name":"demo","namespace":%q},"status":{"kubernetesVersion":"v1.37.2",
+		"certificateAuthorityData":%q,"conditions":[{"type":"ControlPlaneReady","status":"True","reason":"Answering","message":"","lastTransitionTime":"2026-11-23T10:00:00Z"},
+		{"type":"SyncerReady","status":%q,"reason":"Syncing","message":"","lastTransitionTime":"2026-11-23T10:00:00Z"}]}}`, v.ns, authority(v.t), ready)
+	force := true
+	_, err := shared.tenancy.TenancyV1().VirtualClusters(v.ns).Patch(v.t.Context(), "demo", types.ApplyPatchType, []byte(apply),
+		metav1.PatchOptions{FieldManager: tenancyv1.FieldManagerSyncer, Force: &force}, "status")
+	if err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+func (v tenant) makeReady() *tenancyv1.VirtualCluster {
+	v.t.Helper()
+	v.pod(containersReady(true))
+	v.syncer(metav1.ConditionTrue)
+	return v.await(tenancyv1.PhaseReady, "Ready")
+}
+
+func (v tenant) delete() {
+	v.t.Helper()
+	if err := shared.tenancy.TenancyV1().VirtualClusters(v.ns).Delete(v.t.Context(), "demo", metav1.DeleteOptions{}); err != nil {
+		v.t.Fatal(err)
+	}
+	v.must(func(context.Context) error {
+		vc, err := v.get()
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("still there: %v %w", vc.Status.Conditions, err)
+	})
+	expectNothing(v.t, v.ns)
+}
+
+func (v tenant) event(reason string) {
+	v.t.Helper()
+	v.must(func(ctx context.Context) error {
+		events, err := shared.kube.CoreV1().Events(v.ns).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=VirtualCluster,reason=" + reason})
+		if err == nil && len(events.Items) == 0 {
+			err = fmt.Errorf("no event %s on the VirtualCluster", reason)
+		}
+		return err
+	})
+}
+
+func (v tenant) statefulSet() *appsv1.StatefulSet {
+	v.t.Helper()
+	var found *appsv1.StatefulSet
+	v.must(func(ctx context.Context) (err error) {
+		found, err = shared.kube.AppsV1().StatefulSets(v.ns).Get(ctx, releaseName, metav1.GetOptions{})
+		return err
+	})
+	return found
+}
+
+func TestFromCreationToDeletion(t *testing.T) {
+	probed := runController(t)
+	created := time.Now()
+	v := create(t, nil)
+	v.statefulSet()
+	t.Logf("create to StatefulSet: %s", time.Since(created).Round(time.Millisecond))
+
+	// Neither the pod nor the syncer alone makes it ready.
+	v.pod(containersReady(false))
+	v.await(tenancyv1.PhaseDeploying, "Starting")
+	probed.down.Store(true)
+	v.pod(containersReady(true))
+	v.syncer(metav1.ConditionTrue)
+	v.await(tenancyv1.PhaseDeploying, "APIUnreachable")
+	probed.down.Store(false)
+	ready := v.await(tenancyv1.PhaseReady, "Ready")
+	service, err := shared.kube.CoreV1().Services(v.ns).Get(t.Context(), releaseName, metav1.GetOptions{})
+	if err != nil || ready.Status.Endpoint != "https://"+service.Spec.ClusterIP+":443" {
+		t.Errorf("endpoint is %q, want that of %v (%v)", ready.Status.Endpoint, service, err)
+	}
+	if ready.Status.Release == nil || ready.Status.Release.Revision != 1 || ready.Status.Release.ChartVersion != "0.1.0" {
+		t.Errorf("release is %+v, want revision 1 of 0.1.0", ready.Status.Release)
+	}
+	if ready.Status.KubernetesVersion != "v1.37.2" || meta.FindStatusCondition(ready.Status.Conditions, tenancyv1.ConditionSyncerReady) == nil {
+		t.Errorf("what the syncer wrote is gone: %+v", ready.Status)
+	}
+	v.event("Ready")
+
+	// The pod dies, and it is told.
+	if err := shared.kube.CoreV1().Pods(v.ns).Delete(t.Context(), "vc-demo-0", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	v.must(func(context.Context) error {
+		vc, err := v.get()
+		if err == nil && vc.Status.Phase == tenancyv1.PhaseReady {
+			err = errors.New("still ready without its pod")
+		}
+		return err
+	})
+	v.makeReady()
+	v.syncer(metav1.ConditionFalse)
+	v.await(tenancyv1.PhaseDeploying, "Syncing")
+	v.syncer(metav1.ConditionTrue)
+	v.await(tenancyv1.PhaseReady, "Ready")
+	v.delete()
+}
+
+func TestDeletionLeavesNothing(t *testing.T) {
+	runController(t)
+	for _, retention := range []tenancyv1.StorageRetention{tenancyv1.RetentionDelete, tenancyv1.RetentionRetain} {
+		t.Run(string(retention), func(t *testing.T) {
+			v := create(t, func(vc *tenancyv1.VirtualCluster) { vc.Spec.ControlPlane.Storage.WhenDeleted = retention })
+			vc := v.makeReady()
+			label := map[string]string{tenancyv1.LabelCluster: vc.Status.ClusterID}
+			core := shared.kube.CoreV1()
+			objects := []error{}
+			add := func(err error) { objects = append(objects, err) }
+			for name, labels := range map[string]map[string]string{"synced": label, "of-another": {tenancyv1.LabelCluster: "ffffffffff"}, "plain": nil} {
+				_, err := core.ConfigMaps(v.ns).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}, metav1.CreateOptions{})
+				add(err)
+				_, err = core.Secrets(v.ns).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}, metav1.CreateOptions{})
+				add(err)
+				_, err = core.Services(v.ns).Create(t.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
+					Spec: corev1.ServiceSpec{Selector: map[string]string{"a": "b"}, Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{})
+				add(err)
+			}
+			if err := errors.Join(objects...); err != nil {
+				t.Fatal(err)
+			}
+			v.delete()
+			maps, err1 := core.ConfigMaps(v.ns).List(t.Context(), metav1.ListOptions{})
+			secrets, err2 := core.Secrets(v.ns).List(t.Context(), metav1.ListOptions{})
+			services, err3 := core.Services(v.ns).List(t.Context(), metav1.ListOptions{})
+			if err := errors.Join(err1, err2, err3); err != nil {
+				t.Fatal(err)
+			}
+			// kube-root-ca.crt is every namespace's.
+			if len(maps.Items) != 3 || len(secrets.Items) != 2 || len(services.Items) != 2 {
+				t.Errorf("%d configmaps, %d secrets, %d services are left, want 3, 2, 2", len(maps.Items), len(secrets.Items), len(services.Items))
+			}
+			_, err := core.PersistentVolumeClaims(v.ns).Get(t.Context(), "data-vc-demo-0", metav1.GetOptions{})
+			if kept := err == nil; kept != (retention == tenancyv1.RetentionRetain) {
+				t.Errorf("the volume claim is kept: %t (%v)", kept, err)
+			}
+		})
+	}
+}
+
+func TestTroubleIsTold(t *testing.T) {
+	runController(t)
+	v := create(t, nil)
+	v.pod(func(status *corev1.PodStatus) {
+		status.ContainerStatuses = []corev1.ContainerStatus{{Name: "k3s", Image: "docker.io/rancher/k3s:v1.37.2-k3s1",
+			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such image"}}}}
+	})
+	v.await(tenancyv1.PhaseDeploying, "ImagePullBackOff")
+	v.event("ImagePullBackOff")
+	failed := v.await(tenancyv1.PhaseFailed, "ImagePullBackOff")
+	if stalled := meta.FindStatusCondition(failed.Status.Conditions, tenancyv1.ConditionStalled); stalled == nil || stalled.Status != metav1.ConditionTrue || !strings.Contains(stalled.Message, "no such image") {
+		t.Errorf("stalled is %+v, want true with the kubelet's words", stalled)
+	}
+	// The image turns up.
+	v.makeReady()
+	v.delete()
+}
+
+func TestQuota(t *testing.T) {
+	runController(t)
+	ns := namespace(t)
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "none"}, Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}}}
+	if _, err := shared.kube.CoreV1().ResourceQuotas(ns).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	v := tenant{t, ns}
+	v.must(func(ctx context.Context) error {
+		found, err := shared.kube.CoreV1().ResourceQuotas(ns).Get(ctx, "none", metav1.GetOptions{})
+		if err == nil && len(found.Status.Hard) == 0 {
+			err = errors.New("the quota is not in force yet")
+		}
+		return err
+	})
+	vc := &tenancyv1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
+	if _, err := shared.tenancy.TenancyV1().VirtualClusters(ns).Create(t.Context(), vc, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	v.await(tenancyv1.PhaseDeploying, "QuotaExceeded")
+	v.await(tenancyv1.PhaseFailed, "QuotaExceeded")
+	// It can be deleted although its pod never was.
+	v.delete()
+}
+
+func TestChangesAndDrift(t *testing.T) {
+	runController(t)
+	v := create(t, nil)
+	v.makeReady()
+
+	// A new spec is a new revision, and not ready until the pod runs it.
+	v.must(func(ctx context.Context) error {
+		vc, err := v.get()
+		if err != nil {
+			return err
+		}
+		vc.Spec.ControlPlane.Resources.Requests = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("300Mi")}
+		_, err = shared.tenancy.TenancyV1().VirtualClusters(v.ns).Update(ctx, vc, metav1.UpdateOptions{})
+		return err
+	})
+	v.must(func(context.Context) error {
+		memory := v.statefulSet().Spec.Template.Spec.Containers[0].Resources.Requests.Memory()
+		if memory.String() != "300Mi" {
+			return fmt.Errorf("the StatefulSet asks for %s, want 300Mi", memory)
+		}
+		vc, err := v.get()
+		if err == nil && vc.Status.ObservedGeneration == 1 {
+			err = errors.New("the new spec is not observed")
+		}
+		return err
+	})
+	v.must(func(ctx context.Context) error {
+		pod, err := shared.kube.CoreV1().Pods(v.ns).Get(ctx, "vc-demo-0", metav1.GetOptions{})
+		if err == nil && pod.Spec.Containers[0].Resources.Requests.Memory().String() != "300Mi" {
+			err = errors.New("the old pod still stands")
+		}
+		return err
+	})
+	ready := v.makeReady()
+	if ready.Status.Release.Revision != 2 || ready.Status.ObservedGeneration != 2 {
+		t.Errorf("revision %d at generation %d, want 2 at 2", ready.Status.Release.Revision, ready.Status.ObservedGeneration)
+	}
+
+	// What somebody deletes or changes comes back without one.
+	if err := shared.kube.RbacV1().RoleBindings(v.ns).Delete(t.Context(), releaseName, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	role, err := shared.kube.RbacV1().Roles(v.ns).Get(t.Context(), releaseName, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	role.Rules[0].Verbs = []string{"*"}
+	if _, err := shared.kube.RbacV1().Roles(v.ns).Update(t.Context(), role, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	v.must(func(ctx context.Context) error {
+		role, err := shared.kube.RbacV1().Roles(v.ns).Get(ctx, releaseName, metav1.GetOptions{})
+		if err == nil && role.Rules[0].Verbs[0] == "*" {
+			err = errors.New("the role is still changed")
+		}
+		_, missing := shared.kube.RbacV1().RoleBindings(v.ns).Get(ctx, releaseName, metav1.GetOptions{})
+		return errors.Join(err, missing)
+	})
+	if vc, err := v.get(); err != nil || vc.Status.Release.Revision != 2 {
+		t.Errorf("revision %d (%v), want still 2", vc.Status.Release.Revision, err)
+	}
+	v.delete()
+}
+
+func TestNameTaken(t *testing.T) {
+	runController(t)
+	ns := namespace(t)
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: releaseName}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
+	if _, err := shared.kube.CoreV1().Services(ns).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	vc := &tenancyv1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
+	if _, err := shared.tenancy.TenancyV1().VirtualClusters(ns).Create(t.Context(), vc, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	v := tenant{t, ns}
+	v.await(tenancyv1.PhaseFailed, "NameTaken")
+	if err := shared.tenancy.TenancyV1().VirtualClusters(ns).Delete(t.Context(), "demo", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	v.must(func(context.Context) error {
+		if _, err := v.get(); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("got %w, want it gone", err)
+		}
+		return nil
+	})
+	if _, err := shared.kube.CoreV1().Services(ns).Get(t.Context(), releaseName, metav1.GetOptions{}); err != nil {
+		t.Errorf("somebody else's Service: %v", err)
+	}
+}
