@@ -64,6 +64,11 @@ func bringUp(t *testing.T, name string) *cluster {
 	return c
 }
 
+// in is the same cluster, whose failures are those of a subtest.
+func (c *cluster) in(t *testing.T) *cluster {
+	return &cluster{Cluster: c.Cluster, t: t, options: c.options}
+}
+
 // up brings up what is missing.
 func (c *cluster) up() {
 	c.t.Helper()
@@ -164,16 +169,19 @@ spec:
 	c.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
 
 	t.Run("exec", func(t *testing.T) {
+		c := c.in(t)
 		if got := c.kubectl("exec", "web", "--", "/bin/sh", "-c", "id -u; hostname"); got != "12345\nweb" {
 			t.Errorf("got %q, want the user and the pod's name", got)
 		}
 	})
 	t.Run("logs", func(t *testing.T) {
+		c := c.in(t)
 		if got := c.kubectl("logs", "web"); !strings.Contains(got, "Started HTTP server on port 8080") {
 			t.Errorf("got %q, want what agnhost prints", got)
 		}
 	})
 	t.Run("service by name", func(t *testing.T) {
+		c := c.in(t)
 		for _, name := range []string{"web", "web.default.svc.cluster.local"} {
 			c.eventually(name, func() error {
 				_, err := c.try(c.Kubeconfig(), "", "exec", "web", "--", "/agnhost", "connect", "--timeout=2s", name+":8080")
@@ -182,21 +190,23 @@ spec:
 		}
 	})
 	t.Run("addresses from the machine", func(t *testing.T) {
+		c := c.in(t)
 		for _, path := range []string{"service/web=.spec.clusterIP", "pod/web=.status.podIP"} {
 			object, field, _ := strings.Cut(path, "=")
 			address := c.kubectl("get", object, "-o", "jsonpath={"+field+"}")
 			c.eventually(path, func() error { return reaches(address) })
 		}
 	})
-	t.Run("volume", func(t *testing.T) { testVolume(t, c) })
-	t.Run("user", func(t *testing.T) { testUser(t, c) })
-	t.Run("heals", func(t *testing.T) { testHeals(t, c) })
-	t.Run("leaves nothing", func(t *testing.T) { testLeavesNothing(t, c, before) })
+	t.Run("volume", func(t *testing.T) { testVolume(c.in(t)) })
+	t.Run("user", func(t *testing.T) { testUser(c.in(t)) })
+	t.Run("heals", func(t *testing.T) { testHeals(c.in(t)) })
+	t.Run("leaves nothing", func(t *testing.T) { testLeavesNothing(c.in(t), before) })
 }
 
 // testVolume writes to a volume as nobody in particular, and finds the folder
 // gone when the claim is.
-func testVolume(t *testing.T, c *cluster) {
+func testVolume(c *cluster) {
+	t := c.t
 	c.kubectl("exec", "web", "--", "/bin/sh", "-c", "echo kept > /data/file")
 	volume := c.kubectl("get", "pvc/data", "-o", "jsonpath={.spec.volumeName}")
 	file := filepath.Join(c.options.Dir, "volumes", volume, "file")
@@ -234,7 +244,8 @@ spec:
 
 // testUser gives a group a right and sees that its member has that and no
 // other.
-func testUser(t *testing.T, c *cluster) {
+func testUser(c *cluster) {
+	t := c.t
 	kubeconfig, err := c.UserKubeconfig("jane", "readers")
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +264,8 @@ func testUser(t *testing.T, c *cluster) {
 }
 
 // testHeals kills components and brings up what is missing.
-func testHeals(t *testing.T, c *cluster) {
+func testHeals(c *cluster) {
+	t := c.t
 	container := func() string {
 		return c.kubectl("get", "pod/web", "-o", "jsonpath={.status.containerStatuses[0].containerID}")
 	}
@@ -285,7 +297,10 @@ func testHeals(t *testing.T, c *cluster) {
 	if err := c.Restart(t.Context(), "kubelet"); err != nil {
 		t.Fatal(err)
 	}
-	c.kubectl("exec", "web", "--", "/bin/sh", "-c", "true")
+	c.eventually("a kubelet that knows its pods", func() error {
+		_, err := c.try(c.Kubeconfig(), "", "exec", "web", "--", "/bin/sh", "-c", "true")
+		return err
+	})
 	pids = c.pids()
 	c.up()
 	for name, pid := range c.pids() {
@@ -315,6 +330,7 @@ func (c *cluster) pids() map[string]int {
 // clusters do not disturb each other.
 func TestHostTwoNodes(t *testing.T) {
 	t.Parallel()
+	before := rules(t)
 	c := bringUp(t, "two")
 	c.options.Nodes = 2 // the cluster grows
 	c.up()
@@ -349,7 +365,7 @@ spec: {selector: {app: on-%[1]d}, ports: [{port: 8080}]}
 		c.eventually("machine to service "+to, func() error { return reaches(service) })
 	}
 	before := rules(t)
-	testLeavesNothing(t, c, before)
+	testLeavesNothing(c.in(t), before)
 }
 
 type testWriter struct{ t *testing.T }

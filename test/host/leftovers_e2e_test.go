@@ -25,7 +25,8 @@ type traces struct {
 	processes, mounts, links, groups, folders []string
 }
 
-func (c *cluster) traces(t *testing.T) traces {
+func (c *cluster) traces() traces {
+	t := c.t
 	t.Helper()
 	plan := network.Plan{Index: c.state.Index}
 	run := filepath.Join("/run/garret-host", strconv.Itoa(c.state.Index))
@@ -91,8 +92,9 @@ func processesOf(t *testing.T, dir, run, group string) []string {
 }
 
 // testLeavesNothing takes the cluster down and looks for what remains.
-func testLeavesNothing(t *testing.T, c *cluster, rulesBefore string) {
-	up := c.traces(t)
+func testLeavesNothing(c *cluster, rulesBefore string) {
+	t := c.t
+	up := c.traces()
 	for what, found := range map[string][]string{"processes": up.processes, "mounts": up.mounts, "links": up.links, "groups": up.groups, "folders": up.folders} {
 		if len(found) == 0 {
 			t.Errorf("%s: found none of a cluster that is up, so the search is wrong", what)
@@ -101,7 +103,7 @@ func testLeavesNothing(t *testing.T, c *cluster, rulesBefore string) {
 	if err := c.Down(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	down := c.traces(t)
+	down := c.traces()
 	for what, found := range map[string][]string{"processes": down.processes, "mounts": down.mounts, "links": down.links, "groups": down.groups, "folders": down.folders} {
 		if len(found) > 0 {
 			t.Errorf("%s after down: got %q, want none", what, found)

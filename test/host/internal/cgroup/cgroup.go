@@ -121,7 +121,7 @@ func delegate(dirs ...string) error {
 
 // Delete kills every process in the group and below it, and removes it.
 func (g Groups) Delete(ctx context.Context, name string) error {
-	if name == "" || strings.Contains(name, "..") {
+	if clean := filepath.Clean("/" + name); clean == "/" || strings.Contains(name, "..") {
 		return fmt.Errorf("control group %q is not ours", name)
 	}
 	ticker := time.NewTicker(poll)
