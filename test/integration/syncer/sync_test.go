@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/resources"
 )
 
 // podSpec is a pod with references.
@@ -379,4 +380,31 @@ func TestHostEventsShowInside(t *testing.T) {
 		s.must(err)
 		return len(events.Items) == 1 && events.Items[0].Message == "assigned "+s.namespace+"/web to node-1"
 	})
+}
+
+// TestServiceOfTheWebhookIsAdopted plays the admission webhook, which makes the
+// host's service before the one inside is stored.
+func TestServiceOfTheWebhookIsAdopted(t *testing.T) {
+	s := setUp(t)
+	ctx := t.Context()
+	asked := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "api"},
+		Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Port: 80}}}}
+	host, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, resources.HostService(s.translator, asked), metav1.CreateOptions{})
+	s.must(err)
+	asked.Spec.ClusterIP = host.Spec.ClusterIP
+	virtual, err := s.virtual.CoreV1().Services(s.namespace).Create(ctx, asked, metav1.CreateOptions{})
+	s.must(err)
+	s.eventually("adoption", func() bool {
+		found, err := s.host.CoreV1().Services(s.hostNamespace).Get(ctx, host.Name, metav1.GetOptions{})
+		s.must(err)
+		if found.UID != host.UID {
+			t.Fatal("the service was made anew")
+		}
+		return found.Annotations[tenancyv1.AnnotationVirtualUID] == string(virtual.UID)
+	})
+	events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(virtual.UID)})
+	s.must(err)
+	if len(events.Items) != 0 {
+		t.Errorf("got %d events about it, want none: %s", len(events.Items), events.Items[0].Message)
+	}
 }
