@@ -15,6 +15,10 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
 	"garret.dev/garret/test/suite"
 )
 
@@ -26,8 +30,7 @@ func TestLifecycle(t *testing.T) {
 
 	start := time.Now()
 	admin.Apply(t, suite.Object(ns, "demo", "{}"))
-	// A request that comes too early is told so.
-	admin.Refused(t, "vailable", "get", "--raw", proxyPath(ns, "demo", "/version"))
+	refusedWhileStarting(t, ns, "demo")
 	admin.Do(t, "wait", "--for=condition=Ready", "vc/demo", "-n", ns, "--timeout=180s")
 	t.Logf("create to Ready: %.1fs", time.Since(start).Seconds())
 	if got := admin.Do(t, "get", "--raw", proxyPath(ns, "demo", "/readyz")); got != "ok" {
@@ -58,6 +61,24 @@ func TestLifecycle(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// refusedWhileStarting sends a request that comes too early. It must be told so,
+// and when to come again; kubectl would do that by itself.
+func refusedWhileStarting(t *testing.T, ns, name string) {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", shared.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := kubernetes.NewForConfigOrDie(config).RESTClient().Get().AbsPath(proxyPath(ns, name, "/version"))
+	err = request.MaxRetries(0).Do(t.Context()).Error()
+	if !apierrors.IsServiceUnavailable(err) {
+		t.Errorf("a request before the control plane answers: got %v, want ServiceUnavailable", err)
+	}
+	if _, later := apierrors.SuggestsClientDelay(err); !later {
+		t.Errorf("a request before the control plane answers: got %v, want it to say when to try again", err)
+	}
 }
 
 // watchPhases runs `kubectl get virtualclusters -w` and returns a function
