@@ -122,9 +122,11 @@ func (b *Bootstrap) Run(ctx context.Context) error {
 // insist tries a step until it succeeds or the context ends.
 func (b *Bootstrap) insist(ctx context.Context, s step) bool {
 	backoff := wait.Backoff{Duration: 20 * time.Millisecond, Factor: 1.6, Jitter: 0.2, Steps: 12, Cap: 3 * time.Second}
+	start := time.Now()
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		err := s.run(ctx)
 		if err == nil {
+			klog.FromContext(ctx).V(2).Info("Put in place", "what", s.name, "after", time.Since(start).Round(time.Millisecond), "tries", attempt+1)
 			return true
 		}
 		if attempt > 5 && ctx.Err() == nil {
