@@ -24,7 +24,7 @@ const (
 	// control plane makes its Service anew within ten seconds.
 	keepInterval = 10 * time.Second
 	// rightsEvery is how many of these pass before rights are looked at.
-	rightsEvery = 30
+	rightsEvery = 6
 
 	fieldManager = "garret-syncer"
 )

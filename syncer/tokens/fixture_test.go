@@ -1,0 +1,194 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/cache"
+	testingclock "k8s.io/utils/clock/testing"
+
+	"garret.dev/garret/syncer/translate"
+)
+
+const hostNamespace = "team"
+
+// fixture is a Minter over two API servers' stand-ins, with a clock of its own.
+type fixture struct {
+	minter        *Minter
+	virtual, host *fake.Clientset
+	clock         *testingclock.FakeClock
+	translator    *translate.Translator
+	virtualPods   cache.SharedIndexInformer
+
+	mutex    sync.Mutex
+	requests []authenticationv1.TokenRequest
+}
+
+func start(t *testing.T, hostObjects ...runtime.Object) *fixture {
+	t.Helper()
+	return startWith(t, true, nil, hostObjects)
+}
+
+func startWith(t *testing.T, run bool, virtualObjects, hostObjects []runtime.Object) *fixture {
+	t.Helper()
+	f := &fixture{
+		virtual: fake.NewClientset(virtualObjects...), host: fake.NewClientset(hostObjects...),
+		clock:      testingclock.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)),
+		translator: translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace, Owner: &metav1.OwnerReference{Kind: "Service", Name: "vc-demo", UID: "service"}}),
+	}
+	f.virtual.PrependReactor("create", "serviceaccounts", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		request := action.(clienttesting.CreateAction).GetObject().(*authenticationv1.TokenRequest).DeepCopy()
+		f.mutex.Lock()
+		defer f.mutex.Unlock()
+		f.requests = append(f.requests, *request)
+		request.Status.Token = fmt.Sprintf("secret-%d", len(f.requests))
+		request.Status.ExpirationTimestamp = metav1.NewTime(f.clock.Now().Add(time.Duration(*request.Spec.ExpirationSeconds) * time.Second))
+		return true, request, nil
+	})
+	// The API server gives every object a UID of its own.
+	created := 0
+	// It heeds preconditions, which the stand-in does not.
+	f.host.PrependReactor("delete", "secrets", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		deletion := action.(clienttesting.DeleteActionImpl)
+		found, err := f.host.Tracker().Get(corev1.SchemeGroupVersion.WithResource("secrets"), hostNamespace, deletion.Name)
+		if err != nil {
+			return true, nil, err
+		}
+		if uid := deletion.DeleteOptions.Preconditions.UID; *uid != found.(*corev1.Secret).UID {
+			return true, nil, apierrors.NewConflict(corev1.Resource("secrets"), deletion.Name, errors.New("another UID"))
+		}
+		return false, nil, nil
+	})
+	f.host.PrependReactor("create", "secrets", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		created++
+		action.(clienttesting.CreateAction).GetObject().(*corev1.Secret).UID = types.UID(fmt.Sprintf("secret-uid-%d", created))
+		return false, nil, nil
+	})
+	factory := informers.NewSharedInformerFactoryWithOptions(f.host, 0, informers.WithNamespace(hostNamespace))
+	pods, secrets := factory.Core().V1().Pods(), factory.Core().V1().Secrets()
+	f.virtualPods = informers.NewSharedInformerFactory(f.virtual, 0).Core().V1().Pods().Informer()
+	minter, err := New(Options{
+		Translator: f.translator, Virtual: f.virtual, Host: f.host,
+		VirtualPodInformer: f.virtualPods, HostPodInformer: pods.Informer(), HostSecretInformer: secrets.Informer(), Clock: f.clock,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.minter = minter
+	ctx, cancel := context.WithCancel(t.Context())
+	factory.StartWithContext(ctx)
+	factory.WaitForCacheSyncWithContext(ctx)
+	go f.virtualPods.RunWithContext(ctx)
+	done := make(chan error, 1)
+	if run {
+		go func() { done <- minter.Run(ctx) }()
+	} else {
+		done <- nil
+	}
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+	return f
+}
+
+func (f *fixture) asked() []authenticationv1.TokenRequest {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	return append([]authenticationv1.TokenRequest(nil), f.requests...)
+}
+
+// newPod is a pod inside that mounts the projections.
+func newPod(name, uid string, projections ...corev1.ServiceAccountTokenProjection) *corev1.Pod {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(uid)},
+		Spec:       corev1.PodSpec{ServiceAccountName: "robot"},
+	}
+	for _, projection := range projections {
+		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+			Sources: []corev1.VolumeProjection{{ServiceAccountToken: &projection}},
+		}}})
+	}
+	return pod
+}
+
+// pod puts such a pod inside, in place of one of the same name, and waits until it is known.
+func (f *fixture) pod(t *testing.T, name, uid string, projections ...corev1.ServiceAccountTokenProjection) *corev1.Pod {
+	t.Helper()
+	pod := newPod(name, uid, projections...)
+	f.deletePod(t, pod)
+	if _, err := f.virtual.CoreV1().Pods(pod.Namespace).Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the pod is known", func(context.Context) bool {
+		found, err := f.minter.virtualPods.Pods(pod.Namespace).Get(name)
+		return err == nil && found.UID == pod.UID
+	})
+	return pod
+}
+
+func (f *fixture) deletePod(t *testing.T, pod *corev1.Pod) {
+	t.Helper()
+	if err := f.virtual.CoreV1().Pods(pod.Namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		t.Fatal(err)
+	}
+	eventually(t, "the end of the pod is known", func(context.Context) bool {
+		_, err := f.minter.virtualPods.Pods(pod.Namespace).Get(pod.Name)
+		return err != nil
+	})
+}
+
+func (f *fixture) ensure(t *testing.T, pod *corev1.Pod) (string, []string) {
+	t.Helper()
+	var projections []corev1.ServiceAccountTokenProjection
+	for _, volume := range pod.Spec.Volumes {
+		projections = append(projections, *volume.Projected.Sources[0].ServiceAccountToken)
+	}
+	secret, keys, err := f.minter.Ensure(t.Context(), pod, projections)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret, keys
+}
+
+func (f *fixture) secret(t *testing.T, name string) *corev1.Secret {
+	t.Helper()
+	secret, err := f.host.CoreV1().Secrets(hostNamespace).Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret
+}
+
+func eventually(t *testing.T, what string, condition func(ctx context.Context) bool) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
+		return condition(ctx), nil
+	})
+	if err != nil {
+		t.Fatalf("%s: not within 20 s", what)
+	}
+}
+
+func projection(audience string, life *int64) corev1.ServiceAccountTokenProjection {
+	return corev1.ServiceAccountTokenProjection{Audience: audience, ExpirationSeconds: life, Path: "token"}
+}
