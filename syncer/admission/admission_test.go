@@ -275,3 +275,23 @@ func TestReached(t *testing.T) {
 		t.Error("not reached after a call")
 	}
 }
+
+// TestOtherKinds has a tenant's own webhook call with things that look like Services.
+func TestOtherKinds(t *testing.T) {
+	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace})
+	for _, resource := range []metav1.GroupVersionResource{
+		{Group: "example.org", Version: "v1", Resource: "services"},
+		{Version: "v1", Resource: "pods"},
+	} {
+		onHost := host()
+		server := NewServer(nil, nil, &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost})
+		request := &admissionv1.AdmissionRequest{Operation: admissionv1.Create, Namespace: "default", Name: "web", Resource: resource}
+		request.Object.Raw = marshal(t, service("web"))
+		if response := server.review(t.Context(), request); !response.Allowed || response.Patch != nil {
+			t.Errorf("%s: got %+v, want it untouched", resource, response)
+		}
+		if got := writes(onHost); len(got) > 0 {
+			t.Errorf("%s: wrote %q on the host", resource, got)
+		}
+	}
+}

@@ -96,7 +96,8 @@ func (s *Server) review(ctx context.Context, request *admissionv1.AdmissionReque
 
 // admit returns the changes to the Service that is about to be stored.
 func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error) {
-	if request.Resource.Resource != "services" || request.SubResource != "" {
+	// A tenant may have another webhook call here, about kinds of their own.
+	if request.Resource != serviceResource() || request.SubResource != "" {
 		return nil, nil
 	}
 	service, err := decode(request.Object.Raw)
@@ -136,6 +137,10 @@ func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionReques
 		klog.FromContext(ctx).V(1).Info("The host allotted an address", "host", klog.KObj(host), "address", host.Spec.ClusterIP)
 	}
 	return patch(service, host, generated)
+}
+
+func serviceResource() metav1.GroupVersionResource {
+	return metav1.GroupVersionResource{Version: "v1", Resource: "services"}
 }
 
 func decode(raw []byte) (*corev1.Service, error) {
