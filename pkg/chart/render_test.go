@@ -29,7 +29,7 @@ func testValues() Values {
 	return Values{
 		Cluster:      Cluster{Name: "demo", ID: "0123456789", UID: "11111111-2222-3333-4444-555555555555"},
 		Kubernetes:   Kubernetes{Distro: "k3s", Version: "v1.37.2"},
-		ControlPlane: ControlPlane{Image: "docker.io/rancher/k3s:v1.37.2-k3s1", Storage: Storage{Persistent: true, Size: "5Gi", WhenDeleted: "Delete"}},
+		ControlPlane: ControlPlane{Image: "docker.io/rancher/k3s:v1.37.2-k3s1", Storage: Storage{Persistent: true, Size: "5Gi"}},
 		Syncer:       Syncer{Image: "garret.dev/garret/syncer:v0.1.0"},
 		Host:         Host{ServiceCIDR: "10.96.0.0/16", ClusterDomain: "cluster.local", ClientCA: testCA},
 		Service:      Service{ClusterIP: "10.96.7.7"},
@@ -237,15 +237,14 @@ func TestRestrictedProfile(t *testing.T) {
 func TestStorage(t *testing.T) {
 	class := ""
 	tests := []struct {
-		name        string
-		storage     Storage
-		wantClaim   bool
-		wantClass   *string
-		wantDeleted appsv1.PersistentVolumeClaimRetentionPolicyType
+		name      string
+		storage   Storage
+		wantClaim bool
+		wantClass *string
 	}{
-		{"default class", Storage{Persistent: true, Size: "5Gi", WhenDeleted: "Delete"}, true, nil, appsv1.DeletePersistentVolumeClaimRetentionPolicyType},
-		{"no class", Storage{Persistent: true, Size: "1Gi", WhenDeleted: "Retain", StorageClassName: &class}, true, &class, appsv1.RetainPersistentVolumeClaimRetentionPolicyType},
-		{"not kept", Storage{Persistent: false, Size: "1Gi", WhenDeleted: "Delete"}, false, nil, ""},
+		{"default class", Storage{Persistent: true, Size: "5Gi"}, true, nil},
+		{"no class", Storage{Persistent: true, Size: "1Gi", StorageClassName: &class}, true, &class},
+		{"not kept", Storage{Persistent: false, Size: "1Gi"}, false, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -268,9 +267,6 @@ func TestStorage(t *testing.T) {
 			}
 			if (claim.StorageClassName == nil) != (test.wantClass == nil) {
 				t.Errorf("class is %v, want %v", claim.StorageClassName, test.wantClass)
-			}
-			if got := set.Spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted; got != test.wantDeleted {
-				t.Errorf("when deleted: %s, want %s", got, test.wantDeleted)
 			}
 		})
 	}

@@ -56,7 +56,6 @@ type Storage struct {
 	Persistent       bool    `json:"persistent"`
 	Size             string  `json:"size"`
 	StorageClassName *string `json:"storageClassName,omitempty"`
-	WhenDeleted      string  `json:"whenDeleted"`
 }
 
 // Datastore is an external datastore; an empty name is the embedded one.

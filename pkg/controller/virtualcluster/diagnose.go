@@ -25,6 +25,8 @@ const (
 	containerControlPlane = "k3s"
 	// quietStart is how long a pod may say nothing before its events are read.
 	quietStart = 15 * time.Second
+	// probesFollow is the time that the kubelet's probes have to confirm a report.
+	probesFollow = 30 * time.Second
 )
 
 // finalReasons are waiting reasons of the kubelet that time alone never ends.
@@ -58,10 +60,31 @@ func (c *Controller) diagnose(ctx context.Context, vc *tenancyv1.VirtualCluster)
 	if outdated(set, pod) {
 		return &trouble{Reason: reasonRollingOut, Message: "the pod is about to be replaced by one of the new spec", progress: true}
 	}
-	if ready := podCondition(pod, corev1.ContainersReady); ready == nil || ready.Status != corev1.ConditionTrue {
-		return c.starting(ctx, pod)
+	for container, kind := range map[string]string{containerControlPlane: tenancyv1.ConditionControlPlaneReady, containerSyncer: tenancyv1.ConditionSyncerReady} {
+		if !c.up(pod, container, meta.FindStatusCondition(vc.Status.Conditions, kind)) {
+			return c.starting(ctx, pod)
+		}
 	}
 	return nil
+}
+
+// up says whether a container works. The kubelet's probes come seconds after the
+// syncer's own report, so a report that this very container has just become ready
+// counts until they have had their time; after that, only they do.
+func (c *Controller) up(pod *corev1.Pod, container string, report *metav1.Condition) bool {
+	index := slices.IndexFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == container })
+	if index < 0 || pod.Status.ContainerStatuses[index].State.Running == nil {
+		return false
+	}
+	status := pod.Status.ContainerStatuses[index]
+	if status.Ready {
+		return true
+	}
+	if report == nil || report.Status != metav1.ConditionTrue {
+		return false
+	}
+	since := report.LastTransitionTime.Time
+	return !since.Before(status.State.Running.StartedAt.Time) && c.Clock.Since(since) < probesFollow
 }
 
 // outdated says whether a pod was made before the last change of its StatefulSet.

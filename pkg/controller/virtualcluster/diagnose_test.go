@@ -37,7 +37,7 @@ func set(change func(*appsv1.StatefulSet)) *appsv1.StatefulSet {
 }
 
 func running(name string) corev1.ContainerStatus {
-	return corev1.ContainerStatus{Name: name, Image: "i", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
+	return corev1.ContainerStatus{Name: name, Image: "i", Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(now.Add(-time.Minute))}}}
 }
 
 func waiting(name, reason, message string) corev1.ContainerStatus {
@@ -48,8 +48,7 @@ func pod(change func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "vc-demo-0", Labels: map[string]string{appsv1.ControllerRevisionHashLabelKey: "r1"},
 			CreationTimestamp: metav1.NewTime(now.Add(-time.Second))},
-		Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{running("k3s"), running("syncer")},
-			Conditions: []corev1.PodCondition{{Type: corev1.ContainersReady, Status: corev1.ConditionTrue}}},
+		Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{running("k3s"), running("syncer")}},
 	}
 	if change != nil {
 		change(p)
@@ -57,7 +56,11 @@ func pod(change func(*corev1.Pod)) *corev1.Pod {
 	return p
 }
 
-func notReady(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionFalse }
+func notReady(p *corev1.Pod) {
+	for i := range p.Status.ContainerStatuses {
+		p.Status.ContainerStatuses[i].Ready = false
+	}
+}
 
 func event(kind, name, reason, message string, ago time.Duration) *corev1.Event {
 	return &corev1.Event{
@@ -149,6 +152,42 @@ func TestDiagnose(t *testing.T) {
 			}
 			if got.final != test.wantFinal || got.progress != test.wantProgress {
 				t.Errorf("final %t, progress %t; want %t, %t", got.final, got.progress, test.wantFinal, test.wantProgress)
+			}
+		})
+	}
+}
+
+func TestContainerUp(t *testing.T) {
+	report := func(is bool, ago time.Duration) *metav1.Condition {
+		made := condition(tenancyv1.ConditionSyncerReady, is, 0, ago)
+		return &made
+	}
+	started := func(ready bool, ago time.Duration) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Status.ContainerStatuses[1].Ready = ready
+			p.Status.ContainerStatuses[1].State.Running.StartedAt = metav1.NewTime(now.Add(-ago))
+		}
+	}
+	tests := []struct {
+		name   string
+		change func(*corev1.Pod)
+		report *metav1.Condition
+		want   bool
+	}{
+		{"probed", started(true, time.Hour), report(true, time.Hour), true},
+		{"reported, not probed yet", started(false, 5*time.Second), report(true, time.Second), true},
+		{"reported by the container before", started(false, time.Second), report(true, 5*time.Second), false},
+		{"reported, and the probes say otherwise", started(false, time.Hour), report(true, time.Minute), false},
+		{"not reported", started(false, 5*time.Second), nil, false},
+		{"reported not to be ready", started(false, 5*time.Second), report(false, time.Second), false},
+		{"ended", func(p *corev1.Pod) { p.Status.ContainerStatuses[1].State.Running = nil }, report(true, time.Second), false},
+		{"not there", func(p *corev1.Pod) { p.Status.ContainerStatuses = p.Status.ContainerStatuses[:1] }, report(true, time.Second), false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := &Controller{Dependencies: Dependencies{Clock: clocktesting.NewFakeClock(now)}}
+			if got := c.up(pod(test.change), containerSyncer, test.report); got != test.want {
+				t.Errorf("got %t, want %t", got, test.want)
 			}
 		})
 	}

@@ -85,13 +85,10 @@ func (c *Controller) storage(vc *tenancyv1.VirtualCluster) chart.Storage {
 	spec := vc.Spec.ControlPlane.Storage
 	storage := chart.Storage{
 		Persistent: spec.Persistent == nil || *spec.Persistent, Size: tenancyv1.DefaultStorageSize,
-		StorageClassName: spec.StorageClassName, WhenDeleted: string(tenancyv1.RetentionDelete),
+		StorageClassName: spec.StorageClassName,
 	}
 	if spec.Size != nil {
 		storage.Size = spec.Size.String()
-	}
-	if spec.WhenDeleted != "" {
-		storage.WhenDeleted = string(spec.WhenDeleted)
 	}
 	set, err := c.watched.statefulSets.StatefulSets(vc.Namespace).Get(tenancyv1.ReleaseName(vc.Name))
 	if err != nil {

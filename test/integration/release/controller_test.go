@@ -146,13 +146,9 @@ func (v tenant) pod(change func(*corev1.PodStatus)) {
 func containersReady(ready bool) func(*corev1.PodStatus) {
 	return func(status *corev1.PodStatus) {
 		status.Phase = corev1.PodRunning
-		status.Conditions = []corev1.PodCondition{{Type: corev1.ContainersReady, Status: corev1.ConditionFalse}}
-		if ready {
-			status.Conditions[0].Status = corev1.ConditionTrue
-		}
 		status.ContainerStatuses = nil
 		for _, name := range []string{"k3s", "syncer"} {
-			status.ContainerStatuses = append(status.ContainerStatuses, corev1.ContainerStatus{Name: name, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+			status.ContainerStatuses = append(status.ContainerStatuses, corev1.ContainerStatus{Name: name, Ready: ready, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
 		}
 	}
 }

@@ -39,7 +39,7 @@ func spec(t testing.TB, client *release.Client, namespace string, change func(*c
 		Cluster:    chart.Cluster{Name: "demo", ID: "0123456789", UID: "u"},
 		Kubernetes: chart.Kubernetes{Distro: "k3s", Version: "v1.37.2"},
 		ControlPlane: chart.ControlPlane{Image: "docker.io/rancher/k3s:v1.37.2-k3s1",
-			Storage: chart.Storage{Persistent: true, Size: "1Gi", WhenDeleted: "Delete"}},
+			Storage: chart.Storage{Persistent: true, Size: "1Gi"}},
 		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0"},
 		Host:   chart.Host{ServiceCIDR: serviceCIDR, ClusterDomain: "cluster.local", ClientCA: "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----"},
 	}
