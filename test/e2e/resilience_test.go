@@ -49,7 +49,7 @@ spec:
 	addresses := map[string]string{}
 	for name, c := range inside {
 		c.Do(t, "wait", "--for=condition=Ready", "pod/same", "--timeout=90s")
-		if got := strings.TrimSpace(c.Do(t, "exec", "same", "--", "printenv", "OWNER")); got != name {
+		if got := strings.TrimSpace(c.Do(t, "exec", "same", "--", "sh", "-c", "echo $OWNER")); got != name {
 			t.Errorf("owner in %s: got %q", name, got)
 		}
 		address := c.Do(t, "get", "service", "same", "-o", "jsonpath={.spec.clusterIP}")
@@ -72,7 +72,7 @@ spec:
 
 	admin.Do(t, "delete", "vc", "left", "-n", one, "--timeout=120s")
 	inside["right"].Do(t, "exec", "same", "--", "true")
-	if got := strings.TrimSpace(inside["right"].Do(t, "exec", "same", "--", "printenv", "OWNER")); got != "right" {
+	if got := strings.TrimSpace(inside["right"].Do(t, "exec", "same", "--", "sh", "-c", "echo $OWNER")); got != "right" {
 		t.Errorf("right after left was deleted: got owner %q", got)
 	}
 }
@@ -88,7 +88,7 @@ func TestKills(t *testing.T) {
 	for _, part := range []struct{ name, namespace, selector, container string }{
 		{"syncer", ns, "statefulset.kubernetes.io/pod-name=vc-demo-0", "syncer"},
 		{"control plane", ns, "statefulset.kubernetes.io/pod-name=vc-demo-0", "k3s"},
-		{"garret-apiserver", "garret-system", "app.kubernetes.io/component=apiserver", ""},
+		{"garret-apiserver", "garret-system", "app.kubernetes.io/name=garret-apiserver", ""},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			marker := strings.ReplaceAll(part.name, " ", "-")
