@@ -17,6 +17,7 @@ import (
 	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
+	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/component-base/compatibility"
 	aggregator "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
@@ -70,12 +71,16 @@ func NewConfig(ctx context.Context, options *Options) (*Config, error) {
 	if err := c.certificates(ctx, host); err != nil {
 		return nil, err
 	}
+	if err := c.lookUpClients(ctx, host); err != nil {
+		return nil, err
+	}
 	if err := c.applyRecommended(); err != nil {
 		return nil, err
 	}
 	if !options.servesFiles() {
 		c.generic.SecureServing.Cert = c.keeper.Serving()
 	}
+	c.generic.AddReadyzChecks(healthz.NamedCheck("client-authorities", c.knowsCallers))
 	c.chain()
 	if c.dial = options.Dial; c.dial == nil {
 		c.dial = access.DialDNS()
