@@ -199,8 +199,8 @@ func (p *processes) explain(err error) error {
 func neededFirst(files []string) []string {
 	var first, rest []string
 	for _, file := range files {
-		tags, err := imagestore.Tags(file)
-		if err == nil && len(tags) > 0 && (tags[0] == component.PauseImage || tags[0] == dnsImage) {
+		ids, err := imagestore.IDs(file)
+		if err == nil && (ids[component.PauseImage] != "" || ids[dnsImage] != "") {
 			first = append(first, file)
 		} else {
 			rest = append(rest, file)

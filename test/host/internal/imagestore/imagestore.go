@@ -109,17 +109,19 @@ func holds(have map[string]string, index archive) bool {
 	return true
 }
 
-// Tags lists the names of the images in an archive.
-func Tags(file string) ([]string, error) {
+// IDs maps the name of each image in an archive to its id.
+func IDs(file string) (map[string]string, error) {
 	index, err := readIndex(file)
 	if err != nil {
 		return nil, err
 	}
-	var tags []string
+	ids := map[string]string{}
 	for _, image := range index {
-		tags = append(tags, image.RepoTags...)
+		for _, tag := range image.RepoTags {
+			ids[tag] = image.Config
+		}
 	}
-	return tags, nil
+	return ids, nil
 }
 
 func readIndex(file string) (archive, error) {
