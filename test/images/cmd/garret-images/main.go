@@ -9,10 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/spf13/cobra"
 
 	"garret.dev/garret/test/images"
@@ -64,22 +61,11 @@ func push(bin *string, versions *images.Versions) *cobra.Command {
 		Short: "Push images to a registry, under the paths of their names",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return each(*versions, args, func(image images.Image) error {
-				built, err := images.Build(image, *bin)
-				if err != nil {
-					return err
-				}
-				for _, tag := range image.Tags {
-					_, path, _ := strings.Cut(tag, "/")
-					ref, err := name.NewTag(registry + "/" + path)
-					if err != nil {
-						return fmt.Errorf("--registry %q: %w", registry, err)
-					}
-					if err := remote.Write(ref, built, remote.WithContext(cmd.Context())); err != nil {
-						return fmt.Errorf("push %s: %w", ref, err)
-					}
+				pushed, err := images.Push(cmd.Context(), image, *bin, registry)
+				for _, ref := range pushed {
 					fmt.Fprintln(cmd.OutOrStdout(), ref)
 				}
-				return nil
+				return err
 			})
 		},
 	}

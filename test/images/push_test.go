@@ -1,0 +1,84 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package images
+
+import (
+	"io"
+	"log"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+func TestPush(t *testing.T) {
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer server.Close()
+	address, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, bin := sample(t)
+	want := []string{address.Host + "/mirror/sample:v1", address.Host + "/mirror/other:v2"}
+	got, err := Push(t.Context(), image, bin, address.Host+"/mirror")
+	if err != nil || !slices.Equal(got, want) {
+		t.Fatalf("got %q, %v; want %q", got, err, want)
+	}
+	built, err := Build(image, bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := built.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pushed := range got {
+		ref, err := name.ParseReference(pushed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found, err := remote.Head(ref); err != nil || found.Digest != digest {
+			t.Errorf("%s: got %v, %v; want %s", pushed, found, err, digest)
+		}
+	}
+}
+
+func TestPushRefusesNonsense(t *testing.T) {
+	image, bin := sample(t)
+	if got, err := Push(t.Context(), image, bin, "not a host"); err == nil {
+		t.Errorf("got %q, want an error", got)
+	}
+}
+
+// The catalogue is a contract: manifests everywhere name these images.
+func TestCatalogue(t *testing.T) {
+	var got []string
+	for _, image := range Catalogue(Versions{Garret: "v0.1.0", Kubernetes: "v1.37.2", CoreDNS: "v1.15.0"}) {
+		got = append(got, image.Tags...)
+		for _, tag := range image.Tags {
+			if _, err := name.NewTag(tag, name.StrictValidation); err != nil {
+				t.Errorf("%s: %v", tag, err)
+			}
+		}
+	}
+	slices.Sort(got)
+	want := []string{
+		"docker.io/library/busybox:1.36",
+		"docker.io/rancher/k3s:v1.37.2-k3s1",
+		"garret.dev/garret/apiserver:v0.1.0",
+		"garret.dev/garret/controller:v0.1.0",
+		"garret.dev/garret/controlplane:v1.37.2",
+		"garret.dev/garret/syncer:v0.1.0",
+		"registry.k8s.io/coredns/coredns:v1.15.0",
+		"registry.k8s.io/e2e-test-images/agnhost:2.53",
+		"registry.k8s.io/pause:3.10",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
