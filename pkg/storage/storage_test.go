@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"k8s.io/klog/v2/ktesting"
@@ -87,6 +88,37 @@ func TestWatchSeesWrites(t *testing.T) {
 		}
 	case <-ctx.Done():
 		t.Error("no event arrived")
+	}
+}
+
+// TestHistoryIsCompacted asks for it as the API server does every few minutes.
+// The last thousand revisions are kept whatever is asked for.
+func TestHistoryIsCompacted(t *testing.T) {
+	_, ctx := ktesting.NewTestContext(t)
+	datastore, err := Listen(ctx, &Options{DataDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer datastore.Stop()
+	client := connect(t, datastore.Endpoint)
+	const count = 1050
+	for i := range count {
+		create(ctx, t, client, fmt.Sprintf("/registry/c/%d", i), "1")
+	}
+	got, err := client.Get(ctx, fmt.Sprintf("/registry/c/%d", count-1))
+	if err != nil || len(got.Kvs) != 1 {
+		t.Fatalf("get: %v, %v", got, err)
+	}
+	first, last := got.Kvs[0].ModRevision-count+1, got.Kvs[0].ModRevision
+	if _, err := client.Compact(ctx, last); err != nil {
+		t.Fatalf("compact: %v", err)
+	}
+	if _, err := client.Get(ctx, "/registry/c/0", clientv3.WithRev(first)); !errors.Is(err, rpctypes.ErrCompacted) {
+		t.Errorf("reading revision %d after compacting to %d: got %v, want ErrCompacted", first, last, err)
+	}
+	list, err := client.Get(ctx, "/registry/c/", clientv3.WithPrefix())
+	if err != nil || len(list.Kvs) != count {
+		t.Errorf("after compaction: got %d, %v; want all of them", len(list.Kvs), err)
 	}
 }
 

@@ -78,5 +78,11 @@ func (r *KubeconfigREST) Create(ctx context.Context, name string, obj runtime.Ob
 		}
 	}
 	dryRun := options != nil && len(options.DryRun) > 0
-	return r.issuer.Create(ctx, host, vc, request, dryRun)
+	answer, err := r.issuer.Create(ctx, host, vc, request, dryRun)
+	if err != nil {
+		return nil, err
+	}
+	// Nothing is stored, so nobody owns fields of it.
+	answer.ManagedFields = nil
+	return answer, nil
 }

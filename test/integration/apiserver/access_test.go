@@ -18,6 +18,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/ptr"
@@ -355,5 +357,38 @@ func TestNotReadySaysWhy(t *testing.T) {
 	}
 	if output, err := kubectl(t, "", "get", "--raw", strings.Replace(path, "demo", "missing", 1)+"proxy/api"); err == nil || !strings.Contains(output, "NotFound") {
 		t.Errorf("proxy of what is not there: got %q, want NotFound", output)
+	}
+}
+
+// TestWatchOutlastsRequests watches inside for longer than a request may take.
+func TestWatchOutlastsRequests(t *testing.T) {
+	enter(t)
+	config := rest.CopyConfig(shared.host.config)
+	config.Host += "/apis/tenancy.garret.dev/v1/namespaces/" + insideNamespace + "/virtualclusters/" + insideName + "/proxy"
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	configMaps := client.CoreV1().ConfigMaps("default")
+	watcher, err := configMaps.Watch(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=late"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watcher.Stop()
+	begun := time.Now()
+	eventually(t, "any other request would have ended", func(context.Context) (bool, error) {
+		return time.Since(begun) > requestTimeout+2*time.Second, nil
+	})
+	if _, err := configMaps.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "late"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	defer configMaps.Delete(context.Background(), "late", metav1.DeleteOptions{})
+	select {
+	case event, open := <-watcher.ResultChan():
+		if !open || event.Type != watch.Added {
+			t.Errorf("got %v (open %v), want the ConfigMap", event, open)
+		}
+	case <-time.After(timeout):
+		t.Error("no event arrived")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -39,6 +40,10 @@ type garret struct {
 	clients    *versioned.Clientset // as the host's administrator
 	stop       func()
 }
+
+// requestTimeout ends requests that are neither watches nor streams. It is
+// short, so that a test can outlast it.
+const requestTimeout = 10 * time.Second
 
 // auditPolicy would record every body.
 const auditPolicy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: RequestResponse}]\n"
@@ -73,6 +78,7 @@ func startGarret(dir string) (*garret, error) {
 	options.Recommended.SecureServing.Listener = listener
 	options.Recommended.Audit.PolicyFile = policy
 	options.Recommended.Audit.LogOptions.Path = g.auditLog
+	options.RequestTimeout = requestTimeout
 	options.Dial = access.Dialer(g.inside.dial)
 	options.ValidateValues = chart.TenantErrors
 	options.Complete()

@@ -59,8 +59,8 @@ func newProcess(t *testing.T) *process {
 	return p
 }
 
-// start runs it, and returns how to kill it and wait for its end.
-func (p *process) start(t *testing.T) (end func(os.Signal) error) {
+// start runs it with further flags, and returns how to kill it and wait for its end.
+func (p *process) start(t *testing.T, flags ...string) (end func(os.Signal) error) {
 	t.Helper()
 	program, err := binary("garret-apiserver")
 	if err != nil {
@@ -70,8 +70,9 @@ func (p *process) start(t *testing.T) (end func(os.Signal) error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(program, "--kubeconfig="+shared.garret.kubeconfig, "--data-dir="+filepath.Join(p.dir, "data"),
-		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", p.port), "--resolve-services=api")
+	args := append([]string{"--kubeconfig=" + shared.garret.kubeconfig, "--data-dir=" + filepath.Join(p.dir, "data"),
+		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", p.port), "--resolve-services=api"}, flags...)
+	command := exec.Command(program, args...)
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := command.Start(); err != nil {
