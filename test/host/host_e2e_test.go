@@ -27,15 +27,15 @@ import (
 // testImages are the archives that these tests need.
 var testImages = []string{"pause", "coredns", "agnhost", "busybox"}
 
-// cluster is a host cluster of a test's own.
-type cluster struct {
+// testCluster is a host cluster of a test's own.
+type testCluster struct {
 	*Cluster
 	t       *testing.T
 	options Options
 }
 
 // bringUp brings up a cluster, which ends with the test.
-func bringUp(t *testing.T, name string) *cluster {
+func bringUp(t *testing.T, name string) *testCluster {
 	t.Helper()
 	bin, err := filepath.Abs("../../bin")
 	if err != nil {
@@ -46,7 +46,7 @@ func bringUp(t *testing.T, name string) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, options: Options{Dir: dir, Name: name, BinDir: bin, Progress: testWriter{t}}}
+	c := &testCluster{t: t, options: Options{Dir: dir, Name: name, BinDir: bin, Progress: testWriter{t}}}
 	for _, image := range testImages {
 		c.options.Images = append(c.options.Images, filepath.Join(bin, "images", image+".tar"))
 	}
@@ -65,12 +65,12 @@ func bringUp(t *testing.T, name string) *cluster {
 }
 
 // in is the same cluster, whose failures are those of a subtest.
-func (c *cluster) in(t *testing.T) *cluster {
-	return &cluster{Cluster: c.Cluster, t: t, options: c.options}
+func (c *testCluster) in(t *testing.T) *testCluster {
+	return &testCluster{Cluster: c.Cluster, t: t, options: c.options}
 }
 
 // up brings up what is missing.
-func (c *cluster) up() {
+func (c *testCluster) up() {
 	c.t.Helper()
 	var err error
 	if c.Cluster, err = Up(c.t.Context(), c.options); err != nil {
@@ -79,7 +79,7 @@ func (c *cluster) up() {
 }
 
 // kubectl runs kubectl with some input, and returns output and error.
-func (c *cluster) try(kubeconfig, input string, args ...string) (string, error) {
+func (c *testCluster) try(kubeconfig, input string, args ...string) (string, error) {
 	cmd := exec.CommandContext(c.t.Context(), filepath.Join(c.options.BinDir, "kube"), append([]string{"kubectl", "--kubeconfig", kubeconfig}, args...)...)
 	cmd.Stdin = strings.NewReader(input)
 	var out, errs bytes.Buffer
@@ -90,7 +90,7 @@ func (c *cluster) try(kubeconfig, input string, args ...string) (string, error) 
 	return out.String(), nil
 }
 
-func (c *cluster) kubectl(args ...string) string {
+func (c *testCluster) kubectl(args ...string) string {
 	c.t.Helper()
 	out, err := c.try(c.Kubeconfig(), "", args...)
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *cluster) kubectl(args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-func (c *cluster) apply(manifest string) {
+func (c *testCluster) apply(manifest string) {
 	c.t.Helper()
 	if _, err := c.try(c.Kubeconfig(), manifest, "apply", "-f", "-"); err != nil {
 		c.t.Fatal(err)
@@ -108,7 +108,7 @@ func (c *cluster) apply(manifest string) {
 
 // eventually waits for a condition whose last error is told when it never
 // comes true.
-func (c *cluster) eventually(what string, check func() error) {
+func (c *testCluster) eventually(what string, check func() error) {
 	c.t.Helper()
 	var last error
 	err := wait.PollUntilContextTimeout(c.t.Context(), 100*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
@@ -205,7 +205,7 @@ spec:
 
 // testVolume writes to a volume as nobody in particular, and finds the folder
 // gone when the claim is.
-func testVolume(c *cluster) {
+func testVolume(c *testCluster) {
 	t := c.t
 	c.kubectl("exec", "web", "--", "/bin/sh", "-c", "echo kept > /data/file")
 	volume := c.kubectl("get", "pvc/data", "-o", "jsonpath={.spec.volumeName}")
@@ -244,7 +244,7 @@ spec:
 
 // testUser gives a group a right and sees that its member has that and no
 // other.
-func testUser(c *cluster) {
+func testUser(c *testCluster) {
 	t := c.t
 	kubeconfig, err := c.UserKubeconfig("jane", "readers")
 	if err != nil {
@@ -264,7 +264,7 @@ func testUser(c *cluster) {
 }
 
 // testHeals kills components and brings up what is missing.
-func testHeals(c *cluster) {
+func testHeals(c *testCluster) {
 	t := c.t
 	container := func() string {
 		return c.kubectl("get", "pod/web", "-o", "jsonpath={.status.containerStatuses[0].containerID}")
@@ -311,7 +311,7 @@ func testHeals(c *cluster) {
 }
 
 // pids are those of the running components.
-func (c *cluster) pids() map[string]int {
+func (c *testCluster) pids() map[string]int {
 	c.t.Helper()
 	components, err := c.Status(c.t.Context())
 	if err != nil {
@@ -364,8 +364,7 @@ spec: {selector: {app: on-%[1]d}, ports: [{port: 8080}]}
 		c.eventually("machine to pod "+to, func() error { return reaches(pod) })
 		c.eventually("machine to service "+to, func() error { return reaches(service) })
 	}
-	before := rules(t)
-	testLeavesNothing(c.in(t), before)
+	testLeavesNothing(c, before)
 }
 
 type testWriter struct{ t *testing.T }

@@ -25,7 +25,7 @@ type traces struct {
 	processes, mounts, links, groups, folders []string
 }
 
-func (c *cluster) traces() traces {
+func (c *testCluster) traces() traces {
 	t := c.t
 	t.Helper()
 	plan := network.Plan{Index: c.state.Index}
@@ -92,7 +92,7 @@ func processesOf(t *testing.T, dir, run, group string) []string {
 }
 
 // testLeavesNothing takes the cluster down and looks for what remains.
-func testLeavesNothing(c *cluster, rulesBefore string) {
+func testLeavesNothing(c *testCluster, rulesBefore string) {
 	t := c.t
 	up := c.traces()
 	for what, found := range map[string][]string{"processes": up.processes, "mounts": up.mounts, "links": up.links, "groups": up.groups, "folders": up.folders} {
