@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"garret.dev/garret/apis/tenancy"
 )
 
 // argument is --name=value in the one spelling that is accepted, so that a
@@ -30,23 +32,25 @@ type argRules struct {
 
 // serverRules are for the server command of the control plane. What is allowed
 // is named, rather than what is not: k3s grows flags, and a new one must not
-// open the identity chain or the volume layout that Garret relies on.
-func serverRules() argRules {
+// open the identity chain or the volume layout that Garret relies on. An unknown
+// flag keeps a control plane from starting, so none may get that far.
+func serverRules(distro tenancy.Distro) argRules {
+	allowed := []string{"debug", "v", "kube-apiserver-arg", "kube-controller-manager-arg", "service-node-port-range"}
+	if distro == tenancy.DistroK3s {
+		allowed = append(allowed, "secrets-encryption", "secrets-encryption-provider")
+	}
 	return argRules{
-		allowed: []string{
-			"debug", "v", "vmodule", "kube-apiserver-arg", "kube-controller-manager-arg",
-			"secrets-encryption", "secrets-encryption-provider", "service-node-port-range", "supervisor-metrics",
-		},
+		allowed: allowed,
 		owned: []string{
 			"advertise-*", "agent-*", "apiserver-*", "bind-address", "cluster-*", "config", "data-dir", "datastore-*", "disable*",
 			"egress-selector-mode", "etcd-*", "flannel-*", "https-listen-port", "kine-tls", "kube-cloud-controller-manager-arg",
-			"kube-scheduler-arg", "node-*", "rootless", "server", "service-cidr", "supervisor-port", "tls-san*", "token*", "write-kubeconfig*",
+			"kube-scheduler-arg", "node-*", "rootless", "server", "service-cidr", "supervisor-*", "tls-san*", "token*", "write-kubeconfig*",
 		},
 		component: map[string][]string{
 			// Who is who, who may do what, where the data lies and what is listened on.
 			"kube-apiserver-arg": {
 				"advertise-address", "anonymous-auth", "api-audiences", "authentication-*", "authorization-*", "bind-address",
-				"cert-dir", "client-ca-file", "disable-admission-plugins", "egress-selector-config-file", "enable-admission-plugins",
+				"cert-dir", "client-ca-file", "disable-admission-plugins", "egress-selector-config-file",
 				"enable-aggregator-routing", "encryption-provider-config*", "endpoint-reconciler-type", "etcd-*", "external-hostname",
 				"kubelet-*", "permit-*", "proxy-client-*", "requestheader-*", "secure-port", "service-account-*",
 				"service-cluster-ip-range", "storage-backend", "tls-cert-file", "tls-private-key-file", "tls-sni-cert-key", "token-auth-file",
@@ -63,16 +67,18 @@ func serverRules() argRules {
 // syncerRules are for garret-syncer: what to sync and how much to log.
 func syncerRules() argRules {
 	return argRules{
-		allowed: []string{"disable-sync-resources", "sync-*", "log-*", "logging-format", "v", "vmodule"},
+		allowed: []string{"disable-sync-resources", "sync-*", "v", "vmodule"},
 		owned: []string{
-			"cluster-*", "data-dir", "host-*", "issuer-*", "kubelet-*", "namespace", "pod-ip", "service-*", "uid", "virtual-*",
+			"bind-address", "cluster-*", "data-dir", "health-*", "host-*", "issuer-*", "kubelet-*", "namespace", "pod-ip",
+			"service-*", "uid", "virtual-*", "webhook-*",
 		},
 	}
 }
 
-func serverArgs(args []string, path *field.Path) field.ErrorList {
-	return serverRules().check(args, path)
+func serverArgs(distro tenancy.Distro, args []string, path *field.Path) field.ErrorList {
+	return serverRules(distro).check(args, path)
 }
+
 func syncerArgs(args []string, path *field.Path) field.ErrorList {
 	return syncerRules().check(args, path)
 }

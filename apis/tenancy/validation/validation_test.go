@@ -167,6 +167,12 @@ func TestArguments(t *testing.T) {
 		"syncer's identity":   {syncerArg("--cluster-id=x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
 		"syncer's host":       {syncerArg("--host-kubeconfig=/x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
 		"syncer's issuer":     {syncerArg("--issuer-client-ca-file=/x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
+		"encryption with k3s": {serverArg("--secrets-encryption=true"), nil},
+		"encryption with k8s": {func(vc *tenancy.VirtualCluster) {
+			serverArg("--secrets-encryption=true")(vc)
+			vc.Spec.Kubernetes.Distro = tenancy.DistroK8s
+		}, []string{"spec.kubernetes.extraArgs[0]: cannot be given here"}},
+		"syncer's port":       {syncerArg("--webhook-port=1"), []string{"spec.syncer.extraArgs[0]: " + owned}},
 		"unknown to a syncer": {syncerArg("--frobnicate=x"), []string{"spec.syncer.extraArgs[0]: cannot be given here"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -248,7 +254,7 @@ func FuzzArgument(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, arg string) {
-		if len(serverArgs([]string{arg}, field.NewPath("x"))) > 0 {
+		if len(serverArgs(tenancy.DistroK8s, []string{arg}, field.NewPath("x"))) > 0 {
 			return
 		}
 		spelling := strings.ToLower(strings.ReplaceAll(arg, "_", "-"))

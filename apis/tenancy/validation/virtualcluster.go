@@ -81,7 +81,7 @@ func kubernetes(spec, old *tenancy.KubernetesSpec, path *field.Path) field.Error
 		errs = append(errs, version(spec.Version, path.Child("version"))...)
 	}
 	if !equality.Semantic.DeepEqual(spec.ExtraArgs, old.ExtraArgs) {
-		errs = append(errs, serverArgs(spec.ExtraArgs, path.Child("extraArgs"))...)
+		errs = append(errs, serverArgs(spec.Distro, spec.ExtraArgs, path.Child("extraArgs"))...)
 	}
 	return errs
 }
