@@ -80,6 +80,10 @@ func (h Host) ControllerManagerSpec() process.Spec {
 		flag("bind-address", "127.0.0.1"),
 		flag("leader-elect", false),
 		flag("use-service-account-credentials", true),
+		// With the default of 20 a second, giving each of its controllers a
+		// credential alone would keep all of them waiting for 5 s.
+		flag("kube-api-qps", 1000),
+		flag("kube-api-burst", 2000),
 		flag("root-ca-file", h.pki("ca.crt")),
 		flag("service-account-private-key-file", h.pki("service-account.key")),
 		flag("cluster-signing-cert-file", h.pki("ca.crt")),
