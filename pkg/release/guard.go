@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"helm.sh/helm/v3/pkg/kube"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -69,12 +70,27 @@ func (g *guard) Build(reader io.Reader, validate bool) (kube.ResourceList, error
 }
 
 // Update changes and creates objects, after looking whose they are. Helm itself
-// looks only at those that are new in a revision.
+// looks only at those that are new in a revision. And it goes from one object to
+// the next: here all are looked at together, and what is missing is made together,
+// kind by kind.
 func (g *guard) Update(original, target kube.ResourceList, force bool) (*kube.Result, error) {
-	if err := g.checkOwned(target); err != nil {
+	missing, err := g.inspect(target)
+	if err != nil {
 		return nil, err
 	}
-	return g.Client.Update(original, target, force)
+	if len(missing) == 0 {
+		return g.Client.Update(original, target, force)
+	}
+	created, err := g.Client.Create(missing)
+	if err != nil {
+		return &kube.Result{}, fmt.Errorf("failed to create resource: %w", err)
+	}
+	there := func(info *resource.Info) bool { return missing.Get(info) == nil }
+	result, err := g.Client.Update(original.Filter(there), target.Filter(there), force)
+	if result != nil {
+		result.Created = append(created.Created, result.Created...)
+	}
+	return result, err
 }
 
 // DeleteWithPropagationPolicy deletes those of the objects that are the release's own.
@@ -82,7 +98,7 @@ func (g *guard) DeleteWithPropagationPolicy(resources kube.ResourceList, policy 
 	var own kube.ResourceList
 	var errs []error
 	for _, info := range resources {
-		switch err := g.checkOwned(kube.ResourceList{info}); {
+		switch _, err := g.inspect(kube.ResourceList{info}); {
 		case err == nil:
 			own = append(own, info)
 		case !errors.Is(err, ErrForeign):
@@ -93,24 +109,40 @@ func (g *guard) DeleteWithPropagationPolicy(resources kube.ResourceList, policy 
 	return result, append(errs, more...)
 }
 
-func (g *guard) checkOwned(resources kube.ResourceList) error {
-	for _, info := range resources {
-		live, err := resource.NewHelper(info.Client, info.Mapping).Get(info.Namespace, info.Name)
-		if apierrors.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read %s %s/%s: %w", info.Mapping.GroupVersionKind.Kind, info.Namespace, info.Name, err)
-		}
-		object, err := meta.Accessor(live)
-		if err != nil {
-			return err
-		}
-		if !owned(object, g.namespace, g.name) {
-			return fmt.Errorf("%s %s/%s: %w", info.Mapping.GroupVersionKind.Kind, info.Namespace, info.Name, ErrForeign)
+// inspect returns those of the objects that the host does not have, and an error
+// when one that it has is somebody else's.
+func (g *guard) inspect(resources kube.ResourceList) (missing kube.ResourceList, err error) {
+	found, errs := make([]bool, len(resources)), make([]error, len(resources))
+	var asked sync.WaitGroup
+	for i, info := range resources {
+		asked.Go(func() { found[i], errs[i] = g.inspectOne(info) })
+	}
+	asked.Wait()
+	for i, info := range resources {
+		if errs[i] == nil && !found[i] {
+			missing = append(missing, info)
 		}
 	}
-	return nil
+	return missing, errors.Join(errs...)
+}
+
+func (g *guard) inspectOne(info *resource.Info) (found bool, err error) {
+	kind := info.Mapping.GroupVersionKind.Kind
+	live, err := resource.NewHelper(info.Client, info.Mapping).Get(info.Namespace, info.Name)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read %s %s/%s: %w", kind, info.Namespace, info.Name, err)
+	}
+	object, err := meta.Accessor(live)
+	if err != nil {
+		return false, err
+	}
+	if !owned(object, g.namespace, g.name) {
+		return true, fmt.Errorf("%s %s/%s: %w", kind, info.Namespace, info.Name, ErrForeign)
+	}
+	return true, nil
 }
 
 func owned(object metav1.Object, namespace, name string) bool {
