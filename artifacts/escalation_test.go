@@ -68,7 +68,7 @@ func virtualClusterRBAC(t *testing.T) string {
 		Cluster:    chart.Cluster{Name: "demo", ID: "0123456789", UID: "11111111-2222-3333-4444-555555555555"},
 		Kubernetes: chart.Kubernetes{Distro: "k3s", Version: "v1.37.2"},
 		ControlPlane: chart.ControlPlane{
-			Image: "rancher/k3s", Storage: chart.Storage{Persistent: true, Size: "5Gi", WhenDeleted: "Delete"},
+			Image: "rancher/k3s", Storage: chart.Storage{Persistent: true, Size: "5Gi"},
 		},
 		Syncer:  chart.Syncer{Image: "syncer"},
 		Host:    chart.Host{ServiceCIDR: "10.96.0.0/16", ClusterDomain: "cluster.local", ClientCA: "-----BEGIN CERTIFICATE-----\n"},

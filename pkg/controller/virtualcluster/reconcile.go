@@ -123,10 +123,8 @@ func (c *Controller) deploy(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if spec.Values, err = chart.Merge(values, tenant); err != nil {
 		return seen, &trouble{Reason: reasonInvalidValues, Message: err.Error(), final: true}
 	}
-	if seen.release, err = c.ensure(ctx, vc, spec, m); err != nil {
-		return seen, err
-	}
-	return seen, c.grow(ctx, vc)
+	seen.release, err = c.ensure(ctx, vc, spec, m)
+	return seen, err
 }
 
 // clusterIP is the address of the Service, which comes first.

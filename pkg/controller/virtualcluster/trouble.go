@@ -33,7 +33,6 @@ const (
 	reasonDeployFailed      = "DeployFailed"
 	reasonPodRefused        = "PodRefused"
 	reasonVolumePending     = "VolumePending"
-	reasonVolumeNotResized  = "VolumeNotResized"
 	reasonDatastoreNotFound = "DatastoreSecretNotFound"
 	reasonUnreachable       = "APIUnreachable"
 	reasonTooLong           = "ProgressDeadlineExceeded"

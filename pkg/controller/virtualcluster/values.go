@@ -42,7 +42,7 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 		ControlPlane: chart.ControlPlane{
 			Image:     c.controlPlaneImage(vc.Spec.Kubernetes),
 			Resources: orDefault(vc.Spec.ControlPlane.Resources, "100m", "256Mi"),
-			Storage:   c.storage(vc),
+			Storage:   storage(vc.Spec.ControlPlane.Storage),
 			Datastore: datastore,
 		},
 		Syncer: chart.Syncer{
@@ -79,46 +79,16 @@ func orDefault(given corev1.ResourceRequirements, cpu, memory string) corev1.Res
 		corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}}
 }
 
-// storage keeps the size that the StatefulSet was made with: its claim template
-// can never change. A greater size is given to the claim itself.
-func (c *Controller) storage(vc *tenancyv1.VirtualCluster) chart.Storage {
-	spec := vc.Spec.ControlPlane.Storage
-	storage := chart.Storage{
-		Persistent: spec.Persistent == nil || *spec.Persistent, Size: tenancyv1.DefaultStorageSize,
-		StorageClassName: spec.StorageClassName,
+// storage can only ever be what it was at first: validation sees to that, for the
+// sake of the StatefulSet's claim template.
+func storage(spec tenancyv1.StorageSpec) chart.Storage {
+	made := chart.Storage{
+		Persistent: spec.Persistent == nil || *spec.Persistent, Size: tenancyv1.DefaultStorageSize, StorageClassName: spec.StorageClassName,
 	}
 	if spec.Size != nil {
-		storage.Size = spec.Size.String()
+		made.Size = spec.Size.String()
 	}
-	set, err := c.watched.statefulSets.StatefulSets(vc.Namespace).Get(tenancyv1.ReleaseName(vc.Name))
-	if err != nil {
-		return storage
-	}
-	for _, template := range set.Spec.VolumeClaimTemplates {
-		if size, ok := template.Spec.Resources.Requests[corev1.ResourceStorage]; ok && template.Name == dataClaim {
-			storage.Size = size.String()
-		}
-	}
-	return storage
-}
-
-// grow asks for more of the volume than the StatefulSet was made with.
-func (c *Controller) grow(ctx context.Context, vc *tenancyv1.VirtualCluster) error {
-	want := vc.Spec.ControlPlane.Storage.Size
-	claim, err := c.watched.claims.PersistentVolumeClaims(vc.Namespace).Get(claimName(vc))
-	if err != nil || want == nil || claim.DeletionTimestamp != nil || want.Cmp(*claim.Spec.Resources.Requests.Storage()) <= 0 {
-		return nil
-	}
-	claim = claim.DeepCopy()
-	claim.Spec.Resources.Requests[corev1.ResourceStorage] = *want
-	_, err = c.Host.CoreV1().PersistentVolumeClaims(vc.Namespace).Update(ctx, claim, metav1.UpdateOptions{})
-	if apierrors.IsConflict(err) {
-		return err
-	}
-	if err != nil {
-		return &trouble{Reason: reasonVolumeNotResized, Message: fmt.Sprintf("the volume cannot grow to %s: %v", want, err), final: true}
-	}
-	return nil
+	return made
 }
 
 func claimName(vc *tenancyv1.VirtualCluster) string {
