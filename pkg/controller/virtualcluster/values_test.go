@@ -1,0 +1,166 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	tenancyfake "garret.dev/garret/generated/clientset/versioned/fake"
+	"garret.dev/garret/pkg/chart"
+)
+
+// deployer is a controller that knows its host, and what is on it.
+func deployer(t *testing.T, published bool, objects ...runtime.Object) *Controller {
+	t.Helper()
+	cidr := &networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: defaultServiceCIDR}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.96.0.0/16", "fd00::/112"}}}
+	host := fake.NewClientset(append(objects, cidr)...)
+	watched := watch(host, tenancyfake.NewSimpleClientset(), "garret-system")
+	if published {
+		authority := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "garret-system", Name: tenancyv1.CAConfigMap}, Data: map[string]string{tenancyv1.CAConfigMapKey: "PEM\n"}}
+		if err := watched.mapChanges.GetStore().Add(authority); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clock := clocktesting.NewFakeClock(now)
+	return &Controller{
+		Dependencies: Dependencies{Host: host, Clock: clock}, watched: watched,
+		facts:   &hostFacts{host: host, configMaps: watched.configMaps, namespace: "garret-system", clock: clock},
+		options: Options{ClusterDomain: "cluster.local", Version: "v0.1.0", ImageRepository: "garret.dev/garret", K3sImage: "docker.io/rancher/k3s", ImagePullPolicy: "IfNotPresent"},
+	}
+}
+
+func TestValues(t *testing.T) {
+	vc := object(1)
+	vc.Status.ClusterID = "0123456789"
+	vc.Spec.Kubernetes = tenancyv1.KubernetesSpec{Distro: tenancyv1.DistroK3s, Version: "v1.37.2", ExtraArgs: []string{"--a=b"}}
+	vc.Spec.Syncer.ExtraArgs = []string{"--v=2"}
+	got, err := deployer(t, true).values(t.Context(), vc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := chart.Values{
+		Cluster:    chart.Cluster{Name: "demo", ID: "0123456789", UID: "u"},
+		Kubernetes: chart.Kubernetes{Distro: "k3s", Version: "v1.37.2", ExtraArgs: []string{"--a=b"}},
+		ControlPlane: chart.ControlPlane{Image: "docker.io/rancher/k3s:v1.37.2-k3s1", Storage: chart.Storage{Persistent: true, Size: "5Gi"},
+			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("256Mi")}}},
+		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0", ExtraArgs: []string{"--v=2"},
+			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("20m"), "memory": resource.MustParse("48Mi")}}},
+		ImagePullPolicy: corev1.PullIfNotPresent,
+		Host:            chart.Host{ServiceCIDR: "10.96.0.0/16,fd00::/112", ClusterDomain: "cluster.local", ClientCA: "PEM"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestImages(t *testing.T) {
+	c := deployer(t, true)
+	for distro, want := range map[tenancyv1.Distro]string{
+		tenancyv1.DistroK3s: "docker.io/rancher/k3s:v1.36.3-k3s1", tenancyv1.DistroK8s: "garret.dev/garret/controlplane:v1.36.3",
+	} {
+		if got := c.controlPlaneImage(tenancyv1.KubernetesSpec{Distro: distro, Version: "v1.36.3"}); got != want {
+			t.Errorf("%s: got %s, want %s", distro, got, want)
+		}
+	}
+}
+
+// A limit without a request must not meet a default request above it.
+func TestResources(t *testing.T) {
+	limits := corev1.ResourceRequirements{Limits: corev1.ResourceList{"memory": resource.MustParse("128Mi")}}
+	if got := orDefault(limits, "100m", "256Mi"); !reflect.DeepEqual(got, limits) {
+		t.Errorf("got %v, want what was given", got)
+	}
+}
+
+func TestStorage(t *testing.T) {
+	off, class, size := false, "fast", resource.MustParse("10Gi")
+	tests := []struct {
+		name string
+		spec tenancyv1.StorageSpec
+		want chart.Storage
+	}{
+		{"defaults", tenancyv1.StorageSpec{}, chart.Storage{Persistent: true, Size: "5Gi"}},
+		{"given", tenancyv1.StorageSpec{Size: &size, StorageClassName: &class}, chart.Storage{Persistent: true, Size: "10Gi", StorageClassName: &class}},
+		{"not kept", tenancyv1.StorageSpec{Persistent: &off}, chart.Storage{Size: "5Gi"}},
+	}
+	for _, test := range tests {
+		if got := storage(test.spec); !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: got %+v, want %+v", test.name, got, test.want)
+		}
+	}
+}
+
+func TestHostNotReady(t *testing.T) {
+	_, err := deployer(t, false).values(t.Context(), object(1))
+	if found := new(trouble); !errors.As(err, &found) || found.Reason != reasonHostNotReady || found.final {
+		t.Errorf("got %v, want to wait for the host", err)
+	}
+}
+
+func TestDatastore(t *testing.T) {
+	secret := func(keys ...string) *corev1.Secret {
+		made := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "db"}, Data: map[string][]byte{}}
+		for _, key := range keys {
+			made.Data[key] = []byte("x")
+		}
+		return made
+	}
+	tests := []struct {
+		name    string
+		secret  *corev1.Secret
+		want    []string
+		wantErr bool
+	}{
+		{"not there", secret().DeepCopy(), nil, true},
+		{"without an endpoint", secret("ca.crt"), nil, true},
+		{"endpoint", secret("endpoint"), []string{"endpoint"}, false},
+		{"everything, and more", secret("tls.key", "endpoint", "other", "tls.crt", "ca.crt", "token"), []string{"endpoint", "token", "ca.crt", "tls.crt", "tls.key"}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var objects []runtime.Object
+			if len(test.secret.Data) > 0 {
+				objects = append(objects, test.secret)
+			}
+			vc := object(1)
+			vc.Spec.ControlPlane.Datastore = &tenancyv1.DatastoreSpec{EndpointSecretRef: corev1.LocalObjectReference{Name: "db"}}
+			got, err := deployer(t, true, objects...).datastore(t.Context(), vc)
+			if test.wantErr {
+				if found := new(trouble); !errors.As(err, &found) || found.Reason != reasonDatastoreNotFound {
+					t.Errorf("got %v, want a trouble with the Secret", err)
+				}
+				return
+			}
+			if err != nil || got.SecretName != "db" || !reflect.DeepEqual(got.SecretKeys, test.want) {
+				t.Errorf("got %+v, %v; want keys %q", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestTenantValues(t *testing.T) {
+	vc := object(1)
+	if got, err := tenantValues(vc); got != nil || err != nil {
+		t.Errorf("none: got %v, %v", got, err)
+	}
+	vc.Spec.Helm.Values = &runtime.RawExtension{Raw: []byte(`{"networkPolicy":{"enabled":true}}`)}
+	if got, err := tenantValues(vc); err != nil || got["networkPolicy"] == nil {
+		t.Errorf("some: got %v, %v", got, err)
+	}
+	vc.Spec.Helm.Values.Raw = []byte(`["x"]`)
+	if _, err := tenantValues(vc); err == nil {
+		t.Error("a list: got no error")
+	}
+}
