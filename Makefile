@@ -110,7 +110,7 @@ bench: images ## Measure start-up, memory and the relay against their yardsticks
 .PHONY: generate
 generate: ## Write again what is generated from the API types and the chart
 	hack/update-codegen.sh
-	$(GO) generate ./artifacts/...
+	$(GO) run ./artifacts/render
 
 .PHONY: verify
 verify: ## Check that generated files are current, and the format of the code

@@ -19,8 +19,8 @@ const (
 	LabelVirtualCluster = "tenancy.garret.dev/virtual-cluster"
 	// LabelCluster marks every object that a syncer made on the host; the value is the cluster id.
 	LabelCluster = "garret.dev/cluster"
-	// LabelVirtualNamespace is, on a synced host object, the shortened and
-	// hashed name of the namespace inside. It serves selection only.
+	// LabelVirtualNamespace is, on a synced host object, the namespace inside. It
+	// serves selection only.
 	LabelVirtualNamespace = "garret.dev/virtual-namespace"
 
 	// AnnotationVirtualName, AnnotationVirtualNamespace and AnnotationVirtualUID
