@@ -4,6 +4,7 @@
 package suite
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // Namespace creates a namespace on the host that goes with the test.
@@ -100,13 +103,12 @@ func (s *Suite) write(t testing.TB, kubeconfig []byte) Client {
 // error when that takes longer than limit.
 func Eventually(t testing.TB, limit time.Duration, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(limit)
-	err := errors.New("not checked")
-	for time.Now().Before(deadline) {
-		if err = check(); err == nil {
-			return
-		}
-		time.Sleep(200 * time.Millisecond)
+	var last error
+	err := wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, limit, true, func(context.Context) (bool, error) {
+		last = check()
+		return last == nil, nil
+	})
+	if err != nil {
+		t.Fatalf("not so within %s: %v", limit, errors.Join(last, err))
 	}
-	t.Fatalf("not so within %s: %v", limit, err)
 }
