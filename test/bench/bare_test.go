@@ -40,7 +40,7 @@ func bareStart(b *testing.B) time.Duration {
 		"--listen-peer-urls="+peerURL, "--initial-advertise-peer-urls="+peerURL, "--initial-cluster=default="+peerURL, "--unsafe-no-fsync")
 	startProcess(ctx, b, dir, "kube-apiserver", "--etcd-servers="+etcdURL, "--cert-dir="+filepath.Join(dir, "certs"), "--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", api), "--service-cluster-ip-range=10.0.0.0/24", "--service-account-issuer=https://bench",
-		"--service-account-key-file="+key, "--service-account-signing-key-file="+key, "--authorization-mode=AlwaysAllow")
+		"--service-account-key-file="+key, "--service-account-signing-key-file="+key, "--authorization-mode=Node,RBAC")
 	waitReady(ctx, b, filepath.Join(dir, "certs", "apiserver.crt"), fmt.Sprintf("https://127.0.0.1:%d/readyz", api))
 	return time.Since(start)
 }
