@@ -37,14 +37,62 @@ type VirtualClusterList struct {
 
 // VirtualClusterSpec is the desired state of a virtual cluster.
 type VirtualClusterSpec struct {
+	// templateRef names the template that the virtual cluster is made from. When it is
+	// not set, the default template is used if there is one; a reference
+	// without a name stands for none.
+	TemplateRef *TemplateReference
+	// hostClusterRef names the host cluster that runs the virtual cluster. Immutable. Defaults to local.
+	HostClusterRef HostClusterReference
 	// kubernetes says which Kubernetes runs inside.
 	Kubernetes KubernetesSpec
 	// controlPlane says how the control plane is run on the host.
 	ControlPlane ControlPlaneSpec
 	// syncer configures what carries objects between the virtual cluster and the host.
 	Syncer SyncerSpec
+	// access gives rights inside to users and groups of the host, besides those
+	// that follow from their permissions on the virtual cluster.
+	Access []AccessRule
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	Helm HelmSpec
+}
+
+// TemplateReference names the template that a virtual cluster is made from.
+type TemplateReference struct {
+	// name of the VirtualClusterTemplate; empty for none, not even the default one.
+	Name string
+	// version of the template; the highest that is no pre-release when not set.
+	Version string
+	// parameters are the values of the template's parameters.
+	Parameters []TemplateParameterValue
+	// sync lets later changes of the template reach this virtual cluster.
+	// Otherwise the template is applied once, when the virtual cluster is created.
+	Sync bool
+}
+
+// TemplateParameterValue is the value of one parameter of a template.
+type TemplateParameterValue struct {
+	// name of the parameter.
+	Name string
+	// value of the parameter, written as a string whatever its type.
+	Value string
+}
+
+// HostClusterReference names a host cluster.
+type HostClusterReference struct {
+	// name of the HostCluster.
+	Name string
+}
+
+// AccessRule gives users and groups of the host the rights of a ClusterRole inside.
+type AccessRule struct {
+	// users of the host, named as the host names them. A service account is
+	// system:serviceaccount:NAMESPACE:NAME.
+	Users []string
+	// groups of the host, named as the host names them.
+	Groups []string
+	// clusterRole is the name of a ClusterRole inside the virtual cluster. It is
+	// granted in all namespaces of it.
+	ClusterRole string
 }
 
 // Distro names a distribution of Kubernetes that a control plane can run.
@@ -152,13 +200,16 @@ const (
 	ConditionControlPlaneReady = "ControlPlaneReady"
 	// ConditionSyncerReady is true while the syncer works; the syncer reports it.
 	ConditionSyncerReady = "SyncerReady"
+	// ConditionTemplateApplied is true when the spec holds what the template says.
+	ConditionTemplateApplied = "TemplateApplied"
 )
 
 // VirtualClusterStatus is the observed state of a virtual cluster.
 type VirtualClusterStatus struct {
 	// phase sums the conditions up in one word.
 	Phase Phase
-	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady.
+	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
+	// and TemplateApplied where there is a template.
 	Conditions []metav1.Condition
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration int64
@@ -170,8 +221,26 @@ type VirtualClusterStatus struct {
 	Endpoint string
 	// certificateAuthorityData is the PEM bundle that the API server inside is verified with.
 	CertificateAuthorityData []byte
+	// template is what the virtual cluster was made from, as it was resolved.
+	Template *TemplateStatus
 	// release is the Helm release that deploys the virtual cluster.
 	Release *ReleaseStatus
+}
+
+// TemplateStatus is a template as it was applied to a virtual cluster.
+type TemplateStatus struct {
+	// name of the VirtualClusterTemplate.
+	Name string
+	// version of the template.
+	Version string
+	// generation of the template.
+	Generation int64
+	// parameters are the values of all parameters, defaults included.
+	Parameters []TemplateParameterValue
+	// defaults are the template's defaults with the parameters filled in.
+	Defaults *runtime.RawExtension
+	// forced is the template's forced part with the parameters filled in.
+	Forced *runtime.RawExtension
 }
 
 // ReleaseStatus is the Helm release that deploys a virtual cluster.
@@ -203,6 +272,9 @@ type KubeconfigRequestSpec struct {
 	// expirationSeconds is the life of the credential in seconds, from 600 to
 	// 86400. Defaults to 3600. A longer one is shortened, with a warning.
 	ExpirationSeconds *int64
+	// clusterRole is the name of a ClusterRole inside that the credential is held
+	// to. Without it the credential has the rights of cluster-admin.
+	ClusterRole string
 	// server is the address that the kubeconfig names, as https://host:port.
 	// Defaults to the endpoint in the virtual cluster's status.
 	Server string
@@ -213,6 +285,10 @@ type KubeconfigRequestStatus struct {
 	// kubeconfig is a whole client configuration, key included. It is given
 	// out once and stored nowhere.
 	Kubeconfig []byte
+	// credentialID identifies the credential. It is no secret: it stands in audit
+	// logs, and the ClusterRoleBinding garret:kubeconfig:ID inside gives the
+	// credential its rights. Deleting that binding takes them back at once.
+	CredentialID string
 	// expirationTimestamp is when the credential ends.
 	ExpirationTimestamp *metav1.Time
 }

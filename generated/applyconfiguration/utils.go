@@ -19,26 +19,52 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=tenancy.garret.dev, Version=v1
+	case v1.SchemeGroupVersion.WithKind("AccessRule"):
+		return &tenancyv1.AccessRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ControlPlaneSpec"):
 		return &tenancyv1.ControlPlaneSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("DatastoreSpec"):
 		return &tenancyv1.DatastoreSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HelmSpec"):
 		return &tenancyv1.HelmSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("HostCluster"):
+		return &tenancyv1.HostClusterApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("HostClusterReference"):
+		return &tenancyv1.HostClusterReferenceApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("HostClusterSpec"):
+		return &tenancyv1.HostClusterSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("HostClusterStatus"):
+		return &tenancyv1.HostClusterStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KubernetesSpec"):
 		return &tenancyv1.KubernetesSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("LocalTemplateReference"):
+		return &tenancyv1.LocalTemplateReferenceApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ReleaseStatus"):
 		return &tenancyv1.ReleaseStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("StorageSpec"):
 		return &tenancyv1.StorageSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("SyncerSpec"):
 		return &tenancyv1.SyncerSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("TemplateParameter"):
+		return &tenancyv1.TemplateParameterApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("TemplateParameterValue"):
+		return &tenancyv1.TemplateParameterValueApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("TemplateReference"):
+		return &tenancyv1.TemplateReferenceApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("TemplateStatus"):
+		return &tenancyv1.TemplateStatusApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("TemplateVersion"):
+		return &tenancyv1.TemplateVersionApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("VirtualCluster"):
 		return &tenancyv1.VirtualClusterApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("VirtualClusterSpec"):
 		return &tenancyv1.VirtualClusterSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("VirtualClusterStatus"):
 		return &tenancyv1.VirtualClusterStatusApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("VirtualClusterTemplate"):
+		return &tenancyv1.VirtualClusterTemplateApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("VirtualClusterTemplateSpec"):
+		return &tenancyv1.VirtualClusterTemplateSpecApplyConfiguration{}
 
 	}
 	return nil

@@ -21,23 +21,38 @@ import (
 
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	return map[string]common.OpenAPIDefinition{
+		v1.AccessRule{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_AccessRule(ref),
 		v1.CertificateRequest{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_CertificateRequest(ref),
 		v1.CertificateResponse{}.OpenAPIModelName():                    schema_garret_apis_tenancy_v1_CertificateResponse(ref),
 		v1.ControlPlaneSpec{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref),
 		v1.DatastoreSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_DatastoreSpec(ref),
 		v1.HelmSpec{}.OpenAPIModelName():                               schema_garret_apis_tenancy_v1_HelmSpec(ref),
+		v1.HostCluster{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_HostCluster(ref),
+		v1.HostClusterList{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_HostClusterList(ref),
+		v1.HostClusterReference{}.OpenAPIModelName():                   schema_garret_apis_tenancy_v1_HostClusterReference(ref),
+		v1.HostClusterSpec{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_HostClusterSpec(ref),
+		v1.HostClusterStatus{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_HostClusterStatus(ref),
 		v1.KubeconfigRequest{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_KubeconfigRequest(ref),
 		v1.KubeconfigRequestSpec{}.OpenAPIModelName():                  schema_garret_apis_tenancy_v1_KubeconfigRequestSpec(ref),
 		v1.KubeconfigRequestStatus{}.OpenAPIModelName():                schema_garret_apis_tenancy_v1_KubeconfigRequestStatus(ref),
 		v1.KubernetesSpec{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_KubernetesSpec(ref),
+		v1.LocalTemplateReference{}.OpenAPIModelName():                 schema_garret_apis_tenancy_v1_LocalTemplateReference(ref),
 		v1.ReleaseStatus{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ReleaseStatus(ref),
 		v1.StorageSpec{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_StorageSpec(ref),
 		v1.SyncerSpec{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_SyncerSpec(ref),
+		v1.TemplateParameter{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_TemplateParameter(ref),
+		v1.TemplateParameterValue{}.OpenAPIModelName():                 schema_garret_apis_tenancy_v1_TemplateParameterValue(ref),
+		v1.TemplateReference{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_TemplateReference(ref),
+		v1.TemplateStatus{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_TemplateStatus(ref),
+		v1.TemplateVersion{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_TemplateVersion(ref),
 		v1.VirtualCluster{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_VirtualCluster(ref),
 		v1.VirtualClusterList{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_VirtualClusterList(ref),
 		v1.VirtualClusterProxyOptions{}.OpenAPIModelName():             schema_garret_apis_tenancy_v1_VirtualClusterProxyOptions(ref),
 		v1.VirtualClusterSpec{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref),
 		v1.VirtualClusterStatus{}.OpenAPIModelName():                   schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref),
+		v1.VirtualClusterTemplate{}.OpenAPIModelName():                 schema_garret_apis_tenancy_v1_VirtualClusterTemplate(ref),
+		v1.VirtualClusterTemplateList{}.OpenAPIModelName():             schema_garret_apis_tenancy_v1_VirtualClusterTemplateList(ref),
+		v1.VirtualClusterTemplateSpec{}.OpenAPIModelName():             schema_garret_apis_tenancy_v1_VirtualClusterTemplateSpec(ref),
 		corev1.AWSElasticBlockStoreVolumeSource{}.OpenAPIModelName():   schema_k8sio_api_core_v1_AWSElasticBlockStoreVolumeSource(ref),
 		corev1.Affinity{}.OpenAPIModelName():                           schema_k8sio_api_core_v1_Affinity(ref),
 		corev1.AppArmorProfile{}.OpenAPIModelName():                    schema_k8sio_api_core_v1_AppArmorProfile(ref),
@@ -342,6 +357,66 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 	}
 }
 
+func schema_garret_apis_tenancy_v1_AccessRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AccessRule gives users and groups of the host the rights of a ClusterRole inside.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"users": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "users of the host, named as the host names them. A service account is system:serviceaccount:NAMESPACE:NAME.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"groups": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "groups of the host, named as the host names them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"clusterRole": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterRole is the name of a ClusterRole inside the virtual cluster. It is granted in all namespaces of it.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"clusterRole"},
+			},
+		},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_CertificateRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -471,6 +546,214 @@ func schema_garret_apis_tenancy_v1_HelmSpec(ref common.ReferenceCallback) common
 	}
 }
 
+func schema_garret_apis_tenancy_v1_HostCluster(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HostCluster is a cluster that virtual clusters run on. The one called local, which Garret itself runs on, is always there.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the standard object metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "spec is what holds for virtual clusters on this host cluster.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.HostClusterSpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is what Garret observed last.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.HostClusterStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.HostClusterSpec{}.OpenAPIModelName(), v1.HostClusterStatus{}.OpenAPIModelName(), metav1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_HostClusterList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HostClusterList is a list of host clusters.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the standard list metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Description: "items are the host clusters.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.HostCluster{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			v1.HostCluster{}.OpenAPIModelName(), metav1.ListMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_HostClusterReference(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HostClusterReference names a host cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the HostCluster.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_HostClusterSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HostClusterSpec is what holds for virtual clusters on a host cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"defaultTemplateRef": {
+						SchemaProps: spec.SchemaProps{
+							Description: "defaultTemplateRef names the template of virtual clusters that name none. It goes before the template that is marked as default.",
+							Ref:         ref(v1.LocalTemplateReference{}.OpenAPIModelName()),
+						},
+					},
+					"maxVirtualClusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxVirtualClusters is how many virtual clusters there may be on the host cluster. No limit when not set. Those that are there already stay.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.LocalTemplateReference{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_HostClusterStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HostClusterStatus is the observed state of a host cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"conditions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"type",
+								},
+								"x-kubernetes-list-type":       "map",
+								"x-kubernetes-patch-merge-key": "type",
+								"x-kubernetes-patch-strategy":  "merge",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "conditions has Ready, which is true while Garret can deploy to the host cluster.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(metav1.Condition{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"observedGeneration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "observedGeneration is the generation that the controller acted on last.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"kubernetesVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kubernetesVersion is what the API server of the host cluster calls itself.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"virtualClusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "virtualClusters is how many virtual clusters there are on the host cluster.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Condition{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_KubeconfigRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -535,6 +818,13 @@ func schema_garret_apis_tenancy_v1_KubeconfigRequestSpec(ref common.ReferenceCal
 							Format:      "int64",
 						},
 					},
+					"clusterRole": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterRole is the name of a ClusterRole inside that the credential is held to. Without it the credential has the rights of cluster-admin.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"server": {
 						SchemaProps: spec.SchemaProps{
 							Description: "server is the address that the kubeconfig names, as https://host:port. Defaults to the endpoint in the virtual cluster's status.",
@@ -560,6 +850,13 @@ func schema_garret_apis_tenancy_v1_KubeconfigRequestStatus(ref common.ReferenceC
 							Description: "kubeconfig is a whole client configuration, key included. It is given out once and stored nowhere.",
 							Type:        []string{"string"},
 							Format:      "byte",
+						},
+					},
+					"credentialID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "credentialID identifies the credential. It is no secret: it stands in audit logs, and the ClusterRoleBinding garret:kubeconfig:ID inside gives the credential its rights. Deleting that binding takes them back at once.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"expirationTimestamp": {
@@ -617,6 +914,35 @@ func schema_garret_apis_tenancy_v1_KubernetesSpec(ref common.ReferenceCallback) 
 						},
 					},
 				},
+			},
+		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_LocalTemplateReference(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "LocalTemplateReference names a VirtualClusterTemplate.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the template.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"version": {
+						SchemaProps: spec.SchemaProps{
+							Description: "version of the template; the highest that is no pre-release when not set.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name"},
 			},
 		},
 	}
@@ -731,6 +1057,311 @@ func schema_garret_apis_tenancy_v1_SyncerSpec(ref common.ReferenceCallback) comm
 				},
 			},
 		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_TemplateParameter(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TemplateParameter is something that a virtual cluster can choose.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the parameter: letters, digits, - and _, beginning with a letter.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"description": {
+						SchemaProps: spec.SchemaProps{
+							Description: "description tells people what the parameter is for.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type of the value: string, integer, boolean or quantity. Defaults to string.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"default": {
+						SchemaProps: spec.SchemaProps{
+							Description: "default is the value where a virtual cluster gives none. Without it, one must be given.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"options": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "options are the values that can be chosen, if not any.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"minimum": {
+						SchemaProps: spec.SchemaProps{
+							Description: "minimum is the least value of an integer or a quantity.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"maximum": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maximum is the greatest value of an integer or a quantity.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"pattern": {
+						SchemaProps: spec.SchemaProps{
+							Description: "pattern is a regular expression (RE2) that the whole of a string must match.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name"},
+			},
+		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_TemplateParameterValue(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TemplateParameterValue is the value of one parameter of a template.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the parameter.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"value": {
+						SchemaProps: spec.SchemaProps{
+							Description: "value of the parameter, written as a string whatever its type.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name", "value"},
+			},
+		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_TemplateReference(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TemplateReference names the template that a virtual cluster is made from.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the VirtualClusterTemplate; empty for none, not even the default one.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"version": {
+						SchemaProps: spec.SchemaProps{
+							Description: "version of the template; the highest that is no pre-release when not set.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"parameters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"name",
+								},
+								"x-kubernetes-list-type":       "map",
+								"x-kubernetes-patch-merge-key": "name",
+								"x-kubernetes-patch-strategy":  "merge",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "parameters are the values of the template's parameters.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.TemplateParameterValue{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"sync": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sync lets later changes of the template reach this virtual cluster. Otherwise the template is applied once, when the virtual cluster is created.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.TemplateParameterValue{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_TemplateStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TemplateStatus is a template as it was applied to a virtual cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the VirtualClusterTemplate.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"version": {
+						SchemaProps: spec.SchemaProps{
+							Description: "version of the template.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"generation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "generation of the template.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"parameters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"name",
+								},
+								"x-kubernetes-list-type":       "map",
+								"x-kubernetes-patch-merge-key": "name",
+								"x-kubernetes-patch-strategy":  "merge",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "parameters are the values of all parameters, defaults included.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.TemplateParameterValue{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"defaults": {
+						SchemaProps: spec.SchemaProps{
+							Description: "defaults are the template's defaults with the parameters filled in.",
+							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
+						},
+					},
+					"forced": {
+						SchemaProps: spec.SchemaProps{
+							Description: "forced is the template's forced part with the parameters filled in.",
+							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"name", "version"},
+			},
+		},
+		Dependencies: []string{
+			v1.TemplateParameterValue{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_TemplateVersion(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TemplateVersion is one version of a template.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"version": {
+						SchemaProps: spec.SchemaProps{
+							Description: "version is a semantic version without a leading v, such as 1.2.0.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"parameters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"name",
+								},
+								"x-kubernetes-list-type":       "map",
+								"x-kubernetes-patch-merge-key": "name",
+								"x-kubernetes-patch-strategy":  "merge",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "parameters are what a virtual cluster can choose. $(NAME) in defaults and forced stands for the value of the parameter NAME, and $$(NAME) for $(NAME) itself. A string that is nothing but $(NAME) becomes a value of the parameter's type.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.TemplateParameter{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"defaults": {
+						SchemaProps: spec.SchemaProps{
+							Description: "defaults is a part of the spec of a VirtualCluster. Fields that a virtual cluster sets itself win over it.",
+							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
+						},
+					},
+					"forced": {
+						SchemaProps: spec.SchemaProps{
+							Description: "forced is a part of the spec of a VirtualCluster that a virtual cluster cannot set otherwise. It wins over defaults.",
+							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"version"},
+			},
+		},
+		Dependencies: []string{
+			v1.TemplateParameter{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
 	}
 }
 
@@ -875,6 +1506,19 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 				Description: "VirtualClusterSpec is the desired state of a virtual cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
+					"templateRef": {
+						SchemaProps: spec.SchemaProps{
+							Description: "templateRef names the template that the virtual cluster is made from. When it is not set, the default template is used if there is one; a reference without a name stands for none.",
+							Ref:         ref(v1.TemplateReference{}.OpenAPIModelName()),
+						},
+					},
+					"hostClusterRef": {
+						SchemaProps: spec.SchemaProps{
+							Description: "hostClusterRef names the host cluster that runs the virtual cluster. Immutable. Defaults to local.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.HostClusterReference{}.OpenAPIModelName()),
+						},
+					},
 					"kubernetes": {
 						SchemaProps: spec.SchemaProps{
 							Description: "kubernetes says which Kubernetes runs inside.",
@@ -896,6 +1540,24 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 							Ref:         ref(v1.SyncerSpec{}.OpenAPIModelName()),
 						},
 					},
+					"access": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "access gives rights inside to users and groups of the host, besides those that follow from their permissions on the virtual cluster.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.AccessRule{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
 					"helm": {
 						SchemaProps: spec.SchemaProps{
 							Description: "helm gives access to the advanced values of the chart that deploys the control plane.",
@@ -907,7 +1569,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 			},
 		},
 		Dependencies: []string{
-			v1.ControlPlaneSpec{}.OpenAPIModelName(), v1.HelmSpec{}.OpenAPIModelName(), v1.KubernetesSpec{}.OpenAPIModelName(), v1.SyncerSpec{}.OpenAPIModelName()},
+			v1.AccessRule{}.OpenAPIModelName(), v1.ControlPlaneSpec{}.OpenAPIModelName(), v1.HelmSpec{}.OpenAPIModelName(), v1.HostClusterReference{}.OpenAPIModelName(), v1.KubernetesSpec{}.OpenAPIModelName(), v1.SyncerSpec{}.OpenAPIModelName(), v1.TemplateReference{}.OpenAPIModelName()},
 	}
 }
 
@@ -937,7 +1599,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady.",
+							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, and TemplateApplied where there is a template.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -983,6 +1645,12 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							Format:      "byte",
 						},
 					},
+					"template": {
+						SchemaProps: spec.SchemaProps{
+							Description: "template is what the virtual cluster was made from, as it was resolved.",
+							Ref:         ref(v1.TemplateStatus{}.OpenAPIModelName()),
+						},
+					},
 					"release": {
 						SchemaProps: spec.SchemaProps{
 							Description: "release is the Helm release that deploys the virtual cluster.",
@@ -993,7 +1661,153 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 			},
 		},
 		Dependencies: []string{
-			v1.ReleaseStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			v1.ReleaseStatus{}.OpenAPIModelName(), v1.TemplateStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_VirtualClusterTemplate(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "VirtualClusterTemplate is a part of the spec of virtual clusters that can be used again, with parameters.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the standard object metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "spec is what the template gives to virtual clusters.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualClusterTemplateSpec{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.VirtualClusterTemplateSpec{}.OpenAPIModelName(), metav1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_VirtualClusterTemplateList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "VirtualClusterTemplateList is a list of templates.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the standard list metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Description: "items are the templates.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.VirtualClusterTemplate{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			v1.VirtualClusterTemplate{}.OpenAPIModelName(), metav1.ListMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_VirtualClusterTemplateSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "VirtualClusterTemplateSpec is what a template gives to virtual clusters.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"description": {
+						SchemaProps: spec.SchemaProps{
+							Description: "description tells people what the template is for.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"default": {
+						SchemaProps: spec.SchemaProps{
+							Description: "default makes this the template of virtual clusters that name none, where their host cluster does not name another. At most one template may be marked.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"versions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"version",
+								},
+								"x-kubernetes-list-type":       "map",
+								"x-kubernetes-patch-merge-key": "version",
+								"x-kubernetes-patch-strategy":  "merge",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "versions are the versions of the template, at least one. A virtual cluster that names none gets the highest that is no pre-release.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.TemplateVersion{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"versions"},
+			},
+		},
+		Dependencies: []string{
+			v1.TemplateVersion{}.OpenAPIModelName()},
 	}
 }
 

@@ -36,6 +36,10 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(SchemeGroupVersion,
 		&VirtualCluster{},
 		&VirtualClusterList{},
+		&VirtualClusterTemplate{},
+		&VirtualClusterTemplateList{},
+		&HostCluster{},
+		&HostClusterList{},
 		&KubeconfigRequest{},
 		&VirtualClusterProxyOptions{},
 	)

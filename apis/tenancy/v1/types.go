@@ -43,6 +43,14 @@ type VirtualClusterList struct {
 
 // VirtualClusterSpec is the desired state of a virtual cluster.
 type VirtualClusterSpec struct {
+	// templateRef names the template that the virtual cluster is made from. When it is
+	// not set, the default template is used if there is one; a reference
+	// without a name stands for none.
+	// +optional
+	TemplateRef *TemplateReference `json:"templateRef,omitempty"`
+	// hostClusterRef names the host cluster that runs the virtual cluster. Immutable. Defaults to local.
+	// +optional
+	HostClusterRef HostClusterReference `json:"hostClusterRef,omitempty"`
 	// kubernetes says which Kubernetes runs inside.
 	// +optional
 	Kubernetes KubernetesSpec `json:"kubernetes,omitempty"`
@@ -52,9 +60,66 @@ type VirtualClusterSpec struct {
 	// syncer configures what carries objects between the virtual cluster and the host.
 	// +optional
 	Syncer SyncerSpec `json:"syncer,omitempty"`
+	// access gives rights inside to users and groups of the host, besides those
+	// that follow from their permissions on the virtual cluster.
+	// +optional
+	// +listType=atomic
+	Access []AccessRule `json:"access,omitempty"`
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	// +optional
 	Helm HelmSpec `json:"helm,omitempty"`
+}
+
+// TemplateReference names the template that a virtual cluster is made from.
+type TemplateReference struct {
+	// name of the VirtualClusterTemplate; empty for none, not even the default one.
+	// +optional
+	Name string `json:"name,omitempty"`
+	// version of the template; the highest that is no pre-release when not set.
+	// +optional
+	Version string `json:"version,omitempty"`
+	// parameters are the values of the template's parameters.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +patchStrategy=merge
+	// +patchMergeKey=name
+	Parameters []TemplateParameterValue `json:"parameters,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
+	// sync lets later changes of the template reach this virtual cluster.
+	// Otherwise the template is applied once, when the virtual cluster is created.
+	// +optional
+	Sync bool `json:"sync,omitempty"`
+}
+
+// TemplateParameterValue is the value of one parameter of a template.
+type TemplateParameterValue struct {
+	// name of the parameter.
+	Name string `json:"name"`
+	// value of the parameter, written as a string whatever its type.
+	Value string `json:"value"`
+}
+
+// HostClusterReference names a host cluster.
+type HostClusterReference struct {
+	// name of the HostCluster.
+	// +optional
+	Name string `json:"name,omitempty"`
+}
+
+// AccessRule gives users and groups of the host the rights of a ClusterRole inside.
+type AccessRule struct {
+	// users of the host, named as the host names them. A service account is
+	// system:serviceaccount:NAMESPACE:NAME.
+	// +optional
+	// +listType=atomic
+	Users []string `json:"users,omitempty"`
+	// groups of the host, named as the host names them.
+	// +optional
+	// +listType=atomic
+	Groups []string `json:"groups,omitempty"`
+	// clusterRole is the name of a ClusterRole inside the virtual cluster. It is
+	// granted in all namespaces of it.
+	ClusterRole string `json:"clusterRole"`
 }
 
 // Distro names a distribution of Kubernetes that a control plane can run.
@@ -176,6 +241,8 @@ const (
 	ConditionControlPlaneReady = "ControlPlaneReady"
 	// ConditionSyncerReady is true while the syncer works; the syncer reports it.
 	ConditionSyncerReady = "SyncerReady"
+	// ConditionTemplateApplied is true when the spec holds what the template says.
+	ConditionTemplateApplied = "TemplateApplied"
 )
 
 // VirtualClusterStatus is the observed state of a virtual cluster.
@@ -183,7 +250,8 @@ type VirtualClusterStatus struct {
 	// phase sums the conditions up in one word.
 	// +optional
 	Phase Phase `json:"phase,omitempty"`
-	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady.
+	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
+	// and TemplateApplied where there is a template.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -205,9 +273,36 @@ type VirtualClusterStatus struct {
 	// certificateAuthorityData is the PEM bundle that the API server inside is verified with.
 	// +optional
 	CertificateAuthorityData []byte `json:"certificateAuthorityData,omitempty"`
+	// template is what the virtual cluster was made from, as it was resolved.
+	// +optional
+	Template *TemplateStatus `json:"template,omitempty"`
 	// release is the Helm release that deploys the virtual cluster.
 	// +optional
 	Release *ReleaseStatus `json:"release,omitempty"`
+}
+
+// TemplateStatus is a template as it was applied to a virtual cluster.
+type TemplateStatus struct {
+	// name of the VirtualClusterTemplate.
+	Name string `json:"name"`
+	// version of the template.
+	Version string `json:"version"`
+	// generation of the template.
+	// +optional
+	Generation int64 `json:"generation,omitempty"`
+	// parameters are the values of all parameters, defaults included.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +patchStrategy=merge
+	// +patchMergeKey=name
+	Parameters []TemplateParameterValue `json:"parameters,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
+	// defaults are the template's defaults with the parameters filled in.
+	// +optional
+	Defaults *runtime.RawExtension `json:"defaults,omitempty"`
+	// forced is the template's forced part with the parameters filled in.
+	// +optional
+	Forced *runtime.RawExtension `json:"forced,omitempty"`
 }
 
 // ReleaseStatus is the Helm release that deploys a virtual cluster.
@@ -243,6 +338,10 @@ type KubeconfigRequestSpec struct {
 	// 86400. Defaults to 3600. A longer one is shortened, with a warning.
 	// +optional
 	ExpirationSeconds *int64 `json:"expirationSeconds,omitempty"`
+	// clusterRole is the name of a ClusterRole inside that the credential is held
+	// to. Without it the credential has the rights of cluster-admin.
+	// +optional
+	ClusterRole string `json:"clusterRole,omitempty"`
 	// server is the address that the kubeconfig names, as https://host:port.
 	// Defaults to the endpoint in the virtual cluster's status.
 	// +optional
@@ -255,6 +354,11 @@ type KubeconfigRequestStatus struct {
 	// out once and stored nowhere.
 	// +optional
 	Kubeconfig []byte `json:"kubeconfig,omitempty"`
+	// credentialID identifies the credential. It is no secret: it stands in audit
+	// logs, and the ClusterRoleBinding garret:kubeconfig:ID inside gives the
+	// credential its rights. Deleting that binding takes them back at once.
+	// +optional
+	CredentialID string `json:"credentialID,omitempty"`
 	// expirationTimestamp is when the credential ends.
 	// +optional
 	ExpirationTimestamp *metav1.Time `json:"expirationTimestamp,omitempty"`

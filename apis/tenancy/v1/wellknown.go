@@ -38,6 +38,9 @@ const (
 	// that a StatefulSet adds to the labels of its pods, 63 characters are kept.
 	MaxNameLength = 45
 
+	// LocalHostCluster is the HostCluster that Garret itself runs on.
+	LocalHostCluster = "local"
+
 	// SystemNamespace is where Garret itself is installed.
 	SystemNamespace = "garret-system"
 	// CAConfigMap in the system namespace publishes, under CAConfigMapKey, the
@@ -78,6 +81,11 @@ const (
 	GroupAdmins = "garret:admins"
 	// GroupViewers may read what holds no secret.
 	GroupViewers = "garret:viewers"
+	// KubeconfigPrefix begins, followed by a credential's id, the name of the
+	// group of a kubeconfig and of the ClusterRoleBinding inside that gives it its rights.
+	KubeconfigPrefix = "garret:kubeconfig:"
+	// AccessPrefix begins the name of every ClusterRoleBinding inside that spec.access asks for.
+	AccessPrefix = "garret:access:"
 	// APIServerUser is the common name of garret-apiserver's client certificate.
 	APIServerUser = "garret-apiserver"
 )

@@ -25,6 +25,16 @@ func init() {
 // RegisterConversions adds conversion functions to the given scheme.
 // Public to allow building arbitrary schemes.
 func RegisterConversions(s *runtime.Scheme) error {
+	if err := s.AddGeneratedConversionFunc((*AccessRule)(nil), (*tenancy.AccessRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_AccessRule_To_tenancy_AccessRule(a.(*AccessRule), b.(*tenancy.AccessRule), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.AccessRule)(nil), (*AccessRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_AccessRule_To_v1_AccessRule(a.(*tenancy.AccessRule), b.(*AccessRule), scope)
+	}); err != nil {
+		return err
+	}
 	if err := s.AddGeneratedConversionFunc((*ControlPlaneSpec)(nil), (*tenancy.ControlPlaneSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_v1_ControlPlaneSpec_To_tenancy_ControlPlaneSpec(a.(*ControlPlaneSpec), b.(*tenancy.ControlPlaneSpec), scope)
 	}); err != nil {
@@ -52,6 +62,56 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}
 	if err := s.AddGeneratedConversionFunc((*tenancy.HelmSpec)(nil), (*HelmSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_tenancy_HelmSpec_To_v1_HelmSpec(a.(*tenancy.HelmSpec), b.(*HelmSpec), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*HostCluster)(nil), (*tenancy.HostCluster)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_HostCluster_To_tenancy_HostCluster(a.(*HostCluster), b.(*tenancy.HostCluster), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.HostCluster)(nil), (*HostCluster)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_HostCluster_To_v1_HostCluster(a.(*tenancy.HostCluster), b.(*HostCluster), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*HostClusterList)(nil), (*tenancy.HostClusterList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_HostClusterList_To_tenancy_HostClusterList(a.(*HostClusterList), b.(*tenancy.HostClusterList), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.HostClusterList)(nil), (*HostClusterList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_HostClusterList_To_v1_HostClusterList(a.(*tenancy.HostClusterList), b.(*HostClusterList), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*HostClusterReference)(nil), (*tenancy.HostClusterReference)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_HostClusterReference_To_tenancy_HostClusterReference(a.(*HostClusterReference), b.(*tenancy.HostClusterReference), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.HostClusterReference)(nil), (*HostClusterReference)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_HostClusterReference_To_v1_HostClusterReference(a.(*tenancy.HostClusterReference), b.(*HostClusterReference), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*HostClusterSpec)(nil), (*tenancy.HostClusterSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_HostClusterSpec_To_tenancy_HostClusterSpec(a.(*HostClusterSpec), b.(*tenancy.HostClusterSpec), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.HostClusterSpec)(nil), (*HostClusterSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_HostClusterSpec_To_v1_HostClusterSpec(a.(*tenancy.HostClusterSpec), b.(*HostClusterSpec), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*HostClusterStatus)(nil), (*tenancy.HostClusterStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_HostClusterStatus_To_tenancy_HostClusterStatus(a.(*HostClusterStatus), b.(*tenancy.HostClusterStatus), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.HostClusterStatus)(nil), (*HostClusterStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_HostClusterStatus_To_v1_HostClusterStatus(a.(*tenancy.HostClusterStatus), b.(*HostClusterStatus), scope)
 	}); err != nil {
 		return err
 	}
@@ -95,6 +155,16 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}); err != nil {
 		return err
 	}
+	if err := s.AddGeneratedConversionFunc((*LocalTemplateReference)(nil), (*tenancy.LocalTemplateReference)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_LocalTemplateReference_To_tenancy_LocalTemplateReference(a.(*LocalTemplateReference), b.(*tenancy.LocalTemplateReference), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.LocalTemplateReference)(nil), (*LocalTemplateReference)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_LocalTemplateReference_To_v1_LocalTemplateReference(a.(*tenancy.LocalTemplateReference), b.(*LocalTemplateReference), scope)
+	}); err != nil {
+		return err
+	}
 	if err := s.AddGeneratedConversionFunc((*ReleaseStatus)(nil), (*tenancy.ReleaseStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_v1_ReleaseStatus_To_tenancy_ReleaseStatus(a.(*ReleaseStatus), b.(*tenancy.ReleaseStatus), scope)
 	}); err != nil {
@@ -122,6 +192,56 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}
 	if err := s.AddGeneratedConversionFunc((*tenancy.SyncerSpec)(nil), (*SyncerSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_tenancy_SyncerSpec_To_v1_SyncerSpec(a.(*tenancy.SyncerSpec), b.(*SyncerSpec), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*TemplateParameter)(nil), (*tenancy.TemplateParameter)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_TemplateParameter_To_tenancy_TemplateParameter(a.(*TemplateParameter), b.(*tenancy.TemplateParameter), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.TemplateParameter)(nil), (*TemplateParameter)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_TemplateParameter_To_v1_TemplateParameter(a.(*tenancy.TemplateParameter), b.(*TemplateParameter), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*TemplateParameterValue)(nil), (*tenancy.TemplateParameterValue)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_TemplateParameterValue_To_tenancy_TemplateParameterValue(a.(*TemplateParameterValue), b.(*tenancy.TemplateParameterValue), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.TemplateParameterValue)(nil), (*TemplateParameterValue)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_TemplateParameterValue_To_v1_TemplateParameterValue(a.(*tenancy.TemplateParameterValue), b.(*TemplateParameterValue), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*TemplateReference)(nil), (*tenancy.TemplateReference)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_TemplateReference_To_tenancy_TemplateReference(a.(*TemplateReference), b.(*tenancy.TemplateReference), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.TemplateReference)(nil), (*TemplateReference)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_TemplateReference_To_v1_TemplateReference(a.(*tenancy.TemplateReference), b.(*TemplateReference), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*TemplateStatus)(nil), (*tenancy.TemplateStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_TemplateStatus_To_tenancy_TemplateStatus(a.(*TemplateStatus), b.(*tenancy.TemplateStatus), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.TemplateStatus)(nil), (*TemplateStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_TemplateStatus_To_v1_TemplateStatus(a.(*tenancy.TemplateStatus), b.(*TemplateStatus), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*TemplateVersion)(nil), (*tenancy.TemplateVersion)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_TemplateVersion_To_tenancy_TemplateVersion(a.(*TemplateVersion), b.(*tenancy.TemplateVersion), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.TemplateVersion)(nil), (*TemplateVersion)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_TemplateVersion_To_v1_TemplateVersion(a.(*tenancy.TemplateVersion), b.(*TemplateVersion), scope)
 	}); err != nil {
 		return err
 	}
@@ -175,12 +295,62 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}); err != nil {
 		return err
 	}
+	if err := s.AddGeneratedConversionFunc((*VirtualClusterTemplate)(nil), (*tenancy.VirtualClusterTemplate)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_VirtualClusterTemplate_To_tenancy_VirtualClusterTemplate(a.(*VirtualClusterTemplate), b.(*tenancy.VirtualClusterTemplate), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.VirtualClusterTemplate)(nil), (*VirtualClusterTemplate)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_VirtualClusterTemplate_To_v1_VirtualClusterTemplate(a.(*tenancy.VirtualClusterTemplate), b.(*VirtualClusterTemplate), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*VirtualClusterTemplateList)(nil), (*tenancy.VirtualClusterTemplateList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_VirtualClusterTemplateList_To_tenancy_VirtualClusterTemplateList(a.(*VirtualClusterTemplateList), b.(*tenancy.VirtualClusterTemplateList), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.VirtualClusterTemplateList)(nil), (*VirtualClusterTemplateList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_VirtualClusterTemplateList_To_v1_VirtualClusterTemplateList(a.(*tenancy.VirtualClusterTemplateList), b.(*VirtualClusterTemplateList), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*VirtualClusterTemplateSpec)(nil), (*tenancy.VirtualClusterTemplateSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_VirtualClusterTemplateSpec_To_tenancy_VirtualClusterTemplateSpec(a.(*VirtualClusterTemplateSpec), b.(*tenancy.VirtualClusterTemplateSpec), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.VirtualClusterTemplateSpec)(nil), (*VirtualClusterTemplateSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_VirtualClusterTemplateSpec_To_v1_VirtualClusterTemplateSpec(a.(*tenancy.VirtualClusterTemplateSpec), b.(*VirtualClusterTemplateSpec), scope)
+	}); err != nil {
+		return err
+	}
 	if err := s.AddGeneratedConversionFunc((*url.Values)(nil), (*VirtualClusterProxyOptions)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_url_Values_To_v1_VirtualClusterProxyOptions(a.(*url.Values), b.(*VirtualClusterProxyOptions), scope)
 	}); err != nil {
 		return err
 	}
 	return nil
+}
+
+func autoConvert_v1_AccessRule_To_tenancy_AccessRule(in *AccessRule, out *tenancy.AccessRule, s conversion.Scope) error {
+	*out = *(*tenancy.AccessRule)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_AccessRule_To_tenancy_AccessRule is an autogenerated conversion function.
+func Convert_v1_AccessRule_To_tenancy_AccessRule(in *AccessRule, out *tenancy.AccessRule, s conversion.Scope) error {
+	return autoConvert_v1_AccessRule_To_tenancy_AccessRule(in, out, s)
+}
+
+func autoConvert_tenancy_AccessRule_To_v1_AccessRule(in *tenancy.AccessRule, out *AccessRule, s conversion.Scope) error {
+	*out = *(*AccessRule)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_AccessRule_To_v1_AccessRule is an autogenerated conversion function.
+func Convert_tenancy_AccessRule_To_v1_AccessRule(in *tenancy.AccessRule, out *AccessRule, s conversion.Scope) error {
+	return autoConvert_tenancy_AccessRule_To_v1_AccessRule(in, out, s)
 }
 
 func autoConvert_v1_ControlPlaneSpec_To_tenancy_ControlPlaneSpec(in *ControlPlaneSpec, out *tenancy.ControlPlaneSpec, s conversion.Scope) error {
@@ -243,6 +413,120 @@ func Convert_tenancy_HelmSpec_To_v1_HelmSpec(in *tenancy.HelmSpec, out *HelmSpec
 	return autoConvert_tenancy_HelmSpec_To_v1_HelmSpec(in, out, s)
 }
 
+func autoConvert_v1_HostCluster_To_tenancy_HostCluster(in *HostCluster, out *tenancy.HostCluster, s conversion.Scope) error {
+	out.ObjectMeta = in.ObjectMeta
+	if err := Convert_v1_HostClusterSpec_To_tenancy_HostClusterSpec(&in.Spec, &out.Spec, s); err != nil {
+		return err
+	}
+	if err := Convert_v1_HostClusterStatus_To_tenancy_HostClusterStatus(&in.Status, &out.Status, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_v1_HostCluster_To_tenancy_HostCluster is an autogenerated conversion function.
+func Convert_v1_HostCluster_To_tenancy_HostCluster(in *HostCluster, out *tenancy.HostCluster, s conversion.Scope) error {
+	return autoConvert_v1_HostCluster_To_tenancy_HostCluster(in, out, s)
+}
+
+func autoConvert_tenancy_HostCluster_To_v1_HostCluster(in *tenancy.HostCluster, out *HostCluster, s conversion.Scope) error {
+	out.ObjectMeta = in.ObjectMeta
+	if err := Convert_tenancy_HostClusterSpec_To_v1_HostClusterSpec(&in.Spec, &out.Spec, s); err != nil {
+		return err
+	}
+	if err := Convert_tenancy_HostClusterStatus_To_v1_HostClusterStatus(&in.Status, &out.Status, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_tenancy_HostCluster_To_v1_HostCluster is an autogenerated conversion function.
+func Convert_tenancy_HostCluster_To_v1_HostCluster(in *tenancy.HostCluster, out *HostCluster, s conversion.Scope) error {
+	return autoConvert_tenancy_HostCluster_To_v1_HostCluster(in, out, s)
+}
+
+func autoConvert_v1_HostClusterList_To_tenancy_HostClusterList(in *HostClusterList, out *tenancy.HostClusterList, s conversion.Scope) error {
+	out.ListMeta = in.ListMeta
+	out.Items = *(*[]tenancy.HostCluster)(unsafe.Pointer(&in.Items))
+	return nil
+}
+
+// Convert_v1_HostClusterList_To_tenancy_HostClusterList is an autogenerated conversion function.
+func Convert_v1_HostClusterList_To_tenancy_HostClusterList(in *HostClusterList, out *tenancy.HostClusterList, s conversion.Scope) error {
+	return autoConvert_v1_HostClusterList_To_tenancy_HostClusterList(in, out, s)
+}
+
+func autoConvert_tenancy_HostClusterList_To_v1_HostClusterList(in *tenancy.HostClusterList, out *HostClusterList, s conversion.Scope) error {
+	out.ListMeta = in.ListMeta
+	out.Items = *(*[]HostCluster)(unsafe.Pointer(&in.Items))
+	return nil
+}
+
+// Convert_tenancy_HostClusterList_To_v1_HostClusterList is an autogenerated conversion function.
+func Convert_tenancy_HostClusterList_To_v1_HostClusterList(in *tenancy.HostClusterList, out *HostClusterList, s conversion.Scope) error {
+	return autoConvert_tenancy_HostClusterList_To_v1_HostClusterList(in, out, s)
+}
+
+func autoConvert_v1_HostClusterReference_To_tenancy_HostClusterReference(in *HostClusterReference, out *tenancy.HostClusterReference, s conversion.Scope) error {
+	*out = *(*tenancy.HostClusterReference)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_HostClusterReference_To_tenancy_HostClusterReference is an autogenerated conversion function.
+func Convert_v1_HostClusterReference_To_tenancy_HostClusterReference(in *HostClusterReference, out *tenancy.HostClusterReference, s conversion.Scope) error {
+	return autoConvert_v1_HostClusterReference_To_tenancy_HostClusterReference(in, out, s)
+}
+
+func autoConvert_tenancy_HostClusterReference_To_v1_HostClusterReference(in *tenancy.HostClusterReference, out *HostClusterReference, s conversion.Scope) error {
+	*out = *(*HostClusterReference)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_HostClusterReference_To_v1_HostClusterReference is an autogenerated conversion function.
+func Convert_tenancy_HostClusterReference_To_v1_HostClusterReference(in *tenancy.HostClusterReference, out *HostClusterReference, s conversion.Scope) error {
+	return autoConvert_tenancy_HostClusterReference_To_v1_HostClusterReference(in, out, s)
+}
+
+func autoConvert_v1_HostClusterSpec_To_tenancy_HostClusterSpec(in *HostClusterSpec, out *tenancy.HostClusterSpec, s conversion.Scope) error {
+	*out = *(*tenancy.HostClusterSpec)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_HostClusterSpec_To_tenancy_HostClusterSpec is an autogenerated conversion function.
+func Convert_v1_HostClusterSpec_To_tenancy_HostClusterSpec(in *HostClusterSpec, out *tenancy.HostClusterSpec, s conversion.Scope) error {
+	return autoConvert_v1_HostClusterSpec_To_tenancy_HostClusterSpec(in, out, s)
+}
+
+func autoConvert_tenancy_HostClusterSpec_To_v1_HostClusterSpec(in *tenancy.HostClusterSpec, out *HostClusterSpec, s conversion.Scope) error {
+	*out = *(*HostClusterSpec)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_HostClusterSpec_To_v1_HostClusterSpec is an autogenerated conversion function.
+func Convert_tenancy_HostClusterSpec_To_v1_HostClusterSpec(in *tenancy.HostClusterSpec, out *HostClusterSpec, s conversion.Scope) error {
+	return autoConvert_tenancy_HostClusterSpec_To_v1_HostClusterSpec(in, out, s)
+}
+
+func autoConvert_v1_HostClusterStatus_To_tenancy_HostClusterStatus(in *HostClusterStatus, out *tenancy.HostClusterStatus, s conversion.Scope) error {
+	*out = *(*tenancy.HostClusterStatus)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_HostClusterStatus_To_tenancy_HostClusterStatus is an autogenerated conversion function.
+func Convert_v1_HostClusterStatus_To_tenancy_HostClusterStatus(in *HostClusterStatus, out *tenancy.HostClusterStatus, s conversion.Scope) error {
+	return autoConvert_v1_HostClusterStatus_To_tenancy_HostClusterStatus(in, out, s)
+}
+
+func autoConvert_tenancy_HostClusterStatus_To_v1_HostClusterStatus(in *tenancy.HostClusterStatus, out *HostClusterStatus, s conversion.Scope) error {
+	*out = *(*HostClusterStatus)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_HostClusterStatus_To_v1_HostClusterStatus is an autogenerated conversion function.
+func Convert_tenancy_HostClusterStatus_To_v1_HostClusterStatus(in *tenancy.HostClusterStatus, out *HostClusterStatus, s conversion.Scope) error {
+	return autoConvert_tenancy_HostClusterStatus_To_v1_HostClusterStatus(in, out, s)
+}
+
 func autoConvert_v1_KubeconfigRequest_To_tenancy_KubeconfigRequest(in *KubeconfigRequest, out *tenancy.KubeconfigRequest, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
 	if err := Convert_v1_KubeconfigRequestSpec_To_tenancy_KubeconfigRequestSpec(&in.Spec, &out.Spec, s); err != nil {
@@ -297,6 +581,7 @@ func Convert_tenancy_KubeconfigRequestSpec_To_v1_KubeconfigRequestSpec(in *tenan
 
 func autoConvert_v1_KubeconfigRequestStatus_To_tenancy_KubeconfigRequestStatus(in *KubeconfigRequestStatus, out *tenancy.KubeconfigRequestStatus, s conversion.Scope) error {
 	out.Kubeconfig = *(*[]byte)(unsafe.Pointer(&in.Kubeconfig))
+	out.CredentialID = in.CredentialID
 	out.ExpirationTimestamp = (*metav1.Time)(unsafe.Pointer(in.ExpirationTimestamp))
 	return nil
 }
@@ -308,6 +593,7 @@ func Convert_v1_KubeconfigRequestStatus_To_tenancy_KubeconfigRequestStatus(in *K
 
 func autoConvert_tenancy_KubeconfigRequestStatus_To_v1_KubeconfigRequestStatus(in *tenancy.KubeconfigRequestStatus, out *KubeconfigRequestStatus, s conversion.Scope) error {
 	out.Kubeconfig = *(*[]byte)(unsafe.Pointer(&in.Kubeconfig))
+	out.CredentialID = in.CredentialID
 	out.ExpirationTimestamp = (*metav1.Time)(unsafe.Pointer(in.ExpirationTimestamp))
 	return nil
 }
@@ -335,6 +621,26 @@ func autoConvert_tenancy_KubernetesSpec_To_v1_KubernetesSpec(in *tenancy.Kuberne
 // Convert_tenancy_KubernetesSpec_To_v1_KubernetesSpec is an autogenerated conversion function.
 func Convert_tenancy_KubernetesSpec_To_v1_KubernetesSpec(in *tenancy.KubernetesSpec, out *KubernetesSpec, s conversion.Scope) error {
 	return autoConvert_tenancy_KubernetesSpec_To_v1_KubernetesSpec(in, out, s)
+}
+
+func autoConvert_v1_LocalTemplateReference_To_tenancy_LocalTemplateReference(in *LocalTemplateReference, out *tenancy.LocalTemplateReference, s conversion.Scope) error {
+	*out = *(*tenancy.LocalTemplateReference)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_LocalTemplateReference_To_tenancy_LocalTemplateReference is an autogenerated conversion function.
+func Convert_v1_LocalTemplateReference_To_tenancy_LocalTemplateReference(in *LocalTemplateReference, out *tenancy.LocalTemplateReference, s conversion.Scope) error {
+	return autoConvert_v1_LocalTemplateReference_To_tenancy_LocalTemplateReference(in, out, s)
+}
+
+func autoConvert_tenancy_LocalTemplateReference_To_v1_LocalTemplateReference(in *tenancy.LocalTemplateReference, out *LocalTemplateReference, s conversion.Scope) error {
+	*out = *(*LocalTemplateReference)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_LocalTemplateReference_To_v1_LocalTemplateReference is an autogenerated conversion function.
+func Convert_tenancy_LocalTemplateReference_To_v1_LocalTemplateReference(in *tenancy.LocalTemplateReference, out *LocalTemplateReference, s conversion.Scope) error {
+	return autoConvert_tenancy_LocalTemplateReference_To_v1_LocalTemplateReference(in, out, s)
 }
 
 func autoConvert_v1_ReleaseStatus_To_tenancy_ReleaseStatus(in *ReleaseStatus, out *tenancy.ReleaseStatus, s conversion.Scope) error {
@@ -395,6 +701,106 @@ func autoConvert_tenancy_SyncerSpec_To_v1_SyncerSpec(in *tenancy.SyncerSpec, out
 // Convert_tenancy_SyncerSpec_To_v1_SyncerSpec is an autogenerated conversion function.
 func Convert_tenancy_SyncerSpec_To_v1_SyncerSpec(in *tenancy.SyncerSpec, out *SyncerSpec, s conversion.Scope) error {
 	return autoConvert_tenancy_SyncerSpec_To_v1_SyncerSpec(in, out, s)
+}
+
+func autoConvert_v1_TemplateParameter_To_tenancy_TemplateParameter(in *TemplateParameter, out *tenancy.TemplateParameter, s conversion.Scope) error {
+	*out = *(*tenancy.TemplateParameter)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_TemplateParameter_To_tenancy_TemplateParameter is an autogenerated conversion function.
+func Convert_v1_TemplateParameter_To_tenancy_TemplateParameter(in *TemplateParameter, out *tenancy.TemplateParameter, s conversion.Scope) error {
+	return autoConvert_v1_TemplateParameter_To_tenancy_TemplateParameter(in, out, s)
+}
+
+func autoConvert_tenancy_TemplateParameter_To_v1_TemplateParameter(in *tenancy.TemplateParameter, out *TemplateParameter, s conversion.Scope) error {
+	*out = *(*TemplateParameter)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_TemplateParameter_To_v1_TemplateParameter is an autogenerated conversion function.
+func Convert_tenancy_TemplateParameter_To_v1_TemplateParameter(in *tenancy.TemplateParameter, out *TemplateParameter, s conversion.Scope) error {
+	return autoConvert_tenancy_TemplateParameter_To_v1_TemplateParameter(in, out, s)
+}
+
+func autoConvert_v1_TemplateParameterValue_To_tenancy_TemplateParameterValue(in *TemplateParameterValue, out *tenancy.TemplateParameterValue, s conversion.Scope) error {
+	*out = *(*tenancy.TemplateParameterValue)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_TemplateParameterValue_To_tenancy_TemplateParameterValue is an autogenerated conversion function.
+func Convert_v1_TemplateParameterValue_To_tenancy_TemplateParameterValue(in *TemplateParameterValue, out *tenancy.TemplateParameterValue, s conversion.Scope) error {
+	return autoConvert_v1_TemplateParameterValue_To_tenancy_TemplateParameterValue(in, out, s)
+}
+
+func autoConvert_tenancy_TemplateParameterValue_To_v1_TemplateParameterValue(in *tenancy.TemplateParameterValue, out *TemplateParameterValue, s conversion.Scope) error {
+	*out = *(*TemplateParameterValue)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_TemplateParameterValue_To_v1_TemplateParameterValue is an autogenerated conversion function.
+func Convert_tenancy_TemplateParameterValue_To_v1_TemplateParameterValue(in *tenancy.TemplateParameterValue, out *TemplateParameterValue, s conversion.Scope) error {
+	return autoConvert_tenancy_TemplateParameterValue_To_v1_TemplateParameterValue(in, out, s)
+}
+
+func autoConvert_v1_TemplateReference_To_tenancy_TemplateReference(in *TemplateReference, out *tenancy.TemplateReference, s conversion.Scope) error {
+	*out = *(*tenancy.TemplateReference)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_TemplateReference_To_tenancy_TemplateReference is an autogenerated conversion function.
+func Convert_v1_TemplateReference_To_tenancy_TemplateReference(in *TemplateReference, out *tenancy.TemplateReference, s conversion.Scope) error {
+	return autoConvert_v1_TemplateReference_To_tenancy_TemplateReference(in, out, s)
+}
+
+func autoConvert_tenancy_TemplateReference_To_v1_TemplateReference(in *tenancy.TemplateReference, out *TemplateReference, s conversion.Scope) error {
+	*out = *(*TemplateReference)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_TemplateReference_To_v1_TemplateReference is an autogenerated conversion function.
+func Convert_tenancy_TemplateReference_To_v1_TemplateReference(in *tenancy.TemplateReference, out *TemplateReference, s conversion.Scope) error {
+	return autoConvert_tenancy_TemplateReference_To_v1_TemplateReference(in, out, s)
+}
+
+func autoConvert_v1_TemplateStatus_To_tenancy_TemplateStatus(in *TemplateStatus, out *tenancy.TemplateStatus, s conversion.Scope) error {
+	*out = *(*tenancy.TemplateStatus)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_TemplateStatus_To_tenancy_TemplateStatus is an autogenerated conversion function.
+func Convert_v1_TemplateStatus_To_tenancy_TemplateStatus(in *TemplateStatus, out *tenancy.TemplateStatus, s conversion.Scope) error {
+	return autoConvert_v1_TemplateStatus_To_tenancy_TemplateStatus(in, out, s)
+}
+
+func autoConvert_tenancy_TemplateStatus_To_v1_TemplateStatus(in *tenancy.TemplateStatus, out *TemplateStatus, s conversion.Scope) error {
+	*out = *(*TemplateStatus)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_TemplateStatus_To_v1_TemplateStatus is an autogenerated conversion function.
+func Convert_tenancy_TemplateStatus_To_v1_TemplateStatus(in *tenancy.TemplateStatus, out *TemplateStatus, s conversion.Scope) error {
+	return autoConvert_tenancy_TemplateStatus_To_v1_TemplateStatus(in, out, s)
+}
+
+func autoConvert_v1_TemplateVersion_To_tenancy_TemplateVersion(in *TemplateVersion, out *tenancy.TemplateVersion, s conversion.Scope) error {
+	*out = *(*tenancy.TemplateVersion)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_TemplateVersion_To_tenancy_TemplateVersion is an autogenerated conversion function.
+func Convert_v1_TemplateVersion_To_tenancy_TemplateVersion(in *TemplateVersion, out *tenancy.TemplateVersion, s conversion.Scope) error {
+	return autoConvert_v1_TemplateVersion_To_tenancy_TemplateVersion(in, out, s)
+}
+
+func autoConvert_tenancy_TemplateVersion_To_v1_TemplateVersion(in *tenancy.TemplateVersion, out *TemplateVersion, s conversion.Scope) error {
+	*out = *(*TemplateVersion)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_TemplateVersion_To_v1_TemplateVersion is an autogenerated conversion function.
+func Convert_tenancy_TemplateVersion_To_v1_TemplateVersion(in *tenancy.TemplateVersion, out *TemplateVersion, s conversion.Scope) error {
+	return autoConvert_tenancy_TemplateVersion_To_v1_TemplateVersion(in, out, s)
 }
 
 func autoConvert_v1_VirtualCluster_To_tenancy_VirtualCluster(in *VirtualCluster, out *tenancy.VirtualCluster, s conversion.Scope) error {
@@ -517,6 +923,7 @@ func autoConvert_v1_VirtualClusterStatus_To_tenancy_VirtualClusterStatus(in *Vir
 	out.KubernetesVersion = in.KubernetesVersion
 	out.Endpoint = in.Endpoint
 	out.CertificateAuthorityData = *(*[]byte)(unsafe.Pointer(&in.CertificateAuthorityData))
+	out.Template = (*tenancy.TemplateStatus)(unsafe.Pointer(in.Template))
 	out.Release = (*tenancy.ReleaseStatus)(unsafe.Pointer(in.Release))
 	return nil
 }
@@ -534,6 +941,7 @@ func autoConvert_tenancy_VirtualClusterStatus_To_v1_VirtualClusterStatus(in *ten
 	out.KubernetesVersion = in.KubernetesVersion
 	out.Endpoint = in.Endpoint
 	out.CertificateAuthorityData = *(*[]byte)(unsafe.Pointer(&in.CertificateAuthorityData))
+	out.Template = (*TemplateStatus)(unsafe.Pointer(in.Template))
 	out.Release = (*ReleaseStatus)(unsafe.Pointer(in.Release))
 	return nil
 }
@@ -541,4 +949,72 @@ func autoConvert_tenancy_VirtualClusterStatus_To_v1_VirtualClusterStatus(in *ten
 // Convert_tenancy_VirtualClusterStatus_To_v1_VirtualClusterStatus is an autogenerated conversion function.
 func Convert_tenancy_VirtualClusterStatus_To_v1_VirtualClusterStatus(in *tenancy.VirtualClusterStatus, out *VirtualClusterStatus, s conversion.Scope) error {
 	return autoConvert_tenancy_VirtualClusterStatus_To_v1_VirtualClusterStatus(in, out, s)
+}
+
+func autoConvert_v1_VirtualClusterTemplate_To_tenancy_VirtualClusterTemplate(in *VirtualClusterTemplate, out *tenancy.VirtualClusterTemplate, s conversion.Scope) error {
+	out.ObjectMeta = in.ObjectMeta
+	if err := Convert_v1_VirtualClusterTemplateSpec_To_tenancy_VirtualClusterTemplateSpec(&in.Spec, &out.Spec, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_v1_VirtualClusterTemplate_To_tenancy_VirtualClusterTemplate is an autogenerated conversion function.
+func Convert_v1_VirtualClusterTemplate_To_tenancy_VirtualClusterTemplate(in *VirtualClusterTemplate, out *tenancy.VirtualClusterTemplate, s conversion.Scope) error {
+	return autoConvert_v1_VirtualClusterTemplate_To_tenancy_VirtualClusterTemplate(in, out, s)
+}
+
+func autoConvert_tenancy_VirtualClusterTemplate_To_v1_VirtualClusterTemplate(in *tenancy.VirtualClusterTemplate, out *VirtualClusterTemplate, s conversion.Scope) error {
+	out.ObjectMeta = in.ObjectMeta
+	if err := Convert_tenancy_VirtualClusterTemplateSpec_To_v1_VirtualClusterTemplateSpec(&in.Spec, &out.Spec, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_tenancy_VirtualClusterTemplate_To_v1_VirtualClusterTemplate is an autogenerated conversion function.
+func Convert_tenancy_VirtualClusterTemplate_To_v1_VirtualClusterTemplate(in *tenancy.VirtualClusterTemplate, out *VirtualClusterTemplate, s conversion.Scope) error {
+	return autoConvert_tenancy_VirtualClusterTemplate_To_v1_VirtualClusterTemplate(in, out, s)
+}
+
+func autoConvert_v1_VirtualClusterTemplateList_To_tenancy_VirtualClusterTemplateList(in *VirtualClusterTemplateList, out *tenancy.VirtualClusterTemplateList, s conversion.Scope) error {
+	out.ListMeta = in.ListMeta
+	out.Items = *(*[]tenancy.VirtualClusterTemplate)(unsafe.Pointer(&in.Items))
+	return nil
+}
+
+// Convert_v1_VirtualClusterTemplateList_To_tenancy_VirtualClusterTemplateList is an autogenerated conversion function.
+func Convert_v1_VirtualClusterTemplateList_To_tenancy_VirtualClusterTemplateList(in *VirtualClusterTemplateList, out *tenancy.VirtualClusterTemplateList, s conversion.Scope) error {
+	return autoConvert_v1_VirtualClusterTemplateList_To_tenancy_VirtualClusterTemplateList(in, out, s)
+}
+
+func autoConvert_tenancy_VirtualClusterTemplateList_To_v1_VirtualClusterTemplateList(in *tenancy.VirtualClusterTemplateList, out *VirtualClusterTemplateList, s conversion.Scope) error {
+	out.ListMeta = in.ListMeta
+	out.Items = *(*[]VirtualClusterTemplate)(unsafe.Pointer(&in.Items))
+	return nil
+}
+
+// Convert_tenancy_VirtualClusterTemplateList_To_v1_VirtualClusterTemplateList is an autogenerated conversion function.
+func Convert_tenancy_VirtualClusterTemplateList_To_v1_VirtualClusterTemplateList(in *tenancy.VirtualClusterTemplateList, out *VirtualClusterTemplateList, s conversion.Scope) error {
+	return autoConvert_tenancy_VirtualClusterTemplateList_To_v1_VirtualClusterTemplateList(in, out, s)
+}
+
+func autoConvert_v1_VirtualClusterTemplateSpec_To_tenancy_VirtualClusterTemplateSpec(in *VirtualClusterTemplateSpec, out *tenancy.VirtualClusterTemplateSpec, s conversion.Scope) error {
+	*out = *(*tenancy.VirtualClusterTemplateSpec)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_VirtualClusterTemplateSpec_To_tenancy_VirtualClusterTemplateSpec is an autogenerated conversion function.
+func Convert_v1_VirtualClusterTemplateSpec_To_tenancy_VirtualClusterTemplateSpec(in *VirtualClusterTemplateSpec, out *tenancy.VirtualClusterTemplateSpec, s conversion.Scope) error {
+	return autoConvert_v1_VirtualClusterTemplateSpec_To_tenancy_VirtualClusterTemplateSpec(in, out, s)
+}
+
+func autoConvert_tenancy_VirtualClusterTemplateSpec_To_v1_VirtualClusterTemplateSpec(in *tenancy.VirtualClusterTemplateSpec, out *VirtualClusterTemplateSpec, s conversion.Scope) error {
+	*out = *(*VirtualClusterTemplateSpec)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_VirtualClusterTemplateSpec_To_v1_VirtualClusterTemplateSpec is an autogenerated conversion function.
+func Convert_tenancy_VirtualClusterTemplateSpec_To_v1_VirtualClusterTemplateSpec(in *tenancy.VirtualClusterTemplateSpec, out *VirtualClusterTemplateSpec, s conversion.Scope) error {
+	return autoConvert_tenancy_VirtualClusterTemplateSpec_To_v1_VirtualClusterTemplateSpec(in, out, s)
 }

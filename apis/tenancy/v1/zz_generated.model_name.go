@@ -9,6 +9,11 @@
 package v1
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AccessRule) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.AccessRule"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CertificateRequest) OpenAPIModelName() string {
 	return "dev.garret.tenancy.v1.CertificateRequest"
 }
@@ -34,6 +39,31 @@ func (in HelmSpec) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostCluster) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.HostCluster"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostClusterList) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.HostClusterList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostClusterReference) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.HostClusterReference"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostClusterSpec) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.HostClusterSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostClusterStatus) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.HostClusterStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in KubeconfigRequest) OpenAPIModelName() string {
 	return "dev.garret.tenancy.v1.KubeconfigRequest"
 }
@@ -54,6 +84,11 @@ func (in KubernetesSpec) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in LocalTemplateReference) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.LocalTemplateReference"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ReleaseStatus) OpenAPIModelName() string {
 	return "dev.garret.tenancy.v1.ReleaseStatus"
 }
@@ -66,6 +101,31 @@ func (in StorageSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in SyncerSpec) OpenAPIModelName() string {
 	return "dev.garret.tenancy.v1.SyncerSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TemplateParameter) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.TemplateParameter"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TemplateParameterValue) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.TemplateParameterValue"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TemplateReference) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.TemplateReference"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TemplateStatus) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.TemplateStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TemplateVersion) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.TemplateVersion"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -91,4 +151,19 @@ func (in VirtualClusterSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualClusterStatus) OpenAPIModelName() string {
 	return "dev.garret.tenancy.v1.VirtualClusterStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in VirtualClusterTemplate) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.VirtualClusterTemplate"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in VirtualClusterTemplateList) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.VirtualClusterTemplateList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in VirtualClusterTemplateSpec) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.VirtualClusterTemplateSpec"
 }

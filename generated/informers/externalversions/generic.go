@@ -40,8 +40,12 @@ func (f *genericInformer) Lister() cache.GenericLister {
 func (f *sharedInformerFactory) ForResource(resource schema.GroupVersionResource) (GenericInformer, error) {
 	switch resource {
 	// Group=tenancy.garret.dev, Version=v1
+	case v1.SchemeGroupVersion.WithResource("hostclusters"):
+		return &genericInformer{resource: resource.GroupResource(), informer: f.Tenancy().V1().HostClusters().Informer()}, nil
 	case v1.SchemeGroupVersion.WithResource("virtualclusters"):
 		return &genericInformer{resource: resource.GroupResource(), informer: f.Tenancy().V1().VirtualClusters().Informer()}, nil
+	case v1.SchemeGroupVersion.WithResource("virtualclustertemplates"):
+		return &genericInformer{resource: resource.GroupResource(), informer: f.Tenancy().V1().VirtualClusterTemplates().Informer()}, nil
 
 	}
 

@@ -10,12 +10,21 @@ package v1
 //
 // VirtualClusterSpec is the desired state of a virtual cluster.
 type VirtualClusterSpecApplyConfiguration struct {
+	// templateRef names the template that the virtual cluster is made from. When it is
+	// not set, the default template is used if there is one; a reference
+	// without a name stands for none.
+	TemplateRef *TemplateReferenceApplyConfiguration `json:"templateRef,omitempty"`
+	// hostClusterRef names the host cluster that runs the virtual cluster. Immutable. Defaults to local.
+	HostClusterRef *HostClusterReferenceApplyConfiguration `json:"hostClusterRef,omitempty"`
 	// kubernetes says which Kubernetes runs inside.
 	Kubernetes *KubernetesSpecApplyConfiguration `json:"kubernetes,omitempty"`
 	// controlPlane says how the control plane is run on the host.
 	ControlPlane *ControlPlaneSpecApplyConfiguration `json:"controlPlane,omitempty"`
 	// syncer configures what carries objects between the virtual cluster and the host.
 	Syncer *SyncerSpecApplyConfiguration `json:"syncer,omitempty"`
+	// access gives rights inside to users and groups of the host, besides those
+	// that follow from their permissions on the virtual cluster.
+	Access []AccessRuleApplyConfiguration `json:"access,omitempty"`
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	Helm *HelmSpecApplyConfiguration `json:"helm,omitempty"`
 }
@@ -24,6 +33,22 @@ type VirtualClusterSpecApplyConfiguration struct {
 // apply.
 func VirtualClusterSpec() *VirtualClusterSpecApplyConfiguration {
 	return &VirtualClusterSpecApplyConfiguration{}
+}
+
+// WithTemplateRef sets the TemplateRef field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TemplateRef field is set to the value of the last call.
+func (b *VirtualClusterSpecApplyConfiguration) WithTemplateRef(value *TemplateReferenceApplyConfiguration) *VirtualClusterSpecApplyConfiguration {
+	b.TemplateRef = value
+	return b
+}
+
+// WithHostClusterRef sets the HostClusterRef field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the HostClusterRef field is set to the value of the last call.
+func (b *VirtualClusterSpecApplyConfiguration) WithHostClusterRef(value *HostClusterReferenceApplyConfiguration) *VirtualClusterSpecApplyConfiguration {
+	b.HostClusterRef = value
+	return b
 }
 
 // WithKubernetes sets the Kubernetes field in the declarative configuration to the given value
@@ -47,6 +72,19 @@ func (b *VirtualClusterSpecApplyConfiguration) WithControlPlane(value *ControlPl
 // If called multiple times, the Syncer field is set to the value of the last call.
 func (b *VirtualClusterSpecApplyConfiguration) WithSyncer(value *SyncerSpecApplyConfiguration) *VirtualClusterSpecApplyConfiguration {
 	b.Syncer = value
+	return b
+}
+
+// WithAccess adds the given value to the Access field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Access field.
+func (b *VirtualClusterSpecApplyConfiguration) WithAccess(values ...*AccessRuleApplyConfiguration) *VirtualClusterSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithAccess")
+		}
+		b.Access = append(b.Access, *values[i])
+	}
 	return b
 }
 

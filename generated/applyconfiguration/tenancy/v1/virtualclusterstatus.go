@@ -17,7 +17,8 @@ import (
 type VirtualClusterStatusApplyConfiguration struct {
 	// phase sums the conditions up in one word.
 	Phase *tenancyv1.Phase `json:"phase,omitempty"`
-	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady.
+	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
+	// and TemplateApplied where there is a template.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
@@ -29,6 +30,8 @@ type VirtualClusterStatusApplyConfiguration struct {
 	Endpoint *string `json:"endpoint,omitempty"`
 	// certificateAuthorityData is the PEM bundle that the API server inside is verified with.
 	CertificateAuthorityData []byte `json:"certificateAuthorityData,omitempty"`
+	// template is what the virtual cluster was made from, as it was resolved.
+	Template *TemplateStatusApplyConfiguration `json:"template,omitempty"`
 	// release is the Helm release that deploys the virtual cluster.
 	Release *ReleaseStatusApplyConfiguration `json:"release,omitempty"`
 }
@@ -99,6 +102,14 @@ func (b *VirtualClusterStatusApplyConfiguration) WithCertificateAuthorityData(va
 	for i := range values {
 		b.CertificateAuthorityData = append(b.CertificateAuthorityData, values[i])
 	}
+	return b
+}
+
+// WithTemplate sets the Template field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Template field is set to the value of the last call.
+func (b *VirtualClusterStatusApplyConfiguration) WithTemplate(value *TemplateStatusApplyConfiguration) *VirtualClusterStatusApplyConfiguration {
+	b.Template = value
 	return b
 }
 

@@ -5,6 +5,10 @@
 
 package v1
 
+// HostClusterListerExpansion allows custom methods to be added to
+// HostClusterLister.
+type HostClusterListerExpansion interface{}
+
 // VirtualClusterListerExpansion allows custom methods to be added to
 // VirtualClusterLister.
 type VirtualClusterListerExpansion interface{}
@@ -12,3 +16,7 @@ type VirtualClusterListerExpansion interface{}
 // VirtualClusterNamespaceListerExpansion allows custom methods to be added to
 // VirtualClusterNamespaceLister.
 type VirtualClusterNamespaceListerExpansion interface{}
+
+// VirtualClusterTemplateListerExpansion allows custom methods to be added to
+// VirtualClusterTemplateLister.
+type VirtualClusterTemplateListerExpansion interface{}

@@ -11,8 +11,12 @@ import (
 
 // Interface provides access to all the informers in this group version.
 type Interface interface {
+	// HostClusters returns a HostClusterInformer.
+	HostClusters() TypedHostClusterInformer
 	// VirtualClusters returns a VirtualClusterInformer.
 	VirtualClusters() TypedVirtualClusterInformer
+	// VirtualClusterTemplates returns a VirtualClusterTemplateInformer.
+	VirtualClusterTemplates() TypedVirtualClusterTemplateInformer
 }
 
 type version struct {
@@ -26,7 +30,17 @@ func New(f internalinterfaces.SharedInformerFactory, namespace string, tweakList
 	return &version{factory: f, namespace: namespace, tweakListOptions: tweakListOptions}
 }
 
+// HostClusters returns a TypedHostClusterInformer.
+func (v *version) HostClusters() TypedHostClusterInformer {
+	return &hostClusterInformer{factory: v.factory, tweakListOptions: v.tweakListOptions}
+}
+
 // VirtualClusters returns a TypedVirtualClusterInformer.
 func (v *version) VirtualClusters() TypedVirtualClusterInformer {
 	return &virtualClusterInformer{factory: v.factory, namespace: v.namespace, tweakListOptions: v.tweakListOptions}
+}
+
+// VirtualClusterTemplates returns a TypedVirtualClusterTemplateInformer.
+func (v *version) VirtualClusterTemplates() TypedVirtualClusterTemplateInformer {
+	return &virtualClusterTemplateInformer{factory: v.factory, tweakListOptions: v.tweakListOptions}
 }

@@ -5,4 +5,8 @@
 
 package v1
 
+type HostClusterExpansion interface{}
+
 type VirtualClusterExpansion interface{}
+
+type VirtualClusterTemplateExpansion interface{}

@@ -15,7 +15,9 @@ import (
 
 type TenancyV1Interface interface {
 	RESTClient() rest.Interface
+	HostClustersGetter
 	VirtualClustersGetter
+	VirtualClusterTemplatesGetter
 }
 
 // TenancyV1Client is used to interact with features provided by the tenancy.garret.dev group.
@@ -23,8 +25,16 @@ type TenancyV1Client struct {
 	restClient rest.Interface
 }
 
+func (c *TenancyV1Client) HostClusters() HostClusterInterface {
+	return newHostClusters(c)
+}
+
 func (c *TenancyV1Client) VirtualClusters(namespace string) VirtualClusterInterface {
 	return newVirtualClusters(c, namespace)
+}
+
+func (c *TenancyV1Client) VirtualClusterTemplates() VirtualClusterTemplateInterface {
+	return newVirtualClusterTemplates(c)
 }
 
 // NewForConfig creates a new TenancyV1Client for the given config.

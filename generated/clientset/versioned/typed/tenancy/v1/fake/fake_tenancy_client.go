@@ -15,8 +15,16 @@ type FakeTenancyV1 struct {
 	*testing.Fake
 }
 
+func (c *FakeTenancyV1) HostClusters() v1.HostClusterInterface {
+	return newFakeHostClusters(c)
+}
+
 func (c *FakeTenancyV1) VirtualClusters(namespace string) v1.VirtualClusterInterface {
 	return newFakeVirtualClusters(c, namespace)
+}
+
+func (c *FakeTenancyV1) VirtualClusterTemplates() v1.VirtualClusterTemplateInterface {
+	return newFakeVirtualClusterTemplates(c)
 }
 
 // RESTClient returns a RESTClient that is used to communicate

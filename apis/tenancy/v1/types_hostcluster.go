@@ -1,0 +1,80 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// +genclient
+// +genclient:nonNamespaced
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// HostCluster is a cluster that virtual clusters run on. The one called local,
+// which Garret itself runs on, is always there.
+type HostCluster struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what holds for virtual clusters on this host cluster.
+	// +optional
+	Spec HostClusterSpec `json:"spec,omitempty"`
+	// status is what Garret observed last.
+	// +optional
+	Status HostClusterStatus `json:"status,omitempty"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// HostClusterList is a list of host clusters.
+type HostClusterList struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+	// items are the host clusters.
+	Items []HostCluster `json:"items"`
+}
+
+// HostClusterSpec is what holds for virtual clusters on a host cluster.
+type HostClusterSpec struct {
+	// defaultTemplateRef names the template of virtual clusters that name none.
+	// It goes before the template that is marked as default.
+	// +optional
+	DefaultTemplateRef *LocalTemplateReference `json:"defaultTemplateRef,omitempty"`
+	// maxVirtualClusters is how many virtual clusters there may be on the host
+	// cluster. No limit when not set. Those that are there already stay.
+	// +optional
+	MaxVirtualClusters *int32 `json:"maxVirtualClusters,omitempty"`
+}
+
+// LocalTemplateReference names a VirtualClusterTemplate.
+type LocalTemplateReference struct {
+	// name of the template.
+	Name string `json:"name"`
+	// version of the template; the highest that is no pre-release when not set.
+	// +optional
+	Version string `json:"version,omitempty"`
+}
+
+// HostClusterStatus is the observed state of a host cluster.
+type HostClusterStatus struct {
+	// conditions has Ready, which is true while Garret can deploy to the host cluster.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +patchStrategy=merge
+	// +patchMergeKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+	// observedGeneration is the generation that the controller acted on last.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// kubernetesVersion is what the API server of the host cluster calls itself.
+	// +optional
+	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
+	// virtualClusters is how many virtual clusters there are on the host cluster.
+	// +optional
+	VirtualClusters int32 `json:"virtualClusters"`
+}

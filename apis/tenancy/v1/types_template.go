@@ -1,0 +1,122 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// +genclient
+// +genclient:nonNamespaced
+// +genclient:noStatus
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// VirtualClusterTemplate is a part of the spec of virtual clusters that can be
+// used again, with parameters.
+type VirtualClusterTemplate struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what the template gives to virtual clusters.
+	// +optional
+	Spec VirtualClusterTemplateSpec `json:"spec,omitempty"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// VirtualClusterTemplateList is a list of templates.
+type VirtualClusterTemplateList struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+	// items are the templates.
+	Items []VirtualClusterTemplate `json:"items"`
+}
+
+// VirtualClusterTemplateSpec is what a template gives to virtual clusters.
+type VirtualClusterTemplateSpec struct {
+	// description tells people what the template is for.
+	// +optional
+	Description string `json:"description,omitempty"`
+	// default makes this the template of virtual clusters that name none, where
+	// their host cluster does not name another. At most one template may be marked.
+	// +optional
+	Default bool `json:"default,omitempty"`
+	// versions are the versions of the template, at least one. A virtual cluster
+	// that names none gets the highest that is no pre-release.
+	// +listType=map
+	// +listMapKey=version
+	// +patchStrategy=merge
+	// +patchMergeKey=version
+	Versions []TemplateVersion `json:"versions" patchStrategy:"merge" patchMergeKey:"version"`
+}
+
+// TemplateVersion is one version of a template.
+type TemplateVersion struct {
+	// version is a semantic version without a leading v, such as 1.2.0.
+	Version string `json:"version"`
+	// parameters are what a virtual cluster can choose. $(NAME) in defaults and
+	// forced stands for the value of the parameter NAME, and $$(NAME) for $(NAME)
+	// itself. A string that is nothing but $(NAME) becomes a value of the
+	// parameter's type.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +patchStrategy=merge
+	// +patchMergeKey=name
+	Parameters []TemplateParameter `json:"parameters,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
+	// defaults is a part of the spec of a VirtualCluster. Fields that a virtual
+	// cluster sets itself win over it.
+	// +optional
+	Defaults *runtime.RawExtension `json:"defaults,omitempty"`
+	// forced is a part of the spec of a VirtualCluster that a virtual cluster
+	// cannot set otherwise. It wins over defaults.
+	// +optional
+	Forced *runtime.RawExtension `json:"forced,omitempty"`
+}
+
+// TemplateParameterType is the type of a parameter's value.
+type TemplateParameterType string
+
+const (
+	// ParameterString is any text.
+	ParameterString TemplateParameterType = "string"
+	// ParameterInteger is a whole number.
+	ParameterInteger TemplateParameterType = "integer"
+	// ParameterBoolean is true or false.
+	ParameterBoolean TemplateParameterType = "boolean"
+	// ParameterQuantity is an amount such as 500m or 5Gi.
+	ParameterQuantity TemplateParameterType = "quantity"
+)
+
+// TemplateParameter is something that a virtual cluster can choose.
+type TemplateParameter struct {
+	// name of the parameter: letters, digits, - and _, beginning with a letter.
+	Name string `json:"name"`
+	// description tells people what the parameter is for.
+	// +optional
+	Description string `json:"description,omitempty"`
+	// type of the value: string, integer, boolean or quantity. Defaults to string.
+	// +optional
+	Type TemplateParameterType `json:"type,omitempty"`
+	// default is the value where a virtual cluster gives none. Without it, one must be given.
+	// +optional
+	Default *string `json:"default,omitempty"`
+	// options are the values that can be chosen, if not any.
+	// +optional
+	// +listType=atomic
+	Options []string `json:"options,omitempty"`
+	// minimum is the least value of an integer or a quantity.
+	// +optional
+	Minimum *string `json:"minimum,omitempty"`
+	// maximum is the greatest value of an integer or a quantity.
+	// +optional
+	Maximum *string `json:"maximum,omitempty"`
+	// pattern is a regular expression (RE2) that the whole of a string must match.
+	// +optional
+	Pattern string `json:"pattern,omitempty"`
+}
