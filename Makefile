@@ -6,6 +6,7 @@ VERSION            := v0.1.0
 KUBERNETES_VERSION := v1.37.2
 CONTAINERD_VERSION := v2.4.2
 COREDNS_VERSION    := v1.15.0
+GOTESTSUM_VERSION  := v1.13.0
 
 # Every binary is static, so that an image needs nothing else; one setting for
 # builds and tests lets them share the build cache.
@@ -68,6 +69,7 @@ kube: ## Build the parts of the test host
 # go.mod; the version in the stamp's name makes a change of it build anew.
 containerd_stamp := $(BIN)/.containerd-$(CONTAINERD_VERSION)
 coredns_stamp    := $(BIN)/.coredns-$(COREDNS_VERSION)
+gotestsum_stamp  := $(BIN)/.gotestsum-$(GOTESTSUM_VERSION)
 
 .PHONY: third-party
 third-party: $(containerd_stamp) $(coredns_stamp)
@@ -81,25 +83,33 @@ $(coredns_stamp):
 	cd / && GOBIN=$(BIN) $(GO) install -ldflags "-s -w" github.com/coredns/coredns@$(COREDNS_VERSION)
 	touch $@
 
+$(gotestsum_stamp):
+	cd / && GOBIN=$(BIN) $(GO) install -ldflags "-s -w" gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
+	touch $@
+
 .PHONY: images
 images: build ## Build the container images into bin/images
 	$(BIN)/garret-images build --bin $(BIN) --out $(BIN)/images
 
 ##@ Testing
 
+# Each run leaves its events below .garret/tests, from which make test counts.
+GOTEST := $(CURDIR)/hack/gotest.sh
+
 .PHONY: unit
-unit: ## Run the unit tests of all modules
-	$(GO) vet ./... && $(GO) test ./...
-	cd cmd/controlplane && $(GO) vet ./... && $(GO) test ./...
-	cd test && $(GO) vet ./host/... ./images/... && $(GO) test ./host/... ./images/...
+unit: $(gotestsum_stamp) ## Run the unit tests of all modules
+	$(GO) vet ./...
+	$(GOTEST) ./...
+	cd cmd/controlplane && $(GO) vet ./... && $(GOTEST) ./...
+	cd test && $(GO) vet ./host/... ./images/... && $(GOTEST) ./host/... ./images/...
 
 .PHONY: integration
-integration: build ## Run the tests against real API servers without nodes
-	cd test && $(GO) test -tags integration -count=1 -timeout 20m ./integration/...
+integration: build $(gotestsum_stamp) ## Run the tests against real API servers without nodes
+	cd test && $(GOTEST) -tags integration -count=1 -timeout 20m ./integration/...
 
 .PHONY: e2e
-e2e: images ## Run the tests on a whole host cluster with containers
-	cd test && $(GO) test -tags e2e -count=1 -timeout 40m -p 1 ./host/... ./e2e/...
+e2e: images $(gotestsum_stamp) ## Run the tests on a whole host cluster with containers
+	cd test && $(GOTEST) -tags e2e -count=1 -timeout 40m -p 1 ./host/... ./e2e/...
 
 .PHONY: bench
 bench: images ## Measure start-up, memory and the relay against their yardsticks

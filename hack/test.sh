@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test there is, the quick ones first, and names the level that fails.
+# Runs every test there is, the quick ones first, names the level that fails,
+# and ends with what all levels together came to.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,6 +11,8 @@ level() {
     printf '==> %s took %ds\n' "$1" $((SECONDS - begin))
 }
 
+rm -rf .garret/tests
 for name in deps verify unit build integration e2e; do
     level "$name"
 done
+exec bin/gotestsum --format none --raw-command -- cat .garret/tests/*.json
