@@ -17,7 +17,9 @@ import (
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/apis/tenancy/validation"
 	"garret.dev/garret/pkg/access"
+	"garret.dev/garret/pkg/registry/hostcluster"
 	"garret.dev/garret/pkg/registry/virtualcluster"
+	"garret.dev/garret/pkg/registry/virtualclustertemplate"
 	"garret.dev/garret/pkg/relay"
 	"garret.dev/garret/pkg/storage"
 )
@@ -54,6 +56,14 @@ func (c *Config) New() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	templates, err := virtualclustertemplate.NewStorage(c.scheme, c.generic.RESTOptionsGetter)
+	if err != nil {
+		return nil, err
+	}
+	hosts, err := hostcluster.NewStorage(c.scheme, c.generic.RESTOptionsGetter)
+	if err != nil {
+		return nil, err
+	}
 	// The options of a connecting subresource are ours, so the codec for them must know our scheme.
 	group := genericapiserver.NewDefaultAPIGroupInfo(tenancy.GroupName, c.scheme, runtime.NewParameterCodec(c.scheme), c.codecs)
 	group.NegotiatedSerializer = withoutProtobuf{c.codecs}
@@ -62,6 +72,9 @@ func (c *Config) New() (*Server, error) {
 		"virtualclusters/status":     clusters.Status,
 		"virtualclusters/kubeconfig": clusters.Kubeconfig,
 		"virtualclusters/proxy":      clusters.Proxy,
+		"virtualclustertemplates":    templates,
+		"hostclusters":               hosts.HostCluster,
+		"hostclusters/status":        hosts.Status,
 	}
 	if err := generic.InstallAPIGroup(&group); err != nil {
 		return nil, fmt.Errorf("install group %s: %w", tenancy.GroupName, err)

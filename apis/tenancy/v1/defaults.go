@@ -46,6 +46,20 @@ func SetDefaults_StorageSpec(spec *StorageSpec) {
 	}
 }
 
+// SetDefaults_HostClusterReference names the host cluster that Garret itself runs on.
+func SetDefaults_HostClusterReference(ref *HostClusterReference) {
+	if ref.Name == "" {
+		ref.Name = LocalHostCluster
+	}
+}
+
+// SetDefaults_TemplateParameter makes a parameter without a type a string.
+func SetDefaults_TemplateParameter(parameter *TemplateParameter) {
+	if parameter.Type == "" {
+		parameter.Type = ParameterString
+	}
+}
+
 // SetDefaults_KubeconfigRequestSpec fills in the life of the credential.
 func SetDefaults_KubeconfigRequestSpec(spec *KubeconfigRequestSpec) {
 	if spec.ExpirationSeconds == nil {

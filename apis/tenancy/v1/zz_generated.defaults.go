@@ -19,6 +19,8 @@ func RegisterDefaults(scheme *runtime.Scheme) error {
 	scheme.AddTypeDefaultingFunc(&KubeconfigRequest{}, func(obj interface{}) { SetObjectDefaults_KubeconfigRequest(obj.(*KubeconfigRequest)) })
 	scheme.AddTypeDefaultingFunc(&VirtualCluster{}, func(obj interface{}) { SetObjectDefaults_VirtualCluster(obj.(*VirtualCluster)) })
 	scheme.AddTypeDefaultingFunc(&VirtualClusterList{}, func(obj interface{}) { SetObjectDefaults_VirtualClusterList(obj.(*VirtualClusterList)) })
+	scheme.AddTypeDefaultingFunc(&VirtualClusterTemplate{}, func(obj interface{}) { SetObjectDefaults_VirtualClusterTemplate(obj.(*VirtualClusterTemplate)) })
+	scheme.AddTypeDefaultingFunc(&VirtualClusterTemplateList{}, func(obj interface{}) { SetObjectDefaults_VirtualClusterTemplateList(obj.(*VirtualClusterTemplateList)) })
 	return nil
 }
 
@@ -27,6 +29,7 @@ func SetObjectDefaults_KubeconfigRequest(in *KubeconfigRequest) {
 }
 
 func SetObjectDefaults_VirtualCluster(in *VirtualCluster) {
+	SetDefaults_HostClusterReference(&in.Spec.HostClusterRef)
 	SetDefaults_KubernetesSpec(&in.Spec.Kubernetes)
 	SetDefaults_StorageSpec(&in.Spec.ControlPlane.Storage)
 	SetDefaults_VirtualClusterStatus(&in.Status)
@@ -36,5 +39,22 @@ func SetObjectDefaults_VirtualClusterList(in *VirtualClusterList) {
 	for i := range in.Items {
 		a := &in.Items[i]
 		SetObjectDefaults_VirtualCluster(a)
+	}
+}
+
+func SetObjectDefaults_VirtualClusterTemplate(in *VirtualClusterTemplate) {
+	for i := range in.Spec.Versions {
+		a := &in.Spec.Versions[i]
+		for j := range a.Parameters {
+			b := &a.Parameters[j]
+			SetDefaults_TemplateParameter(b)
+		}
+	}
+}
+
+func SetObjectDefaults_VirtualClusterTemplateList(in *VirtualClusterTemplateList) {
+	for i := range in.Items {
+		a := &in.Items[i]
+		SetObjectDefaults_VirtualClusterTemplate(a)
 	}
 }

@@ -147,9 +147,15 @@ func attributes(obj runtime.Object) (labels.Set, fields.Set, error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("not a VirtualCluster but a %T", obj)
 	}
+	template := ""
+	if ref := vc.Spec.TemplateRef; ref != nil {
+		template = ref.Name
+	}
 	return vc.Labels, generic.MergeFieldsSets(generic.ObjectMetaFieldsSet(&vc.ObjectMeta, true), fields.Set{
 		v1.FieldStatusPhase:           string(vc.Status.Phase),
 		v1.FieldSpecKubernetesVersion: vc.Spec.Kubernetes.Version,
+		v1.FieldSpecHostClusterRef:    vc.Spec.HostClusterRef.Name,
+		v1.FieldSpecTemplateRef:       template,
 	}), nil
 }
 

@@ -1,0 +1,70 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"fmt"
+
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// HostClusterCreate judges a new HostCluster.
+func HostClusterCreate(host *tenancy.HostCluster) field.ErrorList {
+	errs := apivalidation.ValidateObjectMeta(&host.ObjectMeta, false, hostClusterName, field.NewPath("metadata"))
+	return append(errs, hostClusterSpec(&host.Spec, field.NewPath("spec"))...)
+}
+
+// HostClusterUpdate judges a change of metadata or spec.
+func HostClusterUpdate(host, old *tenancy.HostCluster) field.ErrorList {
+	errs := apivalidation.ValidateObjectMetaUpdate(&host.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
+	return append(errs, hostClusterSpec(&host.Spec, field.NewPath("spec"))...)
+}
+
+// HostClusterStatusUpdate judges a change of the status.
+func HostClusterStatusUpdate(host, old *tenancy.HostCluster) field.ErrorList {
+	errs := apivalidation.ValidateObjectMetaUpdate(&host.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
+	path := field.NewPath("status")
+	errs = append(errs, metav1validation.ValidateConditions(host.Status.Conditions, path.Child("conditions"))...)
+	errs = append(errs, apivalidation.ValidateNonnegativeField(host.Status.ObservedGeneration, path.Child("observedGeneration"))...)
+	return append(errs, apivalidation.ValidateNonnegativeField(int64(host.Status.VirtualClusters), path.Child("virtualClusters"))...)
+}
+
+// hostClusterName allows the one that there is.
+func hostClusterName(name string, _ bool) []string {
+	if name == v1.LocalHostCluster {
+		return nil
+	}
+	return []string{fmt.Sprintf("other host clusters cannot be connected yet: the only one is %s, which exists by itself", v1.LocalHostCluster)}
+}
+
+func hostClusterSpec(spec *tenancy.HostClusterSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if ref := spec.DefaultTemplateRef; ref != nil {
+		errs = append(errs, subdomain(ref.Name, path.Child("defaultTemplateRef", "name"))...)
+		if ref.Version != "" {
+			errs = append(errs, templateVersion(ref.Version, path.Child("defaultTemplateRef", "version"))...)
+		}
+	}
+	if limit := spec.MaxVirtualClusters; limit != nil && *limit < 0 {
+		errs = append(errs, field.Invalid(path.Child("maxVirtualClusters"), *limit, "must not be negative; leave it out for no limit"))
+	}
+	return errs
+}
+
+func subdomain(name string, path *field.Path) field.ErrorList {
+	if name == "" {
+		return field.ErrorList{field.Required(path, "name a VirtualClusterTemplate")}
+	}
+	var errs field.ErrorList
+	for _, problem := range utilvalidation.IsDNS1123Subdomain(name) {
+		errs = append(errs, field.Invalid(path, name, problem))
+	}
+	return errs
+}

@@ -1,0 +1,9 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package hostcluster serves the resource hostclusters and its subresource status.
+//
+// There is one HostCluster, local, which exists by itself: what is missing is
+// made anew, without limits. Spec belongs to the host's administrators, status
+// to Garret.
+package hostcluster
