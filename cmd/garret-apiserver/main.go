@@ -18,6 +18,7 @@ import (
 	"k8s.io/component-base/cli/globalflag"
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
+	_ "k8s.io/component-base/logs/json/register"
 	"k8s.io/component-base/term"
 	"k8s.io/component-base/version/verflag"
 
@@ -44,10 +45,12 @@ func newCommand(options *apiserver.Options) *cobra.Command {
 		SilenceUsage: true,
 		RunE: func(command *cobra.Command, _ []string) error {
 			verflag.PrintAndExitIfRequested()
+			if err := options.Complete(); err != nil {
+				return err
+			}
 			if err := logsapi.ValidateAndApply(logging, utilfeature.DefaultFeatureGate); err != nil {
 				return fmt.Errorf("logging: %w", err)
 			}
-			options.Complete()
 			if err := options.Validate(); err != nil {
 				return err
 			}

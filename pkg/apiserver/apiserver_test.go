@@ -110,7 +110,9 @@ func TestOptions(t *testing.T) {
 					}
 				}
 			}
-			options.Complete()
+			if err := options.Complete(); err != nil {
+				t.Fatal(err)
+			}
 			err := options.Validate()
 			if (err == nil) != (test.want == "") || (err != nil && !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got %v, want %q", err, test.want)

@@ -29,13 +29,8 @@ import (
 	"garret.dev/garret/pkg/relay"
 )
 
-const (
-	// kubernetesMinor is the Kubernetes whose API machinery is built in. Our own
-	// version cannot stand for it: features and CEL libraries go by this one.
-	kubernetesMinor = "1.37"
-	// watchDrain is how long watches are given to end by themselves.
-	watchDrain = 5 * time.Second
-)
+// watchDrain is how long watches are given to end by themselves.
+const watchDrain = 5 * time.Second
 
 // Config is everything that the server is built from.
 type Config struct {
@@ -54,7 +49,8 @@ func NewConfig(ctx context.Context, options *Options) (*Config, error) {
 	scheme := NewScheme()
 	codecs := serializer.NewCodecFactory(scheme)
 	c := &Config{scheme: scheme, codecs: codecs, options: options, generic: genericapiserver.NewRecommendedConfig(codecs)}
-	c.generic.EffectiveVersion = compatibility.NewEffectiveVersionFromString(kubernetesMinor, "", "")
+	c.generic.EffectiveVersion = options.Globals.EffectiveVersionFor(compatibility.DefaultKubeComponent)
+	c.generic.FeatureGate = options.Globals.FeatureGateFor(compatibility.DefaultKubeComponent)
 	c.describe()
 
 	// First the host: certificates are kept there, and it says which policies there are.

@@ -15,8 +15,8 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
-	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	cliflag "k8s.io/component-base/cli/flag"
+	"k8s.io/component-base/compatibility"
 
 	"garret.dev/garret/apis/tenancy"
 	v1 "garret.dev/garret/apis/tenancy/v1"
@@ -39,6 +39,8 @@ const (
 type Options struct {
 	Recommended *genericoptions.RecommendedOptions
 	Datastore   *storage.Options
+	// Globals hold the versions to emulate and the feature gates.
+	Globals compatibility.ComponentGlobalsRegistry
 
 	// Namespace and Service are where garret-apiserver itself is found on the host.
 	Namespace, Service string
@@ -61,6 +63,8 @@ type Options struct {
 
 // NewOptions returns the defaults for a pod on the host.
 func NewOptions() *Options {
+	// First, since much of what follows asks for features.
+	globals := newGlobals()
 	codecs := serializer.NewCodecFactory(NewScheme())
 	recommended := genericoptions.NewRecommendedOptions("/registry", codecs.LegacyCodec(v1.SchemeGroupVersion))
 	recommended.Etcd.StorageConfig.EncodeVersioner = runtime.NewMultiGroupVersioner(v1.SchemeGroupVersion, schema.GroupKind{Group: tenancy.GroupName})
@@ -77,6 +81,7 @@ func NewOptions() *Options {
 	return &Options{
 		Recommended:       recommended,
 		Datastore:         storage.NewOptions(),
+		Globals:           globals,
 		Namespace:         namespace,
 		Service:           "garret-apiserver",
 		Resolve:           ResolveDNS,
@@ -111,12 +116,16 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	o.Recommended.CoreAPI.AddFlags(sets.FlagSet("host"))
 	o.Recommended.Admission.AddFlags(sets.FlagSet("admission"))
 	o.Recommended.Traces.AddFlags(sets.FlagSet("traces"))
-	utilfeature.DefaultMutableFeatureGate.AddFlag(sets.FlagSet("features"))
+	o.Globals.AddFlags(sets.FlagSet("features"))
 	return sets
 }
 
-// Complete fills in what follows from other options.
-func (o *Options) Complete() {
+// Complete puts versions and feature gates into effect, which must come before
+// anything asks for a feature, and fills in what follows from other options.
+func (o *Options) Complete() error {
+	if err := o.applyVersions(); err != nil {
+		return err
+	}
 	kubeconfig := o.Recommended.CoreAPI.CoreAPIKubeconfigPath
 	if o.Recommended.Authentication.RemoteKubeConfigFile == "" {
 		o.Recommended.Authentication.RemoteKubeConfigFile = kubeconfig
@@ -124,6 +133,7 @@ func (o *Options) Complete() {
 	if o.Recommended.Authorization.RemoteKubeConfigFile == "" {
 		o.Recommended.Authorization.RemoteKubeConfigFile = kubeconfig
 	}
+	return nil
 }
 
 // Validate says what is wrong with the options.

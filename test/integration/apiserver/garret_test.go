@@ -6,6 +6,7 @@ package apiserver
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -81,8 +82,7 @@ func startGarret(dir string) (*garret, error) {
 	options.RequestTimeout = requestTimeout
 	options.Dial = access.Dialer(g.inside.dial)
 	options.ValidateValues = chart.TenantErrors
-	options.Complete()
-	if err := options.Validate(); err != nil {
+	if err := errors.Join(options.Complete(), options.Validate()); err != nil {
 		return nil, err
 	}
 	run, cancel := context.WithCancel(ctx)
