@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package relay carries requests of host users to the API servers of virtual
-// clusters. It is what answers behind virtualclusters/proxy.
+// clusters. It is what answers behind virtualclusters/proxy, and behind every
+// other Entrance that a server gives it.
 //
 // # What it is up against
 //
@@ -40,7 +41,9 @@
 //     may have no body, and ordinary requests are sent over HTTP/2, which every
 //     kube-apiserver speaks and which has no ambiguous lengths to smuggle with.
 //   - An upgrade needs the right to create, also when it is asked for with GET:
-//     package access decides that. An answer other than 101 is never a tunnel.
+//     package access decides that, or, at an entrance where rights inside count,
+//     the API server inside is asked first. An answer other than 101 is never a
+//     tunnel.
 //   - The path is taken as the caller encoded it, without the prefix that the
 //     host authorised. Dot segments, encoded slashes and back slashes, and
 //     control characters are refused, in any spelling, instead of being

@@ -101,7 +101,11 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		response, err := connection.transport.RoundTrip(t.sealed(req))
+		out, err := t.sealed(req)
+		if err != nil {
+			return nil, err
+		}
+		response, err := connection.transport.RoundTrip(out)
 		if !rejected(t.entry, response, err) {
 			return response, err
 		}
@@ -112,17 +116,26 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		switch {
 		case !renewed || repeated:
 			return nil, refused(t.entry.cluster)
-		case req.Body != nil && req.Body != http.NoBody:
+		case req.Body != nil && req.Body != http.NoBody && req.GetBody == nil:
 			return nil, renewedLate(t.entry.cluster)
 		}
 	}
 }
 
-func (t *roundTripper) sealed(req *http.Request) *http.Request {
+// sealed is a copy of the request with the caller's identity, and with a body
+// of its own where that can be had: a caller's request has it once.
+func (t *roundTripper) sealed(req *http.Request) (*http.Request, error) {
 	out := req.Clone(req.Context())
 	out.Trailer = nil
 	seal(out.Header, t.entry.identity)
-	return out
+	if req.GetBody != nil {
+		body, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		out.Body = body
+	}
+	return out, nil
 }
 
 // rejected tells whether the relay's certificate was not accepted. An

@@ -23,13 +23,14 @@ func LongRunning(next apirequest.LongRunningRequestCheck) apirequest.LongRunning
 		sets.NewString("attach", "exec", "proxy", "log", "portforward"),
 	)
 	return func(req *http.Request, info *apirequest.RequestInfo) bool {
-		if !isProxy(info) {
+		entrance, ok := entranceOf(req.Context(), info)
+		if !ok {
 			return next != nil && next(req, info)
 		}
 		if wantsUpgrade(req.Header) {
 			return true
 		}
-		path, err := innerPath(req.URL, prefix(info))
+		path, err := innerPath(req.URL, entrance.Prefix)
 		if err != nil {
 			return false
 		}

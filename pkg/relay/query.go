@@ -24,7 +24,10 @@ type queryKey struct{}
 func WithInnerQuery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		info, ok := apirequest.RequestInfoFrom(req.Context())
-		if !ok || !isProxy(info) {
+		if ok {
+			_, ok = entranceOf(req.Context(), info)
+		}
+		if !ok {
 			next.ServeHTTP(w, req)
 			return
 		}

@@ -62,7 +62,7 @@ func New(config Config) *Relay {
 	}
 }
 
-// Handler answers requests to the subresource proxy of cluster, which the
+// Handler answers requests that came in by an Entrance of cluster, which the
 // caller has just read from storage. It expects in the request's context the
 // user and the request info of an API server's handler chain, and that the
 // chain has authorised the verb.
@@ -91,10 +91,14 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy
 		return apierrors.NewInternalError(fmt.Errorf("no user in the request's context"))
 	}
 	info, ok := apirequest.RequestInfoFrom(ctx)
-	if !ok || !isProxy(info) || info.Namespace != cluster.Namespace || info.Name != cluster.Name {
+	if !ok {
+		return apierrors.NewInternalError(fmt.Errorf("no request info in the request's context"))
+	}
+	entrance, ok := entranceOf(ctx, info)
+	if !ok || entrance.Namespace != cluster.Namespace || entrance.Name != cluster.Name {
 		return apierrors.NewInternalError(fmt.Errorf("the request was not authorised for virtual cluster %s/%s", cluster.Namespace, cluster.Name))
 	}
-	path, err := innerPath(req.URL, prefix(info))
+	path, err := innerPath(req.URL, entrance.Prefix)
 	if err != nil {
 		return apierrors.NewBadRequest(err.Error())
 	}
@@ -102,7 +106,7 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy
 	if err != nil {
 		return apierrors.NewBadRequest(err.Error())
 	}
-	identity, err := r.gate.Enter(ctx, host, cluster, protocol != "")
+	identity, err := r.gate.Enter(ctx, host, cluster, protocol != "" && !entrance.UpgradesInside)
 	if err != nil {
 		return err
 	}
@@ -115,6 +119,11 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy
 	path.RawQuery = innerQuery(req)
 	e := entry{cluster: cluster, identity: identity, target: path}
 	if protocol != "" {
+		if entrance.UpgradesInside {
+			if err := r.askInside(ctx, req.Method, e); err != nil {
+				return err
+			}
+		}
 		return r.tunnel(w, req, e, protocol)
 	}
 	r.forward(w, req, e)
