@@ -103,6 +103,10 @@ unit: $(gotestsum_stamp) ## Run the unit tests of all modules
 	cd cmd/controlplane && $(GO) vet ./... && $(GOTEST) ./...
 	cd test && $(GO) vet ./host/... ./images/... && $(GOTEST) ./host/... ./images/...
 
+.PHONY: fuzz
+fuzz: ## Run the fuzz targets for FUZZTIME in total (60s), or the one that FUZZ names
+	@FUZZTIME=$(or $(FUZZTIME),60s) FUZZ=$(FUZZ) hack/fuzz.sh
+
 .PHONY: integration
 integration: build $(gotestsum_stamp) ## Run the tests against real API servers without nodes
 	cd test && $(GOTEST) -tags integration -count=1 -timeout 20m ./integration/...

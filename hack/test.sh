@@ -12,7 +12,7 @@ level() {
 }
 
 rm -rf .garret/tests
-for name in deps verify unit build integration e2e; do
+for name in deps verify unit fuzz build integration e2e; do
     level "$name"
 done
 exec bin/gotestsum --format none --raw-command -- cat .garret/tests/*.json
