@@ -29,12 +29,13 @@ import (
 	tenancyv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
 	"garret.dev/garret/pkg/access"
 	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/test/integration/framework"
 )
 
 // as is the host seen by a user, who is a member of the group dev.
 func as(t *testing.T, user string) tenancyv1.VirtualClusterInterface {
 	t.Helper()
-	config := rest.CopyConfig(shared.host.config)
+	config := rest.CopyConfig(shared.host.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"dev", "system:authenticated"}}
 	client, err := versioned.NewForConfig(config)
 	if err != nil {
@@ -47,18 +48,18 @@ func as(t *testing.T, user string) tenancyv1.VirtualClusterInterface {
 // once for all tests, with a user for each of the chart's roles.
 func enter(t *testing.T) *v1.VirtualCluster {
 	t.Helper()
-	in := shared.garret.clients.TenancyV1().VirtualClusters(insideNamespace)
+	in := shared.garret.Clients.TenancyV1().VirtualClusters(insideNamespace)
 	if got, err := in.Get(t.Context(), insideName, metav1.GetOptions{}); err == nil {
 		return got
 	}
-	if _, err := shared.host.client.CoreV1().Namespaces().Create(t.Context(),
+	if _, err := shared.host.Client.CoreV1().Namespaces().Create(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: insideNamespace}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	for user, role := range map[string]string{
 		"alice": "admin", "bob": "garret-enter-readonly", "carol": "view", "dave": "garret-enter",
 	} {
-		if _, err := shared.host.client.RbacV1().RoleBindings(insideNamespace).Create(t.Context(), &rbacv1.RoleBinding{
+		if _, err := shared.host.Client.RbacV1().RoleBindings(insideNamespace).Create(t.Context(), &rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: user},
 			Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, Name: user, APIGroup: rbacv1.GroupName}},
 			RoleRef:    rbacv1.RoleRef{Kind: "ClusterRole", Name: role, APIGroup: rbacv1.GroupName},
@@ -67,7 +68,7 @@ func enter(t *testing.T) *v1.VirtualCluster {
 		}
 	}
 	object := create(t, in, named(insideName))
-	authority, err := pki.ServerAuthority(shared.virtual.dir).Bundle()
+	authority, err := pki.ServerAuthority(shared.virtual.Dir).Bundle()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,7 @@ func enter(t *testing.T) *v1.VirtualCluster {
 	object.Status.Phase = v1.PhaseReady
 	object.Status.Conditions = []metav1.Condition{condition(v1.ConditionReady), condition(v1.ConditionControlPlaneReady), condition(v1.ConditionSyncerReady)}
 	object.Status.CertificateAuthorityData = authority
-	object.Status.Endpoint = "https://" + shared.virtual.address
+	object.Status.Endpoint = "https://" + shared.virtual.Address
 	object, err = in.UpdateStatus(t.Context(), object, metav1.UpdateOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +171,7 @@ func said(output string, err error) error {
 // kubectlInside runs kubectl on the virtual cluster through the proxy, as a host user.
 func kubectlInside(t *testing.T, user, input string, args ...string) (string, error) {
 	t.Helper()
-	loaded, err := clientcmd.LoadFromFile(shared.host.kubeconfig)
+	loaded, err := clientcmd.LoadFromFile(shared.host.Kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +185,7 @@ func kubectlInside(t *testing.T, user, input string, args ...string) (string, er
 	if err := clientcmd.WriteToFile(*loaded, file); err != nil {
 		t.Fatal(err)
 	}
-	return kubectlWith(t, file, input, args...)
+	return framework.Kubectl(t, file, input, args...)
 }
 
 func TestIdentityInside(t *testing.T) {
@@ -213,7 +214,7 @@ func TestIdentityInside(t *testing.T) {
 // mustKubectlInside is as the host's administrator.
 func mustKubectlInside(t *testing.T, input string, args ...string) string {
 	t.Helper()
-	server := shared.host.config.Host + "/apis/tenancy.garret.dev/v1/namespaces/" + insideNamespace + "/virtualclusters/" + insideName + "/proxy"
+	server := shared.host.Config.Host + "/apis/tenancy.garret.dev/v1/namespaces/" + insideNamespace + "/virtualclusters/" + insideName + "/proxy"
 	return mustKubectl(t, input, append(args, "--server", server)...)
 }
 
@@ -273,7 +274,7 @@ func TestKubeconfig(t *testing.T) {
 	if err := os.WriteFile(file, got.Status.Kubeconfig, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	output, err := kubectlWith(t, file, "", "auth", "whoami", "-o", "jsonpath={.status.userInfo.username} {.status.userInfo.groups}")
+	output, err := framework.Kubectl(t, file, "", "auth", "whoami", "-o", "jsonpath={.status.userInfo.username} {.status.userInfo.groups}")
 	if err == nil && (!strings.HasPrefix(output, "host:alice ") || !strings.Contains(output, v1.GroupAdmins)) {
 		t.Errorf("got %q, want host:alice in %s", output, v1.GroupAdmins)
 	}
@@ -333,13 +334,13 @@ func TestNotReadySaysWhy(t *testing.T) {
 	in := clusters(t)
 	namespace := create(t, in, named("demo")).Namespace
 	path := "/apis/tenancy.garret.dev/v1/namespaces/" + namespace + "/virtualclusters/demo/"
-	client, err := rest.HTTPClientFor(shared.host.config)
+	client, err := rest.HTTPClientFor(shared.host.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for subresource, method := range map[string]string{"kubeconfig": http.MethodPost, "proxy/api": http.MethodGet} {
 		body := strings.NewReader(`{"apiVersion":"tenancy.garret.dev/v1","kind":"KubeconfigRequest"}`)
-		request, err := http.NewRequestWithContext(t.Context(), method, shared.host.config.Host+path+subresource, body)
+		request, err := http.NewRequestWithContext(t.Context(), method, shared.host.Config.Host+path+subresource, body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -363,7 +364,7 @@ func TestNotReadySaysWhy(t *testing.T) {
 // TestWatchOutlastsRequests watches inside for longer than a request may take.
 func TestWatchOutlastsRequests(t *testing.T) {
 	enter(t)
-	config := rest.CopyConfig(shared.host.config)
+	config := rest.CopyConfig(shared.host.Config)
 	config.Host += "/apis/tenancy.garret.dev/v1/namespaces/" + insideNamespace + "/virtualclusters/" + insideName + "/proxy"
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {

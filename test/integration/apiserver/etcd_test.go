@@ -6,43 +6,33 @@ package apiserver
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"garret.dev/garret/test/integration/framework"
 )
 
 // TestReplicasOnEtcd has two processes work on one etcd, as replicas do.
 func TestReplicasOnEtcd(t *testing.T) {
-	program, err := binary("kube")
-	if err != nil {
-		t.Fatal(err)
-	}
 	first, second := newProcess(t), newProcess(t)
-	clientPort, err := freePort()
+	clientPort, err := framework.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	peerPort, err := freePort()
+	peerPort, err := framework.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
 	clientURL, peerURL := fmt.Sprintf("http://127.0.0.1:%d", clientPort), fmt.Sprintf("http://127.0.0.1:%d", peerPort)
-	etcd := exec.Command(program, "etcd", "--data-dir="+filepath.Join(first.dir, "etcd"), "--unsafe-no-fsync",
+	etcd, err := framework.Start(filepath.Join(first.dir, "etcd-log"), "kube", "etcd", "--data-dir="+filepath.Join(first.dir, "etcd"), "--unsafe-no-fsync",
 		"--listen-client-urls="+clientURL, "--advertise-client-urls="+clientURL,
 		"--listen-peer-urls="+peerURL, "--initial-advertise-peer-urls="+peerURL, "--initial-cluster=default="+peerURL)
-	log, err := os.Create(filepath.Join(first.dir, "etcd.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	etcd.Stdout, etcd.Stderr = log, log
-	etcd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := etcd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = etcd.Process.Kill(); _ = etcd.Wait(); log.Close() })
+	t.Cleanup(func() { _ = etcd.End(os.Kill) })
 
 	first.start(t, "--etcd-servers="+clientURL)
 	second.start(t, "--etcd-servers="+clientURL)

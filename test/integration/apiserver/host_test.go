@@ -27,7 +27,7 @@ func TestNamespaceTakesItsClustersAlong(t *testing.T) {
 	held.Finalizers = []string{"example.com/hold"}
 	namespace := create(t, in, held).Namespace
 	create(t, in, named("free"))
-	namespaces := shared.host.client.CoreV1().Namespaces()
+	namespaces := shared.host.Client.CoreV1().Namespaces()
 	if err := namespaces.Delete(t.Context(), namespace, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestNamespaceTakesItsClustersAlong(t *testing.T) {
 }
 
 func TestUnknownNamespace(t *testing.T) {
-	_, err := shared.garret.clients.TenancyV1().VirtualClusters("nowhere").Create(t.Context(), named("demo"), metav1.CreateOptions{})
+	_, err := shared.garret.Clients.TenancyV1().VirtualClusters("nowhere").Create(t.Context(), named("demo"), metav1.CreateOptions{})
 	if !apierrors.IsNotFound(err) {
 		t.Errorf("got %v, want NotFound", err)
 	}
@@ -60,7 +60,7 @@ func TestGarbageCollection(t *testing.T) {
 	in := clusters(t)
 	owner := create(t, in, named("owner"))
 	reference := metav1.OwnerReference{APIVersion: v1.SchemeGroupVersion.String(), Kind: "VirtualCluster", Name: owner.Name, UID: owner.UID}
-	configMaps := shared.host.client.CoreV1().ConfigMaps(owner.Namespace)
+	configMaps := shared.host.Client.CoreV1().ConfigMaps(owner.Namespace)
 	if _, err := configMaps.Create(t.Context(), &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Name: "owned", OwnerReferences: []metav1.OwnerReference{reference}}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestQuotaIsEnforced(t *testing.T) {
 	in := clusters(t)
 	namespace := create(t, in, named("first")).Namespace
 	const count = "count/virtualclusters.tenancy.garret.dev"
-	quotas := shared.host.client.CoreV1().ResourceQuotas(namespace)
+	quotas := shared.host.Client.CoreV1().ResourceQuotas(namespace)
 	if _, err := quotas.Create(t.Context(), &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Name: "clusters"},
 		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{count: resource.MustParse("2")}},
@@ -112,8 +112,8 @@ func TestQuotaIsEnforced(t *testing.T) {
 func TestHostPoliciesHold(t *testing.T) {
 	in := clusters(t)
 	namespace := create(t, in, named("allowed")).Namespace
-	policies := shared.host.client.AdmissionregistrationV1().ValidatingAdmissionPolicies()
-	bindings := shared.host.client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings()
+	policies := shared.host.Client.AdmissionregistrationV1().ValidatingAdmissionPolicies()
+	bindings := shared.host.Client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings()
 	match := &admissionregistrationv1.MatchResources{
 		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
 		ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
@@ -152,7 +152,7 @@ func TestHostPoliciesHold(t *testing.T) {
 
 // TestPublishedAuthorityIsRepaired takes away what garret-apiserver published.
 func TestPublishedAuthorityIsRepaired(t *testing.T) {
-	configMaps := shared.host.client.CoreV1().ConfigMaps(v1.SystemNamespace)
+	configMaps := shared.host.Client.CoreV1().ConfigMaps(v1.SystemNamespace)
 	before, err := configMaps.Get(t.Context(), v1.CAConfigMap, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +164,7 @@ func TestPublishedAuthorityIsRepaired(t *testing.T) {
 		got, err := configMaps.Get(ctx, v1.CAConfigMap, metav1.GetOptions{})
 		return err == nil && got.Data[v1.CAConfigMapKey] == before.Data[v1.CAConfigMapKey], nil
 	})
-	registrations, err := aggregator.NewForConfig(shared.host.config)
+	registrations, err := aggregator.NewForConfig(shared.host.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestPublishedAuthorityIsRepaired(t *testing.T) {
 		return err == nil && !got.Spec.InsecureSkipTLSVerify && string(got.Spec.CABundle) == before.Data[v1.CAConfigMapKey], nil
 	})
 	eventually(t, "requests get through", func(ctx context.Context) (bool, error) {
-		_, err := shared.garret.clients.TenancyV1().VirtualClusters("default").List(ctx, metav1.ListOptions{})
+		_, err := shared.garret.Clients.TenancyV1().VirtualClusters("default").List(ctx, metav1.ListOptions{})
 		return err == nil, nil
 	})
 }

@@ -36,7 +36,7 @@ func serveInside(caFile string) (*inside, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, name := shared.virtual.dir, v1.ServerName(insideName, insideNamespace)
+	dir, name := shared.virtual.Dir, v1.ServerName(insideName, insideNamespace)
 	server := &issuer.Issuer{
 		Listener: listener,
 		Serving:  pki.NewServing(pki.ServerAuthority(dir), "garret-syncer", []string{name}, clock.RealClock{}),
@@ -54,7 +54,7 @@ func serveInside(caFile string) (*inside, error) {
 // followAuthority writes the published authority once it is there.
 func followAuthority(ctx context.Context, file string) {
 	_ = wait.PollUntilContextCancel(ctx, interval, true, func(ctx context.Context) (bool, error) {
-		published, err := shared.host.client.CoreV1().ConfigMaps(v1.SystemNamespace).Get(ctx, v1.CAConfigMap, metav1.GetOptions{})
+		published, err := shared.host.Client.CoreV1().ConfigMaps(v1.SystemNamespace).Get(ctx, v1.CAConfigMap, metav1.GetOptions{})
 		if err != nil {
 			return false, nil
 		}
@@ -66,7 +66,7 @@ func followAuthority(ctx context.Context, file string) {
 func (i *inside) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	name := v1.ServerName(insideName, insideNamespace)
 	targets := map[string]string{
-		fmt.Sprintf("%s:%d", name, v1.PortHTTPS):  shared.virtual.address,
+		fmt.Sprintf("%s:%d", name, v1.PortHTTPS):  shared.virtual.Address,
 		fmt.Sprintf("%s:%d", name, v1.PortIssuer): i.issuer,
 	}
 	target, known := targets[address]
@@ -80,7 +80,7 @@ func (i *inside) dial(ctx context.Context, network, address string) (net.Conn, e
 // grant gives those who enter the rights that a syncer gives them.
 func grant() error {
 	ctx := context.Background()
-	rbac := shared.virtual.client.RbacV1()
+	rbac := shared.virtual.Client.RbacV1()
 	_, err := rbac.ClusterRoles().Create(ctx, &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: v1.RelayUser},
 		Rules: []rbacv1.PolicyRule{{

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
@@ -21,6 +20,7 @@ import (
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned"
 	tenancyv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
+	"garret.dev/garret/test/integration/framework"
 )
 
 // process is a garret-apiserver of its own, reached directly. It shares the
@@ -35,11 +35,11 @@ type process struct {
 
 func newProcess(t *testing.T) *process {
 	t.Helper()
-	port, err := freePort()
+	port, err := framework.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	published, err := shared.host.client.CoreV1().ConfigMaps(v1.SystemNamespace).Get(t.Context(), v1.CAConfigMap, metav1.GetOptions{})
+	published, err := shared.host.Client.CoreV1().ConfigMaps(v1.SystemNamespace).Get(t.Context(), v1.CAConfigMap, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func newProcess(t *testing.T) *process {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	p := &process{port: port, dir: dir, limit: 5 * time.Second}
-	config := rest.CopyConfig(shared.host.config) // its client certificate is the host's, which both servers know
+	config := rest.CopyConfig(shared.host.Config) // its client certificate is the host's, which both servers know
 	config.Host = fmt.Sprintf("https://127.0.0.1:%d", port)
 	config.CAData, config.CAFile = []byte(published.Data[v1.CAConfigMapKey]), ""
 	config.Timeout = p.limit
@@ -62,43 +62,21 @@ func newProcess(t *testing.T) *process {
 // start runs it with further flags, and returns how to kill it and wait for its end.
 func (p *process) start(t *testing.T, flags ...string) (end func(os.Signal) error) {
 	t.Helper()
-	program, err := binary("garret-apiserver")
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := os.Create(filepath.Join(p.dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	args := append([]string{"--kubeconfig=" + shared.garret.kubeconfig, "--data-dir=" + filepath.Join(p.dir, "data"),
+	args := append([]string{"--kubeconfig=" + shared.garret.Kubeconfig, "--data-dir=" + filepath.Join(p.dir, "data"),
 		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", p.port), "--resolve-services=api"}, flags...)
-	command := exec.Command(program, args...)
-	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := command.Start(); err != nil {
+	running, err := framework.Start(p.dir, "garret-apiserver", args...)
+	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- command.Wait(); log.Close() }()
-	end = func(signal os.Signal) error {
-		_ = command.Process.Signal(signal)
-		err := <-done
-		done <- err
-		return err
-	}
-	t.Cleanup(func() { _ = end(os.Kill) })
+	t.Cleanup(func() { _ = running.End(os.Kill) })
 	eventually(t, "the process is ready", func(ctx context.Context) (bool, error) {
-		select {
-		case err := <-done:
-			done <- err
-			text, _ := os.ReadFile(log.Name())
-			return false, fmt.Errorf("it ended: %w\n%s", err, text)
-		default:
+		if err := running.Ended(); err != nil {
+			return false, err
 		}
 		_, err := p.client.RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
 		return err == nil, nil
 	})
-	return end
+	return running.End
 }
 
 // TestKilledAtAnyMoment kills the process while it is written to, several

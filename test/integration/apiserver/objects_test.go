@@ -4,13 +4,9 @@
 package apiserver
 
 import (
-	"bytes"
 	"context"
-	"os/exec"
-	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -18,23 +14,19 @@ import (
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
+	"garret.dev/garret/test/integration/framework"
 )
 
 // newNamespace makes a namespace of the test's own.
 func newNamespace(t *testing.T) string {
 	t.Helper()
-	namespace, err := shared.host.client.CoreV1().Namespaces().Create(t.Context(),
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return namespace.Name
+	return shared.host.NewNamespace(t, "test-")
 }
 
 // clusters are the virtual clusters of a new namespace, as the administrator sees them.
 func clusters(t *testing.T) tenancyv1.VirtualClusterInterface {
 	t.Helper()
-	return shared.garret.clients.TenancyV1().VirtualClusters(newNamespace(t))
+	return shared.garret.Clients.TenancyV1().VirtualClusters(newNamespace(t))
 }
 
 func named(name string) *v1.VirtualCluster {
@@ -63,41 +55,20 @@ func gone(t *testing.T, in tenancyv1.VirtualClusterInterface, name string) {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, condition wait.ConditionWithContextFunc) {
 	t.Helper()
-	if err := wait.PollUntilContextTimeout(t.Context(), interval, timeout, true, condition); err != nil {
-		t.Fatalf("waiting until %s: %v", what, err)
-	}
+	framework.Eventually(t, what, condition)
 }
 
 // kubectl runs kubectl against the host with the input given, as the
 // administrator unless flags say otherwise, and returns what it prints.
 func kubectl(t *testing.T, input string, args ...string) (string, error) {
 	t.Helper()
-	return kubectlWith(t, shared.host.kubeconfig, input, args...)
-}
-
-func kubectlWith(t *testing.T, kubeconfig, input string, args ...string) (string, error) {
-	t.Helper()
-	program, err := binary("kubectl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := exec.CommandContext(t.Context(), program, args...)
-	command.Env = append(command.Environ(), "KUBECONFIG="+kubeconfig, "HOME="+t.TempDir())
-	command.Stdin = strings.NewReader(input)
-	var output bytes.Buffer
-	command.Stdout, command.Stderr = &output, &output
-	err = command.Run()
-	return output.String(), err
+	return framework.Kubectl(t, shared.host.Kubeconfig, input, args...)
 }
 
 // mustKubectl is kubectl where failing fails the test.
 func mustKubectl(t *testing.T, input string, args ...string) string {
 	t.Helper()
-	output, err := kubectl(t, input, args...)
-	if err != nil {
-		t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, output)
-	}
-	return output
+	return shared.host.MustKubectl(t, input, args...)
 }
 
 func conditionApply(c metav1.Condition) *applymetav1.ConditionApplyConfiguration {

@@ -203,7 +203,7 @@ func TestListsAndSelectors(t *testing.T) {
 func TestMetadataOnly(t *testing.T) {
 	in := clusters(t)
 	namespace := create(t, in, named("demo")).Namespace
-	client, err := metadata.NewForConfig(shared.host.config)
+	client, err := metadata.NewForConfig(shared.host.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func TestRefusedInput(t *testing.T) {
 			object["apiVersion"], object["kind"] = "tenancy.garret.dev/v1", "VirtualCluster"
 			object["metadata"] = map[string]any{"name": "bad"}
 			body, _ := json.Marshal(object)
-			err := shared.garret.clients.TenancyV1().RESTClient().Post().Namespace("default").Resource("virtualclusters").Body(body).
+			err := shared.garret.Clients.TenancyV1().RESTClient().Post().Namespace("default").Resource("virtualclusters").Body(body).
 				SetHeader("Content-Type", "application/json").Do(t.Context()).Error()
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want an error about %s", err, test.want)

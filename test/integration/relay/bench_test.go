@@ -37,7 +37,7 @@ func BenchmarkRelay(b *testing.B) {
 			var direct, through []time.Duration
 			b.ResetTimer()
 			for range b.N {
-				direct = append(direct, timed(b, straight, shared.config.Host+path))
+				direct = append(direct, timed(b, straight, shared.Config.Host+path))
 				through = append(through, timed(b, relayed, e.URL+prefix+path))
 			}
 			report(b, direct, through)
@@ -49,7 +49,7 @@ func BenchmarkRelay(b *testing.B) {
 func BenchmarkExec(b *testing.B) {
 	e := newEntrance(b)
 	newPod(b, "bench")
-	admin := shared.dataDir + "/kubeconfig"
+	admin := shared.Dir + "/kubeconfig"
 	host := e.kubeconfig(b, "alice")
 	for transport, env := range transports {
 		b.Run(transport, func(b *testing.B) {
@@ -98,7 +98,7 @@ func report(b *testing.B, direct, through []time.Duration) {
 // fill makes something to list.
 func fill(b *testing.B) {
 	b.Helper()
-	configMaps := shared.client.CoreV1().ConfigMaps(metav1.NamespaceDefault)
+	configMaps := shared.Client.CoreV1().ConfigMaps(metav1.NamespaceDefault)
 	for i := range 200 {
 		object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("bench-%d", i), Labels: map[string]string{"bench": ""}}}
 		object.Data = map[string]string{"a": strings.Repeat("0123456789", 1000)}
@@ -116,7 +116,7 @@ func fill(b *testing.B) {
 
 func straightClient(b *testing.B) *http.Client {
 	b.Helper()
-	config := rest.CopyConfig(shared.config)
+	config := rest.CopyConfig(shared.Config)
 	config.DisableCompression = true
 	transport, err := rest.TransportFor(config)
 	if err != nil {

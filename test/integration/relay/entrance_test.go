@@ -56,7 +56,7 @@ func newEntrance(tb testing.TB) *entrance {
 	tb.Helper()
 	grant(tb)
 	dial, client := serveIssuer(tb)
-	ca, err := pki.ServerAuthority(shared.dataDir).Bundle()
+	ca, err := pki.ServerAuthority(shared.Dir).Bundle()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func newEntrance(tb testing.TB) *entrance {
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: "11111111-2222-4333-8444-555555555555"},
 		Status: tenancy.VirtualClusterStatus{
 			CertificateAuthorityData: ca,
-			Endpoint:                 "https://" + shared.address,
+			Endpoint:                 "https://" + shared.Address,
 			Conditions: []metav1.Condition{
 				{Type: v1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Ready"},
 				{Type: v1.ConditionControlPlaneReady, Status: metav1.ConditionTrue, Reason: "Ready"},
@@ -120,10 +120,10 @@ func serveIssuer(tb testing.TB) (access.Dialer, func(*tls.CertificateRequestInfo
 	if err != nil {
 		tb.Fatal(err)
 	}
-	serving := pki.NewServing(pki.ServerAuthority(shared.dataDir), "garret-syncer", []string{v1.ServerName(name, namespace)}, clock.RealClock{})
+	serving := pki.NewServing(pki.ServerAuthority(shared.Dir), "garret-syncer", []string{v1.ServerName(name, namespace)}, clock.RealClock{})
 	server := &issuer.Issuer{
 		Listener: listener, Serving: serving, Callers: pki.NewPool(file),
-		Signer: pki.ClientAuthority(shared.dataDir), Clock: clock.RealClock{},
+		Signer: pki.ClientAuthority(shared.Dir), Clock: clock.RealClock{},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -138,7 +138,7 @@ func serveIssuer(tb testing.TB) (access.Dialer, func(*tls.CertificateRequestInfo
 	certificate := host.Client(v1.APIServerUser)
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		targets := map[string]string{
-			access.Address(cluster(), v1.PortHTTPS):  shared.address,
+			access.Address(cluster(), v1.PortHTTPS):  shared.Address,
 			access.Address(cluster(), v1.PortIssuer): listener.Addr().String(),
 		}
 		target, ok := targets[address]
@@ -159,7 +159,7 @@ func cluster() *tenancy.VirtualCluster {
 func grant(tb testing.TB) {
 	tb.Helper()
 	ctx, options := tb.Context(), metav1.ApplyOptions{FieldManager: "test", Force: true}
-	rbac := shared.client.RbacV1()
+	rbac := shared.Client.RbacV1()
 	role := applyrbacv1.ClusterRole(v1.RelayUser).WithRules(
 		applyrbacv1.PolicyRule().WithAPIGroups("").WithResources("users", "groups").WithVerbs("impersonate"))
 	if _, err := rbac.ClusterRoles().Apply(ctx, role, options); err != nil {

@@ -38,8 +38,8 @@ func newPod(tb testing.TB, pod string) *streams {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	serving := pki.NewServing(pki.ServerAuthority(shared.dataDir), "kubelet", []string{"127.0.0.1"}, clock.RealClock{})
-	clients := pki.NewPool(pki.ClientAuthority(shared.dataDir).CertificateFile())
+	serving := pki.NewServing(pki.ServerAuthority(shared.Dir), "kubelet", []string{"127.0.0.1"}, clock.RealClock{})
+	clients := pki.NewPool(pki.ClientAuthority(shared.Dir).CertificateFile())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -58,7 +58,7 @@ func newPod(tb testing.TB, pod string) *streams {
 
 func create(tb testing.TB, node *corev1.Node, pod string) {
 	tb.Helper()
-	core := shared.client.CoreV1()
+	core := shared.Client.CoreV1()
 	if _, err := core.Nodes().Create(tb.Context(), node, metav1.CreateOptions{}); err != nil {
 		tb.Fatal(err)
 	}

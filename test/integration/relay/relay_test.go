@@ -24,6 +24,7 @@ import (
 
 	"garret.dev/garret/apis/tenancy"
 	"garret.dev/garret/pkg/access"
+	"garret.dev/garret/test/integration/framework"
 )
 
 // transports are the two ways in which kubectl streams.
@@ -35,7 +36,7 @@ var transports = map[string][]string{
 // kubectl is a command to run with this kubeconfig.
 func kubectl(tb testing.TB, kubeconfig string, env []string, arguments ...string) *exec.Cmd {
 	tb.Helper()
-	program, err := binary("kube")
+	program, err := framework.Binary("kube")
 	if err != nil {
 		tb.Fatal(err)
 	}

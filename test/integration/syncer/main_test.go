@@ -7,26 +7,18 @@ package syncer
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/metrics"
 
@@ -34,132 +26,30 @@ import (
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
+	"garret.dev/garret/test/integration/framework"
 )
 
-const (
-	hostNamespace = "team"
-	timeout       = 30 * time.Second
-	interval      = 50 * time.Millisecond
-)
+const hostNamespace = "team"
 
 // clusters are the two sides that all tests of the package share.
 type clusters struct{ host, virtual *kubernetes.Clientset }
 
 var shared clusters
 
-func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
+func TestMain(m *testing.M) { os.Exit(framework.Run(m, "sync", setUpSides)) }
 
-func run(m *testing.M) int {
-	binary, err := filepath.Abs("../../../bin/controlplane")
-	if err == nil {
-		_, err = os.Stat(binary)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the control plane must have been built:", err)
-		return 1
-	}
-	// Short, because the path of a socket below it may have 107 bytes.
-	dir, err := os.MkdirTemp("/tmp", "sync")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	type started struct {
-		client *kubernetes.Clientset
-		stop   func()
-		err    error
-	}
-	begin := func(name string) chan started {
-		result := make(chan started, 1)
-		go func() {
-			client, stop, err := startControlPlane(binary, filepath.Join(dir, name))
-			result <- started{client, stop, err}
-		}()
-		return result
-	}
-	hostStart, virtualStart := begin("host"), begin("virtual")
-	host, virtual := <-hostStart, <-virtualStart
-	defer host.stop()
-	defer virtual.stop()
-	for _, err := range []error{host.err, virtual.err} {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+// setUpSides starts the control planes of both sides.
+func setUpSides(stage *framework.Stage) error {
+	start := func(name string, client **kubernetes.Clientset) func() error {
+		return func() error {
+			plane, err := stage.StartControlPlane(name, "--service-node-port-range=30000-30010", framework.WithoutNodes)
+			if err == nil {
+				*client = plane.Client
+			}
+			return err
 		}
 	}
-	shared = clusters{host.client, virtual.client}
-	return m.Run()
-}
-
-// startControlPlane starts a control plane on a free port and waits until it
-// answers and its default namespace is furnished.
-func startControlPlane(binary, dir string) (*kubernetes.Clientset, func(), error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, func() {}, err
-	}
-	port, err := freePort()
-	if err != nil {
-		return nil, func() {}, err
-	}
-	output, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return nil, func() {}, err
-	}
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	command := exec.Command(binary, "server", "--data-dir="+dir, fmt.Sprintf("--https-listen-port=%d", port), "--bind-address=127.0.0.1",
-		"--write-kubeconfig="+kubeconfig, "--disable-agent", "--disable-scheduler", "--disable-cloud-controller", "--flannel-backend=none",
-		"--service-cidr=10.96.0.0/16", "--service-node-port-range=30000-30010",
-		"--kube-controller-manager-arg=controllers=*,-nodeipam,-nodelifecycle,-persistentvolume-binder,-attachdetach,-persistentvolume-expander,-ttl")
-	command.Stdout, command.Stderr = output, output
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := command.Start(); err != nil {
-		return nil, func() {}, err
-	}
-	var client *kubernetes.Clientset
-	exited := make(chan struct{})
-	go func() {
-		defer close(exited)
-		_ = command.Wait()
-	}()
-	stop := func() {
-		_ = command.Process.Signal(syscall.SIGTERM)
-		<-exited
-		output.Close()
-	}
-	err = wait.PollUntilContextTimeout(context.Background(), interval, time.Minute, true, func(ctx context.Context) (bool, error) {
-		select {
-		case <-exited:
-			return false, errors.New("it has exited")
-		default:
-		}
-		config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-		if err != nil {
-			return false, nil
-		}
-		config.QPS, config.Burst = 500, 500
-		if client, err = kubernetes.NewForConfig(config); err != nil {
-			return false, err
-		}
-		_, err = client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
-		return err == nil, nil
-	})
-	if err != nil {
-		log, _ := os.ReadFile(output.Name())
-		return nil, stop, fmt.Errorf("control plane in %s: %w\n%s", dir, err, log[max(0, len(log)-4000):])
-	}
-	return client, stop, nil
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return framework.Together(start("host", &shared.host), start("virtual", &shared.virtual))
 }
 
 // side is one test's view: a host namespace and a virtual namespace of its own, and a syncer between.
@@ -301,11 +191,10 @@ func (s *side) must(err error) {
 // eventually waits until the condition holds.
 func (s *side) eventually(what string, condition func() bool) {
 	s.t.Helper()
-	err := wait.PollUntilContextTimeout(context.Background(), interval, timeout, true, func(context.Context) (bool, error) {
-		return condition(), nil
-	})
+	// Not the test's context, which is over when it is torn down.
+	err := framework.Poll(context.Background(), func(context.Context) (bool, error) { return condition(), nil })
 	if err != nil {
-		s.t.Fatalf("%s: still not so after %v", what, timeout)
+		s.t.Fatalf("%s: still not so after %v", what, framework.Timeout)
 	}
 }
 

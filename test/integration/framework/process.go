@@ -1,0 +1,120 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package framework
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+)
+
+// logTail is how many bytes of a log tell why a process ended.
+const logTail = 4000
+
+// Process is a program that runs until End, or until the tests are gone.
+type Process struct {
+	command *exec.Cmd
+	log     string
+	exited  chan struct{}
+	err     error
+}
+
+// Binary finds what the build has made.
+func Binary(name string) (string, error) { return inTree("bin", name) }
+
+// Artifact finds a file below artifacts.
+func Artifact(path string) (string, error) { return inTree("artifacts", path) }
+
+// inTree finds a file of the source tree, whose top holds the go.work: the
+// tests run in the directory of their package, wherever below it that is.
+func inTree(folder, name string) (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
+			break
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("no go.work above the directory of the test")
+		}
+		dir = filepath.Dir(dir)
+	}
+	path := filepath.Join(dir, folder, name)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%s must have been built: %w", name, err)
+	}
+	return path, nil
+}
+
+// Start runs a program that the build has made. Its output is appended to a log in dir.
+func Start(dir, program string, args ...string) (*Process, error) {
+	path, err := Binary(program)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	p := &Process{log: filepath.Join(dir, "log"), exited: make(chan struct{})}
+	output, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	p.command = exec.Command(path, args...)
+	p.command.Stdout, p.command.Stderr = output, output
+	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.command.Start(); err != nil {
+		output.Close()
+		return nil, fmt.Errorf("start %s: %w", program, err)
+	}
+	go func() {
+		defer close(p.exited)
+		defer output.Close()
+		p.err = p.command.Wait()
+	}()
+	return p, nil
+}
+
+// PID is the process's id.
+func (p *Process) PID() int { return p.command.Process.Pid }
+
+// End sends the signal, waits for the end, and returns how the process ended.
+// It may be called again.
+func (p *Process) End(signal os.Signal) error {
+	_ = p.command.Process.Signal(signal)
+	<-p.exited
+	return p.err
+}
+
+// Ended is an error with the end of the log if the process does not run any more.
+func (p *Process) Ended() error {
+	select {
+	case <-p.exited:
+		return fmt.Errorf("%s has ended (%v):\n%s", filepath.Base(p.command.Path), p.err, p.Log())
+	default:
+		return nil
+	}
+}
+
+// Log is the end of what the process wrote.
+func (p *Process) Log() string {
+	text, _ := os.ReadFile(p.log)
+	return string(text[max(0, len(text)-logTail):])
+}
+
+// FreePort is one of loopback on which nothing listens.
+func FreePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
