@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -28,9 +27,6 @@ import (
 	"garret.dev/garret/pkg/apiserver/certs"
 	"garret.dev/garret/pkg/relay"
 )
-
-// watchDrain is how long watches are given to end by themselves.
-const watchDrain = 5 * time.Second
 
 // Config is everything that the server is built from.
 type Config struct {

@@ -52,6 +52,8 @@ type Options struct {
 	RequestTimeout time.Duration
 	// ShutdownDelay is how long requests are still served after the end was asked for.
 	ShutdownDelay time.Duration
+	// StreamGrace is how long relayed streams, such as exec and logs, may go on after that.
+	StreamGrace time.Duration
 
 	// ValidateValues checks the advanced chart values of a VirtualCluster.
 	ValidateValues validation.ValuesValidator
@@ -87,6 +89,7 @@ func NewOptions() *Options {
 		Resolve:           ResolveDNS,
 		MaxKubeconfigLife: access.MaxKubeconfigLife,
 		RequestTimeout:    genericapiserver.NewConfig(codecs).RequestTimeout,
+		StreamGrace:       10 * time.Second,
 		Lives:             certs.DefaultLives(),
 	}
 }
@@ -105,6 +108,8 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 		"After what time a request that is neither a watch nor a stream ends.")
 	garret.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
 		"How long requests are still served, while /readyz fails already, after the end was asked for. Of use with several replicas.")
+	garret.DurationVar(&o.StreamGrace, "shutdown-stream-grace-period", o.StreamGrace,
+		"How long relayed streams, such as exec, port-forward and logs, may go on after that. A pod's termination grace period must be longer than both, by ten seconds.")
 
 	o.Datastore.AddFlags(sets.FlagSet("datastore"))
 	o.Recommended.Etcd.AddFlags(sets.FlagSet("etcd"))
@@ -148,8 +153,8 @@ func (o *Options) Validate() error {
 	if o.MaxKubeconfigLife < access.MinKubeconfigLife || o.MaxKubeconfigLife > access.MaxKubeconfigLife {
 		errs = append(errs, fmt.Errorf("--kubeconfig-max-life: must lie between %s and %s", access.MinKubeconfigLife, access.MaxKubeconfigLife))
 	}
-	if o.RequestTimeout <= 0 || o.ShutdownDelay < 0 {
-		errs = append(errs, errors.New("--request-timeout must be more than zero, --shutdown-delay-duration not less"))
+	if o.RequestTimeout <= 0 || o.ShutdownDelay < 0 || o.StreamGrace < 0 {
+		errs = append(errs, errors.New("--request-timeout must be more than zero, --shutdown-delay-duration and --shutdown-stream-grace-period not less"))
 	}
 	if o.externalEtcd() && o.Datastore.Endpoint != "" {
 		errs = append(errs, errors.New("--etcd-servers and --datastore-endpoint: choose one"))

@@ -24,13 +24,12 @@ import (
 	"garret.dev/garret/pkg/storage"
 )
 
-// shutdownTimeout bounds the wait for requests in flight, relayed watches among
-// them. With what comes before it stays below a pod's 30 seconds.
-const shutdownTimeout = 10 * time.Second
-
 // Server is garret-apiserver, ready to run.
 type Server struct {
 	generic *genericapiserver.GenericAPIServer
+	relay   *relay.Relay
+	// streamGrace is how long relayed streams may go on once the end has come.
+	streamGrace time.Duration
 }
 
 // New builds the server.
@@ -39,19 +38,20 @@ func (c *Config) New() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api server: %w", err)
 	}
-	generic.ShutdownTimeout = shutdownTimeout
+	generic.ShutdownTimeout = c.options.StreamGrace + closing
 
 	issuer := access.NewIssuer(c.dial, c.keeper.ClientCertificate)
+	entrance := relay.New(relay.Config{
+		Gate:        access.NewGate(c.generic.Authorization.Authorizer),
+		Credentials: access.NewCredentials(issuer, access.DefaultRelayLife),
+		Dial:        c.dial,
+	})
 	clusters, err := virtualcluster.NewStorage(virtualcluster.Config{
 		Scheme:      c.scheme,
 		RESTOptions: c.generic.RESTOptionsGetter,
 		Validator:   &validation.Validator{Values: c.options.ValidateValues},
 		Kubeconfigs: access.NewKubeconfigs(issuer, c.options.MaxKubeconfigLife),
-		Relay: relay.New(relay.Config{
-			Gate:        access.NewGate(c.generic.Authorization.Authorizer),
-			Credentials: access.NewCredentials(issuer, access.DefaultRelayLife),
-			Dial:        c.dial,
-		}),
+		Relay:       entrance,
 	})
 	if err != nil {
 		return nil, err
@@ -88,12 +88,7 @@ func (c *Config) New() (*Server, error) {
 			return nil
 		})
 	}
-	return &Server{generic: generic}, nil
-}
-
-// Run serves until ctx ends, and then until requests in flight are done.
-func (s *Server) Run(ctx context.Context) error {
-	return s.generic.PrepareRun().RunWithContext(ctx)
+	return &Server{generic: generic, relay: entrance, streamGrace: c.options.StreamGrace}, nil
 }
 
 // Run starts the datastore, if it is ours to start, and serves until ctx ends.

@@ -44,6 +44,10 @@ func (r *Relay) forward(w http.ResponseWriter, req *http.Request, e entry) {
 				return err
 			}
 			answerHeader(response.Header, w.Header())
+			// What is of known length ends by itself.
+			if long, watch := longRunningInside(req.Method, e.target); long && response.ContentLength < 0 {
+				r.drain.follow(response, watch)
+			}
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, req *http.Request, err error) {

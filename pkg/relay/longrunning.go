@@ -17,11 +17,6 @@ import (
 // others keep the server's deadline and its place in priority and fairness. The
 // host's verb does not tell, a relayed watch is a get.
 func LongRunning(next apirequest.LongRunningRequestCheck) apirequest.LongRunningRequestCheck {
-	// As the API server inside decides it.
-	inside := filters.BasicLongRunningRequestCheck(
-		sets.NewString("watch", "proxy"),
-		sets.NewString("attach", "exec", "proxy", "log", "portforward"),
-	)
 	return func(req *http.Request, info *apirequest.RequestInfo) bool {
 		entrance, ok := entranceOf(req.Context(), info)
 		if !ok {
@@ -34,10 +29,25 @@ func LongRunning(next apirequest.LongRunningRequestCheck) apirequest.LongRunning
 		if err != nil {
 			return false
 		}
-		inner := &http.Request{Method: req.Method, URL: &url.URL{Path: path.Path, RawQuery: innerQuery(req)}}
-		innerInfo, err := infoInside(inner)
-		return err == nil && inside(inner, innerInfo)
+		long, _ := longRunningInside(req.Method, &url.URL{Path: path.Path, RawQuery: innerQuery(req)})
+		return long
 	}
+}
+
+// longRunningInside tells whether the API server inside takes the request for a
+// long-running one, and for a watch.
+func longRunningInside(method string, target *url.URL) (long, watch bool) {
+	inner := &http.Request{Method: method, URL: target}
+	info, err := infoInside(inner)
+	if err != nil {
+		return false, false
+	}
+	// As it decides it itself.
+	check := filters.BasicLongRunningRequestCheck(
+		sets.NewString("watch", "proxy"),
+		sets.NewString("attach", "exec", "proxy", "log", "portforward"),
+	)
+	return check(inner, info), info.Verb == "watch"
 }
 
 // infoInside is what the API server inside makes of a request.

@@ -46,6 +46,7 @@ type Relay struct {
 	connections *connections
 	tunnelIdle  time.Duration
 	buffers     *bufferPool
+	drain       *drain
 }
 
 // New makes a Relay.
@@ -59,6 +60,7 @@ func New(config Config) *Relay {
 		connections: newConnections(config.Credentials, config.Dial),
 		tunnelIdle:  idle,
 		buffers:     newBufferPool(),
+		drain:       newDrain(),
 	}
 }
 

@@ -66,7 +66,7 @@ func (r *Relay) join(w http.ResponseWriter, req *http.Request, inside *peer) err
 		caller: &peer{conn: conn, reader: bufio.NewReader(io.MultiReader(bytes.NewReader(early), conn))},
 		inside: inside,
 		idle:   r.tunnelIdle, halfClosed: halfClosedIdle,
-		buffers: r.buffers,
+		buffers: r.buffers, over: r.drain.over,
 	}
 	t.run(req.Context())
 	logger.V(4).Info("Tunnel closed", "bytesIn", t.bytesIn.Load(), "bytesOut", t.bytesOut.Load())
@@ -80,6 +80,8 @@ type tunnel struct {
 	idle, halfClosed  time.Duration
 	buffers           *bufferPool
 	bytesIn, bytesOut atomic.Int64
+	// over ends with the relay's patience, once it is being drained.
+	over context.Context
 
 	// limit is the silence allowed at present, in nanoseconds.
 	limit atomic.Int64
@@ -94,6 +96,7 @@ func (t *tunnel) run(ctx context.Context) {
 	})
 	defer closeBoth()
 	defer context.AfterFunc(ctx, closeBoth)()
+	defer context.AfterFunc(t.over, func() { interrupt(t.caller, t.inside) })()
 	t.limit.Store(int64(t.idle))
 	t.timer = time.AfterFunc(t.idle, closeBoth)
 	defer t.timer.Stop()
@@ -101,7 +104,9 @@ func (t *tunnel) run(ctx context.Context) {
 	var group sync.WaitGroup
 	pump := func(to, from *peer, count *atomic.Int64) {
 		if err := t.pump(to, from, count); err != nil {
-			closeBoth()
+			if t.over.Err() == nil {
+				closeBoth()
+			}
 			return
 		}
 		t.limit.Store(int64(t.halfClosed))
@@ -110,6 +115,9 @@ func (t *tunnel) run(ctx context.Context) {
 	group.Go(func() { pump(t.inside, t.caller, &t.bytesIn) })
 	group.Go(func() { pump(t.caller, t.inside, &t.bytesOut) })
 	group.Wait()
+	if t.over.Err() != nil {
+		part(t.caller, t.inside)
+	}
 }
 
 func (t *tunnel) touch() { t.timer.Reset(time.Duration(t.limit.Load())) }

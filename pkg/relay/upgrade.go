@@ -74,6 +74,11 @@ func upgradeProtocol(req *http.Request) (string, error) {
 // tunnel asks the server inside to upgrade, and joins the two connections when
 // it does. What it returns has not been written to w.
 func (r *Relay) tunnel(w http.ResponseWriter, req *http.Request, e entry, protocol string) error {
+	leave, ok := r.drain.enter()
+	if !ok {
+		return leaving(e.cluster)
+	}
+	defer leave()
 	for repeated := false; ; repeated = true {
 		connection, err := r.connections.get(req.Context(), e.cluster)
 		if err != nil {

@@ -1,0 +1,74 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"k8s.io/klog/v2"
+)
+
+const (
+	// watchDrain is how long watches are given to end by themselves.
+	watchDrain = 5 * time.Second
+	// closing is how long connections are waited for after the streams on them
+	// have been ended.
+	closing = 2 * time.Second
+)
+
+var errInFlight = errors.New("shut down with requests still in flight")
+
+// Run serves until ctx ends, and then, in this order: it goes on serving for
+// the shutdown delay while /readyz fails, so that nobody comes any more; it
+// takes no new requests, ends watches, and lets requests that are in flight and
+// relayed streams finish; it closes the streams that are left after their grace.
+func (s *Server) Run(ctx context.Context) error {
+	stopped := make(chan struct{})
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		s.drain(ctx, stopped)
+	}()
+	result := make(chan error, 1)
+	go func() { result <- s.generic.PrepareRun().RunWithContext(ctx) }()
+	var err error
+	select {
+	case err = <-result:
+	case <-s.lastMoment(ctx):
+		err = errInFlight
+	}
+	close(stopped)
+	<-drained
+	return err
+}
+
+// drain ends relayed streams when new requests are no longer taken.
+func (s *Server) drain(ctx context.Context, stopped <-chan struct{}) {
+	select {
+	case <-ctx.Done():
+	case <-stopped:
+		return
+	}
+	select {
+	case <-time.After(s.generic.ShutdownDelayDuration):
+	case <-stopped:
+	}
+	logger := klog.FromContext(ctx)
+	logger.Info("Draining relayed streams", "grace", s.streamGrace)
+	grace, cancel := context.WithTimeout(klog.NewContext(context.Background(), logger), s.streamGrace)
+	defer cancel()
+	s.relay.Drain(grace)
+}
+
+// lastMoment comes when even requests that hang are waited for no longer: the
+// datastore is to be closed before the process is killed.
+func (s *Server) lastMoment(ctx context.Context) <-chan struct{} {
+	over := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(s.generic.ShutdownDelayDuration+s.streamGrace+closing+watchDrain, func() { close(over) })
+	})
+	return over
+}
