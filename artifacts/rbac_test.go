@@ -4,7 +4,9 @@
 package artifacts
 
 import (
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -38,48 +40,78 @@ func aggregated(all []runtime.Object, into string) []rbacv1.PolicyRule {
 	return rules
 }
 
+// TestRightsOfUsers wants each role to grant exactly what is written here. The host
+// adds the rules of view to edit, and those of edit to admin, too.
 func TestRightsOfUsers(t *testing.T) {
-	all := objects(t, nil)
-	rules := map[string][]rbacv1.PolicyRule{
-		"host's admin":          aggregated(all, "admin"),
-		"host's edit":           aggregated(all, "edit"),
-		"host's view":           aggregated(all, "view"),
-		"garret-enter":          find[*rbacv1.ClusterRole](t, all, "garret-enter").Rules,
-		"garret-enter-readonly": find[*rbacv1.ClusterRole](t, all, "garret-enter-readonly").Rules,
+	const (
+		all      = "get list watch create update patch delete deletecollection"
+		read     = "get list watch"
+		entering = "get create update patch delete"
+	)
+	administrator := map[string]string{
+		"virtualclusters": all, "virtualclusters/status": "get", "virtualclusters/kubeconfig": "create", "virtualclusters/proxy": entering,
 	}
-	const yes, no = true, false
-	tests := []struct {
-		verb, resource                          string
-		admin, edit, view, enter, enterReadonly bool
-	}{
-		{"get", "virtualclusters", yes, yes, yes, yes, yes},
-		{"list", "virtualclusters", yes, yes, yes, yes, yes},
-		{"watch", "virtualclusters", yes, yes, yes, yes, yes},
-		{"create", "virtualclusters", yes, yes, no, no, no},
-		{"update", "virtualclusters", yes, yes, no, no, no},
-		{"patch", "virtualclusters", yes, yes, no, no, no},
-		{"delete", "virtualclusters", yes, yes, no, no, no},
-		{"deletecollection", "virtualclusters", yes, yes, no, no, no},
-		// Only Garret itself says how a virtual cluster is.
-		{"update", "virtualclusters/status", no, no, no, no, no},
-		{"patch", "virtualclusters/status", no, no, no, no, no},
-		{"update", "virtualclusters/finalizers", no, no, no, no, no},
-		{"create", "virtualclusters/kubeconfig", yes, yes, no, no, no},
-		{"get", "virtualclusters/proxy", yes, yes, no, yes, yes},
-		{"create", "virtualclusters/proxy", yes, yes, no, yes, no},
-		{"update", "virtualclusters/proxy", yes, yes, no, yes, no},
-		{"patch", "virtualclusters/proxy", yes, yes, no, yes, no},
-		{"delete", "virtualclusters/proxy", yes, yes, no, yes, no},
+	tests := map[string]map[string]string{
+		"host's admin": administrator,
+		"host's edit":  administrator,
+		"host's view":  {"virtualclusters": "list watch"},
+		"garret-admin": administrator,
+		"garret-view":  {"virtualclusters": "list watch"},
+		"garret-enter": {"virtualclusters": read, "virtualclusters/status": "get", "virtualclusters/proxy": entering},
+		"garret-enter-readonly": {
+			"virtualclusters": read, "virtualclusters/status": "get", "virtualclusters/proxy": "get",
+		},
+		"garret-enter-gateway": {"virtualclusters": read, "virtualclusters/status": "get"},
+		"garret-catalog":       {"virtualclustertemplates": read, "hostclusters": read, "hostclusters/status": "get"},
+		"garret-catalog-admin": {"virtualclustertemplates": all, "hostclusters": all, "hostclusters/status": "get"},
 	}
-	for _, test := range tests {
-		for role, want := range map[string]bool{
-			"host's admin": test.admin, "host's edit": test.edit, "host's view": test.view,
-			"garret-enter": test.enter, "garret-enter-readonly": test.enterReadonly,
-		} {
-			asked := right{test.verb, tenancyv1.GroupName, test.resource, "demo"}
-			if got := grants(rules[role], asked); got != want {
-				t.Errorf("%s: %s %s: got %t, want %t", role, test.verb, test.resource, got, want)
+	installed := objects(t, nil)
+	for role, want := range tests {
+		var rules []rbacv1.PolicyRule
+		if into, ok := strings.CutPrefix(role, "host's "); ok {
+			rules = aggregated(installed, into)
+		} else {
+			rules = find[*rbacv1.ClusterRole](t, installed, role).Rules
+		}
+		got := map[string]string{}
+		for _, rule := range rules {
+			if !slices.Equal(rule.APIGroups, []string{tenancyv1.GroupName}) || len(rule.ResourceNames) > 0 {
+				t.Errorf("%s: a rule for other API groups, or for single names: %v", role, rule)
 			}
+			for _, resource := range rule.Resources {
+				got[resource] = strings.TrimSpace(got[resource] + " " + strings.Join(rule.Verbs, " "))
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", role, got, want)
+		}
+	}
+	for _, object := range installed {
+		role, ok := object.(*rbacv1.ClusterRole)
+		if ok && role.Labels["app.kubernetes.io/component"] == "access" && tests[role.Name] == nil {
+			t.Errorf("no test says what %s may grant", role.Name)
+		}
+	}
+}
+
+// TestCatalog wants templates and host clusters to be seen by everybody whom the
+// host knows, unless that is switched off.
+func TestCatalog(t *testing.T) {
+	for on, want := range map[bool][]rbacv1.Subject{
+		true:  {{Kind: rbacv1.GroupKind, APIGroup: rbacv1.GroupName, Name: "system:authenticated"}},
+		false: nil,
+	} {
+		var got []rbacv1.Subject
+		for _, object := range objects(t, set("rbac", set("catalog", on))) {
+			if binding, ok := object.(*rbacv1.ClusterRoleBinding); ok && strings.HasPrefix(binding.RoleRef.Name, "garret-catalog") {
+				if binding.RoleRef.Name != "garret-catalog" {
+					t.Errorf("the chart binds %s", binding.RoleRef.Name)
+				}
+				got = append(got, binding.Subjects...)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("rbac.catalog %t: got %v, want %v", on, got, want)
 		}
 	}
 }

@@ -138,7 +138,7 @@ func TestRights(t *testing.T) {
 	for user, allowed := range map[string][]string{
 		"alice":   {"get", "list", "create", "delete", "kubeconfig", "look inside", "list pods inside", "change inside", "secrets inside"},
 		"bob":     {"get", "list", "look inside", "list pods inside"},
-		"carol":   {"get", "list"},
+		"carol":   {"list"},
 		"dave":    {"get", "list", "look inside", "list pods inside", "change inside", "secrets inside"},
 		"mallory": {},
 	} {
