@@ -95,15 +95,16 @@ func (c *Config) describe() {
 // certificates loads our own, or makes them.
 func (c *Config) certificates(ctx context.Context, host kubernetes.Interface) error {
 	service, namespace := c.options.Service, c.options.Namespace
+	names, addresses := c.options.Gateway.names()
 	registrations, err := aggregator.NewForConfig(c.generic.ClientConfig)
 	if err != nil {
 		return fmt.Errorf("client of the host's registrations: %w", err)
 	}
 	c.keeper = certs.NewKeeper(host, namespace, certs.Identity{
-		DNSNames: []string{
+		DNSNames: append([]string{
 			service, service + "." + namespace, service + "." + namespace + ".svc", "localhost",
-		},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		}, names...),
+		IPAddresses: append([]net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, addresses...),
 		ClientName:  v1.APIServerUser,
 	}, c.options.Lives)
 	c.publisher = &certs.Publisher{
@@ -136,11 +137,11 @@ func (c *Config) applyRecommended() error {
 	return nil
 }
 
-// chain puts into the handler chain what the relay needs there.
+// chain puts into the handler chain what the relay and the gateway need there.
 func (c *Config) chain() {
 	c.generic.LongRunningFunc = relay.LongRunning(
 		filters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString()))
-	c.generic.BuildHandlerChainFunc = func(handler http.Handler, config *genericapiserver.Config) http.Handler {
+	c.generic.BuildHandlerChainFunc = c.gatewayChain(func(handler http.Handler, config *genericapiserver.Config) http.Handler {
 		return genericapiserver.DefaultBuildHandlerChain(relay.WithInnerQuery(handler), config)
-	}
+	})
 }

@@ -39,6 +39,7 @@ const (
 type Options struct {
 	Recommended *genericoptions.RecommendedOptions
 	Datastore   *storage.Options
+	Gateway     GatewayOptions
 	// Globals hold the versions to emulate and the feature gates.
 	Globals compatibility.ComponentGlobalsRegistry
 
@@ -111,6 +112,7 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	garret.DurationVar(&o.StreamGrace, "shutdown-stream-grace-period", o.StreamGrace,
 		"How long relayed streams, such as exec, port-forward and logs, may go on after that. A pod's termination grace period must be longer than both, by ten seconds.")
 
+	o.Gateway.addFlags(sets.FlagSet("gateway"))
 	o.Datastore.AddFlags(sets.FlagSet("datastore"))
 	o.Recommended.Etcd.AddFlags(sets.FlagSet("etcd"))
 	o.Recommended.SecureServing.AddFlags(sets.FlagSet("secure serving"))
@@ -156,6 +158,7 @@ func (o *Options) Validate() error {
 	if o.RequestTimeout <= 0 || o.ShutdownDelay < 0 || o.StreamGrace < 0 {
 		errs = append(errs, errors.New("--request-timeout must be more than zero, --shutdown-delay-duration and --shutdown-stream-grace-period not less"))
 	}
+	errs = append(errs, o.Gateway.validate(o.servesFiles())...)
 	if o.externalEtcd() && o.Datastore.Endpoint != "" {
 		errs = append(errs, errors.New("--etcd-servers and --datastore-endpoint: choose one"))
 	}

@@ -79,6 +79,7 @@ func (c *Config) New() (*Server, error) {
 	if err := generic.InstallAPIGroup(&group); err != nil {
 		return nil, fmt.Errorf("install group %s: %w", tenancy.GroupName, err)
 	}
+	c.openGateway(generic, clusters)
 	for name, run := range map[string]func(context.Context){
 		"garret-certificates":  c.keeper.Run,
 		"garret-publish-certs": c.publisher.Run,

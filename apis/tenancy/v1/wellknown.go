@@ -117,6 +117,16 @@ func ServerName(virtualCluster, namespace string) string {
 	return ReleaseName(virtualCluster) + "." + namespace + ".svc"
 }
 
+// GatewayPrefix begins the path of every request to a virtual cluster on
+// garret-apiserver's own address.
+const GatewayPrefix = "/clusters/"
+
+// GatewayPath is where the root of a virtual cluster is on garret-apiserver's
+// own address, without a slash at the end.
+func GatewayPath(virtualCluster, namespace string) string {
+	return GatewayPrefix + namespace + "/" + virtualCluster
+}
+
 // ClusterID derives a virtual cluster's id, ten lower-case hexadecimal digits,
 // from its UID, so that a name used again is another cluster.
 func ClusterID(uid types.UID) string {

@@ -50,6 +50,28 @@ func verify(t *testing.T, what string, leaf *x509.Certificate, published []*x509
 	}
 }
 
+// TestMoreNames has garret-apiserver learn another name, and a replica that does
+// not know it yet meet the new certificate.
+func TestMoreNames(t *testing.T) {
+	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	before, _ := mustRenew(t, now, nil, DefaultLives())
+	wanted := testIdentity()
+	wanted.DNSNames = append(wanted.DNSNames, "garret.example.com")
+	wanted.IPAddresses = append(wanted.IPAddresses, net.ParseIP("192.0.2.1"))
+	after, changed, err := Renew(now, before, DefaultLives(), wanted)
+	if err != nil || !changed || after.Client != before.Client {
+		t.Fatalf("changed %t, %v; want a new serving certificate and nothing else", changed, err)
+	}
+	for _, name := range []string{"garret.example.com", "192.0.2.1", "localhost"} {
+		if err := after.Serving.Certificate.VerifyHostname(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, changed := mustRenew(t, now, after, DefaultLives()); changed {
+		t.Error("who wants fewer names made another certificate; so would the next, in turn")
+	}
+}
+
 // TestLongRun goes through the lives of several authorities, half a day at a
 // time, with somebody who learns about a new bundle two days late.
 func TestLongRun(t *testing.T) {

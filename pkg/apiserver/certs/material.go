@@ -143,9 +143,26 @@ func (l leaf) good(pair, authority *Pair, now time.Time, lives Lives) bool {
 	c := pair.Certificate
 	return c.NotAfter.Sub(now) > lives.Leaf/3 &&
 		c.CheckSignatureFrom(authority.Certificate) == nil &&
+		slices.Equal(c.ExtKeyUsage, []x509.ExtKeyUsage{l.usage}) &&
 		c.Subject.CommonName == l.commonName &&
-		slices.Equal(c.DNSNames, l.identity.DNSNames) &&
-		slices.EqualFunc(c.IPAddresses, l.identity.IPAddresses, net.IP.Equal)
+		l.names(c)
+}
+
+// names tells whether the certificate has all names that are wanted. It may
+// have more, until it is renewed: were that wrong, two replicas of which one
+// knows a name that the other does not would sign against each other.
+func (l leaf) names(c *x509.Certificate) bool {
+	for _, name := range l.identity.DNSNames {
+		if !slices.Contains(c.DNSNames, name) {
+			return false
+		}
+	}
+	for _, ip := range l.identity.IPAddresses {
+		if !slices.ContainsFunc(c.IPAddresses, ip.Equal) {
+			return false
+		}
+	}
+	return true
 }
 
 func (l leaf) sign(authority *Pair, now time.Time, life time.Duration) (*Pair, error) {
