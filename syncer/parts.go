@@ -13,6 +13,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
+	"garret.dev/garret/syncer/access"
 	"garret.dev/garret/syncer/admission"
 	"garret.dev/garret/syncer/bootstrap"
 	"garret.dev/garret/syncer/issuer"
@@ -115,6 +116,7 @@ func newIssuer(options Options, both *sides) (*issuer.Issuer, error) {
 		Serving:  pki.NewServing(pki.ServerAuthority(options.DataDir), name, hosts, clock.RealClock{}),
 		Callers:  pki.NewPool(options.IssuerClientCAFile),
 		Signer:   pki.ClientAuthority(options.DataDir),
+		Rights:   access.NewKubeconfigs(both.virtual),
 		Clock:    clock.RealClock{},
 	}, nil
 }

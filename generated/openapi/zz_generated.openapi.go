@@ -32,6 +32,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.HostClusterReference{}.OpenAPIModelName():                   schema_garret_apis_tenancy_v1_HostClusterReference(ref),
 		v1.HostClusterSpec{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_HostClusterSpec(ref),
 		v1.HostClusterStatus{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_HostClusterStatus(ref),
+		v1.KubeconfigGrant{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_KubeconfigGrant(ref),
 		v1.KubeconfigRequest{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_KubeconfigRequest(ref),
 		v1.KubeconfigRequestSpec{}.OpenAPIModelName():                  schema_garret_apis_tenancy_v1_KubeconfigRequestSpec(ref),
 		v1.KubeconfigRequestStatus{}.OpenAPIModelName():                schema_garret_apis_tenancy_v1_KubeconfigRequestStatus(ref),
@@ -439,10 +440,25 @@ func schema_garret_apis_tenancy_v1_CertificateRequest(ref common.ReferenceCallba
 							Format:      "int64",
 						},
 					},
+					"kubeconfig": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kubeconfig says whose the certificate is; nil for the relay's own.",
+							Ref:         ref(v1.KubeconfigGrant{}.OpenAPIModelName()),
+						},
+					},
+					"dryRun": {
+						SchemaProps: spec.SchemaProps{
+							Description: "DryRun has everything checked, and nothing made.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 				},
 				Required: []string{"request", "expirationSeconds"},
 			},
 		},
+		Dependencies: []string{
+			v1.KubeconfigGrant{}.OpenAPIModelName()},
 	}
 }
 
@@ -455,7 +471,7 @@ func schema_garret_apis_tenancy_v1_CertificateResponse(ref common.ReferenceCallb
 				Properties: map[string]spec.Schema{
 					"certificate": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Certificate is PEM encoded.",
+							Description: "Certificate is PEM encoded, and empty for a dry run.",
 							Type:        []string{"string"},
 							Format:      "byte",
 						},
@@ -751,6 +767,43 @@ func schema_garret_apis_tenancy_v1_HostClusterStatus(ref common.ReferenceCallbac
 		},
 		Dependencies: []string{
 			metav1.Condition{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_KubeconfigGrant(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "KubeconfigGrant says whose a kubeconfig is and what it may do. Both sides of the issuer derive the names in the certificate from it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ID is the credential's, see CredentialID.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"hostUser": {
+						SchemaProps: spec.SchemaProps{
+							Description: "HostUser is the user of the host, without a prefix.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"clusterRole": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ClusterRole is what the credential is held to; empty for cluster-admin.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"id", "hostUser"},
+			},
+		},
 	}
 }
 

@@ -32,6 +32,9 @@ type Subject struct {
 type Credential struct {
 	// Certificate has its leaf parsed.
 	Certificate tls.Certificate
+	// ID names the credential of a kubeconfig inside, where it is revoked by. It
+	// is no secret. The relay's has none.
+	ID string
 }
 
 // Serial is the serial number of the certificate in hexadecimal digits. It
@@ -59,19 +62,23 @@ func (c *Credential) keyPEM() ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// newRequest makes a key and a PEM encoded certificate request for it.
-func newRequest(subject Subject) (crypto.Signer, []byte, error) {
+func newKey() (crypto.Signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, nil, fmt.Errorf("generate key: %w", err)
+		return nil, fmt.Errorf("generate key: %w", err)
 	}
+	return key, nil
+}
+
+// newRequest makes a PEM encoded certificate request.
+func newRequest(key crypto.Signer, subject Subject) ([]byte, error) {
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
 		Subject: pkix.Name{CommonName: subject.CommonName, Organization: subject.Organization},
 	}, key)
 	if err != nil {
-		return nil, nil, fmt.Errorf("create certificate request: %w", err)
+		return nil, fmt.Errorf("create certificate request: %w", err)
 	}
-	return key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), nil
 }
 
 // newCredential joins key and certificate, and refuses a certificate that is

@@ -15,7 +15,6 @@ import (
 	"k8s.io/utils/clock"
 
 	"garret.dev/garret/apis/tenancy"
-	v1 "garret.dev/garret/apis/tenancy/v1"
 )
 
 const (
@@ -143,7 +142,7 @@ func (c *Credentials) ask(ctx context.Context, cluster *tenancy.VirtualCluster, 
 			return replaced, nil
 		}
 		detached := context.WithoutCancel(ctx)
-		credential, err := c.issuer.Issue(detached, cluster, Subject{CommonName: v1.RelayUser}, c.life)
+		credential, err := c.issuer.Relay(detached, cluster, c.life)
 		now := c.clock.Now()
 		c.mu.Lock()
 		defer c.mu.Unlock()

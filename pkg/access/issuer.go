@@ -6,6 +6,7 @@ package access
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -44,22 +45,58 @@ func NewIssuer(dial Dialer, clientCertificate func(*tls.CertificateRequestInfo) 
 	return &Issuer{dial: dial, clientCertificate: clientCertificate, clock: clock.RealClock{}}
 }
 
-// Issue makes a key and has the virtual cluster's syncer sign a certificate for
-// it, with a life in whole seconds.
+// Relay makes a key and has the virtual cluster's syncer sign the relay's
+// certificate for it, with a life in whole seconds.
+func (i *Issuer) Relay(ctx context.Context, cluster *tenancy.VirtualCluster, life time.Duration) (*Credential, error) {
+	key, err := newKey()
+	if err != nil {
+		return nil, err
+	}
+	request := v1.CertificateRequest{ExpirationSeconds: int64(life / time.Second)}
+	return i.issue(ctx, cluster, key, Subject{CommonName: v1.RelayUser}, request)
+}
+
+// Kubeconfig makes a key and has the syncer give it the rights of clusterRole,
+// or of cluster-admin when that is empty, and sign a certificate for it. Where
+// dryRun is set everything is checked, nothing is made, and nil returned.
+func (i *Issuer) Kubeconfig(ctx context.Context, cluster *tenancy.VirtualCluster, hostUser, clusterRole string, life time.Duration, dryRun bool) (*Credential, error) {
+	key, err := newKey()
+	if err != nil {
+		return nil, err
+	}
+	id, err := v1.CredentialID(key.Public())
+	if err != nil {
+		return nil, err
+	}
+	grant := &v1.KubeconfigGrant{ID: id, HostUser: hostUser, ClusterRole: clusterRole}
+	request := v1.CertificateRequest{ExpirationSeconds: int64(life / time.Second), Kubeconfig: grant, DryRun: dryRun}
+	credential, err := i.issue(ctx, cluster, key, Subject{CommonName: grant.User(), Organization: []string{grant.Group()}}, request)
+	if err != nil || credential == nil {
+		return nil, err
+	}
+	credential.ID = id
+	return credential, nil
+}
+
+// issue has a request signed.
 //
 // The connection is opened and closed for this one request: certificates are
 // asked for rarely, and what is not kept open needs no rotation.
-func (i *Issuer) Issue(ctx context.Context, cluster *tenancy.VirtualCluster, subject Subject, life time.Duration) (*Credential, error) {
-	key, request, err := newRequest(subject)
-	if err != nil {
+func (i *Issuer) issue(ctx context.Context, cluster *tenancy.VirtualCluster, key crypto.Signer, subject Subject, request v1.CertificateRequest) (*Credential, error) {
+	var err error
+	if request.Request, err = newRequest(key, subject); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, issueTimeout)
 	defer cancel()
-	chain, err := i.post(ctx, cluster, v1.CertificateRequest{Request: request, ExpirationSeconds: int64(life / time.Second)})
+	chain, err := i.post(ctx, cluster, request)
 	if err != nil {
 		return nil, fmt.Errorf("certificate issuer of virtual cluster %s/%s: %w", cluster.Namespace, cluster.Name, err)
 	}
+	if request.DryRun {
+		return nil, nil
+	}
+	life := time.Duration(request.ExpirationSeconds) * time.Second
 	credential, err := newCredential(key, chain, subject, life, i.clock.Now())
 	if err != nil {
 		return nil, fmt.Errorf("certificate issuer of virtual cluster %s/%s: %w", cluster.Namespace, cluster.Name, err)

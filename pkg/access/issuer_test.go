@@ -23,13 +23,13 @@ func newTestIssuer(c *accesstest.Cluster) *Issuer { return NewIssuer(c.Dial, c.C
 
 func TestIssue(t *testing.T) {
 	c := accesstest.New(t, "team", "demo", http.NotFoundHandler())
-	credential, err := newTestIssuer(c).Issue(t.Context(), c.VirtualCluster, Subject{CommonName: "host:alice", Organization: []string{v1.GroupAdmins}}, time.Hour)
+	credential, err := newTestIssuer(c).Kubeconfig(t.Context(), c.VirtualCluster, "alice", "", time.Hour, false)
 	if err != nil {
 		t.Fatalf("issue: %v", err)
 	}
 	leaf := credential.Certificate.Leaf
-	if leaf.Subject.CommonName != "host:alice" || len(leaf.Subject.Organization) != 1 || leaf.Subject.Organization[0] != v1.GroupAdmins {
-		t.Errorf("subject is %s", leaf.Subject)
+	if leaf.Subject.CommonName != "host:alice" || len(leaf.Subject.Organization) != 1 || leaf.Subject.Organization[0] != v1.KubeconfigPrefix+credential.ID {
+		t.Errorf("subject is %s, want host:alice in a group of its own with the id %s", leaf.Subject, credential.ID)
 	}
 	if life := time.Until(credential.NotAfter()); life < 59*time.Minute || life > time.Hour {
 		t.Errorf("lives %s, want an hour", life)
@@ -92,7 +92,7 @@ func TestIssueRefusesPeer(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			c := accesstest.New(t, "team", "demo", http.NotFoundHandler())
 			tc.set(t, c)
-			_, err := newTestIssuer(c).Issue(t.Context(), c.VirtualCluster, Subject{CommonName: v1.RelayUser}, time.Hour)
+			_, err := newTestIssuer(c).Relay(t.Context(), c.VirtualCluster, time.Hour)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "team/demo") {
 				t.Errorf("got %v, want an error about team/demo and %q", err, tc.want)
 			}
@@ -150,7 +150,7 @@ func TestIssueRefusesAnswer(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			c := accesstest.New(t, "team", "demo", http.NotFoundHandler())
 			tc.set(c)
-			_, err := newTestIssuer(c).Issue(t.Context(), c.VirtualCluster, Subject{CommonName: v1.RelayUser}, time.Hour)
+			_, err := newTestIssuer(c).Relay(t.Context(), c.VirtualCluster, time.Hour)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want an error about %q", err, tc.want)
 			}

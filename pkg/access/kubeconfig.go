@@ -11,6 +11,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	pathvalidation "k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/audit"
@@ -27,10 +28,19 @@ import (
 const (
 	// MinKubeconfigLife is the shortest life of a kubeconfig.
 	MinKubeconfigLife = 10 * time.Minute
+	// maxRoleName is the longest name of a ClusterRole, which stands in no URL
+	// but in a certificate request and in audit logs.
+	maxRoleName = 253
 	// MaxKubeconfigLife is the longest life of a kubeconfig, which is also the
 	// longest that an issuer signs for.
 	MaxKubeconfigLife = 24 * time.Hour
 
+	// AuditCredential is the audit annotation with the id of an issued credential,
+	// which is what it is revoked by inside.
+	AuditCredential = "tenancy.garret.dev/credential-id"
+	// AuditClusterRole is the audit annotation with the ClusterRole inside that an
+	// issued credential is held to.
+	AuditClusterRole = "tenancy.garret.dev/cluster-role"
 	// AuditSerial is the audit annotation with the serial number of an issued certificate.
 	AuditSerial = "tenancy.garret.dev/certificate-serial"
 	// AuditExpiration is the audit annotation with the end of an issued certificate.
@@ -59,8 +69,8 @@ func (k *Kubeconfigs) Create(ctx context.Context, host user.Info, cluster *tenan
 	if err := validate(cluster, request); err != nil {
 		return nil, err
 	}
-	identity, err := Inside(host, v1.GroupAdmins)
-	if err != nil {
+	if err := checkName(host.GetName()); err != nil {
+		err = fmt.Errorf("user %q cannot enter: %w", host.GetName(), err)
 		return nil, apierrors.NewForbidden(tenancy.Resource(resource), cluster.Name, err)
 	}
 	if cluster.DeletionTimestamp != nil {
@@ -72,16 +82,15 @@ func (k *Kubeconfigs) Create(ctx context.Context, host user.Info, cluster *tenan
 	answer := request.DeepCopy()
 	answer.Status = tenancy.KubeconfigRequestStatus{}
 	life := k.bound(ctx, answer)
+
+	// The groups of the host stay behind: what they may can change while the
+	// certificate lives.
+	credential, err := k.issuer.Kubeconfig(ctx, cluster, host.GetName(), request.Spec.ClusterRole, life, dryRun)
+	if err != nil {
+		return nil, refusal(ctx, cluster, request, err)
+	}
 	if dryRun {
 		return answer, nil
-	}
-
-	// The groups of the host stay behind. A certificate cannot be taken back,
-	// so it says no more than it has to.
-	credential, err := k.issuer.Issue(ctx, cluster, Subject{CommonName: identity.User, Organization: []string{v1.GroupAdmins}}, life)
-	if err != nil {
-		klog.FromContext(ctx).Error(err, "No kubeconfig", "virtualCluster", klog.KObj(cluster))
-		return nil, Unavailable(cluster, retryNotReady, "IssuerUnavailable", err.Error())
 	}
 	kubeconfig, err := encode(cluster, credential, server(cluster, request))
 	if err != nil {
@@ -89,9 +98,25 @@ func (k *Kubeconfigs) Create(ctx context.Context, host user.Info, cluster *tenan
 	}
 	expiration := metav1.NewTime(credential.NotAfter())
 	answer.Status.Kubeconfig = kubeconfig
+	answer.Status.CredentialID = credential.ID
 	answer.Status.ExpirationTimestamp = &expiration
-	audit.AddAuditAnnotations(ctx, AuditSerial, credential.Serial(), AuditExpiration, expiration.UTC().Format(time.RFC3339))
+	audit.AddAuditAnnotations(ctx, AuditCredential, credential.ID, AuditSerial, credential.Serial(),
+		AuditExpiration, expiration.UTC().Format(time.RFC3339))
+	if role := request.Spec.ClusterRole; role != "" {
+		audit.AddAuditAnnotation(ctx, AuditClusterRole, role)
+	}
 	return answer, nil
+}
+
+// refusal is what a caller is told when nothing was issued. Only what the issuer
+// says about the ClusterRole is theirs to mend.
+func refusal(ctx context.Context, cluster *tenancy.VirtualCluster, request *tenancy.KubeconfigRequest, err error) error {
+	if apierrors.IsInvalid(err) && request.Spec.ClusterRole != "" {
+		problem := field.Invalid(field.NewPath("spec", "clusterRole"), request.Spec.ClusterRole, "there is no such ClusterRole in the virtual cluster: make it first, or name another")
+		return apierrors.NewInvalid(tenancy.SchemeGroupVersion.WithKind("KubeconfigRequest").GroupKind(), cluster.Name, field.ErrorList{problem})
+	}
+	klog.FromContext(ctx).Error(err, "No kubeconfig", "virtualCluster", klog.KObj(cluster))
+	return Unavailable(cluster, retryNotReady, "IssuerUnavailable", err.Error())
 }
 
 // validate checks the request alone, and that it is meant for this cluster.
@@ -115,6 +140,14 @@ func validateSpec(spec *tenancy.KubeconfigRequestSpec, path *field.Path) field.E
 	var errs field.ErrorList
 	if s := spec.ExpirationSeconds; s != nil && *s < int64(MinKubeconfigLife/time.Second) {
 		errs = append(errs, field.Invalid(path.Child("expirationSeconds"), *s, fmt.Sprintf("must be at least %d, ten minutes", int64(MinKubeconfigLife/time.Second))))
+	}
+	if role := spec.ClusterRole; role != "" {
+		for _, problem := range pathvalidation.ValidatePathSegmentName(role, false) {
+			errs = append(errs, field.Invalid(path.Child("clusterRole"), role, problem))
+		}
+		if len(role) > maxRoleName {
+			errs = append(errs, field.TooLong(path.Child("clusterRole"), "", maxRoleName))
+		}
 	}
 	if spec.Server != "" {
 		if err := checkServer(spec.Server); err != nil {

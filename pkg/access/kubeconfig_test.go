@@ -39,6 +39,8 @@ func TestKubeconfig(t *testing.T) {
 		wantServer string
 		wantName   string
 		wantWarn   string
+		// wantUser has ID in the place of the credential's id.
+		wantUser string
 	}{
 		{name: "an hour when nothing is asked for", wantLife: time.Hour, wantServer: "https://vc-demo.team.svc"},
 		{name: "the life asked for", spec: tenancy.KubeconfigRequestSpec{ExpirationSeconds: seconds(600)}, wantLife: 10 * time.Minute, wantServer: "https://vc-demo.team.svc"},
@@ -52,10 +54,15 @@ func TestKubeconfig(t *testing.T) {
 			name: "a balancer is verified under the cluster's name", spec: tenancy.KubeconfigRequestSpec{Server: "https://k8s.example.com"},
 			wantLife: time.Hour, wantServer: "https://k8s.example.com", wantName: "vc-demo.team.svc",
 		},
+		{
+			name: "one that is held to a role is not its owner", spec: tenancy.KubeconfigRequestSpec{ClusterRole: "view"},
+			wantLife: time.Hour, wantServer: "https://vc-demo.team.svc", wantUser: "garret:kubeconfig:ID:alice",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := accesstest.New(t, "team", "demo", http.NotFoundHandler())
 			c.VirtualCluster.Status.Endpoint = tc.endpoint
+			c.ClusterRoles = []string{"view"}
 			var warned warnings
 			ctx := warning.WithWarningRecorder(t.Context(), &warned)
 			request := &tenancy.KubeconfigRequest{Spec: tc.spec}
@@ -86,8 +93,13 @@ func TestKubeconfig(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if leaf.Subject.CommonName != "host:alice" || strings.Join(leaf.Subject.Organization, ",") != v1.GroupAdmins {
-				t.Errorf("subject is %s, want host:alice in garret:admins alone", leaf.Subject)
+			id := answer.Status.CredentialID
+			wantUser := "host:alice"
+			if tc.wantUser != "" {
+				wantUser = strings.Replace(tc.wantUser, "ID", id, 1)
+			}
+			if leaf.Subject.CommonName != wantUser || id == "" || strings.Join(leaf.Subject.Organization, ",") != v1.KubeconfigPrefix+id {
+				t.Errorf("subject is %s, id %q; want %s in the credential's own group alone", leaf.Subject, id, wantUser)
 			}
 			if life := time.Until(leaf.NotAfter); life > tc.wantLife || life < tc.wantLife-time.Minute {
 				t.Errorf("lives %s, want %s", life, tc.wantLife)
@@ -115,6 +127,8 @@ func TestKubeconfigRefuses(t *testing.T) {
 	}{
 		{"a life under ten minutes", spec(tenancy.KubeconfigRequestSpec{ExpirationSeconds: seconds(599)}), apierrors.IsInvalid, "spec.expirationSeconds"},
 		{"a negative life", spec(tenancy.KubeconfigRequestSpec{ExpirationSeconds: seconds(-1)}), apierrors.IsInvalid, "spec.expirationSeconds"},
+		{"a role that is not there", spec(tenancy.KubeconfigRequestSpec{ClusterRole: "nobody"}), apierrors.IsInvalid, "spec.clusterRole"},
+		{"a role that cannot be", spec(tenancy.KubeconfigRequestSpec{ClusterRole: "a/b"}), apierrors.IsInvalid, "spec.clusterRole"},
 		{"a server without TLS", spec(tenancy.KubeconfigRequestSpec{Server: "http://localhost"}), apierrors.IsInvalid, "spec.server"},
 		{"a server without host", spec(tenancy.KubeconfigRequestSpec{Server: "https://"}), apierrors.IsInvalid, "spec.server"},
 		{"a server with a user", spec(tenancy.KubeconfigRequestSpec{Server: "https://a:b@localhost"}), apierrors.IsInvalid, "spec.server"},
@@ -139,6 +153,10 @@ func TestKubeconfigRefuses(t *testing.T) {
 			if !tc.is(err) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want another error, about %q", err, tc.want)
 			}
+			_, dry := NewKubeconfigs(newTestIssuer(c), MaxKubeconfigLife).Create(t.Context(), &user.DefaultInfo{Name: "alice"}, c.VirtualCluster, request, true)
+			if dry == nil || err == nil || dry.Error() != err.Error() {
+				t.Errorf("a dry run: got %v, want the same error", dry)
+			}
 			if c.Issued() != 0 {
 				t.Errorf("%d certificates were signed, want none", c.Issued())
 			}
@@ -149,7 +167,7 @@ func TestKubeconfigRefuses(t *testing.T) {
 func TestKubeconfigDryRunMintsNothing(t *testing.T) {
 	c := accesstest.New(t, "team", "demo", http.NotFoundHandler())
 	answer, err := NewKubeconfigs(newTestIssuer(c), MaxKubeconfigLife).Create(t.Context(), &user.DefaultInfo{Name: "alice"}, c.VirtualCluster, &tenancy.KubeconfigRequest{}, true)
-	if err != nil || answer.Status.Kubeconfig != nil || answer.Status.ExpirationTimestamp != nil || *answer.Spec.ExpirationSeconds != 3600 {
+	if err != nil || answer.Status.Kubeconfig != nil || answer.Status.ExpirationTimestamp != nil || answer.Status.CredentialID != "" || *answer.Spec.ExpirationSeconds != 3600 {
 		t.Errorf("got %+v, %v; want a defaulted request without status", answer, err)
 	}
 	if c.Issued() != 0 {

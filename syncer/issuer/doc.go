@@ -13,11 +13,16 @@
 //
 //   - Only a certificate of garret-apiserver's own authority, for its own name, is let in.
 //   - Only two kinds of subject are signed: the relay, who inside may do nothing but
-//     impersonate, and users of the host, whose names begin with "host:" and whose
-//     groups begin with "garret:". No "system:" name can come out, so nobody
+//     impersonate, and a kubeconfig of a user of the host. The names of the latter follow
+//     from its grant: the group garret:kubeconfig:ID, which is in no other certificate
+//     since the id is that of the key, and the user host:NAME, or garret:kubeconfig:ID:NAME
+//     for a kubeconfig that is held to a role. No "system:" name can come out, so nobody
 //     becomes system:masters or a component of the control plane, which RBAC
 //     inside cannot hold back.
+//   - A kubeconfig has its rights from a ClusterRoleBinding of its own, which is made
+//     before it is signed, never taken over, and removed where signing fails. Deleting it
+//     takes the rights back; the same id cannot come back with another key.
 //   - The certificate is made from the two names and the public key alone. Whatever
 //     else a request carries (further attributes, alternative names, extensions) is left behind.
-//   - Nothing lives longer than a day: certificates cannot be revoked.
+//   - Nothing lives longer than a day: a certificate itself cannot be revoked.
 package issuer

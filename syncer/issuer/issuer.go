@@ -6,6 +6,7 @@ package issuer
 import (
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,8 +41,21 @@ type Issuer struct {
 	Callers *pki.Pool
 	// Signer is the virtual cluster's authority of clients.
 	Signer *pki.Authority
+	// Rights gives kubeconfigs what they may do inside.
+	Rights Rights
 	// Clock tells when a certificate begins.
 	Clock clock.PassiveClock
+}
+
+// Rights gives the group of a kubeconfig its rights inside; package
+// syncer/access has the real one. What a caller should know of an error is an API error.
+type Rights interface {
+	// Check tells whether the grant can be made.
+	Check(ctx context.Context, grant *tenancyv1.KubeconfigGrant) error
+	// Bind makes it, once for each id.
+	Bind(ctx context.Context, grant *tenancyv1.KubeconfigGrant, expires time.Time) error
+	// Unbind takes it back.
+	Unbind(ctx context.Context, grant *tenancyv1.KubeconfigGrant)
 }
 
 // Run serves until the context ends.
@@ -83,7 +97,7 @@ func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) (*tenancyv1.Certi
 	if err != nil {
 		return nil, err
 	}
-	names, err := subject(asked.Subject)
+	names, err := subject(asked, request.Kubeconfig)
 	if err != nil {
 		return nil, err
 	}
@@ -91,22 +105,63 @@ func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) (*tenancyv1.Certi
 	if err != nil {
 		return nil, err
 	}
-	now := i.Clock.Now()
-	der, err := i.Signer.Sign(&x509.Certificate{
-		Subject:               names,
-		NotBefore:             now.Add(-backdate),
-		NotAfter:              now.Add(validity),
-		KeyUsage:              x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-		BasicConstraintsValid: true,
-	}, asked.PublicKey)
-	if err != nil {
-		// The reason names files in the pod: it is for the log.
-		klog.FromContext(r.Context()).Error(err, "Cannot sign")
-		return nil, apierrors.NewServiceUnavailable("the authority of clients is not available")
+	der, err := i.grant(r.Context(), request, names, asked.PublicKey, validity)
+	if err != nil || der == nil {
+		return &tenancyv1.CertificateResponse{}, err
 	}
 	klog.FromContext(r.Context()).V(1).Info("Issued a certificate", "user", names.CommonName, "groups", names.Organization, "life", validity)
 	return &tenancyv1.CertificateResponse{Certificate: pki.EncodeCertificate(der)}, nil
+}
+
+// grant signs, once the rights of what is signed are in place. It returns nothing
+// for a dry run.
+func (i *Issuer) grant(ctx context.Context, request *tenancyv1.CertificateRequest, names pkix.Name, public any, validity time.Duration) ([]byte, error) {
+	// A certificate counts whole seconds, and so does the binding's annotation.
+	now := i.Clock.Now().Truncate(time.Second)
+	expires := now.Add(validity)
+	kubeconfig := request.Kubeconfig
+	switch {
+	case request.DryRun && kubeconfig != nil:
+		return nil, unlessKnown(ctx, i.Rights.Check(ctx, kubeconfig))
+	case request.DryRun:
+		return nil, nil
+	case kubeconfig != nil:
+		if err := i.Rights.Bind(ctx, kubeconfig, expires); err != nil {
+			return nil, unlessKnown(ctx, err)
+		}
+	}
+	der, err := i.Signer.Sign(&x509.Certificate{
+		Subject:               names,
+		NotBefore:             now.Add(-backdate),
+		NotAfter:              expires,
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		BasicConstraintsValid: true,
+	}, public)
+	if err != nil {
+		// The reason names files in the pod: it is for the log.
+		klog.FromContext(ctx).Error(err, "Cannot sign")
+		err = apierrors.NewServiceUnavailable("the authority of clients is not available")
+	} else if ctx.Err() != nil {
+		err = apierrors.NewTimeoutError("the caller has gone away", 0)
+	}
+	if err != nil {
+		if kubeconfig != nil {
+			i.Rights.Unbind(ctx, kubeconfig)
+		}
+		return nil, err
+	}
+	return der, nil
+}
+
+// unlessKnown hides what is no API error for the caller: it is for the log.
+func unlessKnown(ctx context.Context, err error) error {
+	var known apierrors.APIStatus
+	if err == nil || errors.As(err, &known) && !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
+		return err
+	}
+	klog.FromContext(ctx).Error(err, "Cannot give a credential its rights")
+	return apierrors.NewServiceUnavailable("the API server inside cannot give the credential its rights now")
 }
 
 // authorize lets garret-apiserver in. TLS has verified that the certificate is

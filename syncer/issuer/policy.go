@@ -12,11 +12,16 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
@@ -26,7 +31,6 @@ const (
 	maxLife = 24 * time.Hour
 
 	maxNameLength  = 512
-	maxGroups      = 64
 	minRSA, maxRSA = 2048, 8192
 )
 
@@ -73,29 +77,49 @@ func checkKey(public crypto.PublicKey) error {
 
 // subject decides whether the names in a request may be signed, and returns a
 // subject that holds them and nothing else.
-func subject(asked pkix.Name) (pkix.Name, error) {
-	name, groups := asked.CommonName, asked.Organization
-	if names := commonNames(asked); names > 1 {
+func subject(asked *x509.CertificateRequest, kubeconfig *tenancyv1.KubeconfigGrant) (pkix.Name, error) {
+	if names := commonNames(asked.Subject); names > 1 {
 		return pkix.Name{}, forbidden("the subject has %d common names", names)
 	}
-	if len(name) > maxNameLength || len(groups) > maxGroups {
-		return pkix.Name{}, forbidden("the subject is too long")
-	}
-	switch {
-	case name == tenancyv1.RelayUser:
-		if len(groups) > 0 {
-			return pkix.Name{}, forbidden("%s has no groups", tenancyv1.RelayUser)
+	names := pkix.Name{CommonName: tenancyv1.RelayUser}
+	if kubeconfig != nil {
+		if err := checkGrant(kubeconfig, asked.PublicKey); err != nil {
+			return pkix.Name{}, err
 		}
-	case strings.HasPrefix(name, tenancyv1.HostUserPrefix) && len(name) > len(tenancyv1.HostUserPrefix):
-		for _, group := range groups {
-			if !strings.HasPrefix(group, tenancyv1.GroupPrefix) || len(group) == len(tenancyv1.GroupPrefix) || len(group) > maxNameLength {
-				return pkix.Name{}, forbidden("group %.100q does not begin with %q", group, tenancyv1.GroupPrefix)
-			}
-		}
-	default:
-		return pkix.Name{}, forbidden("user %.100q is neither %q nor begins with %q", name, tenancyv1.RelayUser, tenancyv1.HostUserPrefix)
+		names = pkix.Name{CommonName: kubeconfig.User(), Organization: []string{kubeconfig.Group()}}
 	}
-	return pkix.Name{CommonName: name, Organization: groups}, nil
+	// The names follow from the grant. A request that has others was made by
+	// somebody who thinks that they would get those.
+	if asked.Subject.CommonName != names.CommonName {
+		return pkix.Name{}, forbidden("the user is %.100q: it must be %q", asked.Subject.CommonName, names.CommonName)
+	}
+	if !slices.Equal(asked.Subject.Organization, names.Organization) {
+		return pkix.Name{}, forbidden("the groups of %.100q are %.200q: they must be %q", names.CommonName, asked.Subject.Organization, names.Organization)
+	}
+	return names, nil
+}
+
+// checkGrant holds a grant to what garret-apiserver itself may say of a user.
+func checkGrant(grant *tenancyv1.KubeconfigGrant, public crypto.PublicKey) error {
+	id, err := tenancyv1.CredentialID(public)
+	if err != nil {
+		return apierrors.NewBadRequest(err.Error())
+	}
+	if grant.ID != id {
+		return forbidden("the id %.100q is not that of the key, %q", grant.ID, id)
+	}
+	user := grant.HostUser
+	if user == "" || len(user) > maxNameLength || !utf8.ValidString(user) || strings.TrimSpace(user) != user || strings.ContainsFunc(user, unicode.IsControl) {
+		return forbidden("%.100q is not the name of a user of the host", user)
+	}
+	if grant.ClusterRole == "" {
+		return nil
+	}
+	if problems := path.ValidatePathSegmentName(grant.ClusterRole, false); len(problems) > 0 || len(grant.ClusterRole) > maxNameLength {
+		problem := field.Invalid(field.NewPath("clusterRole"), grant.ClusterRole, "is not the name of a ClusterRole: "+strings.Join(problems, ", "))
+		return apierrors.NewInvalid(schema.GroupKind{Group: tenancyv1.GroupName, Kind: "CertificateRequest"}, grant.ID, field.ErrorList{problem})
+	}
+	return nil
 }
 
 // commonNames counts them: Go keeps the last, others may keep the first.

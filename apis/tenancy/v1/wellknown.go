@@ -99,11 +99,15 @@ type CertificateRequest struct {
 	Request []byte `json:"request"`
 	// ExpirationSeconds is the life of the certificate in seconds, from 60 to 86400.
 	ExpirationSeconds int64 `json:"expirationSeconds"`
+	// Kubeconfig says whose the certificate is; nil for the relay's own.
+	Kubeconfig *KubeconfigGrant `json:"kubeconfig,omitempty"`
+	// DryRun has everything checked, and nothing made.
+	DryRun bool `json:"dryRun,omitempty"`
 }
 
 // CertificateResponse is the issuer's answer.
 type CertificateResponse struct {
-	// Certificate is PEM encoded.
+	// Certificate is PEM encoded, and empty for a dry run.
 	Certificate []byte `json:"certificate"`
 }
 

@@ -64,6 +64,11 @@ func (in HostClusterStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in KubeconfigGrant) OpenAPIModelName() string {
+	return "dev.garret.tenancy.v1.KubeconfigGrant"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in KubeconfigRequest) OpenAPIModelName() string {
 	return "dev.garret.tenancy.v1.KubeconfigRequest"
 }

@@ -18,8 +18,15 @@ func refuse(w http.ResponseWriter, code int, message string) {
 	w.WriteHeader(code)
 	json.NewEncoder(w).Encode(metav1.Status{
 		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
-		Status:   metav1.StatusFailure, Code: int32(code), Message: message, Reason: metav1.StatusReason(http.StatusText(code)),
+		Status:   metav1.StatusFailure, Code: int32(code), Message: message, Reason: reason(code),
 	})
+}
+
+func reason(code int) metav1.StatusReason {
+	if code == http.StatusUnprocessableEntity {
+		return metav1.StatusReasonInvalid
+	}
+	return metav1.StatusReason(http.StatusText(code))
 }
 
 // discard swallows the complaints of servers that tests connect to wrongly.

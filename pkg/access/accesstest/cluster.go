@@ -17,7 +17,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -38,6 +38,8 @@ type Cluster struct {
 	ServerCA, ClientCA, HostCA *Authority
 	// Client is garret-apiserver's client certificate.
 	Client tls.Certificate
+	// ClusterRoles are those that a kubeconfig can be held to.
+	ClusterRoles []string
 	// Now is the time at which the issuer signs and the API server verifies.
 	Now func() time.Time
 	// Mangle may change a certificate before it is signed. What it returns, when
@@ -189,8 +191,16 @@ func (c *Cluster) serveIssuer(w http.ResponseWriter, req *http.Request) {
 		refuse(w, http.StatusBadRequest, "not a signed certificate request")
 		return
 	}
-	if !mayIssue(csr) {
+	if !mayIssue(csr, request.Kubeconfig) {
 		refuse(w, http.StatusForbidden, "subject "+csr.Subject.String()+" is not issued")
+		return
+	}
+	if grant := request.Kubeconfig; grant != nil && grant.ClusterRole != "" && !slices.Contains(c.ClusterRoles, grant.ClusterRole) {
+		refuse(w, http.StatusUnprocessableEntity, "no such ClusterRole")
+		return
+	}
+	if request.DryRun {
+		json.NewEncoder(w).Encode(v1.CertificateResponse{})
 		return
 	}
 	certificate, err := c.sign(csr, time.Duration(request.ExpirationSeconds)*time.Second)
@@ -202,16 +212,12 @@ func (c *Cluster) serveIssuer(w http.ResponseWriter, req *http.Request) {
 	json.NewEncoder(w).Encode(v1.CertificateResponse{Certificate: certificate})
 }
 
-func mayIssue(csr *x509.CertificateRequest) bool {
-	if csr.Subject.CommonName == v1.RelayUser {
-		return len(csr.Subject.Organization) == 0
+func mayIssue(csr *x509.CertificateRequest, grant *v1.KubeconfigGrant) bool {
+	if grant == nil {
+		return csr.Subject.CommonName == v1.RelayUser && len(csr.Subject.Organization) == 0
 	}
-	for _, group := range csr.Subject.Organization {
-		if !strings.HasPrefix(group, v1.GroupPrefix) {
-			return false
-		}
-	}
-	return strings.HasPrefix(csr.Subject.CommonName, v1.HostUserPrefix)
+	id, err := v1.CredentialID(csr.PublicKey)
+	return err == nil && grant.ID == id && csr.Subject.CommonName == grant.User() && slices.Equal(csr.Subject.Organization, []string{grant.Group()})
 }
 
 func (c *Cluster) sign(csr *x509.CertificateRequest, life time.Duration) ([]byte, error) {

@@ -226,7 +226,8 @@ func (h *hostAPI) kubeconfig(w http.ResponseWriter, r *http.Request) {
 	}
 	end := metav1.Now()
 	request.TypeMeta = metav1.TypeMeta{Kind: "KubeconfigRequest", APIVersion: tenancyv1.SchemeGroupVersion.String()}
-	request.Status.Kubeconfig = []byte("life: " + strconv.FormatInt(*request.Spec.ExpirationSeconds, 10) + "\nserver: " + request.Spec.Server + "\n")
+	request.Status.Kubeconfig = []byte("life: " + strconv.FormatInt(*request.Spec.ExpirationSeconds, 10) + "\nserver: " + request.Spec.Server + "\nrole: " + request.Spec.ClusterRole + "\n")
+	request.Status.CredentialID = "0123456789abcdef"
 	request.Status.ExpirationTimestamp = &end
 	h.answer(w, 201, request)
 }
