@@ -175,6 +175,15 @@ func TestValues(t *testing.T) {
 				}
 			},
 		},
+		"a shorter life of kubeconfigs": {
+			values: set("apiserver", set("kubeconfig", set("maxLife", "8h"))),
+			check: func(t *testing.T, all []runtime.Object) {
+				args := find[*appsv1.StatefulSet](t, all, "garret-apiserver").Spec.Template.Spec.Containers[0].Args
+				if !slices.Contains(args, "--kubeconfig-max-life=8h") {
+					t.Errorf("got %v, want the life among them", args)
+				}
+			},
+		},
 		"placement": {
 			values: set("controller", map[string]any{
 				"nodeSelector": set("role", "infra"), "priorityClassName": "high",
@@ -207,6 +216,8 @@ func TestBadValues(t *testing.T) {
 		"pull policy":                   {set("image", set("pullPolicy", "Sometimes")), "pullPolicy"},
 		"replicas as text":              {set("controller", set("replicas", "2")), "replicas"},
 		"flag without dashes":           {set("controller", set("extraArgs", []any{"v=4"})), "extraArgs"},
+		"kubeconfigs of two days":       {set("apiserver", set("kubeconfig", set("maxLife", "48h"))), "maxLife"},
+		"kubeconfigs of five minutes":   {set("apiserver", set("kubeconfig", set("maxLife", "5m"))), "maxLife"},
 		"two writers on one SQLite":     {set("apiserver", set("replicas", 2)), "endpointSecretName"},
 		"a service type without a port": {set("apiserver", set("service", set("type", "ExternalName"))), "type"},
 	}

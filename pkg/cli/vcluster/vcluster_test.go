@@ -214,15 +214,15 @@ func TestUsePrints(t *testing.T) {
 
 func TestKubeconfig(t *testing.T) {
 	api := newHostAPI(t)
-	printed, told, err := api.run("", api.writeKubeconfig(), "kubeconfig", "demo", "--expiration", "2h", "--server", "https://demo.example.com")
+	printed, told, err := api.run("", api.writeKubeconfig(), "kubeconfig", "demo", "--expiration", "2h", "--server", "https://demo.example.com", "--cluster-role", "view")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if printed != "life: 7200\nserver: https://demo.example.com\n" {
+	if printed != "life: 7200\nserver: https://demo.example.com\nrole: view\n" {
 		t.Errorf("printed %q: standard output must hold the kubeconfig alone", printed)
 	}
-	if !strings.Contains(told, "valid until") {
-		t.Errorf("told %q", told)
+	if !strings.Contains(told, "valid until") || !strings.Contains(told, "delete clusterrolebinding garret:kubeconfig:0123456789abcdef") {
+		t.Errorf("told %q, want the end and how to revoke", told)
 	}
 }
 

@@ -275,8 +275,8 @@ func TestKubeconfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	output, err := framework.Kubectl(t, file, "", "auth", "whoami", "-o", "jsonpath={.status.userInfo.username} {.status.userInfo.groups}")
-	if err == nil && (!strings.HasPrefix(output, "host:alice ") || !strings.Contains(output, v1.GroupAdmins)) {
-		t.Errorf("got %q, want host:alice in %s", output, v1.GroupAdmins)
+	if err == nil && (!strings.HasPrefix(output, "host:alice ") || !strings.Contains(output, v1.KubeconfigPrefix+got.Status.CredentialID)) {
+		t.Errorf("got %q, want host:alice in the group of credential %q", output, got.Status.CredentialID)
 	}
 	if err != nil {
 		t.Errorf("the kubeconfig does not work: %v: %s", err, output)
@@ -320,13 +320,13 @@ func checkAudit(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &event); err != nil || event.ObjectRef.Subresource != "kubeconfig" {
 			continue
 		}
-		found = found || event.Annotations[access.AuditSerial] != ""
+		found = found || event.Annotations[access.AuditSerial] != "" && event.Annotations[access.AuditCredential] != ""
 		if len(event.RequestObject)+len(event.ResponseObject) > 0 {
 			t.Errorf("the audit log holds a credential:\n%s", line)
 		}
 	}
 	if !found {
-		t.Error("the audit log lacks the request for a kubeconfig with its serial number")
+		t.Error("the audit log lacks the request for a kubeconfig with its id and serial number")
 	}
 }
 

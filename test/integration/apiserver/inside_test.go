@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/clock"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
+	syncaccess "garret.dev/garret/syncer/access"
 	"garret.dev/garret/syncer/issuer"
 	"garret.dev/garret/syncer/pki"
 )
@@ -42,6 +43,7 @@ func serveInside(caFile string) (*inside, error) {
 		Serving:  pki.NewServing(pki.ServerAuthority(dir), "garret-syncer", []string{name}, clock.RealClock{}),
 		Callers:  pki.NewPool(caFile),
 		Signer:   pki.ClientAuthority(dir),
+		Rights:   syncaccess.NewKubeconfigs(shared.virtual.Client),
 		Clock:    clock.RealClock{},
 	}
 	ctx, cancel := context.WithCancel(context.Background())

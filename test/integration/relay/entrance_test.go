@@ -37,6 +37,7 @@ import (
 	"garret.dev/garret/pkg/access"
 	"garret.dev/garret/pkg/access/accesstest"
 	"garret.dev/garret/pkg/relay"
+	syncaccess "garret.dev/garret/syncer/access"
 	"garret.dev/garret/syncer/issuer"
 	"garret.dev/garret/syncer/pki"
 )
@@ -123,7 +124,7 @@ func serveIssuer(tb testing.TB) (access.Dialer, func(*tls.CertificateRequestInfo
 	serving := pki.NewServing(pki.ServerAuthority(shared.Dir), "garret-syncer", []string{v1.ServerName(name, namespace)}, clock.RealClock{})
 	server := &issuer.Issuer{
 		Listener: listener, Serving: serving, Callers: pki.NewPool(file),
-		Signer: pki.ClientAuthority(shared.Dir), Clock: clock.RealClock{},
+		Signer: pki.ClientAuthority(shared.Dir), Rights: syncaccess.NewKubeconfigs(shared.Client), Clock: clock.RealClock{},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -281,7 +281,7 @@ func TestKubeconfig(t *testing.T) {
 	if err := os.WriteFile(file, answer.Status.Kubeconfig, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := must(t, kubectl(t, file, nil, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username} {.status.userInfo.groups}")); got != `host:alice ["garret:admins","system:authenticated"]` {
+	if got := must(t, kubectl(t, file, nil, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username} {.status.userInfo.groups}")); got != `host:alice ["garret:kubeconfig:`+answer.Status.CredentialID+`","system:authenticated"]` {
 		t.Errorf("inside I am %s", got)
 	}
 	if got := must(t, kubectl(t, file, nil, "exec", "direct", "--", "echo", "hello")); got != "hello\n" {
