@@ -15,9 +15,13 @@ import (
 	v1 "garret.dev/garret/apis/tenancy/v1"
 )
 
-// retryNotReady is after how many seconds it is worth asking again a virtual
-// cluster that comes up.
-const retryNotReady = 2
+const (
+	// retryNotReady is after how many seconds it is worth asking again a virtual
+	// cluster that comes up.
+	retryNotReady = 2
+	// notSoon stands for a virtual cluster that will not come up by itself.
+	notSoon = 0
+)
 
 // Enterable tells whether the API server inside can be asked, as an API error
 // when it cannot: 503, with the reason that the status gives.
@@ -34,12 +38,26 @@ func Ready(cluster *tenancy.VirtualCluster) error {
 func require(cluster *tenancy.VirtualCluster, conditionType string) error {
 	if !meta.IsStatusConditionTrue(cluster.Status.Conditions, conditionType) {
 		reason, message := whyNot(cluster, conditionType)
-		return Unavailable(cluster, retryNotReady, reason, message)
+		return Unavailable(cluster, retryIn(cluster), reason, message)
 	}
 	if len(cluster.Status.CertificateAuthorityData) == 0 {
 		return Unavailable(cluster, retryNotReady, "NoCertificateAuthority", "its syncer has not reported the certificate authority yet")
 	}
 	return nil
+}
+
+// retryIn is after how many seconds to ask again. Clients repeat a request that
+// often without a word to their user, so nobody is sent to wait for what takes
+// somebody's action: kubectl would look as if it hung for more than a minute.
+func retryIn(cluster *tenancy.VirtualCluster) int32 {
+	if meta.IsStatusConditionTrue(cluster.Status.Conditions, v1.ConditionStalled) {
+		return notSoon
+	}
+	switch v1.Phase(cluster.Status.Phase) {
+	case "", v1.PhasePending, v1.PhaseDeploying, v1.PhaseReady:
+		return retryNotReady
+	}
+	return notSoon
 }
 
 // whyNot takes the reason from the condition asked for, or from the one that

@@ -113,6 +113,8 @@ func newConnection(cluster *tenancy.VirtualCluster, credential *access.Credentia
 		MaxIdleConnsPerHost: 16,
 		// The caller's own Accept-Encoding is passed on, and so is the answer.
 		DisableCompression: true,
+		// A header is read into memory.
+		MaxResponseHeaderBytes: maxAnswerHeader,
 		HTTP2: &http.HTTP2Config{
 			MaxReceiveBufferPerStream: streamWindow,
 			// Fewer, larger frames for long lists.

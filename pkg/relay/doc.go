@@ -24,42 +24,56 @@
 //
 // # What holds against the caller
 //
-//   - Identity is written last. Go's reverse proxy drops the headers named in
-//     Connection after its hooks have run, so an identity set in a hook can be
-//     taken off by "Connection: Impersonate-User". Here it is set by the round
-//     tripper, below the proxy, and in tunnels by the function that writes the
-//     request: see seal. The certificate's user has no right but to impersonate,
-//     so a request without identity is refused inside.
-//   - Whatever a caller says about identity is deleted first: Authorization,
-//     every Impersonate- and X-Remote- header, tokens among the WebSocket
-//     subprotocols. Trailers are not passed on.
+//   - Identity is written last, by the round tripper, and in tunnels by the
+//     function that makes the request: see seal. Nothing that a caller sends is
+//     interpreted after that; set any earlier, identity could be taken off by
+//     "Connection: Impersonate-User", as it can in Go's reverse proxy. The
+//     certificate's user has no right but to impersonate, so a request without
+//     identity is refused inside.
+//   - Whatever a caller says about identity is left out: Authorization, every
+//     Impersonate- and X-Remote- header, in any spelling, and tokens among the
+//     WebSocket subprotocols. So are cookies, and what proxies say about the way.
+//     Trailers are not passed on, in either direction.
 //   - Only protocols that take over the connection for good are upgraded to:
 //     WebSocket and SPDY/3.1. Behind any other 101, h2c above all, the API
 //     server would read further requests from the caller's own bytes,
 //     authenticated as the relay. For the same reason an upgraded connection
-//     is never used again, whatever became of the upgrade, a request to upgrade
-//     may have no body, and ordinary requests are sent over HTTP/2, which every
-//     kube-apiserver speaks and which has no ambiguous lengths to smuggle with.
+//     is never used again, whatever became of the upgrade, and a request to
+//     upgrade may have no body.
+//   - Ordinary requests are sent over HTTP/2, which every kube-apiserver speaks
+//     unless it was told not to, and which has no ambiguous lengths to smuggle
+//     with. Only methods that the host has a verb for are sent at all.
 //   - An upgrade needs the right to create, also when it is asked for with GET:
 //     package access decides that, or, at an entrance where rights inside count,
 //     the API server inside is asked first. An answer other than 101 is never a
 //     tunnel.
 //   - The path is taken as the caller encoded it, without the prefix that the
-//     host authorised. Dot segments, encoded slashes and back slashes, and
-//     control characters are refused, in any spelling, instead of being
-//     interpreted: two servers may do that in two ways.
+//     host authorised. Dot segments, encoded slashes and back slashes, control
+//     characters and what is not UTF-8 are refused, in any spelling, instead of
+//     being interpreted: two servers may do that in two ways. A query that says
+//     different things to different servers is written anew.
 //   - The destination follows from the object's name. Neither path, Host header,
 //     query nor status have a part in it.
 //   - A slow caller holds one copy buffer and one stream's window, never a whole
-//     answer. A tunnel that is silent for hours, or that one side has closed, is closed.
+//     answer, and is given up when it takes nothing for minutes. A tunnel that is
+//     silent for hours, or that one side has closed, is closed.
 //
 // # What holds against the virtual cluster
 //
 //   - The server must have a certificate of the cluster's own authority for the
 //     cluster's own name, or nothing is sent to it.
 //   - No credential of the host goes in, see above.
-//   - Redirects are answered with 502, so that no client is sent elsewhere, and
-//     headers that speak for the host's origin (CORS, Alt-Svc, HSTS) are dropped.
+//   - Redirects are answered with 502, so that no client is sent elsewhere.
+//     Headers that speak for the host's origin (cookies, CORS, HSTS and the like),
+//     ask for a password, or instruct proxies are dropped. Pages are shown without
+//     an origin (Content-Security-Policy: sandbox), and types are not guessed:
+//     behind kubectl proxy a script inside could else do all that its user may.
+//   - Only the relay says where an answer ends, and what concerns connections:
+//     lengths and the line of a 101 are written anew, codes that are none are 502.
+//     An answer that breaks off breaks the caller's connection, too.
+//   - Answers to one user stay out of caches that several share.
+//   - The header of an answer, and of a refused upgrade its body, are bounded,
+//     for they are held in memory; informational answers end at the relay.
 //   - 401 of the API server inside is about the relay's certificate, not about
 //     the caller, who would otherwise be asked to log in again. The certificate
 //     is renewed, at most every ten seconds, and the request repeated once.
@@ -68,4 +82,9 @@
 //
 // The host's authorizer caches for about ten seconds, so a right that is taken
 // away shows that much later, and a tunnel or watch that is open stays open.
+//
+// Whether a browser's request is its user's will is for those who authenticate
+// it. The relay sees no token and no origin that it could compare: who puts a
+// client certificate for the host into a browser lets any site open a WebSocket
+// here, as at every kube-apiserver.
 package relay

@@ -8,8 +8,10 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +27,8 @@ const (
 	retryUnreachable = 2
 	// retryRenewed is the same where only a certificate was out of date.
 	retryRenewed = 1
+	// retryLater is when to try again what does not end by itself.
+	retryLater = time.Minute
 )
 
 // dialError is that no connection came about, so nothing was sent.
@@ -45,7 +49,10 @@ func toStatus(cluster *tenancy.VirtualCluster, err error) *apierrors.StatusError
 	var status *apierrors.StatusError
 	var dial *dialError
 	var credential *credentialError
+	var caller *callerError
 	switch {
+	case errors.As(err, &caller):
+		return apierrors.NewBadRequest("the caller's connection: " + err.Error())
 	case errors.As(err, &credential):
 		return access.Unavailable(cluster, retryUnreachable, "NoCredential", "no certificate for the relay: "+err.Error())
 	case errors.As(err, &status):
@@ -53,11 +60,20 @@ func toStatus(cluster *tenancy.VirtualCluster, err error) *apierrors.StatusError
 	case errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &dial):
 		return timeout(cluster, err)
 	case isIdentityError(err):
-		return access.Unavailable(cluster, retryUnreachable, "WrongIdentity", "what answered at its address is not its API server: "+err.Error())
+		return access.Unavailable(cluster, 0, "WrongIdentity", "what answered at its address is not its API server: "+err.Error())
 	case errors.As(err, &dial):
 		return access.Unavailable(cluster, retryUnreachable, "Unreachable", "no connection to its API server: "+err.Error())
 	}
 	return access.BadGateway(cluster, "ConnectionLost", "the connection to its API server failed while the request was under way: "+err.Error())
+}
+
+// tooLarge is that a request's header is larger than the API server inside takes.
+func tooLarge(size int) error {
+	const code = http.StatusRequestHeaderFieldsTooLarge
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: code, Reason: metav1.StatusReasonBadRequest,
+		Message: fmt.Sprintf("path, query and header of the request are %d bytes long, more than the %d that are relayed", size, maxRequestHeader),
+	}}
 }
 
 func timeout(cluster *tenancy.VirtualCluster, err error) *apierrors.StatusError {
@@ -98,11 +114,25 @@ func writeError(w http.ResponseWriter, req *http.Request, cluster *tenancy.Virtu
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	if status.Details != nil && status.Details.RetryAfterSeconds > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(status.Details.RetryAfterSeconds)))
+	if after := retryAfter(status, time.Now()); after != "" {
+		w.Header().Set("Retry-After", after)
 	}
 	w.WriteHeader(int(status.Code))
 	if _, err := w.Write(body); err != nil {
 		logger.V(4).Info("The caller went away", "err", err)
 	}
+}
+
+// retryAfter is the header of that name: seconds, where somebody who waits will
+// be served. What does not end by itself has a date instead, the header's other
+// form: it means the same, but client-go, which would wait ten times in silence
+// for a number of seconds, tells its user at once what is wrong.
+func retryAfter(status metav1.Status, now time.Time) string {
+	switch {
+	case status.Details != nil && status.Details.RetryAfterSeconds > 0:
+		return strconv.Itoa(int(status.Details.RetryAfterSeconds))
+	case status.Code == http.StatusServiceUnavailable:
+		return now.Add(retryLater).UTC().Format(http.TimeFormat)
+	}
+	return ""
 }

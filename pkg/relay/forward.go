@@ -8,169 +8,114 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
-	"net/http/httputil"
-	"sync"
 	"time"
 
-	"k8s.io/apiserver/pkg/audit"
-
-	"garret.dev/garret/apis/tenancy"
-	"garret.dev/garret/pkg/access"
+	"k8s.io/klog/v2"
 )
 
-// flushInterval is for answers of known length; those of unknown length, such
-// as watches, are flushed at every read.
-const flushInterval = 100 * time.Millisecond
+// callerError is that the caller's own connection failed.
+type callerError struct{ err error }
 
-// forward carries an ordinary request.
-func (r *Relay) forward(w http.ResponseWriter, req *http.Request, e entry) {
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.URL = e.target
-			p.Out.Host = e.target.Host
-			p.Out.Trailer = nil
-			forwardedFor(p.Out.Header, p.In)
-			passAuditID(req.Context(), p.Out.Header)
-		},
-		Transport:     &roundTripper{connections: r.connections, entry: e},
-		FlushInterval: flushInterval,
-		BufferPool:    r.buffers,
-		// What the proxy logs are the ends of streams, which the caller sees.
-		ErrorLog: log.New(io.Discard, "", 0),
-		ModifyResponse: func(response *http.Response) error {
-			if err := checkAnswer(e.cluster, response); err != nil {
-				return err
-			}
-			answerHeader(response.Header, w.Header())
-			// What is of known length ends by itself.
-			if long, watch := longRunningInside(req.Method, e.target); long && response.ContentLength < 0 {
-				r.drain.follow(response, watch)
-			}
-			return nil
-		},
-		ErrorHandler: func(w http.ResponseWriter, req *http.Request, err error) {
-			writeError(w, req, e.cluster, err)
-		},
-	}
-	defer forgive(req.Context())
-	proxy.ServeHTTP(w, req)
-}
+func (e *callerError) Error() string { return e.err.Error() }
+func (e *callerError) Unwrap() error { return e.err }
 
-// forgive takes back the proxy's abort of an answer whose caller has gone, as
-// at the end of every watch: it is no fault, and nobody is left who could take
-// the answer for complete. All other aborts go on, and break the connection.
-func forgive(ctx context.Context) {
-	if !errors.Is(ctx.Err(), context.Canceled) {
-		return
+// forward carries an ordinary request. What it returns has not been written to
+// w. When an answer breaks off that has begun, it panics with
+// http.ErrAbortHandler, so that nobody takes the answer for complete.
+func (r *Relay) forward(w http.ResponseWriter, req *http.Request, e entry) error {
+	out := (&http.Request{
+		Method: req.Method, URL: e.target, Host: e.target.Host,
+		Header: requestHeader(req),
+	}).WithContext(req.Context())
+	if req.ContentLength != 0 && req.Body != nil {
+		// The sender may read on after an early answer, until this is closed.
+		defer req.Body.Close()
+		out.Body, out.ContentLength = &callerBody{req.Body}, req.ContentLength
 	}
-	if err := recover(); err != nil && err != http.ErrAbortHandler {
-		panic(err)
+	response, err := (&roundTripper{connections: r.connections, entry: e}).RoundTrip(out)
+	if err != nil {
+		return err
 	}
-}
-
-// passAuditID gives the request the same audit id inside as outside.
-func passAuditID(ctx context.Context, h http.Header) {
-	if id, ok := audit.AuditIDFrom(ctx); ok {
-		h.Set(headerAuditID, string(id))
+	defer func() { response.Body.Close() }()
+	if err := checkAnswer(e.cluster, response); err != nil {
+		return err
 	}
-}
-
-// checkAnswer refuses answers that would lead the caller away or take over
-// their connection.
-func checkAnswer(cluster *tenancy.VirtualCluster, response *http.Response) error {
-	switch {
-	case response.StatusCode == http.StatusSwitchingProtocols:
-		return access.BadGateway(cluster, "UnexpectedUpgrade", "its API server switched protocols without being asked to")
-	case response.StatusCode >= 300 && response.StatusCode < 400 && response.Header.Get("Location") != "":
-		return access.BadGateway(cluster, "Redirect", fmt.Sprintf("its API server answered %d with a redirect, which is not passed on", response.StatusCode))
+	// What is of known length ends by itself.
+	if long, watch := longRunningInside(req.Method, e.target); long && response.ContentLength < 0 {
+		r.drain.follow(response, watch)
+	}
+	answerHeader(w.Header(), response)
+	w.WriteHeader(response.StatusCode)
+	if !hasBody(req.Method, response.StatusCode) {
+		return nil
+	}
+	if err := r.copyAnswer(w, response); err != nil {
+		breakOff(req.Context(), err)
 	}
 	return nil
 }
 
-// roundTripper sends one request with the caller's identity inside.
-type roundTripper struct {
-	connections *connections
-	entry       entry
+// callerBody tells the caller's failures from those of the way inside.
+type callerBody struct{ io.ReadCloser }
+
+func (b *callerBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = &callerError{fmt.Errorf("read the request's body: %w", err)}
+	}
+	return n, err
 }
 
-var _ http.RoundTripper = &roundTripper{}
+// breakOff breaks the caller's connection, unless it is the caller who went, as
+// at the end of every watch: that is no fault, and nobody is left to mislead.
+func breakOff(ctx context.Context, err error) {
+	klog.FromContext(ctx).V(4).Info("Answer broken off", "err", err)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return
+	}
+	panic(http.ErrAbortHandler)
+}
 
-// RoundTrip sends the request, and once more with a new certificate when the
-// present one was not accepted and the request has no body that is spent.
-func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
-	for repeated := false; ; repeated = true {
-		connection, err := t.connections.get(req.Context(), t.entry.cluster)
+// copyAnswer copies the body with one buffer: as long as the caller does not
+// take what was read, no more is read. A caller who takes nothing for too long
+// is given up.
+func (r *Relay) copyAnswer(w http.ResponseWriter, response *http.Response) error {
+	controller := http.NewResponseController(w)
+	stalled := time.AfterFunc(r.callerStall, func() { _ = controller.SetWriteDeadline(time.Now()) })
+	defer stalled.Stop()
+	buffer := r.buffers.Get()
+	defer r.buffers.Put(buffer)
+
+	// A watch without an event is begun, too. Where the length is known, what
+	// has come is sent when no more of it is there.
+	endless := response.ContentLength < 0
+	flush := endless
+	for {
+		if flush {
+			if err := controller.Flush(); err != nil {
+				return &callerError{err}
+			}
+		}
+		stalled.Stop()
+		n, err := response.Body.Read(buffer)
+		if n > 0 {
+			stalled.Reset(r.callerStall)
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return &callerError{err}
+			}
+		}
+		flush = endless || n < len(buffer)
+		if err == io.EOF {
+			return nil
+		}
 		if err != nil {
-			return nil, err
-		}
-		out, err := t.sealed(req)
-		if err != nil {
-			return nil, err
-		}
-		response, err := connection.transport.RoundTrip(out)
-		if !rejected(t.entry, response, err) {
-			return response, err
-		}
-		renewed := t.connections.reject(connection)
-		if response != nil {
-			response.Body.Close()
-		}
-		switch {
-		case !renewed || repeated:
-			return nil, refused(t.entry.cluster)
-		case req.Body != nil && req.Body != http.NoBody && req.GetBody == nil:
-			return nil, renewedLate(t.entry.cluster)
+			return err
 		}
 	}
 }
 
-// sealed is a copy of the request with the caller's identity, and with a body
-// of its own where that can be had: a caller's request has it once.
-func (t *roundTripper) sealed(req *http.Request) (*http.Request, error) {
-	out := req.Clone(req.Context())
-	out.Trailer = nil
-	seal(out.Header, t.entry.identity)
-	if req.GetBody != nil {
-		body, err := req.GetBody()
-		if err != nil {
-			return nil, err
-		}
-		out.Body = body
-	}
-	return out, nil
+// hasBody tells whether an answer can have a body.
+func hasBody(method string, code int) bool {
+	return method != http.MethodHead && code != http.StatusNoContent && code != http.StatusNotModified
 }
-
-// rejected tells whether the relay's certificate was not accepted. An
-// application behind a proxy subresource inside may answer 401 on its own
-// account; that is for the caller.
-func rejected(e entry, response *http.Response, err error) bool {
-	if err != nil {
-		return isAlert(err)
-	}
-	return response.StatusCode == http.StatusUnauthorized && !isProxied(e.target.Path)
-}
-
-func refused(cluster *tenancy.VirtualCluster) error {
-	return access.Unavailable(cluster, retryUnreachable, "CredentialRefused", "its API server does not accept the relay's certificate")
-}
-
-func renewedLate(cluster *tenancy.VirtualCluster) error {
-	return access.Unavailable(cluster, retryRenewed, "CredentialRenewed", "its API server did not accept the relay's certificate, which has been renewed")
-}
-
-// bufferPool lends the buffers through which streams are copied.
-type bufferPool struct{ pool sync.Pool }
-
-const bufferSize = 32 << 10
-
-func newBufferPool() *bufferPool {
-	return &bufferPool{pool: sync.Pool{New: func() any { return new([bufferSize]byte) }}}
-}
-
-// Get lends a buffer.
-func (p *bufferPool) Get() []byte { return p.pool.Get().(*[bufferSize]byte)[:] }
-
-// Put takes a buffer back.
-func (p *bufferPool) Put(b []byte) { p.pool.Put((*[bufferSize]byte)(b)) }

@@ -4,9 +4,12 @@
 package relay
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"strings"
+
+	"k8s.io/apiserver/pkg/audit"
 
 	"garret.dev/garret/pkg/access"
 )
@@ -17,6 +20,7 @@ const (
 	headerSubprotocol = "Sec-Websocket-Protocol"
 	headerForwarded   = "X-Forwarded-For"
 	headerAuditID     = "Audit-Id"
+	headerAgent       = "User-Agent"
 
 	// bearerSubprotocol begins the WebSocket subprotocol that is a bearer token.
 	bearerSubprotocol = "base64url.bearer.authorization.k8s.io."
@@ -25,31 +29,64 @@ const (
 // seal makes h the header of a request by identity, whatever stood in it. It
 // must be the last to touch it.
 func seal(h http.Header, identity access.Identity) {
-	for name := range h {
-		if speaksOfIdentity(name) {
+	for name, values := range h {
+		switch {
+		case speaksOfIdentity(name):
 			delete(h, name)
+		case strings.EqualFold(name, headerSubprotocol):
+			if kept := withoutTokens(values); kept != "" {
+				h[name] = []string{kept}
+			} else {
+				delete(h, name)
+			}
 		}
 	}
-	dropTokenSubprotocols(h)
 	h[headerUser] = []string{identity.User}
 	h[headerGroup] = append([]string(nil), identity.Groups...)
 }
 
-// speaksOfIdentity compares without regard to case, and takes an underscore for
-// a dash, as gateways do that turn headers into variables.
+// speaksOfIdentity is true for the headers that an API server takes a user
+// from, and those that hold a credential of the caller's for the host.
 func speaksOfIdentity(name string) bool {
-	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	return name == "authorization" || name == "proxy-authorization" ||
-		strings.HasPrefix(name, "impersonate-") || strings.HasPrefix(name, "x-remote-")
+	return equalFold(name, "authorization") || equalFold(name, "proxy-authorization") || equalFold(name, "cookie") || equalFold(name, "cookie2") ||
+		hasPrefixFold(name, "impersonate-") || hasPrefixFold(name, "x-remote-")
 }
 
-// dropTokenSubprotocols removes the caller's token for the host from where
-// browsers, which cannot set a header on a WebSocket, put it.
-func dropTokenSubprotocols(h http.Header) {
-	values, ok := h[headerSubprotocol]
-	if !ok {
-		return
+// speaksOfWay is true for what proxies before us say about the caller's way,
+// who may have been told so by the caller, or tell what is the host's alone:
+// some pass a token in it.
+func speaksOfWay(name string) bool {
+	return equalFold(name, "forwarded") || hasPrefixFold(name, "x-forwarded-")
+}
+
+func equalFold(name, lower string) bool {
+	return len(name) == len(lower) && hasPrefixFold(name, lower)
+}
+
+// hasPrefixFold compares without regard to case, and takes an underscore for a
+// dash, as gateways do that turn headers into variables.
+func hasPrefixFold(name, lower string) bool {
+	if len(name) < len(lower) {
+		return false
 	}
+	for i := range len(lower) {
+		c := name[i]
+		switch {
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case c == '_':
+			c = '-'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutTokens removes the caller's token for the host from where browsers,
+// which cannot set a header on a WebSocket, put it.
+func withoutTokens(values []string) string {
 	var kept []string
 	for _, value := range values {
 		for protocol := range strings.SplitSeq(value, ",") {
@@ -59,29 +96,55 @@ func dropTokenSubprotocols(h http.Header) {
 			}
 		}
 	}
-	if len(kept) == 0 {
-		delete(h, headerSubprotocol)
-		return
-	}
-	h[headerSubprotocol] = []string{strings.Join(kept, ", ")}
+	return strings.Join(kept, ", ")
 }
 
-// dropHopByHop removes what concerns one connection only, and what the header
-// Connection says does.
-func dropHopByHop(h http.Header) {
+// requestHeader is the header of a caller's request as far as it goes inside:
+// without what concerns the connection, and what the header Connection says
+// does, and without identities.
+func requestHeader(req *http.Request) http.Header {
+	out := make(http.Header, len(req.Header)+4)
+	named := namedInConnection(req.Header)
+	for name, values := range req.Header {
+		// The server outside has answered Expect, by reading.
+		if !isHopByHop(name) && !named[name] && !speaksOfIdentity(name) && !speaksOfWay(name) && name != "Expect" {
+			out[name] = values
+		}
+	}
+	if _, ok := out[headerAgent]; !ok {
+		// So that the sender does not put its own.
+		out[headerAgent] = []string{""}
+	}
+	forwardedFor(out, req)
+	passAuditID(req.Context(), out)
+	return out
+}
+
+// isHopByHop is true for what concerns one connection only.
+func isHopByHop(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings":
+		return true
+	}
+	return false
+}
+
+// namedInConnection are the headers that the header Connection names, spelled
+// as net/http spells them.
+func namedInConnection(h http.Header) map[string]bool {
+	var named map[string]bool
 	for _, value := range h["Connection"] {
 		for name := range strings.SplitSeq(value, ",") {
 			if name = strings.TrimSpace(name); name != "" {
-				h.Del(name)
+				if named == nil {
+					named = map[string]bool{}
+				}
+				named[http.CanonicalHeaderKey(name)] = true
 			}
 		}
 	}
-	for _, name := range []string{
-		"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
-		"Te", "Trailer", "Transfer-Encoding", "Upgrade",
-	} {
-		delete(h, name)
-	}
+	return named
 }
 
 // forwardedFor notes the caller's address for the audit inside, as a
@@ -92,20 +155,13 @@ func forwardedFor(out http.Header, in *http.Request) {
 	if err != nil {
 		return
 	}
-	out.Set(headerForwarded, strings.Join(append(in.Header.Values(headerForwarded), host), ", "))
+	before := in.Header[headerForwarded]
+	out[headerForwarded] = []string{strings.Join(append(before[:len(before):len(before)], host), ", ")}
 }
 
-// answerHeader prepares the header of an answer from inside for the caller.
-// What the server outside has set already is in its way, except warnings, which
-// add up.
-func answerHeader(inner, outer http.Header) {
-	for name := range inner {
-		switch lower := strings.ToLower(name); {
-		case strings.HasPrefix(lower, "access-control-"), lower == "alt-svc", lower == "strict-transport-security":
-			// These speak for the origin, which is the host's.
-			delete(inner, name)
-		case lower != "warning":
-			delete(outer, name)
-		}
+// passAuditID gives the request the same audit id inside as outside.
+func passAuditID(ctx context.Context, h http.Header) {
+	if id, ok := audit.AuditIDFrom(ctx); ok {
+		h[headerAuditID] = []string{string(id)}
 	}
 }

@@ -6,6 +6,7 @@ package relay
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -63,11 +64,18 @@ func TestInnerQueryIsHidden(t *testing.T) {
 		{"of a relayed request", testPrefix + "/api?dryRun=All&path=x", "", "dryRun=All&path=x"},
 		{"not of another subresource", "/apis/tenancy.garret.dev/v1/namespaces/team/virtualclusters/demo/kubeconfig?dryRun=All", "dryRun=All", "dryRun=All"},
 		{"not of a namesake in another group", "/apis/example.com/v1/namespaces/team/virtualclusters/demo/proxy?dryRun=All", "dryRun=All", "dryRun=All"},
+		{"a semicolon separates nothing", testPrefix + "/api?a=b;watch=true&c=d", "", "c=d"},
+		{"what only HTTP/2 lets through is encoded", testPrefix + "/api?a=b c", "", "a=b+c"},
+		{"letters that are none of ASCII are, too", testPrefix + "/api?a=\u00e9", "", "a=%C3%A9"},
 		{"what does not parse is left out", testPrefix + "/api?a=b&c=%zz", "", "a=b"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			factory := &apirequest.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
-			req := httptest.NewRequest(http.MethodPost, "http://h"+tc.target, nil)
+			u, err := url.ParseRequestURI(tc.target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req := &http.Request{Method: http.MethodPost, URL: u}
 			info, err := factory.NewRequestInfo(req)
 			if err != nil {
 				t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 var (
@@ -15,6 +16,7 @@ var (
 	errPathSlash    = errors.New("the path contains an encoded slash or a back slash")
 	errPathDots     = errors.New("the path contains a dot segment")
 	errPathControl  = errors.New("the path contains a control character")
+	errPathUTF8     = errors.New("the path is not UTF-8")
 	errPathEncoding = errors.New("the path is not correctly encoded")
 )
 
@@ -35,11 +37,16 @@ func innerPath(u *url.URL, prefix string) (*url.URL, error) {
 	if err != nil {
 		return nil, errPathEncoding
 	}
+	if !utf8.ValidString(path) {
+		// Servers there are that take an overlong form for the character it encodes.
+		return nil, errPathUTF8
+	}
 	if strings.ContainsFunc(path, unicode.IsControl) {
 		return nil, errPathControl
 	}
 	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "." || segment == ".." {
+		// Others see a parameter behind a semicolon, and the dots before it.
+		if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
 			return nil, errPathDots
 		}
 	}

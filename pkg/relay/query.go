@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 )
@@ -40,14 +41,22 @@ func WithInnerQuery(next http.Handler) http.Handler {
 }
 
 // innerQuery is the query for the API server inside, on either side of
-// WithInnerQuery. Parameters that do not parse are left out.
+// WithInnerQuery. Parameters that do not parse are left out, and a query with
+// characters that must be encoded in a URL, which only HTTP/2 lets through, is
+// written anew: in a request line they would end it.
 func innerQuery(req *http.Request) string {
 	raw, ok := req.Context().Value(queryKey{}).(string)
 	if !ok {
 		raw = req.URL.RawQuery
 	}
-	if values, err := url.ParseQuery(raw); err != nil {
+	if raw == "" {
+		return ""
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil || strings.ContainsFunc(raw, notInQuery) {
 		return values.Encode()
 	}
 	return raw
 }
+
+func notInQuery(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }

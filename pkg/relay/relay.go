@@ -4,6 +4,7 @@
 package relay
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -23,6 +24,14 @@ const (
 	// tunnel is closed; a kubelet does the same after the same time.
 	DefaultTunnelIdle = 4 * time.Hour
 
+	// DefaultCallerStall is after what time in which a caller takes nothing of
+	// an answer, although there is some, the answer is broken off.
+	DefaultCallerStall = 10 * time.Minute
+
+	// maxRequestHeader bounds path, query and header of a request, in bytes: what
+	// the API server inside takes, 1 MiB, less what the relay adds.
+	maxRequestHeader = 512 << 10
+
 	// AuditEnteredAs and AuditGroup are audit annotations: who the caller is inside.
 	AuditEnteredAs = "tenancy.garret.dev/entered-as"
 	AuditGroup     = "tenancy.garret.dev/entered-with"
@@ -38,6 +47,9 @@ type Config struct {
 	Dial access.Dialer
 	// TunnelIdle bounds the silence in a tunnel. Zero means DefaultTunnelIdle.
 	TunnelIdle time.Duration
+	// CallerStall bounds the time in which a caller takes nothing of an answer.
+	// Zero means DefaultCallerStall.
+	CallerStall time.Duration
 }
 
 // Relay carries requests into virtual clusters.
@@ -45,20 +57,18 @@ type Relay struct {
 	gate        *access.Gate
 	connections *connections
 	tunnelIdle  time.Duration
+	callerStall time.Duration
 	buffers     *bufferPool
 	drain       *drain
 }
 
 // New makes a Relay.
 func New(config Config) *Relay {
-	idle := config.TunnelIdle
-	if idle == 0 {
-		idle = DefaultTunnelIdle
-	}
 	return &Relay{
 		gate:        config.Gate,
 		connections: newConnections(config.Credentials, config.Dial),
-		tunnelIdle:  idle,
+		tunnelIdle:  cmp.Or(config.TunnelIdle, DefaultTunnelIdle),
+		callerStall: cmp.Or(config.CallerStall, DefaultCallerStall),
 		buffers:     newBufferPool(),
 		drain:       newDrain(),
 	}
@@ -104,6 +114,9 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy
 	if err != nil {
 		return apierrors.NewBadRequest(err.Error())
 	}
+	if err := checkForm(req); err != nil {
+		return err
+	}
 	protocol, err := upgradeProtocol(req)
 	if err != nil {
 		return apierrors.NewBadRequest(err.Error())
@@ -128,6 +141,25 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy
 		}
 		return r.tunnel(w, req, e, protocol)
 	}
-	r.forward(w, req, e)
+	return r.forward(w, req, e)
+}
+
+// checkForm refuses methods that the host has no verb for, so that they were
+// not authorised, and headers that the API server inside would not take.
+func checkForm(req *http.Request) error {
+	switch req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+	default:
+		return apierrors.NewMethodNotSupported(tenancy.Resource(resource), req.Method)
+	}
+	size := len(req.RequestURI)
+	for name, values := range req.Header {
+		for _, value := range values {
+			size += len(name) + len(value)
+		}
+	}
+	if size > maxRequestHeader {
+		return tooLarge(size)
+	}
 	return nil
 }

@@ -29,11 +29,13 @@ type peer struct {
 	reader *bufio.Reader
 	// response is the answer to the upgrade, on the inner side.
 	response *http.Response
+	// unbind ends the time limit on the inner side's answer; false when it is over.
+	unbind func() bool
 }
 
 // join gives the caller the server's 101 and copies in both directions until
 // both have closed, or one failed, or nothing was said for too long.
-func (r *Relay) join(w http.ResponseWriter, req *http.Request, inside *peer) error {
+func (r *Relay) join(w http.ResponseWriter, req *http.Request, inside *peer, protocol string) error {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return fmt.Errorf("the caller's connection cannot be upgraded: %w", err)
@@ -41,17 +43,7 @@ func (r *Relay) join(w http.ResponseWriter, req *http.Request, inside *peer) err
 	defer conn.Close()
 	// From here on the connection is ours, and so are errors.
 	logger := klog.FromContext(req.Context())
-	if err := conn.SetDeadline(time.Time{}); err != nil {
-		logger.V(4).Info("Tunnel not opened", "err", err)
-		return nil
-	}
-	response := inside.response
-	answerHeader(response.Header, w.Header())
-	for name, values := range w.Header() {
-		response.Header[name] = append(response.Header[name], values...)
-	}
-	response.Body = nil
-	if err := response.Write(conn); err != nil {
+	if err := writeSwitch(conn, w.Header(), inside.response, protocol); err != nil {
 		logger.V(4).Info("Tunnel not opened", "err", err)
 		return nil
 	}
@@ -71,6 +63,27 @@ func (r *Relay) join(w http.ResponseWriter, req *http.Request, inside *peer) err
 	t.run(req.Context())
 	logger.V(4).Info("Tunnel closed", "bytesIn", t.bytesIn.Load(), "bytesOut", t.bytesOut.Load())
 	return nil
+}
+
+// writeSwitch tells the caller that the protocol is switched to the one asked
+// for. The line and what concerns the connection are ours.
+func writeSwitch(conn net.Conn, outer http.Header, response *http.Response, protocol string) error {
+	answerHeader(outer, response)
+	delete(outer, headerLength)
+	outer["Connection"] = []string{"Upgrade"}
+	outer["Upgrade"] = []string{protocol}
+	var head bytes.Buffer
+	head.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	// Writes to a buffer do not fail.
+	_ = outer.Write(&head)
+	head.WriteString("\r\n")
+	if err := conn.SetDeadline(time.Now().Add(upgradeTimeout)); err != nil {
+		return err
+	}
+	if _, err := conn.Write(head.Bytes()); err != nil {
+		return err
+	}
+	return conn.SetDeadline(time.Time{})
 }
 
 // tunnel copies between two peers. Each direction holds one buffer: who does

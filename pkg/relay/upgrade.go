@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -87,10 +88,13 @@ func (r *Relay) tunnel(w http.ResponseWriter, req *http.Request, e entry, protoc
 		inside, err := connection.upgrade(req.Context(), upgradeRequest(req, e, protocol))
 		if err == nil && inside.response.StatusCode == http.StatusSwitchingProtocols {
 			defer inside.conn.Close()
+			if !inside.unbind() {
+				return fmt.Errorf("upgrade: %w", context.DeadlineExceeded)
+			}
 			if !agreed(inside.response, protocol) {
 				return access.BadGateway(e.cluster, "UpgradeFailed", "its API server switched to another protocol than the one asked for")
 			}
-			return r.join(w, req, inside)
+			return r.join(w, req, inside, protocol)
 		}
 		var response *http.Response
 		if err == nil {
@@ -101,9 +105,11 @@ func (r *Relay) tunnel(w http.ResponseWriter, req *http.Request, e entry, protoc
 				return err
 			}
 			defer inside.conn.Close()
+			defer inside.unbind()
 			return passRefusal(w, e.cluster, response)
 		}
 		if inside != nil {
+			inside.unbind()
 			inside.conn.Close()
 		}
 		if !r.connections.reject(connection) || repeated {
@@ -117,13 +123,7 @@ func upgradeRequest(req *http.Request, e entry, protocol string) *http.Request {
 	out := &http.Request{
 		Method: req.Method, URL: e.target, Host: e.target.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: req.Header.Clone(),
-	}
-	dropHopByHop(out.Header)
-	forwardedFor(out.Header, req)
-	passAuditID(req.Context(), out.Header)
-	if _, ok := out.Header["User-Agent"]; !ok {
-		out.Header.Set("User-Agent", "")
+		Header: requestHeader(req),
 	}
 	seal(out.Header, e.identity)
 	out.Header.Set("Connection", "Upgrade")
@@ -132,29 +132,35 @@ func upgradeRequest(req *http.Request, e entry, protocol string) *http.Request {
 }
 
 // upgrade sends a request to upgrade over a connection of its own, which is
-// never used for another request. The caller closes it.
+// never used for another request. The caller closes it, and unbinds it when
+// done with the answer.
 func (c *connection) upgrade(ctx context.Context, out *http.Request) (*peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
-	defer cancel()
 	conn, err := c.dialTLS(ctx, "http/1.1")
 	if err != nil {
+		cancel()
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	p := &peer{conn: conn, reader: bufio.NewReader(conn)}
+	// A header without end would be read into memory.
+	head := &io.LimitedReader{R: conn, N: maxAnswerHeader}
+	p := &peer{conn: conn, reader: bufio.NewReader(head)}
+	p.unbind = func() bool {
+		defer cancel()
+		return stop()
+	}
 	if err = out.Write(conn); err == nil {
 		p.response, err = http.ReadResponse(p.reader, out)
 	}
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
 	if err != nil {
-		conn.Close()
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("upgrade: %w", ctx.Err())
+			err = ctx.Err()
 		}
+		p.unbind()
+		conn.Close()
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
+	head.N = math.MaxInt64
 	return p, nil
 }
 
@@ -171,16 +177,17 @@ func passRefusal(w http.ResponseWriter, cluster *tenancy.VirtualCluster, respons
 	if response.StatusCode < 400 {
 		return access.BadGateway(cluster, "UpgradeFailed", fmt.Sprintf("its API server answered %d to a request to upgrade", response.StatusCode))
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxRefusal))
+	if err := checkAnswer(cluster, response); err != nil {
+		return err
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxRefusal+1))
 	if err != nil {
 		return err
 	}
-	dropHopByHop(response.Header)
-	response.Header.Del("Content-Length")
-	answerHeader(response.Header, w.Header())
-	for name, values := range response.Header {
-		w.Header()[name] = append(w.Header()[name], values...)
+	if len(body) > maxRefusal {
+		return access.BadGateway(cluster, "UpgradeFailed", fmt.Sprintf("its API server answered %d to a request to upgrade, with more than %d bytes", response.StatusCode, maxRefusal))
 	}
+	answerHeader(w.Header(), response)
 	w.WriteHeader(response.StatusCode)
 	// An error here is the caller's connection; there is nobody left to tell.
 	_, _ = w.Write(body)

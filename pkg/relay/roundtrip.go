@@ -1,0 +1,83 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"net/http"
+
+	"garret.dev/garret/apis/tenancy"
+	"garret.dev/garret/pkg/access"
+)
+
+// roundTripper sends one request with the caller's identity inside. The
+// request's header must be the sender's own to change.
+type roundTripper struct {
+	connections *connections
+	entry       entry
+}
+
+var _ http.RoundTripper = &roundTripper{}
+
+// RoundTrip sends the request, and once more with a new certificate when the
+// present one was not accepted and the request has no body that is spent.
+func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	for repeated := false; ; repeated = true {
+		connection, err := t.connections.get(req.Context(), t.entry.cluster)
+		if err != nil {
+			return nil, err
+		}
+		out, err := t.sealed(req)
+		if err != nil {
+			return nil, err
+		}
+		response, err := connection.transport.RoundTrip(out)
+		if !rejected(t.entry, response, err) {
+			return response, err
+		}
+		renewed := t.connections.reject(connection)
+		if response != nil {
+			response.Body.Close()
+		}
+		switch {
+		case !renewed || repeated:
+			return nil, refused(t.entry.cluster)
+		case req.Body != nil && req.Body != http.NoBody && req.GetBody == nil:
+			return nil, renewedLate(t.entry.cluster)
+		}
+	}
+}
+
+// sealed is the request with the caller's identity, and with a body of its own
+// where that can be had: a caller's request has it once.
+func (t *roundTripper) sealed(req *http.Request) (*http.Request, error) {
+	out := req.WithContext(req.Context())
+	out.Trailer = nil
+	seal(out.Header, t.entry.identity)
+	if req.GetBody != nil {
+		body, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		out.Body = body
+	}
+	return out, nil
+}
+
+// rejected tells whether the relay's certificate was not accepted. An
+// application behind a proxy subresource inside may answer 401 on its own
+// account; that is for the caller.
+func rejected(e entry, response *http.Response, err error) bool {
+	if err != nil {
+		return isAlert(err)
+	}
+	return response.StatusCode == http.StatusUnauthorized && !isProxied(e.target.Path)
+}
+
+func refused(cluster *tenancy.VirtualCluster) error {
+	return access.Unavailable(cluster, 0, "CredentialRefused", "its API server does not accept the relay's certificate")
+}
+
+func renewedLate(cluster *tenancy.VirtualCluster) error {
+	return access.Unavailable(cluster, retryRenewed, "CredentialRenewed", "its API server did not accept the relay's certificate, which has been renewed")
+}
