@@ -28,7 +28,6 @@ import (
 	"garret.dev/garret/generated/clientset/versioned"
 	tenancyv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
 	"garret.dev/garret/pkg/access"
-	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/test/integration/framework"
 )
 
@@ -67,19 +66,7 @@ func enter(t *testing.T) *v1.VirtualCluster {
 			t.Fatal(err)
 		}
 	}
-	object := create(t, in, named(insideName))
-	authority, err := pki.ServerAuthority(shared.virtual.Dir).Bundle()
-	if err != nil {
-		t.Fatal(err)
-	}
-	condition := func(kind string) metav1.Condition {
-		return metav1.Condition{Type: kind, Status: metav1.ConditionTrue, Reason: "Test", LastTransitionTime: metav1.Now()}
-	}
-	object.Status.Phase = v1.PhaseReady
-	object.Status.Conditions = []metav1.Condition{condition(v1.ConditionReady), condition(v1.ConditionControlPlaneReady), condition(v1.ConditionSyncerReady)}
-	object.Status.CertificateAuthorityData = authority
-	object.Status.Endpoint = "https://" + shared.virtual.Address
-	object, err = in.UpdateStatus(t.Context(), object, metav1.UpdateOptions{})
+	object, err := shared.virtual.Ready(t.Context(), shared.garret.Clients, create(t, in, named(insideName)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,6 @@ import (
 type garret struct {
 	*aggregation.Garret
 	auditLog string
-	inside   *inside
 }
 
 // requestTimeout ends requests that are neither watches nor streams. It is
@@ -31,20 +30,16 @@ const auditPolicy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: 
 // startGarret puts garret-apiserver behind the host.
 func startGarret(stage *framework.Stage) (*garret, error) {
 	g := &garret{auditLog: filepath.Join(stage.Dir, "audit.log")}
-	var err error
-	if g.inside, err = serveInside(filepath.Join(stage.Dir, "ca.crt")); err != nil {
-		return nil, err
-	}
-	stage.OnStop(g.inside.stop)
 	policy := filepath.Join(stage.Dir, "audit.yaml")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return nil, err
 	}
+	var err error
 	g.Garret, err = aggregation.Serve(stage, shared.host, func(options *apiserver.Options) {
 		options.Recommended.Audit.PolicyFile = policy
 		options.Recommended.Audit.LogOptions.Path = g.auditLog
 		options.RequestTimeout = requestTimeout
-		options.Dial = access.Dialer(g.inside.dial)
+		options.Dial = access.Dialer(shared.virtual.Dial)
 	})
 	return g, err
 }

@@ -11,9 +11,11 @@ import (
 	"os"
 	"testing"
 
-	v1 "garret.dev/garret/apis/tenancy/v1"
+	"k8s.io/apimachinery/pkg/types"
+
 	"garret.dev/garret/test/integration/framework"
 	"garret.dev/garret/test/integration/framework/aggregation"
+	"garret.dev/garret/test/integration/framework/tenant"
 )
 
 const (
@@ -27,26 +29,34 @@ const (
 
 // environment is what all tests share.
 type environment struct {
-	host, virtual *framework.ControlPlane
-	garret        *garret
+	host    *framework.ControlPlane
+	virtual *tenant.Tenant
+	garret  *garret
 }
 
-var shared environment
+var (
+	shared    environment
+	insideKey = types.NamespacedName{Namespace: insideNamespace, Name: insideName}
+)
 
 func TestMain(m *testing.M) { os.Exit(framework.Run(m, "api", setUp)) }
 
 // setUp starts both control planes and garret-apiserver between them.
 func setUp(stage *framework.Stage) error {
+	var virtual *framework.ControlPlane
 	err := framework.Together(
 		func() (err error) {
 			shared.host, err = stage.StartControlPlane("host", aggregation.HostFlag)
 			return err
 		},
 		func() (err error) {
-			shared.virtual, err = stage.StartControlPlane("virtual", "--tls-san="+v1.ServerName(insideName, insideNamespace))
+			virtual, err = stage.StartControlPlane("virtual", tenant.Flags(insideKey)...)
 			return err
 		})
 	if err != nil {
+		return err
+	}
+	if shared.virtual, err = tenant.Serve(stage, shared.host, virtual, insideKey); err != nil {
 		return err
 	}
 	shared.garret, err = startGarret(stage)
