@@ -16,7 +16,6 @@ import (
 	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
-	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/component-base/compatibility"
 	aggregator "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
@@ -72,7 +71,7 @@ func NewConfig(ctx context.Context, options *Options) (*Config, error) {
 	if !options.servesFiles() {
 		c.generic.SecureServing.Cert = c.keeper.Serving()
 	}
-	c.generic.AddReadyzChecks(healthz.NamedCheck("client-authorities", c.knowsCallers))
+	c.checks()
 	c.chain()
 	if c.dial = options.Dial; c.dial == nil {
 		c.dial = access.DialDNS()

@@ -190,13 +190,18 @@ func TestBrokenSecrets(t *testing.T) {
 	m, _ := mustRenew(t, time.Now(), nil, DefaultLives())
 	for name, test := range map[string]struct {
 		change func(map[string][]byte)
-		want   string
+		want   string // empty: the authority is kept, and the leaf made again
 	}{
 		"empty":              {func(d map[string][]byte) { clear(d) }, "no certificate authority"},
 		"not PEM":            {func(d map[string][]byte) { d["ca.crt"] = []byte("x") }, "ca: the certificate is not PEM"},
-		"no key":             {func(d map[string][]byte) { delete(d, "tls.key") }, "tls: the key is not PEM"},
-		"key of another":     {func(d map[string][]byte) { d["tls.key"] = d["client.key"] }, "tls: certificate and key do not belong together"},
-		"certificate as key": {func(d map[string][]byte) { d["tls.key"] = d["tls.crt"] }, "tls: the key is not a PKCS#8 key"},
+		"no key":             {func(d map[string][]byte) { delete(d, "ca.key") }, "ca: the key is not PEM"},
+		"key of another":     {func(d map[string][]byte) { d["ca.key"] = d["client.key"] }, "ca: certificate and key do not belong together"},
+		"certificate as key": {func(d map[string][]byte) { d["ca.key"] = d["ca.crt"] }, "ca: the key is not a PKCS#8 key"},
+		"a leaf as authority": {func(d map[string][]byte) { d["ca.crt"], d["ca.key"] = d["tls.crt"], d["tls.key"] },
+			"ca: the certificate is not that of an authority"},
+		"leaf without a key":    {func(d map[string][]byte) { delete(d, "tls.key") }, ""},
+		"leaf with another key": {func(d map[string][]byte) { d["tls.key"] = d["client.key"] }, ""},
+		"garbled leaf":          {func(d map[string][]byte) { d["tls.crt"] = []byte("x") }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data, err := encode(m)
@@ -204,10 +209,58 @@ func TestBrokenSecrets(t *testing.T) {
 				t.Fatal(err)
 			}
 			test.change(data)
-			if _, err := decode(data); err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("got %v, want %q", err, test.want)
+			got, err := decode(data)
+			if test.want != "" {
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("got %v, want %q", err, test.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			mended, changed := mustRenew(t, time.Now(), got, DefaultLives())
+			if !changed || !mended.Authority.Certificate.Equal(m.Authority.Certificate) || mended.Serving.Certificate.Equal(m.Serving.Certificate) {
+				t.Error("want another serving certificate of the same authority")
 			}
 		})
+	}
+}
+
+// TestClocksApart has a replica whose clock is ahead renew, and one whose clock
+// is right find what it made.
+func TestClocksApart(t *testing.T) {
+	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	lives := DefaultLives()
+	made, _ := mustRenew(t, now, nil, lives)
+	for ahead, again := range map[time.Duration]bool{30 * time.Minute: false, 25 * day: true} {
+		fast, changed := mustRenew(t, now.Add(ahead), made, lives)
+		if changed != again {
+			t.Fatalf("%s ahead: renewed %t, want %t", ahead, changed, again)
+		}
+		right, changed := mustRenew(t, now, fast, lives)
+		verify(t, "serving certificate", right.Serving.Certificate, made.Bundle(), now, x509.ExtKeyUsageServerAuth)
+		if changed != again {
+			t.Errorf("%s ahead: made anew by the right clock %t, want %t: what is not valid yet must not be served", ahead, changed, again)
+		}
+		if _, changed := mustRenew(t, now.Add(10*day), right, lives); changed {
+			t.Error("and made anew once more by one that is less ahead, which would go on forever")
+		}
+	}
+	// An authority that is not there yet for others would break everything: it begins an hour early.
+	if begin := made.Authority.Certificate.NotBefore; now.Sub(begin) < time.Hour {
+		t.Errorf("the authority begins at %s, want an hour before it was made", begin)
+	}
+}
+
+func TestExpiredAuthorityGivesWayToItsSuccessor(t *testing.T) {
+	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	lives := DefaultLives()
+	first, _ := mustRenew(t, now, nil, lives)
+	both, _ := mustRenew(t, now.Add(lives.Authority*9/10), first, lives)
+	after, _ := mustRenew(t, now.Add(lives.Authority+day), both, lives)
+	if both.Successor == nil || !after.Authority.Certificate.Equal(both.Successor.Certificate) {
+		t.Error("another authority than the one that was published as the successor")
 	}
 }
 

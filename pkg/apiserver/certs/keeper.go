@@ -6,6 +6,7 @@ package certs
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"sync"
@@ -34,6 +35,13 @@ type Keeper struct {
 	clock     clock.WithTicker
 
 	current atomic.Pointer[Material]
+	// served is what the serving certificate is taken from: the current pair, or
+	// the one before while others have yet to learn about a strange authority.
+	served atomic.Pointer[Pair]
+	// former is the client certificate from before the Secret was exchanged.
+	former atomic.Pointer[former]
+	// published is the bundle that others are known to have been given.
+	published atomic.Pointer[[]*x509.Certificate]
 
 	mu        sync.Mutex
 	listeners []dynamiccertificates.Listener
@@ -66,7 +74,7 @@ func (k *Keeper) Load(ctx context.Context) error {
 // Run renews in time, and takes over what another replica renewed, until ctx ends.
 func (k *Keeper) Run(ctx context.Context) {
 	changes := watchOne(ctx, k.client.CoreV1().RESTClient(), "secrets", k.namespace, SecretName, &corev1.Secret{})
-	loop(ctx, k.clock, "Certificates", changes, k.Sync)
+	loop(ctx, k.clock, k.lives.check(), "Certificates", changes, k.Sync)
 }
 
 // Sync brings Secret and memory to what they should be now.
@@ -85,13 +93,14 @@ func (k *Keeper) Sync(ctx context.Context) error {
 	if exists {
 		decoded, err := decode(secret.Data)
 		if err == nil {
+			write = k.acquaint(ctx, decoded)
 			kept = decoded
 		} else {
 			klog.FromContext(ctx).Error(err, "Replacing a Secret that cannot be used", "secret", klog.KRef(k.namespace, SecretName))
 			write = true
 		}
 	}
-	material, changed, err := Renew(k.clock.Now(), kept, k.lives, k.identity)
+	material, changed, err := Renew(k.clock.Now(), kept, k.livesFor(kept), k.identity)
 	if err != nil {
 		return fmt.Errorf("renew certificates: %w", err)
 	}
@@ -144,6 +153,11 @@ func (k *Keeper) use(ctx context.Context, material *Material) {
 		"servingNotAfter", material.Serving.Certificate.NotAfter,
 		"clientNotAfter", material.Client.Certificate.NotAfter,
 		"successor", material.Successor != nil)
+	k.serve()
+	k.notify()
+}
+
+func (k *Keeper) notify() {
 	k.mu.Lock()
 	listeners := append([]dynamiccertificates.Listener{}, k.listeners...)
 	k.mu.Unlock()
@@ -173,7 +187,7 @@ func (k *Keeper) Bundle() []byte {
 // ClientCertificate gives the certificate for connections to syncers; it is
 // asked on every handshake, so that a renewed one is used at once.
 func (k *Keeper) ClientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	client := k.current.Load().Client
+	client := k.clientPair()
 	return &tls.Certificate{
 		Certificate: [][]byte{client.Certificate.Raw}, PrivateKey: client.Key, Leaf: client.Certificate,
 	}, nil
@@ -194,7 +208,7 @@ type serving struct{ *Keeper }
 func (serving) Name() string { return "garret-apiserver-certs" }
 
 func (s serving) CurrentCertKeyContent() ([]byte, []byte) {
-	pair := s.current.Load().Serving
+	pair := s.served.Load()
 	key, err := encodeKey(pair.Key)
 	if err != nil {
 		// The key came from this package, in a form that it encoded before.

@@ -33,6 +33,9 @@ type Lives struct {
 	Leaf time.Duration
 }
 
+// check is how often to look whether something is due.
+func (l Lives) check() time.Duration { return min(checkInterval, l.Leaf/10, l.Overlap/4) }
+
 // DefaultLives are ten years, a week and a month.
 func DefaultLives() Lives {
 	const day = 24 * time.Hour
@@ -107,13 +110,14 @@ func Renew(now time.Time, old *Material, lives Lives, identity Identity) (*Mater
 func (m *Material) renewAuthority(now time.Time, lives Lives) (bool, error) {
 	changed := false
 	var err error
-	if m.Authority == nil || !now.Before(m.Authority.Certificate.NotAfter) {
+	expired := m.Authority != nil && !now.Before(m.Authority.Certificate.NotAfter)
+	if m.Authority == nil || expired && m.Successor == nil {
 		if m.Authority, err = newAuthority(now, lives.Authority); err != nil {
 			return false, err
 		}
 		m.Successor, m.Serving, m.Client, changed = nil, nil, nil, true
 	}
-	if m.Successor != nil && now.Sub(m.Successor.Certificate.NotBefore) >= lives.Overlap+backdate {
+	if m.Successor != nil && (expired || now.Sub(m.Successor.Certificate.NotBefore) >= lives.Overlap+backdate) {
 		m.Predecessors = append(slices.Clone(m.Predecessors), m.Authority.Certificate)
 		m.Authority, m.Successor, changed = m.Successor, nil, true
 	}
@@ -142,6 +146,8 @@ func (l leaf) good(pair, authority *Pair, now time.Time, lives Lives) bool {
 	}
 	c := pair.Certificate
 	return c.NotAfter.Sub(now) > lives.Leaf/3 &&
+		// A replica whose clock is far ahead would sign what nobody accepts yet.
+		!now.Before(c.NotBefore) &&
 		c.CheckSignatureFrom(authority.Certificate) == nil &&
 		slices.Equal(c.ExtKeyUsage, []x509.ExtKeyUsage{l.usage}) &&
 		c.Subject.CommonName == l.commonName &&

@@ -50,17 +50,20 @@ func (p *Publisher) Run(ctx context.Context) {
 		changes.follow(ctx, watchOne(ctx, p.Aggregator.ApiregistrationV1().RESTClient(), "apiservices",
 			metav1.NamespaceAll, APIServiceName, &apiregistrationv1.APIService{}))
 	}
-	loop(ctx, clock.RealClock{}, "Publishing the certificate authority", changes, p.Sync)
+	loop(ctx, clock.RealClock{}, checkInterval, "Publishing the certificate authority", changes, p.Sync)
 }
 
 // Sync brings both objects to what they should be.
 func (p *Publisher) Sync(ctx context.Context) error {
 	bundle := p.Keeper.Bundle()
 	err := p.configMap(ctx, bundle)
-	if p.LeaveAPIService {
-		return err
+	if !p.LeaveAPIService {
+		err = errors.Join(err, p.apiService(ctx, bundle))
 	}
-	return errors.Join(err, p.apiService(ctx, bundle))
+	if err == nil {
+		p.Keeper.Published(bundle)
+	}
+	return err
 }
 
 func (p *Publisher) configMap(ctx context.Context, bundle []byte) error {

@@ -45,19 +45,26 @@ func encode(m *Material) (map[string][]byte, error) {
 	return data, nil
 }
 
-// decode reads the data of a Secret. Only the authority must be there; the
-// rest can be made again from it.
+// decode reads the data of a Secret. Only the authority, and its successor if
+// there is one, must be whole: a leaf that cannot be read counts as missing, and
+// is made again from the authority that everybody knows.
 func decode(data map[string][]byte) (*Material, error) {
 	m := &Material{}
 	var err error
-	for name, at := range map[string]**Pair{
-		keyAuthority: &m.Authority, keySuccessor: &m.Successor, keyServing: &m.Serving, keyClient: &m.Client,
-	} {
+	for name, at := range map[string]**Pair{keyAuthority: &m.Authority, keySuccessor: &m.Successor} {
 		if len(data[name+certificateSuffix]) == 0 {
 			continue
 		}
 		if *at, err = decodePair(data[name+certificateSuffix], data[name+privateKeySuffix]); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if !(*at).Certificate.IsCA {
+			return nil, fmt.Errorf("%s: the certificate is not that of an authority", name)
+		}
+	}
+	for name, at := range map[string]**Pair{keyServing: &m.Serving, keyClient: &m.Client} {
+		if pair, err := decodePair(data[name+certificateSuffix], data[name+privateKeySuffix]); err == nil {
+			*at = pair
 		}
 	}
 	if m.Authority == nil {

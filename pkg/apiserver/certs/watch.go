@@ -47,11 +47,11 @@ func watchOne(ctx context.Context, client rest.Interface, resource, namespace, n
 	return changed
 }
 
-// loop calls sync now, on every change, and after a while, until ctx ends.
-func loop(ctx context.Context, clock clock.WithTicker, what string, changes <-chan struct{}, sync func(context.Context) error) {
+// loop calls sync now, on every change, and after the interval, until ctx ends.
+func loop(ctx context.Context, clock clock.WithTicker, interval time.Duration, what string, changes <-chan struct{}, sync func(context.Context) error) {
 	logger := klog.FromContext(ctx)
 	for retry := retryMin; ctx.Err() == nil; {
-		next := checkInterval
+		next := interval
 		if err := sync(ctx); err != nil && ctx.Err() == nil {
 			logger.Error(err, what+" will be tried again", "after", retry)
 			next, retry = retry, min(2*retry, retryMax)

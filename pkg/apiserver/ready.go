@@ -1,0 +1,99 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apiserver/pkg/server/healthz"
+	"k8s.io/klog/v2"
+)
+
+// checks sets up what /readyz and /livez ask, once all options are applied.
+//
+// Ready is who would answer a request: the datastore answers, callers can be
+// told apart, the host can verify us, and what admission goes by is there.
+// Alive is who is not mended by a restart: a datastore that is gone is no
+// reason, since a restart would only take the watches and streams away, too.
+func (c *Config) checks() {
+	c.generic.AddReadyzChecks(
+		healthz.NamedCheck("client-authorities", c.knowsCallers),
+		healthz.NamedCheck("certificates", c.verifiable),
+	)
+	c.generic.LivezChecks = slices.DeleteFunc(c.generic.LivezChecks, func(check healthz.HealthChecker) bool {
+		return check.Name() == "etcd"
+	})
+	for i, check := range c.generic.ReadyzChecks {
+		c.generic.ReadyzChecks[i] = reasoned(check)
+	}
+}
+
+// verifiable fails while the host could not verify us, or syncers our client certificate.
+func (c *Config) verifiable(req *http.Request) error {
+	if err := c.keeper.Check(req); err != nil {
+		return err
+	}
+	if !c.options.servesFiles() {
+		return nil
+	}
+	certificate, key := c.generic.SecureServing.Cert.CurrentCertKeyContent()
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return errors.New("--tls-cert-file and --tls-private-key-file hold no pair")
+	}
+	if time.Now().After(pair.Leaf.NotAfter) {
+		return fmt.Errorf("the certificate in --tls-cert-file has ended at %s", pair.Leaf.NotAfter.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// logged writes down why a check fails, which /readyz itself keeps from callers
+// who may be anybody, whenever the reason changes.
+type logged struct {
+	healthz.HealthChecker
+	last *atomic.Pointer[string]
+}
+
+// loggedInGroup keeps the group, which lets /readyz?exclude= leave several out.
+type loggedInGroup struct {
+	logged
+	healthz.GroupedHealthChecker
+}
+
+// Name implements healthz.HealthChecker.
+func (l loggedInGroup) Name() string { return l.logged.Name() }
+
+// Check implements healthz.HealthChecker.
+func (l loggedInGroup) Check(req *http.Request) error { return l.logged.Check(req) }
+
+func reasoned(check healthz.HealthChecker) healthz.HealthChecker {
+	l := logged{HealthChecker: check, last: &atomic.Pointer[string]{}}
+	if grouped, ok := check.(healthz.GroupedHealthChecker); ok {
+		return loggedInGroup{logged: l, GroupedHealthChecker: grouped}
+	}
+	return l
+}
+
+// Check implements healthz.HealthChecker.
+func (l logged) Check(req *http.Request) error {
+	err := l.HealthChecker.Check(req)
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+	}
+	before := l.last.Swap(&reason)
+	switch {
+	case err != nil && (before == nil || *before != reason):
+		klog.FromContext(req.Context()).Error(err, "Not ready", "check", l.Name())
+	case err == nil && before != nil && *before != "":
+		klog.FromContext(req.Context()).Info("Ready again", "check", l.Name(), "before", *before)
+	}
+	return err
+}
