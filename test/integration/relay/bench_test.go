@@ -19,6 +19,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+
+	"garret.dev/garret/test/integration/framework/kubelet"
 )
 
 // BenchmarkRelay sends each request twice, straight to the virtual cluster's
@@ -48,7 +50,7 @@ func BenchmarkRelay(b *testing.B) {
 // BenchmarkExec pushes 64 MiB through kubectl exec each way.
 func BenchmarkExec(b *testing.B) {
 	e := newEntrance(b)
-	newPod(b, "bench")
+	kubelet.NewPod(b, shared, "bench")
 	admin := shared.Dir + "/kubeconfig"
 	host := e.kubeconfig(b, "alice")
 	for transport, env := range transports {

@@ -25,6 +25,7 @@ import (
 	"garret.dev/garret/apis/tenancy"
 	"garret.dev/garret/pkg/access"
 	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/integration/framework/kubelet"
 )
 
 // transports are the two ways in which kubectl streams.
@@ -179,7 +180,7 @@ func output(t *testing.T, command *exec.Cmd) <-chan string {
 
 func TestReaderDoesNotEnterPods(t *testing.T) {
 	e := newEntrance(t)
-	newPod(t, "closed")
+	kubelet.NewPod(t, shared, "closed")
 	config := e.kubeconfig(t, "bob")
 	if got := must(t, kubectl(t, config, nil, "get", "pods")); !strings.Contains(got, "closed") {
 		t.Errorf("a reader sees %q, want the pod", got)
@@ -199,7 +200,7 @@ func TestReaderDoesNotEnterPods(t *testing.T) {
 
 func TestStreams(t *testing.T) {
 	e := newEntrance(t)
-	s := newPod(t, "open")
+	s := kubelet.NewPod(t, shared, "open")
 	config := e.kubeconfig(t, "alice")
 
 	t.Run("logs are followed", func(t *testing.T) {
@@ -207,7 +208,7 @@ func TestStreams(t *testing.T) {
 		if got := <-lines; got != "first line" {
 			t.Fatalf("got %q, want the first line before the second is written", got)
 		}
-		s.more <- struct{}{}
+		s.More <- struct{}{}
 		if got := <-lines; got != "second line" {
 			t.Errorf("got %q, want the second line", got)
 		}
@@ -272,7 +273,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // TestKubeconfig goes past the host altogether.
 func TestKubeconfig(t *testing.T) {
 	e := newEntrance(t)
-	newPod(t, "direct")
+	kubelet.NewPod(t, shared, "direct")
 	answer, err := access.NewKubeconfigs(e.issuer, access.MaxKubeconfigLife).Create(t.Context(), &user.DefaultInfo{Name: "alice"}, e.cluster, &tenancy.KubeconfigRequest{}, false)
 	if err != nil {
 		t.Fatal(err)

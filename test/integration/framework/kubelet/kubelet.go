@@ -1,7 +1,10 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package relay
+// Package kubelet is a kubelet for the control planes of package framework, whose
+// every container is the machine of the tests: it serves the streams of one, with
+// the code that container runtimes serve them with.
+package kubelet
 
 import (
 	"context"
@@ -24,22 +27,26 @@ import (
 	utilexec "k8s.io/utils/exec"
 
 	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/test/integration/framework"
 )
 
-// streams is a kubelet whose every container is this machine: it serves the
-// streams of one, with the code that container runtimes serve them with.
-type streams struct{ more chan struct{} }
+// Streams are those of one node.
+type Streams struct {
+	// More has a log that is followed go on.
+	More chan struct{}
+}
 
-// newPod makes a node served by streams, and a pod on it.
-func newPod(tb testing.TB, pod string) *streams {
+// NewPod makes, until the test ends, a node that is served here, and a pod on it
+// in the namespace default.
+func NewPod(tb testing.TB, plane *framework.ControlPlane, pod string) *Streams {
 	tb.Helper()
-	s := &streams{more: make(chan struct{})}
+	s := &Streams{More: make(chan struct{})}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	serving := pki.NewServing(pki.ServerAuthority(shared.Dir), "kubelet", []string{"127.0.0.1"}, clock.RealClock{})
-	clients := pki.NewPool(pki.ClientAuthority(shared.Dir).CertificateFile())
+	serving := pki.NewServing(pki.ServerAuthority(plane.Dir), "kubelet", []string{"127.0.0.1"}, clock.RealClock{})
+	clients := pki.NewPool(pki.ClientAuthority(plane.Dir).CertificateFile())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -52,13 +59,13 @@ func newPod(tb testing.TB, pod string) *streams {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: pod + "-node"}}
 	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}}
 	node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(listener.Addr().(*net.TCPAddr).Port)
-	create(tb, node, pod)
+	create(tb, plane, node, pod)
 	return s
 }
 
-func create(tb testing.TB, node *corev1.Node, pod string) {
+func create(tb testing.TB, plane *framework.ControlPlane, node *corev1.Node, pod string) {
 	tb.Helper()
-	core := shared.Client.CoreV1()
+	core := plane.Client.CoreV1()
 	if _, err := core.Nodes().Create(tb.Context(), node, metav1.CreateOptions{}); err != nil {
 		tb.Fatal(err)
 	}
@@ -85,7 +92,8 @@ func create(tb testing.TB, node *corev1.Node, pod string) {
 	})
 }
 
-func (s *streams) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+// ServeHTTP is the kubelet's API.
+func (s *Streams) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	parts := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
 	switch parts[0] {
 	case "containerLogs":
@@ -93,7 +101,7 @@ func (s *streams) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Query().Get("follow") == "true" {
 			http.NewResponseController(w).Flush()
 			select {
-			case <-s.more:
+			case <-s.More:
 			case <-req.Context().Done():
 			}
 			fmt.Fprintln(w, "second line")
@@ -118,7 +126,7 @@ func (s *streams) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // ExecInContainer runs the command here.
-func (s *streams) ExecInContainer(ctx context.Context, _, _, _ string, command []string, in io.Reader, out, errOut io.WriteCloser, _ bool, _ <-chan remotecommand.TerminalSize, _ time.Duration) error {
+func (s *Streams) ExecInContainer(ctx context.Context, _, _, _ string, command []string, in io.Reader, out, errOut io.WriteCloser, _ bool, _ <-chan remotecommand.TerminalSize, _ time.Duration) error {
 	process := exec.CommandContext(ctx, command[0], command[1:]...)
 	process.Stdin, process.Stdout, process.Stderr = in, out, errOut
 	// The caller may keep its input open when the process is gone.
@@ -131,7 +139,7 @@ func (s *streams) ExecInContainer(ctx context.Context, _, _, _ string, command [
 }
 
 // PortForward connects to the port here.
-func (s *streams) PortForward(_ context.Context, _, _ string, port int32, stream io.ReadWriteCloser) error {
+func (s *Streams) PortForward(_ context.Context, _, _ string, port int32, stream io.ReadWriteCloser) error {
 	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		return err
