@@ -12,7 +12,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/metadata"
 	"k8s.io/utils/ptr"
@@ -38,37 +37,6 @@ func TestCreatedObject(t *testing.T) {
 	generated := create(t, in, &v1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{GenerateName: strings.Repeat("long", 15)}})
 	if len(generated.Name) > v1.MaxNameLength {
 		t.Errorf("generated name %q has %d characters, want at most %d", generated.Name, len(generated.Name), v1.MaxNameLength)
-	}
-}
-
-func TestUpdatesAndConflicts(t *testing.T) {
-	in := clusters(t)
-	first := create(t, in, named("demo"))
-	stale := first.DeepCopy()
-
-	first.Spec.Syncer.ExtraArgs = []string{"--v=4"}
-	first.Status.Phase = v1.PhaseReady
-	updated, err := in.Update(t.Context(), first, metav1.UpdateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if updated.Generation != 2 || updated.Status.Phase != v1.PhasePending {
-		t.Errorf("got generation %d and phase %s, want 2 and Pending", updated.Generation, updated.Status.Phase)
-	}
-	if _, err := in.Update(t.Context(), stale, metav1.UpdateOptions{}); !apierrors.IsConflict(err) {
-		t.Errorf("stale update: got %v, want a conflict", err)
-	}
-	labelled, err := in.Patch(t.Context(), "demo", types.MergePatchType, []byte(`{"metadata":{"labels":{"a":"b"}}}`), metav1.PatchOptions{})
-	if err != nil || labelled.Generation != 2 {
-		t.Errorf("label: got generation %d, %v; want 2", labelled.Generation, err)
-	}
-	jsonPatch := []byte(`[{"op":"test","path":"/metadata/labels/a","value":"b"},{"op":"remove","path":"/metadata/labels/a"}]`)
-	if patched, err := in.Patch(t.Context(), "demo", types.JSONPatchType, jsonPatch, metav1.PatchOptions{}); err != nil || patched.Labels["a"] != "" {
-		t.Errorf("json patch: got %v, %v; want the label gone", patched.Labels, err)
-	}
-	if _, err := in.Patch(t.Context(), "demo", types.MergePatchType, []byte(`{"spec":{"kubernetes":{"distro":"k8s"}}}`),
-		metav1.PatchOptions{}); !apierrors.IsInvalid(err) {
-		t.Errorf("immutable field: got %v, want Invalid", err)
 	}
 }
 
@@ -105,46 +73,6 @@ func TestStatusIsApart(t *testing.T) {
 	missing := applyv1.VirtualCluster("missing", got.Namespace).WithStatus(applyv1.VirtualClusterStatus().WithPhase(v1.PhaseReady))
 	if _, err := in.ApplyStatus(t.Context(), missing, metav1.ApplyOptions{FieldManager: "test"}); !apierrors.IsNotFound(err) {
 		t.Errorf("status of what is not there: got %v, want NotFound", err)
-	}
-}
-
-func TestServerSideApply(t *testing.T) {
-	in := clusters(t)
-	namespace := create(t, in, named("other")).Namespace
-	spec := func(args ...string) *applyv1.VirtualClusterApplyConfiguration {
-		return applyv1.VirtualCluster("demo", namespace).WithSpec(applyv1.VirtualClusterSpec().WithSyncer(applyv1.SyncerSpec().WithExtraArgs(args...)))
-	}
-	if _, err := in.Apply(t.Context(), spec("--v=2"), metav1.ApplyOptions{FieldManager: "one"}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := in.Apply(t.Context(), spec("--v=3"), metav1.ApplyOptions{FieldManager: "two"}); !apierrors.IsConflict(err) {
-		t.Errorf("another's field: got %v, want a conflict", err)
-	}
-	got, err := in.Apply(t.Context(), spec("--v=3"), metav1.ApplyOptions{FieldManager: "two", Force: true})
-	if err != nil || got.Spec.Syncer.ExtraArgs[0] != "--v=3" || got.Generation != 2 {
-		t.Errorf("forced: got %+v, %v", got, err)
-	}
-	got, err = in.Apply(t.Context(), applyv1.VirtualCluster("demo", namespace), metav1.ApplyOptions{FieldManager: "two"})
-	if err != nil || len(got.Spec.Syncer.ExtraArgs) != 0 {
-		t.Errorf("given up: got %v, %v; want the field gone", got.Spec.Syncer.ExtraArgs, err)
-	}
-}
-
-func TestDryRunKeepsNothing(t *testing.T) {
-	in := clusters(t)
-	all := []string{metav1.DryRunAll}
-	if _, err := in.Create(t.Context(), named("dry"), metav1.CreateOptions{DryRun: all}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := in.Get(t.Context(), "dry", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-		t.Errorf("after a dry create: got %v, want NotFound", err)
-	}
-	create(t, in, named("demo"))
-	if err := in.Delete(t.Context(), "demo", metav1.DeleteOptions{DryRun: all}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := in.Get(t.Context(), "demo", metav1.GetOptions{}); err != nil {
-		t.Errorf("after a dry delete: %v", err)
 	}
 }
 

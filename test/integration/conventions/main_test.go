@@ -1,0 +1,69 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package conventions holds our kinds to the conventions of the Kubernetes API,
+// one row for each that a reviewer of the API would check, and each row for each
+// kind: through a real kube-apiserver with real aggregation and controllers,
+// with kubectl, client-go or plain HTTP, whichever shows the convention best. A new kind is
+// one entry in kinds_test.go.
+package conventions
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+
+	"garret.dev/garret/pkg/apiserver"
+	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/integration/framework/aggregation"
+)
+
+// environment is what all tests share.
+type environment struct {
+	host     *framework.ControlPlane
+	garret   *aggregation.Garret
+	auditLog string
+	objects  *dynamic.DynamicClient
+	metadata metadata.Interface
+	// http carries the administrator's credentials.
+	http *http.Client
+}
+
+var shared environment
+
+func TestMain(m *testing.M) { os.Exit(framework.Run(m, "conv", setUp)) }
+
+const auditPolicy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n"
+
+func setUp(stage *framework.Stage) (err error) {
+	if shared.host, err = stage.StartControlPlane("host", aggregation.HostFlag); err != nil {
+		return err
+	}
+	policy := filepath.Join(stage.Dir, "audit.yaml")
+	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+		return err
+	}
+	shared.auditLog = filepath.Join(stage.Dir, "audit.log")
+	shared.garret, err = aggregation.Serve(stage, shared.host, func(options *apiserver.Options) {
+		options.Recommended.Audit.PolicyFile = policy
+		options.Recommended.Audit.LogOptions.Path = shared.auditLog
+	})
+	if err != nil {
+		return err
+	}
+	config := rest.CopyConfig(shared.host.Config)
+	config.WarningHandler = rest.NoWarnings{} // the checks of warnings look at the header
+	if shared.objects, err = dynamic.NewForConfig(config); err != nil {
+		return err
+	}
+	if shared.metadata, err = metadata.NewForConfig(config); err != nil {
+		return err
+	}
+	shared.http, err = rest.HTTPClientFor(config)
+	return err
+}

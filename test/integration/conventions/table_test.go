@@ -1,0 +1,80 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package conventions
+
+import (
+	"slices"
+	"testing"
+)
+
+// A need is what a check asks of a kind. A kind without it has no such row.
+type need int
+
+const (
+	// several objects, which can be made and deleted.
+	several need = iota
+	// aStatus that is a subresource.
+	aStatus
+	// aNamespace that the objects are in.
+	aNamespace
+	// aListMap that merges by key in the spec.
+	aListMap
+)
+
+// has says whether a kind has what a check needs.
+func (k *kind) has(n need) bool {
+	switch n {
+	case several:
+		return k.only == ""
+	case aStatus:
+		return k.status
+	case aNamespace:
+		return k.namespaced
+	case aListMap:
+		return k.mergedPath != nil
+	}
+	return false
+}
+
+// check is one convention.
+type check struct {
+	name string
+	// convention says in words what holds.
+	convention string
+	needs      []need
+	run        func(*subject)
+}
+
+// checks are all conventions, by what they are about.
+func checks() []check {
+	return slices.Concat(
+		objectChecks(), writeChecks(), statusChecks(), patchChecks(), applyChecks(), validationChecks(),
+	)
+}
+
+// TestConventions holds every kind to every convention. The objects of a check
+// are its own, so that checks run beside each other; where a kind has but one
+// object, they run one after the other.
+func TestConventions(t *testing.T) {
+	for _, k := range kinds() {
+		t.Run(k.resource, func(t *testing.T) {
+			for _, c := range checks() {
+				if slices.ContainsFunc(c.needs, func(n need) bool { return !k.has(n) }) {
+					continue
+				}
+				t.Run(c.name, func(t *testing.T) {
+					if k.only == "" {
+						t.Parallel()
+					}
+					t.Cleanup(func() {
+						if t.Failed() {
+							t.Logf("the convention: %s", c.convention)
+						}
+					})
+					c.run(newSubject(t, k))
+				})
+			}
+		})
+	}
+}
