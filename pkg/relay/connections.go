@@ -34,6 +34,7 @@ const (
 type connections struct {
 	credentials *access.Credentials
 	dial        access.Dialer
+	metrics     *Metrics
 
 	mu     sync.Mutex
 	latest map[types.UID]*connection
@@ -45,12 +46,13 @@ type connection struct {
 	credential *access.Credential
 	tls        *tls.Config
 	dial       access.Dialer
+	metrics    *Metrics
 	// transport is for ordinary requests, over HTTP/2.
 	transport *http.Transport
 }
 
-func newConnections(credentials *access.Credentials, dial access.Dialer) *connections {
-	return &connections{credentials: credentials, dial: dial, latest: map[types.UID]*connection{}}
+func newConnections(credentials *access.Credentials, dial access.Dialer, metrics *Metrics) *connections {
+	return &connections{credentials: credentials, dial: dial, metrics: metrics, latest: map[types.UID]*connection{}}
 }
 
 // get returns the connection of the cluster's present credential.
@@ -68,11 +70,12 @@ func (c *connections) get(ctx context.Context, cluster *tenancy.VirtualCluster) 
 	if old != nil && old.credential == credential {
 		return old, nil
 	}
-	current, err := newConnection(cluster, credential, c.dial)
+	current, err := newConnection(cluster, credential, c.dial, c.metrics)
 	if err != nil {
 		return nil, &credentialError{err}
 	}
 	c.latest[cluster.UID] = current
+	c.metrics.credentials.Inc()
 	if old != nil {
 		old.transport.CloseIdleConnections()
 	}
@@ -83,6 +86,7 @@ func (c *connections) get(ctx context.Context, cluster *tenancy.VirtualCluster) 
 // reject reports that the server did not accept the connection's credential. It
 // tells whether there is another to try.
 func (c *connections) reject(rejected *connection) bool {
+	c.metrics.rejections.Inc()
 	return c.credentials.Reject(rejected.cluster, rejected.credential)
 }
 
@@ -96,13 +100,13 @@ func (c *connections) prune(now time.Time) {
 	}
 }
 
-func newConnection(cluster *tenancy.VirtualCluster, credential *access.Credential, dial access.Dialer) (*connection, error) {
+func newConnection(cluster *tenancy.VirtualCluster, credential *access.Credential, dial access.Dialer, metrics *Metrics) (*connection, error) {
 	tlsConfig, err := access.TLSConfig(cluster)
 	if err != nil {
 		return nil, err
 	}
 	tlsConfig.Certificates = []tls.Certificate{credential.Certificate}
-	c := &connection{cluster: cluster, credential: credential, tls: tlsConfig, dial: dial}
+	c := &connection{cluster: cluster, credential: credential, tls: tlsConfig, dial: dial, metrics: metrics}
 	c.transport = &http.Transport{
 		// Whatever host a request names, it goes to the cluster.
 		DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -134,6 +138,7 @@ func (c *connection) dialTLS(ctx context.Context, protocols ...string) (*tls.Con
 	defer cancel()
 	raw, err := c.dial(ctx, "tcp", access.Address(c.cluster, v1.PortHTTPS))
 	if err != nil {
+		c.metrics.dialErrors.WithLabelValues("unreachable").Inc()
 		return nil, &dialError{err}
 	}
 	config := c.tls.Clone()
@@ -141,6 +146,11 @@ func (c *connection) dialTLS(ctx context.Context, protocols ...string) (*tls.Con
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
+		reason := "unreachable"
+		if isIdentityError(err) {
+			reason = "identity"
+		}
+		c.metrics.dialErrors.WithLabelValues(reason).Inc()
 		return nil, &dialError{fmt.Errorf("tls handshake: %w", err)}
 	}
 	return conn, nil

@@ -98,13 +98,15 @@ func isAlert(err error) bool {
 
 // writeError answers with a Status in JSON, which every client of Kubernetes
 // reads, whatever it asked for.
-func writeError(w http.ResponseWriter, req *http.Request, cluster *tenancy.VirtualCluster, err error) {
+func writeError(w http.ResponseWriter, req *http.Request, cluster *tenancy.VirtualCluster, rec *record, err error) {
 	logger := klog.FromContext(req.Context()).WithValues("virtualCluster", klog.KObj(cluster))
 	if errors.Is(err, context.Canceled) && req.Context().Err() != nil {
 		logger.V(4).Info("The caller went away")
 		return
 	}
-	status := toStatus(cluster, err).Status()
+	failure := toStatus(cluster, err)
+	rec.failed(failure)
+	status := failure.Status()
 	status.Kind, status.APIVersion = "Status", "v1"
 	logger.V(2).Info("Request not relayed", "method", req.Method, "code", status.Code, "reason", status.Reason, "err", err)
 	body, err := json.Marshal(status)

@@ -31,20 +31,28 @@ func (r *Relay) forward(w http.ResponseWriter, req *http.Request, e entry) error
 	if req.ContentLength != 0 && req.Body != nil {
 		// The sender may read on after an early answer, until this is closed.
 		defer req.Body.Close()
-		out.Body, out.ContentLength = &callerBody{req.Body}, req.ContentLength
+		out.Body, out.ContentLength = &callerBody{req.Body, r.metrics}, req.ContentLength
 	}
+	e.record.sent = time.Now()
 	response, err := (&roundTripper{connections: r.connections, entry: e}).RoundTrip(out)
 	if err != nil {
 		return err
 	}
+	e.record.answered = time.Now()
 	defer func() { response.Body.Close() }()
 	if err := checkAnswer(e.cluster, response); err != nil {
 		return err
 	}
 	// What is of known length ends by itself.
-	if long, watch := longRunningInside(req.Method, e.target); long && response.ContentLength < 0 {
-		r.drain.follow(response, watch)
+	if e.record.long && response.ContentLength < 0 {
+		kind := kindOther
+		if e.record.verb == "watch" {
+			kind = kindWatch
+		}
+		defer r.metrics.open(kind)()
+		r.drain.follow(response, kind == kindWatch)
 	}
+	e.record.code = response.StatusCode
 	answerHeader(w.Header(), response)
 	w.WriteHeader(response.StatusCode)
 	if !hasBody(req.Method, response.StatusCode) {
@@ -57,10 +65,14 @@ func (r *Relay) forward(w http.ResponseWriter, req *http.Request, e entry) error
 }
 
 // callerBody tells the caller's failures from those of the way inside.
-type callerBody struct{ io.ReadCloser }
+type callerBody struct {
+	io.ReadCloser
+	metrics *Metrics
+}
 
 func (b *callerBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	b.metrics.carried(directionIn, n)
 	if err != nil && err != io.EOF {
 		err = &callerError{fmt.Errorf("read the request's body: %w", err)}
 	}
@@ -104,6 +116,7 @@ func (r *Relay) copyAnswer(w http.ResponseWriter, response *http.Response) error
 			if _, err := w.Write(buffer[:n]); err != nil {
 				return &callerError{err}
 			}
+			r.metrics.carried(directionOut, n)
 		}
 		flush = endless || n < len(buffer)
 		if err == io.EOF {

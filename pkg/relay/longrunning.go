@@ -29,25 +29,25 @@ func LongRunning(next apirequest.LongRunningRequestCheck) apirequest.LongRunning
 		if err != nil {
 			return false
 		}
-		long, _ := longRunningInside(req.Method, &url.URL{Path: path.Path, RawQuery: innerQuery(req)})
+		_, long := kindInside(req.Method, &url.URL{Path: path.Path, RawQuery: innerQuery(req)})
 		return long
 	}
 }
 
-// longRunningInside tells whether the API server inside takes the request for a
-// long-running one, and for a watch.
-func longRunningInside(method string, target *url.URL) (long, watch bool) {
+// kindInside is the verb of the request for the API server inside, and whether
+// that takes it for a long-running one.
+func kindInside(method string, target *url.URL) (verb string, long bool) {
 	inner := &http.Request{Method: method, URL: target}
 	info, err := infoInside(inner)
 	if err != nil {
-		return false, false
+		return verbOf(method), false
 	}
 	// As it decides it itself.
 	check := filters.BasicLongRunningRequestCheck(
 		sets.NewString("watch", "proxy"),
 		sets.NewString("attach", "exec", "proxy", "log", "portforward"),
 	)
-	return check(inner, info), info.Verb == "watch"
+	return info.Verb, check(inner, info)
 }
 
 // infoInside is what the API server inside makes of a request.

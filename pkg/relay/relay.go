@@ -50,6 +50,8 @@ type Config struct {
 	// CallerStall bounds the time in which a caller takes nothing of an answer.
 	// Zero means DefaultCallerStall.
 	CallerStall time.Duration
+	// Metrics count what the relay does. They may be left out.
+	Metrics *Metrics
 }
 
 // Relay carries requests into virtual clusters.
@@ -60,17 +62,24 @@ type Relay struct {
 	callerStall time.Duration
 	buffers     *bufferPool
 	drain       *drain
+	metrics     *Metrics
 }
 
 // New makes a Relay.
 func New(config Config) *Relay {
+	counted := config.Metrics
+	if counted == nil {
+		// What is not registered cannot fail to be.
+		counted, _ = NewMetrics(nil)
+	}
 	return &Relay{
 		gate:        config.Gate,
-		connections: newConnections(config.Credentials, config.Dial),
+		connections: newConnections(config.Credentials, config.Dial, counted),
 		tunnelIdle:  cmp.Or(config.TunnelIdle, DefaultTunnelIdle),
 		callerStall: cmp.Or(config.CallerStall, DefaultCallerStall),
 		buffers:     newBufferPool(),
 		drain:       newDrain(),
+		metrics:     counted,
 	}
 }
 
@@ -80,8 +89,10 @@ func New(config Config) *Relay {
 // chain has authorised the verb.
 func (r *Relay) Handler(cluster *tenancy.VirtualCluster) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if err := r.serve(w, req, cluster); err != nil {
-			writeError(w, req, cluster, err)
+		rec := &record{begin: time.Now(), verb: verbOf(req.Method)}
+		defer r.metrics.finish(rec)
+		if err := r.serve(w, req, cluster, rec); err != nil {
+			writeError(w, req, cluster, rec, err)
 		}
 	})
 }
@@ -92,11 +103,12 @@ type entry struct {
 	identity access.Identity
 	// target is the address inside, query included.
 	target *url.URL
+	record *record
 }
 
 // serve checks everything that can be checked before a byte is sent. What it
 // returns has not been written to w.
-func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy.VirtualCluster) error {
+func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy.VirtualCluster, rec *record) error {
 	ctx := req.Context()
 	host, ok := apirequest.UserFrom(ctx)
 	if !ok {
@@ -132,7 +144,8 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy
 	path.Scheme = "https"
 	path.Host = v1.ServerName(cluster.Name, cluster.Namespace)
 	path.RawQuery = innerQuery(req)
-	e := entry{cluster: cluster, identity: identity, target: path}
+	rec.verb, rec.long = kindInside(req.Method, path)
+	e := entry{cluster: cluster, identity: identity, target: path, record: rec}
 	if protocol != "" {
 		if entrance.UpgradesInside {
 			if err := r.askInside(ctx, req.Method, e); err != nil {
@@ -147,10 +160,8 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy
 // checkForm refuses methods that the host has no verb for, so that they were
 // not authorised, and headers that the API server inside would not take.
 func checkForm(req *http.Request) error {
-	switch req.Method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
-	default:
-		return apierrors.NewMethodNotSupported(tenancy.Resource(resource), req.Method)
+	if err := checkMethod(req.Method); err != nil {
+		return err
 	}
 	size := len(req.RequestURI)
 	for name, values := range req.Header {
@@ -162,4 +173,12 @@ func checkForm(req *http.Request) error {
 		return tooLarge(size)
 	}
 	return nil
+}
+
+func checkMethod(method string) error {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		return nil
+	}
+	return apierrors.NewMethodNotSupported(tenancy.Resource(resource), method)
 }

@@ -35,13 +35,15 @@ type peer struct {
 
 // join gives the caller the server's 101 and copies in both directions until
 // both have closed, or one failed, or nothing was said for too long.
-func (r *Relay) join(w http.ResponseWriter, req *http.Request, inside *peer, protocol string) error {
+func (r *Relay) join(w http.ResponseWriter, req *http.Request, e entry, inside *peer, protocol string) error {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return fmt.Errorf("the caller's connection cannot be upgraded: %w", err)
 	}
 	defer conn.Close()
 	// From here on the connection is ours, and so are errors.
+	e.record.code, e.record.long = http.StatusSwitchingProtocols, true
+	defer r.metrics.open(kindTunnel)()
 	logger := klog.FromContext(req.Context())
 	if err := writeSwitch(conn, w.Header(), inside.response, protocol); err != nil {
 		logger.V(4).Info("Tunnel not opened", "err", err)
@@ -58,7 +60,7 @@ func (r *Relay) join(w http.ResponseWriter, req *http.Request, inside *peer, pro
 		caller: &peer{conn: conn, reader: bufio.NewReader(io.MultiReader(bytes.NewReader(early), conn))},
 		inside: inside,
 		idle:   r.tunnelIdle, halfClosed: halfClosedIdle,
-		buffers: r.buffers, over: r.drain.over,
+		buffers: r.buffers, over: r.drain.over, metrics: r.metrics,
 	}
 	t.run(req.Context())
 	logger.V(4).Info("Tunnel closed", "bytesIn", t.bytesIn.Load(), "bytesOut", t.bytesOut.Load())
@@ -92,6 +94,7 @@ type tunnel struct {
 	caller, inside    *peer
 	idle, halfClosed  time.Duration
 	buffers           *bufferPool
+	metrics           *Metrics
 	bytesIn, bytesOut atomic.Int64
 	// over ends with the relay's patience, once it is being drained.
 	over context.Context
@@ -115,8 +118,8 @@ func (t *tunnel) run(ctx context.Context) {
 	defer t.timer.Stop()
 
 	var group sync.WaitGroup
-	pump := func(to, from *peer, count *atomic.Int64) {
-		if err := t.pump(to, from, count); err != nil {
+	pump := func(to, from *peer, direction string, count *atomic.Int64) {
+		if err := t.pump(to, from, direction, count); err != nil {
 			if t.over.Err() == nil {
 				closeBoth()
 			}
@@ -125,8 +128,8 @@ func (t *tunnel) run(ctx context.Context) {
 		t.limit.Store(int64(t.halfClosed))
 		t.touch()
 	}
-	group.Go(func() { pump(t.inside, t.caller, &t.bytesIn) })
-	group.Go(func() { pump(t.caller, t.inside, &t.bytesOut) })
+	group.Go(func() { pump(t.inside, t.caller, directionIn, &t.bytesIn) })
+	group.Go(func() { pump(t.caller, t.inside, directionOut, &t.bytesOut) })
 	group.Wait()
 	if t.over.Err() != nil {
 		part(t.caller, t.inside)
@@ -136,7 +139,7 @@ func (t *tunnel) run(ctx context.Context) {
 func (t *tunnel) touch() { t.timer.Reset(time.Duration(t.limit.Load())) }
 
 // pump copies until the end of from, and passes the end on.
-func (t *tunnel) pump(to, from *peer, count *atomic.Int64) error {
+func (t *tunnel) pump(to, from *peer, direction string, count *atomic.Int64) error {
 	buffer := t.buffers.Get()
 	defer t.buffers.Put(buffer)
 	for {
@@ -145,6 +148,7 @@ func (t *tunnel) pump(to, from *peer, count *atomic.Int64) error {
 			t.touch()
 			written, writeErr := to.conn.Write(buffer[:n])
 			count.Add(int64(written))
+			t.metrics.carried(direction, written)
 			if writeErr != nil {
 				return writeErr
 			}

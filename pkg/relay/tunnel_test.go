@@ -54,7 +54,7 @@ func TestTunnelEnds(t *testing.T) {
 			server, inner := pair(t)
 			tun := &tunnel{
 				caller: &peer{conn: outer, reader: bufio.NewReader(outer)}, inside: &peer{conn: inner, reader: bufio.NewReader(inner)},
-				idle: tc.idle, halfClosed: tc.halfClosed, buffers: newBufferPool(), over: context.Background(),
+				idle: tc.idle, halfClosed: tc.halfClosed, buffers: newBufferPool(), metrics: uncounted(t), over: context.Background(),
 			}
 			done := make(chan struct{})
 			go func() { tun.run(ctx); close(done) }()
@@ -84,7 +84,7 @@ func TestTrafficKeepsATunnelOpen(t *testing.T) {
 	server, inner := pair(t)
 	tun := &tunnel{
 		caller: &peer{conn: outer, reader: bufio.NewReader(outer)}, inside: &peer{conn: inner, reader: bufio.NewReader(inner)},
-		idle: 400 * time.Millisecond, halfClosed: time.Hour, buffers: newBufferPool(), over: context.Background(),
+		idle: 400 * time.Millisecond, halfClosed: time.Hour, buffers: newBufferPool(), metrics: uncounted(t), over: context.Background(),
 	}
 	go tun.run(t.Context())
 	ticker := time.NewTicker(20 * time.Millisecond)

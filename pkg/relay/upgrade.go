@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"garret.dev/garret/apis/tenancy"
 	"garret.dev/garret/pkg/access"
 )
 
@@ -85,7 +84,11 @@ func (r *Relay) tunnel(w http.ResponseWriter, req *http.Request, e entry, protoc
 		if err != nil {
 			return err
 		}
+		e.record.sent = time.Now()
 		inside, err := connection.upgrade(req.Context(), upgradeRequest(req, e, protocol))
+		if err == nil {
+			e.record.answered = time.Now()
+		}
 		if err == nil && inside.response.StatusCode == http.StatusSwitchingProtocols {
 			defer inside.conn.Close()
 			if !inside.unbind() {
@@ -94,7 +97,7 @@ func (r *Relay) tunnel(w http.ResponseWriter, req *http.Request, e entry, protoc
 			if !agreed(inside.response, protocol) {
 				return access.BadGateway(e.cluster, "UpgradeFailed", "its API server switched to another protocol than the one asked for")
 			}
-			return r.join(w, req, inside, protocol)
+			return r.join(w, req, e, inside, protocol)
 		}
 		var response *http.Response
 		if err == nil {
@@ -106,7 +109,7 @@ func (r *Relay) tunnel(w http.ResponseWriter, req *http.Request, e entry, protoc
 			}
 			defer inside.conn.Close()
 			defer inside.unbind()
-			return passRefusal(w, e.cluster, response)
+			return passRefusal(w, e, response)
 		}
 		if inside != nil {
 			inside.unbind()
@@ -172,7 +175,8 @@ func agreed(response *http.Response, protocol string) bool {
 
 // passRefusal passes on why the server inside did not upgrade. An answer
 // without an error is none to a request to upgrade.
-func passRefusal(w http.ResponseWriter, cluster *tenancy.VirtualCluster, response *http.Response) error {
+func passRefusal(w http.ResponseWriter, e entry, response *http.Response) error {
+	cluster := e.cluster
 	defer response.Body.Close()
 	if response.StatusCode < 400 {
 		return access.BadGateway(cluster, "UpgradeFailed", fmt.Sprintf("its API server answered %d to a request to upgrade", response.StatusCode))
@@ -188,6 +192,7 @@ func passRefusal(w http.ResponseWriter, cluster *tenancy.VirtualCluster, respons
 		return access.BadGateway(cluster, "UpgradeFailed", fmt.Sprintf("its API server answered %d to a request to upgrade, with more than %d bytes", response.StatusCode, maxRefusal))
 	}
 	answerHeader(w.Header(), response)
+	e.record.code = response.StatusCode
 	w.WriteHeader(response.StatusCode)
 	// An error here is the caller's connection; there is nobody left to tell.
 	_, _ = w.Write(body)
