@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
 
 	"garret.dev/garret/apis/tenancy"
@@ -40,11 +41,16 @@ func (c *Config) New() (*Server, error) {
 	}
 	generic.ShutdownTimeout = c.options.StreamGrace + closing
 
+	relayed, err := relay.NewMetrics(legacyregistry.Register)
+	if err != nil {
+		return nil, err
+	}
 	issuer := access.NewIssuer(c.dial, c.keeper.ClientCertificate)
 	entrance := relay.New(relay.Config{
 		Gate:        access.NewGate(c.generic.Authorization.Authorizer),
 		Credentials: access.NewCredentials(issuer, access.DefaultRelayLife),
 		Dial:        c.dial,
+		Metrics:     relayed,
 	})
 	clusters, err := virtualcluster.NewStorage(virtualcluster.Config{
 		Scheme:      c.scheme,
