@@ -380,3 +380,29 @@ func TestWatchOutlastsRequests(t *testing.T) {
 		t.Error("no event arrived")
 	}
 }
+
+// TestGatewayIsOff asks for the virtual cluster on garret-apiserver's own
+// address, which is no way in unless the operator says so.
+func TestGatewayIsOff(t *testing.T) {
+	enter(t)
+	config := rest.CopyConfig(shared.host.Config)
+	config.Host, config.CAData, config.Insecure = "https://"+shared.garret.Address, nil, true
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"/readyz": http.StatusOK, v1.GatewayPath(insideName, insideNamespace) + "/api": http.StatusNotFound} {
+		answer, err := client.Get(config.Host + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var status metav1.Status
+		if answer.StatusCode == http.StatusNotFound {
+			err = json.NewDecoder(answer.Body).Decode(&status)
+		}
+		answer.Body.Close()
+		if err != nil || answer.StatusCode != want || want == http.StatusNotFound && !strings.Contains(status.Message, "switched off") {
+			t.Errorf("%s: answered %d, %q, %v; want %d, and why", path, answer.StatusCode, status.Message, err, want)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package gateway tests garret-apiserver's own address as a way into a virtual
+// cluster: a real host that reviews tokens and access, its client certificates
+// and its front proxy, a real control plane inside with a kubelet's streams, and kubectl.
+package gateway
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	v1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/pkg/access"
+	"garret.dev/garret/pkg/apiserver"
+	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/integration/framework/aggregation"
+	"garret.dev/garret/test/integration/framework/tenant"
+)
+
+const (
+	namespace, name = "team", "demo"
+	// elsewhere is another namespace of the host.
+	elsewhere = "elsewhere"
+	// hostname is not resolved by any DNS: the tests connect to loopback.
+	hostname = "gateway.example"
+	// requestTimeout is short, so that a test can outlast it.
+	requestTimeout = 8 * time.Second
+)
+
+// shared is what all tests use.
+var shared struct {
+	host     *framework.ControlPlane
+	virtual  *tenant.Tenant
+	garret   *aggregation.Garret
+	auditLog string
+	// authority verifies garret-apiserver, as it publishes it.
+	authority []byte
+}
+
+func TestMain(m *testing.M) { os.Exit(framework.Run(m, "gateway", setUp)) }
+
+func setUp(stage *framework.Stage) error {
+	object := types.NamespacedName{Namespace: namespace, Name: name}
+	var plane *framework.ControlPlane
+	err := framework.Together(
+		func() (err error) {
+			shared.host, err = stage.StartControlPlane("host", aggregation.HostFlag)
+			return err
+		},
+		func() (err error) {
+			plane, err = stage.StartControlPlane("virtual", append(tenant.Flags(object), framework.WithoutNodes)...)
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	if shared.virtual, err = tenant.Serve(stage, shared.host, plane, object); err != nil {
+		return err
+	}
+	shared.auditLog = filepath.Join(stage.Dir, "audit.log")
+	policy := filepath.Join(stage.Dir, "audit.yaml")
+	if err := os.WriteFile(policy, []byte("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: RequestResponse}]\n"), 0o600); err != nil {
+		return err
+	}
+	shared.garret, err = aggregation.Serve(stage, shared.host, func(options *apiserver.Options) {
+		options.Gateway.Enabled, options.Gateway.Hostnames = true, []string{hostname}
+		options.RequestTimeout = requestTimeout
+		options.Recommended.Audit.PolicyFile, options.Recommended.Audit.LogOptions.Path = policy, shared.auditLog
+		options.Dial = access.Dialer(shared.virtual.Dial)
+	})
+	if err != nil {
+		return err
+	}
+	return populate(context.Background())
+}
+
+// populate makes two namespaces, and the virtual cluster in one of them.
+func populate(ctx context.Context) error {
+	for _, each := range []string{namespace, elsewhere} {
+		object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: each}}
+		if _, err := shared.host.Client.CoreV1().Namespaces().Create(ctx, object, metav1.CreateOptions{}); err != nil {
+			return err
+		}
+	}
+	object := &v1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	object, err := shared.garret.Clients.TenancyV1().VirtualClusters(namespace).Create(ctx, object, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	if _, err := shared.virtual.Ready(ctx, shared.garret.Clients, object); err != nil {
+		return err
+	}
+	published, err := shared.host.Client.CoreV1().ConfigMaps(v1.SystemNamespace).Get(ctx, v1.CAConfigMap, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	shared.authority = []byte(published.Data[v1.CAConfigMapKey])
+	return nil
+}
+
+// address is garret-apiserver's by the name that the certificate was asked to have.
+func address() string {
+	_, port, err := net.SplitHostPort(shared.garret.Address)
+	if err != nil {
+		panic(err) // the framework made it of host and port
+	}
+	return net.JoinHostPort(hostname, port)
+}
