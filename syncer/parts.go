@@ -69,9 +69,17 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		WebhookPort: options.WebhookPort, WebhookReached: webhook.Reached(),
 		Authority: authority, Reporter: reporter,
 	})
+	keeper, err := access.NewKeeper(access.Options{
+		Cluster: cluster, Tenancy: tenancy.RESTClient(), Virtual: both.virtual, Clock: clock.RealClock{},
+		Standing: inside.RestoreRights,
+		Report:   func(o access.Outcome) { reporter.Access(o.Generation, o.Reason, o.Message) },
+	})
+	if err != nil {
+		return nil, err
+	}
 	return &parts{
 		tokens: minter, reporter: reporter, ready: inside.Ready(),
-		run: []func(context.Context) error{minter.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run},
+		run: []func(context.Context) error{minter.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run},
 	}, nil
 }
 

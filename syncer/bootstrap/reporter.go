@@ -51,6 +51,8 @@ type Reporter struct {
 	mutex sync.Mutex
 	// pending are the parts of the syncer that do not work yet, or no longer.
 	pending map[string]trouble
+	// access is how far spec.access is in place.
+	access accessState
 	// changed has room for one note that something did.
 	changed chan struct{}
 }
@@ -82,6 +84,12 @@ func (r *Reporter) Done(part string) {
 	r.change(func() { delete(r.pending, part) })
 }
 
+// Access says how far the spec.access of a generation is in place: an empty
+// reason means wholly. Until it is called, nothing is reported about it.
+func (r *Reporter) Access(generation int64, reason, message string) {
+	r.change(func() { r.access = accessState{true, generation, trouble{reason, message}} })
+}
+
 func (r *Reporter) change(do func()) {
 	r.mutex.Lock()
 	do()
@@ -92,8 +100,16 @@ func (r *Reporter) change(do func()) {
 	}
 }
 
+// accessState is how far spec.access is in place.
+type accessState struct {
+	known      bool
+	generation int64
+	trouble    trouble
+}
+
 // state is what is reported.
 type state struct {
+	access               accessState
 	controlPlane, syncer trouble
 	version              string
 	authority            string
@@ -117,6 +133,7 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	}
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
+	now.access = r.access
 	// One reason is enough, and always the same one.
 	for _, part := range slices.Sorted(maps.Keys(r.pending)) {
 		now.syncer = r.pending[part]

@@ -5,8 +5,11 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	applyv1 "k8s.io/client-go/applyconfigurations/rbac/v1"
 
@@ -34,13 +37,32 @@ func (b *Bootstrap) rights() []step {
 	return steps
 }
 
+// RestoreRights puts the rights back that every virtual cluster has.
+func (b *Bootstrap) RestoreRights(ctx context.Context) error {
+	var errs []error
+	for _, s := range b.rights() {
+		if err := s.run(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (b *Bootstrap) applyRole(ctx context.Context, role *applyv1.ClusterRoleApplyConfiguration) error {
 	_, err := b.Virtual.RbacV1().ClusterRoles().Apply(ctx, role, force())
 	return err
 }
 
 func (b *Bootstrap) applyBinding(ctx context.Context, binding *applyv1.ClusterRoleBindingApplyConfiguration) error {
-	_, err := b.Virtual.RbacV1().ClusterRoleBindings().Apply(ctx, binding, force())
+	client := b.Virtual.RbacV1().ClusterRoleBindings()
+	_, err := client.Apply(ctx, binding, force())
+	if apierrors.IsInvalid(err) {
+		// Somebody made it anew with another role, which cannot be changed.
+		if err := client.Delete(ctx, *binding.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+		_, err = client.Apply(ctx, binding, force())
+	}
 	return err
 }
 

@@ -19,12 +19,20 @@ const maxMessage = 1024
 // configuration is what is applied. The UID keeps a syncer that is about to end
 // from writing to a new VirtualCluster of the same name.
 //
-// The conditions name no generation: they tell of processes, whatever the spec
-// that those were started from.
+// Conditions that tell of processes name no generation: they are so whatever the
+// spec that those were started from.
 func (w *writer) configuration(now state) *applyv1.VirtualClusterApplyConfiguration {
 	status := applyv1.VirtualClusterStatus().WithConditions(
 		w.condition(tenancyv1.ConditionControlPlaneReady, now.controlPlane, "Answering", "the API server inside is ready"),
 		w.condition(tenancyv1.ConditionSyncerReady, now.syncer, "Syncing", "workloads are synced to the host"))
+	if now.access.known {
+		condition := w.condition(tenancyv1.ConditionAccessApplied, now.access.trouble, "Applied", "the rights inside are those of spec.access")
+		status.WithConditions(condition.WithObservedGeneration(now.access.generation))
+	} else if before := meta.FindStatusCondition(w.before, tenancyv1.ConditionAccessApplied); before != nil {
+		// A syncer that was restarted has yet to look: until then it stays as it is.
+		status.WithConditions(applymetav1.Condition().WithType(before.Type).WithStatus(before.Status).WithReason(before.Reason).
+			WithMessage(before.Message).WithLastTransitionTime(before.LastTransitionTime).WithObservedGeneration(before.ObservedGeneration))
+	}
 	if now.version != "" {
 		status.WithKubernetesVersion(now.version)
 	}

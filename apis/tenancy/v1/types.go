@@ -243,6 +243,9 @@ const (
 	ConditionSyncerReady = "SyncerReady"
 	// ConditionTemplateApplied is true when the spec holds what the template says.
 	ConditionTemplateApplied = "TemplateApplied"
+	// ConditionAccessApplied is true when the rights inside are those of spec.access;
+	// the syncer reports it where there is, or was, any.
+	ConditionAccessApplied = "AccessApplied"
 )
 
 // VirtualClusterStatus is the observed state of a virtual cluster.
