@@ -9,18 +9,13 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
 
 	"garret.dev/garret/apis/tenancy"
 	v1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/apis/tenancy/validation"
 	"garret.dev/garret/pkg/access"
-	"garret.dev/garret/pkg/registry/hostcluster"
-	"garret.dev/garret/pkg/registry/virtualcluster"
-	"garret.dev/garret/pkg/registry/virtualclustertemplate"
 	"garret.dev/garret/pkg/relay"
 	"garret.dev/garret/pkg/storage"
 )
@@ -52,43 +47,26 @@ func (c *Config) New() (*Server, error) {
 		Dial:        c.dial,
 		Metrics:     relayed,
 	})
-	clusters, err := virtualcluster.NewStorage(virtualcluster.Config{
-		Scheme:      c.scheme,
-		RESTOptions: c.generic.RESTOptionsGetter,
-		Validator:   &validation.Validator{Values: c.options.ValidateValues},
-		Kubeconfigs: access.NewKubeconfigs(issuer, c.options.MaxKubeconfigLife),
-		Relay:       entrance,
-	})
+	served, err := c.newResources(access.NewKubeconfigs(issuer, c.options.MaxKubeconfigLife), entrance)
 	if err != nil {
 		return nil, err
 	}
-	templates, err := virtualclustertemplate.NewStorage(c.scheme, c.generic.RESTOptionsGetter)
-	if err != nil {
-		return nil, err
-	}
-	hosts, err := hostcluster.NewStorage(c.scheme, c.generic.RESTOptionsGetter)
+	keepLocal, err := served.keepLocal(c.generic.LoopbackClientConfig)
 	if err != nil {
 		return nil, err
 	}
 	// The options of a connecting subresource are ours, so the codec for them must know our scheme.
 	group := genericapiserver.NewDefaultAPIGroupInfo(tenancy.GroupName, c.scheme, runtime.NewParameterCodec(c.scheme), c.codecs)
 	group.NegotiatedSerializer = withoutProtobuf{c.codecs}
-	group.VersionedResourcesStorageMap[v1.SchemeGroupVersion.Version] = map[string]rest.Storage{
-		"virtualclusters":            clusters.VirtualCluster,
-		"virtualclusters/status":     clusters.Status,
-		"virtualclusters/kubeconfig": clusters.Kubeconfig,
-		"virtualclusters/proxy":      clusters.Proxy,
-		"virtualclustertemplates":    templates,
-		"hostclusters":               hosts.HostCluster,
-		"hostclusters/status":        hosts.Status,
-	}
+	group.VersionedResourcesStorageMap[v1.SchemeGroupVersion.Version] = served.byPath()
 	if err := generic.InstallAPIGroup(&group); err != nil {
 		return nil, fmt.Errorf("install group %s: %w", tenancy.GroupName, err)
 	}
-	c.openGateway(generic, clusters)
+	c.openGateway(generic, served.clusters)
 	for name, run := range map[string]func(context.Context){
 		"garret-certificates":  c.keeper.Run,
 		"garret-publish-certs": c.publisher.Run,
+		"garret-host-cluster":  keepLocal,
 	} {
 		generic.AddPostStartHookOrDie(name, func(hook genericapiserver.PostStartHookContext) error {
 			go run(hook)

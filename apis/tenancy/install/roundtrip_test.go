@@ -4,6 +4,7 @@
 package install
 
 import (
+	"cmp"
 	"math/rand"
 	"testing"
 
@@ -31,19 +32,17 @@ func fuzzers(serializer.CodecFactory) []any {
 		func(raw *runtime.RawExtension, _ randfill.Continue) {
 			raw.Raw = []byte(`{"pod":{"nodeSelector":{"a":"b"}}}`)
 		},
-		func(spec *tenancy.KubernetesSpec, c randfill.Continue) {
-			c.FillNoCustom(spec)
-			spec.Distro, spec.Version = orElse(spec.Distro, tenancy.DistroK8s), orElse(spec.Version, "v1.37.2")
+		func(ref *tenancy.HostClusterReference, c randfill.Continue) {
+			c.FillNoCustom(ref)
+			ref.Name = cmp.Or(ref.Name, v1.LocalHostCluster)
 		},
-		func(spec *tenancy.StorageSpec, c randfill.Continue) {
-			c.FillNoCustom(spec)
-			persistent, size := c.Bool(), resource.MustParse("7Gi")
-			spec.Persistent, spec.Size = &persistent, &size
-			spec.WhenDeleted = orElse(spec.WhenDeleted, tenancy.RetentionRetain)
+		func(parameter *tenancy.TemplateParameter, c randfill.Continue) {
+			c.FillNoCustom(parameter)
+			parameter.Type = cmp.Or(parameter.Type, tenancy.ParameterString)
 		},
 		func(status *tenancy.VirtualClusterStatus, c randfill.Continue) {
 			c.FillNoCustom(status)
-			status.Phase = orElse(status.Phase, tenancy.PhaseReady)
+			status.Phase = cmp.Or(status.Phase, tenancy.PhaseReady)
 		},
 		func(spec *tenancy.KubeconfigRequestSpec, c randfill.Continue) {
 			c.FillNoCustom(spec)
@@ -51,13 +50,6 @@ func fuzzers(serializer.CodecFactory) []any {
 			spec.ExpirationSeconds = &seconds
 		},
 	}
-}
-
-func orElse[T ~string](value, other T) T {
-	if value == "" {
-		return other
-	}
-	return value
 }
 
 func TestRoundTrip(t *testing.T) {
@@ -71,36 +63,4 @@ func TestRoundTrip(t *testing.T) {
 		v1.SchemeGroupVersion.WithKind("VirtualClusterProxyOptions"):      true,
 	}
 	roundtrip.RoundTripTypesWithoutProtobuf(t, scheme, codecs, filler, options)
-}
-
-func TestDefaults(t *testing.T) {
-	scheme := runtime.NewScheme()
-	Install(scheme)
-	off := false
-	for name, test := range map[string]struct {
-		given    v1.VirtualClusterSpec
-		size     string
-		distro   v1.Distro
-		retained v1.StorageRetention
-	}{
-		"nothing":        {v1.VirtualClusterSpec{}, v1.DefaultStorageSize, v1.DistroK3s, v1.RetentionDelete},
-		"not persistent": {v1.VirtualClusterSpec{ControlPlane: v1.ControlPlaneSpec{Storage: v1.StorageSpec{Persistent: &off}}}, "", v1.DistroK3s, v1.RetentionDelete},
-		"all given": {v1.VirtualClusterSpec{
-			Kubernetes:   v1.KubernetesSpec{Distro: v1.DistroK8s},
-			ControlPlane: v1.ControlPlaneSpec{Storage: v1.StorageSpec{Size: resource.NewQuantity(1<<30, resource.BinarySI), WhenDeleted: v1.RetentionRetain}},
-		}, "1Gi", v1.DistroK8s, v1.RetentionRetain},
-	} {
-		t.Run(name, func(t *testing.T) {
-			vc := &v1.VirtualCluster{Spec: test.given}
-			scheme.Default(vc)
-			size := ""
-			if vc.Spec.ControlPlane.Storage.Size != nil {
-				size = vc.Spec.ControlPlane.Storage.Size.String()
-			}
-			if size != test.size || vc.Spec.Kubernetes.Distro != test.distro ||
-				vc.Spec.ControlPlane.Storage.WhenDeleted != test.retained || vc.Spec.Kubernetes.Version != v1.DefaultKubernetesVersion {
-				t.Errorf("got %+v, want size %q, distro %s, %s on deletion", vc.Spec, test.size, test.distro, test.retained)
-			}
-		})
-	}
 }

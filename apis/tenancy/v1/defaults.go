@@ -21,28 +21,27 @@ func addDefaultingFuncs(scheme *runtime.Scheme) error {
 	return RegisterDefaults(scheme)
 }
 
-// SetDefaults_KubernetesSpec fills in the distribution and the version.
-func SetDefaults_KubernetesSpec(spec *KubernetesSpec) {
-	if spec.Distro == "" {
-		spec.Distro = DistroK3s
+// DefaultSpec fills in what neither the author of a virtual cluster nor a
+// template has set. It is no defaulting function of the scheme: those run when
+// a request is decoded, and after them nobody could tell what was set.
+func DefaultSpec(spec *VirtualClusterSpec) {
+	if spec.Kubernetes.Distro == "" {
+		spec.Kubernetes.Distro = DistroK3s
 	}
-	if spec.Version == "" {
-		spec.Version = DefaultKubernetesVersion
+	if spec.Kubernetes.Version == "" {
+		spec.Kubernetes.Version = DefaultKubernetesVersion
 	}
-}
-
-// SetDefaults_StorageSpec fills in where the data is kept.
-func SetDefaults_StorageSpec(spec *StorageSpec) {
-	if spec.Persistent == nil {
+	storage := &spec.ControlPlane.Storage
+	if storage.Persistent == nil {
 		persistent := true
-		spec.Persistent = &persistent
+		storage.Persistent = &persistent
 	}
-	if spec.Size == nil && *spec.Persistent {
+	if storage.Size == nil && *storage.Persistent {
 		size := resource.MustParse(DefaultStorageSize)
-		spec.Size = &size
+		storage.Size = &size
 	}
-	if spec.WhenDeleted == "" {
-		spec.WhenDeleted = RetentionDelete
+	if storage.WhenDeleted == "" {
+		storage.WhenDeleted = RetentionDelete
 	}
 }
 

@@ -248,6 +248,14 @@ const (
 	ConditionAccessApplied = "AccessApplied"
 )
 
+// Reasons of the condition TemplateApplied.
+const (
+	// ReasonApplied says that the spec holds what the template says.
+	ReasonApplied = "Applied"
+	// ReasonRefused says that a later change of the template cannot be applied.
+	ReasonRefused = "Refused"
+)
+
 // VirtualClusterStatus is the observed state of a virtual cluster.
 type VirtualClusterStatus struct {
 	// phase sums the conditions up in one word.

@@ -30,8 +30,6 @@ func SetObjectDefaults_KubeconfigRequest(in *KubeconfigRequest) {
 
 func SetObjectDefaults_VirtualCluster(in *VirtualCluster) {
 	SetDefaults_HostClusterReference(&in.Spec.HostClusterRef)
-	SetDefaults_KubernetesSpec(&in.Spec.Kubernetes)
-	SetDefaults_StorageSpec(&in.Spec.ControlPlane.Storage)
 	SetDefaults_VirtualClusterStatus(&in.Status)
 }
 

@@ -58,7 +58,17 @@ func (v *Validator) spec(spec, old *tenancy.VirtualClusterSpec, path *field.Path
 	} else if equality.Semantic.DeepEqual(spec, old) {
 		return nil
 	}
-	errs := kubernetes(&spec.Kubernetes, &old.Kubernetes, path.Child("kubernetes"))
+	var errs field.ErrorList
+	if !equality.Semantic.DeepEqual(spec.TemplateRef, old.TemplateRef) {
+		errs = append(errs, templateReference(spec.TemplateRef, path.Child("templateRef"))...)
+	}
+	if spec.HostClusterRef != old.HostClusterRef {
+		errs = append(errs, hostClusterReference(spec.HostClusterRef, path.Child("hostClusterRef"))...)
+	}
+	if !equality.Semantic.DeepEqual(spec.Access, old.Access) {
+		errs = append(errs, access(spec.Access, path.Child("access"))...)
+	}
+	errs = append(errs, kubernetes(&spec.Kubernetes, &old.Kubernetes, path.Child("kubernetes"))...)
 	errs = append(errs, controlPlane(&spec.ControlPlane, &old.ControlPlane, path.Child("controlPlane"))...)
 	if !equality.Semantic.DeepEqual(spec.Syncer, old.Syncer) {
 		errs = append(errs, syncerArgs(spec.Syncer.ExtraArgs, path.Child("syncer", "extraArgs"))...)

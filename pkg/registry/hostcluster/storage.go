@@ -21,6 +21,8 @@ import (
 type Storage struct {
 	HostCluster *REST
 	Status      *StatusREST
+	// deleted wakes KeepLocal.
+	deleted chan struct{}
 }
 
 // NewStorage builds the storage of hostclusters.
@@ -47,7 +49,9 @@ func NewStorage(scheme *runtime.Scheme, restOptions generic.RESTOptionsGetter) (
 	status.DeleteStrategy = nil
 	status.UpdateStrategy = statusStrategy{main}
 	status.ResetFieldsStrategy = statusStrategy{main}
-	return &Storage{HostCluster: &REST{store}, Status: &StatusREST{&status}}, nil
+	storage := &Storage{HostCluster: &REST{store}, Status: &StatusREST{&status}, deleted: make(chan struct{}, 1)}
+	store.AfterDelete = storage.afterDelete
+	return storage, nil
 }
 
 // REST serves hostclusters.

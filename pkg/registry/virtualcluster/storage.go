@@ -31,6 +31,9 @@ type Config struct {
 	Scheme      *runtime.Scheme
 	RESTOptions generic.RESTOptionsGetter
 	Validator   *validation.Validator
+	// Templates and Hosts are what virtual clusters are made from and limited by.
+	Templates Templates
+	Hosts     rest.Getter
 	// Kubeconfigs issues credentials.
 	Kubeconfigs KubeconfigIssuer
 	// Relay carries requests inside.
@@ -65,28 +68,12 @@ func NewStorage(config Config) (*Storage, error) {
 	status.ResetFieldsStrategy = statusStrategy{main}
 
 	return &Storage{
-		VirtualCluster: &REST{store},
+		VirtualCluster: newREST(store, config.Templates, config.Hosts),
 		Status:         &StatusREST{&status},
 		Kubeconfig:     &KubeconfigREST{clusters: store, issuer: config.Kubeconfigs},
 		Proxy:          &ProxyREST{clusters: store, relay: config.Relay},
 	}, nil
 }
-
-// REST serves virtualclusters.
-type REST struct{ *genericregistry.Store }
-
-var (
-	_ rest.StandardStorage    = &REST{}
-	_ rest.ShortNamesProvider = &REST{}
-	_ rest.CategoriesProvider = &REST{}
-	_ rest.Patcher            = &StatusREST{}
-)
-
-// ShortNames lets people type kubectl get vc.
-func (*REST) ShortNames() []string { return []string{"vc"} }
-
-// Categories puts the resource into kubectl get garret.
-func (*REST) Categories() []string { return []string{"garret"} }
 
 // StatusREST serves virtualclusters/status.
 type StatusREST struct{ store *genericregistry.Store }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -72,21 +73,44 @@ func (strategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object
 
 // PrepareForCreate starts the status afresh; the cluster id is there from the
 // first moment, since everything that is made on the host carries it.
-func (strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
+func (strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	vc := obj.(*tenancy.VirtualCluster)
 	vc.Generation = 1
 	vc.Status = tenancy.VirtualClusterStatus{
 		Phase:     tenancy.PhasePending,
 		ClusterID: v1.ClusterID(vc.UID),
 	}
+	recordTemplate(ctx, vc)
 }
 
-func (strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+func (strategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	vc, before := obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster)
-	vc.Status = before.Status
+	vc.Status = *before.Status.DeepCopy()
 	if !equality.Semantic.DeepEqual(vc.Spec, before.Spec) {
 		vc.Generation = before.Generation + 1
 	}
+	recordTemplate(ctx, vc)
+}
+
+// recordTemplate writes into the status what became of the template in this write.
+func recordTemplate(ctx context.Context, vc *tenancy.VirtualCluster) {
+	result := outcomeFrom(ctx)
+	if result == nil {
+		return
+	}
+	vc.Status.Template = result.template
+	if result.template == nil {
+		meta.RemoveStatusCondition(&vc.Status.Conditions, tenancy.ConditionTemplateApplied)
+		return
+	}
+	if !result.applied {
+		return
+	}
+	meta.SetStatusCondition(&vc.Status.Conditions, metav1.Condition{
+		Type: tenancy.ConditionTemplateApplied, Status: metav1.ConditionTrue, Reason: tenancy.ReasonApplied,
+		Message:            fmt.Sprintf("Made from the template %s, version %s.", result.template.Name, result.template.Version),
+		ObservedGeneration: vc.Generation,
+	})
 }
 
 func (s strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
@@ -105,13 +129,15 @@ func (strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 // statusStrategy is for writes to the status.
 type statusStrategy struct{ strategy }
 
-// PrepareForUpdate keeps everything but the status, and in it the cluster id,
-// as it was. A status without a phase keeps the one that there was.
+// PrepareForUpdate keeps everything but the status, and in it the cluster id and
+// the template, as it was: what a template forces is not for the writers of a
+// status to lift. A status without a phase keeps the one that there was.
 func (statusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	vc, before := obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster)
 	vc.Spec = before.Spec
 	metav1.ResetObjectMetaForStatus(vc, before)
 	vc.Status.ClusterID = before.Status.ClusterID
+	vc.Status.Template = before.Status.Template
 	if vc.Status.Phase == "" {
 		vc.Status.Phase = before.Status.Phase
 	}
@@ -132,6 +158,7 @@ func (statusStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 		fieldpath.MakePathOrDie("metadata", "deletionTimestamp"),
 		fieldpath.MakePathOrDie("metadata", "generation"),
 		fieldpath.MakePathOrDie("status", "clusterID"),
+		fieldpath.MakePathOrDie("status", "template"),
 	)
 }
 

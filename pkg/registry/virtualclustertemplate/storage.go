@@ -4,8 +4,11 @@
 package virtualclustertemplate
 
 import (
+	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
@@ -25,7 +28,8 @@ var (
 
 // NewStorage builds the storage of virtualclustertemplates.
 func NewStorage(scheme *runtime.Scheme, restOptions generic.RESTOptionsGetter) (*REST, error) {
-	strategy := newStrategy(scheme)
+	r := &REST{}
+	strategy := newStrategy(scheme, r.Default)
 	store := &genericregistry.Store{
 		NewFunc:                   func() runtime.Object { return &tenancy.VirtualClusterTemplate{} },
 		NewListFunc:               func() runtime.Object { return &tenancy.VirtualClusterTemplateList{} },
@@ -41,7 +45,30 @@ func NewStorage(scheme *runtime.Scheme, restOptions generic.RESTOptionsGetter) (
 	if err := store.CompleteWithOptions(&generic.StoreOptions{RESTOptions: restOptions, AttrFunc: attributes}); err != nil {
 		return nil, fmt.Errorf("storage of virtualclustertemplates: %w", err)
 	}
-	return &REST{store}, nil
+	r.Store = store
+	return r, nil
+}
+
+// Default returns the template that is marked as default, nil where none is. At
+// most one should be; two that were marked at one time are told apart by age, and
+// the newest wins.
+func (r *REST) Default(ctx context.Context) (*tenancy.VirtualClusterTemplate, error) {
+	obj, err := r.ListPredicate(ctx, matcher(labels.Everything(), fields.Everything()), nil)
+	if err != nil {
+		return nil, err
+	}
+	list, ok := obj.(*tenancy.VirtualClusterTemplateList)
+	if !ok {
+		return nil, fmt.Errorf("storage of virtualclustertemplates listed a %T", obj)
+	}
+	var newest *tenancy.VirtualClusterTemplate
+	for i := range list.Items {
+		item := &list.Items[i]
+		if item.Spec.Default && (newest == nil || newest.CreationTimestamp.Before(&item.CreationTimestamp)) {
+			newest = item
+		}
+	}
+	return newest, nil
 }
 
 // ShortNames lets people type kubectl get vct.

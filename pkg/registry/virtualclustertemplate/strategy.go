@@ -19,11 +19,14 @@ import (
 
 	"garret.dev/garret/apis/tenancy"
 	"garret.dev/garret/apis/tenancy/validation"
+	"garret.dev/garret/pkg/template"
 )
 
 type strategy struct {
 	runtime.ObjectTyper
 	names.NameGenerator
+	// marked is the template that is marked as default already.
+	marked func(context.Context) (*tenancy.VirtualClusterTemplate, error)
 }
 
 var (
@@ -32,8 +35,8 @@ var (
 	_ rest.RESTDeleteStrategy = strategy{}
 )
 
-func newStrategy(typer runtime.ObjectTyper) strategy {
-	return strategy{ObjectTyper: typer, NameGenerator: names.SimpleNameGenerator}
+func newStrategy(typer runtime.ObjectTyper, marked func(context.Context) (*tenancy.VirtualClusterTemplate, error)) strategy {
+	return strategy{ObjectTyper: typer, NameGenerator: names.SimpleNameGenerator, marked: marked}
 }
 
 func (strategy) NamespaceScoped() bool { return false }
@@ -56,27 +59,61 @@ func (strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 }
 
 func (strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
-	template, before := obj.(*tenancy.VirtualClusterTemplate), old.(*tenancy.VirtualClusterTemplate)
-	if !equality.Semantic.DeepEqual(template.Spec, before.Spec) {
-		template.Generation = before.Generation + 1
+	changed, before := obj.(*tenancy.VirtualClusterTemplate), old.(*tenancy.VirtualClusterTemplate)
+	if !equality.Semantic.DeepEqual(changed.Spec, before.Spec) {
+		changed.Generation = before.Generation + 1
 	}
 }
 
-func (strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
-	return validation.TemplateCreate(obj.(*tenancy.VirtualClusterTemplate))
+func (s strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
+	created := obj.(*tenancy.VirtualClusterTemplate)
+	errs := validation.TemplateCreate(created)
+	errs = append(errs, template.Validate(created.Spec.Versions, versionsPath)...)
+	return append(errs, s.single(ctx, created)...)
 }
 
-func (strategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
-	return validation.TemplateUpdate(obj.(*tenancy.VirtualClusterTemplate), old.(*tenancy.VirtualClusterTemplate))
+// ValidateUpdate judges what differs, so that a template that an older release
+// of Garret accepted can still be labelled.
+func (s strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	changed, before := obj.(*tenancy.VirtualClusterTemplate), old.(*tenancy.VirtualClusterTemplate)
+	errs := validation.TemplateUpdate(changed, before)
+	if !equality.Semantic.DeepEqual(changed.Spec.Versions, before.Spec.Versions) {
+		errs = append(errs, template.Validate(changed.Spec.Versions, versionsPath)...)
+	}
+	if !before.Spec.Default {
+		errs = append(errs, s.single(ctx, changed)...)
+	}
+	return errs
+}
+
+var (
+	versionsPath = field.NewPath("spec", "versions")
+	defaultPath  = field.NewPath("spec", "default")
+)
+
+// single refuses a second default template.
+func (s strategy) single(ctx context.Context, candidate *tenancy.VirtualClusterTemplate) field.ErrorList {
+	if !candidate.Spec.Default {
+		return nil
+	}
+	marked, err := s.marked(ctx)
+	if err != nil {
+		return field.ErrorList{field.InternalError(defaultPath, err)}
+	}
+	if marked == nil || marked.Name == candidate.Name {
+		return nil
+	}
+	return field.ErrorList{field.Forbidden(defaultPath, fmt.Sprintf(
+		"the template %s is the default already: take its mark away first", marked.Name))}
 }
 
 // attributes are what label and field selectors choose by.
 func attributes(obj runtime.Object) (labels.Set, fields.Set, error) {
-	template, ok := obj.(*tenancy.VirtualClusterTemplate)
+	found, ok := obj.(*tenancy.VirtualClusterTemplate)
 	if !ok {
 		return nil, nil, fmt.Errorf("not a VirtualClusterTemplate but a %T", obj)
 	}
-	return template.Labels, generic.ObjectMetaFieldsSet(&template.ObjectMeta, false), nil
+	return found.Labels, generic.ObjectMetaFieldsSet(&found.ObjectMeta, false), nil
 }
 
 func matcher(label labels.Selector, field fields.Selector) apistorage.SelectionPredicate {

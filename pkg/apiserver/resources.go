@@ -1,0 +1,71 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apiserver/pkg/registry/rest"
+	restclient "k8s.io/client-go/rest"
+
+	"garret.dev/garret/apis/tenancy/validation"
+	"garret.dev/garret/generated/clientset/versioned"
+	"garret.dev/garret/pkg/registry/hostcluster"
+	"garret.dev/garret/pkg/registry/virtualcluster"
+	"garret.dev/garret/pkg/registry/virtualclustertemplate"
+)
+
+// resources are all that the group serves.
+type resources struct {
+	clusters  *virtualcluster.Storage
+	templates *virtualclustertemplate.REST
+	hosts     *hostcluster.Storage
+}
+
+func (c *Config) newResources(kubeconfigs virtualcluster.KubeconfigIssuer, relay virtualcluster.Relay) (*resources, error) {
+	templates, err := virtualclustertemplate.NewStorage(c.scheme, c.generic.RESTOptionsGetter)
+	if err != nil {
+		return nil, err
+	}
+	hosts, err := hostcluster.NewStorage(c.scheme, c.generic.RESTOptionsGetter)
+	if err != nil {
+		return nil, err
+	}
+	clusters, err := virtualcluster.NewStorage(virtualcluster.Config{
+		Scheme:      c.scheme,
+		RESTOptions: c.generic.RESTOptionsGetter,
+		Templates:   templates,
+		Hosts:       hosts.HostCluster,
+		Validator:   &validation.Validator{Values: c.options.ValidateValues},
+		Kubeconfigs: kubeconfigs,
+		Relay:       relay,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &resources{clusters: clusters, templates: templates, hosts: hosts}, nil
+}
+
+// byPath is what the group is installed from.
+func (r *resources) byPath() map[string]rest.Storage {
+	return map[string]rest.Storage{
+		"virtualclusters":            r.clusters.VirtualCluster,
+		"virtualclusters/status":     r.clusters.Status,
+		"virtualclusters/kubeconfig": r.clusters.Kubeconfig,
+		"virtualclusters/proxy":      r.clusters.Proxy,
+		"virtualclustertemplates":    r.templates,
+		"hostclusters":               r.hosts.HostCluster,
+		"hostclusters/status":        r.hosts.Status,
+	}
+}
+
+// keepLocal keeps the host cluster there, through the server's own door.
+func (r *resources) keepLocal(loopback *restclient.Config) (func(context.Context), error) {
+	client, err := versioned.NewForConfig(loopback)
+	if err != nil {
+		return nil, fmt.Errorf("client of this server itself: %w", err)
+	}
+	return func(ctx context.Context) { r.hosts.KeepLocal(ctx, client.TenancyV1().HostClusters()) }, nil
+}

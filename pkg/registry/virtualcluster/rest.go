@@ -1,0 +1,119 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"garret.dev/garret/apis/tenancy"
+)
+
+// REST serves virtualclusters. Before the store sees an object, its template is
+// applied and its host cluster asked for room.
+type REST struct {
+	*genericregistry.Store
+	completer *completer
+	limit     *limit
+}
+
+var (
+	_ rest.StandardStorage    = &REST{}
+	_ rest.ShortNamesProvider = &REST{}
+	_ rest.CategoriesProvider = &REST{}
+	_ rest.Patcher            = &StatusREST{}
+)
+
+func newREST(store *genericregistry.Store, templates Templates, hosts rest.Getter) *REST {
+	return &REST{
+		Store:     store,
+		completer: &completer{templates: templates, hosts: hosts},
+		limit:     newLimit(hosts, func(ctx context.Context) (int64, error) { return count(ctx, store) }),
+	}
+}
+
+// ShortNames lets people type kubectl get vc.
+func (*REST) ShortNames() []string { return []string{"vc"} }
+
+// Categories puts the resource into kubectl get garret.
+func (*REST) Categories() []string { return []string{"garret"} }
+
+// Create makes a virtual cluster.
+func (r *REST) Create(ctx context.Context, obj runtime.Object, validate rest.ValidateObjectFunc,
+	options *metav1.CreateOptions) (runtime.Object, error) {
+	vc, ok := obj.(*tenancy.VirtualCluster)
+	if !ok {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("not a VirtualCluster but a %T", obj))
+	}
+	ctx, result := withOutcome(ctx)
+	release, err := r.limit.admit(ctx, vc)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if *result, err = r.completer.create(ctx, vc); err != nil {
+		return nil, err
+	}
+	return r.Store.Create(ctx, vc, validate, options)
+}
+
+// Update changes a virtual cluster, or makes one where server-side apply asks
+// for it. The store may try several times, each time with the object as it is then.
+func (r *REST) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo,
+	createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc,
+	forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	ctx, result := withOutcome(ctx)
+	var release func()
+	defer func() {
+		if release != nil {
+			release()
+		}
+	}()
+	complete := func(ctx context.Context, obj, old runtime.Object) (runtime.Object, error) {
+		vc, ok := obj.(*tenancy.VirtualCluster)
+		before, oldOK := old.(*tenancy.VirtualCluster)
+		if !ok || !oldOK {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("not VirtualClusters but a %T in place of a %T", obj, old))
+		}
+		var err error
+		if before.UID != "" {
+			*result, err = r.completer.update(ctx, vc, before)
+			return vc, err
+		}
+		if release == nil {
+			if release, err = r.limit.admit(ctx, vc); err != nil {
+				return nil, err
+			}
+		}
+		*result, err = r.completer.create(ctx, vc)
+		return vc, err
+	}
+	return r.Store.Update(ctx, name, rest.WrapUpdatedObjectInfo(info, complete), createValidation, updateValidation, forceAllowCreate, options)
+}
+
+// count asks the datastore for one virtual cluster of all namespaces and how many more there are.
+func count(ctx context.Context, store *genericregistry.Store) (int64, error) {
+	obj, err := store.ListPredicate(clusterScoped(ctx), matcher(labels.Everything(), fields.Everything()), &metainternalversion.ListOptions{Limit: 1})
+	if err != nil {
+		return 0, err
+	}
+	list, ok := obj.(*tenancy.VirtualClusterList)
+	if !ok {
+		return 0, fmt.Errorf("storage of virtualclusters listed a %T", obj)
+	}
+	total := int64(len(list.Items))
+	if list.RemainingItemCount != nil {
+		total += *list.RemainingItemCount
+	}
+	return total, nil
+}
