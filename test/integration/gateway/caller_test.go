@@ -132,18 +132,38 @@ func allowed(t *testing.T, where *framework.ControlPlane, user string, groups []
 // edits binds the caller to the ClusterRole edit inside, as spec.access would.
 func (c caller) edits(t *testing.T) caller {
 	t.Helper()
+	return c.bound(t, "edit", "create")
+}
+
+// looksInto gives the caller the right to get, inside, what pods can be entered by.
+func (c caller) looksInto(t *testing.T) caller {
+	t.Helper()
+	role, err := shared.virtual.Client.RbacV1().ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"},
+		Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Verbs: []string{"get"},
+			Resources: []string{"pods/exec", "pods/attach", "pods/portforward", "pods/proxy"}}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.bound(t, role.Name, "get")
+}
+
+// bound binds the caller to a ClusterRole inside, which gives them a verb on pods/exec.
+func (c caller) bound(t *testing.T, role, verb string) caller {
+	t.Helper()
 	bindings := shared.virtual.Client.RbacV1().ClusterRoleBindings()
 	binding, err := bindings.Create(t.Context(), &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: v1.HostUserPrefix + c.user}},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edit"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = bindings.Delete(context.Background(), binding.Name, metav1.DeleteOptions{}) })
 	allowed(t, shared.virtual.ControlPlane, v1.HostUserPrefix+c.user, nil,
-		&authorizationv1.ResourceAttributes{Namespace: metav1.NamespaceDefault, Verb: "create", Resource: "pods", Subresource: "exec"})
+		&authorizationv1.ResourceAttributes{Namespace: metav1.NamespaceDefault, Verb: verb, Resource: "pods", Subresource: "exec"})
 	return c
 }
 

@@ -50,6 +50,9 @@ func TestMain(m *testing.M) { os.Exit(framework.Run(m, "gateway", setUp)) }
 
 func setUp(stage *framework.Stage) error {
 	object := types.NamespacedName{Namespace: namespace, Name: name}
+	// As one of before 1.35, which takes the right to get pods/exec for enough
+	// when exec is asked for over a WebSocket.
+	lenient := "--kube-apiserver-arg=feature-gates=AuthorizePodWebsocketUpgradeCreatePermission=false"
 	var plane *framework.ControlPlane
 	err := framework.Together(
 		func() (err error) {
@@ -57,7 +60,7 @@ func setUp(stage *framework.Stage) error {
 			return err
 		},
 		func() (err error) {
-			plane, err = stage.StartControlPlane("virtual", append(tenant.Flags(object), framework.WithoutNodes)...)
+			plane, err = stage.StartControlPlane("virtual", append(tenant.Flags(object), framework.WithoutNodes, lenient)...)
 			return err
 		})
 	if err != nil {

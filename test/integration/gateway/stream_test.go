@@ -37,7 +37,7 @@ func TestStreams(t *testing.T) {
 		"an administrator":     admin(t),
 		"with a certificate":   certified(t, "stefan", "system:masters"),
 		"who may edit inside":  account(t, "stream-editor").may(t, namespace, to("get", "virtualclusters", name)).edits(t),
-		"who may only look on": account(t, "stream-reader").may(t, namespace, to("get", "virtualclusters", name)),
+		"who may only look on": account(t, "stream-reader").may(t, namespace, to("get", "virtualclusters", name)).looksInto(t),
 	}
 	for transport, env := range transports {
 		for who, c := range callers {
@@ -108,7 +108,7 @@ func TestUpgradesRefused(t *testing.T) {
 		return header
 	}
 	const exec = "/clusters/team/demo/api/v1/namespaces/default/pods/refused/exec?command=true&stdout=true"
-	reader := account(t, "upgrader").may(t, namespace, to("get", "virtualclusters", name))
+	reader := account(t, "upgrader").may(t, namespace, to("get", "virtualclusters", name)).looksInto(t)
 	chief := certified(t, "chief", "system:masters")
 	for name, tc := range map[string]struct {
 		caller caller
