@@ -48,6 +48,13 @@ const (
 	CAConfigMap    = "garret-apiserver-ca"
 	CAConfigMapKey = "ca.crt"
 
+	// GatewayConfigMap in the system namespace tells users where the gateway is:
+	// under GatewayURLKey its address, and how to verify it, either under
+	// CAConfigMapKey itself or under GatewayCAKey the name of the ConfigMap that has it.
+	GatewayConfigMap = "garret-gateway"
+	GatewayURLKey    = "url"
+	GatewayCAKey     = "ca-configmap"
+
 	// FieldManagerSyncer and FieldManagerController own their parts of the status.
 	FieldManagerSyncer     = "garret-syncer"
 	FieldManagerController = "garret-controller"

@@ -16,6 +16,24 @@ app.kubernetes.io/part-of: garret
 {{ .root.Values.image.repository }}/{{ .component }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
 {{- end }}
 
+{{/* Where users find the gateway; nothing where no name of it is known. */}}
+{{- define "garret.gatewayURL" -}}
+{{- $values := .Values.apiserver.gateway }}
+{{- if $values.url }}
+{{- $values.url }}
+{{- else if $values.ingress.enabled }}
+{{- printf "https://%s" $values.ingress.host }}
+{{- else if $values.hostnames }}
+{{- $host := first $values.hostnames }}
+{{- $port := $values.service.port }}
+{{- if eq $values.service.type "NodePort" }}{{ $port = $values.service.nodePort }}{{ end }}
+{{- if and $port (not (hasPrefix "*" $host)) }}
+{{- printf "https://%s" (ternary (printf "[%s]" $host) $host (contains ":" $host)) }}
+{{- if ne (int $port) 443 }}:{{ $port }}{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* What the profile "restricted" of Pod Security asks of a pod, and of a container. */}}
 {{- define "garret.podSecurity" -}}
 runAsNonRoot: true
