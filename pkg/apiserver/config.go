@@ -141,6 +141,6 @@ func (c *Config) chain() {
 	c.generic.LongRunningFunc = relay.LongRunning(
 		filters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString()))
 	c.generic.BuildHandlerChainFunc = c.gatewayChain(func(handler http.Handler, config *genericapiserver.Config) http.Handler {
-		return genericapiserver.DefaultBuildHandlerChain(relay.WithInnerQuery(handler), config)
+		return withFarewell(genericapiserver.DefaultBuildHandlerChain(relay.WithInnerQuery(handler), config), config.ShutdownInitiatedNotify())
 	})
 }

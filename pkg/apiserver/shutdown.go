@@ -6,6 +6,7 @@ package apiserver
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"k8s.io/klog/v2"
@@ -43,6 +44,25 @@ func (s *Server) Run(ctx context.Context) error {
 	close(stopped)
 	<-drained
 	return err
+}
+
+// withFarewell asks clients to come by another connection next time, once the
+// end was asked for: a new one leads to another replica. Over HTTP/1.1 that
+// loses nothing. Over HTTP/2 the server takes no request that was on its way
+// when it said so, and a client that cannot repeat one, such as the host's
+// aggregation layer with a body, has to give it up; so replicas that are to be
+// replaced without a lost write speak HTTP/1.1, see --disable-http2-serving.
+func withFarewell(handler http.Handler, ending <-chan struct{}) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		select {
+		case <-ending:
+			if req.Header.Get("Upgrade") == "" {
+				w.Header().Set("Connection", "close")
+			}
+		default:
+		}
+		handler.ServeHTTP(w, req)
+	})
 }
 
 // drain ends relayed streams when new requests are no longer taken.
