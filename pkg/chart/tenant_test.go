@@ -31,6 +31,7 @@ func TestTenantValuesAccepted(t *testing.T) {
 		"resources":     `syncer: {resources: {requests: {cpu: 50m, memory: 64Mi}, limits: {memory: 256Mi}}}`,
 		"probes":        `probes: {controlPlane: {failureThreshold: 20}}`,
 		"isolation":     `networkPolicy: {enabled: true}`,
+		"audit":         `audit: {enabled: true}`,
 		"number of cpu": `syncer: {resources: {limits: {cpu: 1}}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,6 +53,7 @@ func TestTenantValuesRefused(t *testing.T) {
 		{"another syncer image", `syncer: {image: evil}`, "spec.helm.values.syncer.image"},
 		{"the syncer's arguments", `syncer: {extraArgs: ["--cluster-id=other"]}`, "spec.helm.values.syncer.extraArgs"},
 		{"another identity", `cluster: {id: "9999999999"}`, "spec.helm.values.cluster"},
+		{"bodies in the audit log", `audit: {enabled: true, level: RequestResponse}`, "spec.helm.values.audit.level"},
 		{"another trust anchor", `host: {clientCA: x}`, "spec.helm.values.host"},
 		{"another address", `service: {clusterIP: 10.96.0.1}`, "spec.helm.values.service"},
 		{"a wider role", `rbac: {extraRules: [{apiGroups: ["*"], resources: ["*"], verbs: ["*"]}]}`, "spec.helm.values.rbac"},

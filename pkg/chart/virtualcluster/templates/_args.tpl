@@ -28,6 +28,11 @@
 {{- end }}
 {{- /* Nodes and volumes are the host's: controllers that would manage them stay off. */}}
 {{- $args = append $args "--kube-controller-manager-arg=controllers=*,-nodeipam,-nodelifecycle,-persistentvolume-binder,-attachdetach,-persistentvolume-expander,-ttl" }}
+{{- if .Values.audit.enabled }}
+{{- $args = concat $args (list
+  "--kube-apiserver-arg=audit-policy-file=/etc/garret/audit/policy.yaml"
+  "--kube-apiserver-arg=audit-log-path=-") }}
+{{- end }}
 {{- concat $args .Values.kubernetes.extraArgs | toYaml }}
 {{- end }}
 
