@@ -9,6 +9,7 @@
 package conventions
 
 import (
+	"flag"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -36,7 +37,13 @@ type environment struct {
 
 var shared environment
 
-func TestMain(m *testing.M) { os.Exit(framework.Run(m, "conv", setUp)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Checks wait for controllers and watches more than they work, so that the
+	// number of processors is no measure of how many to run together.
+	_ = flag.Set("test.parallel", "32")
+	os.Exit(framework.Run(m, "conv", setUp))
+}
 
 const auditPolicy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n"
 

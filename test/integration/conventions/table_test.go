@@ -50,6 +50,8 @@ type check struct {
 func checks() []check {
 	return slices.Concat(
 		objectChecks(), writeChecks(), statusChecks(), patchChecks(), applyChecks(), validationChecks(),
+		listChecks(), watchChecks(), discoveryChecks(), representationChecks(),
+		deletionChecks(), protocolChecks(),
 	)
 }
 
@@ -59,6 +61,7 @@ func checks() []check {
 func TestConventions(t *testing.T) {
 	for _, k := range kinds() {
 		t.Run(k.resource, func(t *testing.T) {
+			t.Parallel()
 			for _, c := range checks() {
 				if slices.ContainsFunc(c.needs, func(n need) bool { return !k.has(n) }) {
 					continue
