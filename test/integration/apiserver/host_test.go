@@ -15,77 +15,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	aggregator "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
-	"k8s.io/utils/ptr"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/apiserver/certs"
 )
-
-func TestNamespaceTakesItsClustersAlong(t *testing.T) {
-	in := clusters(t)
-	held := named("held")
-	held.Finalizers = []string{"example.com/hold"}
-	namespace := create(t, in, held).Namespace
-	create(t, in, named("free"))
-	namespaces := shared.host.Client.CoreV1().Namespaces()
-	if err := namespaces.Delete(t.Context(), namespace, metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	gone(t, in, "free")
-	eventually(t, "held is terminating", func(ctx context.Context) (bool, error) {
-		got, err := in.Get(ctx, "held", metav1.GetOptions{})
-		return err == nil && got.DeletionTimestamp != nil, err
-	})
-	if _, err := in.Create(t.Context(), named("late"), metav1.CreateOptions{}); !apierrors.IsForbidden(err) ||
-		!apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-		t.Errorf("create in a namespace that goes away: got %v, want Forbidden because of that", err)
-	}
-	if _, err := in.Patch(t.Context(), "held", types.JSONPatchType, []byte(`[{"op":"remove","path":"/metadata/finalizers"}]`), metav1.PatchOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the namespace is gone", func(ctx context.Context) (bool, error) {
-		_, err := namespaces.Get(ctx, namespace, metav1.GetOptions{})
-		return apierrors.IsNotFound(err), nil
-	})
-}
-
-func TestUnknownNamespace(t *testing.T) {
-	_, err := shared.garret.Clients.TenancyV1().VirtualClusters("nowhere").Create(t.Context(), named("demo"), metav1.CreateOptions{})
-	if !apierrors.IsNotFound(err) {
-		t.Errorf("got %v, want NotFound", err)
-	}
-}
-
-func TestGarbageCollection(t *testing.T) {
-	in := clusters(t)
-	owner := create(t, in, named("owner"))
-	reference := metav1.OwnerReference{APIVersion: v1.SchemeGroupVersion.String(), Kind: "VirtualCluster", Name: owner.Name, UID: owner.UID}
-	configMaps := shared.host.Client.CoreV1().ConfigMaps(owner.Namespace)
-	if _, err := configMaps.Create(t.Context(), &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Name: "owned", OwnerReferences: []metav1.OwnerReference{reference}}}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	dependent := named("dependent")
-	dependent.OwnerReferences = []metav1.OwnerReference{reference}
-	create(t, in, dependent)
-	if err := in.Delete(t.Context(), "owner", metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)}); err != nil {
-		t.Fatal(err)
-	}
-	gone(t, in, "dependent")
-	eventually(t, "the owned ConfigMap is gone", func(ctx context.Context) (bool, error) {
-		_, err := configMaps.Get(ctx, "owned", metav1.GetOptions{})
-		return apierrors.IsNotFound(err), nil
-	})
-}
-
-func TestDeletePreconditions(t *testing.T) {
-	in := clusters(t)
-	create(t, in, named("demo"))
-	wrong := types.UID("00000000-0000-0000-0000-000000000000")
-	if err := in.Delete(t.Context(), "demo", metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &wrong}}); !apierrors.IsConflict(err) {
-		t.Errorf("another UID: got %v, want a conflict", err)
-	}
-}
 
 func TestQuotaIsEnforced(t *testing.T) {
 	in := clusters(t)

@@ -4,17 +4,12 @@
 package apiserver
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/metadata"
-	"k8s.io/utils/ptr"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	applyv1 "garret.dev/garret/generated/applyconfiguration/tenancy/v1"
@@ -74,119 +69,6 @@ func TestStatusIsApart(t *testing.T) {
 	if _, err := in.ApplyStatus(t.Context(), missing, metav1.ApplyOptions{FieldManager: "test"}); !apierrors.IsNotFound(err) {
 		t.Errorf("status of what is not there: got %v, want NotFound", err)
 	}
-}
-
-func TestListsAndSelectors(t *testing.T) {
-	in := clusters(t)
-	for i := range 7 {
-		object := named(fmt.Sprintf("vc-%d", i))
-		object.Labels = map[string]string{"even": fmt.Sprint(i%2 == 0)}
-		if i == 3 {
-			object.Spec.Kubernetes.Version = "v1.36.3"
-		}
-		create(t, in, object)
-	}
-	for selector, want := range map[metav1.ListOptions]int{
-		{}:                           7,
-		{LabelSelector: "even=true"}: 4,
-		{FieldSelector: "spec.kubernetes.version=v1.36.3"}:            1,
-		{FieldSelector: "status.phase=Pending"}:                       7,
-		{FieldSelector: "status.phase!=Pending"}:                      0,
-		{FieldSelector: "metadata.name=vc-2"}:                         1,
-		{FieldSelector: "status.phase=Pending", ResourceVersion: "0"}: 7,
-	} {
-		list, err := in.List(t.Context(), selector)
-		if err != nil || len(list.Items) != want {
-			t.Errorf("%+v: got %d, %v; want %d", selector, len(list.Items), err, want)
-		}
-	}
-	if _, err := in.List(t.Context(), metav1.ListOptions{FieldSelector: "spec.paused=true"}); !apierrors.IsBadRequest(err) {
-		t.Errorf("a field that cannot be selected: got %v, want BadRequest", err)
-	}
-	seen, pages, next := map[string]bool{}, 0, ""
-	for {
-		page, err := in.List(t.Context(), metav1.ListOptions{Limit: 3, Continue: next})
-		if err != nil {
-			t.Fatal(err)
-		}
-		pages++
-		for _, item := range page.Items {
-			seen[item.Name] = true
-		}
-		if next = page.Continue; next == "" {
-			break
-		}
-	}
-	if len(seen) != 7 || pages != 3 {
-		t.Errorf("pages: got %d objects on %d pages, want 7 on 3", len(seen), pages)
-	}
-	if err := in.DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: "even=true"}); err != nil {
-		t.Fatal(err)
-	}
-	if list, err := in.List(t.Context(), metav1.ListOptions{}); err != nil || len(list.Items) != 3 {
-		t.Errorf("after deleting the even ones: got %d, %v; want 3", len(list.Items), err)
-	}
-}
-
-func TestMetadataOnly(t *testing.T) {
-	in := clusters(t)
-	namespace := create(t, in, named("demo")).Namespace
-	client, err := metadata.NewForConfig(shared.host.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := client.Resource(v1.SchemeGroupVersion.WithResource("virtualclusters")).Namespace(namespace).List(t.Context(), metav1.ListOptions{})
-	if err != nil || len(list.Items) != 1 || list.Items[0].Name != "demo" {
-		t.Errorf("got %+v, %v; want the metadata of demo", list, err)
-	}
-}
-
-// TestStreamingList is what an informer does: existing objects, a bookmark that says so, then changes.
-func TestStreamingList(t *testing.T) {
-	in := clusters(t)
-	create(t, in, named("first"))
-	watcher, err := in.Watch(t.Context(), metav1.ListOptions{
-		SendInitialEvents: ptr.To(true), AllowWatchBookmarks: true,
-		ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer watcher.Stop()
-	expectEvent := func(kind watch.EventType, name string) *v1.VirtualCluster {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), timeout)
-		defer cancel()
-		for {
-			select {
-			case event := <-watcher.ResultChan():
-				object, ok := event.Object.(*v1.VirtualCluster)
-				if !ok {
-					t.Fatalf("got %s of %T, want %s of %s", event.Type, event.Object, kind, name)
-				}
-				if event.Type == watch.Bookmark && kind != watch.Bookmark {
-					continue
-				}
-				if event.Type != kind || object.Name != name {
-					t.Fatalf("got %s of %q, want %s of %q", event.Type, object.Name, kind, name)
-				}
-				return object
-			case <-ctx.Done():
-				t.Fatalf("no event, want %s of %s", kind, name)
-			}
-		}
-	}
-	expectEvent(watch.Added, "first")
-	bookmark := expectEvent(watch.Bookmark, "")
-	if bookmark.Annotations[metav1.InitialEventsAnnotationKey] != "true" {
-		t.Errorf("the bookmark does not end the list: %v", bookmark.Annotations)
-	}
-	create(t, in, named("second"))
-	expectEvent(watch.Added, "second")
-	if err := in.Delete(t.Context(), "first", metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	expectEvent(watch.Deleted, "first")
 }
 
 func TestRefusedInput(t *testing.T) {
