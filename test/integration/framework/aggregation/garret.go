@@ -33,6 +33,8 @@ type Garret struct {
 	Kubeconfig string
 	// Address is where it listens itself, as host:port.
 	Address string
+	// PID is that of its process, this one where Serve runs it.
+	PID int
 	// Clients reach it through the host, as the host's administrator.
 	Clients *versioned.Clientset
 }
@@ -61,6 +63,7 @@ func Serve(stage *framework.Stage, host *framework.ControlPlane, change func(*ap
 	if err := errors.Join(options.Complete(), options.Validate()); err != nil {
 		return nil, err
 	}
+	g.PID = os.Getpid()
 	run, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	var ended error
@@ -100,6 +103,7 @@ func Start(stage *framework.Stage, host *framework.ControlPlane, flags ...string
 	if err != nil {
 		return nil, err
 	}
+	g.PID = process.PID()
 	if err := Register(ctx, host, port); err != nil {
 		return nil, err
 	}
