@@ -7,16 +7,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/k3s-io/kine/pkg/endpoint"
+	"github.com/k3s-io/kine/pkg/drivers"
+	"github.com/k3s-io/kine/pkg/metrics"
+	"github.com/k3s-io/kine/pkg/server"
 	kinetls "github.com/k3s-io/kine/pkg/tls"
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
+
+	// The drivers of the supported endpoints register themselves.
+	_ "github.com/k3s-io/kine/pkg/drivers/mysql"
+	_ "github.com/k3s-io/kine/pkg/drivers/pgsql"
 )
 
 const (
@@ -33,14 +41,20 @@ const (
 	sqliteParameters = "_journal_mode=WAL&_busy_timeout=30000&_synchronous=FULL&_txlock=immediate"
 )
 
+// openTimeout bounds the wait for a database that does not answer at the start:
+// then the process ends with the reason, and whoever started it tries again.
+const openTimeout = time.Minute
+
 // Datastore is a running kine.
 type Datastore struct {
 	// Endpoint is the address of etcd's API.
 	Endpoint string
 
-	cancel context.CancelFunc
-	wait   *sync.WaitGroup
-	lock   *lock
+	monitor *monitor
+	grpc    *grpc.Server
+	cancel  context.CancelFunc
+	wait    *sync.WaitGroup
+	lock    *lock
 }
 
 // Listen starts kine as the options say. ctx bounds the start alone; the
@@ -49,7 +63,7 @@ func Listen(ctx context.Context, options *Options) (*Datastore, error) {
 	if err := os.MkdirAll(options.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory %s: %w", options.DataDir, err)
 	}
-	config, err := kineConfig(options)
+	socket, err := options.socket()
 	if err != nil {
 		return nil, err
 	}
@@ -59,26 +73,104 @@ func Listen(ctx context.Context, options *Options) (*Datastore, error) {
 	}
 
 	// kine logs on its own: bring that into our log, without the endpoint.
+	logger := klog.FromContext(ctx)
 	redact := newRedactor(options.Endpoint)
-	forwardLogs(klog.FromContext(ctx).WithName("kine"), redact)
+	forwardLogs(logger.WithName("kine"), redact)
 
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	etcd, err := endpoint.Listen(run, *config)
-	if err == nil && len(etcd.Endpoints) != 1 {
-		err = fmt.Errorf("kine offered %d endpoints, not one", len(etcd.Endpoints))
-	}
-	if err != nil {
+	d := &Datastore{Endpoint: "unix://" + socket, cancel: cancel, wait: &sync.WaitGroup{}, lock: held}
+	if err := d.start(ctx, run, options, socket); err != nil {
 		cancel()
-		config.WaitGroup.Wait()
+		d.wait.Wait()
 		held.release()
 		return nil, fmt.Errorf("datastore: %w", redact.error(err))
 	}
-	return &Datastore{Endpoint: etcd.Endpoints[0], cancel: cancel, wait: config.WaitGroup, lock: held}, nil
+	return d, nil
 }
+
+// start opens the database and offers it on the socket.
+func (d *Datastore) start(ctx, run context.Context, options *Options, socket string) error {
+	for _, collector := range []prometheus.Collector{metrics.SQLTotal, metrics.SQLTime, metrics.CompactTotal, metrics.InsertErrorsTotal} {
+		if err := (tolerant{legacyregistry.Registerer()}).Register(collector); err != nil {
+			return err
+		}
+	}
+	backend, err := d.open(ctx, run, options)
+	if err != nil {
+		return err
+	}
+	d.monitor = newMonitor(klog.FromContext(ctx), backend, options.Embedded())
+	if d.grpc, err = serve(&checked{Backend: backend, refused: d.monitor.refused}, socket, d.wait); err != nil {
+		return err
+	}
+	d.wait.Go(func() { d.monitor.run(run) })
+	return nil
+}
+
+// open opens the database. Its life is that of run; ctx, and a time limit, end
+// the wait for a server that does not answer.
+func (d *Datastore) open(ctx, run context.Context, options *Options) (server.Backend, error) {
+	patience, done := context.WithTimeout(ctx, openTimeout)
+	defer done()
+	// kine waits for five minutes, and takes the one context that it gets for the
+	// life of the database too: so the wait is ended by ending that life.
+	stopped := context.AfterFunc(patience, d.cancel)
+	defer stopped()
+
+	config, err := kineConfig(options)
+	if err != nil {
+		return nil, err
+	}
+	var backend server.Backend
+	if options.Embedded() {
+		backend, err = openEmbedded(run, d.wait, config)
+	} else {
+		backend, err = openServer(run, d.wait, config)
+	}
+	if err != nil && run.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("the database did not answer within %s, the log says why: check its address, its certificates and that it runs", openTimeout)
+	}
+	return backend, err
+}
+
+// openServer opens a PostgreSQL or MySQL database.
+func openServer(run context.Context, wait *sync.WaitGroup, config *drivers.Config) (server.Backend, error) {
+	for {
+		_, backend, err := drivers.New(run, wait, config)
+		if err == nil {
+			err = start(run, backend)
+		}
+		// A server that cannot be reached yet is waited for. Anything else will not mend itself.
+		if unreachable := (&net.OpError{}); err == nil || !errors.As(err, &unreachable) {
+			return backend, err
+		}
+		klog.FromContext(run).Error(nil, "The database cannot be reached, trying again", "err", err.Error())
+		select {
+		case <-run.Done():
+			return nil, err
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// start begins a backend, for which kine may decide to end the process.
+func start(ctx context.Context, backend server.Backend) (err error) {
+	defer func() {
+		if gaveUp := asGivenUp(recover()); gaveUp != nil {
+			err = gaveUp
+		}
+	}()
+	return backend.Start(ctx)
+}
+
+// Ready says why the datastore cannot be used at the moment, or nothing.
+func (d *Datastore) Ready() error { return d.monitor.ready() }
 
 // Stop ends kine, waits until the database is closed, and gives the data
 // directory free. Stop the API server before: its last writes go through here.
 func (d *Datastore) Stop() {
+	// Not gracefully: nothing but watches, which have no end, is left by now.
+	d.grpc.Stop()
 	d.cancel()
 	d.wait.Wait()
 	d.lock.release()
@@ -88,19 +180,9 @@ func (d *Datastore) Stop() {
 // line. History is compacted by the API server (every five minutes unless
 // --etcd-compaction-interval says otherwise), and the watch cache follows that;
 // a second compactor in kine could take away revisions that the first promised.
-func kineConfig(options *Options) (*endpoint.Config, error) {
-	socket, err := options.socket()
-	if err != nil {
-		return nil, err
-	}
-	address := options.Endpoint
-	if options.Embedded() {
-		address = "sqlite://" + filepath.Join(filepath.Dir(socket), databaseName) + "?" + sqliteParameters
-	}
-	config := &endpoint.Config{
-		WaitGroup: &sync.WaitGroup{},
-		Listener:  "unix://" + socket,
-		Endpoint:  address,
+func kineConfig(options *Options) (*drivers.Config, error) {
+	config := &drivers.Config{
+		Endpoint: options.Endpoint,
 		BackendTLSConfig: kinetls.Config{
 			CAFile:   options.CAFile,
 			CertFile: options.CertFile,
@@ -111,9 +193,6 @@ func kineConfig(options *Options) (*endpoint.Config, error) {
 		// Own writes are announced at once; polling finds those of other replicas.
 		PollInterval:  time.Second,
 		PollBatchSize: 500,
-		// The watch cache asks for progress to answer consistent reads.
-		NotifyInterval:      5 * time.Second,
-		EmulatedETCDVersion: "3.6.11",
 
 		CompactInterval:  0,
 		CompactTimeout:   5 * time.Second,
@@ -124,7 +203,13 @@ func kineConfig(options *Options) (*endpoint.Config, error) {
 	config.ConnectionPoolConfig.MaxIdleTime = 2 * time.Minute
 	if !options.Embedded() {
 		config.ConnectionPoolConfig.MaxOpen = 50
+		return config, nil
 	}
+	path, err := options.database()
+	if err != nil {
+		return nil, err
+	}
+	config.DataSourceName = path + "?" + sqliteParameters
 	return config, nil
 }
 

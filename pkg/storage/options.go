@@ -21,7 +21,7 @@ const DefaultDataDir = "/var/lib/garret"
 const EndpointEnv = "GARRET_DATASTORE_ENDPOINT"
 
 // schemes are those of kine's drivers that Garret supports.
-var schemes = []string{"sqlite", "postgres", "postgresql", "mysql"}
+var schemes = []string{"postgres", "postgresql", "mysql"}
 
 // Options choose a datastore that is spoken to through kine.
 type Options struct {
@@ -83,6 +83,15 @@ func (o *Options) socket() (string, error) {
 		return "", fmt.Errorf("data directory %s: %w", o.DataDir, err)
 	}
 	return filepath.Join(dir, socketName), nil
+}
+
+// database is the path of the embedded database.
+func (o *Options) database() (string, error) {
+	dir, err := filepath.Abs(o.DataDir)
+	if err != nil {
+		return "", fmt.Errorf("data directory %s: %w", o.DataDir, err)
+	}
+	return filepath.Join(dir, databaseName), nil
 }
 
 func supported(endpoint string) bool {

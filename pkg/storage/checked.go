@@ -1,0 +1,148 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"context"
+	"errors"
+
+	"github.com/k3s-io/kine/pkg/logstructured"
+	"github.com/k3s-io/kine/pkg/server"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// checked is a backend that tells success from failure.
+//
+// kine hides the failure of a write behind what it reads afterwards: a create
+// that the disk had no room for is reported as done, an update or a delete as a
+// conflict, which the API server answers by trying for as long as the request
+// lives. And it takes a result that was cut short for a whole one in a list, and
+// in what a watch starts from; objects would seem deleted that are there. Here a
+// write counts when it can be read back, a conflict when there is one, and a
+// result when its end was reached.
+type checked struct {
+	server.Backend
+	// refused hears of each write that failed for a reason of the datastore.
+	refused func(error)
+}
+
+// outcome is what became of the last attempt to write on behalf of one request.
+type outcome struct{ err error }
+
+type outcomeKey struct{}
+
+// telling is a log that leaves the outcome of a write in the context, where kine drops it.
+type telling struct{ logstructured.Log }
+
+func (t telling) Append(ctx context.Context, event *server.Event) (int64, error) {
+	revision, err := t.Log.Append(ctx, event)
+	if o, ok := ctx.Value(outcomeKey{}).(*outcome); ok {
+		o.err = err
+	}
+	return revision, err
+}
+
+func (c *checked) Create(ctx context.Context, key string, value []byte, lease int64) (int64, error) {
+	var last outcome
+	ctx = context.WithValue(ctx, outcomeKey{}, &last)
+	revision, err := c.Backend.Create(ctx, key, value, lease)
+	switch {
+	case errors.Is(err, server.ErrKeyExists):
+		// Said also of a second attempt that failed for another reason.
+		if last.err != nil && !errors.Is(last.err, server.ErrKeyExists) {
+			return 0, c.fail(ctx, last.err)
+		}
+		return revision, err
+	case err != nil:
+		return 0, c.fail(ctx, err)
+	}
+	_, written, err := c.Backend.Get(ctx, key, revision, true)
+	if err != nil || written == nil || written.ModRevision != revision {
+		return 0, c.fail(ctx, errors.Join(last.err, err))
+	}
+	return revision, nil
+}
+
+func (c *checked) Update(ctx context.Context, key string, value []byte, revision, lease int64) (int64, *server.KeyValue, bool, error) {
+	var last outcome
+	ctx = context.WithValue(ctx, outcomeKey{}, &last)
+	current, stored, updated, err := c.Backend.Update(ctx, key, value, revision, lease)
+	if err != nil || (!updated && stored != nil && stored.ModRevision == revision) {
+		return 0, nil, false, c.fail(ctx, errors.Join(last.err, err))
+	}
+	return current, stored, updated, nil
+}
+
+func (c *checked) Delete(ctx context.Context, key string, revision int64) (int64, *server.KeyValue, bool, error) {
+	var last outcome
+	ctx = context.WithValue(ctx, outcomeKey{}, &last)
+	current, stored, deleted, err := c.Backend.Delete(ctx, key, revision)
+	if err != nil || (!deleted && stored != nil && stored.ModRevision == revision) {
+		return 0, nil, false, c.fail(ctx, errors.Join(last.err, err))
+	}
+	return current, stored, deleted, nil
+}
+
+// fail reports a write that did not happen. A request that was given up says
+// nothing about the datastore.
+func (c *checked) fail(ctx context.Context, cause error) error {
+	if ctx.Err() != nil {
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	if cause == nil {
+		cause = errors.New("the database server refused it; its own log says why")
+	}
+	c.refused(cause)
+	return status.Error(codes.Internal, "the datastore did not take a write: "+cause.Error())
+}
+
+// List collects the stream of the same name, which tells a failure from an end.
+func (c *checked) List(ctx context.Context, key, end string, limit, revision int64, keysOnly bool) (int64, []*server.KeyValue, error) {
+	// Its sender must not stay behind when this returns early.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream := c.ListStream(ctx, key, end, limit, revision, keysOnly)
+	var kvs []*server.KeyValue
+	for kv := range stream.KVc {
+		kvs = append(kvs, kv)
+	}
+	if err := <-stream.Errorc; err != nil {
+		return stream.CurrentRevision, nil, err
+	}
+	return stream.CurrentRevision, kvs, nil
+}
+
+// Watch refuses to begin with events that lack their end. The newest row is
+// never compacted, so all of them must lead up to the current revision.
+func (c *checked) Watch(ctx context.Context, revision int64) server.WatchResult {
+	ctx, cancel := context.WithCancel(ctx)
+	result := c.Backend.Watch(ctx, revision)
+	source := result.Eventc
+	first, open := <-source
+	events := make(chan server.EventBatch, 1)
+	if n := len(first.Events); n > 0 && first.Events[n-1].KV.ModRevision != first.CurrentRev {
+		cancel()
+		failed := make(chan error, 1)
+		failed <- status.Error(codes.Unavailable, "the datastore broke off while it read the events to begin with")
+		close(events)
+		return server.WatchResult{CurrentRevision: result.CurrentRevision, Eventc: events, Errorc: failed}
+	}
+	if open {
+		events <- first
+	}
+	go func() {
+		defer cancel()
+		defer close(events)
+		for batch := range source {
+			select {
+			case events <- batch:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	result.Eventc = events
+	return result
+}

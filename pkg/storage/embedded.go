@@ -1,0 +1,39 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/k3s-io/kine/pkg/drivers"
+	"github.com/k3s-io/kine/pkg/drivers/sqlite"
+	"github.com/k3s-io/kine/pkg/logstructured"
+	"github.com/k3s-io/kine/pkg/logstructured/sqllog"
+	"github.com/k3s-io/kine/pkg/server"
+
+	"garret.dev/garret/pkg/storage/database"
+)
+
+// openEmbedded opens the database in the data directory, after a look at
+// whether it is whole: a damaged one may answer for a long time, with less and
+// less of what it held, so it is not served at all.
+func openEmbedded(run context.Context, wait *sync.WaitGroup, config *drivers.Config) (server.Backend, error) {
+	path, _, _ := strings.Cut(config.DataSourceName, "?")
+	if err := database.Check(run, path); err != nil {
+		return nil, fmt.Errorf("%w; nothing is served from it, lest more be lost. Restore a backup with "+
+			"\"garret restore FILE --force\" (see docs/storage.md), or move the file away to begin with none", err)
+	}
+	_, dialect, err := sqlite.NewVariant(run, wait, "sqlite3", config)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	backend := logstructured.New(telling{sqllog.New(dialect, wait, config)})
+	if err := start(run, backend); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return backend, nil
+}
