@@ -58,6 +58,8 @@ type Options struct {
 
 	// ValidateValues checks the advanced chart values of a VirtualCluster.
 	ValidateValues validation.ValuesValidator
+	// datastore is the one that this process runs, once it does.
+	datastore *storage.Datastore
 	// Dial, when set, replaces what Resolve says. Tests use it.
 	Dial access.Dialer
 	// Lives are the spans of our own certificates.

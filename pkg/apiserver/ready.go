@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,15 +21,18 @@ import (
 //
 // Ready is who would answer a request: the datastore answers, callers can be
 // told apart, the host can verify us, and what admission goes by is there.
-// Alive is who is not mended by a restart: a datastore that is gone is no
-// reason, since a restart would only take the watches and streams away, too.
+// Alive is who is not mended by a restart: a datastore or a key service that is
+// gone is no reason, since a restart would only take the watches and streams away, too.
 func (c *Config) checks() {
 	c.generic.AddReadyzChecks(
 		healthz.NamedCheck("client-authorities", c.knowsCallers),
 		healthz.NamedCheck("certificates", c.verifiable),
 	)
+	if datastore := c.options.datastore; datastore != nil {
+		c.generic.AddReadyzChecks(healthz.NamedCheck("datastore", func(*http.Request) error { return datastore.Ready() }))
+	}
 	c.generic.LivezChecks = slices.DeleteFunc(c.generic.LivezChecks, func(check healthz.HealthChecker) bool {
-		return check.Name() == "etcd"
+		return check.Name() == "etcd" || strings.HasPrefix(check.Name(), "kms-provider")
 	})
 	for i, check := range c.generic.ReadyzChecks {
 		c.generic.ReadyzChecks[i] = reasoned(check)

@@ -85,6 +85,7 @@ func Run(ctx context.Context, options *Options) error {
 		}
 		// After the server: its last writes still go through here.
 		defer datastore.Stop()
+		options.datastore = datastore
 		options.Recommended.Etcd.StorageConfig.Transport.ServerList = []string{datastore.Endpoint}
 		klog.FromContext(ctx).Info("Datastore is up", "embedded", options.Datastore.Embedded())
 	}
