@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building and running Garret's test host
-# need, and only those that are missing.
+# need, and only those that are missing. Of the database servers, the tests run
+# their own; none that Debian would start with the machine is left running.
 set -euo pipefail
 
-packages=(busybox-static conntrack containernetworking-plugins ethtool iproute2 iptables kmod nftables runc socat util-linux)
+packages=(busybox-static conntrack containernetworking-plugins ethtool iproute2 iptables kmod mariadb-server nftables postgresql runc socat util-linux)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -18,5 +19,16 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 0755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+for service in postgresql mariadb; do
+    if [[ " ${missing[*]} " == *" $service"* ]] && [ -d /run/systemd/system ]; then
+        systemctl disable --quiet "$service"
+    fi
+done

@@ -1,0 +1,169 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/util/retry"
+	"k8s.io/utils/ptr"
+
+	"garret.dev/garret/test/integration/framework"
+)
+
+// sharedChecks are what two replicas on one datastore must do. The last kills one.
+var sharedChecks = []struct {
+	name string
+	run  func(t *testing.T, a, b *replica, namespace string)
+}{
+	{"what one writes the other lists at once", listsOfTheOther},
+	{"what one writes the other's watch sees, in order", watchOfTheOther},
+	{"no update is lost between two", concurrentUpdates},
+	{"one name is made once", concurrentCreates},
+	{"one goes on when the other is killed", killedReplica},
+}
+
+func listsOfTheOther(t *testing.T, a, b *replica, namespace string) {
+	for i := range 20 {
+		writer, reader := a, b
+		if i%2 == 1 {
+			writer, reader = b, a
+		}
+		name := fmt.Sprintf("vc-%d", i)
+		made := writer.create(t, namespace, name)
+		if found := reader.list(t, namespace)[name]; found.UID != made.UID {
+			t.Fatalf("a list of the other replica after the create of %s does not have it", name)
+		}
+	}
+}
+
+func watchOfTheOther(t *testing.T, a, b *replica, namespace string) {
+	begin, err := b.clusters(namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := b.clusters(namespace).Watch(t.Context(), metav1.ListOptions{ResourceVersion: begin.ResourceVersion, TimeoutSeconds: ptr.To[int64](90)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	var made []string
+	for i := range 20 {
+		writer := a
+		if i%3 == 2 {
+			writer = b
+		}
+		made = append(made, writer.create(t, namespace, fmt.Sprintf("vc-%d", i)).Name)
+	}
+	last := begin.ResourceVersion
+	for _, name := range made {
+		got := expect(t, w, watch.Added, name)
+		if compareVersions(t, got.ResourceVersion, last) <= 0 {
+			t.Errorf("%s: got version %s after %s, want a higher one", name, got.ResourceVersion, last)
+		}
+		last = got.ResourceVersion
+	}
+}
+
+// concurrentUpdates counts up in one object from both sides at once.
+func concurrentUpdates(t *testing.T, a, b *replica, namespace string) {
+	a.create(t, namespace, "demo")
+	const each = 15
+	var group sync.WaitGroup
+	for _, r := range []*replica{a, b, a, b} {
+		group.Go(func() {
+			for range each {
+				err := retry.OnError(retry.DefaultBackoff, apierrors.IsConflict, func() error { return countUp(t.Context(), r, namespace) })
+				for apierrors.IsConflict(err) {
+					err = countUp(t.Context(), r, namespace)
+				}
+				if err != nil {
+					t.Errorf("update: %v", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	got := b.list(t, namespace)["demo"]
+	if count := got.Annotations["example.com/count"]; count != strconv.Itoa(4*each) {
+		t.Errorf("got a count of %s, want %d: updates were lost", count, 4*each)
+	}
+}
+
+func countUp(ctx context.Context, r *replica, namespace string) error {
+	object, err := r.clusters(namespace).Get(ctx, "demo", metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	count, _ := strconv.Atoi(object.Annotations["example.com/count"])
+	metav1.SetMetaDataAnnotation(&object.ObjectMeta, "example.com/count", strconv.Itoa(count+1))
+	_, err = r.clusters(namespace).Update(ctx, object, metav1.UpdateOptions{})
+	return err
+}
+
+func concurrentCreates(t *testing.T, a, b *replica, namespace string) {
+	for i := range 10 {
+		name := fmt.Sprintf("vc-%d", i)
+		results := make(chan error, 4)
+		for _, r := range []*replica{a, b, a, b} {
+			go func() {
+				_, err := r.clusters(namespace).Create(t.Context(), named(name), metav1.CreateOptions{})
+				results <- err
+			}()
+		}
+		won := 0
+		for range cap(results) {
+			switch err := <-results; {
+			case err == nil:
+				won++
+			case !apierrors.IsAlreadyExists(err):
+				t.Errorf("%s: got %v, want AlreadyExists", name, err)
+			}
+		}
+		if won != 1 {
+			t.Errorf("%s was made %d times", name, won)
+		}
+	}
+}
+
+// killedReplica kills one in the middle of writes; all that either acknowledged must be there.
+func killedReplica(t *testing.T, a, b *replica, namespace string) {
+	var acknowledged []string
+	killed := make(chan struct{})
+	go func() {
+		defer close(killed)
+		for i := range 1000 {
+			name := fmt.Sprintf("from-a-%d", i)
+			if _, err := a.clusters(namespace).Create(context.WithoutCancel(t.Context()), named(name), metav1.CreateOptions{}); err != nil {
+				return
+			}
+			acknowledged = append(acknowledged, name)
+		}
+	}()
+	framework.Eventually(t, "some are written", func(ctx context.Context) (bool, error) {
+		list, err := b.clusters(namespace).List(ctx, metav1.ListOptions{})
+		return err == nil && len(list.Items) > 10, err
+	})
+	_ = a.process.End(os.Kill)
+	<-killed
+	acknowledged = append(acknowledged, b.create(t, namespace, "from-b").Name)
+	found := b.list(t, namespace)
+	for _, name := range acknowledged {
+		if _, there := found[name]; !there {
+			t.Errorf("%s was acknowledged and is lost", name)
+		}
+	}
+	a.start(t)
+	if again := a.list(t, namespace); len(again) != len(found) {
+		t.Errorf("started again: got %d objects, want %d", len(again), len(found))
+	}
+}
