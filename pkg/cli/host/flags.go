@@ -11,7 +11,6 @@
 package host
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/pflag"
@@ -135,16 +134,6 @@ func (c *Cluster) Kubernetes() (kubernetes.Interface, error) {
 
 // Getter is what the Helm SDK takes.
 func (c *Cluster) Getter() genericclioptions.RESTClientGetter { return c.getter }
-
-// Connect writes the context that leads into the virtual cluster and makes it
-// the current one. It returns the context's name.
-func (c *Cluster) Connect(ctx context.Context, namespace, name string) (string, error) {
-	link, err := c.Link(namespace, name)
-	if err != nil {
-		return "", err
-	}
-	return link.ContextName(), c.Files.Connect(ctx, link)
-}
 
 // Link is the way to a virtual cluster through this host.
 func (c *Cluster) Link(namespace, name string) (kubeconfig.Link, error) {

@@ -122,6 +122,42 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+func TestConnectThroughAGateway(t *testing.T) {
+	const proxy = "    proxy-url:"
+	files, names := write(t, strings.Replace(hostFile, proxy, "    insecure-skip-tls-verify: true\n    tls-server-name: kubernetes\n"+proxy, 1))
+	link := demo("host")
+	link.Gateway = &Gateway{URL: "https://gateway.example.com:8443/garret/", CertificateAuthority: []byte("the gateway's")}
+	if err := files.Connect(t.Context(), link); err != nil {
+		t.Fatal(err)
+	}
+	merged, err := files.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, cluster := merged.Contexts[link.ContextName()], merged.Clusters[link.ContextName()]
+	if entry.AuthInfo != "alice" || cluster.Server != "https://gateway.example.com:8443/garret/clusters/team-a/demo" {
+		t.Errorf("%s goes to %s, want alice and the gateway", entry.AuthInfo, cluster.Server)
+	}
+	if string(cluster.CertificateAuthorityData) != "the gateway's" || cluster.CertificateAuthority != "" || cluster.InsecureSkipTLSVerify || cluster.TLSServerName != "" {
+		t.Errorf("the gateway is verified as the host is: %+v", cluster)
+	}
+	if !merged.Clusters["host"].InsecureSkipTLSVerify {
+		t.Error("the host's entry was changed")
+	}
+	if got, ok := LinkOf(entry); !ok || got != demo("host") {
+		t.Errorf("link read back is %v, want the same virtual cluster and host", got)
+	}
+	if n := strings.Count(read(t, names[0]), secretToken); n != 1 {
+		t.Errorf("the token stands %d times in the file, want once", n)
+	}
+	for _, url := range []string{"http://gateway.example.com", "gateway.example.com", "https://", "https://u:p@gateway.example.com", "https://gateway.example.com?x=y"} {
+		link.Gateway.URL = url
+		if err := files.Connect(t.Context(), link); err == nil || !strings.Contains(err.Error(), "https://HOST:PORT") {
+			t.Errorf("%s: got %v, want it refused", url, err)
+		}
+	}
+}
+
 func TestConnectAgainChangesNothing(t *testing.T) {
 	files, names := write(t, hostFile)
 	if err := files.Connect(t.Context(), demo("host")); err != nil {

@@ -5,7 +5,7 @@
 // into virtual clusters.
 //
 // Such a context names a cluster entry whose server is the relay's URL on the
-// host, and the very user entry of the host context that it was made from. So no
+// host, or the gateway's, and the very user entry of the host context that it was made from. So no
 // credential is copied: where the host's credential is renewed or withdrawn, the
 // way into the virtual cluster is too. An extension of the context records where
 // it leads and from which host context it came; names are never parsed.
@@ -36,6 +36,17 @@ type Link struct {
 	// Namespace and Name are those of the VirtualCluster on the host.
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
+
+	// Gateway, where it is set, is led through in the place of the host's API server.
+	Gateway *Gateway `json:"-"`
+}
+
+// Gateway is the address of garret-apiserver itself.
+type Gateway struct {
+	// URL is its own, without the path of a virtual cluster.
+	URL string
+	// CertificateAuthority verifies it, PEM encoded. Empty: what the machine trusts.
+	CertificateAuthority []byte
 }
 
 // ContextName is the name of the context, and of its cluster entry.
@@ -56,14 +67,25 @@ func LinkOf(context *clientcmdapi.Context) (Link, bool) {
 	return link, link.HostContext != "" && link.Namespace != "" && link.Name != ""
 }
 
-// Server is the relay's URL of the virtual cluster on a host with this URL.
+// Server is the URL of the virtual cluster by way of a host with this URL.
 func (l Link) Server(host string) (string, error) {
+	if l.Gateway != nil {
+		return l.Gateway.server(l)
+	}
 	parsed, err := url.Parse(host)
 	if err != nil || parsed.Host == "" {
 		return "", fmt.Errorf("server %q of the host cluster is not a URL", host)
 	}
 	// The host may itself be reached below a path, as behind a gateway.
 	return parsed.JoinPath("apis", tenancyv1.GroupName, "v1", "namespaces", l.Namespace, "virtualclusters", l.Name, "proxy").String(), nil
+}
+
+func (g *Gateway) server(l Link) (string, error) {
+	parsed, err := url.Parse(g.URL)
+	if err != nil || parsed.Scheme != "https" || parsed.Host == "" || parsed.User != nil || parsed.RawQuery != "" || parsed.Fragment != "" {
+		return "", fmt.Errorf("gateway %q is not a URL of the form https://HOST:PORT", g.URL)
+	}
+	return parsed.JoinPath(tenancyv1.GatewayPath(l.Name, l.Namespace)).String(), nil
 }
 
 // entries derives the cluster and the context that lead to the virtual cluster
@@ -78,6 +100,12 @@ func (l Link) entries(hostContext *clientcmdapi.Context, hostCluster *clientcmda
 		return nil, nil, err
 	}
 	cluster.Server = server
+	if l.Gateway != nil {
+		// How the host is verified says nothing about another server, least of all
+		// that it need not be.
+		cluster.CertificateAuthority, cluster.CertificateAuthorityData = "", l.Gateway.CertificateAuthority
+		cluster.InsecureSkipTLSVerify, cluster.TLSServerName = false, ""
+	}
 
 	raw, err := json.Marshal(l)
 	if err != nil {

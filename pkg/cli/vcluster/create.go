@@ -90,7 +90,7 @@ func (c *Commands) create(ctx context.Context, name string, options createOption
 		c.say("enter it with: %s use vcluster %s --namespace %s", c.Program, created.Name, created.Namespace)
 		return nil
 	}
-	return c.enter(ctx, cluster, created.Namespace, created.Name)
+	return c.enter(ctx, cluster, created.Namespace, created.Name, nil)
 }
 
 func (c *Commands) ensureNamespace(ctx context.Context, cluster *host.Cluster) error {

@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -38,7 +39,9 @@ type hostAPI struct {
 	requests []string
 	// changed is closed and replaced when the object changes.
 	changed chan struct{}
-	events  []metav1.WatchEvent
+	// published are the ConfigMaps of Garret's namespace.
+	published map[string]map[string]string
+	events    []metav1.WatchEvent
 }
 
 func newHostAPI(t *testing.T, script ...tenancyv1.VirtualClusterStatus) *hostAPI {
@@ -53,6 +56,7 @@ func newHostAPI(t *testing.T, script ...tenancyv1.VirtualClusterStatus) *hostAPI
 	mux.HandleFunc("POST /api/v1/namespaces", func(w http.ResponseWriter, _ *http.Request) {
 		api.answer(w, 201, json.RawMessage(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"team-a"}}`))
 	})
+	mux.HandleFunc("GET /api/v1/namespaces/garret-system/configmaps/{name}", api.configMap)
 	recorded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.lock.Lock()
 		api.requests = append(api.requests, r.Method+" "+r.URL.Path)
@@ -135,6 +139,15 @@ func (h *hostAPI) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.answer(w, 200, h.object)
+}
+
+func (h *hostAPI) configMap(w http.ResponseWriter, r *http.Request) {
+	data, ok := h.published[r.PathValue("name")]
+	if !ok {
+		h.refuse(w, apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, r.PathValue("name"), nil))
+		return
+	}
+	h.answer(w, 200, map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "data": data})
 }
 
 func (h *hostAPI) delete(w http.ResponseWriter, r *http.Request) {

@@ -15,11 +15,13 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/cli/host"
+	"garret.dev/garret/pkg/cli/kubeconfig"
 )
 
 // Use returns the command "vcluster" below "use".
 func (c *Commands) Use() *cobra.Command {
 	var show bool
+	var gateway gatewayFlags
 	cmd := &cobra.Command{
 		Use:     "vcluster NAME",
 		Aliases: aliases("vcluster"),
@@ -29,17 +31,23 @@ host's API server, and makes it the current one. It refers to the user entry tha
 reach the host with: no credential is copied or issued, and what you may do inside
 follows from your rights on virtualclusters/proxy on the host.
 
+With --gateway the context leads through Garret's own address instead, where the right to
+get the virtual cluster is enough and what you may do is decided inside. Where the host
+publishes that address, --gateway alone finds it; elsewhere write --gateway=https://HOST:PORT.
+
 With --print nothing is written: the context goes to standard output, to be used
 together with your own kubeconfig through KUBECONFIG.`,
 		Example: "  " + c.Program + ` use vcluster demo --space team-a
+  ` + c.Program + ` use vcluster demo --space team-a --gateway
   ` + c.Program + ` use vcluster demo -n team-a --print > demo.yaml; KUBECONFIG=~/.kube/config:demo.yaml kubectl --context "$(kubectl --kubeconfig demo.yaml config current-context)" get pods`,
-		Args:              exactlyOne,
+		Args:              cobra.MatchAll(gateway.joined, exactlyOne),
 		ValidArgsFunction: c.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.use(cmd.Context(), args[0], show)
+			return c.use(cmd.Context(), args[0], show, gateway)
 		},
 	}
 	cmd.Flags().BoolVar(&show, "print", false, "print the context instead of writing it")
+	gateway.addTo(cmd.Flags())
 	return cmd
 }
 
@@ -61,8 +69,12 @@ func (c *Commands) Disconnect() *cobra.Command {
 	return cmd
 }
 
-func (c *Commands) use(ctx context.Context, name string, show bool) error {
+func (c *Commands) use(ctx context.Context, name string, show bool, through gatewayFlags) error {
 	cluster, client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	gateway, err := through.find(ctx, cluster)
 	if err != nil {
 		return err
 	}
@@ -77,16 +89,17 @@ func (c *Commands) use(ctx context.Context, name string, show bool) error {
 		c.say("virtual cluster %s is not ready yet (%s)", name, describe(object))
 	}
 	if show {
-		return c.show(cluster, name)
+		return c.show(cluster, name, gateway)
 	}
-	return c.enter(ctx, cluster, cluster.Namespace, name)
+	return c.enter(ctx, cluster, cluster.Namespace, name, gateway)
 }
 
-func (c *Commands) show(cluster *host.Cluster, name string) error {
+func (c *Commands) show(cluster *host.Cluster, name string, gateway *kubeconfig.Gateway) error {
 	link, err := cluster.Link(cluster.Namespace, name)
 	if err != nil {
 		return err
 	}
+	link.Gateway = gateway
 	derived, err := cluster.Files.Derive(link)
 	if err != nil {
 		return err
@@ -99,12 +112,20 @@ func (c *Commands) show(cluster *host.Cluster, name string) error {
 	return err
 }
 
-func (c *Commands) enter(ctx context.Context, cluster *host.Cluster, namespace, name string) error {
-	entered, err := cluster.Connect(ctx, namespace, name)
+func (c *Commands) enter(ctx context.Context, cluster *host.Cluster, namespace, name string, gateway *kubeconfig.Gateway) error {
+	link, err := cluster.Link(namespace, name)
 	if err != nil {
 		return err
 	}
-	c.say("current context is now %s: kubectl works inside virtual cluster %s", entered, name)
+	link.Gateway = gateway
+	if err := cluster.Files.Connect(ctx, link); err != nil {
+		return err
+	}
+	way := ""
+	if gateway != nil {
+		way = " through the gateway " + gateway.URL
+	}
+	c.say("current context is now %s: kubectl works inside virtual cluster %s%s", link.ContextName(), name, way)
 	c.say("go back to the host with: %s use host", c.Program)
 	return nil
 }
