@@ -211,4 +211,9 @@ func managedFields(s *subject) {
 	if len(got.GetManagedFields()) != 0 {
 		s.Errorf("cleared: got %+v, want none", got.GetManagedFields())
 	}
+	got, err = s.apply("one", 2, true)
+	s.must(err)
+	if !s.owns(got, "one", metav1.ManagedFieldsOperationApply) {
+		s.Errorf("applied thereafter: got %+v, want one to own %v", got.GetManagedFields(), s.path)
+	}
 }

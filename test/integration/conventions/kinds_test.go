@@ -30,6 +30,8 @@ type kind struct {
 	defaulted map[string]any
 	// invalid is a part of a spec that is refused, by the field that is named.
 	invalid map[string]fields
+	// unresolved is the same where the refusal stands alone, since it keeps the rest from being judged.
+	unresolved map[string]fields
 	// immutable is a part of a spec that cannot be changed to, by the field that is named.
 	immutable map[string]fields
 	// merged are two lists, of which a strategic merge patch with the second
@@ -49,7 +51,13 @@ type kind struct {
 // kinds are all that the group serves.
 func kinds() []*kind { return []*kind{virtualCluster(), virtualClusterTemplate(), hostCluster()} }
 
+// parameterised is a template with the parameters one and two.
+const parameterised = "conventions"
+
 func virtualCluster() *kind {
+	parameter := func(name string) fields {
+		return fields{"templateRef": fields{"name": parameterised, "parameters": []any{fields{"name": name, "value": "x"}}}}
+	}
 	return &kind{
 		kind: "VirtualCluster", resource: "virtualclusters", singular: "virtualcluster", short: "vc",
 		namespaced: true, status: true,
@@ -71,9 +79,18 @@ func virtualCluster() *kind {
 			"spec.controlPlane.resources.limits[memory]":         {"controlPlane": fields{"resources": fields{"limits": fields{"memory": "-1Gi"}}}},
 			"spec.controlPlane.storage.whenDeleted":              {"controlPlane": fields{"storage": fields{"whenDeleted": "Keep"}}},
 			"spec.controlPlane.datastore.endpointSecretRef.name": {"controlPlane": fields{"datastore": fields{"endpointSecretRef": fields{}}}},
+			"spec.hostClusterRef.name":                           {"hostClusterRef": fields{"name": "elsewhere"}},
+			"spec.access[0].clusterRole":                         {"access": []any{fields{"users": []any{"alice"}}}},
 			"spec.helm.values.serviceAccountName":                {"helm": fields{"values": fields{"serviceAccountName": "admin"}}},
 			"spec.helm.values.networkPolicy.enabled":             {"helm": fields{"values": fields{"networkPolicy": fields{"enabled": "yes"}}}},
 		},
+		unresolved: map[string]fields{
+			"spec.templateRef.version":            {"templateRef": fields{"name": parameterised, "version": "2.0.0"}},
+			"spec.templateRef.name":               {"templateRef": fields{"name": "missing"}},
+			"spec.templateRef.parameters[0].name": {"templateRef": fields{"name": parameterised, "parameters": []any{fields{"name": "three", "value": ""}}}},
+		},
+		merged:     [2]fields{parameter("one"), parameter("two")},
+		mergedPath: []string{"spec", "templateRef", "parameters"},
 		immutable: map[string]fields{
 			"spec.kubernetes.distro":                     {"kubernetes": fields{"distro": "k8s"}},
 			"spec.controlPlane.storage.persistent":       {"controlPlane": fields{"storage": fields{"persistent": false}}},

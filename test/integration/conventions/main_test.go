@@ -9,16 +9,20 @@
 package conventions
 
 import (
+	"context"
 	"flag"
 	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 
+	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/apiserver"
 	"garret.dev/garret/test/integration/framework"
 	"garret.dev/garret/test/integration/framework/aggregation"
@@ -71,6 +75,13 @@ func setUp(stage *framework.Stage) (err error) {
 	if shared.metadata, err = metadata.NewForConfig(config); err != nil {
 		return err
 	}
-	shared.http, err = rest.HTTPClientFor(config)
+	if shared.http, err = rest.HTTPClientFor(config); err != nil {
+		return err
+	}
+	_, err = shared.garret.Clients.TenancyV1().VirtualClusterTemplates().Create(context.Background(), &v1.VirtualClusterTemplate{
+		ObjectMeta: metav1.ObjectMeta{Name: parameterised},
+		Spec: v1.VirtualClusterTemplateSpec{Versions: []v1.TemplateVersion{{Version: "1.0.0", Parameters: []v1.TemplateParameter{
+			{Name: "one", Default: ptr.To("")}, {Name: "two", Default: ptr.To("")}}}}},
+	}, metav1.CreateOptions{})
 	return err
 }

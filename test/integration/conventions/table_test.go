@@ -51,7 +51,7 @@ func checks() []check {
 	return slices.Concat(
 		objectChecks(), writeChecks(), statusChecks(), patchChecks(), applyChecks(), validationChecks(),
 		listChecks(), watchChecks(), discoveryChecks(), representationChecks(),
-		deletionChecks(), protocolChecks(),
+		deletionChecks(), protocolChecks(), schemaChecks(), kubectlChecks(),
 	)
 }
 

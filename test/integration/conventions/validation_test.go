@@ -5,6 +5,7 @@ package conventions
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -43,8 +44,15 @@ func (s *subject) caused(err error, field string) {
 	}
 }
 
+// refusals are all parts of a spec that are refused.
+func (k *kind) refusals() map[string]fields {
+	all := maps.Clone(k.invalid)
+	maps.Copy(all, k.unresolved)
+	return all
+}
+
 func invalidCreate(s *subject) {
-	for field, spec := range s.invalid {
+	for field, spec := range s.refusals() {
 		_, err := s.in.Create(s.Context(), s.with("bad", spec), metav1.CreateOptions{})
 		s.fails(field, err, apierrors.IsInvalid, field)
 		s.caused(err, field)
@@ -54,7 +62,7 @@ func invalidCreate(s *subject) {
 
 func invalidUpdate(s *subject) {
 	before := s.create("a")
-	for field, spec := range s.invalid {
+	for field, spec := range s.refusals() {
 		_, err := s.patch(types.MergePatchType, fields{"spec": spec})
 		s.fails(field, err, apierrors.IsInvalid, field)
 		s.caused(err, field)

@@ -17,12 +17,19 @@ import (
 // that it prints.
 func Kubectl(t testing.TB, kubeconfig, input string, args ...string) (string, error) {
 	t.Helper()
+	return KubectlWith(t, kubeconfig, nil, input, args...)
+}
+
+// KubectlWith is Kubectl with further variables in the environment.
+func KubectlWith(t testing.TB, kubeconfig string, environment []string, input string, args ...string) (string, error) {
+	t.Helper()
 	program, err := Binary("kubectl")
 	if err != nil {
 		t.Fatal(err)
 	}
 	command := exec.CommandContext(t.Context(), program, args...)
 	command.Env = append(command.Environ(), "KUBECONFIG="+kubeconfig, "HOME="+t.TempDir())
+	command.Env = append(command.Env, environment...)
 	command.Stdin = strings.NewReader(input)
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output
