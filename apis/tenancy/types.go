@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
@@ -241,6 +242,8 @@ type TemplateStatus struct {
 	Name string
 	// version of the template.
 	Version string
+	// uid of the template, which tells it from another one of the same name.
+	UID types.UID
 	// generation of the template.
 	Generation int64
 	// parameters are the values of all parameters, defaults included.

@@ -1308,6 +1308,13 @@ func schema_garret_apis_tenancy_v1_TemplateStatus(ref common.ReferenceCallback) 
 							Format:      "",
 						},
 					},
+					"uid": {
+						SchemaProps: spec.SchemaProps{
+							Description: "uid of the template, which tells it from another one of the same name.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"generation": {
 						SchemaProps: spec.SchemaProps{
 							Description: "generation of the template.",

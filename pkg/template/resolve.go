@@ -25,7 +25,7 @@ func Resolve(template *tenancy.VirtualClusterTemplate, ref *tenancy.TemplateRefe
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	resolved := &tenancy.TemplateStatus{Name: template.Name, Version: version.Version, Generation: template.Generation}
+	resolved := &tenancy.TemplateStatus{Name: template.Name, Version: version.Version, UID: template.UID, Generation: template.Generation}
 	for _, parameter := range version.Parameters {
 		resolved.Parameters = append(resolved.Parameters,
 			tenancy.TemplateParameterValue{Name: parameter.Name, Value: arguments[parameter.Name].text})

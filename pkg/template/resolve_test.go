@@ -23,7 +23,7 @@ func raw(json string) *runtime.RawExtension {
 
 func templateOf(versions ...tenancy.TemplateVersion) *tenancy.VirtualClusterTemplate {
 	template := &tenancy.VirtualClusterTemplate{Spec: tenancy.VirtualClusterTemplateSpec{Versions: versions}}
-	template.Name, template.Generation = "small", 4
+	template.Name, template.UID, template.Generation = "small", "u-1", 4
 	return template
 }
 
@@ -42,7 +42,7 @@ func TestResolve(t *testing.T) {
 	}, field.NewPath("ref"))
 	expect(t, errs)
 	want := &tenancy.TemplateStatus{
-		Name: "small", Version: "1.2.0", Generation: 4,
+		Name: "small", Version: "1.2.0", UID: "u-1", Generation: 4,
 		Parameters: []tenancy.TemplateParameterValue{{Name: "size", Value: "2048Mi"}, {Name: "arg", Value: "true"}},
 		Defaults:   raw(`{"controlPlane":{"storage":{"size":"2Gi"}},"helm":{"values":{"logs":{},"off":null}}}`),
 		Forced:     raw(`{"kubernetes":{"extraArgs":["--debug=true"]},"syncer":{"extraArgs":[]}}`),

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // +genclient
@@ -298,6 +299,9 @@ type TemplateStatus struct {
 	Name string `json:"name"`
 	// version of the template.
 	Version string `json:"version"`
+	// uid of the template, which tells it from another one of the same name.
+	// +optional
+	UID types.UID `json:"uid,omitempty"`
 	// generation of the template.
 	// +optional
 	Generation int64 `json:"generation,omitempty"`

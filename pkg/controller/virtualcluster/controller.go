@@ -21,6 +21,7 @@ import (
 	"k8s.io/utils/clock"
 
 	tenancyclient "garret.dev/garret/generated/clientset/versioned"
+	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
 	"garret.dev/garret/pkg/release"
 )
 
@@ -56,11 +57,13 @@ type Dependencies struct {
 	Host     kubernetes.Interface
 	Metadata metadata.Interface
 	Tenancy  tenancyclient.Interface
-	Releases release.Interface
-	Prober   Prober
-	Recorder record.EventRecorder
-	Clock    clock.Clock
-	Metrics  *Metrics
+	// Informers of Tenancy, which the controller starts: others may have theirs in it.
+	Informers tenancyinformers.SharedInformerFactory
+	Releases  release.Interface
+	Prober    Prober
+	Recorder  record.EventRecorder
+	Clock     clock.Clock
+	Metrics   *Metrics
 }
 
 // Controller works towards the spec of every VirtualCluster.
@@ -103,7 +106,7 @@ func New(dependencies Dependencies, options Options) (*Controller, error) {
 			workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](retryFirst, retryLast),
 			workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: Name}),
 	}
-	c.watched = watch(dependencies.Host, dependencies.Tenancy, options.Namespace)
+	c.watched = watch(dependencies.Host, dependencies.Informers, options.Namespace)
 	c.facts = &hostFacts{host: dependencies.Host, configMaps: c.watched.configMaps, namespace: options.Namespace, clock: dependencies.Clock}
 	if err := c.watched.handle(c); err != nil {
 		return nil, fmt.Errorf("%s controller: %w", Name, err)

@@ -22,6 +22,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyfake "garret.dev/garret/generated/clientset/versioned/fake"
+	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
 	"garret.dev/garret/pkg/release"
 )
 
@@ -76,7 +77,7 @@ func withCaches(t *testing.T, objects ...runtime.Object) *Controller {
 	host := fake.NewClientset(objects...)
 	c := &Controller{
 		Dependencies: Dependencies{Host: host, Clock: clocktesting.NewFakeClock(now)},
-		watched:      watch(host, tenancyfake.NewSimpleClientset(), "garret-system"),
+		watched:      watch(host, tenancyinformers.NewSharedInformerFactory(tenancyfake.NewSimpleClientset(), 0), "garret-system"),
 	}
 	core := c.watched.factories[0].Core().V1()
 	stores := map[string]cache.SharedIndexInformer{

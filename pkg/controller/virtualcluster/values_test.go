@@ -18,6 +18,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyfake "garret.dev/garret/generated/clientset/versioned/fake"
+	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
 	"garret.dev/garret/pkg/chart"
 )
 
@@ -26,7 +27,7 @@ func deployer(t *testing.T, published bool, objects ...runtime.Object) *Controll
 	t.Helper()
 	cidr := &networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: defaultServiceCIDR}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.96.0.0/16", "fd00::/112"}}}
 	host := fake.NewClientset(append(objects, cidr)...)
-	watched := watch(host, tenancyfake.NewSimpleClientset(), "garret-system")
+	watched := watch(host, tenancyinformers.NewSharedInformerFactory(tenancyfake.NewSimpleClientset(), 0), "garret-system")
 	if published {
 		authority := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "garret-system", Name: tenancyv1.CAConfigMap}, Data: map[string]string{tenancyv1.CAConfigMapKey: "PEM\n"}}
 		if err := watched.mapChanges.GetStore().Add(authority); err != nil {

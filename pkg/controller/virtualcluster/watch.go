@@ -19,7 +19,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
-	tenancyclient "garret.dev/garret/generated/clientset/versioned"
 	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
 	tenancylisters "garret.dev/garret/generated/listers/tenancy/v1"
 )
@@ -47,7 +46,7 @@ type watched struct {
 	factories []informers.SharedInformerFactory
 }
 
-func watch(host kubernetes.Interface, tenancy tenancyclient.Interface, namespace string) *watched {
+func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFactory, namespace string) *watched {
 	released := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trim),
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = tenancyv1.LabelVirtualCluster }))
 	refusals := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trim),
@@ -58,7 +57,6 @@ func watch(host kubernetes.Interface, tenancy tenancyclient.Interface, namespace
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
 			o.FieldSelector = fields.OneTermEqualSelector("metadata.name", tenancyv1.CAConfigMap).String()
 		}))
-	clusters := tenancyinformers.NewSharedInformerFactory(tenancy, 0)
 	core, apps, rbac := released.Core().V1(), released.Apps().V1(), released.Rbac().V1()
 	return &watched{
 		clusters:       clusters.Tenancy().V1().VirtualClusters().Lister(),

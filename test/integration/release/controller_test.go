@@ -34,6 +34,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned/scheme"
+	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
 	"garret.dev/garret/pkg/controller/virtualcluster"
 )
 
@@ -62,7 +63,7 @@ func runController(t *testing.T) *answers {
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: shared.kube.CoreV1().Events("")})
 	probed := &answers{}
 	controller, err := virtualcluster.New(virtualcluster.Dependencies{
-		Host: shared.kube, Metadata: objects, Tenancy: shared.tenancy, Releases: newClient(t), Prober: probed,
+		Host: shared.kube, Metadata: objects, Tenancy: shared.tenancy, Informers: tenancyinformers.NewSharedInformerFactory(shared.tenancy, 0), Releases: newClient(t), Prober: probed,
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-controller"}),
 		Clock:    clock.RealClock{}, Metrics: virtualcluster.NewMetrics(metrics.NewKubeRegistry().MustRegister),
 	}, virtualcluster.Options{Namespace: tenancyv1.SystemNamespace, ClusterDomain: "cluster.local", Version: "v0.1.0",

@@ -7,6 +7,7 @@ package v1
 
 import (
 	runtime "k8s.io/apimachinery/pkg/runtime"
+	types "k8s.io/apimachinery/pkg/types"
 )
 
 // TemplateStatusApplyConfiguration represents a declarative configuration of the TemplateStatus type for use
@@ -18,6 +19,8 @@ type TemplateStatusApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// version of the template.
 	Version *string `json:"version,omitempty"`
+	// uid of the template, which tells it from another one of the same name.
+	UID *types.UID `json:"uid,omitempty"`
 	// generation of the template.
 	Generation *int64 `json:"generation,omitempty"`
 	// parameters are the values of all parameters, defaults included.
@@ -47,6 +50,14 @@ func (b *TemplateStatusApplyConfiguration) WithName(value string) *TemplateStatu
 // If called multiple times, the Version field is set to the value of the last call.
 func (b *TemplateStatusApplyConfiguration) WithVersion(value string) *TemplateStatusApplyConfiguration {
 	b.Version = &value
+	return b
+}
+
+// WithUID sets the UID field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the UID field is set to the value of the last call.
+func (b *TemplateStatusApplyConfiguration) WithUID(value types.UID) *TemplateStatusApplyConfiguration {
+	b.UID = &value
 	return b
 }
 
