@@ -1,0 +1,142 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"garret.dev/garret/test/suite"
+)
+
+// TestIdentityInside has alice, who may do everything, and bob, who may look in
+// and has a role by spec.access, in one virtual cluster that keeps an audit log.
+func TestIdentityInside(t *testing.T) {
+	admin := shared.Admin()
+	ns := shared.Namespace(t, "e2e-identity")
+	admin.Apply(t, suite.Object(ns, "demo", `{access: [{users: [bob], clusterRole: edit}], helm: {values: {audit: {enabled: true}}}}`))
+	admin.Do(t, "create", "rolebinding", "alice", "-n", ns, "--clusterrole=admin", "--user=alice")
+	admin.Do(t, "create", "rolebinding", "bob", "-n", ns, "--clusterrole=garret-enter-readonly", "--user=bob")
+	for _, condition := range []string{"Ready", "AccessApplied"} {
+		admin.Do(t, "wait", "--for=condition="+condition, "virtualcluster/demo", "-n", ns, "--timeout=180s")
+	}
+	user := shared.User(t, "alice", "devs")
+	alice := shared.ThroughRelay(t, user.Kubeconfig, ns, "demo")
+
+	t.Run("alice is herself inside, in the audit log too", func(t *testing.T) {
+		out := alice.Do(t, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username} {.status.userInfo.groups}")
+		for _, want := range []string{"host:alice ", `"host:devs"`, `"garret:admins"`} {
+			if !strings.Contains(out, want) {
+				t.Errorf("whoami: got %s, want %s in it", out, want)
+			}
+		}
+		alice.Do(t, "create", "namespace", "of-alice")
+		suite.Eventually(t, 30*time.Second, func() error { return inAuditLog(ns, "host:alice", "/api/v1/namespaces?") })
+	})
+	t.Run("a kubeconfig that is held to a role", func(t *testing.T) { heldToRole(t, ns, user, alice) })
+	t.Run("kubectl alone is enough", func(t *testing.T) { rawKubeconfig(t, ns, user) })
+	t.Run("spec.access gives and takes", func(t *testing.T) {
+		bob := shared.ThroughRelay(t, shared.User(t, "bob").Kubeconfig, ns, "demo")
+		// Readers from the host may not see secrets; the role edit inside may.
+		suite.Eventually(t, 30*time.Second, func() error { _, err := bob.Try("get", "secrets"); return err })
+		admin.Do(t, "patch", "virtualcluster", "demo", "-n", ns, "--type=merge", "-p", `{"spec":{"access":[]}}`)
+		start := time.Now()
+		suite.Eventually(t, 30*time.Second, func() error {
+			if out, err := bob.Try("get", "secrets"); err == nil || !strings.Contains(err.Error(), "orbidden") {
+				return fmt.Errorf("got %q, %v; want it forbidden", out, err)
+			}
+			return nil
+		})
+		t.Logf("refused %v after the change of spec.access", time.Since(start).Round(time.Millisecond))
+		bob.Do(t, "get", "pods") // he may still look in
+	})
+}
+
+// heldToRole takes a kubeconfig of the role view and revokes it.
+func heldToRole(t *testing.T, ns string, user, alice suite.Client) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, []byte(user.Garret(t, "kubeconfig", "demo", "--namespace", ns, "--cluster-role", "view")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	held := shared.Client(file)
+	held.Do(t, "get", "pods", "-A")
+	held.Refused(t, "orbidden", "create", "configmap", "c")
+	held.Refused(t, "orbidden", "get", "secrets")
+	name := held.Do(t, "auth", "whoami", "-o", "jsonpath={.status.userInfo.groups[0]}")
+	if who := held.Do(t, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"); who != name+":alice" {
+		t.Errorf("whoami: got %s, want alice's credential %s", who, name)
+	}
+	alice.Do(t, "delete", "clusterrolebinding", name)
+	start := time.Now()
+	suite.Eventually(t, 30*time.Second, func() error {
+		if out, err := held.Try("get", "pods", "-A"); err == nil || !strings.Contains(err.Error(), "orbidden") {
+			return fmt.Errorf("got %q, %v; want it forbidden", out, err)
+		}
+		return nil
+	})
+	t.Logf("refused %v after its binding was deleted", time.Since(start).Round(time.Millisecond))
+
+	_, err := user.Tool("garret", "", "kubeconfig", "demo", "--namespace", ns, "--cluster-role", "no-such-role")
+	if err == nil || !strings.Contains(err.Error(), "spec.clusterRole") {
+		t.Errorf("a role that is not there: got %v, want the field named", err)
+	}
+}
+
+// rawKubeconfig asks without Garret's own command.
+func rawKubeconfig(t *testing.T, ns string, user suite.Client) {
+	path := fmt.Sprintf("/apis/tenancy.garret.dev/v1/namespaces/%s/virtualclusters/demo/kubeconfig", ns)
+	request := `{"apiVersion":"tenancy.garret.dev/v1","kind":"KubeconfigRequest","spec":{"expirationSeconds":600,"clusterRole":"edit"}}`
+	out, err := user.Tool("kubectl", request, "create", "--raw", path, "-f", "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer struct {
+		Status struct {
+			Kubeconfig          []byte
+			CredentialID        string
+			ExpirationTimestamp time.Time
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if left := time.Until(answer.Status.ExpirationTimestamp); left <= 0 || left > 11*time.Minute {
+		t.Errorf("it lives %v, want ten minutes", left)
+	}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, answer.Status.Kubeconfig, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shared.Client(file).Do(t, "create", "configmap", "by-"+answer.Status.CredentialID)
+	if _, err := user.Tool("kubectl", strings.Replace(request, "600", "60", 1), "create", "--raw", path, "-f", "-"); err == nil || !strings.Contains(err.Error(), "expirationSeconds") {
+		t.Errorf("a life of a minute: got %v, want the field named", err)
+	}
+}
+
+// inAuditLog looks for a request by the relay as somebody in the log of the control plane.
+func inAuditLog(ns, user, path string) error {
+	log, err := shared.Admin().Try("logs", "-n", ns, "vc-demo-0", "-c", "k3s")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(log) {
+		var event struct {
+			Kind, RequestURI string
+			User             struct{ Username string }
+			ImpersonatedUser struct{ Username string }
+		}
+		if json.Unmarshal([]byte(line), &event) == nil && event.Kind == "Event" &&
+			event.User.Username == "garret:relay" && event.ImpersonatedUser.Username == user && strings.HasPrefix(event.RequestURI, path) {
+			return nil
+		}
+	}
+	return fmt.Errorf("no request of %s to %s in the audit log", user, path)
+}
