@@ -19,6 +19,7 @@ import (
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
 	_ "k8s.io/component-base/logs/json/register"
+	_ "k8s.io/component-base/metrics/prometheus/version"
 	"k8s.io/component-base/term"
 	"k8s.io/component-base/version/verflag"
 

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/component-base/compatibility"
+	"k8s.io/component-base/metrics/legacyregistry"
 	aggregator "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
@@ -65,6 +66,9 @@ func NewConfig(ctx context.Context, options *Options) (*Config, error) {
 	if err := c.lookUpClients(ctx, host); err != nil {
 		return nil, err
 	}
+	if c.generic.TracerProvider, err = options.Tracing.Provider(ctx, "garret-apiserver", c.generic.APIServerID); err != nil {
+		return nil, err
+	}
 	if err := c.applyRecommended(); err != nil {
 		return nil, err
 	}
@@ -99,13 +103,17 @@ func (c *Config) certificates(ctx context.Context, host kubernetes.Interface) er
 	if err != nil {
 		return fmt.Errorf("client of the host's registrations: %w", err)
 	}
+	expirations, err := certs.NewMetrics(legacyregistry.Register)
+	if err != nil {
+		return err
+	}
 	c.keeper = certs.NewKeeper(host, namespace, certs.Identity{
 		DNSNames: append([]string{
 			service, service + "." + namespace, service + "." + namespace + ".svc", "localhost",
 		}, names...),
 		IPAddresses: append([]net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, addresses...),
 		ClientName:  v1.APIServerUser,
-	}, c.options.Lives)
+	}, c.options.Lives).WithMetrics(expirations)
 	c.publisher = &certs.Publisher{
 		Client: host, Aggregator: registrations, Namespace: namespace, Service: service,
 		Keeper: c.keeper, LeaveAPIService: c.options.servesFiles(),

@@ -24,6 +24,7 @@ import (
 	"garret.dev/garret/pkg/access"
 	"garret.dev/garret/pkg/apiserver/certs"
 	"garret.dev/garret/pkg/storage"
+	"garret.dev/garret/pkg/tracing"
 )
 
 // Ways to find the Service of a virtual cluster.
@@ -40,6 +41,7 @@ type Options struct {
 	Recommended *genericoptions.RecommendedOptions
 	Datastore   *storage.Options
 	Gateway     GatewayOptions
+	Tracing     tracing.Options
 	// Globals hold the versions to emulate and the feature gates.
 	Globals compatibility.ComponentGlobalsRegistry
 
@@ -78,6 +80,8 @@ func NewOptions() *Options {
 	// Serving certificates come from package certs, or from files; never from a directory.
 	recommended.SecureServing.ServerCert.CertDirectory = ""
 	recommended.Features.EnableProfiling = false
+	// Package tracing takes its place.
+	recommended.Traces = nil
 
 	namespace := os.Getenv("POD_NAMESPACE")
 	if namespace == "" {
@@ -124,7 +128,7 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	o.Recommended.Features.AddFlags(sets.FlagSet("features"))
 	o.Recommended.CoreAPI.AddFlags(sets.FlagSet("host"))
 	o.Recommended.Admission.AddFlags(sets.FlagSet("admission"))
-	o.Recommended.Traces.AddFlags(sets.FlagSet("traces"))
+	o.Tracing.AddFlags(sets.FlagSet("traces"))
 	o.Globals.AddFlags(sets.FlagSet("features"))
 	return sets
 }
@@ -172,7 +176,7 @@ func (o *Options) Validate() error {
 	for _, section := range [][]error{
 		o.Recommended.SecureServing.Validate(), o.Recommended.Authentication.Validate(), o.Recommended.Authorization.Validate(),
 		o.Recommended.Audit.Validate(), o.Recommended.Features.Validate(), o.Recommended.CoreAPI.Validate(),
-		o.Recommended.Admission.Validate(), o.Recommended.Traces.Validate(),
+		o.Recommended.Admission.Validate(),
 	} {
 		errs = append(errs, section...)
 	}

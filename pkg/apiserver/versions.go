@@ -60,5 +60,6 @@ func (o *Options) applyVersions() error {
 	if err := errors.Join(o.Globals.Validate()...); err != nil {
 		return fmt.Errorf("--emulated-version, --min-compatibility-version: %w", err)
 	}
+	o.Globals.AddMetrics()
 	return nil
 }

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/component-base/tracing"
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -39,7 +41,7 @@ type controllers struct {
 }
 
 func newControllers(config *rest.Config, host kubernetes.Interface, broadcaster record.EventBroadcaster,
-	options virtualcluster.Options, counted *virtualcluster.Metrics) (*controllers, error) {
+	options virtualcluster.Options, counted *virtualcluster.Metrics, spans trace.TracerProvider) (*controllers, error) {
 	tenancy, err := tenancyclient.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("client of %s: %w", config.Host, err)
@@ -68,10 +70,11 @@ func newControllers(config *rest.Config, host kubernetes.Interface, broadcaster 
 	all.clusters, err = virtualcluster.New(virtualcluster.Dependencies{
 		Host: host, Metadata: objects, Tenancy: tenancy, Informers: informers,
 		Releases: release.New(config, host, loaded),
-		Prober:   virtualcluster.TLSProber{},
+		Prober:   virtualcluster.TLSProber{Wrap: tracing.WrapperFor(spans)},
 		Recorder: recorder,
 		Clock:    clock.RealClock{},
 		Metrics:  counted,
+		Spans:    spans,
 	}, options)
 	return all, err
 }

@@ -19,6 +19,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/controller/virtualcluster"
+	"garret.dev/garret/pkg/tracing"
 )
 
 // Options are the flags of garret-controller.
@@ -27,6 +28,7 @@ type Options struct {
 	LeaderElect   bool
 	Identity      string
 	HealthAddress string
+	Tracing       tracing.Options
 	Clusters      virtualcluster.Options
 }
 
@@ -56,6 +58,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "Work only while holding the lease. Off only where no second replica can be.")
 	flags.StringVar(&o.Identity, "identity", o.Identity, "Name in the lease; no two processes may run under one at a time. Defaults to POD_NAME.")
 	flags.StringVar(&o.HealthAddress, "health-address", o.HealthAddress, "Address to serve /healthz, /readyz and /metrics at, in the clear.")
+	o.Tracing.AddFlags(flags)
 	flags.StringVar(&o.Clusters.ClusterDomain, "cluster-domain", o.Clusters.ClusterDomain, "DNS domain of the host cluster and of every virtual cluster.")
 	flags.StringVar(&o.Clusters.ImageRepository, "image-repository", o.Clusters.ImageRepository, "Where the images syncer and controlplane are taken from.")
 	flags.StringVar(&o.Clusters.K3sImage, "k3s-image", o.Clusters.K3sImage, "Image of k3s, without the tag.")

@@ -7,16 +7,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"k8s.io/client-go/kubernetes"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/metrics"
+	"k8s.io/component-base/tracing"
 	"k8s.io/klog/v2"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/controller/virtualcluster"
 )
+
+// flushTimeout bounds the end, where a collector does not answer.
+const flushTimeout = 2 * time.Second
 
 // Run is the whole process. It returns when ctx ends, or when the lease is lost:
 // the process must then end too, so that no work of its own outlives it.
@@ -25,6 +31,12 @@ func Run(ctx context.Context, options *Options, register func(...metrics.Registe
 	if err != nil {
 		return err
 	}
+	spans, err := options.Tracing.Provider(ctx, tenancyv1.FieldManagerController, options.Identity)
+	if err != nil {
+		return err
+	}
+	defer flush(ctx, spans)
+	config.Wrap(tracing.WrapperFor(spans))
 	host, err := newHost(config)
 	if err != nil {
 		return err
@@ -32,7 +44,7 @@ func Run(ctx context.Context, options *Options, register func(...metrics.Registe
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: host.CoreV1().Events("")})
 	defer broadcaster.Shutdown()
-	all, err := newControllers(config, host, broadcaster, options.Clusters, virtualcluster.NewMetrics(register))
+	all, err := newControllers(config, host, broadcaster, options.Clusters, virtualcluster.NewMetrics(register), spans)
 	if err != nil {
 		return err
 	}
@@ -61,6 +73,15 @@ func together(ctx context.Context, parts ...func(context.Context) error) error {
 		stop()
 	}
 	return errors.Join(errs...)
+}
+
+// flush sends the last spans, unless that takes too long.
+func flush(ctx context.Context, spans tracing.TracerProvider) {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	if err := spans.Shutdown(bounded); err != nil {
+		klog.FromContext(ctx).Error(err, "The last spans were not sent")
+	}
 }
 
 func newHost(config *rest.Config) (*kubernetes.Clientset, error) {

@@ -99,7 +99,7 @@ func isAlert(err error) bool {
 // writeError answers with a Status in JSON, which every client of Kubernetes
 // reads, whatever it asked for.
 func writeError(w http.ResponseWriter, req *http.Request, cluster *tenancy.VirtualCluster, rec *record, err error) {
-	logger := klog.FromContext(req.Context()).WithValues("virtualCluster", klog.KObj(cluster))
+	logger := klog.FromContext(req.Context())
 	if errors.Is(err, context.Canceled) && req.Context().Err() != nil {
 		logger.V(4).Info("The caller went away")
 		return

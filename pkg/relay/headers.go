@@ -117,6 +117,7 @@ func requestHeader(req *http.Request) http.Header {
 	}
 	forwardedFor(out, req)
 	passAuditID(req.Context(), out)
+	passTrace(req.Context(), out)
 	return out
 }
 

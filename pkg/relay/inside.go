@@ -88,6 +88,7 @@ func (r *Relay) review(ctx context.Context, info *apirequest.RequestInfo, e entr
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	passAuditID(ctx, req.Header)
+	passTrace(ctx, req.Header)
 	response, err := (&roundTripper{connections: r.connections, entry: e}).RoundTrip(req)
 	if err != nil {
 		return nil, err

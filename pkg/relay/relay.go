@@ -91,6 +91,8 @@ func (r *Relay) Handler(cluster *tenancy.VirtualCluster) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		rec := &record{begin: time.Now(), verb: verbOf(req.Method)}
 		defer r.metrics.finish(rec)
+		req, end := observed(req, cluster)
+		defer func() { end(rec) }()
 		if err := r.serve(w, req, cluster, rec); err != nil {
 			writeError(w, req, cluster, rec, err)
 		}

@@ -33,6 +33,7 @@ type Keeper struct {
 	lives     Lives
 	identity  Identity
 	clock     clock.WithTicker
+	metrics   *Metrics
 
 	current atomic.Pointer[Material]
 	// served is what the serving certificate is taken from: the current pair, or
@@ -55,6 +56,12 @@ func NewKeeper(client kubernetes.Interface, namespace string, identity Identity,
 // WithClock has the Keeper go by another clock than the machine's.
 func (k *Keeper) WithClock(clock clock.WithTicker) *Keeper {
 	k.clock = clock
+	return k
+}
+
+// WithMetrics has the keeper say until when its certificates are good.
+func (k *Keeper) WithMetrics(metrics *Metrics) *Keeper {
+	k.metrics = metrics
 	return k
 }
 
@@ -153,6 +160,7 @@ func (k *Keeper) use(ctx context.Context, material *Material) {
 		"servingNotAfter", material.Serving.Certificate.NotAfter,
 		"clientNotAfter", material.Client.Certificate.NotAfter,
 		"successor", material.Successor != nil)
+	k.metrics.observe(material)
 	k.serve()
 	k.notify()
 }

@@ -9,7 +9,11 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
@@ -20,6 +24,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclient "garret.dev/garret/generated/clientset/versioned"
 	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
 	"garret.dev/garret/pkg/release"
@@ -29,6 +34,9 @@ import (
 const (
 	// Name is the controller's, in queues, events and metrics.
 	Name = "virtualcluster"
+
+	// tracer names the source of the controller's spans.
+	tracer = "garret.dev/garret/pkg/controller/virtualcluster"
 
 	retryFirst = 100 * time.Millisecond
 	retryLast  = 30 * time.Second
@@ -64,6 +72,8 @@ type Dependencies struct {
 	Recorder  record.EventRecorder
 	Clock     clock.Clock
 	Metrics   *Metrics
+	// Spans, when set, records a span for every pass.
+	Spans trace.TracerProvider
 }
 
 // Controller works towards the spec of every VirtualCluster.
@@ -171,8 +181,9 @@ func (c *Controller) next(ctx context.Context) bool {
 	defer c.queue.Done(name)
 	logger := klog.LoggerWithValues(klog.FromContext(ctx), "virtualCluster", klog.KRef(name.Namespace, name.Name))
 	start := c.Clock.Now()
-	again, err := c.reconcile(klog.NewContext(ctx, logger), name)
+	again, err := c.pass(klog.NewContext(ctx, logger), name)
 	c.Metrics.observe(c.Clock.Since(start), err)
+	c.countPhases()
 	switch {
 	case ctx.Err() != nil:
 		// Whoever leads next makes this pass again.
@@ -190,6 +201,35 @@ func (c *Controller) next(ctx context.Context) bool {
 		}
 	}
 	return true
+}
+
+// pass is one look at one object, with a span of its own: the requests that it
+// makes are below it.
+func (c *Controller) pass(ctx context.Context, name cache.ObjectName) (time.Duration, error) {
+	if c.Spans == nil {
+		return c.reconcile(ctx, name)
+	}
+	ctx, span := c.Spans.Tracer(tracer).Start(ctx, "Reconcile", trace.WithAttributes(
+		attribute.String("garret.virtualcluster.namespace", name.Namespace), attribute.String("garret.virtualcluster.name", name.Name)))
+	defer span.End()
+	again, err := c.reconcile(ctx, name)
+	if err != nil {
+		span.SetStatus(codes.Error, string(apierrors.ReasonForError(err)))
+	}
+	return again, err
+}
+
+// countPhases tells the metrics how many virtual clusters are in which phase.
+func (c *Controller) countPhases() {
+	all, err := c.watched.clusters.List(labels.Everything())
+	if err != nil {
+		return // a cache does not fail
+	}
+	counts := map[tenancyv1.Phase]int{}
+	for _, each := range all {
+		counts[each.Status.Phase]++
+	}
+	c.Metrics.phases(counts)
 }
 
 func (c *Controller) remember(name cache.ObjectName) *memory {

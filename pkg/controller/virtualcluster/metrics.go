@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"k8s.io/component-base/metrics"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
 // Metrics count what the controller does. No label names an object.
@@ -14,6 +16,7 @@ type Metrics struct {
 	passes   *metrics.HistogramVec
 	releases *metrics.Histogram
 	troubles *metrics.CounterVec
+	clusters *metrics.GaugeVec
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -29,7 +32,10 @@ func NewMetrics(register func(...metrics.Registerable)) *Metrics {
 			Namespace: "garret", Subsystem: Name, Name: "troubles_total", StabilityLevel: metrics.ALPHA,
 			Help: "Troubles of virtual clusters, by reason."}, []string{"reason"}),
 	}
-	register(m.passes, m.releases, m.troubles)
+	m.clusters = metrics.NewGaugeVec(&metrics.GaugeOpts{
+		Namespace: "garret", Name: "virtualclusters", StabilityLevel: metrics.ALPHA,
+		Help: "Virtual clusters by phase, as the replica that works sees them."}, []string{"phase"})
+	register(m.passes, m.releases, m.troubles, m.clusters)
 	return m
 }
 
@@ -44,3 +50,17 @@ func (m *Metrics) observe(took time.Duration, err error) {
 func (m *Metrics) deployed(took time.Duration) { m.releases.Observe(took.Seconds()) }
 
 func (m *Metrics) troubled(reason string) { m.troubles.WithLabelValues(reason).Inc() }
+
+// phases sets all phases, so that one that nothing is in any more says zero. An
+// object that no pass has looked at yet counts as pending.
+func (m *Metrics) phases(counts map[tenancyv1.Phase]int) {
+	for _, phase := range []tenancyv1.Phase{
+		tenancyv1.PhasePending, tenancyv1.PhaseDeploying, tenancyv1.PhaseReady, tenancyv1.PhaseFailed, tenancyv1.PhaseTerminating,
+	} {
+		count := counts[phase]
+		if phase == tenancyv1.PhasePending {
+			count += counts[""]
+		}
+		m.clusters.WithLabelValues(string(phase)).Set(float64(count))
+	}
+}

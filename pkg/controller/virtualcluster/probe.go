@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"time"
 
+	"k8s.io/client-go/transport"
+
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
@@ -32,6 +34,8 @@ type Prober interface {
 type TLSProber struct {
 	// Dial replaces the dialer, where service addresses cannot be reached directly.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Wrap, when set, is put around the transport, for tracing.
+	Wrap transport.WrapperFunc
 }
 
 // Probe implements Prober.
@@ -40,13 +44,16 @@ func (p TLSProber) Probe(ctx context.Context, vc *tenancyv1.VirtualCluster, clus
 	if !roots.AppendCertsFromPEM(authority) {
 		return errors.New("the syncer has not reported the certificate authority yet")
 	}
-	transport := &http.Transport{
+	var through http.RoundTripper = &http.Transport{
 		DialContext:       p.Dial,
 		DisableKeepAlives: true,
 		TLSClientConfig:   &tls.Config{RootCAs: roots, ServerName: tenancyv1.ServerName(vc.Name, vc.Namespace), MinVersion: tls.VersionTLS12},
 	}
+	if p.Wrap != nil {
+		through = p.Wrap(through)
+	}
 	client := &http.Client{
-		Transport: transport, Timeout: probeTimeout,
+		Transport: through, Timeout: probeTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint(clusterIP)+"/readyz", nil)

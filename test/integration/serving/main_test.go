@@ -40,6 +40,7 @@ type environment struct {
 	kubeconfig string
 	etcd       string
 	service    *service
+	collector  *collector
 }
 
 var shared environment
@@ -48,14 +49,19 @@ func TestMain(m *testing.M) { os.Exit(framework.Run(m, "srv", setUp)) }
 
 func setUp(stage *framework.Stage) error {
 	ctx := context.Background()
+	var err error
+	if shared.collector, err = newCollector(stage); err != nil {
+		return err
+	}
+	const traced = "--kube-apiserver-arg=tracing-config-file="
 	var virtual *framework.ControlPlane
-	err := framework.Together(
+	err = framework.Together(
 		func() (err error) {
-			shared.host, err = stage.StartControlPlane("host", aggregation.HostFlag)
+			shared.host, err = stage.StartControlPlane("host", aggregation.HostFlag, traced+shared.collector.config)
 			return err
 		},
 		func() (err error) {
-			virtual, err = stage.StartControlPlane("virtual", tenant.Flags(insideKey)...)
+			virtual, err = stage.StartControlPlane("virtual", append(tenant.Flags(insideKey), traced+shared.collector.everything)...)
 			return err
 		},
 		func() error { return startEtcd(stage) })
