@@ -100,12 +100,15 @@ func isAlert(err error) bool {
 // reads, whatever it asked for.
 func writeError(w http.ResponseWriter, req *http.Request, cluster *tenancy.VirtualCluster, rec *record, err error) {
 	logger := klog.FromContext(req.Context())
-	if errors.Is(err, context.Canceled) && req.Context().Err() != nil {
-		logger.V(4).Info("The caller went away")
-		return
+	left := errors.Is(err, context.Canceled) && req.Context().Err() != nil
+	if left {
+		// A caller who only closed their half reads this, and must not read 200.
+		err = &callerError{err}
 	}
 	failure := toStatus(cluster, err)
-	rec.failed(failure)
+	if !left {
+		rec.failed(failure)
+	}
 	status := failure.Status()
 	status.Kind, status.APIVersion = "Status", "v1"
 	logger.V(2).Info("Request not relayed", "method", req.Method, "code", status.Code, "reason", status.Reason, "err", err)

@@ -174,10 +174,10 @@ func agreed(response *http.Response, protocol string) bool {
 }
 
 // passRefusal passes on why the server inside did not upgrade. An answer
-// without an error is none to a request to upgrade.
+// without an error is none to a request to upgrade. The body is not closed but
+// left with its connection: to close it is to read it to an end that may not come.
 func passRefusal(w http.ResponseWriter, e entry, response *http.Response) error {
 	cluster := e.cluster
-	defer response.Body.Close()
 	if response.StatusCode < 400 {
 		return access.BadGateway(cluster, "UpgradeFailed", fmt.Sprintf("its API server answered %d to a request to upgrade", response.StatusCode))
 	}
