@@ -13,8 +13,12 @@
 //     garret:relay. That user may impersonate and do nothing else, so a
 //     request whose identity went missing is refused inside instead of being
 //     served with somebody's rights;
-//   - with a kubeconfig of their own, whose client certificate carries their
-//     own name and ends by itself.
+//   - with a kubeconfig of their own, whose client certificate ends by itself.
+//     Its rights are those of one group, garret:kubeconfig:ID, that no other
+//     certificate carries: the id is derived from the key. The
+//     ClusterRoleBinding of that name inside gives them, and deleting it takes them
+//     back at once. A kubeconfig that is held to a role has a user name of its own
+//     as well, so that nothing else that is bound to its owner comes with it.
 //
 // Both certificates are signed inside the virtual cluster's pod. This package
 // generates the key in memory, sends a certificate request to the syncer's
@@ -42,6 +46,7 @@
 // host:alice inside, the group dev is host:dev, and so is every name that
 // begins with "system:": nobody is system:masters inside because of what they
 // are outside. What a host user's extra attributes and UID mean is unknown
-// inside, so neither goes along. The only groups without the prefix are the
-// two that Garret itself binds, garret:admins and garret:viewers.
+// inside, so neither goes along. The only groups without the prefix are Garret's
+// own: garret:admins and garret:viewers, which only the relay puts anybody in, and
+// those of kubeconfigs.
 package access
