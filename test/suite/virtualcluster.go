@@ -63,12 +63,24 @@ func (s *Suite) VirtualCluster(t testing.TB, namespace, name string) {
 // of the given host kubeconfig, written by `garret use vcluster`.
 func (s *Suite) ThroughRelay(t testing.TB, hostKubeconfig, namespace, name string) Client {
 	t.Helper()
+	return s.through(t, hostKubeconfig, "use", "vcluster", name, "--namespace", namespace)
+}
+
+// ThroughGateway is as ThroughRelay, by way of the address that Garret itself
+// has on the host and publishes there.
+func (s *Suite) ThroughGateway(t testing.TB, hostKubeconfig, namespace, name string) Client {
+	t.Helper()
+	return s.through(t, hostKubeconfig, "use", "vcluster", name, "--namespace", namespace, "--gateway")
+}
+
+func (s *Suite) through(t testing.TB, hostKubeconfig string, use ...string) Client {
+	t.Helper()
 	content, err := os.ReadFile(hostKubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := s.write(t, content)
-	c.Garret(t, "use", "vcluster", name, "--namespace", namespace)
+	c.Garret(t, use...)
 	return c
 }
 
