@@ -21,5 +21,5 @@ each=$((seconds / ${#targets[@]}))
 for target in "${targets[@]}"; do
     read -r package name <<<"$target"
     printf '==> %s in %s, %ds\n' "$name" "$package" $each
-    go test "./$package" -run '^$' -fuzz "^$name\$" -fuzztime "${each}s" ${PARALLEL:+-parallel "$PARALLEL"}
+    go test "./$package" -run '^$' -fuzz "^$name\$" -fuzztime "${each}s" -fuzzminimizetime 1s ${PARALLEL:+-parallel "$PARALLEL"}
 done
