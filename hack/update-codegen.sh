@@ -13,14 +13,19 @@ module=garret.dev/garret
 
 kube::codegen::gen_helpers --boilerplate "$boilerplate" apis
 
-kube::codegen::gen_client \
-    --with-watch --with-applyconfig \
-    --output-dir generated --output-pkg "$module/generated" \
-    --boilerplate "$boilerplate" apis
-
 kube::codegen::gen_openapi \
     --output-dir generated/openapi --output-pkg "$module/generated/openapi" \
     --output-model-name-file zz_generated.model_name.go \
     --extra-pkgs k8s.io/api/core/v1 \
     --report-filename hack/api-violations.list --update-report \
+    --boilerplate "$boilerplate" apis
+
+# The schemas let the fake clientset apply as the server does.
+models=$(mktemp)
+trap 'rm -f "$models"' EXIT
+go run ./hack/models >"$models"
+
+kube::codegen::gen_client \
+    --with-watch --with-applyconfig --applyconfig-openapi-schema "$models" \
+    --output-dir generated --output-pkg "$module/generated" \
     --boilerplate "$boilerplate" apis

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // +k8s:openapi-gen=true
-// +k8s:openapi-model-package=dev.garret.tenancy.v1
+// +k8s:openapi-model-package=dev.garret.garret.apis.tenancy.v1
 // +k8s:deepcopy-gen=package
 // +k8s:conversion-gen=garret.dev/garret/apis/tenancy
 // +k8s:defaulter-gen=TypeMeta

@@ -10,165 +10,165 @@ package v1
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in AccessRule) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.AccessRule"
+	return "dev.garret.garret.apis.tenancy.v1.AccessRule"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CertificateRequest) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.CertificateRequest"
+	return "dev.garret.garret.apis.tenancy.v1.CertificateRequest"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CertificateResponse) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.CertificateResponse"
+	return "dev.garret.garret.apis.tenancy.v1.CertificateResponse"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ControlPlaneSpec) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.ControlPlaneSpec"
+	return "dev.garret.garret.apis.tenancy.v1.ControlPlaneSpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in DatastoreSpec) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.DatastoreSpec"
+	return "dev.garret.garret.apis.tenancy.v1.DatastoreSpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in HelmSpec) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.HelmSpec"
+	return "dev.garret.garret.apis.tenancy.v1.HelmSpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in HostCluster) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.HostCluster"
+	return "dev.garret.garret.apis.tenancy.v1.HostCluster"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in HostClusterList) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.HostClusterList"
+	return "dev.garret.garret.apis.tenancy.v1.HostClusterList"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in HostClusterReference) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.HostClusterReference"
+	return "dev.garret.garret.apis.tenancy.v1.HostClusterReference"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in HostClusterSpec) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.HostClusterSpec"
+	return "dev.garret.garret.apis.tenancy.v1.HostClusterSpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in HostClusterStatus) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.HostClusterStatus"
+	return "dev.garret.garret.apis.tenancy.v1.HostClusterStatus"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in KubeconfigGrant) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.KubeconfigGrant"
+	return "dev.garret.garret.apis.tenancy.v1.KubeconfigGrant"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in KubeconfigRequest) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.KubeconfigRequest"
+	return "dev.garret.garret.apis.tenancy.v1.KubeconfigRequest"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in KubeconfigRequestSpec) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.KubeconfigRequestSpec"
+	return "dev.garret.garret.apis.tenancy.v1.KubeconfigRequestSpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in KubeconfigRequestStatus) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.KubeconfigRequestStatus"
+	return "dev.garret.garret.apis.tenancy.v1.KubeconfigRequestStatus"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in KubernetesSpec) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.KubernetesSpec"
+	return "dev.garret.garret.apis.tenancy.v1.KubernetesSpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in LocalTemplateReference) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.LocalTemplateReference"
+	return "dev.garret.garret.apis.tenancy.v1.LocalTemplateReference"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ReleaseStatus) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.ReleaseStatus"
+	return "dev.garret.garret.apis.tenancy.v1.ReleaseStatus"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in StorageSpec) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.StorageSpec"
+	return "dev.garret.garret.apis.tenancy.v1.StorageSpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in SyncerSpec) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.SyncerSpec"
+	return "dev.garret.garret.apis.tenancy.v1.SyncerSpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in TemplateParameter) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.TemplateParameter"
+	return "dev.garret.garret.apis.tenancy.v1.TemplateParameter"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in TemplateParameterValue) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.TemplateParameterValue"
+	return "dev.garret.garret.apis.tenancy.v1.TemplateParameterValue"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in TemplateReference) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.TemplateReference"
+	return "dev.garret.garret.apis.tenancy.v1.TemplateReference"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in TemplateStatus) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.TemplateStatus"
+	return "dev.garret.garret.apis.tenancy.v1.TemplateStatus"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in TemplateVersion) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.TemplateVersion"
+	return "dev.garret.garret.apis.tenancy.v1.TemplateVersion"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualCluster) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.VirtualCluster"
+	return "dev.garret.garret.apis.tenancy.v1.VirtualCluster"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualClusterList) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.VirtualClusterList"
+	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterList"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualClusterProxyOptions) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.VirtualClusterProxyOptions"
+	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterProxyOptions"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualClusterSpec) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.VirtualClusterSpec"
+	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterSpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualClusterStatus) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.VirtualClusterStatus"
+	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterStatus"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualClusterTemplate) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.VirtualClusterTemplate"
+	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterTemplate"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualClusterTemplateList) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.VirtualClusterTemplateList"
+	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterTemplateList"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualClusterTemplateSpec) OpenAPIModelName() string {
-	return "dev.garret.tenancy.v1.VirtualClusterTemplateSpec"
+	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterTemplateSpec"
 }

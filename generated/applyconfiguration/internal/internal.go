@@ -26,6 +26,614 @@ func Parser() *typed.Parser {
 var parserOnce sync.Once
 var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
+- name: dev.garret.garret.apis.tenancy.v1.AccessRule
+  map:
+    fields:
+    - name: clusterRole
+      type:
+        scalar: string
+      default: ""
+    - name: groups
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: users
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.ControlPlaneSpec
+  map:
+    fields:
+    - name: datastore
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.DatastoreSpec
+    - name: resources
+      type:
+        namedType: io.k8s.api.core.v1.ResourceRequirements
+      default: {}
+    - name: storage
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.StorageSpec
+      default: {}
+- name: dev.garret.garret.apis.tenancy.v1.DatastoreSpec
+  map:
+    fields:
+    - name: endpointSecretRef
+      type:
+        namedType: io.k8s.api.core.v1.LocalObjectReference
+      default: {}
+- name: dev.garret.garret.apis.tenancy.v1.HelmSpec
+  map:
+    fields:
+    - name: values
+      type:
+        namedType: __untyped_atomic_
+- name: dev.garret.garret.apis.tenancy.v1.HostCluster
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+      default: {}
+    - name: spec
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.HostClusterSpec
+      default: {}
+    - name: status
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.HostClusterStatus
+      default: {}
+- name: dev.garret.garret.apis.tenancy.v1.HostClusterReference
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+- name: dev.garret.garret.apis.tenancy.v1.HostClusterSpec
+  map:
+    fields:
+    - name: defaultTemplateRef
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.LocalTemplateReference
+    - name: maxVirtualClusters
+      type:
+        scalar: numeric
+- name: dev.garret.garret.apis.tenancy.v1.HostClusterStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: kubernetesVersion
+      type:
+        scalar: string
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: virtualClusters
+      type:
+        scalar: numeric
+      default: 0
+- name: dev.garret.garret.apis.tenancy.v1.KubernetesSpec
+  map:
+    fields:
+    - name: distro
+      type:
+        scalar: string
+    - name: extraArgs
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: version
+      type:
+        scalar: string
+- name: dev.garret.garret.apis.tenancy.v1.LocalTemplateReference
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: version
+      type:
+        scalar: string
+- name: dev.garret.garret.apis.tenancy.v1.ReleaseStatus
+  map:
+    fields:
+    - name: chartVersion
+      type:
+        scalar: string
+      default: ""
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: revision
+      type:
+        scalar: numeric
+      default: 0
+- name: dev.garret.garret.apis.tenancy.v1.StorageSpec
+  map:
+    fields:
+    - name: persistent
+      type:
+        scalar: boolean
+    - name: size
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: storageClassName
+      type:
+        scalar: string
+    - name: whenDeleted
+      type:
+        scalar: string
+- name: dev.garret.garret.apis.tenancy.v1.SyncerSpec
+  map:
+    fields:
+    - name: extraArgs
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.TemplateParameter
+  map:
+    fields:
+    - name: default
+      type:
+        scalar: string
+    - name: description
+      type:
+        scalar: string
+    - name: maximum
+      type:
+        scalar: string
+    - name: minimum
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: options
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: pattern
+      type:
+        scalar: string
+    - name: type
+      type:
+        scalar: string
+- name: dev.garret.garret.apis.tenancy.v1.TemplateParameterValue
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: value
+      type:
+        scalar: string
+      default: ""
+- name: dev.garret.garret.apis.tenancy.v1.TemplateReference
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: parameters
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.TemplateParameterValue
+          elementRelationship: associative
+          keys:
+          - name
+    - name: sync
+      type:
+        scalar: boolean
+    - name: version
+      type:
+        scalar: string
+- name: dev.garret.garret.apis.tenancy.v1.TemplateStatus
+  map:
+    fields:
+    - name: defaults
+      type:
+        namedType: __untyped_atomic_
+    - name: forced
+      type:
+        namedType: __untyped_atomic_
+    - name: generation
+      type:
+        scalar: numeric
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: parameters
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.TemplateParameterValue
+          elementRelationship: associative
+          keys:
+          - name
+    - name: uid
+      type:
+        scalar: string
+    - name: version
+      type:
+        scalar: string
+      default: ""
+- name: dev.garret.garret.apis.tenancy.v1.TemplateVersion
+  map:
+    fields:
+    - name: defaults
+      type:
+        namedType: __untyped_atomic_
+    - name: forced
+      type:
+        namedType: __untyped_atomic_
+    - name: parameters
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.TemplateParameter
+          elementRelationship: associative
+          keys:
+          - name
+    - name: version
+      type:
+        scalar: string
+      default: ""
+- name: dev.garret.garret.apis.tenancy.v1.VirtualCluster
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+      default: {}
+    - name: spec
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.VirtualClusterSpec
+      default: {}
+    - name: status
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.VirtualClusterStatus
+      default: {}
+- name: dev.garret.garret.apis.tenancy.v1.VirtualClusterSpec
+  map:
+    fields:
+    - name: access
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.AccessRule
+          elementRelationship: atomic
+    - name: controlPlane
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ControlPlaneSpec
+      default: {}
+    - name: helm
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.HelmSpec
+      default: {}
+    - name: hostClusterRef
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.HostClusterReference
+      default: {}
+    - name: kubernetes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KubernetesSpec
+      default: {}
+    - name: syncer
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.SyncerSpec
+      default: {}
+    - name: templateRef
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.TemplateReference
+- name: dev.garret.garret.apis.tenancy.v1.VirtualClusterStatus
+  map:
+    fields:
+    - name: certificateAuthorityData
+      type:
+        scalar: string
+    - name: clusterID
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: endpoint
+      type:
+        scalar: string
+    - name: kubernetesVersion
+      type:
+        scalar: string
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: phase
+      type:
+        scalar: string
+    - name: release
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ReleaseStatus
+    - name: template
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.TemplateStatus
+- name: dev.garret.garret.apis.tenancy.v1.VirtualClusterTemplate
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+      default: {}
+    - name: spec
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.VirtualClusterTemplateSpec
+      default: {}
+- name: dev.garret.garret.apis.tenancy.v1.VirtualClusterTemplateSpec
+  map:
+    fields:
+    - name: default
+      type:
+        scalar: boolean
+    - name: description
+      type:
+        scalar: string
+    - name: versions
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.TemplateVersion
+          elementRelationship: associative
+          keys:
+          - version
+- name: io.k8s.api.core.v1.LocalObjectReference
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    elementRelationship: atomic
+- name: io.k8s.api.core.v1.ResourceClaim
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: request
+      type:
+        scalar: string
+- name: io.k8s.api.core.v1.ResourceRequirements
+  map:
+    fields:
+    - name: claims
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.ResourceClaim
+          elementRelationship: associative
+          keys:
+          - name
+    - name: limits
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: requests
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+- name: io.k8s.apimachinery.pkg.api.resource.Quantity
+  scalar: untyped
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+  map:
+    fields:
+    - name: lastTransitionTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: message
+      type:
+        scalar: string
+      default: ""
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: reason
+      type:
+        scalar: string
+      default: ""
+    - name: status
+      type:
+        scalar: string
+      default: ""
+    - name: type
+      type:
+        scalar: string
+      default: ""
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1
+  map:
+    elementType:
+      scalar: untyped
+      list:
+        elementType:
+          namedType: __untyped_atomic_
+        elementRelationship: atomic
+      map:
+        elementType:
+          namedType: __untyped_deduced_
+        elementRelationship: separable
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: fieldsType
+      type:
+        scalar: string
+    - name: fieldsV1
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1
+    - name: manager
+      type:
+        scalar: string
+    - name: operation
+      type:
+        scalar: string
+    - name: subresource
+      type:
+        scalar: string
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+  map:
+    fields:
+    - name: annotations
+      type:
+        map:
+          elementType:
+            scalar: string
+    - name: creationTimestamp
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: deletionGracePeriodSeconds
+      type:
+        scalar: numeric
+    - name: deletionTimestamp
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: finalizers
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: generateName
+      type:
+        scalar: string
+    - name: generation
+      type:
+        scalar: numeric
+    - name: labels
+      type:
+        map:
+          elementType:
+            scalar: string
+    - name: managedFields
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry
+          elementRelationship: atomic
+    - name: name
+      type:
+        scalar: string
+    - name: namespace
+      type:
+        scalar: string
+    - name: ownerReferences
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference
+          elementRelationship: associative
+          keys:
+          - uid
+    - name: resourceVersion
+      type:
+        scalar: string
+    - name: selfLink
+      type:
+        scalar: string
+    - name: uid
+      type:
+        scalar: string
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+      default: ""
+    - name: blockOwnerDeletion
+      type:
+        scalar: boolean
+    - name: controller
+      type:
+        scalar: boolean
+    - name: kind
+      type:
+        scalar: string
+      default: ""
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: uid
+      type:
+        scalar: string
+      default: ""
+    elementRelationship: atomic
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+  scalar: untyped
+- name: io.k8s.apimachinery.pkg.runtime.RawExtension
+  map:
+    elementType:
+      scalar: untyped
+      list:
+        elementType:
+          namedType: __untyped_atomic_
+        elementRelationship: atomic
+      map:
+        elementType:
+          namedType: __untyped_deduced_
+        elementRelationship: separable
 - name: __untyped_atomic_
   scalar: untyped
   list:

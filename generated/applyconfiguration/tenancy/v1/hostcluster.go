@@ -6,8 +6,11 @@
 package v1
 
 import (
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	internal "garret.dev/garret/generated/applyconfiguration/internal"
 	apismetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	types "k8s.io/apimachinery/pkg/types"
+	managedfields "k8s.io/apimachinery/pkg/util/managedfields"
 	metav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
@@ -34,6 +37,46 @@ func HostCluster(name string) *HostClusterApplyConfiguration {
 	b.WithKind("HostCluster")
 	b.WithAPIVersion("tenancy.garret.dev/v1")
 	return b
+}
+
+// ExtractHostClusterFrom extracts the applied configuration owned by fieldManager from
+// hostCluster for the specified subresource. Pass an empty string for subresource to extract
+// the main resource. Common subresources include "status", "scale", etc.
+// hostCluster must be a unmodified HostCluster API object that was retrieved from the Kubernetes API.
+// ExtractHostClusterFrom provides a way to perform a extract/modify-in-place/apply workflow.
+// Note that an extracted apply configuration will contain fewer fields than what the fieldManager previously
+// applied if another fieldManager has updated or force applied any of the previously applied fields.
+func ExtractHostClusterFrom(hostCluster *tenancyv1.HostCluster, fieldManager string, subresource string) (*HostClusterApplyConfiguration, error) {
+	b := &HostClusterApplyConfiguration{}
+	err := managedfields.ExtractInto(hostCluster, internal.Parser().Type("dev.garret.garret.apis.tenancy.v1.HostCluster"), fieldManager, b, subresource)
+	if err != nil {
+		return nil, err
+	}
+	b.WithName(hostCluster.Name)
+
+	b.WithKind("HostCluster")
+	b.WithAPIVersion("tenancy.garret.dev/v1")
+	return b, nil
+}
+
+// ExtractHostCluster extracts the applied configuration owned by fieldManager from
+// hostCluster. If no managedFields are found in hostCluster for fieldManager, a
+// HostClusterApplyConfiguration is returned with only the Name, Namespace (if applicable),
+// APIVersion and Kind populated. It is possible that no managed fields were found for because other
+// field managers have taken ownership of all the fields previously owned by fieldManager, or because
+// the fieldManager never owned fields any fields.
+// hostCluster must be a unmodified HostCluster API object that was retrieved from the Kubernetes API.
+// ExtractHostCluster provides a way to perform a extract/modify-in-place/apply workflow.
+// Note that an extracted apply configuration will contain fewer fields than what the fieldManager previously
+// applied if another fieldManager has updated or force applied any of the previously applied fields.
+func ExtractHostCluster(hostCluster *tenancyv1.HostCluster, fieldManager string) (*HostClusterApplyConfiguration, error) {
+	return ExtractHostClusterFrom(hostCluster, fieldManager, "")
+}
+
+// ExtractHostClusterStatus extracts the applied configuration owned by fieldManager from
+// hostCluster for the status subresource.
+func ExtractHostClusterStatus(hostCluster *tenancyv1.HostCluster, fieldManager string) (*HostClusterApplyConfiguration, error) {
+	return ExtractHostClusterFrom(hostCluster, fieldManager, "status")
 }
 
 func (b HostClusterApplyConfiguration) IsApplyConfiguration() {}

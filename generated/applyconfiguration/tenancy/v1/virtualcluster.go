@@ -6,8 +6,11 @@
 package v1
 
 import (
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	internal "garret.dev/garret/generated/applyconfiguration/internal"
 	apismetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	types "k8s.io/apimachinery/pkg/types"
+	managedfields "k8s.io/apimachinery/pkg/util/managedfields"
 	metav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
@@ -35,6 +38,53 @@ func VirtualCluster(name, namespace string) *VirtualClusterApplyConfiguration {
 	b.WithKind("VirtualCluster")
 	b.WithAPIVersion("tenancy.garret.dev/v1")
 	return b
+}
+
+// ExtractVirtualClusterFrom extracts the applied configuration owned by fieldManager from
+// virtualCluster for the specified subresource. Pass an empty string for subresource to extract
+// the main resource. Common subresources include "status", "scale", etc.
+// virtualCluster must be a unmodified VirtualCluster API object that was retrieved from the Kubernetes API.
+// ExtractVirtualClusterFrom provides a way to perform a extract/modify-in-place/apply workflow.
+// Note that an extracted apply configuration will contain fewer fields than what the fieldManager previously
+// applied if another fieldManager has updated or force applied any of the previously applied fields.
+func ExtractVirtualClusterFrom(virtualCluster *tenancyv1.VirtualCluster, fieldManager string, subresource string) (*VirtualClusterApplyConfiguration, error) {
+	b := &VirtualClusterApplyConfiguration{}
+	err := managedfields.ExtractInto(virtualCluster, internal.Parser().Type("dev.garret.garret.apis.tenancy.v1.VirtualCluster"), fieldManager, b, subresource)
+	if err != nil {
+		return nil, err
+	}
+	b.WithName(virtualCluster.Name)
+	b.WithNamespace(virtualCluster.Namespace)
+
+	b.WithKind("VirtualCluster")
+	b.WithAPIVersion("tenancy.garret.dev/v1")
+	return b, nil
+}
+
+// ExtractVirtualCluster extracts the applied configuration owned by fieldManager from
+// virtualCluster. If no managedFields are found in virtualCluster for fieldManager, a
+// VirtualClusterApplyConfiguration is returned with only the Name, Namespace (if applicable),
+// APIVersion and Kind populated. It is possible that no managed fields were found for because other
+// field managers have taken ownership of all the fields previously owned by fieldManager, or because
+// the fieldManager never owned fields any fields.
+// virtualCluster must be a unmodified VirtualCluster API object that was retrieved from the Kubernetes API.
+// ExtractVirtualCluster provides a way to perform a extract/modify-in-place/apply workflow.
+// Note that an extracted apply configuration will contain fewer fields than what the fieldManager previously
+// applied if another fieldManager has updated or force applied any of the previously applied fields.
+func ExtractVirtualCluster(virtualCluster *tenancyv1.VirtualCluster, fieldManager string) (*VirtualClusterApplyConfiguration, error) {
+	return ExtractVirtualClusterFrom(virtualCluster, fieldManager, "")
+}
+
+// ExtractVirtualClusterKubeconfig extracts the applied configuration owned by fieldManager from
+// virtualCluster for the kubeconfig subresource.
+func ExtractVirtualClusterKubeconfig(virtualCluster *tenancyv1.VirtualCluster, fieldManager string) (*VirtualClusterApplyConfiguration, error) {
+	return ExtractVirtualClusterFrom(virtualCluster, fieldManager, "kubeconfig")
+}
+
+// ExtractVirtualClusterStatus extracts the applied configuration owned by fieldManager from
+// virtualCluster for the status subresource.
+func ExtractVirtualClusterStatus(virtualCluster *tenancyv1.VirtualCluster, fieldManager string) (*VirtualClusterApplyConfiguration, error) {
+	return ExtractVirtualClusterFrom(virtualCluster, fieldManager, "status")
 }
 
 func (b VirtualClusterApplyConfiguration) IsApplyConfiguration() {}

@@ -6,8 +6,11 @@
 package v1
 
 import (
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	internal "garret.dev/garret/generated/applyconfiguration/internal"
 	apismetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	types "k8s.io/apimachinery/pkg/types"
+	managedfields "k8s.io/apimachinery/pkg/util/managedfields"
 	metav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
@@ -32,6 +35,40 @@ func VirtualClusterTemplate(name string) *VirtualClusterTemplateApplyConfigurati
 	b.WithKind("VirtualClusterTemplate")
 	b.WithAPIVersion("tenancy.garret.dev/v1")
 	return b
+}
+
+// ExtractVirtualClusterTemplateFrom extracts the applied configuration owned by fieldManager from
+// virtualClusterTemplate for the specified subresource. Pass an empty string for subresource to extract
+// the main resource. Common subresources include "status", "scale", etc.
+// virtualClusterTemplate must be a unmodified VirtualClusterTemplate API object that was retrieved from the Kubernetes API.
+// ExtractVirtualClusterTemplateFrom provides a way to perform a extract/modify-in-place/apply workflow.
+// Note that an extracted apply configuration will contain fewer fields than what the fieldManager previously
+// applied if another fieldManager has updated or force applied any of the previously applied fields.
+func ExtractVirtualClusterTemplateFrom(virtualClusterTemplate *tenancyv1.VirtualClusterTemplate, fieldManager string, subresource string) (*VirtualClusterTemplateApplyConfiguration, error) {
+	b := &VirtualClusterTemplateApplyConfiguration{}
+	err := managedfields.ExtractInto(virtualClusterTemplate, internal.Parser().Type("dev.garret.garret.apis.tenancy.v1.VirtualClusterTemplate"), fieldManager, b, subresource)
+	if err != nil {
+		return nil, err
+	}
+	b.WithName(virtualClusterTemplate.Name)
+
+	b.WithKind("VirtualClusterTemplate")
+	b.WithAPIVersion("tenancy.garret.dev/v1")
+	return b, nil
+}
+
+// ExtractVirtualClusterTemplate extracts the applied configuration owned by fieldManager from
+// virtualClusterTemplate. If no managedFields are found in virtualClusterTemplate for fieldManager, a
+// VirtualClusterTemplateApplyConfiguration is returned with only the Name, Namespace (if applicable),
+// APIVersion and Kind populated. It is possible that no managed fields were found for because other
+// field managers have taken ownership of all the fields previously owned by fieldManager, or because
+// the fieldManager never owned fields any fields.
+// virtualClusterTemplate must be a unmodified VirtualClusterTemplate API object that was retrieved from the Kubernetes API.
+// ExtractVirtualClusterTemplate provides a way to perform a extract/modify-in-place/apply workflow.
+// Note that an extracted apply configuration will contain fewer fields than what the fieldManager previously
+// applied if another fieldManager has updated or force applied any of the previously applied fields.
+func ExtractVirtualClusterTemplate(virtualClusterTemplate *tenancyv1.VirtualClusterTemplate, fieldManager string) (*VirtualClusterTemplateApplyConfiguration, error) {
+	return ExtractVirtualClusterTemplateFrom(virtualClusterTemplate, fieldManager, "")
 }
 
 func (b VirtualClusterTemplateApplyConfiguration) IsApplyConfiguration() {}
