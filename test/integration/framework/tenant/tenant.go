@@ -116,7 +116,7 @@ func (t *Tenant) Ready(ctx context.Context, clients versioned.Interface, object 
 	object.Status.Conditions = nil
 	for _, kind := range []string{v1.ConditionReady, v1.ConditionControlPlaneReady, v1.ConditionSyncerReady} {
 		object.Status.Conditions = append(object.Status.Conditions, metav1.Condition{
-			Type: kind, Status: metav1.ConditionTrue, Reason: "Test", LastTransitionTime: metav1.Now(),
+			Type: kind, Status: metav1.ConditionTrue, Reason: "Test", LastTransitionTime: metav1.Now(), ObservedGeneration: object.Generation,
 		})
 	}
 	object.Status.CertificateAuthorityData = authority
