@@ -16,7 +16,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	apiserverv1 "k8s.io/apiserver/pkg/apis/apiserver/v1"
-	apiserverv1beta1 "k8s.io/apiserver/pkg/apis/apiserver/v1beta1"
 	"k8s.io/component-base/tracing"
 	tracingapi "k8s.io/component-base/tracing/api/v1"
 	"sigs.k8s.io/yaml"
@@ -84,8 +83,8 @@ func read(file string) (*tracingapi.TracingConfiguration, error) {
 	if err := yaml.UnmarshalStrict(data, &config); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	group := config.GroupVersionKind().GroupVersion()
-	if config.Kind != "TracingConfiguration" || group != apiserverv1.SchemeGroupVersion && group != apiserverv1beta1.SchemeGroupVersion {
+	kind := config.GroupVersionKind()
+	if kind.Kind != "TracingConfiguration" || kind.Group != apiserverv1.GroupName || kind.Version != "v1" && kind.Version != "v1beta1" {
 		return nil, fmt.Errorf("%s: holds %s %q, want TracingConfiguration of %s", file, config.APIVersion, config.Kind, apiserverv1.SchemeGroupVersion)
 	}
 	if errs := tracingapi.ValidateTracingConfiguration(&config.TracingConfiguration, nil, nil); len(errs) > 0 {
