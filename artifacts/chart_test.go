@@ -219,6 +219,9 @@ func TestBadValues(t *testing.T) {
 		"kubeconfigs of two days":       {set("apiserver", set("kubeconfig", set("maxLife", "48h"))), "maxLife"},
 		"kubeconfigs of five minutes":   {set("apiserver", set("kubeconfig", set("maxLife", "5m"))), "maxLife"},
 		"two writers on one SQLite":     {set("apiserver", set("replicas", 2)), "endpointSecretName"},
+		"rate above all":                {set("tracing", set("samplingRatePerMillion", 1000001)), "samplingRatePerMillion"},
+		"endpoint as a URL":             {set("tracing", set("endpoint", "http://collector")), "endpoint"},
+		"log format":                    {set("logging", set("format", "xml")), "format"},
 		"a service type without a port": {set("apiserver", set("service", set("type", "ExternalName"))), "type"},
 	}
 	for name, test := range tests {

@@ -79,3 +79,20 @@ imagePullSecrets:
   {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* The Secret with the serving certificate; empty where garret-apiserver makes its own. */}}
+{{- define "garret.servingSecret" -}}
+{{- $certificate := .Values.apiserver.certificate -}}
+{{- if $certificate.secretName }}{{ $certificate.secretName }}
+{{- else if $certificate.certManager.issuerRef.name }}garret-apiserver-tls
+{{- end }}
+{{- end }}
+
+{{/* Flags about logs and traces, of every component. */}}
+{{- define "garret.observabilityArgs" -}}
+- --logging-format={{ .Values.logging.format }}
+- --v={{ int .Values.logging.verbosity }}
+{{- if .Values.tracing.endpoint }}
+- --tracing-config-file=/etc/garret/tracing/tracing.yaml
+{{- end }}
+{{- end }}
