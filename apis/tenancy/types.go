@@ -218,7 +218,7 @@ type VirtualClusterStatus struct {
 	// phase sums the conditions up in one word.
 	Phase Phase
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// and TemplateApplied where there is a template.
+	// TemplateApplied where there is a template, and AccessApplied where there is access.
 	Conditions []metav1.Condition
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration int64

@@ -1659,7 +1659,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, and TemplateApplied where there is a template.",
+							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, and AccessApplied where there is access.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

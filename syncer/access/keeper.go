@@ -217,11 +217,13 @@ func (k *Keeper) keepRules(ctx context.Context) error {
 			errs = append(errs, k.bindings.remove(ctx, binding.Name, binding.UID))
 		}
 	}
-	var missing []string
 	for _, binding := range want {
 		errs = append(errs, k.bindings.ensure(ctx, binding))
-		if _, err := k.role.Get(binding.RoleRef.Name); apierrors.IsNotFound(err) {
-			missing = append(missing, binding.RoleRef.Name)
+	}
+	var missing []string
+	for _, rule := range own.rules {
+		if _, err := k.role.Get(rule.ClusterRole); apierrors.IsNotFound(err) {
+			missing = append(missing, rule.ClusterRole)
 		}
 	}
 	err = errors.Join(errs...)
@@ -240,6 +242,7 @@ func (k *Keeper) report(own *spec, missing []string, err error) {
 		outcome.Reason, outcome.Message = "BindingFailed", fmt.Sprintf("spec.access is not in place: %v", err)
 	case len(missing) > 0:
 		slices.Sort(missing)
+		missing = slices.Compact(missing)
 		outcome.Reason = "ClusterRoleNotFound"
 		outcome.Message = fmt.Sprintf("spec.access names ClusterRoles that are not there inside: %s; their rights come when they are made", strings.Join(missing, ", "))
 	}

@@ -4,6 +4,7 @@
 package issuer
 
 import (
+	"context"
 	"crypto"
 	"crypto/elliptic"
 	"crypto/x509"
@@ -18,10 +19,15 @@ import (
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 
+	"garret.dev/garret/syncer/access"
+	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/pki/pkitest"
 )
 
@@ -252,5 +258,30 @@ func TestSigningFails(t *testing.T) {
 	}
 	if got := f.bindings(t); len(got) > 0 {
 		t.Errorf("got bindings %v, want none left", got)
+	}
+}
+
+// TestCallerIsGone has the connection end before the answer: nobody will have the key.
+func TestCallerIsGone(t *testing.T) {
+	dir, virtual := pkitest.NewDataDir(t), fake.NewClientset(role("cluster-admin"))
+	issuer := &Issuer{Signer: pki.ClientAuthority(dir.Path), Rights: access.NewKubeconfigs(virtual), Clock: clock.RealClock{}}
+	key := ecKey(t, elliptic.P256())
+	grant := grantFor(t, key, "alice", "")
+	ctx, cancel := context.WithCancel(t.Context())
+	// The client inside does not notice: the binding is made.
+	cancel()
+	der, err := issuer.grant(ctx, &tenancyv1.CertificateRequest{Kubeconfig: grant}, pkix.Name{CommonName: grant.User()}, key.Public(), time.Hour)
+	if der != nil || !apierrors.IsTimeout(err) && !apierrors.IsServerTimeout(err) {
+		t.Errorf("got %d bytes, %v; want none, and a timeout", len(der), err)
+	}
+	if got := (&fixture{virtual: virtual}).bindings(t); len(got) > 0 {
+		t.Errorf("got bindings %v, want none left", got)
+	}
+	made := false
+	for _, action := range virtual.Actions() {
+		made = made || action.GetVerb() == "create" && action.GetResource().Resource == "clusterrolebindings"
+	}
+	if !made {
+		t.Error("no binding was made in between")
 	}
 }

@@ -263,7 +263,7 @@ type VirtualClusterStatus struct {
 	// +optional
 	Phase Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// and TemplateApplied where there is a template.
+	// TemplateApplied where there is a template, and AccessApplied where there is access.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

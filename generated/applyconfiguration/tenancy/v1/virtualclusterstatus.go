@@ -18,7 +18,7 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// phase sums the conditions up in one word.
 	Phase *tenancyv1.Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// and TemplateApplied where there is a template.
+	// TemplateApplied where there is a template, and AccessApplied where there is access.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
