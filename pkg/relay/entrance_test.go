@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -143,6 +144,33 @@ func TestUpgradesDecidedInside(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestReviewWithRenewedCertificate has the question inside meet an authority
+// that does not know the relay's certificate any more: it is asked again, whole.
+func TestReviewWithRenewedCertificate(t *testing.T) {
+	upgrade := switching(t, switched("websocket"), nil)
+	f := newOtherFront(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path != reviewPath {
+			upgrade(w, req)
+			return
+		}
+		var review authorizationv1.SelfSubjectAccessReview
+		if err := json.NewDecoder(req.Body).Decode(&review); err != nil || review.Spec.ResourceAttributes == nil {
+			t.Errorf("asked without a question: %v", err)
+		}
+		w.WriteHeader(http.StatusCreated)
+		io.WriteString(w, `{"status":{"allowed":true}}`)
+	}), otherInfo())
+	f.viewer = true
+	if _, err := f.relay.connections.get(t.Context(), f.inside.VirtualCluster); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.SetTime(f.clock.Now().Add(time.Minute))
+	f.inside.ClientCA = f.inside.HostCA
+	if _, _, response := f.raw(t, "GET "+otherPrefix+execPath+" HTTP/1.1\r\nHost: h\r\n"+webSocketUpgrade+"\r\n"); response.StatusCode != http.StatusSwitchingProtocols {
+		t.Errorf("answered %d, want 101", response.StatusCode)
 	}
 }
 

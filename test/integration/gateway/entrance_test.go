@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/relay"
+	"garret.dev/garret/test/integration/framework"
 )
 
 // TestWhoEnters has one caller for each kind of right on the host.
@@ -107,6 +109,18 @@ func TestTenancyAPI(t *testing.T) {
 		if code, body := getter.ask(t, method, path, "{}", nil); code != http.StatusForbidden {
 			t.Errorf("%s %s: answered %d, want 403 as on the host: %s", method, path, code, body)
 		}
+	}
+	// kubectl takes the address for a host that knows of nothing else.
+	content, err := framework.Kubeconfig("https://"+shared.garret.Address, shared.authority, getter.AuthInfo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := framework.Kubectl(t, file, "", "get", "vc", "demo", "-n", namespace, "-o", "name"); err != nil || output != "virtualcluster.tenancy.garret.dev/demo\n" {
+		t.Errorf("kubectl get vc: got %q, %v", output, err)
 	}
 	if code, body := getter.ask(t, http.MethodGet, path+"/demo/proxy/api", "", nil); code != http.StatusForbidden {
 		t.Errorf("the relay's path: answered %d, want 403, since that is another right: %s", code, body)

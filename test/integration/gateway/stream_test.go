@@ -6,6 +6,7 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -109,7 +110,7 @@ func TestUpgradesRefused(t *testing.T) {
 	}
 	const exec = "/clusters/team/demo/api/v1/namespaces/default/pods/refused/exec?command=true&stdout=true"
 	reader := account(t, "upgrader").may(t, namespace, to("get", "virtualclusters", name)).looksInto(t)
-	chief := certified(t, "chief", "system:masters")
+	chief, worker := certified(t, "chief", "system:masters"), admin(t)
 	for name, tc := range map[string]struct {
 		caller caller
 		path   string
@@ -119,7 +120,9 @@ func TestUpgradesRefused(t *testing.T) {
 		"an administrator, to compare":         {chief, exec, upgrade(), 101},
 		"from the gateway's own page":          {chief, exec, upgrade("Origin", "https://"+address()), 101},
 		"from another page, by certificate":    {chief, exec, upgrade("Origin", "https://evil.example"), 403},
-		"from another page, by token":          {admin(t), exec, upgrade("Origin", "https://console.example"), 101},
+		"from another page, by token":          {worker, exec, upgrade("Origin", "https://console.example"), 101},
+		"with a token, as a browser sends it":  {caller{}, exec, upgrade("Sec-Websocket-Protocol", "v5.channel.k8s.io, base64url.bearer.authorization.k8s.io."+base64.RawURLEncoding.EncodeToString([]byte(worker.Token))), 101},
+		"with a wrong one":                     {caller{}, exec, upgrade("Sec-Websocket-Protocol", "v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.d3Jvbmc"), 401},
 		"a reader's exec":                      {reader, exec, upgrade(), 403},
 		"a reader's attach":                    {reader, strings.Replace(exec, "/exec", "/attach", 1), upgrade(), 403},
 		"a reader's port-forward":              {reader, strings.Replace(exec, "/exec", "/portforward", 1), upgrade(), 403},
