@@ -97,7 +97,6 @@ func TestOptions(t *testing.T) {
 		"unknown plugin":     {[]string{"--enable-admission-plugins=Magic"}, "Magic"},
 		"gateway":            {[]string{"--gateway=true", "--gateway-hostname=garret.example.com", "--gateway-hostname=*.example.com", "--gateway-hostname=192.0.2.1"}, ""},
 		"gateway's name":     {[]string{"--gateway-hostname=https://garret.example.com"}, "--gateway-hostname"},
-		"given certificate":  {[]string{"--gateway-hostname=garret.example.com", "--tls-cert-file=c", "--tls-private-key-file=k"}, "--gateway-hostname"},
 		"no time for anyone": {[]string{"--request-timeout=0s"}, "--request-timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {

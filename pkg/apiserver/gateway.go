@@ -31,10 +31,10 @@ func (o *GatewayOptions) addFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.Enabled, "gateway", o.Enabled,
 		"Lets everybody who may get a VirtualCluster enter it by "+v1.GatewayPath("NAME", "NAMESPACE")+" on this server's own address.")
 	flags.StringArrayVar(&o.Hostnames, "gateway-hostname", o.Hostnames,
-		"DNS name, *. in front allowed, or IP address by which this server is reached from outside, to stand in the serving certificate that it makes itself. Repeatable.")
+		"DNS name, *. in front allowed, or IP address by which this server is reached from outside, to stand in the serving certificate that it makes itself; of no effect with --tls-cert-file. Repeatable.")
 }
 
-func (o *GatewayOptions) validate(files bool) []error {
+func (o *GatewayOptions) validate() []error {
 	var errs []error
 	for _, name := range o.Hostnames {
 		if net.ParseIP(name) != nil {
@@ -47,9 +47,6 @@ func (o *GatewayOptions) validate(files bool) []error {
 		if problems := check(name); len(problems) > 0 {
 			errs = append(errs, fmt.Errorf("--gateway-hostname: %q is neither a DNS name nor an IP address: %s", name, problems[0]))
 		}
-	}
-	if files && len(o.Hostnames) > 0 {
-		errs = append(errs, fmt.Errorf("--gateway-hostname and --tls-cert-file: the names stand in the certificate that is given already"))
 	}
 	return errs
 }

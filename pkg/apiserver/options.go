@@ -164,7 +164,7 @@ func (o *Options) Validate() error {
 	if o.RequestTimeout <= 0 || o.ShutdownDelay < 0 || o.StreamGrace < 0 {
 		errs = append(errs, errors.New("--request-timeout must be more than zero, --shutdown-delay-duration and --shutdown-stream-grace-period not less"))
 	}
-	errs = append(errs, o.Gateway.validate(o.servesFiles())...)
+	errs = append(errs, o.Gateway.validate()...)
 	if o.externalEtcd() && o.Datastore.Endpoint != "" {
 		errs = append(errs, errors.New("--etcd-servers and --datastore-endpoint: choose one"))
 	}
