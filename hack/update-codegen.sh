@@ -11,7 +11,16 @@ source "$(go list -m -f '{{.Dir}}' k8s.io/code-generator)/kube_codegen.sh"
 boilerplate=hack/boilerplate.go.txt
 module=garret.dev/garret
 
+# validation-gen of 1.37 looks for a function of metav1.Condition in the wrong
+# package (kubernetes/kubernetes#141765). Without metav1 in its list, it accepts
+# that types of metav1 are marked as opaque: they are validated by hand.
+readonly=("${KUBE_CODEGEN_READONLY_PKGS[@]}")
+KUBE_CODEGEN_READONLY_PKGS=()
+for pkg in "${readonly[@]}"; do
+    [ "$pkg" = k8s.io/apimachinery/pkg/apis/meta/v1 ] || KUBE_CODEGEN_READONLY_PKGS+=("$pkg")
+done
 kube::codegen::gen_helpers --boilerplate "$boilerplate" apis
+KUBE_CODEGEN_READONLY_PKGS=("${readonly[@]}")
 
 kube::codegen::gen_openapi \
     --output-dir generated/openapi --output-pkg "$module/generated/openapi" \

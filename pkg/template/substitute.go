@@ -20,8 +20,6 @@ var (
 	parameterName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 )
 
-const maxParameterName = 63
-
 // substitute returns a copy of a decoded JSON value with the arguments in place
 // of the references to them. What is no reference to a name stays as it is.
 func substitute(value any, arguments map[string]argument, path *field.Path) (any, field.ErrorList) {

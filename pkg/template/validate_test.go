@@ -57,10 +57,7 @@ func TestValidateParameters(t *testing.T) {
 		want       []string
 	}{
 		"good":              {[]tenancy.TemplateParameter{named("a"), named("B-2_c")}, nil},
-		"no name":           {[]tenancy.TemplateParameter{named("")}, []string{"v[0].parameters[0].name: Required"}},
 		"bad name":          {[]tenancy.TemplateParameter{named("2a")}, []string{"v[0].parameters[0].name: begin with a letter"}},
-		"twice":             {[]tenancy.TemplateParameter{named("a"), named("a")}, []string{"v[0].parameters[1].name: Duplicate"}},
-		"type":              {[]tenancy.TemplateParameter{parameter("float")}, []string{`v[0].parameters[0].type: supported values: "string"`}},
 		"range of a string": {[]tenancy.TemplateParameter{parameter(tenancy.ParameterString, between("1", "2"))}, []string{"v[0].parameters[0].minimum: only integers", "v[0].parameters[0].maximum: only integers"}},
 		"range reversed":    {[]tenancy.TemplateParameter{parameter(tenancy.ParameterInteger, between("10", "9"))}, []string{"v[0].parameters[0].maximum: less than the minimum of 10"}},
 		"range no quantity": {[]tenancy.TemplateParameter{parameter(tenancy.ParameterQuantity, between("1Gi", "x"))}, []string{"v[0].parameters[0].maximum: quantity such as"}},

@@ -6,6 +6,7 @@
 // +k8s:deepcopy-gen=package
 // +k8s:conversion-gen=garret.dev/garret/apis/tenancy
 // +k8s:defaulter-gen=TypeMeta
+// +k8s:validation-gen=TypesWithField=TypeMeta
 // +groupName=tenancy.garret.dev
 
 // Package v1 is the first stable version of the group tenancy.garret.dev.

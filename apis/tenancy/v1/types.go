@@ -13,14 +13,17 @@ import (
 
 // +genclient
 // +genclient:method=CreateKubeconfig,verb=create,subresource=kubeconfig,input=KubeconfigRequest,result=KubeconfigRequest
+// +k8s:supportsSubresource="/status"
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
 // VirtualCluster is a whole Kubernetes cluster that runs inside one namespace
 // of the host cluster.
 type VirtualCluster struct {
+	// +k8s:opaqueType
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.
 	// +optional
+	// +k8s:opaqueType
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is what the owner asks for.
 	// +optional
@@ -34,9 +37,11 @@ type VirtualCluster struct {
 
 // VirtualClusterList is a list of virtual clusters.
 type VirtualClusterList struct {
+	// +k8s:opaqueType
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard list metadata.
 	// +optional
+	// +k8s:opaqueType
 	metav1.ListMeta `json:"metadata,omitempty"`
 	// items are the virtual clusters.
 	Items []VirtualCluster `json:"items"`
@@ -48,6 +53,7 @@ type VirtualClusterSpec struct {
 	// not set, the default template is used if there is one; a reference
 	// without a name stands for none.
 	// +optional
+	// +k8s:optional
 	TemplateRef *TemplateReference `json:"templateRef,omitempty"`
 	// hostClusterRef names the host cluster that runs the virtual cluster. Immutable. Defaults to local.
 	// +optional
@@ -65,6 +71,8 @@ type VirtualClusterSpec struct {
 	// that follow from their permissions on the virtual cluster.
 	// +optional
 	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=64
 	Access []AccessRule `json:"access,omitempty"`
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	// +optional
@@ -75,6 +83,8 @@ type VirtualClusterSpec struct {
 type TemplateReference struct {
 	// name of the VirtualClusterTemplate; empty for none, not even the default one.
 	// +optional
+	// +k8s:optional
+	// +k8s:format=k8s-long-name
 	Name string `json:"name,omitempty"`
 	// version of the template; the highest that is no pre-release when not set.
 	// +optional
@@ -85,6 +95,10 @@ type TemplateReference struct {
 	// +listMapKey=name
 	// +patchStrategy=merge
 	// +patchMergeKey=name
+	// +k8s:optional
+	// +k8s:listType=map
+	// +k8s:listMapKey=name
+	// +k8s:maxItems=64
 	Parameters []TemplateParameterValue `json:"parameters,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
 	// sync lets later changes of the template reach this virtual cluster.
 	// Otherwise the template is applied once, when the virtual cluster is created.
@@ -95,6 +109,7 @@ type TemplateReference struct {
 // TemplateParameterValue is the value of one parameter of a template.
 type TemplateParameterValue struct {
 	// name of the parameter.
+	// +k8s:required
 	Name string `json:"name"`
 	// value of the parameter, written as a string whatever its type.
 	Value string `json:"value"`
@@ -104,6 +119,8 @@ type TemplateParameterValue struct {
 type HostClusterReference struct {
 	// name of the HostCluster.
 	// +optional
+	// +k8s:optional
+	// +k8s:immutable
 	Name string `json:"name,omitempty"`
 }
 
@@ -113,17 +130,31 @@ type AccessRule struct {
 	// system:serviceaccount:NAMESPACE:NAME.
 	// +optional
 	// +listType=atomic
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=100
+	// +k8s:eachVal=+k8s:maxLength=512
 	Users []string `json:"users,omitempty"`
 	// groups of the host, named as the host names them.
 	// +optional
 	// +listType=atomic
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=100
+	// +k8s:eachVal=+k8s:maxLength=512
 	Groups []string `json:"groups,omitempty"`
 	// clusterRole is the name of a ClusterRole inside the virtual cluster. It is
 	// granted in all namespaces of it.
+	// +k8s:required
+	// +k8s:format=k8s-path-segment-name
+	// +k8s:maxLength=253
 	ClusterRole string `json:"clusterRole"`
 }
 
 // Distro names a distribution of Kubernetes that a control plane can run.
+// +k8s:enum
 type Distro string
 
 const (
@@ -137,6 +168,7 @@ const (
 type KubernetesSpec struct {
 	// distro is the distribution of the control plane: k3s or k8s. Immutable. Defaults to k3s.
 	// +optional
+	// +k8s:optional
 	Distro Distro `json:"distro,omitempty"`
 	// version is the Kubernetes version inside, such as v1.37.2. It can be raised, never lowered.
 	// Defaults to the newest version that this release of Garret knows.
@@ -146,6 +178,9 @@ type KubernetesSpec struct {
 	// the form --name=value. Flags that Garret itself sets are refused.
 	// +optional
 	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=100
+	// +k8s:eachVal=+k8s:maxLength=4096
 	ExtraArgs []string `json:"extraArgs,omitempty"`
 }
 
@@ -153,16 +188,19 @@ type KubernetesSpec struct {
 type ControlPlaneSpec struct {
 	// resources are the compute resources of the control plane container.
 	// +optional
+	// +k8s:opaqueType
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 	// storage is where the control plane keeps its data.
 	// +optional
 	Storage StorageSpec `json:"storage,omitempty"`
 	// datastore replaces the embedded datastore by an external one.
 	// +optional
+	// +k8s:optional
 	Datastore *DatastoreSpec `json:"datastore,omitempty"`
 }
 
 // StorageRetention says what becomes of a control plane's volume.
+// +k8s:enum
 type StorageRetention string
 
 const (
@@ -183,10 +221,12 @@ type StorageSpec struct {
 	Size *resource.Quantity `json:"size,omitempty"`
 	// storageClassName of the volume; the host's default class when not set. Immutable.
 	// +optional
+	// +k8s:optional
 	StorageClassName *string `json:"storageClassName,omitempty"`
 	// whenDeleted says what becomes of the volume claim when the virtual
 	// cluster is deleted: Delete or Retain. Defaults to Delete.
 	// +optional
+	// +k8s:optional
 	WhenDeleted StorageRetention `json:"whenDeleted,omitempty"`
 }
 
@@ -195,6 +235,7 @@ type DatastoreSpec struct {
 	// endpointSecretRef names a Secret in the same namespace whose key
 	// "endpoint" holds the address of the datastore (postgres://, mysql:// or
 	// https:// of an etcd cluster), with the optional keys "ca.crt", "tls.crt" and "tls.key".
+	// +k8s:opaqueType
 	EndpointSecretRef corev1.LocalObjectReference `json:"endpointSecretRef"`
 }
 
@@ -203,6 +244,9 @@ type SyncerSpec struct {
 	// extraArgs are further flags of the syncer, each in the form --name=value.
 	// +optional
 	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=100
+	// +k8s:eachVal=+k8s:maxLength=4096
 	ExtraArgs []string `json:"extraArgs,omitempty"`
 }
 
@@ -215,6 +259,7 @@ type HelmSpec struct {
 }
 
 // Phase sums a virtual cluster's state up in one word.
+// +k8s:enum
 type Phase string
 
 const (
@@ -261,6 +306,7 @@ const (
 type VirtualClusterStatus struct {
 	// phase sums the conditions up in one word.
 	// +optional
+	// +k8s:optional
 	Phase Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, and AccessApplied where there is access.
@@ -269,9 +315,15 @@ type VirtualClusterStatus struct {
 	// +listMapKey=type
 	// +patchStrategy=merge
 	// +patchMergeKey=type
+	// +k8s:optional
+	// +k8s:listType=map
+	// +k8s:listMapKey=type
+	// +k8s:eachVal=+k8s:opaqueType
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
 	// observedGeneration is the generation that the controller acted on last.
 	// +optional
+	// +k8s:optional
+	// +k8s:minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// clusterID identifies the virtual cluster among all of the host cluster, for life.
 	// +optional
@@ -287,6 +339,7 @@ type VirtualClusterStatus struct {
 	CertificateAuthorityData []byte `json:"certificateAuthorityData,omitempty"`
 	// template is what the virtual cluster was made from, as it was resolved.
 	// +optional
+	// +k8s:optional
 	Template *TemplateStatus `json:"template,omitempty"`
 	// release is the Helm release that deploys the virtual cluster.
 	// +optional
@@ -311,6 +364,9 @@ type TemplateStatus struct {
 	// +listMapKey=name
 	// +patchStrategy=merge
 	// +patchMergeKey=name
+	// +k8s:optional
+	// +k8s:listType=map
+	// +k8s:listMapKey=name
 	Parameters []TemplateParameterValue `json:"parameters,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
 	// defaults are the template's defaults with the parameters filled in.
 	// +optional
@@ -335,9 +391,11 @@ type ReleaseStatus struct {
 // KubeconfigRequest asks for a credential that works without the host cluster.
 // It is created at the subresource kubeconfig of a virtual cluster.
 type KubeconfigRequest struct {
+	// +k8s:opaqueType
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata; a uid must be that of the virtual cluster.
 	// +optional
+	// +k8s:opaqueType
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is what is asked for.
 	// +optional
@@ -376,6 +434,7 @@ type KubeconfigRequestStatus struct {
 	CredentialID string `json:"credentialID,omitempty"`
 	// expirationTimestamp is when the credential ends.
 	// +optional
+	// +k8s:opaqueType
 	ExpirationTimestamp *metav1.Time `json:"expirationTimestamp,omitempty"`
 }
 
@@ -384,6 +443,7 @@ type KubeconfigRequestStatus struct {
 
 // VirtualClusterProxyOptions are the options of the subresource proxy.
 type VirtualClusterProxyOptions struct {
+	// +k8s:opaqueType
 	metav1.TypeMeta `json:",inline"`
 	// path is the path of the request to the API server inside.
 	// +optional

@@ -9,14 +9,17 @@ import (
 
 // +genclient
 // +genclient:nonNamespaced
+// +k8s:supportsSubresource="/status"
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
 // HostCluster is a cluster that virtual clusters run on. The one called local,
 // which Garret itself runs on, is always there.
 type HostCluster struct {
+	// +k8s:opaqueType
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.
 	// +optional
+	// +k8s:opaqueType
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is what holds for virtual clusters on this host cluster.
 	// +optional
@@ -30,9 +33,11 @@ type HostCluster struct {
 
 // HostClusterList is a list of host clusters.
 type HostClusterList struct {
+	// +k8s:opaqueType
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard list metadata.
 	// +optional
+	// +k8s:opaqueType
 	metav1.ListMeta `json:"metadata,omitempty"`
 	// items are the host clusters.
 	Items []HostCluster `json:"items"`
@@ -43,16 +48,21 @@ type HostClusterSpec struct {
 	// defaultTemplateRef names the template of virtual clusters that name none.
 	// It goes before the template that is marked as default.
 	// +optional
+	// +k8s:optional
 	DefaultTemplateRef *LocalTemplateReference `json:"defaultTemplateRef,omitempty"`
 	// maxVirtualClusters is how many virtual clusters there may be on the host
 	// cluster. No limit when not set. Those that are there already stay.
 	// +optional
+	// +k8s:optional
+	// +k8s:minimum=0
 	MaxVirtualClusters *int32 `json:"maxVirtualClusters,omitempty"`
 }
 
 // LocalTemplateReference names a VirtualClusterTemplate.
 type LocalTemplateReference struct {
 	// name of the template.
+	// +k8s:required
+	// +k8s:format=k8s-long-name
 	Name string `json:"name"`
 	// version of the template; the highest that is no pre-release when not set.
 	// +optional
@@ -67,14 +77,22 @@ type HostClusterStatus struct {
 	// +listMapKey=type
 	// +patchStrategy=merge
 	// +patchMergeKey=type
+	// +k8s:optional
+	// +k8s:listType=map
+	// +k8s:listMapKey=type
+	// +k8s:eachVal=+k8s:opaqueType
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
 	// observedGeneration is the generation that the controller acted on last.
 	// +optional
+	// +k8s:optional
+	// +k8s:minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// kubernetesVersion is what the API server of the host cluster calls itself.
 	// +optional
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
 	// virtualClusters is how many virtual clusters there are on the host cluster.
 	// +optional
+	// +k8s:optional
+	// +k8s:minimum=0
 	VirtualClusters int32 `json:"virtualClusters"`
 }

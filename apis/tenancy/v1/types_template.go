@@ -16,9 +16,11 @@ import (
 // VirtualClusterTemplate is a part of the spec of virtual clusters that can be
 // used again, with parameters.
 type VirtualClusterTemplate struct {
+	// +k8s:opaqueType
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.
 	// +optional
+	// +k8s:opaqueType
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is what the template gives to virtual clusters.
 	// +optional
@@ -29,9 +31,11 @@ type VirtualClusterTemplate struct {
 
 // VirtualClusterTemplateList is a list of templates.
 type VirtualClusterTemplateList struct {
+	// +k8s:opaqueType
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard list metadata.
 	// +optional
+	// +k8s:opaqueType
 	metav1.ListMeta `json:"metadata,omitempty"`
 	// items are the templates.
 	Items []VirtualClusterTemplate `json:"items"`
@@ -41,6 +45,8 @@ type VirtualClusterTemplateList struct {
 type VirtualClusterTemplateSpec struct {
 	// description tells people what the template is for.
 	// +optional
+	// +k8s:optional
+	// +k8s:maxLength=1024
 	Description string `json:"description,omitempty"`
 	// default makes this the template of virtual clusters that name none, where
 	// their host cluster does not name another. At most one template may be marked.
@@ -52,12 +58,18 @@ type VirtualClusterTemplateSpec struct {
 	// +listMapKey=version
 	// +patchStrategy=merge
 	// +patchMergeKey=version
+	// +k8s:required
+	// +k8s:listType=map
+	// +k8s:listMapKey=version
+	// +k8s:maxItems=64
 	Versions []TemplateVersion `json:"versions" patchStrategy:"merge" patchMergeKey:"version"`
 }
 
 // TemplateVersion is one version of a template.
 type TemplateVersion struct {
 	// version is a semantic version without a leading v, such as 1.2.0.
+	// +k8s:required
+	// +k8s:maxLength=64
 	Version string `json:"version"`
 	// parameters are what a virtual cluster can choose. $(NAME) in defaults and
 	// forced stands for the value of the parameter NAME, and $$(NAME) for $(NAME)
@@ -68,6 +80,10 @@ type TemplateVersion struct {
 	// +listMapKey=name
 	// +patchStrategy=merge
 	// +patchMergeKey=name
+	// +k8s:optional
+	// +k8s:listType=map
+	// +k8s:listMapKey=name
+	// +k8s:maxItems=64
 	Parameters []TemplateParameter `json:"parameters,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
 	// defaults is a part of the spec of a VirtualCluster. Fields that a virtual
 	// cluster sets itself win over it.
@@ -80,6 +96,7 @@ type TemplateVersion struct {
 }
 
 // TemplateParameterType is the type of a parameter's value.
+// +k8s:enum
 type TemplateParameterType string
 
 const (
@@ -96,12 +113,17 @@ const (
 // TemplateParameter is something that a virtual cluster can choose.
 type TemplateParameter struct {
 	// name of the parameter: letters, digits, - and _, beginning with a letter.
+	// +k8s:required
+	// +k8s:maxLength=63
 	Name string `json:"name"`
 	// description tells people what the parameter is for.
 	// +optional
+	// +k8s:optional
+	// +k8s:maxLength=1024
 	Description string `json:"description,omitempty"`
 	// type of the value: string, integer, boolean or quantity. Defaults to string.
 	// +optional
+	// +k8s:optional
 	Type TemplateParameterType `json:"type,omitempty"`
 	// default is the value where a virtual cluster gives none. Without it, one must be given.
 	// +optional
@@ -109,6 +131,10 @@ type TemplateParameter struct {
 	// options are the values that can be chosen, if not any.
 	// +optional
 	// +listType=atomic
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=100
 	Options []string `json:"options,omitempty"`
 	// minimum is the least value of an integer or a quantity.
 	// +optional
@@ -118,5 +144,7 @@ type TemplateParameter struct {
 	Maximum *string `json:"maximum,omitempty"`
 	// pattern is a regular expression (RE2) that the whole of a string must match.
 	// +optional
+	// +k8s:optional
+	// +k8s:maxLength=1024
 	Pattern string `json:"pattern,omitempty"`
 }

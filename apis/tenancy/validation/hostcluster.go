@@ -8,7 +8,6 @@ import (
 
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
-	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"garret.dev/garret/apis/tenancy"
@@ -30,10 +29,7 @@ func HostClusterUpdate(host, old *tenancy.HostCluster) field.ErrorList {
 // HostClusterStatusUpdate judges a change of the status.
 func HostClusterStatusUpdate(host, old *tenancy.HostCluster) field.ErrorList {
 	errs := apivalidation.ValidateObjectMetaUpdate(&host.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
-	path := field.NewPath("status")
-	errs = append(errs, metav1validation.ValidateConditions(host.Status.Conditions, path.Child("conditions"))...)
-	errs = append(errs, apivalidation.ValidateNonnegativeField(host.Status.ObservedGeneration, path.Child("observedGeneration"))...)
-	return append(errs, apivalidation.ValidateNonnegativeField(int64(host.Status.VirtualClusters), path.Child("virtualClusters"))...)
+	return append(errs, metav1validation.ValidateConditions(host.Status.Conditions, field.NewPath("status", "conditions"))...)
 }
 
 // hostClusterName allows the one that there is.
@@ -45,26 +41,8 @@ func hostClusterName(name string, _ bool) []string {
 }
 
 func hostClusterSpec(spec *tenancy.HostClusterSpec, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
 	if ref := spec.DefaultTemplateRef; ref != nil {
-		errs = append(errs, subdomain(ref.Name, path.Child("defaultTemplateRef", "name"))...)
-		if ref.Version != "" {
-			errs = append(errs, templateVersion(ref.Version, path.Child("defaultTemplateRef", "version"))...)
-		}
+		return templateVersion(ref.Version, path.Child("defaultTemplateRef", "version"))
 	}
-	if limit := spec.MaxVirtualClusters; limit != nil && *limit < 0 {
-		errs = append(errs, field.Invalid(path.Child("maxVirtualClusters"), *limit, "must not be negative; leave it out for no limit"))
-	}
-	return errs
-}
-
-func subdomain(name string, path *field.Path) field.ErrorList {
-	if name == "" {
-		return field.ErrorList{field.Required(path, "name a VirtualClusterTemplate")}
-	}
-	var errs field.ErrorList
-	for _, problem := range utilvalidation.IsDNS1123Subdomain(name) {
-		errs = append(errs, field.Invalid(path, name, problem))
-	}
-	return errs
+	return nil
 }

@@ -4,18 +4,11 @@
 package validation
 
 import (
-	"fmt"
-
-	"k8s.io/apimachinery/pkg/api/validation/path"
-	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"garret.dev/garret/apis/tenancy"
 	v1 "garret.dev/garret/apis/tenancy/v1"
 )
-
-// maxSubject bounds the name of a user or group, in characters.
-const maxSubject = 512
 
 // templateReference judges the form of a reference; that there is such a
 // template is found out where it is applied.
@@ -29,14 +22,7 @@ func templateReference(ref *tenancy.TemplateReference, at *field.Path) field.Err
 		}
 		return nil
 	}
-	var errs field.ErrorList
-	for _, problem := range utilvalidation.IsDNS1123Subdomain(ref.Name) {
-		errs = append(errs, field.Invalid(at.Child("name"), ref.Name, problem))
-	}
-	if ref.Version != "" {
-		errs = append(errs, templateVersion(ref.Version, at.Child("version"))...)
-	}
-	return errs
+	return templateVersion(ref.Version, at.Child("version"))
 }
 
 func hostClusterReference(ref tenancy.HostClusterReference, at *field.Path) field.ErrorList {
@@ -57,35 +43,16 @@ func access(rules []tenancy.AccessRule, at *field.Path) field.ErrorList {
 		}
 		errs = append(errs, subjects(rule.Users, here.Child("users"))...)
 		errs = append(errs, subjects(rule.Groups, here.Child("groups"))...)
-		errs = append(errs, clusterRole(rule.ClusterRole, here.Child("clusterRole"))...)
 	}
 	return errs
 }
 
 func subjects(names []string, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	seen := map[string]bool{}
 	for i, name := range names {
-		switch {
-		case name == "":
+		if name == "" {
 			errs = append(errs, field.Required(at.Index(i), "an empty name stands for nobody: leave it out"))
-		case len(name) > maxSubject:
-			errs = append(errs, field.TooLong(at.Index(i), "", maxSubject))
-		case seen[name]:
-			errs = append(errs, field.Duplicate(at.Index(i), name))
 		}
-		seen[name] = true
-	}
-	return errs
-}
-
-func clusterRole(name string, at *field.Path) field.ErrorList {
-	if name == "" {
-		return field.ErrorList{field.Required(at, "name a ClusterRole inside, such as view")}
-	}
-	var errs field.ErrorList
-	for _, problem := range path.IsValidPathSegmentName(name) {
-		errs = append(errs, field.Invalid(at, name, fmt.Sprintf("is not the name of a ClusterRole: %s", problem)))
 	}
 	return errs
 }

@@ -60,11 +60,5 @@ func storage(spec *tenancy.StorageSpec, path *field.Path) field.ErrorList {
 			errs = append(errs, field.Invalid(path.Child("storageClassName"), *name, problem))
 		}
 	}
-	switch spec.WhenDeleted {
-	case tenancy.RetentionDelete, tenancy.RetentionRetain:
-	default:
-		errs = append(errs, field.NotSupported(path.Child("whenDeleted"), spec.WhenDeleted,
-			[]tenancy.StorageRetention{tenancy.RetentionDelete, tenancy.RetentionRetain}))
-	}
 	return errs
 }

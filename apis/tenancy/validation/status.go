@@ -17,28 +17,12 @@ import (
 	"garret.dev/garret/apis/tenancy"
 )
 
-// phases are those that a status may be in.
-var phases = []tenancy.Phase{
-	tenancy.PhasePending, tenancy.PhaseDeploying, tenancy.PhaseReady, tenancy.PhaseFailed, tenancy.PhaseTerminating,
-}
-
 // StatusUpdate judges a change of the status.
 func StatusUpdate(vc, old *tenancy.VirtualCluster) field.ErrorList {
 	errs := apivalidation.ValidateObjectMetaUpdate(&vc.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
 	path := field.NewPath("status")
 	status := &vc.Status
-
-	known := false
-	for _, phase := range phases {
-		known = known || status.Phase == phase
-	}
-	if !known {
-		errs = append(errs, field.NotSupported(path.Child("phase"), status.Phase, phases))
-	}
 	errs = append(errs, metav1validation.ValidateConditions(status.Conditions, path.Child("conditions"))...)
-	if status.ObservedGeneration < 0 {
-		errs = append(errs, field.Invalid(path.Child("observedGeneration"), status.ObservedGeneration, "must not be negative"))
-	}
 	if status.Endpoint != "" {
 		if err := ServerURL(status.Endpoint); err != nil {
 			errs = append(errs, field.Invalid(path.Child("endpoint"), status.Endpoint, err.Error()))

@@ -29,26 +29,18 @@ func TemplateUpdate(template, old *tenancy.VirtualClusterTemplate) field.ErrorLi
 
 func templateVersions(versions []tenancy.TemplateVersion, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if len(versions) == 0 {
-		errs = append(errs, field.Required(path, "a template has at least one version, such as 1.0.0"))
-	}
-	seen := map[string]bool{}
 	for i, version := range versions {
-		at := path.Index(i).Child("version")
-		errs = append(errs, templateVersion(version.Version, at)...)
-		if seen[version.Version] {
-			errs = append(errs, field.Duplicate(at, version.Version))
-		}
-		seen[version.Version] = true
+		errs = append(errs, templateVersion(version.Version, path.Index(i).Child("version"))...)
 	}
 	return errs
 }
 
 // templateVersion allows a semantic version in the one spelling that has no v
 // before it and no build metadata behind, by which versions could not be ordered.
+// Where there must be one is declared in the types.
 func templateVersion(version string, path *field.Path) field.ErrorList {
 	if version == "" {
-		return field.ErrorList{field.Required(path, "must be a semantic version such as 1.0.0")}
+		return nil
 	}
 	_, err := utilversion.ParseSemantic(version)
 	if err != nil || strings.HasPrefix(version, "v") || strings.TrimSpace(version) != version {

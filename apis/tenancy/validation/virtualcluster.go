@@ -62,7 +62,7 @@ func (v *Validator) spec(spec, old *tenancy.VirtualClusterSpec, path *field.Path
 	if !equality.Semantic.DeepEqual(spec.TemplateRef, old.TemplateRef) {
 		errs = append(errs, templateReference(spec.TemplateRef, path.Child("templateRef"))...)
 	}
-	if spec.HostClusterRef != old.HostClusterRef {
+	if old.HostClusterRef.Name == "" {
 		errs = append(errs, hostClusterReference(spec.HostClusterRef, path.Child("hostClusterRef"))...)
 	}
 	if !equality.Semantic.DeepEqual(spec.Access, old.Access) {
@@ -81,12 +81,6 @@ func (v *Validator) spec(spec, old *tenancy.VirtualClusterSpec, path *field.Path
 
 func kubernetes(spec, old *tenancy.KubernetesSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	switch spec.Distro {
-	case tenancy.DistroK3s, tenancy.DistroK8s:
-	default:
-		errs = append(errs, field.NotSupported(path.Child("distro"), spec.Distro,
-			[]tenancy.Distro{tenancy.DistroK3s, tenancy.DistroK8s}))
-	}
 	if spec.Version != old.Version {
 		errs = append(errs, version(spec.Version, path.Child("version"))...)
 	}

@@ -26,7 +26,8 @@ import (
 
 // strategy is for writes to metadata and spec.
 type strategy struct {
-	runtime.ObjectTyper
+	// DeclarativeValidation runs the rules that the types declare, after those below.
+	rest.DeclarativeValidation
 	names.NameGenerator
 }
 
@@ -34,14 +35,16 @@ var (
 	_ rest.RESTCreateStrategy = strategy{}
 	_ rest.RESTUpdateStrategy = strategy{}
 	_ rest.RESTDeleteStrategy = strategy{}
-	_ rest.RESTUpdateStrategy = statusStrategy{}
+
+	_ rest.DeclarativeValidationStrategy = strategy{}
+	_ rest.RESTUpdateStrategy            = statusStrategy{}
 
 	_ rest.ResetFieldsStrategy = strategy{}
 	_ rest.ResetFieldsStrategy = statusStrategy{}
 )
 
-func newStrategy(typer runtime.ObjectTyper) strategy {
-	return strategy{ObjectTyper: typer, NameGenerator: names.SimpleNameGenerator}
+func newStrategy(scheme *runtime.Scheme) strategy {
+	return strategy{DeclarativeValidation: rest.DeclarativeValidation{Scheme: scheme}, NameGenerator: names.SimpleNameGenerator}
 }
 
 func (strategy) NamespaceScoped() bool { return false }

@@ -27,7 +27,8 @@ import (
 
 // strategy is for writes to metadata and spec.
 type strategy struct {
-	runtime.ObjectTyper
+	// DeclarativeValidation runs the rules that the types declare, after those below.
+	rest.DeclarativeValidation
 	names.NameGenerator
 	validator *validation.Validator
 }
@@ -36,14 +37,16 @@ var (
 	_ rest.RESTCreateStrategy = strategy{}
 	_ rest.RESTUpdateStrategy = strategy{}
 	_ rest.RESTDeleteStrategy = strategy{}
-	_ rest.RESTUpdateStrategy = statusStrategy{}
+
+	_ rest.DeclarativeValidationStrategy = strategy{}
+	_ rest.RESTUpdateStrategy            = statusStrategy{}
 
 	_ rest.ResetFieldsStrategy = strategy{}
 	_ rest.ResetFieldsStrategy = statusStrategy{}
 )
 
-func newStrategy(typer runtime.ObjectTyper, validator *validation.Validator) strategy {
-	return strategy{ObjectTyper: typer, NameGenerator: shortNames{names.SimpleNameGenerator}, validator: validator}
+func newStrategy(scheme *runtime.Scheme, validator *validation.Validator) strategy {
+	return strategy{DeclarativeValidation: rest.DeclarativeValidation{Scheme: scheme}, NameGenerator: shortNames{names.SimpleNameGenerator}, validator: validator}
 }
 
 // shortNames makes of metadata.generateName a name that is short enough.

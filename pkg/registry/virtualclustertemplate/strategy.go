@@ -23,7 +23,8 @@ import (
 )
 
 type strategy struct {
-	runtime.ObjectTyper
+	// DeclarativeValidation runs the rules that the types declare, after those below.
+	rest.DeclarativeValidation
 	names.NameGenerator
 	// marked is the template that is marked as default already.
 	marked func(context.Context) (*tenancy.VirtualClusterTemplate, error)
@@ -33,10 +34,12 @@ var (
 	_ rest.RESTCreateStrategy = strategy{}
 	_ rest.RESTUpdateStrategy = strategy{}
 	_ rest.RESTDeleteStrategy = strategy{}
+
+	_ rest.DeclarativeValidationStrategy = strategy{}
 )
 
-func newStrategy(typer runtime.ObjectTyper, marked func(context.Context) (*tenancy.VirtualClusterTemplate, error)) strategy {
-	return strategy{ObjectTyper: typer, NameGenerator: names.SimpleNameGenerator, marked: marked}
+func newStrategy(scheme *runtime.Scheme, marked func(context.Context) (*tenancy.VirtualClusterTemplate, error)) strategy {
+	return strategy{DeclarativeValidation: rest.DeclarativeValidation{Scheme: scheme}, NameGenerator: names.SimpleNameGenerator, marked: marked}
 }
 
 func (strategy) NamespaceScoped() bool { return false }
