@@ -14,12 +14,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/client-go/dynamic"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/test/integration/framework"
 )
+
+// ruleResource is what customKind defines.
+var ruleResource = schema.GroupVersionResource{Group: "conventions.garret.dev", Version: "v1", Resource: "rules"}
 
 // label marks the objects of one check.
 const label = "conventions.garret.dev/check"

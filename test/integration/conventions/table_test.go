@@ -52,6 +52,7 @@ func checks() []check {
 		objectChecks(), writeChecks(), statusChecks(), patchChecks(), applyChecks(), validationChecks(),
 		listChecks(), watchChecks(), discoveryChecks(), representationChecks(),
 		deletionChecks(), protocolChecks(), schemaChecks(), kubectlChecks(),
+		policyChecks(), webhookChecks(),
 	)
 }
 
