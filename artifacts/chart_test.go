@@ -210,18 +210,21 @@ func TestBadValues(t *testing.T) {
 		values map[string]any
 		want   string
 	}{
-		"unknown key":                   {set("apiServer", set("replicas", 1)), "apiServer"},
-		"unknown key deeper":            {set("apiserver", set("persistence", set("enable", true))), "enable"},
-		"quantity":                      {set("apiserver", set("persistence", set("size", "1 GB"))), "size"},
-		"pull policy":                   {set("image", set("pullPolicy", "Sometimes")), "pullPolicy"},
-		"replicas as text":              {set("controller", set("replicas", "2")), "replicas"},
-		"flag without dashes":           {set("controller", set("extraArgs", []any{"v=4"})), "extraArgs"},
-		"kubeconfigs of two days":       {set("apiserver", set("kubeconfig", set("maxLife", "48h"))), "maxLife"},
-		"kubeconfigs of five minutes":   {set("apiserver", set("kubeconfig", set("maxLife", "5m"))), "maxLife"},
-		"two writers on one SQLite":     {set("apiserver", set("replicas", 2)), "endpointSecretName"},
-		"rate above all":                {set("tracing", set("samplingRatePerMillion", 1000001)), "samplingRatePerMillion"},
-		"endpoint as a URL":             {set("tracing", set("endpoint", "http://collector")), "endpoint"},
-		"log format":                    {set("logging", set("format", "xml")), "format"},
+		"unknown key":                 {set("apiServer", set("replicas", 1)), "apiServer"},
+		"unknown key deeper":          {set("apiserver", set("persistence", set("enable", true))), "enable"},
+		"quantity":                    {set("apiserver", set("persistence", set("size", "1 GB"))), "size"},
+		"pull policy":                 {set("image", set("pullPolicy", "Sometimes")), "pullPolicy"},
+		"replicas as text":            {set("controller", set("replicas", "2")), "replicas"},
+		"flag without dashes":         {set("controller", set("extraArgs", []any{"v=4"})), "extraArgs"},
+		"kubeconfigs of two days":     {set("apiserver", set("kubeconfig", set("maxLife", "48h"))), "maxLife"},
+		"kubeconfigs of five minutes": {set("apiserver", set("kubeconfig", set("maxLife", "5m"))), "maxLife"},
+		"two writers on one SQLite":   {set("apiserver", set("replicas", 2)), "endpointSecretName"},
+		"rate above all":              {set("tracing", set("samplingRatePerMillion", 1000001)), "samplingRatePerMillion"},
+		"endpoint as a URL":           {set("tracing", set("endpoint", "http://collector")), "endpoint"},
+		"log format":                  {set("logging", set("format", "xml")), "format"},
+		"two datastores": {set("apiserver", set("datastore",
+			map[string]any{"endpointSecretName": "s", "etcdServers": []any{"https://e:2379"}})), "choose"},
+		"etcd without a scheme":         {set("apiserver", set("datastore", set("etcdServers", []any{"e:2379"}))), "etcdServers"},
 		"a service type without a port": {set("apiserver", set("service", set("type", "ExternalName"))), "type"},
 	}
 	for name, test := range tests {

@@ -46,6 +46,7 @@ require (
 	helm.sh/helm/v3 v3.22.0
 	k8s.io/kubectl v0.37.0
 	k8s.io/kubernetes v1.37.2
+	modernc.org/sqlite v1.61.0
 	sigs.k8s.io/kind v0.33.0
 	sigs.k8s.io/sig-storage-lib-external-provisioner/v13 v13.0.0
 )
@@ -101,7 +102,6 @@ require (
 	modernc.org/libc v1.79.0 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
-	modernc.org/sqlite v1.61.0 // indirect
 	oras.land/oras-go/v2 v2.6.2 // indirect
 )
 

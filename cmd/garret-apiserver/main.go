@@ -67,5 +67,6 @@ func newCommand(options *apiserver.Options) *cobra.Command {
 	}
 	columns, _, _ := term.TerminalSize(command.OutOrStdout())
 	cliflag.SetUsageAndHelpFunc(command, sets, columns)
+	command.AddCommand(newBackup(), newRestore())
 	return command
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"garret.dev/garret/pkg/cli/backup"
 	"garret.dev/garret/pkg/cli/host"
 	"garret.dev/garret/pkg/cli/install"
 	"garret.dev/garret/pkg/cli/vcluster"
@@ -23,6 +24,7 @@ func New(executable string, streams genericiooptions.IOStreams) *cobra.Command {
 	flags := host.NewFlags()
 	clusters := &vcluster.Commands{Program: program, Flags: flags, Streams: streams}
 	installation := &install.Commands{Program: program, Flags: flags, Streams: streams}
+	backups := &backup.Commands{Program: program, Flags: flags, Streams: streams}
 
 	root := &cobra.Command{
 		Use:   "garret",
@@ -54,7 +56,7 @@ that context leads into a virtual cluster.`,
 		verb("delete", "Delete virtual clusters", clusters.Delete()),
 		clusters.Kubeconfig(),
 	)
-	group("admin", root, installation.Install(), installation.Uninstall())
+	group("admin", root, installation.Install(), backups.Backup(), backups.Restore(), installation.Uninstall())
 	root.AddCommand(newVersion(flags, streams))
 	return root
 }

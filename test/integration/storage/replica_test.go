@@ -32,6 +32,7 @@ type replica struct {
 	flags   []string
 	port    int
 	process *framework.Process
+	address *rest.Config
 	client  *versioned.Clientset
 }
 
@@ -67,6 +68,7 @@ func newReplica(t *testing.T, flags ...string) *replica {
 	config.CAData, config.CAFile = []byte(published.Data[v1.CAConfigMapKey]), ""
 	config.Timeout = requestLimit
 	config.QPS, config.Burst = 1000, 1000
+	r.address = config
 	if r.client, err = versioned.NewForConfig(config); err != nil {
 		t.Fatal(err)
 	}
