@@ -6,6 +6,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 
@@ -27,6 +28,9 @@ func openEmbedded(run context.Context, wait *sync.WaitGroup, config *drivers.Con
 		return nil, fmt.Errorf("%w; nothing is served from it, lest more be lost. Restore a backup with "+
 			"\"garret restore FILE --force\" (see docs/storage.md), or move the file away to begin with none", err)
 	}
+	if err := private(path); err != nil {
+		return nil, err
+	}
 	_, dialect, err := sqlite.NewVariant(run, wait, "sqlite3", config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -36,4 +40,15 @@ func openEmbedded(run context.Context, wait *sync.WaitGroup, config *drivers.Con
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return backend, nil
+}
+
+// private keeps the database to this user, whatever the mode of the volume's
+// directory: it holds all specs. SQLite gives its other files the same mode.
+func private(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return file.Chmod(0o600)
 }

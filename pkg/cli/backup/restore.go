@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -124,13 +126,13 @@ func (i *installation) runRestore(ctx context.Context, file io.Reader, sum strin
 	if pod, err = i.awaitPhase(ctx, corev1.PodSucceeded, corev1.PodFailed); err != nil {
 		return errors.Join(err, attached)
 	}
-	// Its last words are in its log, whenever we were attached.
+	// A broken stream shows there, too: the checksum is not right then. Its last words are in its log, whenever we were attached.
 	text, err := pods.GetLogs(restorePod, &corev1.PodLogOptions{Container: containerName, TailLines: ptr.To[int64](5)}).DoRaw(ctx)
 	if err != nil {
 		return fmt.Errorf("log of the pod %s: %w", restorePod, err)
 	}
 	if pod.Status.Phase == corev1.PodFailed {
-		return errors.Join(fmt.Errorf("nothing was restored: %s", lastLine(text)), attached)
+		return fmt.Errorf("nothing was restored: %s", reason(text))
 	}
 	var s summary
 	if err := json.Unmarshal(lastLine(text), &s); err != nil {
@@ -138,6 +140,17 @@ func (i *installation) runRestore(ctx context.Context, file io.Reader, sum strin
 	}
 	i.say("restored %d objects; versions go on after %d", s.Objects, s.Revision)
 	return nil
+}
+
+// reason is why garret-apiserver's command failed, out of the line that it logged.
+func reason(log []byte) string {
+	line := string(lastLine(log))
+	if _, quoted, found := strings.Cut(line, " err="); found {
+		if text, err := strconv.Unquote(quoted); err == nil {
+			return text
+		}
+	}
+	return line
 }
 
 // restorePod is made like garret-apiserver's: same image, place, security and volume.

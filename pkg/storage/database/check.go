@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 
 	// The driver, without cgo.
 	_ "modernc.org/sqlite"
@@ -39,7 +40,7 @@ func check(ctx context.Context, db *sql.DB, path string) error {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)
 	}
 	if finding != "ok" {
-		return fmt.Errorf("%w: %s: %s", ErrDamaged, path, finding)
+		return fmt.Errorf("%w: %s: %s", ErrDamaged, path, strings.Join(strings.Fields(strings.Trim(finding, "* ")), " "))
 	}
 	return nil
 }
