@@ -59,6 +59,20 @@ func (s *Server) OverSocket() []string {
 	return []string{fmt.Sprintf("--datastore-endpoint=postgres://garret@/garret?host=%s&port=%s", s.command.Dir, port)}
 }
 
+// Statement runs a statement of SQL in a PostgreSQL server, as its owner.
+func (s *Server) Statement(t testing.TB, statement string) {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(s.Address)
+	connection, err := pgx.Connect(t.Context(), fmt.Sprintf("host=%s port=%s user=garret dbname=postgres", s.command.Dir, port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close(t.Context())
+	if _, err := connection.Exec(t.Context(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
 // await waits until the server takes connections.
 func await(t testing.TB, s *Server, connect func(context.Context) error) {
 	t.Helper()

@@ -13,6 +13,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -142,11 +143,41 @@ func (h *home) start(t testing.TB, end syscall.Signal, program string, args ...s
 			text, _ := os.ReadFile(log.Name())
 			t.Logf("the end of the log of %s:\n%s", filepath.Base(program), text[max(0, len(text)-3000):])
 		}
-		_ = s.command.Process.Signal(syscall.SIGCONT)
+		_ = s.Resume()
 		_ = s.command.Process.Signal(end)
 		<-s.done
 	})
 	return s
+}
+
+// Pause stops the server where it stands, as a machine does that hangs: its
+// connections stay open, and nothing answers.
+func (s *Server) Pause() error { return s.signalAll(syscall.SIGSTOP) }
+
+// Resume lets it go on.
+func (s *Server) Resume() error { return s.signalAll(syscall.SIGCONT) }
+
+// signalAll reaches the server and the processes that it has for its connections,
+// each of which leads a group of its own. The server comes first, lest it start others.
+func (s *Server) signalAll(signal syscall.Signal) error {
+	pid := s.command.Process.Pid
+	if err := syscall.Kill(pid, signal); err != nil {
+		return err
+	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return err
+	}
+	for _, child := range strings.Fields(string(children)) {
+		number, err := strconv.Atoi(child)
+		if err != nil {
+			return err
+		}
+		if err := syscall.Kill(number, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
+	}
+	return nil
 }
 
 // ended is an error if the server does not run any more.
