@@ -98,6 +98,32 @@ func TestGatewayCertificate(t *testing.T) {
 	}
 }
 
+// TestGatewayBesideACertificateFromElsewhere has garret-apiserver's whole
+// certificate be somebody else's.
+func TestGatewayBesideACertificateFromElsewhere(t *testing.T) {
+	gateway := map[string]any{"enabled": true, "hostnames": []any{"g.example.com", "192.0.2.1", "2001:db8::1"}}
+	const authority = "-----BEGIN CERTIFICATE-----\nx\n"
+	all := objects(t, set("apiserver", map[string]any{"gateway": gateway, "certificate": map[string]any{"secretName": "given", "certificateAuthority": authority}}))
+	if args := gatewayArgs(t, all); slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--gateway-hostname") }) || !slices.Contains(args, "--gateway") {
+		t.Errorf("got %v, want the gateway and no names for a certificate that is given", args)
+	}
+	if data := find[*corev1.ConfigMap](t, all, tenancyv1.GatewayConfigMap).Data; data[tenancyv1.CAConfigMapKey] != authority || data[tenancyv1.GatewayCAKey] != "" {
+		t.Errorf("published: %v, want the authority of the given certificate", data)
+	}
+
+	rendered, err := Render(set("apiserver", map[string]any{"gateway": gateway, "certificate": set("certManager", set("issuerRef", set("name", "ca")))}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, certificate, found := strings.Cut(rendered, "kind: Certificate\n")
+	certificate, _, _ = strings.Cut(certificate, "\n---\n")
+	for _, want := range []string{"- garret-apiserver.garret-system.svc\n", `- "garret-gateway.garret-system.svc"`, `- "g.example.com"`, "ipAddresses:\n    - 192.0.2.1\n    - 2001:db8::1"} {
+		if !found || !strings.Contains(certificate, want) {
+			t.Errorf("the Certificate lacks %s:\n%s", want, certificate)
+		}
+	}
+}
+
 func TestGatewayServiceAndIngress(t *testing.T) {
 	all := objects(t, gatewayValues(map[string]any{
 		"hostnames": []any{"g.example.com"},

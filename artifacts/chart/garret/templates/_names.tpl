@@ -34,6 +34,17 @@ app.kubernetes.io/part-of: garret
 {{- end }}
 {{- end }}
 
+{{/* The names of the gateway that stand in garret-apiserver's own serving certificate, as JSON. */}}
+{{- define "garret.gatewayNames" -}}
+{{- $values := .Values.apiserver.gateway }}
+{{- $names := list }}
+{{- if $values.enabled }}
+{{- $names = append $names (printf "garret-gateway.%s.svc" .Release.Namespace) }}
+{{- if not $values.tlsSecretName }}{{ $names = concat $names $values.hostnames }}{{ end }}
+{{- end }}
+{{- toJson $names }}
+{{- end }}
+
 {{/* What the profile "restricted" of Pod Security asks of a pod, and of a container. */}}
 {{- define "garret.podSecurity" -}}
 runAsNonRoot: true
