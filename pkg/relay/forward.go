@@ -58,7 +58,7 @@ func (r *Relay) forward(w http.ResponseWriter, req *http.Request, e entry) error
 	if !hasBody(req.Method, response.StatusCode) {
 		return nil
 	}
-	if err := r.copyAnswer(w, response); err != nil {
+	if err := r.copyAnswer(w, response, e.record.long); err != nil {
 		breakOff(req.Context(), err)
 	}
 	return nil
@@ -92,17 +92,18 @@ func breakOff(ctx context.Context, err error) {
 // copyAnswer copies the body with one buffer: as long as the caller does not
 // take what was read, no more is read. A caller who takes nothing for too long
 // is given up.
-func (r *Relay) copyAnswer(w http.ResponseWriter, response *http.Response) error {
+func (r *Relay) copyAnswer(w http.ResponseWriter, response *http.Response, long bool) error {
 	controller := http.NewResponseController(w)
 	stalled := time.AfterFunc(r.callerStall, func() { _ = controller.SetWriteDeadline(time.Now()) })
 	defer stalled.Stop()
 	buffer := r.buffers.Get()
 	defer r.buffers.Put(buffer)
 
-	// A watch without an event is begun, too. Where the length is known, what
-	// has come is sent when no more of it is there.
-	endless := response.ContentLength < 0
-	flush := endless
+	// A watch without an event is begun, too, and what it brings is sent at once.
+	// All else is sent when no more of it is there, unless the end is: each
+	// flush is a call of the kernel.
+	left := response.ContentLength
+	flush := long
 	for {
 		if flush {
 			if err := controller.Flush(); err != nil {
@@ -118,7 +119,8 @@ func (r *Relay) copyAnswer(w http.ResponseWriter, response *http.Response) error
 			}
 			r.metrics.carried(directionOut, n)
 		}
-		flush = endless || n < len(buffer)
+		left -= int64(n)
+		flush = long || n < len(buffer) && left != 0
 		if err == io.EOF {
 			return nil
 		}

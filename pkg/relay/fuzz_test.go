@@ -186,6 +186,7 @@ func FuzzInnerQuery(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
+	inside := newJudge()
 	f.Fuzz(func(t *testing.T, raw string) {
 		u, err := url.ParseRequestURI("/api/v1/pods?" + raw)
 		if err != nil {
@@ -208,8 +209,8 @@ func FuzzInnerQuery(f *testing.F) {
 		if err != nil || again.RawQuery != got || again.Path != inner.Path {
 			t.Fatalf("%q: %q was read as %v, %v", raw, inner.RequestURI(), again, err)
 		}
-		verb, long := kindInside(http.MethodGet, inner)
-		verbThere, longThere := kindInside(http.MethodGet, again)
+		verb, long := inside.kind(http.MethodGet, inner)
+		verbThere, longThere := inside.kind(http.MethodGet, again)
 		if verb != verbThere || long != longThere {
 			t.Errorf("%q: is %s, long-running %t here, and %s, %t inside", raw, verb, long, verbThere, longThere)
 		}

@@ -17,6 +17,7 @@ import (
 // others keep the server's deadline and its place in priority and fairness. The
 // host's verb does not tell, a relayed watch is a get.
 func LongRunning(next apirequest.LongRunningRequestCheck) apirequest.LongRunningRequestCheck {
+	inside := newJudge()
 	return func(req *http.Request, info *apirequest.RequestInfo) bool {
 		entrance, ok := entranceOf(req.Context(), info)
 		if !ok {
@@ -29,34 +30,44 @@ func LongRunning(next apirequest.LongRunningRequestCheck) apirequest.LongRunning
 		if err != nil {
 			return false
 		}
-		_, long := kindInside(req.Method, &url.URL{Path: path.Path, RawQuery: innerQuery(req)})
+		_, long := inside.kind(req.Method, &url.URL{Path: path.Path, RawQuery: innerQuery(req)})
 		return long
 	}
 }
 
-// kindInside is the verb of the request for the API server inside, and whether
-// that takes it for a long-running one.
-func kindInside(method string, target *url.URL) (verb string, long bool) {
+// judge tells what the API server inside makes of a request. It is made once,
+// since a handler chain asks several times about each request.
+type judge struct {
+	infos       *apirequest.RequestInfoFactory
+	longRunning apirequest.LongRunningRequestCheck
+}
+
+func newJudge() *judge {
+	return &judge{
+		infos: &apirequest.RequestInfoFactory{
+			APIPrefixes:          sets.NewString("api", "apis"),
+			GrouplessAPIPrefixes: sets.NewString("api"),
+		},
+		longRunning: filters.BasicLongRunningRequestCheck(
+			sets.NewString("watch", "proxy"),
+			sets.NewString("attach", "exec", "proxy", "log", "portforward"),
+		),
+	}
+}
+
+// kind is the verb of the request inside, and whether it is long-running there.
+func (j *judge) kind(method string, target *url.URL) (verb string, long bool) {
 	inner := &http.Request{Method: method, URL: target}
-	info, err := infoInside(inner)
+	info, err := j.infos.NewRequestInfo(inner)
 	if err != nil {
 		return verbOf(method), false
 	}
-	// As it decides it itself.
-	check := filters.BasicLongRunningRequestCheck(
-		sets.NewString("watch", "proxy"),
-		sets.NewString("attach", "exec", "proxy", "log", "portforward"),
-	)
-	return info.Verb, check(inner, info)
+	return info.Verb, j.longRunning(inner, info)
 }
 
 // infoInside is what the API server inside makes of a request.
 func infoInside(inner *http.Request) (*apirequest.RequestInfo, error) {
-	factory := &apirequest.RequestInfoFactory{
-		APIPrefixes:          sets.NewString("api", "apis"),
-		GrouplessAPIPrefixes: sets.NewString("api"),
-	}
-	return factory.NewRequestInfo(inner)
+	return newJudge().infos.NewRequestInfo(inner)
 }
 
 // isProxied tells whether the API server inside passes a request for this path

@@ -63,6 +63,7 @@ type Relay struct {
 	buffers     *bufferPool
 	drain       *drain
 	metrics     *Metrics
+	judge       *judge
 }
 
 // New makes a Relay.
@@ -80,6 +81,7 @@ func New(config Config) *Relay {
 		buffers:     newBufferPool(),
 		drain:       newDrain(),
 		metrics:     counted,
+		judge:       newJudge(),
 	}
 }
 
@@ -146,7 +148,7 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy
 	path.Scheme = "https"
 	path.Host = v1.ServerName(cluster.Name, cluster.Namespace)
 	path.RawQuery = innerQuery(req)
-	rec.verb, rec.long = kindInside(req.Method, path)
+	rec.verb, rec.long = r.judge.kind(req.Method, path)
 	e := entry{cluster: cluster, identity: identity, target: path, record: rec}
 	if protocol != "" {
 		if entrance.UpgradesInside {
