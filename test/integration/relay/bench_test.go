@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +42,44 @@ func BenchmarkRelay(b *testing.B) {
 			for range b.N {
 				direct = append(direct, timed(b, straight, shared.Config.Host+path))
 				through = append(through, timed(b, relayed, e.URL+prefix+path))
+			}
+			report(b, direct, through)
+		})
+	}
+}
+
+// BenchmarkRelayParallel is the same with several callers at a time, in batches
+// that take turns: what is compared is throughput, and no longer the time that
+// one caller waits.
+func BenchmarkRelayParallel(b *testing.B) {
+	e := newEntrance(b)
+	fill(b)
+	for name, tc := range map[string]struct {
+		path                string
+		callers, repetition int
+	}{
+		"get":      {"/api/v1/namespaces/default", 16, 20},
+		"list-2MB": {"/api/v1/namespaces/default/configmaps?labelSelector=bench", 4, 2},
+	} {
+		b.Run(name, func(b *testing.B) {
+			straight, relayed := straightClient(b), relayedClient(e)
+			batch := func(client *http.Client, url string) time.Duration {
+				var group sync.WaitGroup
+				begin := time.Now()
+				for range tc.callers {
+					group.Go(func() {
+						for range tc.repetition {
+							timed(b, client, url)
+						}
+					})
+				}
+				group.Wait()
+				return time.Since(begin)
+			}
+			var direct, through []time.Duration
+			for range b.N {
+				direct = append(direct, batch(straight, shared.Config.Host+tc.path))
+				through = append(through, batch(relayed, e.URL+prefix+tc.path))
 			}
 			report(b, direct, through)
 		})
@@ -148,12 +187,13 @@ func timed(b *testing.B, client *http.Client, url string) time.Duration {
 	begin := time.Now()
 	response, err := client.Get(url)
 	if err != nil {
-		b.Fatal(err)
+		b.Error(err)
+		return 0
 	}
 	defer response.Body.Close()
 	n, err := io.Copy(io.Discard, response.Body)
 	if err != nil || response.StatusCode != http.StatusOK {
-		b.Fatalf("%s answered %d with %d bytes, %v", url, response.StatusCode, n, err)
+		b.Errorf("%s answered %d with %d bytes, %v", url, response.StatusCode, n, err)
 	}
 	return time.Since(begin)
 }
