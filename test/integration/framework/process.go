@@ -30,6 +30,9 @@ func Binary(name string) (string, error) { return inTree("bin", name) }
 // Artifact finds a file below artifacts.
 func Artifact(path string) (string, error) { return inTree("artifacts", path) }
 
+// Document finds a document for users.
+func Document(path string) (string, error) { return inTree("docs", path) }
+
 // inTree finds a file of the source tree, whose top holds the go.work: the
 // tests run in the directory of their package, wherever below it that is.
 func inTree(folder, name string) (string, error) {

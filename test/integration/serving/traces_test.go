@@ -8,6 +8,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +43,14 @@ func inside(t *testing.T) *rest.Config {
 			t.Fatal(err)
 		}
 	}
+	// Other tests have the authority exchanged; a syncer is told by its mounted file.
+	framework.Eventually(t, "the syncer knows garret-apiserver", func(ctx context.Context) (bool, error) {
+		published, err := core().CoreV1().ConfigMaps(v1.SystemNamespace).Get(ctx, v1.CAConfigMap, metav1.GetOptions{})
+		if err != nil {
+			return false, nil
+		}
+		return true, os.WriteFile(filepath.Join(shared.virtual.Dir, "garret-ca.crt"), []byte(published.Data[v1.CAConfigMapKey]), 0o600)
+	})
 	config := rest.CopyConfig(shared.host.Config)
 	config.Host += "/apis/tenancy.garret.dev/v1/namespaces/" + insideKey.Namespace + "/virtualclusters/" + insideKey.Name + "/proxy"
 	return config
@@ -105,7 +115,7 @@ func TestTraceGoesAllTheWay(t *testing.T) {
 	})
 	var relayed received
 	for _, want := range []struct{ what, program, name string }{
-				{"garret-apiserver", "garret-apiserver", "/virtualclusters/{:name}/proxy"},
+		{"garret-apiserver", "garret-apiserver", "/virtualclusters/{:name}/proxy"},
 		{"the relay", "garret-apiserver", "Relay"},
 		// To it the relay's user is one of many, whose trace it does not go on with: it links to it.
 		{"the API server inside", "apiserver", "configmaps"},

@@ -1,0 +1,181 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package serving
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	v1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/generated/clientset/versioned"
+	"garret.dev/garret/test/integration/framework"
+)
+
+// documented are our own metrics that docs/metrics.md names.
+func documented(t *testing.T) map[string]bool {
+	t.Helper()
+	file, err := framework.Document("metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, match := range regexp.MustCompile("`(garret_[a-z_]+)`").FindAllStringSubmatch(string(text), -1) {
+		names[match[1]] = true
+	}
+	return names
+}
+
+// declared are the metrics of a page, those without a value yet excluded.
+func declared(page string) map[string]bool {
+	names := map[string]bool{}
+	for lines := bufio.NewScanner(strings.NewReader(page)); lines.Scan(); {
+		if name, ok := strings.CutPrefix(lines.Text(), "# TYPE "); ok {
+			name, _, _ = strings.Cut(name, " ")
+			names[name] = true
+		}
+	}
+	return names
+}
+
+// direct speaks to a replica itself, with a token of the host.
+func direct(t *testing.T, r *replica, token string) *rest.RESTClient {
+	t.Helper()
+	bundle, err := published(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := versioned.NewForConfig(&rest.Config{Host: "https://" + r.address, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{CAData: bundle}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client.TenancyV1().RESTClient().(*rest.RESTClient)
+}
+
+// collectorToken is of a ServiceAccount that may do nothing yet.
+func collectorToken(t *testing.T, namespace string) string {
+	t.Helper()
+	accounts := core().CoreV1().ServiceAccounts(namespace)
+	if _, err := accounts.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "prometheus"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	token, err := accounts.CreateToken(t.Context(), "prometheus", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.Status.Token
+}
+
+// TestMetrics reads the pages of both programs, and holds them against docs/metrics.md.
+func TestMetrics(t *testing.T) {
+	port, err := framework.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := process(t, port)
+	available(t)
+	namespace := shared.host.NewNamespace(t, "metrics-")
+	client := direct(t, r, collectorToken(t, namespace))
+	if _, err := client.Get().AbsPath("/metrics").DoRaw(t.Context()); err == nil {
+		t.Error("anybody may read the metrics")
+	}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: namespace, Name: "prometheus"}},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "garret-metrics-reader"},
+	}
+	if _, err := core().RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = core().RbacV1().ClusterRoleBindings().Delete(context.Background(), namespace, metav1.DeleteOptions{})
+	})
+	// One request into a virtual cluster that is not there yet, so that the relay has something to count.
+	tenancy := clients(t).TenancyV1()
+	if _, err := tenancy.VirtualClusters(namespace).Create(t.Context(), &v1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "pending"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	var page string
+	framework.Eventually(t, "the reader may read", func(ctx context.Context) (bool, error) {
+		raw, err := client.Get().AbsPath("/metrics").DoRaw(ctx)
+		page = string(raw)
+		return err == nil, nil
+	})
+	exported := declared(page)
+	for _, want := range []string{"apiserver_request_total", "apiserver_storage_objects", "etcd_request_duration_seconds", "kubernetes_build_info",
+		"garret_apiserver_certificate_expiration_timestamp_seconds"} {
+		if !exported[want] {
+			t.Errorf("garret-apiserver does not export %s", want)
+		}
+	}
+	for name := range declared(controllerPage(t, namespace)) {
+		exported[name] = true
+	}
+	for _, want := range []string{"workqueue_depth", "rest_client_requests_total", "garret_virtualclusters", "garret_virtualcluster_reconcile_duration_seconds"} {
+		if !exported[want] {
+			t.Errorf("garret-controller does not export %s", want)
+		}
+	}
+	names := documented(t)
+	for name := range exported {
+		if strings.HasPrefix(name, "garret_") && !names[name] {
+			t.Errorf("%s is exported and not documented in docs/metrics.md", name)
+		}
+	}
+	if strings.Contains(page, `"`+namespace+`"`) {
+		t.Error("a label holds the name of a namespace")
+	}
+}
+
+// controllerPage runs garret-controller until it has looked at a virtual cluster.
+func controllerPage(t *testing.T, name string) string {
+	t.Helper()
+	port, err := framework.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, err := framework.Start(filepath.Join(t.TempDir(), name), "garret-controller", "--kubeconfig="+shared.host.Kubeconfig,
+		fmt.Sprintf("--health-address=127.0.0.1:%d", port), "--leader-elect=false", "--logging-format=json", "--v=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = running.End(os.Interrupt) }()
+	var page string
+	framework.Eventually(t, "garret-controller has worked", func(context.Context) (bool, error) {
+		if err := running.Ended(); err != nil {
+			return false, err
+		}
+		response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
+		if err != nil {
+			return false, nil
+		}
+		defer response.Body.Close()
+		raw, err := io.ReadAll(response.Body)
+		page = string(raw)
+		return err == nil && strings.Contains(page, `garret_virtualclusters{phase="`), nil
+	})
+	for _, line := range strings.Split(strings.TrimSpace(running.Log()), "\n")[1:] {
+		if !strings.HasPrefix(line, "{") {
+			t.Errorf("a line of the log is no JSON: %s", line)
+		}
+	}
+	return page
+}
