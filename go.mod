@@ -5,6 +5,7 @@ go 1.26.6
 require (
 	github.com/k3s-io/kine v0.17.5
 	github.com/spf13/cobra v1.10.2
+	golang.org/x/mod v0.42.0
 	helm.sh/helm/v3 v3.22.0
 	k8s.io/api v0.37.2
 	k8s.io/apiserver v0.37.2
@@ -22,7 +23,6 @@ require (
 	github.com/go-logr/zapr v1.3.0 // indirect
 	github.com/moby/spdystream v0.5.1 // indirect
 	github.com/mxk/go-flowrate v0.0.0-20140419014527-cca7078d478f // indirect
-	golang.org/x/mod v0.42.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
 	k8s.io/gengo/v2 v2.0.0-20260408192533-25e2208e0dc3 // indirect
 )

@@ -10,7 +10,7 @@ complain() {
     failed=1
 }
 
-unformatted=$(gofmt -l apis artifacts cmd generated hack pkg syncer test)
+unformatted=$(gofmt -l apis artifacts cmd docs generated hack pkg syncer test)
 [ -z "$unformatted" ] || complain "run gofmt -w on: $unformatted"
 
 for module in . cmd/controlplane test; do
