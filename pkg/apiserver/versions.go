@@ -61,5 +61,6 @@ func (o *Options) applyVersions() error {
 		return fmt.Errorf("--emulated-version, --min-compatibility-version: %w", err)
 	}
 	o.Globals.AddMetrics()
+	utilfeature.DefaultMutableFeatureGate.AddMetrics()
 	return nil
 }
