@@ -1,0 +1,59 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"garret.dev/garret/test/suite"
+)
+
+// TestBackupAndRestore goes back to a backup under a virtual cluster that runs:
+// the object is as it was, and the pod behind it takes no notice.
+func TestBackupAndRestore(t *testing.T) {
+	admin := shared.Admin()
+	ns := shared.Namespace(t, "e2e-backup")
+	shared.VirtualCluster(t, ns, "demo")
+	object := func() string {
+		return admin.Do(t, "get", "vc/demo", "-n", ns, "-o", "jsonpath={.metadata.uid} {.metadata.resourceVersion}")
+	}
+	pod := func() string {
+		return admin.Do(t, "get", "pod/vc-demo-0", "-n", ns, "-o", "jsonpath={.metadata.uid} {.status.containerStatuses[*].restartCount}")
+	}
+	wasObject, wasPod := object(), pod()
+	file := filepath.Join(t.TempDir(), "garret.db")
+	admin.Garret(t, "backup", "--output", file)
+	if _, err := admin.Tool("garret", "", "backup", "--output", file); err == nil || !strings.Contains(err.Error(), "exists") {
+		t.Errorf("a second backup to the same file: got %v, want it refused", err)
+	}
+	if _, err := admin.Tool("garret", "", "restore", file); err == nil || !strings.Contains(err.Error(), "--force") {
+		t.Errorf("restore under a running Garret: got %v, want it refused", err)
+	}
+
+	admin.Do(t, "label", "vc/demo", "-n", ns, "after=backup")
+	admin.Garret(t, "restore", file, "--force")
+	suite.Eventually(t, time.Minute, func() error {
+		if out, err := admin.Try("get", "vc/demo", "-n", ns); err != nil {
+			return errors.New(out)
+		}
+		return nil
+	})
+	if got := object(); got != wasObject {
+		t.Errorf("restored: got UID and version %s, want %s", got, wasObject)
+	}
+	if got := pod(); got != wasPod {
+		t.Errorf("the pod has UID and restarts %s, want %s as before", got, wasPod)
+	}
+	if out, err := admin.Try("get", "pod/garret-restore", "-n", "garret-system"); err == nil {
+		t.Errorf("the pod that restored is still there: %s", out)
+	}
+	admin.Do(t, "label", "vc/demo", "-n", ns, "again=yes")
+	admin.Do(t, "wait", "--for=condition=Ready", "vc/demo", "-n", ns, "--timeout=60s")
+}
