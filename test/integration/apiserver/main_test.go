@@ -50,13 +50,13 @@ func setUp(stage *framework.Stage) error {
 			return err
 		},
 		func() (err error) {
-			virtual, err = stage.StartControlPlane("virtual", tenant.Flags(insideKey)...)
+			virtual, err = stage.StartControlPlane("virtual", tenant.Flags(insideKey, exampleKey)...)
 			return err
 		})
 	if err != nil {
 		return err
 	}
-	if shared.virtual, err = tenant.Serve(stage, shared.host, virtual, insideKey); err != nil {
+	if shared.virtual, err = tenant.Serve(stage, shared.host, virtual, insideKey, exampleKey); err != nil {
 		return err
 	}
 	shared.garret, err = startGarret(stage)
