@@ -41,6 +41,7 @@ waits until the API inside answers and then makes the new cluster the current co
 of your kubeconfig: the next kubectl command works inside.`,
 		Example: "  " + c.Program + ` create vcluster demo --space team-a --create-namespace
   ` + c.Program + ` create vcluster demo -n team-a --kubernetes-version v1.37.2 --connect=false
+  ` + c.Program + ` create vcluster demo -n team-a --template small --parameter size=8Gi
   ` + c.Program + ` create vcluster demo -n team-a -f virtualcluster.yaml --set syncer.resources.limits.memory=256Mi`,
 		Args:              exactlyOne,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -52,6 +53,9 @@ of your kubeconfig: the next kubectl command works inside.`,
 	flags.StringVarP(&options.manifest.file, "filename", "f", "", "file with a VirtualCluster to start from; - reads standard input")
 	flags.StringVar(&options.manifest.version, "kubernetes-version", "", "Kubernetes inside, such as "+tenancyv1.DefaultKubernetesVersion)
 	flags.StringVar(&options.manifest.distro, "distro", "", "distribution of the control plane: k3s or k8s")
+	flags.StringVar(&options.manifest.template, "template", "", "VirtualClusterTemplate to make it from")
+	flags.StringVar(&options.manifest.templateVersion, "template-version", "", "version of the template; the highest that is no pre-release when not given")
+	flags.StringArrayVar(&options.manifest.parameters, "parameter", nil, "parameter of the template as name=value; may be repeated")
 	flags.StringArrayVar(&options.manifest.set, "set", nil, "value of the chart as key=value, written to spec.helm.values; may be repeated")
 	flags.BoolVar(&options.createNamespace, "create-namespace", false, "make the namespace on the host if it does not exist")
 	flags.BoolVar(&options.wait, "wait", options.wait, "wait until the virtual cluster is ready")

@@ -5,9 +5,12 @@ package vcluster
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"helm.sh/helm/v3/pkg/strvals"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,6 +25,9 @@ import (
 type manifestOptions struct {
 	file, version, distro string
 	set                   []string
+
+	template, templateVersion string
+	parameters                []string
 }
 
 // build reads the file, if there is one, and lays the flags over it.
@@ -47,6 +53,9 @@ func (o manifestOptions) build(in io.Reader, name, namespace string) (*tenancyv1
 	if o.distro != "" {
 		manifest.Spec.Kubernetes.Distro = tenancyv1.Distro(o.distro)
 	}
+	if err := o.setTemplate(manifest); err != nil {
+		return nil, err
+	}
 	if err := o.setValues(manifest); err != nil {
 		return nil, err
 	}
@@ -66,6 +75,40 @@ func (o manifestOptions) read(in io.Reader, into *tenancyv1.VirtualCluster) erro
 		return host.Advise(fmt.Errorf("%s holds %q of %q", o.file, got.Kind, got.GroupVersion()),
 			"it must be one document of kind VirtualCluster and apiVersion %s", want.GroupVersion())
 	}
+	return nil
+}
+
+// setTemplate lays the flags over the file's reference to a template. Another
+// template has other versions and parameters, so none of the file's are kept for it.
+func (o manifestOptions) setTemplate(manifest *tenancyv1.VirtualCluster) error {
+	ref := manifest.Spec.TemplateRef
+	if o.template != "" && (ref == nil || ref.Name != o.template) {
+		ref = &tenancyv1.TemplateReference{Name: o.template}
+	}
+	if o.templateVersion == "" && len(o.parameters) == 0 {
+		manifest.Spec.TemplateRef = ref
+		return nil
+	}
+	if ref == nil || ref.Name == "" {
+		return host.Advise(errors.New("--template-version and --parameter are about a template, and none is named"),
+			"add --template NAME; kubectl get virtualclustertemplates lists them")
+	}
+	if o.templateVersion != "" {
+		ref.Version = o.templateVersion
+	}
+	for _, parameter := range o.parameters {
+		name, value, ok := strings.Cut(parameter, "=")
+		if !ok || name == "" {
+			return host.Advise(fmt.Errorf("--parameter %s: there is no name before a =", parameter), "write it as name=value")
+		}
+		at := slices.IndexFunc(ref.Parameters, func(p tenancyv1.TemplateParameterValue) bool { return p.Name == name })
+		if at < 0 {
+			at = len(ref.Parameters)
+			ref.Parameters = append(ref.Parameters, tenancyv1.TemplateParameterValue{Name: name})
+		}
+		ref.Parameters[at].Value = value
+	}
+	manifest.Spec.TemplateRef = ref
 	return nil
 }
 
