@@ -935,9 +935,10 @@ func schema_garret_apis_tenancy_v1_KubernetesSpec(ref common.ReferenceCallback) 
 				Properties: map[string]spec.Schema{
 					"distro": {
 						SchemaProps: spec.SchemaProps{
-							Description: "distro is the distribution of the control plane: k3s or k8s. Immutable. Defaults to k3s.",
+							Description: "distro is the distribution of the control plane: k3s or k8s. Immutable. Defaults to k3s.\n\nPossible enum values:\n - `\"k3s\"` runs the image of the k3s project.\n - `\"k8s\"` runs Garret's own image of upstream Kubernetes.",
 							Type:        []string{"string"},
 							Format:      "",
+							Enum:        []interface{}{"k3s", "k8s"},
 						},
 					},
 					"version": {
@@ -1068,9 +1069,10 @@ func schema_garret_apis_tenancy_v1_StorageSpec(ref common.ReferenceCallback) com
 					},
 					"whenDeleted": {
 						SchemaProps: spec.SchemaProps{
-							Description: "whenDeleted says what becomes of the volume claim when the virtual cluster is deleted: Delete or Retain. Defaults to Delete.",
+							Description: "whenDeleted says what becomes of the volume claim when the virtual cluster is deleted: Delete or Retain. Defaults to Delete.\n\nPossible enum values:\n - `\"Delete\"` removes the volume with the virtual cluster.\n - `\"Retain\"` keeps the volume claim when the virtual cluster is deleted.",
 							Type:        []string{"string"},
 							Format:      "",
+							Enum:        []interface{}{"Delete", "Retain"},
 						},
 					},
 				},
@@ -1137,9 +1139,10 @@ func schema_garret_apis_tenancy_v1_TemplateParameter(ref common.ReferenceCallbac
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type of the value: string, integer, boolean or quantity. Defaults to string.",
+							Description: "type of the value: string, integer, boolean or quantity. Defaults to string.\n\nPossible enum values:\n - `\"boolean\"` is true or false.\n - `\"integer\"` is a whole number.\n - `\"quantity\"` is an amount such as 500m or 5Gi.\n - `\"string\"` is any text.",
 							Type:        []string{"string"},
 							Format:      "",
+							Enum:        []interface{}{"boolean", "integer", "quantity", "string"},
 						},
 					},
 					"default": {
@@ -1642,9 +1645,10 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Description: "phase sums the conditions up in one word.",
+							Description: "phase sums the conditions up in one word.\n\nPossible enum values:\n - `\"Deploying\"` means that the control plane is being brought up.\n - `\"Failed\"` means that nothing will change without somebody's action.\n - `\"Pending\"` means that nothing has been deployed yet.\n - `\"Ready\"` means that the API inside answers and workloads are synced.\n - `\"Terminating\"` means that the virtual cluster is being removed.",
 							Type:        []string{"string"},
 							Format:      "",
+							Enum:        []interface{}{"Deploying", "Failed", "Pending", "Ready", "Terminating"},
 						},
 					},
 					"conditions": {

@@ -154,6 +154,7 @@ type AccessRule struct {
 }
 
 // Distro names a distribution of Kubernetes that a control plane can run.
+// +enum
 // +k8s:enum
 type Distro string
 
@@ -200,6 +201,7 @@ type ControlPlaneSpec struct {
 }
 
 // StorageRetention says what becomes of a control plane's volume.
+// +enum
 // +k8s:enum
 type StorageRetention string
 
@@ -259,6 +261,7 @@ type HelmSpec struct {
 }
 
 // Phase sums a virtual cluster's state up in one word.
+// +enum
 // +k8s:enum
 type Phase string
 

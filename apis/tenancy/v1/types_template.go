@@ -96,6 +96,7 @@ type TemplateVersion struct {
 }
 
 // TemplateParameterType is the type of a parameter's value.
+// +enum
 // +k8s:enum
 type TemplateParameterType string
 
