@@ -18,6 +18,8 @@ type kind struct {
 	namespaced                      bool
 	// status says whether there is a subresource status.
 	status bool
+	// doors says whether there are the subresources kubeconfig and proxy.
+	doors bool
 	// only is the name of the one object that there can be.
 	only string
 
@@ -60,7 +62,7 @@ func virtualCluster() *kind {
 	}
 	return &kind{
 		kind: "VirtualCluster", resource: "virtualclusters", singular: "virtualcluster", short: "vc",
-		namespaced: true, status: true,
+		namespaced: true, status: true, doors: true,
 		spec:    fields{},
 		variant: func(i int) any { return []any{fmt.Sprintf("--v=%d", i)} },
 		path:    []string{"spec", "syncer", "extraArgs"},

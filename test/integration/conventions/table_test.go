@@ -18,6 +18,8 @@ const (
 	aStatus
 	// aNamespace that the objects are in.
 	aNamespace
+	// doors into what the object stands for: the subresources kubeconfig and proxy.
+	doors
 	// aListMap that merges by key in the spec.
 	aListMap
 )
@@ -31,6 +33,8 @@ func (k *kind) has(n need) bool {
 		return k.status
 	case aNamespace:
 		return k.namespaced
+	case doors:
+		return k.doors
 	case aListMap:
 		return k.mergedPath != nil
 	}
@@ -52,7 +56,7 @@ func checks() []check {
 		objectChecks(), writeChecks(), statusChecks(), patchChecks(), applyChecks(), validationChecks(),
 		listChecks(), watchChecks(), discoveryChecks(), representationChecks(),
 		deletionChecks(), protocolChecks(), schemaChecks(), kubectlChecks(),
-		policyChecks(), webhookChecks(),
+		policyChecks(), webhookChecks(), doorChecks(),
 	)
 }
 
