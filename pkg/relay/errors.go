@@ -15,6 +15,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/klog/v2"
 
 	"garret.dev/garret/apis/tenancy"
@@ -119,6 +120,12 @@ func writeError(w http.ResponseWriter, req *http.Request, cluster *tenancy.Virtu
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if status.Code == http.StatusServiceUnavailable {
+		// kubectl's discovery reads no Status, but shows warnings.
+		if warning, err := utilnet.NewWarningHeader(299, "garret", status.Message); err == nil {
+			w.Header().Add("Warning", warning)
+		}
+	}
 	if after := retryAfter(status, time.Now()); after != "" {
 		w.Header().Set("Retry-After", after)
 	}
