@@ -27,7 +27,7 @@ func kubectlChecks() []check {
 		{"kubectl-replace", "create and replace work with what get -o yaml printed", []need{several}, kubectlReplace},
 		{"kubectl-delete", "delete waits until the object is gone, by name, file and label", []need{several}, kubectlDelete},
 		{"kubectl-scale", "scale, which makes no sense, says that it is not supported", nil, kubectlScale},
-		{"kubectl-events", "describe prints the object", nil, kubectlDescribe},
+		{"kubectl-describe", "describe prints the object", nil, kubectlDescribe},
 		{"kubectl-api-resources", "api-resources lists the kind with its verbs", nil, kubectlAPIResources},
 	}
 }

@@ -22,7 +22,7 @@ func objectChecks() []check {
 		{"create", "the server sets uid, creationTimestamp, resourceVersion and generation 1, whatever the client says", []need{several}, created},
 		{"already-exists", "creating a name that is taken is 409 AlreadyExists", nil, taken},
 		{"create-with-version", "creating with a resourceVersion is refused, as it is for the host's own kinds", []need{several}, createdWithVersion},
-		{"defaults", "a field that is left out is filled in, visibly", nil, defaults},
+		{"defaults", "a field that is left out is filled in, visibly", []need{someDefaults}, defaults},
 		{"generate-name", "generateName makes a name that is short enough, with what was asked for in front", []need{several}, generatedName},
 		{"names", "a name is a DNS name of at most so many characters; another is 422 about metadata.name", []need{several}, names},
 		{"name-in-path", "an object whose name is not that of the path is 400", nil, otherName},

@@ -23,7 +23,7 @@ func statusChecks() []check {
 		{"status-merge", "a strategic merge patch of the conditions merges them by type", []need{aStatus}, statusMerge},
 		{"status-apply", "two managers apply a condition each, and each can take back its own", []need{aStatus}, statusApply},
 		{"status-apply-creates-not", "applying a status to what is not there is 404", []need{aStatus, several}, statusApplyCreatesNot},
-		{"no-status", "a kind without a status has no /status: 404", nil, noStatus},
+		{"no-status", "a kind without a status has no /status: 404", []need{noStatus}, withoutStatus},
 	}
 }
 
@@ -183,10 +183,7 @@ func statusApplyCreatesNot(s *subject) {
 	s.missing("missing")
 }
 
-func noStatus(s *subject) {
-	if s.status {
-		return
-	}
+func withoutStatus(s *subject) {
 	s.create("a")
 	if got := s.send("GET", s.url("a")+"/status", nil); got.code != http.StatusNotFound {
 		s.Errorf("got %d, want 404", got.code)

@@ -16,6 +16,11 @@ const (
 	several need = iota
 	// aStatus that is a subresource.
 	aStatus
+	// noStatus at all.
+	noStatus
+	// someDefaults, and someImmutable fields, of which there may be none.
+	someDefaults
+	someImmutable
 	// aNamespace that the objects are in.
 	aNamespace
 	// doors into what the object stands for: the subresources kubeconfig and proxy.
@@ -31,6 +36,12 @@ func (k *kind) has(n need) bool {
 		return k.only == ""
 	case aStatus:
 		return k.status
+	case noStatus:
+		return !k.status
+	case someDefaults:
+		return len(k.defaulted) > 0
+	case someImmutable:
+		return len(k.immutable) > 0
 	case aNamespace:
 		return k.namespaced
 	case doors:

@@ -20,7 +20,7 @@ func validationChecks() []check {
 		{"invalid-create", "an object that breaks a rule is 422 with a cause that names the field", []need{several}, invalidCreate},
 		{"invalid-update", "so is an update", nil, invalidUpdate},
 		{"invalid-all", "all that is wrong is said at once", nil, invalidAll},
-		{"immutable", "a field that cannot change is 422 with its path", nil, immutable},
+		{"immutable", "a field that cannot change is 422 with its path", []need{someImmutable}, immutable},
 		{"wrong-type", "a value of the wrong type is 400 that says where", nil, wrongType},
 		{"wrong-kind", "an object of another kind or version is 400", nil, wrongKind},
 		{"metadata-rules", "labels, annotations and finalizers keep to the rules for them", nil, metadataRules},
