@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,8 +121,8 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	now := state{version: last.version, authority: last.authority}
 	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
-	if err := r.virtual.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error(); err != nil {
-		now.controlPlane = trouble{"NotAnswering", "the API server inside is not ready: " + firstLine(err)}
+	if body, err := r.virtual.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Raw(); err != nil {
+		now.controlPlane = trouble{"NotAnswering", "the API server inside is not ready: " + unready(body, err)}
 	} else if now.version == "" || last.controlPlane != (trouble{}) {
 		// It may have come back as another version.
 		if info, err := r.virtual.Discovery().ServerVersion(); err == nil {
@@ -140,6 +141,22 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 		break
 	}
 	return now
+}
+
+// unready names the checks that fail, which an answer of /readyz lists among all
+// others, or says why there is no such answer.
+func unready(body []byte, err error) string {
+	var failing []string
+	for line := range strings.Lines(string(body)) {
+		if check, ok := strings.CutPrefix(line, "[-]"); ok {
+			name, _, _ := strings.Cut(strings.TrimSpace(check), " ")
+			failing = append(failing, name)
+		}
+	}
+	if len(failing) == 0 {
+		return firstLine(err)
+	}
+	return "it waits for " + strings.Join(failing, ", ")
 }
 
 // Run reports until the context ends.

@@ -6,6 +6,7 @@ package bootstrap
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -152,5 +153,21 @@ func TestReporter(t *testing.T) {
 		if want := " /apis/tenancy.garret.dev/v1/namespaces/team/virtualclusters/demo/status"; method != "GET"+want && method != "PATCH"+want {
 			t.Errorf("asked for %s, which the syncer has no right to", method)
 		}
+	}
+}
+
+func TestUnready(t *testing.T) {
+	cause := errors.New("an error on the server\nwith more to it")
+	for name, test := range map[string]struct{ body, want string }{
+		"failing checks": {"[+]ping ok\n[-]etcd failed: reason withheld\n[+]log ok\n[-]poststarthook/rbac/bootstrap-roles failed: not finished\nreadyz check failed\n",
+			"it waits for etcd, poststarthook/rbac/bootstrap-roles"},
+		"no answer":      {"", "an error on the server"},
+		"another answer": {`{"kind":"Status","message":"forbidden"}`, "an error on the server"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := unready([]byte(test.body), cause); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
 	}
 }
