@@ -19,15 +19,15 @@ import (
 	mutatingpolicy "k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
 	validatingpolicy "k8s.io/apiserver/pkg/admission/plugin/policy/validating"
 	"k8s.io/apiserver/pkg/admission/plugin/resourcequota"
-	quota "k8s.io/apiserver/pkg/quota/v1"
+	quotav1 "k8s.io/apiserver/pkg/quota/v1"
 	quotageneric "k8s.io/apiserver/pkg/quota/v1/generic"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
-	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned"
+	"garret.dev/garret/pkg/quota"
 )
 
 // addQuota has the server enforce the quotas that the host counts. It comes
@@ -38,7 +38,7 @@ func addQuota(options *genericoptions.AdmissionOptions) {
 }
 
 // quotaInitializer tells the quota plugin what it may count.
-type quotaInitializer struct{ configuration quota.Configuration }
+type quotaInitializer struct{ configuration quotav1.Configuration }
 
 func (q quotaInitializer) Initialize(plugin admission.Interface) {
 	if wants, ok := plugin.(initializer.WantsQuotaConfiguration); ok {
@@ -46,7 +46,7 @@ func (q quotaInitializer) Initialize(plugin admission.Interface) {
 	}
 }
 
-// newQuotaInitializer counts virtual clusters, as count/virtualclusters.tenancy.garret.dev.
+// newQuotaInitializer counts virtual clusters, and what they ask for.
 func newQuotaInitializer(loopback *rest.Config) (admission.PluginInitializer, error) {
 	client, err := versioned.NewForConfig(loopback)
 	if err != nil {
@@ -63,8 +63,7 @@ func newQuotaInitializer(loopback *rest.Config) (admission.PluginInitializer, er
 		}
 		return objects, nil
 	}
-	evaluator := quotageneric.NewObjectCountEvaluator(v1.Resource("virtualclusters"), list, "")
-	return quotaInitializer{quotageneric.NewConfiguration([]quota.Evaluator{evaluator}, nil)}, nil
+	return quotaInitializer{quotageneric.NewConfiguration([]quotav1.Evaluator{quota.NewEvaluator(list)}, nil)}, nil
 }
 
 // switchOffUnserved disables the plugins for kinds that the host does not

@@ -23,6 +23,7 @@ import (
 	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
 	"garret.dev/garret/pkg/chart"
 	"garret.dev/garret/pkg/controller/hostcluster"
+	"garret.dev/garret/pkg/controller/quota"
 	"garret.dev/garret/pkg/controller/template"
 	"garret.dev/garret/pkg/controller/virtualcluster"
 	"garret.dev/garret/pkg/release"
@@ -38,6 +39,7 @@ type controllers struct {
 	clusters  *virtualcluster.Controller
 	templates *template.Controller
 	hosts     *hostcluster.Controller
+	quotas    *quota.Controller
 }
 
 func newControllers(config *rest.Config, host kubernetes.Interface, broadcaster record.EventBroadcaster,
@@ -53,6 +55,9 @@ func newControllers(config *rest.Config, host kubernetes.Interface, broadcaster 
 		return nil, err
 	}
 	if all.hosts, err = hostcluster.New(host, tenancy, informers); err != nil {
+		return nil, err
+	}
+	if all.quotas, err = quota.New(host, tenancy, informers); err != nil {
 		return nil, err
 	}
 	// Endpoints are among what it lists, and each list would be met with the same
@@ -81,5 +86,5 @@ func newControllers(config *rest.Config, host kubernetes.Interface, broadcaster 
 
 // Run works until ctx ends.
 func (c *controllers) Run(ctx context.Context) error {
-	return together(ctx, c.clusters.Run, c.templates.Run, c.hosts.Run)
+	return together(ctx, c.clusters.Run, c.templates.Run, c.hosts.Run, c.quotas.Run)
 }

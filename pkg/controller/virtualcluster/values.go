@@ -11,7 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -41,14 +40,14 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 		Kubernetes: chart.Kubernetes{Distro: string(vc.Spec.Kubernetes.Distro), Version: vc.Spec.Kubernetes.Version, ExtraArgs: vc.Spec.Kubernetes.ExtraArgs},
 		ControlPlane: chart.ControlPlane{
 			Image:     c.controlPlaneImage(vc.Spec.Kubernetes),
-			Resources: orDefault(vc.Spec.ControlPlane.Resources, "100m", "256Mi"),
+			Resources: chart.ControlPlaneResources(vc.Spec.ControlPlane.Resources),
 			Storage:   storage(vc.Spec.ControlPlane.Storage),
 			Datastore: datastore,
 		},
 		Syncer: chart.Syncer{
 			Image:     c.options.ImageRepository + "/syncer:" + c.options.Version,
 			ExtraArgs: vc.Spec.Syncer.ExtraArgs,
-			Resources: orDefault(corev1.ResourceRequirements{}, "20m", "48Mi"),
+			Resources: chart.SyncerResources(),
 		},
 		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
 		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},
@@ -68,15 +67,6 @@ func (c *Controller) controlPlaneImage(kubernetes tenancyv1.KubernetesSpec) stri
 		return c.options.ImageRepository + "/controlplane:" + kubernetes.Version
 	}
 	return c.options.K3sImage + ":" + kubernetes.Version + "-k3s1"
-}
-
-// orDefault are the requests of a container for which nothing was asked.
-func orDefault(given corev1.ResourceRequirements, cpu, memory string) corev1.ResourceRequirements {
-	if len(given.Requests) > 0 || len(given.Limits) > 0 {
-		return given
-	}
-	return corev1.ResourceRequirements{Requests: corev1.ResourceList{
-		corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}}
 }
 
 // storage can only ever be what it was at first: validation sees to that, for the

@@ -80,7 +80,7 @@ func TestImages(t *testing.T) {
 // A limit without a request must not meet a default request above it.
 func TestResources(t *testing.T) {
 	limits := corev1.ResourceRequirements{Limits: corev1.ResourceList{"memory": resource.MustParse("128Mi")}}
-	if got := orDefault(limits, "100m", "256Mi"); !reflect.DeepEqual(got, limits) {
+	if got := chart.ControlPlaneResources(limits); !reflect.DeepEqual(got, limits) {
 		t.Errorf("got %v, want what was given", got)
 	}
 }

@@ -1,0 +1,137 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quota
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/runtime"
+	quotav1 "k8s.io/apiserver/pkg/quota/v1"
+
+	"garret.dev/garret/apis/tenancy"
+	"garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/pkg/chart"
+)
+
+// What a ResourceQuota may bound, beside the number of virtual clusters.
+const (
+	RequestsCPU     corev1.ResourceName = v1.GroupName + "/requests.cpu"
+	RequestsMemory  corev1.ResourceName = v1.GroupName + "/requests.memory"
+	LimitsCPU       corev1.ResourceName = v1.GroupName + "/limits.cpu"
+	LimitsMemory    corev1.ResourceName = v1.GroupName + "/limits.memory"
+	RequestsStorage corev1.ResourceName = v1.GroupName + "/requests.storage"
+)
+
+// Names are all of them.
+func Names() []corev1.ResourceName {
+	return []corev1.ResourceName{RequestsCPU, RequestsMemory, LimitsCPU, LimitsMemory, RequestsStorage}
+}
+
+// Bounded are those of our names to which a quota sets a limit.
+func Bounded(quota *corev1.ResourceQuota) []corev1.ResourceName {
+	return quotav1.Intersection(quotav1.ResourceNames(quota.Spec.Hard), Names())
+}
+
+// container is one of the two of a virtual cluster's pod, with where in the spec
+// its resources are set.
+type container struct {
+	field            string
+	requests, limits corev1.ResourceList
+}
+
+// containers are both, as the kubelet will see them.
+func containers(spec *v1.VirtualClusterSpec) ([]container, error) {
+	var tenant []byte
+	if spec.Helm.Values != nil {
+		tenant = spec.Helm.Values.Raw
+	}
+	syncer, err := chart.TenantSyncerResources(tenant)
+	if err != nil {
+		return nil, err
+	}
+	return []container{
+		asRun("spec.controlPlane.resources", chart.ControlPlaneResources(spec.ControlPlane.Resources)),
+		asRun("spec.helm.values.syncer.resources", syncer),
+	}, nil
+}
+
+// asRun does what the host does to a pod: a limit without a request is a request too.
+func asRun(field string, asked corev1.ResourceRequirements) container {
+	requests := corev1.ResourceList{}
+	for _, list := range []corev1.ResourceList{asked.Limits, asked.Requests} {
+		for name, quantity := range list {
+			requests[name] = quantity
+		}
+	}
+	return container{field: field, requests: requests, limits: asked.Limits}
+}
+
+// amount is what the container has of one of our names, if anything.
+func (c container) amount(name corev1.ResourceName) (resource.Quantity, bool) {
+	list, key := c.requests, corev1.ResourceCPU
+	if name == LimitsCPU || name == LimitsMemory {
+		list = c.limits
+	}
+	if name == RequestsMemory || name == LimitsMemory {
+		key = corev1.ResourceMemory
+	}
+	quantity, set := list[key]
+	return quantity, set
+}
+
+// demand is what a virtual cluster asks for, and what must be set before that is known.
+type demand struct {
+	asked corev1.ResourceList
+	// unset are, for each name, the fields in which a container does not have it.
+	unset map[corev1.ResourceName][]string
+}
+
+func demandOf(spec *v1.VirtualClusterSpec) (demand, error) {
+	found := demand{asked: corev1.ResourceList{RequestsStorage: storage(spec.ControlPlane.Storage)}, unset: map[corev1.ResourceName][]string{}}
+	both, err := containers(spec)
+	if err != nil {
+		return demand{}, err
+	}
+	for _, name := range []corev1.ResourceName{RequestsCPU, RequestsMemory, LimitsCPU, LimitsMemory} {
+		var sum resource.Quantity
+		for _, container := range both {
+			quantity, set := container.amount(name)
+			if !set {
+				found.unset[name] = append(found.unset[name], container.field)
+				continue
+			}
+			sum.Add(quantity)
+		}
+		found.asked[name] = sum
+	}
+	return found, nil
+}
+
+func storage(spec v1.StorageSpec) resource.Quantity {
+	switch {
+	case spec.Persistent != nil && !*spec.Persistent:
+		return resource.Quantity{}
+	case spec.Size == nil:
+		return resource.MustParse(v1.DefaultStorageSize)
+	}
+	return *spec.Size
+}
+
+// specOf is the spec of a virtual cluster, of the version that is stored or of the
+// one that admission sees.
+func specOf(object runtime.Object) (*v1.VirtualClusterSpec, error) {
+	switch vc := object.(type) {
+	case *v1.VirtualCluster:
+		return &vc.Spec, nil
+	case *tenancy.VirtualCluster:
+		spec := &v1.VirtualClusterSpec{}
+		if err := v1.Convert_tenancy_VirtualClusterSpec_To_v1_VirtualClusterSpec(&vc.Spec, spec, nil); err != nil {
+			return nil, fmt.Errorf("virtual cluster %s/%s: %w", vc.Namespace, vc.Name, err)
+		}
+		return spec, nil
+	}
+	return nil, fmt.Errorf("quota of virtual clusters: got %T", object)
+}
