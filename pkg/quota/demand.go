@@ -16,11 +16,13 @@ import (
 	"garret.dev/garret/pkg/chart"
 )
 
-// What a ResourceQuota may bound, beside the number of virtual clusters.
+// What a ResourceQuota may bound, beside the number of virtual clusters. The host
+// takes whole numbers only for names that it does not know, so CPUs are counted in
+// thousandths, and the name says so.
 const (
-	RequestsCPU     corev1.ResourceName = v1.GroupName + "/requests.cpu"
+	RequestsCPU     corev1.ResourceName = v1.GroupName + "/requests.millicpu"
 	RequestsMemory  corev1.ResourceName = v1.GroupName + "/requests.memory"
-	LimitsCPU       corev1.ResourceName = v1.GroupName + "/limits.cpu"
+	LimitsCPU       corev1.ResourceName = v1.GroupName + "/limits.millicpu"
 	LimitsMemory    corev1.ResourceName = v1.GroupName + "/limits.memory"
 	RequestsStorage corev1.ResourceName = v1.GroupName + "/requests.storage"
 )
@@ -90,7 +92,7 @@ type demand struct {
 }
 
 func demandOf(spec *v1.VirtualClusterSpec) (demand, error) {
-	found := demand{asked: corev1.ResourceList{RequestsStorage: storage(spec.ControlPlane.Storage)}, unset: map[corev1.ResourceName][]string{}}
+	found := demand{asked: corev1.ResourceList{RequestsStorage: whole(RequestsStorage, storage(spec.ControlPlane.Storage))}, unset: map[corev1.ResourceName][]string{}}
 	both, err := containers(spec)
 	if err != nil {
 		return demand{}, err
@@ -105,9 +107,17 @@ func demandOf(spec *v1.VirtualClusterSpec) (demand, error) {
 			}
 			sum.Add(quantity)
 		}
-		found.asked[name] = sum
+		found.asked[name] = whole(name, sum)
 	}
 	return found, nil
+}
+
+// whole is a quantity in the unit of the name, rounded up.
+func whole(name corev1.ResourceName, quantity resource.Quantity) resource.Quantity {
+	if name == RequestsCPU || name == LimitsCPU {
+		return *resource.NewQuantity(quantity.MilliValue(), resource.DecimalSI)
+	}
+	return *resource.NewQuantity(quantity.Value(), resource.BinarySI)
 }
 
 func storage(spec v1.StorageSpec) resource.Quantity {

@@ -4,7 +4,7 @@
 // Package quota counts what a virtual cluster asks of its namespace on the host,
 // under names of our own that a ResourceQuota may bound:
 //
-//   - tenancy.garret.dev/requests.cpu, requests.memory, limits.cpu and
+//   - tenancy.garret.dev/requests.millicpu, requests.memory, limits.millicpu and
 //     limits.memory: of both containers of its pod, the defaults included,
 //   - tenancy.garret.dev/requests.storage: of its volume.
 //

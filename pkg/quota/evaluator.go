@@ -71,7 +71,10 @@ func (e *evaluator) Constraints(required []corev1.ResourceName, object runtime.O
 		return err
 	}
 	var missing []string
-	for _, name := range quotav1.Intersection(Names(), required) {
+	for _, name := range Names() {
+		if !slices.Contains(required, name) {
+			continue
+		}
 		for _, field := range found.unset[name] {
 			missing = append(missing, field+fieldOf(name))
 		}
@@ -82,9 +85,9 @@ func (e *evaluator) Constraints(required []corev1.ResourceName, object runtime.O
 	return nil
 }
 
-// fieldOf is where a name of ours stands below a container's resources.
+// fieldOf is where a container's resources have what a name of ours bounds.
 func fieldOf(name corev1.ResourceName) string {
-	return "." + strings.TrimPrefix(string(name), v1.GroupName+"/")
+	return "." + strings.ReplaceAll(strings.TrimPrefix(string(name), v1.GroupName+"/"), "milli", "")
 }
 
 // Matches is false for quotas with scopes, which are for pods.

@@ -61,15 +61,16 @@ func TestUsage(t *testing.T) {
 		vc   *v1.VirtualCluster
 		want corev1.ResourceList
 	}{
-		{"nothing set: the defaults of both containers", asking(nil, nil, ""), usage("120m", "304Mi", "0", "0", "5Gi")},
-		{"requests", asking(list("cpu", "1", "memory", "1Gi"), nil, ""), usage("1020m", "1072Mi", "0", "0", "5Gi")},
-		{"one of two requests takes the place of both defaults", asking(list("cpu", "1"), nil, ""), usage("1020m", "48Mi", "0", "0", "5Gi")},
-		{"a limit is a request too", asking(nil, list("cpu", "2", "memory", "2Gi"), ""), usage("2020m", "2096Mi", "2", "2Gi", "5Gi")},
-		{"a request below its limit", asking(list("cpu", "1"), list("cpu", "2"), ""), usage("1020m", "48Mi", "2", "0", "5Gi")},
-		{"the syncer's own", asking(nil, nil, syncerLimits), usage("350m", "320Mi", "250m", "64Mi", "5Gi")},
-		{"values without the syncer", asking(nil, nil, `{"audit":{"enabled":true}}`), usage("120m", "304Mi", "0", "0", "5Gi")},
-		{"size", stored(asking(nil, nil, ""), true, "20Gi"), usage("120m", "304Mi", "0", "0", "20Gi")},
-		{"nothing is kept", stored(asking(nil, nil, ""), false, "20Gi"), usage("120m", "304Mi", "0", "0", "0")},
+		{"nothing set: the defaults of both containers", asking(nil, nil, ""), usage("120", "304Mi", "0", "0", "5Gi")},
+		{"requests", asking(list("cpu", "1", "memory", "1Gi"), nil, ""), usage("1020", "1072Mi", "0", "0", "5Gi")},
+		{"one of two requests takes the place of both defaults", asking(list("cpu", "1"), nil, ""), usage("1020", "48Mi", "0", "0", "5Gi")},
+		{"a limit is a request too", asking(nil, list("cpu", "2", "memory", "2Gi"), ""), usage("2020", "2096Mi", "2000", "2Gi", "5Gi")},
+		{"a request below its limit", asking(list("cpu", "1"), list("cpu", "2"), ""), usage("1020", "48Mi", "2000", "0", "5Gi")},
+		{"the syncer's own", asking(nil, nil, syncerLimits), usage("350", "320Mi", "250", "64Mi", "5Gi")},
+		{"values without the syncer", asking(nil, nil, `{"audit":{"enabled":true}}`), usage("120", "304Mi", "0", "0", "5Gi")},
+		{"parts of a unit are rounded up", asking(list("cpu", "100500u", "memory", "500m"), nil, ""), usage("121", "50331649", "0", "0", "5Gi")},
+		{"size", stored(asking(nil, nil, ""), true, "20Gi"), usage("120", "304Mi", "0", "0", "20Gi")},
+		{"nothing is kept", stored(asking(nil, nil, ""), false, "20Gi"), usage("120", "304Mi", "0", "0", "0")},
 	}
 	evaluator := NewEvaluator(nil)
 	for _, test := range tests {

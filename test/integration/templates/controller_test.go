@@ -23,11 +23,12 @@ import (
 	"garret.dev/garret/generated/clientset/versioned/scheme"
 	"garret.dev/garret/generated/informers/externalversions"
 	"garret.dev/garret/pkg/controller/hostcluster"
+	"garret.dev/garret/pkg/controller/quota"
 	templatecontroller "garret.dev/garret/pkg/controller/template"
 	"garret.dev/garret/test/integration/framework"
 )
 
-// runControllers runs both controllers until the test ends, with the rights that
+// runControllers runs the controllers that deploy nothing until the test ends, with the rights that
 // the install chart gives to garret-controller and no others.
 func runControllers(t *testing.T) {
 	t.Helper()
@@ -53,14 +54,20 @@ func runControllers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	quotas, err := quota.New(host, tenancy, informers)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 2)
+	all := []func(context.Context) error{templates.Run, hosts.Run, quotas.Run}
+	ended := make(chan error, len(all))
 	informers.Start(ctx.Done())
-	go func() { ended <- templates.Run(ctx) }()
-	go func() { ended <- hosts.Run(ctx) }()
+	for _, run := range all {
+		go func() { ended <- run(ctx) }()
+	}
 	t.Cleanup(func() {
 		stop()
-		for range 2 {
+		for range all {
 			if err := <-ended; err != nil {
 				t.Error(err)
 			}
