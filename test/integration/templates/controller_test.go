@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -145,6 +146,10 @@ func TestHostClusterStatus(t *testing.T) {
 	}
 	counted := func(ctx context.Context) (bool, error) {
 		host, err := shared.garret.Clients.TenancyV1().HostClusters().Get(ctx, v1.LocalHostCluster, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			// The server makes it once it runs.
+			return false, nil
+		}
 		if err != nil {
 			return false, err
 		}
