@@ -11,12 +11,10 @@ import (
 	"sync"
 
 	"github.com/k3s-io/kine/pkg/drivers"
-	"github.com/k3s-io/kine/pkg/drivers/sqlite"
-	"github.com/k3s-io/kine/pkg/logstructured"
-	"github.com/k3s-io/kine/pkg/logstructured/sqllog"
 	"github.com/k3s-io/kine/pkg/server"
 
 	"garret.dev/garret/pkg/storage/database"
+	"garret.dev/garret/pkg/storage/guarded"
 )
 
 // openEmbedded opens the database in the data directory, after a look at
@@ -31,12 +29,8 @@ func openEmbedded(run context.Context, wait *sync.WaitGroup, config *drivers.Con
 	if err := private(path); err != nil {
 		return nil, err
 	}
-	_, dialect, err := sqlite.NewVariant(run, wait, "sqlite3", config)
+	backend, err := guarded.Open(run, wait, config)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	backend := logstructured.New(telling{sqllog.New(dialect, wait, config)})
-	if err := start(run, backend); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return backend, nil

@@ -22,9 +22,7 @@ import (
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
 
-	// The drivers of the supported endpoints register themselves.
-	_ "github.com/k3s-io/kine/pkg/drivers/mysql"
-	_ "github.com/k3s-io/kine/pkg/drivers/pgsql"
+	"garret.dev/garret/pkg/storage/guarded"
 )
 
 const (
@@ -100,9 +98,12 @@ func (d *Datastore) start(ctx, run context.Context, options *Options, socket str
 		return err
 	}
 	d.monitor = newMonitor(klog.FromContext(ctx), backend, options.Embedded())
-	if d.grpc, err = serve(&checked{Backend: backend, refused: d.monitor.refused}, socket, d.wait); err != nil {
+	listener, err := guarded.Listen(socket)
+	if err != nil {
 		return err
 	}
+	d.grpc = guarded.NewServer(guarded.Guard(backend, d.monitor.refused), nil)
+	d.wait.Go(func() { _ = d.grpc.Serve(listener) })
 	d.wait.Go(func() { d.monitor.run(run) })
 	return nil
 }
@@ -136,10 +137,7 @@ func (d *Datastore) open(ctx, run context.Context, options *Options) (server.Bac
 // openServer opens a PostgreSQL or MySQL database.
 func openServer(run context.Context, wait *sync.WaitGroup, config *drivers.Config) (server.Backend, error) {
 	for {
-		_, backend, err := drivers.New(run, wait, config)
-		if err == nil {
-			err = start(run, backend)
-		}
+		backend, err := guarded.Open(run, wait, config)
 		// A server that cannot be reached yet is waited for. Anything else will not mend itself.
 		if unreachable := (&net.OpError{}); err == nil || !errors.As(err, &unreachable) {
 			return backend, err
@@ -151,16 +149,6 @@ func openServer(run context.Context, wait *sync.WaitGroup, config *drivers.Confi
 		case <-time.After(time.Second):
 		}
 	}
-}
-
-// start begins a backend, for which kine may decide to end the process.
-func start(ctx context.Context, backend server.Backend) (err error) {
-	defer func() {
-		if gaveUp := asGivenUp(recover()); gaveUp != nil {
-			err = gaveUp
-		}
-	}()
-	return backend.Start(ctx)
 }
 
 // Ready says why the datastore cannot be used at the moment, or nothing.
@@ -176,31 +164,13 @@ func (d *Datastore) Stop() {
 	d.lock.release()
 }
 
-// kineConfig gives every setting, since kine has defaults only in its command
-// line. History is compacted by the API server (every five minutes unless
-// --etcd-compaction-interval says otherwise), and the watch cache follows that;
-// a second compactor in kine could take away revisions that the first promised.
+// kineConfig says where the database is, and how kine is to reach it.
 func kineConfig(options *Options) (*drivers.Config, error) {
-	config := &drivers.Config{
-		Endpoint: options.Endpoint,
-		BackendTLSConfig: kinetls.Config{
-			CAFile:   options.CAFile,
-			CertFile: options.CertFile,
-			KeyFile:  options.KeyFile,
-		},
-		MetricsRegisterer: tolerant{legacyregistry.Registerer()},
-
-		// Own writes are announced at once; polling finds those of other replicas.
-		PollInterval:  time.Second,
-		PollBatchSize: 500,
-
-		CompactInterval:  0,
-		CompactTimeout:   5 * time.Second,
-		CompactMinRetain: 1000,
-		CompactBatchSize: 1000,
-	}
+	config := guarded.Config()
+	config.Endpoint = options.Endpoint
+	config.BackendTLSConfig = kinetls.Config{CAFile: options.CAFile, CertFile: options.CertFile, KeyFile: options.KeyFile}
+	config.MetricsRegisterer = tolerant{legacyregistry.Registerer()}
 	config.ConnectionPoolConfig.MaxIdle = 5
-	config.ConnectionPoolConfig.MaxIdleTime = 2 * time.Minute
 	if !options.Embedded() {
 		config.ConnectionPoolConfig.MaxOpen = 50
 		return config, nil

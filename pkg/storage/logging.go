@@ -11,6 +11,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"k8s.io/klog/v2"
+
+	"garret.dev/garret/pkg/storage/guarded"
 )
 
 const redacted = "[datastore endpoint]"
@@ -74,30 +76,7 @@ func forwardLogs(logger klog.Logger, redact redactor) {
 	logrus.SetOutput(io.Discard)
 	logrus.StandardLogger().ReplaceHooks(logrus.LevelHooks{})
 	logrus.AddHook(&logHook{logger: logger, redact: redact})
-	logrus.StandardLogger().ExitFunc = func(int) { panic(givenUp{}) }
-}
-
-// givenUp is what kine panics with instead of ending the process: it does that
-// when a transaction can be neither committed nor rolled back, such as when the
-// database goes away in the middle of a compaction. Where a request asked for
-// it, only that request fails. Anywhere else the process ends with a stack
-// trace, and starts anew with what is in the database.
-type givenUp struct{}
-
-func (givenUp) Error() string {
-	return "the datastore driver gave up, for the reason that it logged before"
-}
-
-// asGivenUp returns what kine panicked with, and panics with anything else.
-func asGivenUp(recovered any) error {
-	switch cause := recovered.(type) {
-	case nil:
-		return nil
-	case givenUp:
-		return cause
-	default:
-		panic(recovered)
-	}
+	guarded.ForwardExit(logrus.StandardLogger())
 }
 
 type logHook struct {
@@ -108,7 +87,7 @@ type logHook struct {
 func (h *logHook) Levels() []logrus.Level { return logrus.AllLevels }
 
 func (h *logHook) Fire(entry *logrus.Entry) error {
-	message := h.redact.text(entry.Message)
+	message := h.redact.text(guarded.Loggable(entry.Message))
 	switch entry.Level {
 	case logrus.PanicLevel, logrus.FatalLevel, logrus.ErrorLevel:
 		h.logger.Error(nil, message)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/k3s-io/kine/pkg/server"
 	"k8s.io/klog/v2"
+
+	"garret.dev/garret/pkg/storage/guarded"
 )
 
 const (
@@ -102,7 +104,7 @@ func (m *monitor) write(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	var refusal error
-	probe := &checked{Backend: m.backend, refused: func(err error) { refusal = err }}
+	probe := guarded.Guard(m.backend, func(err error) { refusal = err })
 	_, stored, err := probe.Get(limited, probeKey, 0, true)
 	switch {
 	case err != nil:

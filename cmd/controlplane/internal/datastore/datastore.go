@@ -2,51 +2,25 @@ package datastore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/k3s-io/kine/pkg/drivers"
-	"github.com/k3s-io/kine/pkg/drivers/generic"
 	"github.com/k3s-io/kine/pkg/server"
 	"github.com/k3s-io/kine/pkg/tls"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/keepalive"
 
-	// The drivers of the documented endpoints register themselves.
-	_ "github.com/k3s-io/kine/pkg/drivers/mysql"
-	_ "github.com/k3s-io/kine/pkg/drivers/pgsql"
-	_ "github.com/k3s-io/kine/pkg/drivers/remote"
-	_ "github.com/k3s-io/kine/pkg/drivers/sqlite"
+	"garret.dev/garret/pkg/storage/guarded"
 )
 
-// kine has no defaults when it is embedded, so each figure is chosen here.
 const (
-	// notifyInterval is how often an idle watch learns the current revision;
-	// the API server's consistent reads from cache wait for it.
-	notifyInterval = 5 * time.Second
-	// pollInterval bounds how late a write of another server is seen; writes
-	// of this one are announced at once.
-	pollInterval  = time.Second
-	pollBatchSize = 500
-	// Compaction is asked for by the API server (every five minutes), so kine
-	// runs none of its own; these bound the work of one such request.
-	compactTimeout   = 5 * time.Second
-	compactMinRetain = 1000
-	compactBatchSize = 1000
-	// emulatedVersion is the etcd version claimed: one that answers requests
-	// for watch progress, as kine does.
-	emulatedVersion = "3.6.11"
 	// stopTimeout bounds how long open watches may delay a stop.
 	stopTimeout = 2 * time.Second
-
-	maxRequestBytes = 2 * 1024 * 1024
-	maxIdle         = 2 * time.Minute
+	// remindInterval is how often a datastore that takes no writes is logged.
+	remindInterval = time.Minute
 )
 
 // Config says which datastore to use and how to reach it.
@@ -98,9 +72,9 @@ func Open(config Config) (*Datastore, error) {
 	default:
 		return nil, fmt.Errorf("--datastore-endpoint=%s://…: want sqlite, mysql, postgres, http or https", scheme)
 	}
-	listener, err := listen(config.Socket)
+	listener, err := guarded.Listen(config.Socket)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("datastore: %w", err)
 	}
 	d := &Datastore{
 		Endpoints: []string{"unix://" + config.Socket},
@@ -122,64 +96,28 @@ func (d *Datastore) Start(ctx context.Context) error {
 		return nil
 	}
 	ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	_, backend, err := drivers.New(ctx, &d.wait, &drivers.Config{
-		Endpoint:             d.config.dsn(),
-		ConnectionPoolConfig: generic.ConnectionPoolConfig{MaxIdleTime: maxIdle},
-		BackendTLSConfig:     tls.Config{CAFile: d.config.CAFile, CertFile: d.config.CertFile, KeyFile: d.config.KeyFile},
-		CompactTimeout:       compactTimeout,
-		CompactMinRetain:     compactMinRetain,
-		CompactBatchSize:     compactBatchSize,
-		PollBatchSize:        pollBatchSize,
-		PollInterval:         pollInterval,
-	})
-	if err == nil {
-		err = backend.Start(ctx)
-	}
+	config := guarded.Config()
+	config.Endpoint = d.config.dsn()
+	config.BackendTLSConfig = tls.Config{CAFile: d.config.CAFile, CertFile: d.config.CertFile, KeyFile: d.config.KeyFile}
+	backend, err := guarded.Open(ctx, &d.wait, config)
 	if err != nil {
 		return d.config.describe(err)
 	}
-	return d.serve(backend)
+	return d.serve(guarded.Guard(backend, logRefusals(ctx)))
 }
 
 func (d *Datastore) serve(backend server.Backend) error {
-	options := []grpc.ServerOption{
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second}),
-		grpc.MaxRecvMsgSize(maxRequestBytes),
-		// A list of everything may be larger than any limit worth setting.
-		grpc.MaxSendMsgSize(1<<31 - 1),
-	}
-	scheme := "unix"
+	var serving credentials.TransportCredentials
 	if d.config.ServingCertFile != "" {
-		scheme = "unixs"
-		serving, err := tls.Config{CertFile: d.config.ServingCertFile, KeyFile: d.config.ServingKeyFile}.ServerConfig()
+		config, err := tls.Config{CertFile: d.config.ServingCertFile, KeyFile: d.config.ServingKeyFile}.ServerConfig()
 		if err != nil {
 			return fmt.Errorf("datastore socket: %w", err)
 		}
-		options = append(options, grpc.Creds(credentials.NewTLS(serving)))
+		serving = credentials.NewTLS(config)
 	}
-	d.grpc = grpc.NewServer(options...)
-	server.New(backend, scheme, notifyInterval, emulatedVersion).Register(d.grpc)
+	d.grpc = guarded.NewServer(backend, serving)
 	d.wait.Go(func() { _ = d.grpc.Serve(d.listener) })
 	return nil
-}
-
-// listen binds the socket, replacing the one that a killed server left behind:
-// the lock on the data directory says that no other server uses it.
-func listen(socket string) (net.Listener, error) {
-	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("datastore socket: %w", err)
-	}
-	listener, err := net.Listen("unix", socket)
-	if err != nil {
-		// A path longer than 107 bytes is refused with no more than
-		// "invalid argument".
-		return nil, fmt.Errorf("datastore socket %s (%d bytes, at most 107 are possible): %w", socket, len(socket), err)
-	}
-	if err := os.Chmod(socket, 0o600); err != nil {
-		listener.Close()
-		return nil, fmt.Errorf("datastore socket: %w", err)
-	}
-	return listener, nil
 }
 
 // Stop ends serving and closes the database, which moves SQLite's write-ahead

@@ -1,7 +1,7 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package storage
+package guarded
 
 import (
 	"context"
@@ -13,18 +13,14 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// checked is a backend that tells success from failure.
-//
-// kine hides the failure of a write behind what it reads afterwards: a create
-// that the disk had no room for is reported as done, an update or a delete as a
-// conflict, which the API server answers by trying for as long as the request
-// lives. And it takes a result that was cut short for a whole one in a list, and
-// in what a watch starts from; objects would seem deleted that are there. Here a
-// write counts when it can be read back, a conflict when there is one, and a
-// result when its end was reached.
+// Guard returns a backend that tells success from failure; refused hears of each
+// write that failed for a reason of the datastore.
+func Guard(backend server.Backend, refused func(error)) server.Backend {
+	return &checked{Backend: backend, refused: refused}
+}
+
 type checked struct {
 	server.Backend
-	// refused hears of each write that failed for a reason of the datastore.
 	refused func(error)
 }
 

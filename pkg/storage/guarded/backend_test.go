@@ -1,13 +1,14 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package storage
+package guarded
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,24 +16,19 @@ import (
 
 	"github.com/k3s-io/kine/pkg/server"
 	"github.com/sirupsen/logrus"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	"k8s.io/klog/v2/ktesting"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 )
 
-// embedded opens an embedded database with further parameters of SQLite.
+// embedded opens a database of SQLite with these parameters.
 func embedded(t *testing.T, parameters string) server.Backend {
 	t.Helper()
-	_, ctx := ktesting.NewTestContext(t)
-	run, cancel := context.WithCancel(ctx)
+	run, cancel := context.WithCancel(context.Background())
 	var wait sync.WaitGroup
 	t.Cleanup(func() { cancel(); wait.Wait() })
-	config, err := kineConfig(&Options{DataDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.DataSourceName += parameters
-	backend, err := openEmbedded(run, &wait, config)
+	config := Config()
+	config.DataSourceName = filepath.Join(t.TempDir(), "state.db") + "?_journal_mode=WAL&_txlock=immediate" + parameters
+	backend, err := Open(run, &wait, config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +39,7 @@ func embedded(t *testing.T, parameters string) server.Backend {
 func TestFullDatabase(t *testing.T) {
 	ctx := t.Context()
 	var refused []error
-	backend := &checked{Backend: embedded(t, "&_pragma=max_page_count(60)"), refused: func(err error) { refused = append(refused, err) }}
+	backend := Guard(embedded(t, "&_pragma=max_page_count(60)"), func(err error) { refused = append(refused, err) })
 	value := bytes.Repeat([]byte("x"), 10_000)
 	var revisions []int64
 	var failure error
@@ -64,9 +60,6 @@ func TestFullDatabase(t *testing.T) {
 	}
 	if _, _, updated, err := backend.Update(ctx, "/registry/00", value, 1, 0); updated || err != nil {
 		t.Errorf("update of an old version: got %v, %v; want a conflict all the same", updated, err)
-	}
-	if got := remedy(refused[0], true); !strings.Contains(got, "free space") {
-		t.Errorf("remedy of %v: got %q, want one that speaks of space", refused[0], got)
 	}
 }
 
@@ -96,7 +89,7 @@ func TestResultsThatBreakOff(t *testing.T) {
 	event := func(revision int64) *server.Event {
 		return &server.Event{KV: &server.KeyValue{Key: "/registry/a", ModRevision: revision}}
 	}
-	backend := &checked{Backend: cutting{events: []*server.Event{event(4), event(5)}}}
+	backend := Guard(cutting{events: []*server.Event{event(4), event(5)}}, nil)
 	if _, kvs, err := backend.List(t.Context(), "/registry/", "/registry0", 0, 0, false); err == nil {
 		t.Errorf("list: got %d keys and no error, want the error", len(kvs))
 	}
@@ -107,7 +100,7 @@ func TestResultsThatBreakOff(t *testing.T) {
 	if err := <-result.Errorc; err == nil {
 		t.Error("watch: want the error")
 	}
-	whole := &checked{Backend: cutting{events: []*server.Event{event(4), event(9)}}}
+	whole := Guard(cutting{events: []*server.Event{event(4), event(9)}}, nil)
 	if batch := <-whole.Watch(t.Context(), 4).Eventc; len(batch.Events) != 2 {
 		t.Errorf("watch up to the current revision: got %v, want both events", batch)
 	}
@@ -122,19 +115,36 @@ func (ending) Compact(context.Context, int64) (int64, error) {
 }
 
 func TestKineDoesNotEndTheProcess(t *testing.T) {
-	logger, ctx := ktesting.NewTestContext(t)
-	forwardLogs(logger, newRedactor(""))
-	var wait sync.WaitGroup
+	logrus.SetOutput(io.Discard)
+	ForwardExit(logrus.StandardLogger())
 	socket := filepath.Join(t.TempDir(), "kine.sock")
-	grpcServer, err := serve(ending{embedded(t, "")}, socket, &wait)
+	listener, err := Listen(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
+	grpcServer := NewServer(Guard(ending{embedded(t, "")}, nil), nil)
+	var wait sync.WaitGroup
+	wait.Go(func() { _ = grpcServer.Serve(listener) })
 	defer wait.Wait()
 	defer grpcServer.Stop()
-	client := connect(t, "unix://"+socket)
-	if _, err := client.Compact(ctx, 1); status.Code(err) != codes.Internal && !strings.Contains(fmt.Sprint(err), "gave up") {
-		t.Errorf("compact: got %v, want an error", err)
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"unix://" + socket}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
 	}
-	create(ctx, t, client, "/registry/after", "1")
+	defer client.Close()
+	if _, err := client.Compact(t.Context(), 1); !strings.Contains(fmt.Sprint(err), "gave up") {
+		t.Errorf("compact: got %v, want an error that says that the driver gave up", err)
+	}
+	answer, err := client.Txn(t.Context()).If(clientv3.Compare(clientv3.ModRevision("/registry/after"), "=", 0)).
+		Then(clientv3.OpPut("/registry/after", "1")).Commit()
+	if err != nil || !answer.Succeeded {
+		t.Errorf("create after that: got %v, %v; want it done", answer, err)
+	}
+}
+
+func TestListenNamesTheLimitOfAPath(t *testing.T) {
+	_, err := Listen(filepath.Join(t.TempDir(), strings.Repeat("a", 120)))
+	if err == nil || !strings.Contains(err.Error(), "at most 107") {
+		t.Errorf("got %v, want an error that names the limit", err)
+	}
 }
