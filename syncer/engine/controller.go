@@ -32,14 +32,6 @@ type Reconciler interface {
 	Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error)
 }
 
-// ReconcilerFunc is a function as Reconciler.
-type ReconcilerFunc func(ctx context.Context, key types.NamespacedName) (time.Duration, error)
-
-// Reconcile calls the function.
-func (f ReconcilerFunc) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	return f(ctx, key)
-}
-
 // Controller works off the queue of one kind.
 type Controller struct {
 	name       string

@@ -33,16 +33,6 @@ func (e *Engine) AddTask(task func(context.Context)) {
 	e.tasks = append(e.tasks, task)
 }
 
-// HasSynced says whether all informers have seen what there is.
-func (e *Engine) HasSynced() bool {
-	for _, informer := range e.informers {
-		if !informer.HasSynced() {
-			return false
-		}
-	}
-	return true
-}
-
 // Run works until the context ends, and returns when everything has stopped.
 // The informers start at once; controllers and tasks wait until all informers
 // have synced and ready is closed, and are announced by a call of started.

@@ -114,13 +114,6 @@ func (c *Cluster) Close() {
 // Connections is how many connections were made to the API server.
 func (c *Cluster) Connections() int64 { return c.connections.Load() }
 
-// Serve replaces the API server's handler.
-func (c *Cluster) Serve(handler http.Handler) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.handler = handler
-}
-
 // Present replaces the serving certificate of both servers.
 func (c *Cluster) Present(certificate tls.Certificate) {
 	c.mu.Lock()

@@ -31,7 +31,6 @@ var (
 	_ rest.StandardStorage    = &REST{}
 	_ rest.ShortNamesProvider = &REST{}
 	_ rest.CategoriesProvider = &REST{}
-	_ rest.Patcher            = &StatusREST{}
 )
 
 func newREST(store *genericregistry.Store, templates Templates, hosts rest.Getter) *REST {

@@ -12,16 +12,16 @@ import (
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"garret.dev/garret/apis/tenancy"
 	"garret.dev/garret/apis/tenancy/validation"
+	"garret.dev/garret/pkg/registry/status"
 )
 
 // Storage serves the resource and its subresources.
 type Storage struct {
 	VirtualCluster *REST
-	Status         *StatusREST
+	Status         *status.REST
 	Kubeconfig     *KubeconfigREST
 	Proxy          *ProxyREST
 }
@@ -61,50 +61,12 @@ func NewStorage(config Config) (*Storage, error) {
 		return nil, fmt.Errorf("storage of virtualclusters: %w", err)
 	}
 
-	status := *store
-	status.CreateStrategy = nil
-	status.DeleteStrategy = nil
-	status.UpdateStrategy = statusStrategy{main}
-	status.ResetFieldsStrategy = statusStrategy{main}
-
 	return &Storage{
 		VirtualCluster: newREST(store, config.Templates, config.Hosts),
-		Status:         &StatusREST{&status},
+		Status:         status.New(store, statusStrategy{main}),
 		Kubeconfig:     &KubeconfigREST{clusters: store, issuer: config.Kubeconfigs},
 		Proxy:          &ProxyREST{clusters: store, relay: config.Relay},
 	}, nil
-}
-
-// StatusREST serves virtualclusters/status.
-type StatusREST struct{ store *genericregistry.Store }
-
-// New returns the kind that the subresource reads and writes.
-func (*StatusREST) New() runtime.Object { return &tenancy.VirtualCluster{} }
-
-// Destroy leaves the store to REST, which shares it.
-func (*StatusREST) Destroy() {}
-
-// Get reads the whole object, as the status of any kind does.
-func (r *StatusREST) Get(ctx context.Context, name string, options *metav1.GetOptions) (runtime.Object, error) {
-	return r.store.Get(ctx, name, options)
-}
-
-// Update writes the status. An object that is not there is not created, which
-// server-side apply would otherwise ask for.
-func (r *StatusREST) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo,
-	createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc,
-	_ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
-	return r.store.Update(ctx, name, info, createValidation, updateValidation, false, options)
-}
-
-// GetResetFields tells server-side apply which fields this path does not write.
-func (r *StatusREST) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return r.store.GetResetFields()
-}
-
-// ConvertToTable prints the whole object.
-func (r *StatusREST) ConvertToTable(ctx context.Context, object, options runtime.Object) (*metav1.Table, error) {
-	return r.store.ConvertToTable(ctx, object, options)
 }
 
 // cluster reads the virtual cluster that a subresource is about, as it is now
