@@ -164,7 +164,7 @@ func (s *subject) granted(group, resource string) {
 		"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
 		"metadata": fields{"name": "policy-params-" + resource, "labels": fields{"tenancy.garret.dev/aggregate-to-policy-params": "true"}},
 		"rules":    []any{fields{"apiGroups": []any{group}, "resources": []any{resource}, "verbs": []any{"get", "list", "watch"}}},
-	}), "apply", "-f", "-")
+	}), "apply", "--server-side", "-f", "-")
 }
 
 func configMapPolicy(s *subject) {
@@ -191,7 +191,8 @@ const customKind = `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResour
 "versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{"value":{"type":"string"}}}}}]}}`
 
 func customPolicy(s *subject) {
-	shared.host.MustKubectl(s, customKind, "apply", "-f", "-")
+	// The kinds are checked side by side: applied on the server, one may come second.
+	shared.host.MustKubectl(s, customKind, "apply", "--server-side", "-f", "-")
 	shared.host.MustKubectl(s, "", "wait", "--for=condition=Established", "crd/rules.conventions.garret.dev", "--timeout=60s")
 	s.granted("conventions.garret.dev", "rules")
 	s.create("a")

@@ -100,12 +100,14 @@ func validatingWebhook(s *subject) {
 		s.Errorf("got warnings %q, want the webhook's", texts)
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	asked := w.asked[len(w.asked)-1]
+	w.mu.Unlock()
 	if asked.Operation != admissionreview.Update || asked.Kind.Kind != s.kind.kind || asked.Resource.Resource != s.resource || asked.Name != made.GetName() ||
 		asked.Namespace != s.namespace || asked.DryRun == nil || !*asked.DryRun || asked.UserInfo.Username != "system:admin" || len(asked.OldObject.Raw) == 0 {
 		s.Errorf("got %+v, want an update of %s as a dry run by system:admin", asked, made.GetName())
 	}
+	s.must(shared.host.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(s.Context(), s.id, metav1.DeleteOptions{}))
+	s.forgotten(w)
 }
 
 func mutatingWebhook(s *subject) {
@@ -127,6 +129,25 @@ func mutatingWebhook(s *subject) {
 	framework.Eventually(s, "the webhook changes what is written", func(context.Context) (bool, error) {
 		got := s.expect(http.StatusOK, s.annotate("a", "b", ""))
 		return s.decoded(got).GetLabels()["webhook"] == "was-here", nil
+	})
+	s.must(configurations.Delete(s.Context(), s.id, metav1.DeleteOptions{}))
+	s.forgotten(w)
+}
+
+// forgotten waits until a webhook whose configuration is gone is asked no more.
+// Where a kind has one object only, the next check writes the same one, and
+// would meet a webhook that has ended.
+func (s *subject) forgotten(w *webhook) {
+	s.Helper()
+	count := func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.asked)
+	}
+	framework.Eventually(s, "the webhook is forgotten", func(context.Context) (bool, error) {
+		before := count()
+		s.annotate("a", "b", "")
+		return count() == before, nil
 	})
 }
 
