@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
 func TestVirtualStatus(t *testing.T) {
@@ -74,9 +76,9 @@ func TestSelect(t *testing.T) {
 		kind            string
 		want, fails     bool
 	}{
-		{"default", nil, nil, Pods, true, false},
-		{"disabled", nil, []string{"events"}, Events, false, false},
-		{"enabled again", []string{"events"}, []string{"events"}, Events, true, false},
+		{"default", nil, nil, tenancyv1.ResourcePods, true, false},
+		{"disabled", nil, []string{"events"}, tenancyv1.ResourceEvents, false, false},
+		{"enabled again", []string{"events"}, []string{"events"}, tenancyv1.ResourceEvents, true, false},
 		{"a kind of a later release is not synced anyway", nil, []string{"ingresses"}, "ingresses", false, false},
 		{"a kind of a later release cannot be asked for", []string{"ingresses"}, nil, "", false, true},
 		{"nonsense", nil, []string{"podz"}, "", false, true},

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
@@ -28,46 +29,24 @@ const (
 	otherWorkers = 3
 )
 
-// Kinds that are synced, by the names that --sync-resources and --disable-sync-resources use.
-const (
-	Pods           = "pods"
-	Services       = "services"
-	ConfigMaps     = "configmaps"
-	Secrets        = "secrets"
-	Claims         = "persistentvolumeclaims"
-	EndpointSlices = "endpointslices"
-	Events         = "events"
-)
-
-// Kinds lists the names of the kinds that are synced by default.
-func Kinds() []string {
-	return []string{ConfigMaps, EndpointSlices, Events, Claims, Pods, Secrets, Services}
-}
-
-// laterKinds are names that are taken, so that a switch for them is not an
-// error in a release that does not sync them.
-func laterKinds() []string {
-	return []string{"ingresses", "networkpolicies", "ingressclasses", "storageclasses", "volumesnapshots", "poddisruptionbudgets", "serviceaccounts"}
-}
-
 // Selection says which kinds are synced.
 type Selection map[string]bool
 
 // Select takes the names of kinds to sync and not to sync.
 func Select(enable, disable []string) (Selection, error) {
 	selection := Selection{}
-	for _, name := range Kinds() {
+	for _, name := range tenancyv1.SyncedResources() {
 		selection[name] = true
 	}
-	known := func(name string) bool { return selection[name] || slices.Contains(Kinds(), name) }
+	known := func(name string) bool { return selection[name] || slices.Contains(tenancyv1.SyncedResources(), name) }
 	for _, name := range enable {
 		if !known(name) {
-			return nil, fmt.Errorf("cannot sync %q: the kinds are %s", name, strings.Join(Kinds(), ", "))
+			return nil, fmt.Errorf("cannot sync %q: the kinds are %s", name, strings.Join(tenancyv1.SyncedResources(), ", "))
 		}
 	}
 	for _, name := range disable {
-		if !known(name) && !slices.Contains(laterKinds(), name) {
-			return nil, fmt.Errorf("unknown kind %q: the kinds are %s", name, strings.Join(Kinds(), ", "))
+		if !known(name) && !slices.Contains(tenancyv1.ReservedResources(), name) {
+			return nil, fmt.Errorf("unknown kind %q: the kinds are %s", name, strings.Join(tenancyv1.SyncedResources(), ", "))
 		}
 		selection[name] = false
 	}
@@ -154,50 +133,50 @@ func (b *builder) watch(controller *engine.Controller, informer cache.SharedInde
 }
 
 func (b *builder) configMaps() {
-	if !b.Selection[ConfigMaps] {
+	if !b.Selection[tenancyv1.ResourceConfigMaps] {
 		return
 	}
 	kind := &configMaps{b.Translator, b.Virtual}
-	reconciler, controller := twin(b, core(ConfigMaps), otherWorkers, kind, b.Virtual.ConfigMaps, b.Host.ConfigMaps,
+	reconciler, controller := twin(b, core(tenancyv1.ResourceConfigMaps), otherWorkers, kind, b.Virtual.ConfigMaps, b.Host.ConfigMaps,
 		func() *corev1.ConfigMap { return &corev1.ConfigMap{} })
 	b.configMapTwin = reconciler
 	b.watch(controller, b.Virtual.Pods.Informer(), kind.ofPod)
 }
 
 func (b *builder) secrets() {
-	if !b.Selection[Secrets] {
+	if !b.Selection[tenancyv1.ResourceSecrets] {
 		return
 	}
 	kind := &secrets{b.Translator, b.Virtual}
-	reconciler, controller := twin(b, core(Secrets), otherWorkers, kind, b.Virtual.Secrets, b.Host.Secrets,
+	reconciler, controller := twin(b, core(tenancyv1.ResourceSecrets), otherWorkers, kind, b.Virtual.Secrets, b.Host.Secrets,
 		func() *corev1.Secret { return &corev1.Secret{} })
 	b.secretTwin = reconciler
 	b.watch(controller, b.Virtual.Pods.Informer(), kind.ofPod)
 }
 
 func (b *builder) services() {
-	if !b.Selection[Services] {
+	if !b.Selection[tenancyv1.ResourceServices] {
 		return
 	}
-	twin(b, core(Services), otherWorkers, &services{b.Translator, b.Virtual, b.Host}, b.Virtual.Services, b.Host.Services,
+	twin(b, core(tenancyv1.ResourceServices), otherWorkers, &services{b.Translator, b.Virtual, b.Host}, b.Virtual.Services, b.Host.Services,
 		func() *corev1.Service { return &corev1.Service{} })
 }
 
 func (b *builder) endpointSlices() {
-	if !b.Selection[EndpointSlices] || !b.Selection[Services] {
+	if !b.Selection[tenancyv1.ResourceEndpointSlices] || !b.Selection[tenancyv1.ResourceServices] {
 		return
 	}
 	kind := &endpointSlices{b.Translator, b.Virtual}
-	_, controller := twin(b, discoveryv1.SchemeGroupVersion.WithResource(EndpointSlices), otherWorkers, kind,
+	_, controller := twin(b, discoveryv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceEndpointSlices), otherWorkers, kind,
 		b.Virtual.EndpointSlices, b.Host.EndpointSlices, func() *discoveryv1.EndpointSlice { return &discoveryv1.EndpointSlice{} })
 	b.watch(controller, b.Virtual.Services.Informer(), kind.ofService)
 }
 
 func (b *builder) claims() {
-	if !b.Selection[Claims] {
+	if !b.Selection[tenancyv1.ResourceClaims] {
 		return
 	}
-	_, controller := twin(b, core(Claims), otherWorkers, &claims{b.Translator, b.Virtual}, b.Virtual.Claims, b.Host.Claims,
+	_, controller := twin(b, core(tenancyv1.ResourceClaims), otherWorkers, &claims{b.Translator, b.Virtual}, b.Virtual.Claims, b.Host.Claims,
 		func() *corev1.PersistentVolumeClaim { return &corev1.PersistentVolumeClaim{} })
 	mirror := &volumes{b.Virtual}
 	// A volume that somebody deletes inside is made again from its claim.
@@ -218,7 +197,7 @@ func ofVolume(object any) []types.NamespacedName {
 }
 
 func (b *builder) pods() {
-	if !b.Selection[Pods] {
+	if !b.Selection[tenancyv1.ResourcePods] {
 		return
 	}
 	capacity, err := machineCapacity()
@@ -239,9 +218,9 @@ func (b *builder) pods() {
 		started: time.Now(),
 		spec:    podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}},
 	}
-	_, controller := twin(b, core(Pods), podWorkers, kind, b.Virtual.Pods, b.Host.Pods, func() *corev1.Pod { return &corev1.Pod{} })
+	_, controller := twin(b, core(tenancyv1.ResourcePods), podWorkers, kind, b.Virtual.Pods, b.Host.Pods, func() *corev1.Pod { return &corev1.Pod{} })
 	b.watch(controller, b.Virtual.Services.Informer(), kind.ofDNS)
-	if b.Selection[Events] {
+	if b.Selection[tenancyv1.ResourceEvents] {
 		b.engine.AddTask(newEvents(b.Translator, b.Virtual, b.Host).run)
 	}
 }

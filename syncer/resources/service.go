@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
@@ -108,7 +109,7 @@ func (s *services) CreateOnHost(ctx context.Context, _, host *corev1.Service) er
 	// The host looks for the address before it looks at the name: the Service that
 	// the webhook made, not yet in the cache, is told as an address in use.
 	if _, missing := writer.Get(ctx, host.Name, metav1.GetOptions{}); missing == nil {
-		return apierrors.NewAlreadyExists(corev1.Resource(Services), host.Name)
+		return apierrors.NewAlreadyExists(corev1.Resource(tenancyv1.ResourceServices), host.Name)
 	}
 	if withNodePorts(host, nil) {
 		_, err = writer.Create(ctx, host, metav1.CreateOptions{})

@@ -76,6 +76,30 @@ const (
 	PortHealth = 8080
 )
 
+// Kinds that a syncer carries to the host, by the names that its flags use.
+const (
+	ResourceConfigMaps     = "configmaps"
+	ResourceEndpointSlices = "endpointslices"
+	ResourceEvents         = "events"
+	ResourceClaims         = "persistentvolumeclaims"
+	ResourcePods           = "pods"
+	ResourceSecrets        = "secrets"
+	ResourceServices       = "services"
+)
+
+// SyncedResources lists the kinds that are synced unless told otherwise.
+func SyncedResources() []string {
+	return []string{
+		ResourceConfigMaps, ResourceEndpointSlices, ResourceEvents, ResourceClaims, ResourcePods, ResourceSecrets, ResourceServices,
+	}
+}
+
+// ReservedResources lists kinds that are not synced, and that may be switched
+// off all the same: a manifest then says the same to a release that syncs them.
+func ReservedResources() []string {
+	return []string{"ingresses", "networkpolicies", "ingressclasses", "storageclasses", "volumesnapshots", "poddisruptionbudgets", "serviceaccounts"}
+}
+
 // Identities inside a virtual cluster.
 const (
 	// HostUserPrefix stands before the name of every user and group of the host.

@@ -4,6 +4,8 @@
 package validation
 
 import (
+	"encoding/csv"
+	"slices"
 	"strings"
 	"testing"
 
@@ -161,6 +163,21 @@ func TestArguments(t *testing.T) {
 		"kubelet":             {serverArg("--kube-apiserver-arg=kubelet-https=false"), []string{"spec.kubernetes.extraArgs[0]: kubelet-https"}},
 		"service accounts":    {serverArg("--kube-apiserver-arg=service-account-issuer=x"), []string{"spec.kubernetes.extraArgs[0]: service-account-issuer"}},
 		"controllers":         {serverArg("--kube-controller-manager-arg=controllers=*"), []string{"spec.kubernetes.extraArgs[0]: controllers"}},
+		"after quotes":        {serverArg(`--kube-apiserver-arg=v=2,"anonymous-auth=true"`), []string{"spec.kubernetes.extraArgs[0]: anonymous-auth"}},
+		"no number":           {serverArg("--v=,ANONYMOUS_AUTH=0"), []string{"spec.kubernetes.extraArgs[0]: must have the form --v=N"}},
+		"an empty number":     {serverArg("--v="), []string{"spec.kubernetes.extraArgs[0]: must have the form --v=N"}},
+		"no boolean":          {serverArg("--debug=perhaps"), []string{"spec.kubernetes.extraArgs[0]: must have the form --debug=true or --debug=false"}},
+		"node ports":          {serverArg("--service-node-port-range=30000-30100"), nil},
+		"no range":            {serverArg("--service-node-port-range=1-x"), []string{"spec.kubernetes.extraArgs[0]: must have the form --service-node-port-range=30000-32767"}},
+		"an empty range":      {serverArg("--service-node-port-range="), []string{"spec.kubernetes.extraArgs[0]: must have the form --service-node-port-range=30000-32767"}},
+		"a cipher":            {serverArg("--secrets-encryption=true", "--secrets-encryption-provider=secretbox"), nil},
+		"no cipher":           {serverArg("--secrets-encryption-provider=rot13"), []string{"spec.kubernetes.extraArgs[0]: must have the form --secrets-encryption-provider=aescbc or --secrets-encryption-provider=secretbox"}},
+		"the environment":     {serverArg("--kube-apiserver-arg=oidc-client-id=$(K3S_DATASTORE_ENDPOINT)"), []string{"spec.kubernetes.extraArgs[0]: must not contain $("}},
+		"syncer's kinds":      {syncerArg("--disable-sync-resources=events,ingresses", "--sync-resources=events", "--vmodule=pod*=4,engine=6", "--sync-nodes-from-host=false"), nil},
+		"no kind":             {syncerArg("--disable-sync-resources=pods,fruits"), []string{"spec.syncer.extraArgs[0]: must have the form --disable-sync-resources=A,B,… with names of these: configmaps"}},
+		"not synced yet":      {syncerArg("--sync-resources=ingresses"), []string{"spec.syncer.extraArgs[0]: must have the form --sync-resources=A,B,…"}},
+		"no module":           {syncerArg("--vmodule=pod"), []string{"spec.syncer.extraArgs[0]: must have the form --vmodule=PATTERN=N"}},
+		"not a syncer's flag": {syncerArg("--sync-fruits=1"), []string{"spec.syncer.extraArgs[0]: cannot be given here"}},
 		"half of a flag":      {serverArg("--kube-apiserver-arg=v"), []string{"spec.kubernetes.extraArgs[0]: must have the form --kube-apiserver-arg=name=value"}},
 		"kinds not synced":    {syncerArg("--disable-sync-resources=ingresses", "--v=4"), nil},
 		"syncer's identity":   {syncerArg("--cluster-id=x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
@@ -243,24 +260,42 @@ func TestStatusUpdate(t *testing.T) {
 	}
 }
 
-// FuzzArgument looks for a spelling that gets a flag past the rules.
+// FuzzArgument looks for a spelling that gets a flag past the rules: whichever
+// way a command line parser takes an accepted argument apart, none of the flags
+// in it may be a refused one, and nothing but a component's flags has a list.
 func FuzzArgument(f *testing.F) {
 	for _, seed := range []string{
 		"--kube-apiserver-arg=anonymous-auth=true", "--kube-apiserver-arg=v=1,anonymous-auth=true", "--data-dir=/x",
-		"--kube-apiserver-arg=v=1,--ANONYMOUS_AUTH=true", "--v=2",
+		"--kube-apiserver-arg=v=1,--ANONYMOUS_AUTH=true", "--v=2", "--v=,ANONYMOUS_AUTH=0",
+		"--kube-apiserver-arg=v=1,\"anonymous-auth=true\"", "--kube-apiserver-arg=\"v=1\",'anonymous-auth=true'",
+		"--kube-apiserver-arg=audit-log-path=arg=anonymous-auth=1", "--service-node-port-range=30000-32767",
 	} {
 		f.Add(seed)
 	}
+	refused := []string{"anonymous-auth", "client-ca-file", "authorization-mode", "token-auth-file"}
 	f.Fuzz(func(t *testing.T, arg string) {
-		if len(serverArgs(tenancy.DistroK8s, []string{arg}, field.NewPath("x"))) > 0 {
+		if len(serverArgs(tenancy.DistroK3s, []string{arg}, field.NewPath("x"))) > 0 {
 			return
 		}
-		spelling := strings.ToLower(strings.ReplaceAll(arg, "_", "-"))
-		for _, word := range []string{"anonymous-auth=", "client-ca-file=", "authorization-mode="} {
-			for _, before := range []string{"arg=", ",", ",--"} {
-				if strings.Contains(spelling, before+word) {
-					t.Errorf("%q was accepted", arg)
-				}
+		flag, list, found := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		if !found {
+			t.Fatalf("%q was accepted without a value", arg)
+		}
+		if !strings.HasPrefix(flag, "kube-") {
+			if strings.ContainsAny(list, ",= ") {
+				t.Errorf("%q was accepted", arg)
+			}
+			return
+		}
+		pieces := append(strings.Split(list, ","), list)
+		if fields, err := csv.NewReader(strings.NewReader(list)).Read(); err == nil {
+			pieces = append(pieces, fields...)
+		}
+		for _, piece := range pieces {
+			name, _, _ := strings.Cut(strings.Trim(piece, "-'\" \t"), "=")
+			name = strings.ToLower(strings.ReplaceAll(strings.TrimSpace(name), "_", "-"))
+			if slices.Contains(refused, name) {
+				t.Errorf("%q was accepted, which may set %s", arg, name)
 			}
 		}
 	})

@@ -1,0 +1,104 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// component is name=value, the form of a flag that k3s hands to a component.
+var component = regexp.MustCompile(`^([a-z][a-z0-9-]*)=(.*)$`)
+
+// modules is the value of klog's --vmodule: patterns of file names, each with a level.
+var modules = regexp.MustCompile(`^[A-Za-z0-9_./*?\[\]-]+=[0-9]{1,3}(,[A-Za-z0-9_./*?\[\]-]+=[0-9]{1,3})*$`)
+
+// A given flag: --name=value, and the field that it stands in.
+type given struct {
+	name, value string
+	path        *field.Path
+}
+
+// wants is the error of a flag whose value has another form.
+func (g given) wants(form string) *field.Error {
+	return field.Invalid(g.path, "--"+g.name+"="+g.value, fmt.Sprintf("must have the form --%s=%s", g.name, form))
+}
+
+// A value judges what a flag is given.
+type value func(given) *field.Error
+
+func boolean(flag given) *field.Error {
+	if _, err := strconv.ParseBool(flag.value); err != nil {
+		return flag.wants("true or --" + flag.name + "=false")
+	}
+	return nil
+}
+
+func verbosity(flag given) *field.Error {
+	if _, err := strconv.ParseUint(flag.value, 10, 8); err != nil {
+		return flag.wants("N, with a number from 0 to 255")
+	}
+	return nil
+}
+
+func moduleVerbosity(flag given) *field.Error {
+	if !modules.MatchString(flag.value) {
+		return flag.wants("PATTERN=N, with more of the kind after commas")
+	}
+	return nil
+}
+
+func portRange(flag given) *field.Error {
+	if ports, err := utilnet.ParsePortRange(flag.value); err != nil || ports.Size == 0 {
+		return flag.wants("30000-32767, with a range of ports")
+	}
+	return nil
+}
+
+func oneOf(choices ...string) value {
+	return func(flag given) *field.Error {
+		if !slices.Contains(choices, flag.value) {
+			return flag.wants(strings.Join(choices, " or --"+flag.name+"="))
+		}
+		return nil
+	}
+}
+
+func listOf(groups ...[]string) value {
+	choices := slices.Sorted(slices.Values(slices.Concat(groups...)))
+	return func(flag given) *field.Error {
+		for _, name := range strings.Split(flag.value, ",") {
+			if !slices.Contains(choices, name) {
+				return flag.wants("A,B,… with names of these: " + strings.Join(choices, ", "))
+			}
+		}
+		return nil
+	}
+}
+
+// componentFlag judges a flag of a component. Its value may be a list; since a
+// command line parser may split the whole at commas and take quotes off, what
+// follows a comma is judged as though it were a flag as well.
+func componentFlag(refused ...string) value {
+	return func(flag given) *field.Error {
+		if !component.MatchString(flag.value) {
+			return flag.wants("name=value")
+		}
+		for _, piece := range strings.Split(flag.value, ",") {
+			piece = strings.ReplaceAll(strings.ToLower(strings.TrimLeft(piece, "- \t\"'")), "_", "-")
+			inner, _, _ := strings.Cut(piece, "=")
+			if matches(refused, strings.TrimSpace(inner)) {
+				return field.Forbidden(flag.path, fmt.Sprintf(
+					"%s in --%s is set by Garret, since who may enter and where data lies depends on it: leave it out", inner, flag.name))
+			}
+		}
+		return nil
+	}
+}
