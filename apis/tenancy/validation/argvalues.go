@@ -20,6 +20,9 @@ var component = regexp.MustCompile(`^([a-z][a-z0-9-]*)=(.*)$`)
 // modules is the value of klog's --vmodule: patterns of file names, each with a level.
 var modules = regexp.MustCompile(`^[A-Za-z0-9_./*?\[\]-]+=[0-9]{1,3}(,[A-Za-z0-9_./*?\[\]-]+=[0-9]{1,3})*$`)
 
+// portNumbers is the one spelling of a range of ports that is accepted.
+var portNumbers = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
+
 // A given flag: --name=value, and the field that it stands in.
 type given struct {
 	name, value string
@@ -56,7 +59,7 @@ func moduleVerbosity(flag given) *field.Error {
 }
 
 func portRange(flag given) *field.Error {
-	if ports, err := utilnet.ParsePortRange(flag.value); err != nil || ports.Size == 0 {
+	if ports, err := utilnet.ParsePortRange(flag.value); err != nil || ports.Base == 0 || !portNumbers.MatchString(flag.value) {
 		return flag.wants("30000-32767, with a range of ports")
 	}
 	return nil

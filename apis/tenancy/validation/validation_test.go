@@ -170,6 +170,8 @@ func TestArguments(t *testing.T) {
 		"node ports":          {serverArg("--service-node-port-range=30000-30100"), nil},
 		"no range":            {serverArg("--service-node-port-range=1-x"), []string{"spec.kubernetes.extraArgs[0]: must have the form --service-node-port-range=30000-32767"}},
 		"an empty range":      {serverArg("--service-node-port-range="), []string{"spec.kubernetes.extraArgs[0]: must have the form --service-node-port-range=30000-32767"}},
+		"a range and a blank": {serverArg("--service-node-port-range=1-2 "), []string{"spec.kubernetes.extraArgs[0]: must have the form --service-node-port-range=30000-32767"}},
+		"port zero":           {serverArg("--service-node-port-range=0-2"), []string{"spec.kubernetes.extraArgs[0]: must have the form --service-node-port-range=30000-32767"}},
 		"a cipher":            {serverArg("--secrets-encryption=true", "--secrets-encryption-provider=secretbox"), nil},
 		"no cipher":           {serverArg("--secrets-encryption-provider=rot13"), []string{"spec.kubernetes.extraArgs[0]: must have the form --secrets-encryption-provider=aescbc or --secrets-encryption-provider=secretbox"}},
 		"the environment":     {serverArg("--kube-apiserver-arg=oidc-client-id=$(K3S_DATASTORE_ENDPOINT)"), []string{"spec.kubernetes.extraArgs[0]: must not contain $("}},
