@@ -111,7 +111,7 @@ func TestCertificatesFromFiles(t *testing.T) {
 		_, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
 		return err == nil, nil
 	})
-	load.expectNone(t)
+	load.ExpectNone(t)
 	after, err := shared.registrations.ApiregistrationV1().APIServices().Get(t.Context(), certs.APIServiceName, metav1.GetOptions{})
 	if err != nil || string(after.Spec.CABundle) != string(injected.Spec.CABundle) {
 		t.Errorf("the APIService: got another bundle than was injected, %v", err)

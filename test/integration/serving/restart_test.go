@@ -37,5 +37,5 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 			replicas[i] = process(t, ports[i], asReplica...)
 		}
 	}
-	load.expectNone(t)
+	load.ExpectNone(t)
 }

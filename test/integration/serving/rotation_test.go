@@ -111,7 +111,7 @@ func TestRotationUnderLoad(t *testing.T) {
 			finished = finished && leaf.CheckSignatureFrom(original) != nil
 		}
 	}
-	load.expectNone(t)
+	load.ExpectNone(t)
 	t.Logf("%d bundles, %d serving certificates", len(bundles), len(leaves))
 	if len(leaves) < 4 || len(bundles) < 3 {
 		t.Errorf("%d bundles and %d certificates were seen, want the authority alone, both, and the successor alone, and some certificates", len(bundles), len(leaves))
@@ -168,7 +168,7 @@ func TestSecretUnderLoad(t *testing.T) {
 	framework.Eventually(t, "both replicas serve what the new authority signed", func(context.Context) (bool, error) {
 		return served(t, first.address).CheckSignatureFrom(authority) == nil && served(t, second.address).CheckSignatureFrom(authority) == nil, nil
 	})
-	load.expectNone(t)
+	load.ExpectNone(t)
 	raw, err := published(t.Context())
 	if err != nil {
 		t.Fatal(err)
