@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -160,6 +161,15 @@ func (c *Cluster) UserKubeconfig(name string, groups ...string) (string, error) 
 		return "", fmt.Errorf("kubeconfig of user %s: %w", name, err)
 	}
 	return path, nil
+}
+
+// MachineAddress is where pods find what the machine itself serves. Only a
+// cluster that is made of the machine's processes knows it.
+func (c *Cluster) MachineAddress() (netip.Addr, error) {
+	if c.state.Provider != Process || c.state.Index == noIndex {
+		return netip.Addr{}, fmt.Errorf("host cluster %s has no address of the machine: it needs provider %s", c.state.Name, Process)
+	}
+	return network.Plan{Index: c.state.Index}.Gateway(), nil
 }
 
 // LoadImages brings docker-format image archives to every node, except where

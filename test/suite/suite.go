@@ -28,16 +28,18 @@ type Suite struct {
 	Kubeconfig string
 	// Cluster is nil where the tests use a host that was there before.
 	Cluster *host.Cluster
+	// Bare is set before Main by tests that install Garret themselves.
+	Bare bool
 }
 
-// Main runs the tests of a package two folders below the repository's root on
-// a host of their own, called name, and returns the exit code. The host is
-// taken down at the end, also when the run is interrupted.
+// Main runs the tests of a package on a host of their own, called name, and
+// returns the exit code. The host is taken down at the end, also when the run is
+// interrupted.
 //
 // GARRET_E2E_KUBECONFIG names a host that has Garret already; it is then used,
 // and left as it is. GARRET_E2E_KEEP keeps a host that was brought up.
 func Main(m *testing.M, name string, into *Suite) int {
-	root, err := filepath.Abs("../..")
+	root, err := repository()
 	if err != nil {
 		return fail(err)
 	}
@@ -65,13 +67,29 @@ func Main(m *testing.M, name string, into *Suite) int {
 		return fail(err)
 	}
 	into.Cluster, into.Kubeconfig = cluster, cluster.Kubeconfig()
-	if err := into.install(ctx); err != nil {
-		return fail(err)
+	if !into.Bare {
+		if err := into.install(ctx); err != nil {
+			return fail(err)
+		}
 	}
 	code := m.Run()
 	// A signal from here on must not hinder the orderly end.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
 	return code
+}
+
+// repository finds the root of the repository above the folder of the tests.
+func repository() (string, error) {
+	start, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := start; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
+			return dir, nil
+		}
+	}
+	return "", fmt.Errorf("no go.work lies above %s", start)
 }
 
 func bringUp(ctx context.Context, root, name string) (*host.Cluster, error) {
