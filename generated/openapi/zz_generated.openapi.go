@@ -549,6 +549,11 @@ func schema_garret_apis_tenancy_v1_HelmSpec(ref common.ReferenceCallback) common
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"values": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-patch-strategy": "replace",
+							},
+						},
 						SchemaProps: spec.SchemaProps{
 							Description: "values are merged last over the chart's values. The chart's schema says which there are; nothing in them can widen what the virtual cluster may do on the host.",
 							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
@@ -1349,12 +1354,22 @@ func schema_garret_apis_tenancy_v1_TemplateStatus(ref common.ReferenceCallback) 
 						},
 					},
 					"defaults": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-patch-strategy": "replace",
+							},
+						},
 						SchemaProps: spec.SchemaProps{
 							Description: "defaults are the template's defaults with the parameters filled in.",
 							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
 						},
 					},
 					"forced": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-patch-strategy": "replace",
+							},
+						},
 						SchemaProps: spec.SchemaProps{
 							Description: "forced is the template's forced part with the parameters filled in.",
 							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
@@ -1408,12 +1423,22 @@ func schema_garret_apis_tenancy_v1_TemplateVersion(ref common.ReferenceCallback)
 						},
 					},
 					"defaults": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-patch-strategy": "replace",
+							},
+						},
 						SchemaProps: spec.SchemaProps{
 							Description: "defaults is a part of the spec of a VirtualCluster. Fields that a virtual cluster sets itself win over it.",
 							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
 						},
 					},
 					"forced": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-patch-strategy": "replace",
+							},
+						},
 						SchemaProps: spec.SchemaProps{
 							Description: "forced is a part of the spec of a VirtualCluster that a virtual cluster cannot set otherwise. It wins over defaults.",
 							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),

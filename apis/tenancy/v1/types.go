@@ -257,7 +257,8 @@ type HelmSpec struct {
 	// values are merged last over the chart's values. The chart's schema says
 	// which there are; nothing in them can widen what the virtual cluster may do on the host.
 	// +optional
-	Values *runtime.RawExtension `json:"values,omitempty"`
+	// +patchStrategy=replace
+	Values *runtime.RawExtension `json:"values,omitempty" patchStrategy:"replace"`
 }
 
 // Phase sums a virtual cluster's state up in one word.
@@ -373,10 +374,12 @@ type TemplateStatus struct {
 	Parameters []TemplateParameterValue `json:"parameters,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
 	// defaults are the template's defaults with the parameters filled in.
 	// +optional
-	Defaults *runtime.RawExtension `json:"defaults,omitempty"`
+	// +patchStrategy=replace
+	Defaults *runtime.RawExtension `json:"defaults,omitempty" patchStrategy:"replace"`
 	// forced is the template's forced part with the parameters filled in.
 	// +optional
-	Forced *runtime.RawExtension `json:"forced,omitempty"`
+	// +patchStrategy=replace
+	Forced *runtime.RawExtension `json:"forced,omitempty" patchStrategy:"replace"`
 }
 
 // ReleaseStatus is the Helm release that deploys a virtual cluster.

@@ -88,11 +88,13 @@ type TemplateVersion struct {
 	// defaults is a part of the spec of a VirtualCluster. Fields that a virtual
 	// cluster sets itself win over it.
 	// +optional
-	Defaults *runtime.RawExtension `json:"defaults,omitempty"`
+	// +patchStrategy=replace
+	Defaults *runtime.RawExtension `json:"defaults,omitempty" patchStrategy:"replace"`
 	// forced is a part of the spec of a VirtualCluster that a virtual cluster
 	// cannot set otherwise. It wins over defaults.
 	// +optional
-	Forced *runtime.RawExtension `json:"forced,omitempty"`
+	// +patchStrategy=replace
+	Forced *runtime.RawExtension `json:"forced,omitempty" patchStrategy:"replace"`
 }
 
 // TemplateParameterType is the type of a parameter's value.

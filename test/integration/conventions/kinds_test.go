@@ -40,6 +40,10 @@ type kind struct {
 	// keeps the elements of the first, and the path of the list.
 	merged     [2]fields
 	mergedPath []string
+	// free are two parts of a spec with another inside of a field that is free in its form,
+	// and the path of that field, or of the list that it is in.
+	free     [2]fields
+	freePath []string
 	// selectable are the fields that select, with the value that an object with the spec above has.
 	selectable map[string]string
 	// longest is the length of the longest name.
@@ -93,6 +97,11 @@ func virtualCluster() *kind {
 		},
 		merged:     [2]fields{parameter("one"), parameter("two")},
 		mergedPath: []string{"spec", "templateRef", "parameters"},
+		free: [2]fields{
+			{"helm": fields{"values": fields{"syncer": fields{"resources": fields{"limits": fields{"memory": "64Mi"}}}}}},
+			{"helm": fields{"values": fields{"syncer": fields{"resources": fields{"requests": fields{"memory": "16Mi"}}}}}},
+		},
+		freePath: []string{"spec", "helm", "values"},
 		immutable: map[string]fields{
 			"spec.kubernetes.distro":                     {"kubernetes": fields{"distro": "k8s"}},
 			"spec.controlPlane.storage.persistent":       {"controlPlane": fields{"storage": fields{"persistent": false}}},
@@ -128,9 +137,14 @@ func virtualClusterTemplate() *kind {
 		},
 		merged:     [2]fields{version("1.0.0"), version("2.0.0")},
 		mergedPath: []string{"spec", "versions"},
-		longest:    253,
-		columns:    []string{"Name", "Versions", "Default", "Age"},
-		wide:       []string{"Description"},
+		free: [2]fields{
+			{"versions": []any{fields{"version": "1.0.0", "defaults": fields{"controlPlane": fields{"storage": fields{"size": "1Gi"}}}}}},
+			{"versions": []any{fields{"version": "1.0.0", "defaults": fields{"controlPlane": fields{"storage": fields{"whenDeleted": "Retain"}}}}}},
+		},
+		freePath: []string{"spec", "versions"},
+		longest:  253,
+		columns:  []string{"Name", "Versions", "Default", "Age"},
+		wide:     []string{"Description"},
 	}
 }
 

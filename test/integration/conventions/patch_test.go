@@ -19,6 +19,7 @@ func patchChecks() []check {
 		{"merge-patch", "a merge patch sets what it names, removes what is null, and replaces lists", nil, mergePatch},
 		{"strategic-patch", "a strategic merge patch does the same, and merges what has a key", nil, strategicPatch},
 		{"strategic-lists", "a strategic merge patch and server-side apply merge a keyed list of the spec", []need{aListMap}, strategicLists},
+		{"strategic-free-form", "a strategic merge patch replaces as a whole what is free in its form, and a merge patch merges it", []need{aFreeForm}, strategicFreeForm},
 		{"patch-media-types", "another media type of a patch is 415", nil, patchMediaTypes},
 		{"patch-malformed", "a patch that is no JSON is 400", nil, malformedPatch},
 		{"patch-too-much", "a JSON patch of more than 10,000 operations is 413", nil, longPatch},
@@ -120,6 +121,30 @@ func strategicLists(s *subject) {
 	object.Object["spec"] = s.merged[1]
 	got, err = s.in.Apply(s.Context(), s.name("a"), object, metav1.ApplyOptions{FieldManager: "one", Force: true})
 	length("apply", got, err)
+}
+
+func strategicFreeForm(s *subject) {
+	s.create("a")
+	want, _, _ := unstructured.NestedFieldNoCopy(fields{"spec": s.free[1]}, s.freePath...)
+	_, err := s.patch(types.MergePatchType, fields{"spec": s.free[0]})
+	s.must(err)
+	got, err := s.patch(types.StrategicMergePatchType, fields{"spec": s.free[1]})
+	s.must(err)
+	if found, _, _ := unstructured.NestedFieldNoCopy(got.Object, s.freePath...); text(found) != text(want) {
+		s.Errorf("%v: got %s, want %s", s.freePath, text(found), text(want))
+	}
+	// So kubectl apply, which makes such patches, can change it without a word.
+	for _, spec := range s.free {
+		object := s.object("b")
+		object.Object["spec"] = spec
+		if said := shared.host.MustKubectl(s, text(object.Object), "apply", "-f", "-"); strings.Contains(strings.ToLower(said), "warning") {
+			s.Errorf("kubectl apply: got %q, want no warning", said)
+		}
+	}
+	s.Cleanup(func() { s.clear(s.name("b")) })
+	if found, _, _ := unstructured.NestedFieldNoCopy(s.get("b").Object, s.freePath...); text(found) != text(want) {
+		s.Errorf("kubectl apply: got %s, want %s", text(found), text(want))
+	}
 }
 
 func patchMediaTypes(s *subject) {

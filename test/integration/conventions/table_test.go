@@ -27,6 +27,8 @@ const (
 	doors
 	// aListMap that merges by key in the spec.
 	aListMap
+	// aFreeForm field, whose inside no schema describes.
+	aFreeForm
 )
 
 // has says whether a kind has what a check needs.
@@ -48,6 +50,8 @@ func (k *kind) has(n need) bool {
 		return k.doors
 	case aListMap:
 		return k.mergedPath != nil
+	case aFreeForm:
+		return k.freePath != nil
 	}
 	return false
 }
