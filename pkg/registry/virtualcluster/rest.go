@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"garret.dev/garret/apis/tenancy"
+	"garret.dev/garret/pkg/registry/turn"
 )
 
 // REST serves virtualclusters. Before the store sees an object, its template is
@@ -33,11 +34,14 @@ var (
 	_ rest.CategoriesProvider = &REST{}
 )
 
-func newREST(store *genericregistry.Store, templates Templates, hosts rest.Getter) *REST {
+func newREST(store *genericregistry.Store, templates Templates, hosts rest.Getter, creates *turn.Turn) *REST {
 	return &REST{
 		Store:     store,
 		completer: &completer{templates: templates, hosts: hosts},
-		limit:     newLimit(hosts, func(ctx context.Context) (int64, error) { return count(ctx, store) }),
+		limit: &limit{
+			hosts: hosts, turn: creates,
+			count: func(ctx context.Context) (int64, error) { return count(ctx, store) },
+		},
 	}
 }
 
@@ -55,15 +59,17 @@ func (r *REST) Create(ctx context.Context, obj runtime.Object, validate rest.Val
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("not a VirtualCluster but a %T", obj))
 	}
 	ctx, result := withOutcome(ctx)
-	release, err := r.limit.admit(ctx, vc)
+	// First of all, since what is refused later may have been counted by a quota.
+	err := r.limit.check(ctx, vc)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
 	if *result, err = r.completer.create(ctx, vc); err != nil {
 		return nil, err
 	}
-	return r.Store.Create(ctx, vc, validate, options)
+	room := r.limit.claim(options.DryRun)
+	defer room.end()
+	return r.Store.Create(ctx, vc, room.after(validate), options)
 }
 
 // Update changes a virtual cluster, or makes one where server-side apply asks
@@ -72,12 +78,8 @@ func (r *REST) Update(ctx context.Context, name string, info rest.UpdatedObjectI
 	createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc,
 	forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
 	ctx, result := withOutcome(ctx)
-	var release func()
-	defer func() {
-		if release != nil {
-			release()
-		}
-	}()
+	room := r.limit.claim(options.DryRun)
+	defer room.end()
 	complete := func(ctx context.Context, obj, old runtime.Object) (runtime.Object, error) {
 		vc, ok := obj.(*tenancy.VirtualCluster)
 		before, oldOK := old.(*tenancy.VirtualCluster)
@@ -85,19 +87,17 @@ func (r *REST) Update(ctx context.Context, name string, info rest.UpdatedObjectI
 			return nil, apierrors.NewBadRequest(fmt.Sprintf("not VirtualClusters but a %T in place of a %T", obj, old))
 		}
 		var err error
-		if before.UID != "" {
-			*result, err = r.completer.update(ctx, vc, before)
-			return vc, err
-		}
-		if release == nil {
-			if release, err = r.limit.admit(ctx, vc); err != nil {
-				return nil, err
+		switch {
+		case before.UID == "":
+			if err = r.limit.check(ctx, vc); err == nil {
+				*result, err = r.completer.create(ctx, vc)
 			}
+		default:
+			*result, err = r.completer.update(ctx, vc, before)
 		}
-		*result, err = r.completer.create(ctx, vc)
 		return vc, err
 	}
-	return r.Store.Update(ctx, name, rest.WrapUpdatedObjectInfo(info, complete), createValidation, updateValidation, forceAllowCreate, options)
+	return r.Store.Update(ctx, name, rest.WrapUpdatedObjectInfo(info, complete), room.after(createValidation), updateValidation, forceAllowCreate, options)
 }
 
 // count asks the datastore for one virtual cluster of all namespaces and how many more there are.

@@ -13,10 +13,12 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/ptr"
 
+	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/test/integration/framework"
 )
 
@@ -29,6 +31,7 @@ var sharedChecks = []struct {
 	{"what one writes the other's watch sees, in order", watchOfTheOther},
 	{"no update is lost between two", concurrentUpdates},
 	{"one name is made once", concurrentCreates},
+	{"a host cluster's limit holds for both", limitOfBoth},
 	{"one goes on when the other is killed", killedReplica},
 }
 
@@ -136,6 +139,45 @@ func concurrentCreates(t *testing.T, a, b *replica, namespace string) {
 }
 
 // killedReplica kills one in the middle of writes; all that either acknowledged must be there.
+// limitOfBoth creates more through both than there is room for.
+func limitOfBoth(t *testing.T, a, b *replica, namespace string) {
+	setLimit := func(limit string) {
+		t.Helper()
+		framework.Eventually(t, "the limit is "+limit, func(ctx context.Context) (bool, error) {
+			_, err := a.client.TenancyV1().HostClusters().Patch(ctx, v1.LocalHostCluster, types.MergePatchType,
+				[]byte(`{"spec":{"maxVirtualClusters":`+limit+`}}`), metav1.PatchOptions{})
+			if apierrors.IsNotFound(err) {
+				return false, nil // the server makes it once it runs
+			}
+			return err == nil, err
+		})
+	}
+	const room, rounds, tries = 3, 5, 16
+	for round := range rounds {
+		there, err := a.clusters(metav1.NamespaceAll).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := len(b.list(t, namespace))
+		setLimit(strconv.Itoa(len(there.Items) + room))
+		var all sync.WaitGroup
+		for i := range tries {
+			all.Go(func() {
+				creator := []*replica{a, b}[i%2]
+				_, err := creator.clusters(namespace).Create(t.Context(), named(fmt.Sprintf("limited-%d-%d", round, i)), metav1.CreateOptions{})
+				if err != nil && !apierrors.IsForbidden(err) {
+					t.Errorf("create: got %v, want success or Forbidden", err)
+				}
+			})
+		}
+		all.Wait()
+		if made := len(b.list(t, namespace)) - before; made != room {
+			t.Errorf("round %d: %d were made, want %d", round, made, room)
+		}
+	}
+	setLimit("null")
+}
+
 func killedReplica(t *testing.T, a, b *replica, namespace string) {
 	var acknowledged []string
 	killed := make(chan struct{})
