@@ -304,6 +304,8 @@ const (
 	ReasonApplied = "Applied"
 	// ReasonRefused says that a later change of the template cannot be applied.
 	ReasonRefused = "Refused"
+	// ReasonGone says that there is no template any more whose later changes could be applied.
+	ReasonGone = "TemplateGone"
 )
 
 // VirtualClusterStatus is the observed state of a virtual cluster.

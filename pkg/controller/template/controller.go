@@ -88,6 +88,7 @@ func New(client tenancyclient.Interface, informers tenancyinformers.SharedInform
 				c.enqueueUsers(now)
 			}
 		},
+		DeleteFunc: c.enqueueUsers,
 	})
 	if err := errors.Join(clusterErr, templateErr); err != nil {
 		return nil, fmt.Errorf("%s controller: %w", Name, err)
@@ -111,8 +112,9 @@ func (c *Controller) enqueue(object any) {
 
 // enqueueUsers enqueues the virtual clusters that follow a template.
 func (c *Controller) enqueueUsers(object any) {
-	template, ok := object.(*tenancyv1.VirtualClusterTemplate)
-	if !ok {
+	template, err := cache.DeletionHandlingObjectToName(object)
+	if err != nil {
+		utilruntime.HandleError(err)
 		return
 	}
 	all, err := c.clusters.List(labels.Everything())
@@ -187,8 +189,7 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (refu
 	}
 	template, err := c.templates.Get(vc.Spec.TemplateRef.Name)
 	if apierrors.IsNotFound(err) {
-		// What was applied stays.
-		return false, nil
+		return false, c.gone(ctx, vc)
 	}
 	if err != nil || applied(vc, template) {
 		return false, err
@@ -197,7 +198,8 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (refu
 		metav1.PatchOptions{FieldManager: tenancyv1.FieldManagerController})
 	switch {
 	case apierrors.IsInvalid(err) || apierrors.IsForbidden(err):
-		return true, c.tell(ctx, vc, template, err)
+		return true, c.tell(ctx, vc, metav1.ConditionFalse, tenancyv1.ReasonRefused,
+			fmt.Sprintf("The template %s has changed and cannot be applied: %v", template.Name, err))
 	case err != nil:
 		return false, err
 	}
@@ -209,10 +211,12 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (refu
 	return false, nil
 }
 
-// applied says whether what was applied last is this state of the template.
+// applied says whether what was applied last is this state of the template, and
+// whether that is what the status says.
 func applied(vc *tenancyv1.VirtualCluster, template *tenancyv1.VirtualClusterTemplate) bool {
 	last := vc.Status.Template
-	return last != nil && last.Name == template.Name && last.UID == template.UID && last.Generation == template.Generation
+	return last != nil && last.Name == template.Name && last.UID == template.UID && last.Generation == template.Generation &&
+		meta.IsStatusConditionTrue(vc.Status.Conditions, tenancyv1.ConditionTemplateApplied)
 }
 
 func version(vc *tenancyv1.VirtualCluster) string {
@@ -222,24 +226,35 @@ func version(vc *tenancyv1.VirtualCluster) string {
 	return vc.Status.Template.Version
 }
 
-// tell says in the status and by an event why the template cannot be applied.
-func (c *Controller) tell(ctx context.Context, vc *tenancyv1.VirtualCluster, template *tenancyv1.VirtualClusterTemplate, cause error) error {
-	message := fmt.Sprintf("The template %s has changed and cannot be applied: %v", template.Name, cause)
+// gone tells that there is nothing to follow any more, unless the cache lags:
+// templates and virtual clusters come by watches of their own.
+func (c *Controller) gone(ctx context.Context, vc *tenancyv1.VirtualCluster) error {
+	name := vc.Spec.TemplateRef.Name
+	_, err := c.client.TenancyV1().VirtualClusterTemplates().Get(ctx, name, metav1.GetOptions{})
+	if !apierrors.IsNotFound(err) {
+		return err
+	}
+	return c.tell(ctx, vc, metav1.ConditionUnknown, tenancyv1.ReasonGone, fmt.Sprintf(
+		"The template %s is gone: what its version %s said stays. Make one of this name, name another, or set spec.templateRef.sync to false.", name, version(vc)))
+}
+
+// tell says in the status and by an event why the template is not followed.
+func (c *Controller) tell(ctx context.Context, vc *tenancyv1.VirtualCluster, status metav1.ConditionStatus, reason, message string) error {
 	if len(message) > maxMessage {
 		message = strings.ToValidUTF8(message[:maxMessage], "")
 	}
 	changed := vc.DeepCopy()
 	if !meta.SetStatusCondition(&changed.Status.Conditions, metav1.Condition{
-		Type: tenancyv1.ConditionTemplateApplied, Status: metav1.ConditionFalse, Reason: tenancyv1.ReasonRefused,
+		Type: tenancyv1.ConditionTemplateApplied, Status: status, Reason: reason,
 		Message: message, ObservedGeneration: vc.Generation,
 	}) {
 		return nil
 	}
-	klog.FromContext(ctx).Info("The template cannot be applied", "template", template.Name, "cause", cause.Error())
+	klog.FromContext(ctx).Info("The template is not followed", "reason", reason, "message", message)
 	if _, err := c.client.TenancyV1().VirtualClusters(vc.Namespace).UpdateStatus(ctx, changed,
 		metav1.UpdateOptions{FieldManager: tenancyv1.FieldManagerController}); err != nil {
-		return fmt.Errorf("report that the template cannot be applied: %w", err)
+		return fmt.Errorf("report that the template is not followed: %w", err)
 	}
-	c.recorder.Event(vc, corev1.EventTypeWarning, tenancyv1.ReasonRefused, message)
+	c.recorder.Event(vc, corev1.EventTypeWarning, reason, message)
 	return nil
 }

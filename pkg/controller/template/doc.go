@@ -4,9 +4,9 @@
 // Package template brings virtual clusters that ask for it into step with their
 // templates.
 //
-// The work is done by garret-apiserver, which applies the template to every write
-// of a virtual cluster's spec. This controller only makes a write, which says
-// nothing, when a template has changed. What the server refuses, such as a change
-// of a field that cannot be changed, is told in the condition TemplateApplied and
-// by an event, and tried again now and then.
+// The work is done by garret-apiserver, which takes a write that says nothing for
+// the wish to apply the template anew, when it comes from this controller. It makes
+// one when a template has changed. What the server refuses, such as a change of a
+// field that cannot be changed, is told in the condition TemplateApplied and by an
+// event, and tried again now and then; so is the end of a template.
 package template

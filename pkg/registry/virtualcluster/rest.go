@@ -92,12 +92,19 @@ func (r *REST) Update(ctx context.Context, name string, info rest.UpdatedObjectI
 			if err = r.limit.check(ctx, vc); err == nil {
 				*result, err = r.completer.create(ctx, vc)
 			}
+		case stale(vc, before):
+			// The store refuses it as a conflict; another refusal would not be tried again.
 		default:
-			*result, err = r.completer.update(ctx, vc, before)
+			*result, err = r.completer.update(ctx, vc, before, options.FieldManager)
 		}
 		return vc, err
 	}
 	return r.Store.Update(ctx, name, rest.WrapUpdatedObjectInfo(info, complete), room.after(createValidation), updateValidation, forceAllowCreate, options)
+}
+
+// stale says that vc is a change of another version of the object than old.
+func stale(vc, old *tenancy.VirtualCluster) bool {
+	return vc.ResourceVersion != "" && vc.ResourceVersion != old.ResourceVersion
 }
 
 // count asks the datastore for one virtual cluster of all namespaces and how many more there are.

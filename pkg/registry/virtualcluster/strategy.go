@@ -106,7 +106,10 @@ func recordTemplate(ctx context.Context, vc *tenancy.VirtualCluster) {
 		meta.RemoveStatusCondition(&vc.Status.Conditions, tenancy.ConditionTemplateApplied)
 		return
 	}
-	if !result.applied {
+	known := meta.FindStatusCondition(vc.Status.Conditions, tenancy.ConditionTemplateApplied)
+	if known != nil && !result.applied && follows(vc) {
+		// What kept a later change out, if anything did, still does.
+		known.ObservedGeneration = vc.Generation
 		return
 	}
 	meta.SetStatusCondition(&vc.Status.Conditions, metav1.Condition{

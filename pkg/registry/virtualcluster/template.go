@@ -81,33 +81,34 @@ func (c *completer) create(ctx context.Context, vc *tenancy.VirtualCluster) (out
 }
 
 // update completes a changed spec. A template that has been chosen stays chosen,
-// and it is applied anew when the reference changes, or when it is to be kept in
-// step and the write is about the spec. A write about metadata alone leaves the
-// spec as it is: a finalizer can be removed whatever became of the template.
-func (c *completer) update(ctx context.Context, vc, old *tenancy.VirtualCluster) (outcome, error) {
+// and is applied as it was recorded: what has become of it since never gets in the
+// way of a write. It is applied anew when the write asks for that, by another
+// reference or by following from now on, and when the controller makes a write
+// that says nothing, which is how later changes arrive.
+func (c *completer) update(ctx context.Context, vc, old *tenancy.VirtualCluster, manager string) (outcome, error) {
 	recorded := old.Status.Template
 	if vc.Spec.TemplateRef == nil {
 		vc.Spec.TemplateRef = old.Spec.TemplateRef.DeepCopy()
 	}
 	same := equality.Semantic.DeepEqual(vc.Spec, old.Spec)
-	inStep := vc.Spec.TemplateRef != nil && vc.Spec.TemplateRef.Sync && old.DeletionTimestamp == nil
-	if same && (!inStep || metadataDiffers(vc, old)) {
+	arrives := same && follows(vc) && manager == v1.FieldManagerController && old.DeletionTimestamp == nil && !metadataDiffers(vc, old)
+	if same && !arrives {
 		return outcome{template: recorded}, nil
 	}
-	now, applied := recorded, false
-	if moved := !sameTemplate(vc.Spec.TemplateRef, old.Spec.TemplateRef); moved || inStep {
-		resolved, err := c.resolve(ctx, vc)
-		switch {
-		case err == nil:
-			now, applied = resolved, true
-		case !moved && isGone(err) && recorded != nil:
-			// What was applied stays, so that a virtual cluster outlives its template.
-		default:
+	now, anew := recorded, arrives || !sameTemplate(vc.Spec.TemplateRef, old.Spec.TemplateRef) || follows(vc) && !follows(old)
+	if anew {
+		var err error
+		if now, err = c.resolve(ctx, vc); err != nil {
 			return outcome{}, err
 		}
 	}
 	errs := template.Apply(&vc.Spec, template.Write{Old: &old.Spec, Before: recorded, Now: now}, specPath)
-	return outcome{template: now, applied: applied}, invalid(vc, errs)
+	return outcome{template: now, applied: anew}, invalid(vc, errs)
+}
+
+// follows says whether later changes of the template are asked for.
+func follows(vc *tenancy.VirtualCluster) bool {
+	return vc.Spec.TemplateRef != nil && vc.Spec.TemplateRef.Sync
 }
 
 // standard is the reference that a virtual cluster gets that has none: the one
@@ -128,14 +129,6 @@ func (c *completer) standard(ctx context.Context, vc *tenancy.VirtualCluster) (*
 	return &tenancy.TemplateReference{Name: chosen.Name}, nil
 }
 
-// goneError says that a template is not there.
-type goneError struct{ *apierrors.StatusError }
-
-func isGone(err error) bool {
-	_, ok := err.(goneError)
-	return ok
-}
-
 // resolve returns nil where no template is asked for.
 func (c *completer) resolve(ctx context.Context, vc *tenancy.VirtualCluster) (*tenancy.TemplateStatus, error) {
 	ref := vc.Spec.TemplateRef
@@ -144,8 +137,8 @@ func (c *completer) resolve(ctx context.Context, vc *tenancy.VirtualCluster) (*t
 	}
 	obj, err := c.templates.Get(clusterScoped(ctx), ref.Name, &metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil, goneError{invalid(vc, field.ErrorList{field.Invalid(templatePath.Child("name"), ref.Name,
-			"there is no VirtualClusterTemplate of this name: name another, or none by an empty name")}).(*apierrors.StatusError)}
+		return nil, invalid(vc, field.ErrorList{field.Invalid(templatePath.Child("name"), ref.Name,
+			"there is no VirtualClusterTemplate of this name: name another, or none by an empty name")})
 	}
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 func writeChecks() []check {
 	return []check{
 		{"conflict", "an update with a resourceVersion that is not the last is 409", nil, conflict},
+		{"conflict-first", "a stale update is 409 whatever else is wrong with it, since that may be what has changed", nil, conflictFirst},
 		{"unconditional-update", "an update without a resourceVersion overwrites", nil, unconditional},
 		{"put-creates-not", "PUT to a name that is not there is 404", []need{several}, putCreatesNot},
 		{"no-op", "a write that changes nothing keeps the resourceVersion", nil, noOp},
@@ -41,6 +42,20 @@ func conflict(s *subject) {
 		body(fields{"metadata": fields{"resourceVersion": stale.GetResourceVersion(), "labels": fields{"a": "b"}}}), metav1.PatchOptions{})
 	s.fails("stale patch", err, apierrors.IsConflict)
 	s.holds(s.get("a"), 1)
+}
+
+func conflictFirst(s *subject) {
+	stale := s.create("a")
+	fresh := stale.DeepCopy()
+	s.vary(fresh, 1)
+	_, err := s.in.Update(s.Context(), fresh, metav1.UpdateOptions{})
+	s.must(err)
+	for field, spec := range s.refusals() {
+		object := s.with("a", spec)
+		object.SetResourceVersion(stale.GetResourceVersion())
+		_, err = s.in.Update(s.Context(), object, metav1.UpdateOptions{})
+		s.fails(field, err, apierrors.IsConflict, "the object has been modified")
+	}
 }
 
 func unconditional(s *subject) {

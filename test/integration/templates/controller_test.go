@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/clientcmd"
@@ -125,12 +126,31 @@ func TestTemplateControllerKeepsInStep(t *testing.T) {
 		return applied(vc).Status == metav1.ConditionTrue && vc.Spec.Syncer.ExtraArgs[0] == "--v=4"
 	})
 
-	// Another template of the same name, with the same generation as it had at first.
+	// Without a template what it said stays, and that is said.
 	change("--v=5", "k3s")
+	until(t, namespace, "follows", "has the last default", func(vc *v1.VirtualCluster) bool { return vc.Spec.Syncer.ExtraArgs[0] == "--v=5" })
 	if err := templates().Delete(t.Context(), "followed", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	until(t, namespace, "follows", "says that the template is gone", func(vc *v1.VirtualCluster) bool {
+		c := applied(vc)
+		return c.Status == metav1.ConditionUnknown && c.Reason == v1.ReasonGone && strings.Contains(c.Message, "spec.templateRef.sync") &&
+			c.ObservedGeneration == vc.Generation && vc.Spec.Syncer.ExtraArgs[0] == "--v=5"
+	})
+	if stays, err := in.Get(t.Context(), "stays", metav1.GetOptions{}); err != nil || applied(stays).Status != metav1.ConditionTrue {
+		t.Errorf("the one that does not follow: got %+v, %v; want it to know nothing of that", applied(stays), err)
+	}
+	// Who does not want to follow any more has nothing to complain of.
+	got := patched(t, in, "follows", `{"spec":{"templateRef":{"sync":false}}}`)
+	if c := applied(got); c.Status != metav1.ConditionTrue || c.ObservedGeneration != got.Generation {
+		t.Errorf("follows no more: got %+v, want True", c)
+	}
+	_, err := in.Patch(t.Context(), "follows", types.MergePatchType, []byte(`{"spec":{"templateRef":{"sync":true}}}`), metav1.PatchOptions{})
+	invalid(t, err, [2]string{"spec.templateRef.name", "there is no VirtualClusterTemplate of this name"})
+
+	// Another template of the same name, with the same generation as it had at first.
 	template(t, "followed", level("--v=6", "k3s"))
+	patched(t, in, "follows", `{"spec":{"templateRef":{"sync":true}}}`)
 	until(t, namespace, "follows", "follows the new one", func(vc *v1.VirtualCluster) bool { return vc.Spec.Syncer.ExtraArgs[0] == "--v=6" })
 	stays, err := in.Get(t.Context(), "stays", metav1.GetOptions{})
 	if err != nil || stays.Spec.Syncer.ExtraArgs[0] != "--v=1" || stays.Generation != 1 {

@@ -9,12 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	applyv1 "garret.dev/garret/generated/applyconfiguration/tenancy/v1"
+	tenancyv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
 )
 
 const small = `{"versions":[
@@ -223,15 +225,33 @@ func TestSync(t *testing.T) {
 		t.Errorf("got %s, want the version kept that the template does not name any more", got.Spec.Kubernetes.Version)
 	}
 	version("--v=6", `{"kubernetes":{"distro":"k8s"}}`)
-	// A write about metadata leaves the spec alone, one about nothing brings it into step.
+	// Writes leave the template as it was recorded; the controller's, which says nothing, brings it into step.
 	expect(patched(t, in, "demo", `{"metadata":{"labels":{"a":"b"}}}`), "--v=5", "1.2.0")
-	expect(patched(t, in, "demo", `{}`), "--v=6", "1.2.0")
-	// What cannot be applied is refused, but a finalizer can be removed all the same.
+	expect(patched(t, in, "demo", `{}`), "--v=5", "1.2.0")
+	got = patched(t, in, "demo", `{"spec":{"access":[{"users":["alice"],"clusterRole":"view"}]}}`)
+	expect(got, "--v=5", "1.2.0")
+	if c := meta.FindStatusCondition(got.Status.Conditions, v1.ConditionTemplateApplied); c == nil || c.ObservedGeneration != got.Generation {
+		t.Errorf("got %+v, want the condition to know generation %d", c, got.Generation)
+	}
+	got, err := arrive(t, in, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(got, "--v=6", "1.2.0")
+	// What cannot be applied is refused to the controller, and is in nobody else's way.
 	version("--v=7", `{"kubernetes":{"distro":"k3s"}}`)
-	_, err := in.Patch(t.Context(), "demo", "application/merge-patch+json", []byte(`{}`), metav1.PatchOptions{})
+	_, err = arrive(t, in, "demo")
 	invalid(t, err, [2]string{"spec.kubernetes.distro", "cannot be changed"})
 	patched(t, in, "demo", `{"metadata":{"finalizers":["example.com/a"]}}`)
 	patched(t, in, "demo", `{"metadata":{"finalizers":null}}`)
+	expect(patched(t, in, "demo", `{"spec":{"access":null}}`), "--v=6", "1.2.0")
+	// Neither is a version that is gone, unless it is asked for.
+	apply(t, `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualClusterTemplate","metadata":{"name":"small"},"spec":{"versions":[{"version":"3.0.0","parameters":[{"name":"team"}]}]}}`)
+	_, err = arrive(t, in, "demo")
+	invalid(t, err, [2]string{"spec.templateRef.parameters", "needs a value for the parameter team"})
+	expect(patched(t, in, "demo", `{"spec":{"syncer":{"extraArgs":null}}}`), "--v=6", "1.2.0")
+	_, err = in.Patch(t.Context(), "demo", "application/merge-patch+json", []byte(`{"spec":{"templateRef":{"version":"1.2.0"}}}`), metav1.PatchOptions{})
+	invalid(t, err, [2]string{"spec.templateRef.version", "no such version, but 3.0.0"})
 	if err := templates().Delete(t.Context(), "small", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -240,6 +260,25 @@ func TestSync(t *testing.T) {
 	got = patched(t, in, "demo", `{"spec":{"templateRef":{"name":"","sync":false,"version":null,"parameters":null}}}`)
 	if got.Status.Template != nil || meta.FindStatusCondition(got.Status.Conditions, v1.ConditionTemplateApplied) != nil || got.Spec.Syncer.ExtraArgs[0] != "--v=6" {
 		t.Errorf("got %+v, want no template and the spec as it was", got.Status)
+	}
+}
+
+// arrive makes the write by which the controller has later changes of a template applied.
+func arrive(t *testing.T, in tenancyv1.VirtualClusterInterface, name string) (*v1.VirtualCluster, error) {
+	t.Helper()
+	return in.Patch(t.Context(), name, "application/merge-patch+json", []byte(`{}`), metav1.PatchOptions{FieldManager: v1.FieldManagerController})
+}
+
+// TestStaleWriters are told so, and not that the template forbids what it did not when they read.
+func TestStaleWriters(t *testing.T) {
+	template(t, "small", small)
+	template(t, "strict", `{"versions":[{"version":"1.0.0","forced":{"syncer":{"extraArgs":["--v=1"]}}}]}`)
+	in := clusters(t)
+	stale := create(t, in, "demo", v1.VirtualClusterSpec{TemplateRef: ref("small")})
+	patched(t, in, "demo", `{"spec":{"templateRef":{"name":"strict"},"kubernetes":{"distro":"k8s"}}}`)
+	stale.Spec.TemplateRef, stale.Spec.Syncer.ExtraArgs = ref("strict"), []string{"--v=3"}
+	if _, err := in.Update(t.Context(), stale, metav1.UpdateOptions{}); !apierrors.IsConflict(err) {
+		t.Errorf("got %v, want a conflict", err)
 	}
 }
 
