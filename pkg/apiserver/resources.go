@@ -29,7 +29,7 @@ func (c *Config) newResources(kubeconfigs virtualcluster.KubeconfigIssuer, relay
 	if err != nil {
 		return nil, err
 	}
-	hosts, err := hostcluster.NewStorage(c.scheme, c.generic.RESTOptionsGetter)
+	hosts, err := hostcluster.NewStorage(c.scheme, c.generic.RESTOptionsGetter, templates)
 	if err != nil {
 		return nil, err
 	}

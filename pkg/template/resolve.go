@@ -52,6 +52,17 @@ func Resolve(template *tenancy.VirtualClusterTemplate, ref *tenancy.TemplateRefe
 	return resolved, nil
 }
 
+// RefusesAll says, as warnings about the field at path, why no virtual cluster
+// can be made from a template that it gets by ref, without having named it.
+func RefusesAll(template *tenancy.VirtualClusterTemplate, ref *tenancy.TemplateReference, path *field.Path) []string {
+	_, errs := Resolve(template, ref, field.NewPath("spec", "templateRef"))
+	var warnings []string
+	for _, err := range errs {
+		warnings = append(warnings, fmt.Sprintf("%s: virtual clusters that name no template will be refused: %s", path, err.ErrorBody()))
+	}
+	return warnings
+}
+
 // fillIn makes of what a template holds a fragment with the arguments in it.
 func fillIn(raw *runtime.RawExtension, arguments map[string]argument, path *field.Path) (fragment, field.ErrorList) {
 	parsed, errs := parseFragment(raw, path)

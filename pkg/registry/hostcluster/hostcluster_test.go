@@ -4,10 +4,12 @@
 package hostcluster
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
@@ -21,7 +23,51 @@ import (
 func testStrategy() strategy {
 	scheme := runtime.NewScheme()
 	install.Install(scheme)
-	return newStrategy(scheme)
+	return newStrategy(scheme, templates{})
+}
+
+// templates are one, small, whose version 2.0.0 has a parameter without a default.
+type templates struct{}
+
+func (templates) Get(_ context.Context, name string, _ *metav1.GetOptions) (runtime.Object, error) {
+	if name != "small" {
+		return nil, apierrors.NewNotFound(tenancy.Resource("virtualclustertemplates"), name)
+	}
+	return &tenancy.VirtualClusterTemplate{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: tenancy.VirtualClusterTemplateSpec{
+		Versions: []tenancy.TemplateVersion{{Version: "1.0.0"}, {Version: "2.0.0", Parameters: []tenancy.TemplateParameter{{Name: "team"}}}},
+	}}, nil
+}
+
+func TestWarnings(t *testing.T) {
+	const refused = "virtual clusters that name no template will be refused"
+	for name, test := range map[string]struct {
+		spec tenancy.HostClusterSpec
+		want []string
+	}{
+		"none":    {tenancy.HostClusterSpec{}, nil},
+		"applies": {tenancy.HostClusterSpec{DefaultTemplateRef: &tenancy.LocalTemplateReference{Name: "small", Version: "1.0.0"}}, nil},
+		"missing": {tenancy.HostClusterSpec{DefaultTemplateRef: &tenancy.LocalTemplateReference{Name: "large"}},
+			[]string{"spec.defaultTemplateRef.name: there is no VirtualClusterTemplate large: until there is one, " + refused}},
+		"of no such version": {tenancy.HostClusterSpec{DefaultTemplateRef: &tenancy.LocalTemplateReference{Name: "small", Version: "3.0.0"}},
+			[]string{"spec.defaultTemplateRef: " + refused + `: Invalid value: "3.0.0": template "small" has no such version, but 1.0.0, 2.0.0`}},
+		"wants a value": {tenancy.HostClusterSpec{DefaultTemplateRef: &tenancy.LocalTemplateReference{Name: "small", Version: "2.0.0"}},
+			[]string{"spec.defaultTemplateRef: " + refused + `: Required value: template "small" needs a value for the parameter team`}},
+		"enough": {tenancy.HostClusterSpec{MaxVirtualClusters: ptr.To[int32](3)}, nil},
+		"too few": {tenancy.HostClusterSpec{MaxVirtualClusters: ptr.To[int32](2)},
+			[]string{"spec.maxVirtualClusters: there are 3 virtual clusters, which stay: none can be made until there are fewer than 2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host, old := existing(), existing()
+			old.Spec = tenancy.HostClusterSpec{}
+			host.Spec = test.spec
+			if diff := cmp.Diff(test.want, testStrategy().WarningsOnUpdate(t.Context(), host, old)); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+			if got := testStrategy().WarningsOnUpdate(t.Context(), host, host.DeepCopy()); got != nil {
+				t.Errorf("no change: got %q", got)
+			}
+		})
+	}
 }
 
 func existing() *tenancy.HostCluster {

@@ -23,9 +23,9 @@ type Storage struct {
 	deleted chan struct{}
 }
 
-// NewStorage builds the storage of hostclusters.
-func NewStorage(scheme *runtime.Scheme, restOptions generic.RESTOptionsGetter) (*Storage, error) {
-	main := newStrategy(scheme)
+// NewStorage builds the storage of hostclusters, whose default template is one of templates.
+func NewStorage(scheme *runtime.Scheme, restOptions generic.RESTOptionsGetter, templates rest.Getter) (*Storage, error) {
+	main := newStrategy(scheme, templates)
 	store := &genericregistry.Store{
 		NewFunc:                   func() runtime.Object { return &tenancy.HostCluster{} },
 		NewListFunc:               func() runtime.Object { return &tenancy.HostClusterList{} },

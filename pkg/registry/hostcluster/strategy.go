@@ -29,6 +29,8 @@ type strategy struct {
 	// DeclarativeValidation runs the rules that the types declare, after those below.
 	rest.DeclarativeValidation
 	names.NameGenerator
+	// templates are what the default template is looked up in, for warnings.
+	templates rest.Getter
 }
 
 var (
@@ -43,8 +45,8 @@ var (
 	_ rest.ResetFieldsStrategy = statusStrategy{}
 )
 
-func newStrategy(scheme *runtime.Scheme) strategy {
-	return strategy{DeclarativeValidation: rest.DeclarativeValidation{Scheme: scheme}, NameGenerator: names.SimpleNameGenerator}
+func newStrategy(scheme *runtime.Scheme, templates rest.Getter) strategy {
+	return strategy{DeclarativeValidation: rest.DeclarativeValidation{Scheme: scheme}, NameGenerator: names.SimpleNameGenerator, templates: templates}
 }
 
 func (strategy) NamespaceScoped() bool { return false }
@@ -56,10 +58,12 @@ func (strategy) AllowUnconditionalUpdate(context.Context) bool { return true }
 
 func (strategy) Canonicalize(runtime.Object) {}
 
-func (strategy) WarningsOnCreate(context.Context, runtime.Object) []string { return nil }
+func (s strategy) WarningsOnCreate(ctx context.Context, obj runtime.Object) []string {
+	return s.warnings(ctx, obj.(*tenancy.HostCluster), &tenancy.HostCluster{})
+}
 
-func (strategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
-	return nil
+func (s strategy) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object) []string {
+	return s.warnings(ctx, obj.(*tenancy.HostCluster), old.(*tenancy.HostCluster))
 }
 
 // PrepareForCreate starts without a status: the controller has not seen it yet.
@@ -98,6 +102,11 @@ func (statusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Objec
 	host, before := obj.(*tenancy.HostCluster), old.(*tenancy.HostCluster)
 	host.Spec = before.Spec
 	metav1.ResetObjectMetaForStatus(host, before)
+}
+
+// WarningsOnUpdate are about the spec, which stays.
+func (statusStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
 }
 
 func (statusStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {

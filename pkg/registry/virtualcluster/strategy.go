@@ -68,10 +68,12 @@ func (strategy) AllowUnconditionalUpdate(context.Context) bool { return true }
 
 func (strategy) Canonicalize(runtime.Object) {}
 
-func (strategy) WarningsOnCreate(context.Context, runtime.Object) []string { return nil }
+func (strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
+	return validation.Warnings(obj.(*tenancy.VirtualCluster), nil)
+}
 
-func (strategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
-	return nil
+func (strategy) WarningsOnUpdate(_ context.Context, obj, old runtime.Object) []string {
+	return validation.Warnings(obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster))
 }
 
 // PrepareForCreate starts the status afresh; the cluster id is there from the
@@ -147,6 +149,11 @@ func (statusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Objec
 	if vc.Status.Phase == "" {
 		vc.Status.Phase = before.Status.Phase
 	}
+}
+
+// WarningsOnUpdate are about the spec, which stays.
+func (statusStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
 }
 
 func (statusStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {

@@ -51,10 +51,25 @@ func (strategy) AllowUnconditionalUpdate(context.Context) bool { return true }
 
 func (strategy) Canonicalize(runtime.Object) {}
 
-func (strategy) WarningsOnCreate(context.Context, runtime.Object) []string { return nil }
+func (strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
+	return warnings(obj.(*tenancy.VirtualClusterTemplate))
+}
 
-func (strategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
-	return nil
+func (strategy) WarningsOnUpdate(_ context.Context, obj, old runtime.Object) []string {
+	changed, before := obj.(*tenancy.VirtualClusterTemplate), old.(*tenancy.VirtualClusterTemplate)
+	if equality.Semantic.DeepEqual(changed.Spec, before.Spec) {
+		return nil
+	}
+	return warnings(changed)
+}
+
+// warnings tell what keeps a template that is the default from being applied to
+// those who name none, which would only show when they are refused.
+func warnings(found *tenancy.VirtualClusterTemplate) []string {
+	if !found.Spec.Default {
+		return nil
+	}
+	return template.RefusesAll(found, &tenancy.TemplateReference{Name: found.Name}, defaultPath)
 }
 
 func (strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {

@@ -85,6 +85,31 @@ func TestOldFaultsStay(t *testing.T) {
 	}
 }
 
+// TestWarnings: a default template that cannot be applied to those who name none.
+func TestWarnings(t *testing.T) {
+	s := testStrategy("", nil)
+	wanting := named("small", true, "1.0.0")
+	wanting.Spec.Versions[0].Parameters = []tenancy.TemplateParameter{{Name: "team"}}
+	for want, found := range map[string]*tenancy.VirtualClusterTemplate{
+		`refused: Required value: template "small" needs a value for the parameter team`:          wanting,
+		`refused: Required value: template "small" has pre-releases only: name one of 1.0.0-rc.1`: named("small", true, "1.0.0-rc.1"),
+	} {
+		for way, got := range map[string][]string{
+			"create": s.WarningsOnCreate(t.Context(), found),
+			"update": s.WarningsOnUpdate(t.Context(), found, named("small", true, "1.0.0")),
+		} {
+			if len(got) != 1 || !strings.HasPrefix(got[0], "spec.default: ") || !strings.HasSuffix(got[0], want) {
+				t.Errorf("%s: got %q, want one that ends with %q", way, got, want)
+			}
+		}
+		other := found.DeepCopy()
+		other.Spec.Default = false
+		if got := s.WarningsOnCreate(t.Context(), other); got != nil {
+			t.Errorf("not the default: got %q", got)
+		}
+	}
+}
+
 func TestGeneration(t *testing.T) {
 	s := testStrategy("", nil)
 	made := named("small", false, "1.0.0")

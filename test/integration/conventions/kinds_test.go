@@ -44,6 +44,8 @@ type kind struct {
 	// and the path of that field, or of the list that it is in.
 	free     [2]fields
 	freePath []string
+	// warned is a part of a spec that is answered with the warning.
+	warned map[string]fields
 	// selectable are the fields that select, with the value that an object with the spec above has.
 	selectable map[string]string
 	// longest is the length of the longest name.
@@ -102,6 +104,10 @@ func virtualCluster() *kind {
 			{"helm": fields{"values": fields{"syncer": fields{"resources": fields{"requests": fields{"memory": "16Mi"}}}}}},
 		},
 		freePath: []string{"spec", "helm", "values"},
+		warned: map[string]fields{
+			"spec.controlPlane.resources.limits[memory]: a control plane is killed": {"controlPlane": fields{"resources": fields{"limits": fields{"memory": "64Mi"}}}},
+			"spec.access[0].users[0]: is the name inside":                           {"access": []any{fields{"users": []any{"host:alice"}, "clusterRole": "view"}}},
+		},
 		immutable: map[string]fields{
 			"spec.kubernetes.distro":                     {"kubernetes": fields{"distro": "k8s"}},
 			"spec.controlPlane.storage.persistent":       {"controlPlane": fields{"storage": fields{"persistent": false}}},
@@ -159,6 +165,9 @@ func hostCluster() *kind {
 			"spec.maxVirtualClusters":         {"maxVirtualClusters": int64(-1)},
 			"spec.defaultTemplateRef.name":    {"defaultTemplateRef": fields{"name": "a/b"}},
 			"spec.defaultTemplateRef.version": {"defaultTemplateRef": fields{"name": "a", "version": "one"}},
+		},
+		warned: map[string]fields{
+			"spec.defaultTemplateRef.name: there is no VirtualClusterTemplate missing": {"defaultTemplateRef": fields{"name": "missing"}},
 		},
 		longest:   len(v1.LocalHostCluster),
 		columns:   []string{"Name", "Ready", "Version", "Virtual-Clusters", "Limit", "Age"},

@@ -29,6 +29,8 @@ const (
 	aListMap
 	// aFreeForm field, whose inside no schema describes.
 	aFreeForm
+	// someWarnings about what the spec may say.
+	someWarnings
 )
 
 // has says whether a kind has what a check needs.
@@ -52,6 +54,8 @@ func (k *kind) has(n need) bool {
 		return k.mergedPath != nil
 	case aFreeForm:
 		return k.freePath != nil
+	case someWarnings:
+		return len(k.warned) > 0
 	}
 	return false
 }

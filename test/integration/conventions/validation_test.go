@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +24,7 @@ func validationChecks() []check {
 		{"immutable", "a field that cannot change is 422 with its path", []need{someImmutable}, immutable},
 		{"wrong-type", "a value of the wrong type is 400 that says where", nil, wrongType},
 		{"wrong-kind", "an object of another kind or version is 400", nil, wrongKind},
+		{"warnings", "what is allowed and probably not meant is answered with a warning that names the field, a dry run too", []need{someWarnings}, warnings},
 		{"metadata-rules", "labels, annotations and finalizers keep to the rules for them", nil, metadataRules},
 	}
 }
@@ -112,6 +114,20 @@ func wrongKind(s *subject) {
 	other = s.object("a")
 	other.SetAPIVersion("tenancy.garret.dev/v9")
 	s.refused("version", http.StatusBadRequest, s.send("POST", s.collection(), body(other)), "v9")
+}
+
+func warnings(s *subject) {
+	s.create("a")
+	for want, spec := range s.warned {
+		got := s.expect(http.StatusOK, s.send("PATCH", s.url("a")+"?dryRun=All", body(fields{"spec": spec}), "Content-Type", string(types.MergePatchType)))
+		if said := strings.Join(got.header.Values("Warning"), "\n"); !strings.Contains(said, want) {
+			s.Errorf("got the warnings %q, want %q", said, want)
+		}
+	}
+	got := s.expect(http.StatusOK, s.send("PATCH", s.url("a"), body(fields{"metadata": fields{"labels": fields{"a": "b"}}}), "Content-Type", string(types.MergePatchType)))
+	if said := got.header.Values("Warning"); len(said) > 0 {
+		s.Errorf("a label: got the warnings %q", said)
+	}
 }
 
 func metadataRules(s *subject) {
