@@ -4,6 +4,7 @@
 package conventions
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,7 +28,7 @@ func representationChecks() []check {
 	return []check{
 		{"table", "a table has columns with descriptions, and a row with the metadata of its object", nil, table},
 		{"table-object", "includeObject says what of the object stands in a row", nil, tableObjects},
-		{"table-list", "a list is a table with a row for each object", []need{several}, tableList},
+		{"table-list", "a list is a table with a row for each object, of those that selectors choose, page by page", []need{several}, tableList},
 		{"table-watch", "a watch is a stream of tables of one row, of which the first has the columns", nil, tableWatch},
 		{"metadata", "metadata alone can be read, listed and watched", nil, metadataOnly},
 		{"yaml", "YAML is taken and given", []need{several}, yamlBodies},
@@ -105,6 +106,17 @@ func tableList(s *subject) {
 	}
 	if first := s.tableOf(s.collection() + query + "&limit=1"); len(first.Rows) != 1 || first.Continue == "" {
 		s.Errorf("limited: got %d rows and continue %q, want one and a token", len(first.Rows), first.Continue)
+	} else if rest := s.tableOf(s.collection() + query + "&limit=1&continue=" + first.Continue); len(rest.Rows) != 1 || rest.Rows[0].Cells[0] != s.name("b") {
+		s.Errorf("next page: got %+v, want b", rest.Rows)
+	}
+	selectors := map[string]string{"metadata.name": s.name("b")}
+	maps.Copy(selectors, s.selectable)
+	var all []string
+	for field, value := range selectors {
+		all = append(all, field+"="+value)
+	}
+	if chosen := s.tableOf(s.collection() + query + "&fieldSelector=" + url.QueryEscape(strings.Join(all, ","))); len(chosen.Rows) != 1 || chosen.Rows[0].Cells[0] != s.name("b") {
+		s.Errorf("selected by %v: got %+v, want b", all, chosen.Rows)
 	}
 }
 

@@ -21,6 +21,7 @@ func schemaChecks() []check {
 		{"openapi-v3", "OpenAPI v3 has the kind, its list and its paths, and a description of every property", nil, openAPIv3},
 		{"openapi-v2", "OpenAPI v2, as the host merges it, has the same", nil, openAPIv2},
 		{"openapi-lists", "what merges by key says so in the schema", []need{aListMap}, openAPILists},
+		{"openapi-list-types", "every list says how it merges, and a list that merges by key requires it of its elements", nil, openAPIListTypes},
 		{"explain", "kubectl explain has a sentence for every field", nil, explain},
 	}
 }
@@ -182,6 +183,67 @@ func openAPILists(s *subject) {
 	if property["x-kubernetes-list-type"] != "map" || property["x-kubernetes-list-map-keys"] == nil ||
 		property["x-kubernetes-patch-strategy"] != "merge" || property["x-kubernetes-patch-merge-key"] == nil {
 		s.Errorf("%v: got %v, want a list of the type map with keys, that is patched by merging", s.mergedPath, property)
+	}
+}
+
+// unmergeable walks a schema and gives the paths of lists that do not say how they merge.
+func (d openAPI) unmergeable(schema map[string]any, path string, depth int) []string {
+	if schema == nil || depth > 12 {
+		return []string{path + " leads nowhere"}
+	}
+	var bad []string
+	properties, _ := schema["properties"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		if name == "metadata" || name == "resources" { // not ours
+			continue
+		}
+		property := properties[name].(map[string]any)
+		at := path + "." + name
+		target := d.target(property)
+		items, list := target["items"].(map[string]any)
+		if list {
+			target = d.target(items)
+			bad = append(bad, mergeFaults(property, target, at)...)
+		} else if more, ok := target["additionalProperties"].(map[string]any); ok {
+			target = d.target(more)
+		}
+		bad = append(bad, d.unmergeable(target, at, depth+1)...)
+	}
+	return bad
+}
+
+// mergeFaults are those of one list with elements of the schema given.
+func mergeFaults(list, element map[string]any, at string) []string {
+	required, _ := element["required"].([]any)
+	switch list["x-kubernetes-list-type"] {
+	case "atomic", "set":
+		if list["x-kubernetes-patch-strategy"] != nil {
+			return []string{at + " is atomic, but patched by merging"}
+		}
+		return nil
+	case "map":
+		keys, _ := list["x-kubernetes-list-map-keys"].([]any)
+		var bad []string
+		for _, key := range keys {
+			if !slices.Contains(required, key) {
+				bad = append(bad, fmt.Sprintf("%s has the key %v, which its elements may lack", at, key))
+			}
+		}
+		if len(keys) != 1 || list["x-kubernetes-patch-strategy"] != "merge" || list["x-kubernetes-patch-merge-key"] != keys[0] {
+			bad = append(bad, at+" is patched otherwise than it is applied")
+		}
+		return bad
+	}
+	return []string{at + " has no list type"}
+}
+
+func openAPIListTypes(s *subject) {
+	for version, doc := range map[string]openAPI{"v2": s.v2(), "v3": s.v3()} {
+		if _, schema := doc.of(s.kind.kind); schema != nil {
+			if bad := doc.unmergeable(schema, s.singular, 0); len(bad) > 0 {
+				s.Errorf("%s: %v", version, bad)
+			}
+		}
 	}
 }
 

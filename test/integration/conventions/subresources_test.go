@@ -31,7 +31,7 @@ func doorChecks() []check {
 		{"kubeconfig-policy", "a policy of the host can refuse a request for a kubeconfig", []need{doors}, kubeconfigPolicy},
 		{"proxy-not-ready", "entering what is not ready is 503 that says when to come again", []need{doors}, proxyNotReady},
 		{"proxy-policy", "a policy of the host can refuse to let anybody enter, as CONNECT", []need{doors}, proxyPolicy},
-		{"quota", "a ResourceQuota for the kind is enforced", []need{doors}, quota},
+		{"quota", "a ResourceQuota for the kind is enforced, and not used up by dry runs", []need{doors}, quota},
 	}
 }
 
@@ -148,6 +148,10 @@ func quota(s *subject) {
 		}
 		return false, err
 	})
+	for range 2 {
+		_, err = s.in.Create(s.Context(), s.object("second"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		s.must(err) // and takes no room
+	}
 	s.create("second")
 	_, err = s.in.Create(s.Context(), s.object("third"), metav1.CreateOptions{})
 	s.fails("third", err, apierrors.IsForbidden, "exceeded quota")

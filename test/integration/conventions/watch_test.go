@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/ptr"
 
+	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/test/integration/framework"
 )
 
@@ -29,6 +30,7 @@ func watchChecks() []check {
 		{"watch-fields", "an object that leaves the selection of fields is DELETED", []need{aStatus, several}, watchFields},
 		{"watch-bookmarks", "a watch that asks for bookmarks gets one before it ends", nil, watchBookmarks},
 		{"watch-list", "a streaming list sends what is there, a bookmark that says so, then changes", []need{several}, watchList},
+		{"watch-list-metadata", "so does a streaming list of metadata alone, by which controllers of the host fill their caches", []need{several}, watchListMetadata},
 		{"watch-ends", "a watch ends after timeoutSeconds", nil, watchEnds},
 		{"watch-too-old", "a watch from a version before the window is 410 Expired", nil, watchTooOld},
 		{"watch-deleted", "a deletion is told with the object as it was last, at the version of the deletion", []need{several}, watchDeleted},
@@ -170,6 +172,29 @@ func watchList(s *subject) {
 	s.next(watcher, watch.Added, "second")
 	s.must(s.in.Delete(s.Context(), s.name("first"), metav1.DeleteOptions{}))
 	s.next(watcher, watch.Deleted, "first")
+}
+
+func watchListMetadata(s *subject) {
+	made := s.create("a")
+	watcher, err := shared.metadata.Resource(v1.SchemeGroupVersion.WithResource(s.resource)).Namespace(s.namespace).Watch(s.Context(), metav1.ListOptions{
+		LabelSelector: s.mine(), SendInitialEvents: ptr.To(true), AllowWatchBookmarks: true,
+		ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
+	})
+	s.must(err)
+	s.Cleanup(watcher.Stop)
+	for _, want := range []watch.EventType{watch.Added, watch.Bookmark} {
+		event := <-watcher.ResultChan()
+		got, ok := event.Object.(*metav1.PartialObjectMetadata)
+		if !ok || event.Type != want {
+			s.Fatalf("got %s of %v, want %s of metadata", event.Type, event.Object, want)
+		}
+		if want == watch.Added && got.UID != made.GetUID() {
+			s.Errorf("got %s, want %s", got.UID, made.GetUID())
+		}
+		if want == watch.Bookmark && got.Annotations[metav1.InitialEventsAnnotationKey] != "true" {
+			s.Errorf("the bookmark does not end the list: %v", got.Annotations)
+		}
+	}
 }
 
 func watchEnds(s *subject) {
