@@ -16,16 +16,14 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/util/workqueue"
-	"k8s.io/klog/v2"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclient "garret.dev/garret/generated/clientset/versioned"
 	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
 	tenancylisters "garret.dev/garret/generated/listers/tenancy/v1"
+	"garret.dev/garret/pkg/controller/work"
 )
 
 const (
@@ -65,7 +63,7 @@ type Controller struct {
 	hosts    tenancylisters.HostClusterLister
 	clusters tenancylisters.VirtualClusterLister
 	synced   []cache.InformerSynced
-	queue    workqueue.TypedRateLimitingInterface[string]
+	queue    *work.Queue
 }
 
 // New returns a controller; somebody else starts the informers, and Run the work.
@@ -76,11 +74,9 @@ func New(host kubernetes.Interface, client tenancyclient.Interface, informers te
 		host: host, client: client,
 		hosts: kinds.HostClusters().Lister(), clusters: kinds.VirtualClusters().Lister(),
 		synced: []cache.InformerSynced{hosts.HasSynced, clusters.HasSynced},
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryFirst, retryLast),
-			workqueue.TypedRateLimitingQueueConfig[string]{Name: Name}),
+		queue:  work.NewQueue(Name, "hostCluster", retryFirst, retryLast),
 	}
-	soon := func(any) { c.queue.AddAfter(tenancyv1.LocalHostCluster, gather) }
+	soon := func(any) { c.queue.AddAfter(cache.NewObjectName("", tenancyv1.LocalHostCluster), gather) }
 	_, hostErr := hosts.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: soon, UpdateFunc: func(_, now any) { soon(now) }})
 	_, clusterErr := clusters.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: soon, DeleteFunc: soon})
 	if err := errors.Join(hostErr, clusterErr); err != nil {
@@ -91,42 +87,10 @@ func New(host kubernetes.Interface, client tenancyclient.Interface, informers te
 
 // Run works until ctx ends. Only one process should.
 func (c *Controller) Run(ctx context.Context) error {
-	defer utilruntime.HandleCrash()
-	if !cache.WaitForCacheSync(ctx.Done(), c.synced...) {
-		return nil
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for c.next(ctx) {
-		}
-	}()
-	<-ctx.Done()
-	c.queue.ShutDown()
-	<-ended
+	c.queue.Run(ctx, 1, func(ctx context.Context, name cache.ObjectName) (time.Duration, error) {
+		return lookAgain, c.reconcile(ctx, name.Name)
+	}, c.synced...)
 	return nil
-}
-
-func (c *Controller) next(ctx context.Context) bool {
-	name, quit := c.queue.Get()
-	if quit {
-		return false
-	}
-	defer c.queue.Done(name)
-	logger := klog.LoggerWithValues(klog.FromContext(ctx), "hostCluster", name)
-	err := c.reconcile(klog.NewContext(ctx, logger), name)
-	switch {
-	case ctx.Err() != nil:
-	case apierrors.IsConflict(err) || apierrors.IsNotFound(err):
-		c.queue.AddRateLimited(name)
-	case err != nil:
-		logger.Error(err, "The status of the host cluster could not be written, trying again")
-		c.queue.AddRateLimited(name)
-	default:
-		c.queue.Forget(name)
-		c.queue.AddAfter(name, lookAgain)
-	}
-	return true
 }
 
 func (c *Controller) reconcile(ctx context.Context, name string) error {

@@ -10,22 +10,19 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
 	quotav1 "k8s.io/apiserver/pkg/quota/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/util/workqueue"
-	"k8s.io/klog/v2"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclient "garret.dev/garret/generated/clientset/versioned"
 	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
 	tenancylisters "garret.dev/garret/generated/listers/tenancy/v1"
+	"garret.dev/garret/pkg/controller/work"
 	"garret.dev/garret/pkg/quota"
 )
 
@@ -46,7 +43,7 @@ type Controller struct {
 	quotas    corelisters.ResourceQuotaLister
 	clusters  tenancylisters.VirtualClusterLister
 	synced    []cache.InformerSynced
-	queue     workqueue.TypedRateLimitingInterface[cache.ObjectName]
+	queue     *work.Queue
 	settling  *settling
 }
 
@@ -58,14 +55,12 @@ func New(host kubernetes.Interface, client tenancyclient.Interface, shared tenan
 	c := &Controller{
 		host: host, client: client, informers: own,
 		quotas: quotas.Lister(), clusters: clusters.Lister(),
-		synced: []cache.InformerSynced{quotas.Informer().HasSynced, clusters.Informer().HasSynced},
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](retryFirst, retryLast),
-			workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: Name}),
+		synced:   []cache.InformerSynced{quotas.Informer().HasSynced, clusters.Informer().HasSynced},
+		queue:    work.NewQueue(Name, "resourceQuota", retryFirst, retryLast),
 		settling: newSettling(),
 	}
 	_, quotaErr := quotas.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: c.quotaChanged, UpdateFunc: func(_, now any) { c.quotaChanged(now) }, DeleteFunc: c.quotaChanged,
+		AddFunc: c.queue.AddObject, UpdateFunc: func(_, now any) { c.queue.AddObject(now) }, DeleteFunc: c.queue.AddObject,
 	})
 	_, clusterErr := clusters.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: c.clusterChanged, UpdateFunc: c.clusterUpdated, DeleteFunc: c.clusterChanged,
@@ -78,32 +73,10 @@ func New(host kubernetes.Interface, client tenancyclient.Interface, shared tenan
 
 // Run works until ctx ends. Only one process should.
 func (c *Controller) Run(ctx context.Context) error {
-	defer utilruntime.HandleCrash()
 	c.informers.Start(ctx.Done())
 	defer c.informers.Shutdown()
-	if !cache.WaitForCacheSync(ctx.Done(), c.synced...) {
-		return nil
-	}
-	var all wait.Group
-	for range workers {
-		all.Start(func() {
-			for c.next(ctx) {
-			}
-		})
-	}
-	<-ctx.Done()
-	c.queue.ShutDown()
-	all.Wait()
+	c.queue.Run(ctx, workers, c.reconcile, c.synced...)
 	return nil
-}
-
-func (c *Controller) quotaChanged(object any) {
-	name, err := cache.DeletionHandlingObjectToName(object)
-	if err != nil {
-		utilruntime.HandleError(err)
-		return
-	}
-	c.queue.Add(name)
 }
 
 // clusterUpdated passes over the many updates that change nothing that is counted.
@@ -131,33 +104,6 @@ func (c *Controller) clusterChanged(object any) {
 			c.queue.Add(cache.MetaObjectToName(found))
 		}
 	}
-}
-
-func (c *Controller) next(ctx context.Context) bool {
-	name, quit := c.queue.Get()
-	if quit {
-		return false
-	}
-	defer c.queue.Done(name)
-	logger := klog.LoggerWithValues(klog.FromContext(ctx), "resourceQuota", name)
-	again, err := c.reconcile(klog.NewContext(ctx, logger), name)
-	switch {
-	case ctx.Err() != nil:
-	case apierrors.IsConflict(err):
-		c.queue.AddRateLimited(name)
-	case apierrors.IsNotFound(err):
-		// It went meanwhile.
-		c.queue.Forget(name)
-	case err != nil:
-		logger.Error(err, "What is used of a quota could not be written, trying again")
-		c.queue.AddRateLimited(name)
-	default:
-		c.queue.Forget(name)
-		if again > 0 {
-			c.queue.AddAfter(name, again)
-		}
-	}
-	return true
 }
 
 // used counts what a quota bounds of ours in a list of virtual clusters.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,13 +19,13 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclient "garret.dev/garret/generated/clientset/versioned"
 	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
 	tenancylisters "garret.dev/garret/generated/listers/tenancy/v1"
+	"garret.dev/garret/pkg/controller/work"
 )
 
 const (
@@ -57,7 +56,7 @@ type Controller struct {
 	clusters  tenancylisters.VirtualClusterLister
 	templates tenancylisters.VirtualClusterTemplateLister
 	synced    []cache.InformerSynced
-	queue     workqueue.TypedRateLimitingInterface[cache.ObjectName]
+	queue     *work.Queue
 }
 
 // New returns a controller; somebody else starts the informers, and Run the work.
@@ -68,9 +67,7 @@ func New(client tenancyclient.Interface, informers tenancyinformers.SharedInform
 		client: client, recorder: recorder, options: options,
 		clusters: kinds.VirtualClusters().Lister(), templates: kinds.VirtualClusterTemplates().Lister(),
 		synced: []cache.InformerSynced{clusters.HasSynced, templates.HasSynced},
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](retryFirst, retryLast),
-			workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: Name}),
+		queue:  work.NewQueue(Name, "virtualCluster", retryFirst, retryLast),
 	}
 	_, clusterErr := clusters.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: c.enqueue,
@@ -137,78 +134,41 @@ func inStep(vc *tenancyv1.VirtualCluster) bool {
 
 // Run works until ctx ends. Only one process should.
 func (c *Controller) Run(ctx context.Context) error {
-	defer utilruntime.HandleCrash()
-	if !cache.WaitForCacheSync(ctx.Done(), c.synced...) {
-		return nil
-	}
-	var group sync.WaitGroup
-	for range workers {
-		group.Go(func() {
-			for c.next(ctx) {
-			}
-		})
-	}
-	<-ctx.Done()
-	c.queue.ShutDown()
-	group.Wait()
+	c.queue.Run(ctx, workers, c.reconcile, c.synced...)
 	return nil
 }
 
-func (c *Controller) next(ctx context.Context) bool {
-	name, quit := c.queue.Get()
-	if quit {
-		return false
-	}
-	defer c.queue.Done(name)
-	logger := klog.LoggerWithValues(klog.FromContext(ctx), "virtualCluster", klog.KRef(name.Namespace, name.Name))
-	refused, err := c.reconcile(klog.NewContext(ctx, logger), name)
-	switch {
-	case ctx.Err() != nil:
-	case apierrors.IsConflict(err) || apierrors.IsNotFound(err):
-		c.queue.AddRateLimited(name)
-	case err != nil:
-		logger.Error(err, "Applying the template failed, trying again")
-		c.queue.AddRateLimited(name)
-	default:
-		c.queue.Forget(name)
-		if refused {
-			c.queue.AddAfter(name, c.options.RetryRefused)
-		}
-	}
-	return true
-}
-
 // reconcile makes the write where the template is not what was applied.
-func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (refused bool, err error) {
+func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time.Duration, error) {
 	vc, err := c.clusters.VirtualClusters(name.Namespace).Get(name.Name)
 	if apierrors.IsNotFound(err) {
-		return false, nil
+		return 0, nil
 	}
 	if err != nil || !inStep(vc) {
-		return false, err
+		return 0, err
 	}
 	template, err := c.templates.Get(vc.Spec.TemplateRef.Name)
 	if apierrors.IsNotFound(err) {
-		return false, c.gone(ctx, vc)
+		return 0, c.gone(ctx, vc)
 	}
 	if err != nil || applied(vc, template) {
-		return false, err
+		return 0, err
 	}
 	now, err := c.client.TenancyV1().VirtualClusters(vc.Namespace).Patch(ctx, vc.Name, types.MergePatchType, []byte(`{}`),
 		metav1.PatchOptions{FieldManager: tenancyv1.FieldManagerController})
 	switch {
 	case apierrors.IsInvalid(err) || apierrors.IsForbidden(err):
-		return true, c.tell(ctx, vc, metav1.ConditionFalse, tenancyv1.ReasonRefused,
+		return c.options.RetryRefused, c.tell(ctx, vc, metav1.ConditionFalse, tenancyv1.ReasonRefused,
 			fmt.Sprintf("The template %s has changed and cannot be applied: %v", template.Name, err))
 	case err != nil:
-		return false, err
+		return 0, err
 	}
 	klog.FromContext(ctx).Info("Applied the template", "template", template.Name, "version", version(now), "changed", now.Generation != vc.Generation)
 	if now.Generation != vc.Generation {
 		c.recorder.Eventf(now, corev1.EventTypeNormal, reasonTemplateChanged,
 			"The spec follows the template %s, version %s", template.Name, version(now))
 	}
-	return false, nil
+	return 0, nil
 }
 
 // applied says whether what was applied last is this state of the template, and

@@ -14,19 +14,18 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
-	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclient "garret.dev/garret/generated/clientset/versioned"
 	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
+	"garret.dev/garret/pkg/controller/work"
 	"garret.dev/garret/pkg/release"
 )
 
@@ -82,7 +81,7 @@ type Controller struct {
 	options Options
 	watched *watched
 	facts   *hostFacts
-	queue   workqueue.TypedRateLimitingInterface[cache.ObjectName]
+	queue   *work.Queue
 
 	mu     sync.Mutex
 	memory map[cache.ObjectName]*memory
@@ -112,9 +111,7 @@ func New(dependencies Dependencies, options Options) (*Controller, error) {
 		Dependencies: dependencies,
 		options:      options,
 		memory:       map[cache.ObjectName]*memory{},
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](retryFirst, retryLast),
-			workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: Name}),
+		queue:        work.NewQueue(Name, "virtualCluster", retryFirst, retryLast),
 	}
 	c.watched = watch(dependencies.Host, dependencies.Informers, options.Namespace)
 	c.facts = &hostFacts{host: dependencies.Host, configMaps: c.watched.configMaps, namespace: options.Namespace, clock: dependencies.Clock}
@@ -154,53 +151,21 @@ func (c *Controller) awaitAPI(ctx context.Context) error {
 
 // Run works on virtual clusters until ctx ends. Only one process may.
 func (c *Controller) Run(ctx context.Context) error {
-	defer utilruntime.HandleCrash()
-	logger := klog.FromContext(ctx)
 	if !c.watched.waitSynced(ctx) {
 		return fmt.Errorf("%s controller: stopped before its caches were filled", Name)
 	}
-	logger.Info("Working on virtual clusters", "workers", c.options.Workers)
-	var workers sync.WaitGroup
-	for range c.options.Workers {
-		workers.Go(func() {
-			for c.next(ctx) {
-			}
-		})
-	}
-	<-ctx.Done()
-	c.queue.ShutDown()
-	workers.Wait()
+	klog.FromContext(ctx).Info("Working on virtual clusters", "workers", c.options.Workers)
+	c.queue.Run(ctx, c.options.Workers, c.measured)
 	return nil
 }
 
-func (c *Controller) next(ctx context.Context) bool {
-	name, quit := c.queue.Get()
-	if quit {
-		return false
-	}
-	defer c.queue.Done(name)
-	logger := klog.LoggerWithValues(klog.FromContext(ctx), "virtualCluster", klog.KRef(name.Namespace, name.Name))
+// measured is a pass that the metrics know of.
+func (c *Controller) measured(ctx context.Context, name cache.ObjectName) (time.Duration, error) {
 	start := c.Clock.Now()
-	again, err := c.pass(klog.NewContext(ctx, logger), name)
+	again, err := c.pass(ctx, name)
 	c.Metrics.observe(c.Clock.Since(start), err)
 	c.countPhases()
-	switch {
-	case ctx.Err() != nil:
-		// Whoever leads next makes this pass again.
-	case apierrors.IsConflict(err) || apierrors.IsNotFound(err):
-		// Somebody was quicker; the watch will tell, the retry is for when it told already.
-		logger.V(2).Info("Out of date, trying again", "err", err)
-		c.queue.AddRateLimited(name)
-	case err != nil:
-		logger.Error(err, "Reconciling failed, trying again")
-		c.queue.AddRateLimited(name)
-	default:
-		c.queue.Forget(name)
-		if again > 0 {
-			c.queue.AddAfter(name, again)
-		}
-	}
-	return true
+	return again, err
 }
 
 // pass is one look at one object, with a span of its own: the requests that it

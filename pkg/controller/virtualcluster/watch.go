@@ -131,7 +131,7 @@ func (w *watched) handle(c *Controller) error {
 		_, err := informer.AddEventHandler(handler)
 		errs = append(errs, err)
 	}
-	add(w.clusterChanges, onAny(func(object any) { c.enqueue(object) }))
+	add(w.clusterChanges, onAny(c.queue.AddObject))
 	add(w.eventChanges, onAny(c.enqueueRefused))
 	add(w.mapChanges, onAny(func(any) { c.enqueueAll() }))
 	for _, informer := range w.lookedAt {
@@ -170,15 +170,9 @@ func changed(before, now any) bool {
 	return a.GetResourceVersion() != b.GetResourceVersion()
 }
 
-func (c *Controller) enqueue(object any) {
-	if name, err := cache.DeletionHandlingObjectToName(object); err == nil {
-		c.queue.Add(name)
-	}
-}
-
 func (c *Controller) enqueueAll() {
 	for _, object := range c.watched.clusterChanges.GetStore().List() {
-		c.enqueue(object)
+		c.queue.AddObject(object)
 	}
 }
 

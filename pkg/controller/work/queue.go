@@ -1,0 +1,96 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package work is the loop of every controller: names of objects come into a
+// queue, each is passed over by one worker at a time, and what failed is passed
+// over again, later and later.
+package work
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+)
+
+// Queue holds the names of objects that are to be looked at, each once.
+type Queue struct {
+	workqueue.TypedRateLimitingInterface[cache.ObjectName]
+	// kind is what logs call the objects, such as virtualCluster.
+	kind string
+}
+
+// A Pass looks at the object of a name. It is made again after the time
+// returned, where that is more than zero, and after an error.
+type Pass func(ctx context.Context, name cache.ObjectName) (again time.Duration, err error)
+
+// NewQueue returns the queue of the named controller. What fails is passed over
+// again after retryFirst, then after twice as long, and so on up to retryLast.
+func NewQueue(controller, kind string, retryFirst, retryLast time.Duration) *Queue {
+	return &Queue{kind: kind, TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](retryFirst, retryLast),
+		workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: controller})}
+}
+
+// AddObject adds the name of an object, or of one that an informer says is gone.
+func (q *Queue) AddObject(object any) {
+	name, err := cache.DeletionHandlingObjectToName(object)
+	if err != nil {
+		utilruntime.HandleError(err)
+		return
+	}
+	q.Add(name)
+}
+
+// Run waits for the caches and works until ctx ends; passes that have begun are
+// finished. It runs once.
+func (q *Queue) Run(ctx context.Context, workers int, pass Pass, synced ...cache.InformerSynced) {
+	defer utilruntime.HandleCrash()
+	defer q.ShutDown()
+	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
+		return
+	}
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for q.next(ctx, pass) {
+			}
+		})
+	}
+	<-ctx.Done()
+	q.ShutDown()
+	group.Wait()
+}
+
+// next makes one pass. It returns false when there are to be no more.
+func (q *Queue) next(ctx context.Context, pass Pass) bool {
+	name, quit := q.Get()
+	if quit {
+		return false
+	}
+	defer q.Done(name)
+	logger := klog.LoggerWithValues(klog.FromContext(ctx), q.kind, klog.KRef(name.Namespace, name.Name))
+	again, err := pass(klog.NewContext(ctx, logger), name)
+	switch {
+	case ctx.Err() != nil:
+		// Whoever leads next makes this pass again.
+	case apierrors.IsConflict(err) || apierrors.IsNotFound(err):
+		// Somebody was quicker; the watch will tell, the retry is for when it told already.
+		logger.V(2).Info("Out of date, trying again", "err", err)
+		q.AddRateLimited(name)
+	case err != nil:
+		logger.Error(err, "Reconciling failed, trying again")
+		q.AddRateLimited(name)
+	default:
+		q.Forget(name)
+		if again > 0 {
+			q.AddAfter(name, again)
+		}
+	}
+	return true
+}

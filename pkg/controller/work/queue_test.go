@@ -1,0 +1,82 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package work
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2/ktesting"
+)
+
+var name = cache.NewObjectName("team", "demo")
+
+// TestPasses says when a pass is made again.
+func TestPasses(t *testing.T) {
+	resource := schema.GroupResource{Resource: "things"}
+	for what, test := range map[string]struct {
+		again  time.Duration
+		err    error
+		failed int
+		queued bool
+	}{
+		"done":          {0, nil, 0, false},
+		"again":         {time.Millisecond, nil, 0, true},
+		"failed":        {0, errors.New("no answer"), 1, true},
+		"out of date":   {0, apierrors.NewConflict(resource, "demo", nil), 1, true},
+		"gone since":    {0, apierrors.NewNotFound(resource, "demo"), 1, true},
+		"failed, again": {time.Hour, errors.New("no answer"), 1, true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			_, ctx := ktesting.NewTestContext(t)
+			q := NewQueue("", "thing", time.Millisecond, time.Millisecond)
+			defer q.ShutDown()
+			q.AddObject(cache.DeletedFinalStateUnknown{Key: "team/demo", Obj: &corev1.ConfigMap{}})
+			q.next(ctx, func(_ context.Context, got cache.ObjectName) (time.Duration, error) {
+				if got != name {
+					t.Errorf("got %s, want %s", got, name)
+				}
+				return test.again, test.err
+			})
+			if got := q.NumRequeues(name); got != test.failed {
+				t.Errorf("got %d failures, want %d", got, test.failed)
+			}
+			if !test.queued {
+				if q.Len() > 0 {
+					t.Error("it is in the queue again")
+				}
+				return
+			}
+			if got, quit := q.Get(); got != name || quit {
+				t.Errorf("got %s, want it in the queue again", got)
+			}
+		})
+	}
+}
+
+// TestRunEnds after the passes that have begun, and before any where caches stay empty.
+func TestRunEnds(t *testing.T) {
+	_, ctx := ktesting.NewTestContext(t)
+	ctx, cancel := context.WithCancel(ctx)
+	q := NewQueue("", "thing", time.Millisecond, time.Millisecond)
+	q.AddObject(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "demo"}})
+	finished := false
+	q.Run(ctx, 2, func(ctx context.Context, _ cache.ObjectName) (time.Duration, error) {
+		cancel()
+		<-ctx.Done()
+		finished = true
+		return 0, ctx.Err()
+	}, func() bool { return true })
+	if !finished || q.NumRequeues(name) > 0 {
+		t.Errorf("finished %v with %d failures, want a pass that is finished and counts for nothing", finished, q.NumRequeues(name))
+	}
+	NewQueue("", "thing", 0, 0).Run(ctx, 1, nil, func() bool { return false })
+}
