@@ -124,7 +124,7 @@ func TestTable(t *testing.T) {
 		"new":   {&tenancy.HostClusterList{Items: []tenancy.HostCluster{*bare}}, [][]any{{"local", "Unknown", "", int64(0), "<none>", "<unknown>", "<none>", ""}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			table, err := tableConvertor{}.ConvertToTable(t.Context(), test.object, nil)
+			table, err := tableConvertor().ConvertToTable(t.Context(), test.object, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +140,7 @@ func TestTable(t *testing.T) {
 			}
 		})
 	}
-	if _, err := (tableConvertor{}).ConvertToTable(t.Context(), &metav1.Status{}, nil); err == nil {
+	if _, err := tableConvertor().ConvertToTable(t.Context(), &metav1.Status{}, nil); err == nil {
 		t.Error("another kind was printed")
 	}
 }

@@ -29,7 +29,6 @@ func NewStorage(scheme *runtime.Scheme, restOptions generic.RESTOptionsGetter, t
 	store := &genericregistry.Store{
 		NewFunc:                   func() runtime.Object { return &tenancy.HostCluster{} },
 		NewListFunc:               func() runtime.Object { return &tenancy.HostClusterList{} },
-		PredicateFunc:             matcher,
 		DefaultQualifiedResource:  tenancy.Resource("hostclusters"),
 		SingularQualifiedResource: tenancy.Resource("hostcluster"),
 
@@ -37,9 +36,9 @@ func NewStorage(scheme *runtime.Scheme, restOptions generic.RESTOptionsGetter, t
 		UpdateStrategy:      main,
 		DeleteStrategy:      main,
 		ResetFieldsStrategy: main,
-		TableConvertor:      tableConvertor{},
+		TableConvertor:      tableConvertor(),
 	}
-	if err := store.CompleteWithOptions(&generic.StoreOptions{RESTOptions: restOptions, AttrFunc: attributes}); err != nil {
+	if err := store.CompleteWithOptions(&generic.StoreOptions{RESTOptions: restOptions}); err != nil {
 		return nil, fmt.Errorf("storage of hostclusters: %w", err)
 	}
 	storage := &Storage{HostCluster: &REST{store}, Status: status.New(store, statusStrategy{main}), deleted: make(chan struct{}, 1)}

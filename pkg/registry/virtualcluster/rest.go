@@ -109,7 +109,7 @@ func stale(vc, old *tenancy.VirtualCluster) bool {
 
 // count asks the datastore for one virtual cluster of all namespaces and how many more there are.
 func count(ctx context.Context, store *genericregistry.Store) (int64, error) {
-	obj, err := store.ListPredicate(clusterScoped(ctx), matcher(labels.Everything(), fields.Everything()), &metainternalversion.ListOptions{Limit: 1})
+	obj, err := store.ListPredicate(clusterScoped(ctx), store.PredicateFunc(labels.Everything(), fields.Everything()), &metainternalversion.ListOptions{Limit: 1})
 	if err != nil {
 		return 0, err
 	}

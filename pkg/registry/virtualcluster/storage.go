@@ -49,7 +49,6 @@ func NewStorage(config Config) (*Storage, error) {
 	store := &genericregistry.Store{
 		NewFunc:                   func() runtime.Object { return &tenancy.VirtualCluster{} },
 		NewListFunc:               func() runtime.Object { return &tenancy.VirtualClusterList{} },
-		PredicateFunc:             matcher,
 		DefaultQualifiedResource:  tenancy.Resource("virtualclusters"),
 		SingularQualifiedResource: tenancy.Resource("virtualcluster"),
 
@@ -57,7 +56,7 @@ func NewStorage(config Config) (*Storage, error) {
 		UpdateStrategy:      main,
 		DeleteStrategy:      main,
 		ResetFieldsStrategy: main,
-		TableConvertor:      tableConvertor{},
+		TableConvertor:      tableConvertor(),
 	}
 	options := &generic.StoreOptions{RESTOptions: config.RESTOptions, AttrFunc: attributes}
 	if err := store.CompleteWithOptions(options); err != nil {

@@ -16,20 +16,18 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/registry/rest"
-	apistorage "k8s.io/apiserver/pkg/storage"
 	"k8s.io/apiserver/pkg/storage/names"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"garret.dev/garret/apis/tenancy"
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/apis/tenancy/validation"
+	registrystrategy "garret.dev/garret/pkg/registry/strategy"
 )
 
 // strategy is for writes to metadata and spec.
 type strategy struct {
-	// DeclarativeValidation runs the rules that the types declare, after those below.
-	rest.DeclarativeValidation
-	names.NameGenerator
+	registrystrategy.Base
 	validator *validation.Validator
 }
 
@@ -46,7 +44,9 @@ var (
 )
 
 func newStrategy(scheme *runtime.Scheme, validator *validation.Validator) strategy {
-	return strategy{DeclarativeValidation: rest.DeclarativeValidation{Scheme: scheme}, NameGenerator: shortNames{names.SimpleNameGenerator}, validator: validator}
+	base := registrystrategy.New(scheme)
+	base.NameGenerator = shortNames{base.NameGenerator}
+	return strategy{Base: base, validator: validator}
 }
 
 // shortNames makes of metadata.generateName a name that is short enough.
@@ -60,13 +60,6 @@ func (s shortNames) GenerateName(base string) string {
 }
 
 func (strategy) NamespaceScoped() bool { return true }
-
-// AllowCreateOnUpdate is off: a PUT to a name that is gone should say so.
-func (strategy) AllowCreateOnUpdate(context.Context) bool { return false }
-
-func (strategy) AllowUnconditionalUpdate(context.Context) bool { return true }
-
-func (strategy) Canonicalize(runtime.Object) {}
 
 func (strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
 	return validation.Warnings(obj.(*tenancy.VirtualCluster), nil)
@@ -131,7 +124,7 @@ func (s strategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) fie
 
 // GetResetFields tells server-side apply which fields this path does not write.
 func (strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return resetFields(fieldpath.MakePathOrDie("status"))
+	return registrystrategy.ResetFields(fieldpath.MakePathOrDie("status"))
 }
 
 // statusStrategy is for writes to the status.
@@ -162,23 +155,7 @@ func (statusStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object)
 
 // GetResetFields tells server-side apply which fields this path does not write.
 func (statusStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return resetFields(
-		fieldpath.MakePathOrDie("spec"),
-		fieldpath.MakePathOrDie("metadata", "labels"),
-		fieldpath.MakePathOrDie("metadata", "annotations"),
-		fieldpath.MakePathOrDie("metadata", "finalizers"),
-		fieldpath.MakePathOrDie("metadata", "ownerReferences"),
-		fieldpath.MakePathOrDie("metadata", "deletionTimestamp"),
-		fieldpath.MakePathOrDie("metadata", "generation"),
-		fieldpath.MakePathOrDie("status", "clusterID"),
-		fieldpath.MakePathOrDie("status", "template"),
-	)
-}
-
-func resetFields(paths ...fieldpath.Path) map[fieldpath.APIVersion]*fieldpath.Set {
-	return map[fieldpath.APIVersion]*fieldpath.Set{
-		fieldpath.APIVersion(v1.SchemeGroupVersion.String()): fieldpath.NewSet(paths...),
-	}
+	return registrystrategy.StatusResetFields(fieldpath.MakePathOrDie("status", "clusterID"), fieldpath.MakePathOrDie("status", "template"))
 }
 
 // attributes are what label and field selectors choose by.
@@ -197,8 +174,4 @@ func attributes(obj runtime.Object) (labels.Set, fields.Set, error) {
 		v1.FieldSpecHostClusterRef:    vc.Spec.HostClusterRef.Name,
 		v1.FieldSpecTemplateRef:       template,
 	}), nil
-}
-
-func matcher(label labels.Selector, field fields.Selector) apistorage.SelectionPredicate {
-	return apistorage.SelectionPredicate{Label: label, Field: field, GetAttrs: attributes}
 }

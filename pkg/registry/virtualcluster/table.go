@@ -4,22 +4,18 @@
 package virtualcluster
 
 import (
-	"context"
-	"fmt"
-	"time"
-
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/duration"
 
 	"garret.dev/garret/apis/tenancy"
+	"garret.dev/garret/pkg/registry/table"
 )
 
 // tableConvertor prints what kubectl get shows.
-type tableConvertor struct{}
+func tableConvertor() table.Convertor[*tenancy.VirtualCluster] {
+	return table.Convertor[*tenancy.VirtualCluster]{Columns: columns(), Cells: cells}
+}
 
-// columns are the table's; those of priority 1 show with -o wide.
 func columns() []metav1.TableColumnDefinition {
 	return []metav1.TableColumnDefinition{
 		{Name: "Name", Type: "string", Format: "name", Description: "Name of the virtual cluster."},
@@ -34,29 +30,7 @@ func columns() []metav1.TableColumnDefinition {
 	}
 }
 
-// ConvertToTable converts one object or a list of them.
-func (tableConvertor) ConvertToTable(_ context.Context, object, options runtime.Object) (*metav1.Table, error) {
-	table := &metav1.Table{}
-	if opt, ok := options.(*metav1.TableOptions); !ok || !opt.NoHeaders {
-		table.ColumnDefinitions = columns()
-	}
-	switch obj := object.(type) {
-	case *tenancy.VirtualCluster:
-		table.ResourceVersion = obj.ResourceVersion
-		table.Rows = []metav1.TableRow{row(obj)}
-	case *tenancy.VirtualClusterList:
-		table.ListMeta = obj.ListMeta
-		table.Rows = make([]metav1.TableRow, 0, len(obj.Items))
-		for i := range obj.Items {
-			table.Rows = append(table.Rows, row(&obj.Items[i]))
-		}
-	default:
-		return nil, fmt.Errorf("table of virtualclusters: cannot print a %T", object)
-	}
-	return table, nil
-}
-
-func row(vc *tenancy.VirtualCluster) metav1.TableRow {
+func cells(vc *tenancy.VirtualCluster, age string) []any {
 	version := vc.Status.KubernetesVersion
 	if version == "" {
 		version = vc.Spec.Kubernetes.Version
@@ -65,12 +39,9 @@ func row(vc *tenancy.VirtualCluster) metav1.TableRow {
 	if ready := meta.FindStatusCondition(vc.Status.Conditions, tenancy.ConditionReady); ready != nil {
 		reason, message = ready.Reason, ready.Message
 	}
-	return metav1.TableRow{
-		Cells: []any{
-			vc.Name, phase(vc), version, age(vc), string(vc.Spec.Kubernetes.Distro),
-			orNone(vc.Status.Endpoint), vc.Status.ClusterID, orNone(reason), orNone(message),
-		},
-		Object: runtime.RawExtension{Object: vc},
+	return []any{
+		vc.Name, phase(vc), version, age, string(vc.Spec.Kubernetes.Distro),
+		table.OrNone(vc.Status.Endpoint), vc.Status.ClusterID, table.OrNone(reason), table.OrNone(message),
 	}
 }
 
@@ -81,18 +52,4 @@ func phase(vc *tenancy.VirtualCluster) string {
 		return string(tenancy.PhaseTerminating)
 	}
 	return string(vc.Status.Phase)
-}
-
-func age(vc *tenancy.VirtualCluster) string {
-	if vc.CreationTimestamp.IsZero() {
-		return "<unknown>"
-	}
-	return duration.HumanDuration(time.Since(vc.CreationTimestamp.Time))
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "<none>"
-	}
-	return s
 }

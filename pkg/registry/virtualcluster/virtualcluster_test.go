@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
@@ -124,22 +123,14 @@ func TestSelectors(t *testing.T) {
 		"metadata.name=demo":              true,
 		"metadata.namespace=other":        false,
 	} {
-		parsed := fields.ParseSelectorOrDie(selector)
-		got, err := matcherFor(parsed).Matches(existing())
-		if err != nil || got != want {
+		_, found, err := attributes(existing())
+		if got := fields.ParseSelectorOrDie(selector).Matches(found); err != nil || got != want {
 			t.Errorf("%s: got %v, %v; want %v", selector, got, err, want)
 		}
 	}
 	if _, _, err := attributes(&tenancy.KubeconfigRequest{}); err == nil {
 		t.Error("another kind was selected")
 	}
-}
-
-func matcherFor(selector fields.Selector) interface {
-	Matches(runtime.Object) (bool, error)
-} {
-	predicate := matcher(labels.Everything(), selector)
-	return &predicate
 }
 
 func TestTable(t *testing.T) {
@@ -161,7 +152,7 @@ func TestTable(t *testing.T) {
 		"none":     {&tenancy.VirtualClusterList{}, [][]any{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			table, err := tableConvertor{}.ConvertToTable(context.Background(), test.object, nil)
+			table, err := tableConvertor().ConvertToTable(context.Background(), test.object, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +168,7 @@ func TestTable(t *testing.T) {
 			}
 		})
 	}
-	if _, err := (tableConvertor{}).ConvertToTable(context.Background(), &metav1.Status{}, nil); err == nil {
+	if _, err := tableConvertor().ConvertToTable(context.Background(), &metav1.Status{}, nil); err == nil {
 		t.Error("another kind was printed")
 	}
 }

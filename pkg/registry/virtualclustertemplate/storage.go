@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
@@ -33,16 +31,15 @@ func NewStorage(scheme *runtime.Scheme, restOptions generic.RESTOptionsGetter) (
 	store := &genericregistry.Store{
 		NewFunc:                   func() runtime.Object { return &tenancy.VirtualClusterTemplate{} },
 		NewListFunc:               func() runtime.Object { return &tenancy.VirtualClusterTemplateList{} },
-		PredicateFunc:             matcher,
 		DefaultQualifiedResource:  tenancy.Resource("virtualclustertemplates"),
 		SingularQualifiedResource: tenancy.Resource("virtualclustertemplate"),
 
 		CreateStrategy: strategy,
 		UpdateStrategy: strategy,
 		DeleteStrategy: strategy,
-		TableConvertor: tableConvertor{},
+		TableConvertor: tableConvertor(),
 	}
-	if err := store.CompleteWithOptions(&generic.StoreOptions{RESTOptions: restOptions, AttrFunc: attributes}); err != nil {
+	if err := store.CompleteWithOptions(&generic.StoreOptions{RESTOptions: restOptions}); err != nil {
 		return nil, fmt.Errorf("storage of virtualclustertemplates: %w", err)
 	}
 	r.Store = store
@@ -53,7 +50,7 @@ func NewStorage(scheme *runtime.Scheme, restOptions generic.RESTOptionsGetter) (
 // most one should be; two that were marked at one time are told apart by age, and
 // the newest wins.
 func (r *REST) Default(ctx context.Context) (*tenancy.VirtualClusterTemplate, error) {
-	obj, err := r.ListPredicate(ctx, matcher(labels.Everything(), fields.Everything()), nil)
+	obj, err := r.List(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

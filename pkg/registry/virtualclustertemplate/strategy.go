@@ -8,24 +8,18 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/registry/rest"
-	apistorage "k8s.io/apiserver/pkg/storage"
-	"k8s.io/apiserver/pkg/storage/names"
 
 	"garret.dev/garret/apis/tenancy"
 	"garret.dev/garret/apis/tenancy/validation"
+	registrystrategy "garret.dev/garret/pkg/registry/strategy"
 	"garret.dev/garret/pkg/template"
 )
 
 type strategy struct {
-	// DeclarativeValidation runs the rules that the types declare, after those below.
-	rest.DeclarativeValidation
-	names.NameGenerator
+	registrystrategy.Base
 	// marked is the template that is marked as default already.
 	marked func(context.Context) (*tenancy.VirtualClusterTemplate, error)
 }
@@ -39,17 +33,10 @@ var (
 )
 
 func newStrategy(scheme *runtime.Scheme, marked func(context.Context) (*tenancy.VirtualClusterTemplate, error)) strategy {
-	return strategy{DeclarativeValidation: rest.DeclarativeValidation{Scheme: scheme}, NameGenerator: names.SimpleNameGenerator, marked: marked}
+	return strategy{Base: registrystrategy.New(scheme), marked: marked}
 }
 
 func (strategy) NamespaceScoped() bool { return false }
-
-// AllowCreateOnUpdate is off: a PUT to a name that is gone should say so.
-func (strategy) AllowCreateOnUpdate(context.Context) bool { return false }
-
-func (strategy) AllowUnconditionalUpdate(context.Context) bool { return true }
-
-func (strategy) Canonicalize(runtime.Object) {}
 
 func (strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
 	return warnings(obj.(*tenancy.VirtualClusterTemplate))
@@ -123,17 +110,4 @@ func (s strategy) single(ctx context.Context, candidate *tenancy.VirtualClusterT
 	}
 	return field.ErrorList{field.Forbidden(defaultPath, fmt.Sprintf(
 		"the template %s is the default already: take its mark away first", marked.Name))}
-}
-
-// attributes are what label and field selectors choose by.
-func attributes(obj runtime.Object) (labels.Set, fields.Set, error) {
-	found, ok := obj.(*tenancy.VirtualClusterTemplate)
-	if !ok {
-		return nil, nil, fmt.Errorf("not a VirtualClusterTemplate but a %T", obj)
-	}
-	return found.Labels, generic.ObjectMetaFieldsSet(&found.ObjectMeta, false), nil
-}
-
-func matcher(label labels.Selector, field fields.Selector) apistorage.SelectionPredicate {
-	return apistorage.SelectionPredicate{Label: label, Field: field, GetAttrs: attributes}
 }

@@ -124,7 +124,7 @@ func TestGeneration(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	table, err := tableConvertor{}.ConvertToTable(t.Context(), named("small", true, "1.0.0", "1.1.0"), nil)
+	table, err := tableConvertor().ConvertToTable(t.Context(), named("small", true, "1.0.0", "1.1.0"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestTable(t *testing.T) {
 	if len(table.Rows[0].Cells) != len(table.ColumnDefinitions) {
 		t.Errorf("%d cells for %d columns", len(table.Rows[0].Cells), len(table.ColumnDefinitions))
 	}
-	if _, err := (tableConvertor{}).ConvertToTable(t.Context(), &metav1.Status{}, nil); err == nil {
+	if _, err := tableConvertor().ConvertToTable(t.Context(), &metav1.Status{}, nil); err == nil {
 		t.Error("another kind was printed")
 	}
 }
