@@ -34,9 +34,9 @@ type Write struct {
 }
 
 // Apply completes spec, whose references are left alone: first what its author
-// has set, then the template's defaults, then what was there before, then our
-// own defaults; and the template's forced part over all of it. It refuses what
-// the author of the write sets against the forced part. path is that of the spec.
+// has set, or left out of what is kept, then the template's defaults, then our own;
+// and the template's forced part over all of it. It refuses what the author of the
+// write sets against the forced part. path is that of the spec.
 //
 // Where a template is applied anew, fields that still have the value that it
 // gave them follow it.
@@ -50,6 +50,7 @@ func Apply(spec *tenancy.VirtualClusterSpec, write Write, path *field.Path) fiel
 	if err != nil {
 		return internal(err)
 	}
+	keep(set, old)
 	defaults, forced, err := parts(write.Now)
 	if err != nil {
 		return internal(err)
@@ -65,14 +66,7 @@ func Apply(spec *tenancy.VirtualClusterSpec, write Write, path *field.Path) fiel
 		return errs
 	}
 	merged := merge(merge(defaults, set), forced)
-	for _, at := range kept {
-		if _, ok := lookup(merged, at); ok {
-			continue
-		}
-		if value, ok := lookup(old, at); ok {
-			put(merged, at, value)
-		}
-	}
+	keep(merged, old) // what the template has given and gives no more
 	// What a status recorded was judged when it was resolved, perhaps by an older
 	// release: fields that are gone since are dropped.
 	external, _, err := decode(merged)
@@ -87,6 +81,18 @@ func Apply(spec *tenancy.VirtualClusterSpec, write Write, path *field.Path) fiel
 	complete.TemplateRef, complete.HostClusterRef = spec.TemplateRef, spec.HostClusterRef
 	*spec = complete
 	return nil
+}
+
+// keep puts what is kept of old into f where f says nothing of it.
+func keep(f, old fragment) {
+	for _, at := range kept {
+		if _, ok := lookup(f, at); ok {
+			continue
+		}
+		if value, ok := lookup(old, at); ok {
+			put(f, at, value)
+		}
+	}
 }
 
 // parts are the two fragments of a resolution.

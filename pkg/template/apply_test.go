@@ -103,6 +103,7 @@ func compareSpec(t *testing.T, spec *tenancy.VirtualClusterSpec, want fragment) 
 
 func TestApplyOnUpdate(t *testing.T) {
 	first := resolution(`{"kubernetes":{"version":"v1.36.3"},"syncer":{"extraArgs":["--v=2"]}}`, `{"kubernetes":{"distro":"k8s"}}`)
+	chosen := resolution(`{"kubernetes":{"version":"v1.36.3","distro":"k8s"},"controlPlane":{"storage":{"size":"1Gi"}}}`, ``)
 	const made = `{"kubernetes":{"version":"v1.36.3","distro":"k8s"},"syncer":{"extraArgs":["--v=2"]}}`
 	for name, test := range map[string]struct {
 		old, spec   string
@@ -117,8 +118,18 @@ func TestApplyOnUpdate(t *testing.T) {
 		},
 		"what can be changed is not kept": {old: `{"syncer":{"extraArgs":["--v=2"]}}`, spec: `{}`, want: `{}`},
 		"small manifest with template":    {old: made, spec: `{}`, before: first, now: first, want: made},
-		"changed beside the template":     {old: made, spec: `{"syncer":{"extraArgs":["--v=9"]}}`, before: first, now: first, want: `{"kubernetes":{"version":"v1.36.3","distro":"k8s"},"syncer":{"extraArgs":["--v=9"]}}`},
-		"against the forced":              {old: made, spec: `{"kubernetes":{"distro":"k3s"}}`, before: first, now: first, errs: []string{`spec.kubernetes.distro: Forbidden: template "small" forces "k8s"`}},
+		"small manifest with own values": {
+			old:  `{"kubernetes":{"version":"v1.37.2","distro":"k3s"},"controlPlane":{"storage":{"size":"9Gi"}}}`,
+			spec: `{}`, before: chosen, now: chosen,
+			want: `{"kubernetes":{"version":"v1.37.2","distro":"k3s"},"controlPlane":{"storage":{"size":"9Gi"}}}`,
+		},
+		"small manifest, applied anew": {
+			old:  `{"kubernetes":{"version":"v1.36.3","distro":"k3s"},"controlPlane":{"storage":{"size":"9Gi"}}}`,
+			spec: `{}`, before: chosen, now: resolution(`{"kubernetes":{"version":"v1.37.2","distro":"k8s"},"controlPlane":{"storage":{"size":"2Gi"}}}`, ``),
+			want: `{"kubernetes":{"version":"v1.37.2","distro":"k3s"},"controlPlane":{"storage":{"size":"9Gi"}}}`,
+		},
+		"changed beside the template": {old: made, spec: `{"syncer":{"extraArgs":["--v=9"]}}`, before: first, now: first, want: `{"kubernetes":{"version":"v1.36.3","distro":"k8s"},"syncer":{"extraArgs":["--v=9"]}}`},
+		"against the forced":          {old: made, spec: `{"kubernetes":{"distro":"k3s"}}`, before: first, now: first, errs: []string{`spec.kubernetes.distro: Forbidden: template "small" forces "k8s"`}},
 		"default follows, own stays": {
 			old: `{"kubernetes":{"version":"v1.36.3","distro":"k8s"},"syncer":{"extraArgs":["--v=9"]}}`, spec: `{"kubernetes":{"version":"v1.36.3","distro":"k8s"},"syncer":{"extraArgs":["--v=9"]}}`,
 			before: first, now: resolution(`{"kubernetes":{"version":"v1.37.2"},"syncer":{"extraArgs":["--v=3"]}}`, `{"kubernetes":{"distro":"k8s"}}`),
