@@ -9,22 +9,44 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/registry/generic"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/apiserver/pkg/util/dryrun"
+	apistorage "k8s.io/apiserver/pkg/storage"
+	"k8s.io/utils/clock"
 
 	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/pkg/registry/turn"
 )
 
 // limit holds the number of virtual clusters on a host cluster to what the
 // HostCluster says.
 type limit struct {
 	hosts rest.Getter
-	// count says how many there are now.
-	count func(context.Context) (int64, error)
+	// clusters are counted where they are stored. The watch cache could tell, too, but
+	// each time would wait for it to hear of the turn's own write.
+	clusters apistorage.Interface
 	// turn is had by one create at a time, of all replicas.
-	turn interface {
-		Take(context.Context) (release func(), err error)
+	turn *turn.Turn
+}
+
+// newLimit connects to the datastore of store once more; the function ends that.
+func newLimit(store *genericregistry.Store, config Config) (*limit, func(), error) {
+	options, err := config.RESTOptions.GetRESTOptions(store.DefaultQualifiedResource, nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("storage of virtualclusters: %w", err)
 	}
+	clusters, disconnect, err := generic.NewRawStorage(options.StorageConfig, store.NewFunc, store.NewListFunc, store.KeyRootFunc(context.Background()))
+	if err != nil {
+		return nil, nil, fmt.Errorf("storage of virtualclusters: %w", err)
+	}
+	holder, giveUp, err := turn.InDatastore(config.RESTOptions, v1.LocalHostCluster)
+	if err != nil {
+		disconnect()
+		return nil, nil, err
+	}
+	return &limit{hosts: config.Hosts, clusters: clusters, turn: turn.New(holder, clock.RealClock{})}, func() { disconnect(); giveUp() }, nil
 }
 
 // check refuses vc when there is no room for it.
@@ -33,14 +55,14 @@ func (l *limit) check(ctx context.Context, vc *tenancy.VirtualCluster) error {
 	if err != nil || host == nil {
 		return err
 	}
-	count, err := l.count(ctx)
+	there, err := l.clusters.Stats(ctx)
 	if err != nil {
 		return fmt.Errorf("count virtual clusters: %w", err)
 	}
-	if most := int64(*host.Spec.MaxVirtualClusters); count >= most {
+	if most := int64(*host.Spec.MaxVirtualClusters); there.ObjectCount >= most {
 		return apierrors.NewForbidden(tenancy.Resource("virtualclusters"), vc.Name, fmt.Errorf(
 			"the host cluster %s has %d virtual clusters and its limit is %d: delete one, or have spec.maxVirtualClusters of the HostCluster raised",
-			host.Name, count, most))
+			host.Name, there.ObjectCount, most))
 	}
 	return nil
 }
@@ -54,22 +76,10 @@ func (l *limit) limiting(ctx context.Context, vc *tenancy.VirtualCluster) (*tena
 	return host, nil
 }
 
-// claim is one create's. While there is a limit, the last check and the write
-// that follows it are made by one create at a time, so that the limit is never
-// exceeded. Everything else, such as the host's webhooks, comes before.
-type claim struct {
-	limit   *limit
-	dryRun  bool
-	release func()
-}
-
-func (l *limit) claim(dryRun []string) *claim {
-	return &claim{limit: l, dryRun: dryrun.IsDryRun(dryRun), release: func() {}}
-}
-
-// after returns a validation that claims room once the one given has passed. The
-// caller calls end when the object is written, whatever came of it.
-func (c *claim) after(validate rest.ValidateObjectFunc) rest.ValidateObjectFunc {
+// after returns a validation that has the last word, once the one given has
+// passed. While there is a limit, this last check and the write that follows are
+// made by one create at a time, so that the limit is never exceeded.
+func (l *limit) after(validate rest.ValidateObjectFunc, claim *turn.Claim) rest.ValidateObjectFunc {
 	return func(ctx context.Context, obj runtime.Object) error {
 		if validate != nil {
 			if err := validate(ctx, obj); err != nil {
@@ -80,28 +90,10 @@ func (c *claim) after(validate rest.ValidateObjectFunc) rest.ValidateObjectFunc 
 		if !ok {
 			return apierrors.NewBadRequest(fmt.Sprintf("not a VirtualCluster but a %T", obj))
 		}
-		host, err := c.limit.limiting(ctx, vc)
+		host, err := l.limiting(ctx, vc)
 		if err != nil || host == nil {
 			return err
 		}
-		// A dry run writes nothing, so it takes nothing.
-		if !c.dryRun {
-			c.end() // of an earlier try: the store may make several
-			release, err := c.limit.turn.Take(ctx)
-			if ctx.Err() != nil {
-				return apierrors.NewTimeoutError("other virtual clusters are being created: try again", 1)
-			}
-			if err != nil {
-				return err
-			}
-			c.release = release
-		}
-		return c.limit.check(ctx, vc)
+		return claim.Check(ctx, func() error { return l.check(ctx, vc) })
 	}
-}
-
-// end lets the next create go on.
-func (c *claim) end() {
-	c.release()
-	c.release = func() {}
 }

@@ -8,16 +8,12 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"garret.dev/garret/apis/tenancy"
-	"garret.dev/garret/pkg/registry/turn"
 )
 
 // REST serves virtualclusters. Before the store sees an object, its template is
@@ -34,15 +30,8 @@ var (
 	_ rest.CategoriesProvider = &REST{}
 )
 
-func newREST(store *genericregistry.Store, templates Templates, hosts rest.Getter, creates *turn.Turn) *REST {
-	return &REST{
-		Store:     store,
-		completer: &completer{templates: templates, hosts: hosts},
-		limit: &limit{
-			hosts: hosts, turn: creates,
-			count: func(ctx context.Context) (int64, error) { return count(ctx, store) },
-		},
-	}
+func newREST(store *genericregistry.Store, templates Templates, limit *limit) *REST {
+	return &REST{Store: store, completer: &completer{templates: templates, hosts: limit.hosts}, limit: limit}
 }
 
 // ShortNames lets people type kubectl get vc.
@@ -67,9 +56,9 @@ func (r *REST) Create(ctx context.Context, obj runtime.Object, validate rest.Val
 	if *result, err = r.completer.create(ctx, vc); err != nil {
 		return nil, err
 	}
-	room := r.limit.claim(options.DryRun)
-	defer room.end()
-	return r.Store.Create(ctx, vc, room.after(validate), options)
+	room := r.limit.turn.Claim(options.DryRun)
+	defer room.End()
+	return r.Store.Create(ctx, vc, r.limit.after(validate, room), options)
 }
 
 // Update changes a virtual cluster, or makes one where server-side apply asks
@@ -78,8 +67,8 @@ func (r *REST) Update(ctx context.Context, name string, info rest.UpdatedObjectI
 	createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc,
 	forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
 	ctx, result := withOutcome(ctx)
-	room := r.limit.claim(options.DryRun)
-	defer room.end()
+	room := r.limit.turn.Claim(options.DryRun)
+	defer room.End()
 	complete := func(ctx context.Context, obj, old runtime.Object) (runtime.Object, error) {
 		vc, ok := obj.(*tenancy.VirtualCluster)
 		before, oldOK := old.(*tenancy.VirtualCluster)
@@ -99,27 +88,10 @@ func (r *REST) Update(ctx context.Context, name string, info rest.UpdatedObjectI
 		}
 		return vc, err
 	}
-	return r.Store.Update(ctx, name, rest.WrapUpdatedObjectInfo(info, complete), room.after(createValidation), updateValidation, forceAllowCreate, options)
+	return r.Store.Update(ctx, name, rest.WrapUpdatedObjectInfo(info, complete), r.limit.after(createValidation, room), updateValidation, forceAllowCreate, options)
 }
 
 // stale says that vc is a change of another version of the object than old.
 func stale(vc, old *tenancy.VirtualCluster) bool {
 	return vc.ResourceVersion != "" && vc.ResourceVersion != old.ResourceVersion
-}
-
-// count asks the datastore for one virtual cluster of all namespaces and how many more there are.
-func count(ctx context.Context, store *genericregistry.Store) (int64, error) {
-	obj, err := store.ListPredicate(clusterScoped(ctx), store.PredicateFunc(labels.Everything(), fields.Everything()), &metainternalversion.ListOptions{Limit: 1})
-	if err != nil {
-		return 0, err
-	}
-	list, ok := obj.(*tenancy.VirtualClusterList)
-	if !ok {
-		return 0, fmt.Errorf("storage of virtualclusters listed a %T", obj)
-	}
-	total := int64(len(list.Items))
-	if list.RemainingItemCount != nil {
-		total += *list.RemainingItemCount
-	}
-	return total, nil
 }

@@ -12,13 +12,10 @@ import (
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/utils/clock"
 
 	"garret.dev/garret/apis/tenancy"
-	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/apis/tenancy/validation"
 	"garret.dev/garret/pkg/registry/status"
-	"garret.dev/garret/pkg/registry/turn"
 )
 
 // Storage serves the resource and its subresources.
@@ -62,7 +59,7 @@ func NewStorage(config Config) (*Storage, error) {
 	if err := store.CompleteWithOptions(options); err != nil {
 		return nil, fmt.Errorf("storage of virtualclusters: %w", err)
 	}
-	holder, disconnect, err := turn.InDatastore(config.RESTOptions, v1.LocalHostCluster)
+	limit, disconnect, err := newLimit(store, config)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +67,7 @@ func NewStorage(config Config) (*Storage, error) {
 	store.DestroyFunc = func() { destroy(); disconnect() }
 
 	return &Storage{
-		VirtualCluster: newREST(store, config.Templates, config.Hosts, turn.New(holder, clock.RealClock{})),
+		VirtualCluster: newREST(store, config.Templates, limit),
 		Status:         status.New(store, statusStrategy{main}),
 		Kubeconfig:     &KubeconfigREST{clusters: store, issuer: config.Kubeconfigs},
 		Proxy:          &ProxyREST{clusters: store, relay: config.Relay},

@@ -19,6 +19,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
+	tenancyv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
 	"garret.dev/garret/test/integration/framework"
 )
 
@@ -32,6 +33,7 @@ var sharedChecks = []struct {
 	{"no update is lost between two", concurrentUpdates},
 	{"one name is made once", concurrentCreates},
 	{"a host cluster's limit holds for both", limitOfBoth},
+	{"one template is the default of both", oneDefault},
 	{"one goes on when the other is killed", killedReplica},
 }
 
@@ -176,6 +178,55 @@ func limitOfBoth(t *testing.T, a, b *replica, namespace string) {
 		}
 	}
 	setLimit("null")
+}
+
+// oneDefault marks several templates at one time through both, new ones and old ones.
+func oneDefault(t *testing.T, a, b *replica, _ string) {
+	templates := []tenancyv1.VirtualClusterTemplateInterface{a.client.TenancyV1().VirtualClusterTemplates(), b.client.TenancyV1().VirtualClusterTemplates()}
+	template := func(name string, isDefault bool) *v1.VirtualClusterTemplate {
+		return &v1.VirtualClusterTemplate{ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec: v1.VirtualClusterTemplateSpec{Default: isDefault, Versions: []v1.TemplateVersion{{Version: "1.0.0"}}}}
+	}
+	const rounds, tries = 5, 8
+	for round := range rounds {
+		var all sync.WaitGroup
+		for i := range tries {
+			name := fmt.Sprintf("template-%d-%d", round, i)
+			if i >= tries/2 {
+				if _, err := templates[0].Create(t.Context(), template(name, false), metav1.CreateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			all.Go(func() {
+				var err error
+				if i < tries/2 {
+					_, err = templates[i%2].Create(t.Context(), template(name, true), metav1.CreateOptions{})
+				} else {
+					_, err = templates[i%2].Patch(t.Context(), name, types.MergePatchType, []byte(`{"spec":{"default":true}}`), metav1.PatchOptions{})
+				}
+				if err != nil && !apierrors.IsInvalid(err) {
+					t.Errorf("mark %s: got %v, want success or Invalid", name, err)
+				}
+			})
+		}
+		all.Wait()
+		there, err := templates[1].List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var marked []string
+		for _, item := range there.Items {
+			if item.Spec.Default {
+				marked = append(marked, item.Name)
+			}
+		}
+		if len(marked) != 1 {
+			t.Errorf("round %d: %q are the default, want one", round, marked)
+		}
+		if err := templates[0].DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func killedReplica(t *testing.T, a, b *replica, namespace string) {
