@@ -162,7 +162,7 @@ func TestObservability(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"kind: ServiceMonitor", "kind: PodMonitor", "name: garret-metrics-reader"} {
+	for _, want := range []string{"kind: ServiceMonitor", "name: garret-metrics-reader"} {
 		if !strings.Contains(rendered, want) {
 			t.Errorf("%s is not rendered", want)
 		}

@@ -32,6 +32,7 @@ func TestFlags(t *testing.T) {
 		{"no images", []string{"--k3s-image="}, "--k3s-image"},
 		{"no domain", []string{"--cluster-domain="}, "--cluster-domain"},
 		{"no namespace", []string{"--namespace="}, "--namespace"},
+		{"no port", []string{"--secure-port=0"}, "--secure-port"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -72,6 +73,7 @@ func TestHealth(t *testing.T) {
 		want   int
 	}{
 		{"/healthz", false, http.StatusOK},
+		{"/livez", false, http.StatusOK},
 		{"/readyz", false, http.StatusServiceUnavailable},
 		{"/readyz", true, http.StatusOK},
 		{"/metrics", false, http.StatusOK},
@@ -79,7 +81,7 @@ func TestHealth(t *testing.T) {
 	}
 	for _, test := range tests {
 		response := httptest.NewRecorder()
-		healthHandler(test.synced, metrics.NewKubeRegistry()).ServeHTTP(response, httptest.NewRequest(http.MethodGet, test.path, nil))
+		newHandler(test.synced, metrics.NewKubeRegistry()).ServeHTTP(response, httptest.NewRequest(http.MethodGet, test.path, nil))
 		if response.Code != test.want {
 			t.Errorf("%s with caches filled %t: got %d, want %d", test.path, test.synced, response.Code, test.want)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	genericoptions "k8s.io/apiserver/pkg/server/options"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/component-base/version"
@@ -24,20 +25,20 @@ import (
 
 // Options are the flags of garret-controller.
 type Options struct {
-	Kubeconfig    string
-	LeaderElect   bool
-	Identity      string
-	HealthAddress string
-	Tracing       tracing.Options
-	Clusters      virtualcluster.Options
+	Kubeconfig  string
+	LeaderElect bool
+	Identity    string
+	Serving     *genericoptions.SecureServingOptions
+	Tracing     tracing.Options
+	Clusters    virtualcluster.Options
 }
 
 // NewOptions returns the defaults, which are right in a pod that the install chart made.
 func NewOptions() *Options {
 	return &Options{
-		LeaderElect:   true,
-		Identity:      os.Getenv("POD_NAME"),
-		HealthAddress: ":8080",
+		LeaderElect: true,
+		Identity:    os.Getenv("POD_NAME"),
+		Serving:     newServing(),
 		Clusters: virtualcluster.Options{
 			Namespace:       cmp.Or(os.Getenv("POD_NAMESPACE"), tenancyv1.SystemNamespace),
 			ClusterDomain:   "cluster.local",
@@ -57,7 +58,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Clusters.Namespace, "namespace", o.Clusters.Namespace, "Namespace that Garret is installed in. Defaults to POD_NAMESPACE.")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "Work only while holding the lease. Off only where no second replica can be.")
 	flags.StringVar(&o.Identity, "identity", o.Identity, "Name in the lease; no two processes may run under one at a time. Defaults to POD_NAME.")
-	flags.StringVar(&o.HealthAddress, "health-address", o.HealthAddress, "Address to serve /healthz, /readyz and /metrics at, in the clear.")
+	o.Serving.AddFlags(flags)
 	o.Tracing.AddFlags(flags)
 	flags.StringVar(&o.Clusters.ClusterDomain, "cluster-domain", o.Clusters.ClusterDomain, "DNS domain of the host cluster and of every virtual cluster.")
 	flags.StringVar(&o.Clusters.ImageRepository, "image-repository", o.Clusters.ImageRepository, "Where the images syncer and controlplane are taken from.")
@@ -93,6 +94,7 @@ func (o *Options) Validate() error {
 	need(o.Clusters.ImageRepository != "" && o.Clusters.K3sImage != "", "--image-repository and --k3s-image: must not be empty")
 	need(slices.Contains([]string{"Always", "IfNotPresent", "Never"}, o.Clusters.ImagePullPolicy), "--image-pull-policy=%s: want Always, IfNotPresent or Never", o.Clusters.ImagePullPolicy)
 	need(o.Clusters.StallAfter > 0, "--stall-after=%s: must be greater than zero", o.Clusters.StallAfter)
+	errs = append(errs, o.Serving.Validate()...)
 	need(o.Clusters.Workers > 0, "--concurrent-reconciles=%d: must be greater than zero", o.Clusters.Workers)
 	return errors.Join(errs...)
 }

@@ -41,6 +41,10 @@ func Run(ctx context.Context, options *Options, register func(...metrics.Registe
 	if err != nil {
 		return err
 	}
+	serving, err := newServer(options, host)
+	if err != nil {
+		return err
+	}
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: host.CoreV1().Events("")})
 	defer broadcaster.Shutdown()
@@ -52,7 +56,7 @@ func Run(ctx context.Context, options *Options, register func(...metrics.Registe
 
 	return together(ctx,
 		func(ctx context.Context) error {
-			return serveHealth(ctx, options.HealthAddress, all.clusters, gatherer)
+			return serving.run(ctx, newHandler(all.clusters, gatherer))
 		},
 		all.clusters.Watch,
 		func(ctx context.Context) error { return lead(ctx, options, host, all.Run) },

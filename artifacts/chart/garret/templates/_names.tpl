@@ -99,6 +99,14 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{/* The same for garret-controller, whose own making is known to nobody else. */}}
+{{- define "garret.controllerSecret" -}}
+{{- $certificate := .Values.controller.certificate -}}
+{{- if $certificate.secretName }}{{ $certificate.secretName }}
+{{- else if $certificate.certManager.issuerRef.name }}garret-controller-tls
+{{- end }}
+{{- end }}
+
 {{/* Flags about logs and traces, of every component. */}}
 {{- define "garret.observabilityArgs" -}}
 - --logging-format={{ .Values.logging.format }}
