@@ -6,11 +6,7 @@ package serving
 import (
 	"bufio"
 	"context"
-	"fmt"
-	"io"
-	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -84,6 +80,22 @@ func collectorToken(t *testing.T, namespace string) string {
 	return token.Status.Token
 }
 
+// letReadMetrics binds garret-metrics-reader to the account of collectorToken.
+func letReadMetrics(t *testing.T, namespace string) {
+	t.Helper()
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: namespace, Name: "prometheus"}},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "garret-metrics-reader"},
+	}
+	if _, err := core().RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = core().RbacV1().ClusterRoleBindings().Delete(context.Background(), namespace, metav1.DeleteOptions{})
+	})
+}
+
 // TestMetrics reads the pages of both programs, and holds them against docs/metrics.md.
 func TestMetrics(t *testing.T) {
 	port, err := framework.FreePort()
@@ -97,17 +109,7 @@ func TestMetrics(t *testing.T) {
 	if _, err := client.Get().AbsPath("/metrics").DoRaw(t.Context()); err == nil {
 		t.Error("anybody may read the metrics")
 	}
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: namespace},
-		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: namespace, Name: "prometheus"}},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "garret-metrics-reader"},
-	}
-	if _, err := core().RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = core().RbacV1().ClusterRoleBindings().Delete(context.Background(), namespace, metav1.DeleteOptions{})
-	})
+	letReadMetrics(t, namespace)
 	// One request into a virtual cluster that is not there yet, so that the relay has something to count.
 	tenancy := clients(t).TenancyV1()
 	if _, err := tenancy.VirtualClusters(namespace).Create(t.Context(), &v1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "pending"}}, metav1.CreateOptions{}); err != nil {
@@ -126,7 +128,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("garret-apiserver does not export %s", want)
 		}
 	}
-	for name := range declared(controllerPage(t, namespace)) {
+	for name := range declared(controllerPage(t)) {
 		exported[name] = true
 	}
 	for _, want := range []string{"workqueue_depth", "rest_client_requests_total", "garret_virtualclusters", "garret_virtualcluster_reconcile_duration_seconds"} {
@@ -146,33 +148,16 @@ func TestMetrics(t *testing.T) {
 }
 
 // controllerPage runs garret-controller until it has looked at a virtual cluster.
-func controllerPage(t *testing.T, name string) string {
+func controllerPage(t *testing.T) string {
 	t.Helper()
-	port, err := framework.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	running, err := framework.Start(filepath.Join(t.TempDir(), name), "garret-controller", "--kubeconfig="+shared.host.Kubeconfig,
-		fmt.Sprintf("--health-address=127.0.0.1:%d", port), "--leader-elect=false", "--logging-format=json", "--v=2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = running.End(os.Interrupt) }()
+	c := startController(t, straight, "--logging-format=json", "--v=2")
 	var page string
-	framework.Eventually(t, "garret-controller has worked", func(context.Context) (bool, error) {
-		if err := running.Ended(); err != nil {
-			return false, err
-		}
-		response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
-		if err != nil {
-			return false, nil
-		}
-		defer response.Body.Close()
-		raw, err := io.ReadAll(response.Body)
+	framework.Eventually(t, "garret-controller has worked", func(ctx context.Context) (bool, error) {
+		raw, err := c.client(t, administrator).Get().AbsPath("/metrics").DoRaw(ctx)
 		page = string(raw)
-		return err == nil && strings.Contains(page, `garret_virtualclusters{phase="`), nil
+		return err == nil && strings.Contains(page, `garret_virtualclusters{phase="`), c.process.Ended()
 	})
-	for _, line := range strings.Split(strings.TrimSpace(running.Log()), "\n")[1:] {
+	for _, line := range strings.Split(strings.TrimSpace(c.process.Log()), "\n")[1:] {
 		if !strings.HasPrefix(line, "{") {
 			t.Errorf("a line of the log is no JSON: %s", line)
 		}
