@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
@@ -161,10 +162,11 @@ func (c *Client) upgrade(ctx context.Context, config *action.Configuration, last
 func (c *Client) configuration(ctx context.Context, namespace, name string) *action.Configuration {
 	logger := klog.FromContext(ctx)
 	log := func(format string, args ...any) { logger.V(5).Info("Helm", "message", fmt.Sprintf(format, args...)) }
-	getter := &getter{config: c.config, namespace: namespace, mapper: c.kinds.mapper()}
+	span := trace.SpanFromContext(ctx)
+	getter := &getter{config: spanned(c.config, span), namespace: namespace, mapper: c.kinds.mapper()}
 	client := kube.New(getter)
 	client.Namespace, client.Log = namespace, log
-	secrets := driver.NewSecrets(c.kube.CoreV1().Secrets(namespace))
+	secrets := driver.NewSecrets(records{c.kube.CoreV1().Secrets(namespace), span})
 	secrets.Log = log
 	releases := storage.Init(secrets)
 	releases.Log, releases.MaxHistory = log, maxHistory

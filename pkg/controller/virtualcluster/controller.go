@@ -9,10 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
@@ -33,9 +30,6 @@ import (
 const (
 	// Name is the controller's, in queues, events and metrics.
 	Name = "virtualcluster"
-
-	// tracer names the source of the controller's spans.
-	tracer = "garret.dev/garret/pkg/controller/virtualcluster"
 
 	retryFirst = 100 * time.Millisecond
 	retryLast  = 30 * time.Second
@@ -165,22 +159,6 @@ func (c *Controller) measured(ctx context.Context, name cache.ObjectName) (time.
 	again, err := c.pass(ctx, name)
 	c.Metrics.observe(c.Clock.Since(start), err)
 	c.countPhases()
-	return again, err
-}
-
-// pass is one look at one object, with a span of its own: the requests that it
-// makes are below it.
-func (c *Controller) pass(ctx context.Context, name cache.ObjectName) (time.Duration, error) {
-	if c.Spans == nil {
-		return c.reconcile(ctx, name)
-	}
-	ctx, span := c.Spans.Tracer(tracer).Start(ctx, "Reconcile", trace.WithAttributes(
-		attribute.String("garret.virtualcluster.namespace", name.Namespace), attribute.String("garret.virtualcluster.name", name.Name)))
-	defer span.End()
-	again, err := c.reconcile(ctx, name)
-	if err != nil {
-		span.SetStatus(codes.Error, string(apierrors.ReasonForError(err)))
-	}
 	return again, err
 }
 

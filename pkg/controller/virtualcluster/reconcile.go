@@ -61,7 +61,10 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 		return 0, err
 	}
 	if vc.DeletionTimestamp != nil {
-		return c.tearDown(ctx, vc)
+		ctx, end := step(ctx, stepTearDown)
+		again, err := c.tearDown(ctx, vc)
+		end(err)
+		return again, err
 	}
 	if vc, err = c.claim(ctx, vc); err != nil {
 		return 0, err
@@ -153,7 +156,9 @@ func (c *Controller) ensure(ctx context.Context, vc *tenancyv1.VirtualCluster, s
 		return known, nil
 	}
 	start := c.Clock.Now()
+	ctx, end := step(ctx, stepDeploy)
 	status, err := c.Releases.Ensure(ctx, spec)
+	end(err)
 	m.Lock()
 	defer m.Unlock()
 	if err != nil {
@@ -187,7 +192,9 @@ func (c *Controller) answers(ctx context.Context, vc *tenancyv1.VirtualCluster, 
 	if recent && wasReady {
 		return nil
 	}
-	err := c.Prober.Probe(ctx, vc, clusterIP, vc.Status.CertificateAuthorityData)
+	probing, end := step(ctx, stepProbe)
+	err := c.Prober.Probe(probing, vc, clusterIP, vc.Status.CertificateAuthorityData)
+	end(err)
 	m.Lock()
 	defer m.Unlock()
 	if err == nil {

@@ -28,6 +28,7 @@ const (
 // the next pass is due.
 func (c *Controller) report(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, seen observation) (time.Duration, error) {
 	verdict, stallsIn := c.judge(vc, seen.trouble)
+	concluded(ctx, verdict)
 	want := vc.Status.DeepCopy()
 	verdict.apply(want, vc.Generation, metav1.NewTime(c.Clock.Now()))
 	want.ObservedGeneration = vc.Generation
