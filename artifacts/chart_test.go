@@ -68,39 +68,45 @@ func TestService(t *testing.T) {
 }
 
 func TestPodsAreRestricted(t *testing.T) {
-	for name, template := range podTemplates(t, objects(t, nil)) {
-		spec := template.Spec
-		security := spec.SecurityContext
-		if security == nil || security.RunAsNonRoot == nil || !*security.RunAsNonRoot {
-			t.Errorf("%s may run as root", name)
+	for described, values := range map[string]map[string]any{"by default": nil, "with a plugin": set("apiserver", set("encryption", kmsPlugin(nil)))} {
+		for name, template := range podTemplates(t, objects(t, values)) {
+			t.Run(name+" "+described, func(t *testing.T) { checkRestricted(t, template.Spec) })
 		}
-		if security.SeccompProfile == nil || security.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
-			t.Errorf("%s has no seccomp profile", name)
+	}
+}
+
+func checkRestricted(t *testing.T, spec corev1.PodSpec) {
+	t.Helper()
+	security := spec.SecurityContext
+	if security == nil || security.RunAsNonRoot == nil || !*security.RunAsNonRoot {
+		t.Error("it may run as root")
+	}
+	if security.SeccompProfile == nil || security.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
+		t.Error("it has no seccomp profile")
+	}
+	if spec.HostNetwork || spec.HostPID || spec.HostIPC {
+		t.Error("it shares a namespace of its node")
+	}
+	for _, container := range slices.Concat(spec.InitContainers, spec.Containers) {
+		own := container.SecurityContext
+		if own == nil || own.AllowPrivilegeEscalation == nil || *own.AllowPrivilegeEscalation {
+			t.Errorf("%s may gain privileges", container.Name)
 		}
-		if spec.HostNetwork || spec.HostPID || spec.HostIPC {
-			t.Errorf("%s shares a namespace of its node", name)
+		if !*own.ReadOnlyRootFilesystem {
+			t.Errorf("%s may write to its image", container.Name)
 		}
-		for _, container := range spec.Containers {
-			own := container.SecurityContext
-			if own == nil || own.AllowPrivilegeEscalation == nil || *own.AllowPrivilegeEscalation {
-				t.Errorf("%s/%s may gain privileges", name, container.Name)
-			}
-			if !*own.ReadOnlyRootFilesystem {
-				t.Errorf("%s/%s may write to its image", name, container.Name)
-			}
-			if !slices.Equal(own.Capabilities.Drop, []corev1.Capability{"ALL"}) || own.Capabilities.Add != nil {
-				t.Errorf("%s/%s keeps capabilities: %v", name, container.Name, own.Capabilities)
-			}
-			for _, quantity := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-				if request := container.Resources.Requests[quantity]; request.IsZero() {
-					t.Errorf("%s/%s requests no %s", name, container.Name, quantity)
-				}
+		if !slices.Equal(own.Capabilities.Drop, []corev1.Capability{"ALL"}) || own.Capabilities.Add != nil {
+			t.Errorf("%s keeps capabilities: %v", container.Name, own.Capabilities)
+		}
+		for _, quantity := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+			if request := container.Resources.Requests[quantity]; request.IsZero() {
+				t.Errorf("%s requests no %s", container.Name, quantity)
 			}
 		}
-		for _, volume := range spec.Volumes {
-			if volume.HostPath != nil {
-				t.Errorf("%s mounts %s of its node", name, volume.HostPath.Path)
-			}
+	}
+	for _, volume := range spec.Volumes {
+		if volume.HostPath != nil {
+			t.Errorf("it mounts %s of its node", volume.HostPath.Path)
 		}
 	}
 }
@@ -222,6 +228,8 @@ func TestBadValues(t *testing.T) {
 		"rate above all":              {set("tracing", set("samplingRatePerMillion", 1000001)), "samplingRatePerMillion"},
 		"endpoint as a URL":           {set("tracing", set("endpoint", "http://collector")), "endpoint"},
 		"log format":                  {set("logging", set("format", "xml")), "format"},
+		"a plugin that nobody asks":   {set("apiserver", set("encryption", set("kmsPlugin", set("image", "p")))), "encryption.secretName"},
+		"a plugin with privileges":    {set("apiserver", set("encryption", kmsPlugin(map[string]any{"securityContext": set("privileged", true)}))), "securityContext"},
 		"two datastores": {set("apiserver", set("datastore",
 			map[string]any{"endpointSecretName": "s", "etcdServers": []any{"https://e:2379"}})), "choose"},
 		"etcd without a scheme":         {set("apiserver", set("datastore", set("etcdServers", []any{"e:2379"}))), "etcdServers"},

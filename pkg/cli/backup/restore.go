@@ -164,6 +164,8 @@ func (i *installation) restorePod(sum string, force bool) *corev1.Pod {
 	container.Stdin, container.StdinOnce = true, true
 	container.Ports, container.StartupProbe, container.ReadinessProbe, container.LivenessProbe = nil, nil, nil, nil
 	spec.Containers = []corev1.Container{container}
+	// What is restored stays as it is, encrypted or not: no plugin is needed for it.
+	spec.InitContainers = nil
 	spec.Volumes = append(spec.Volumes, corev1.Volume{Name: claimTemplate, VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimTemplate + "-" + podName}}})
 	spec.RestartPolicy = corev1.RestartPolicyNever

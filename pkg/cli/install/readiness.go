@@ -6,6 +6,7 @@ package install
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,8 +108,9 @@ func (r *readiness) reason(ctx context.Context, selector *metav1.LabelSelector) 
 		return ""
 	}
 	for _, pod := range pods.Items {
-		for _, status := range pod.Status.ContainerStatuses {
-			if waiting := status.State.Waiting; waiting != nil && waiting.Reason != "ContainerCreating" {
+		// First those that all others wait for.
+		for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+			if waiting := status.State.Waiting; waiting != nil && waiting.Reason != "ContainerCreating" && waiting.Reason != "PodInitializing" {
 				return explained(waiting.Reason, waiting.Message)
 			}
 		}

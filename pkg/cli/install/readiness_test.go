@@ -65,6 +65,12 @@ func TestMissing(t *testing.T) {
 	pending := pod("apiserver", corev1.PodStatus{Conditions: []corev1.PodCondition{
 		{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "no node has room"},
 	}})
+	waiting := func(reason, message string) []corev1.ContainerStatus {
+		return []corev1.ContainerStatus{{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}}}
+	}
+	unplugged := pod("apiserver", corev1.PodStatus{
+		InitContainerStatuses: waiting("CrashLoopBackOff", "no credentials"), ContainerStatuses: waiting("PodInitializing", "")})
+	begun := pod("apiserver", corev1.PodStatus{ContainerStatuses: waiting("PodInitializing", "")})
 	const yes, no = apiregistrationv1.ConditionTrue, apiregistrationv1.ConditionFalse
 	tests := map[string]struct {
 		state state
@@ -75,6 +81,8 @@ func TestMissing(t *testing.T) {
 		"an old revision is ready":    {state{1, 1, 1, yes, nil}, "garret-apiserver; garret-controller"},
 		"API not available":           {state{1, 1, 2, no, nil}, "the APIService v1.tenancy.garret.dev (FailedDiscoveryCheck: no answer)"},
 		"image cannot be had":         {state{1, 0, 2, yes, []runtime.Object{pulling}}, "garret-controller (ImagePullBackOff: no such image)"},
+		"the plugin does not run":     {state{0, 1, 2, no, []runtime.Object{unplugged}}, "garret-apiserver (CrashLoopBackOff: no credentials)"},
+		"it has begun only":           {state{0, 1, 2, no, []runtime.Object{begun}}, "garret-apiserver"},
 		"no room":                     {state{0, 1, 2, no, []runtime.Object{pending}}, "garret-apiserver (Unschedulable: no node has room)"},
 		"another's pod does not tell": {state{0, 1, 2, yes, []runtime.Object{pulling}}, "garret-apiserver"},
 	}
