@@ -76,6 +76,7 @@ func NewConfig(ctx context.Context, options *Options) (*Config, error) {
 		c.generic.SecureServing.Cert = c.keeper.Serving()
 	}
 	c.checks()
+	c.explainKeys()
 	c.chain()
 	if c.dial = options.Dial; c.dial == nil {
 		c.dial = access.DialDNS()

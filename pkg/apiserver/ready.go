@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +31,7 @@ func (c *Config) checks() {
 		c.generic.AddReadyzChecks(healthz.NamedCheck("datastore", func(*http.Request) error { return datastore.Ready() }))
 	}
 	c.generic.LivezChecks = slices.DeleteFunc(c.generic.LivezChecks, func(check healthz.HealthChecker) bool {
-		return check.Name() == "etcd" || strings.HasPrefix(check.Name(), "kms-provider")
+		return check.Name() == "etcd" || isKeyServiceCheck(check)
 	})
 	for i, check := range c.generic.ReadyzChecks {
 		c.generic.ReadyzChecks[i] = reasoned(check)
@@ -65,6 +64,12 @@ type logged struct {
 	last *atomic.Pointer[string]
 }
 
+// failing says whether the check did when it was last asked.
+func (l logged) failing() bool {
+	last := l.last.Load()
+	return last != nil && *last != ""
+}
+
 // loggedInGroup keeps the group, which lets /readyz?exclude= leave several out.
 type loggedInGroup struct {
 	logged
@@ -95,7 +100,11 @@ func (l logged) Check(req *http.Request) error {
 	before := l.last.Swap(&reason)
 	switch {
 	case err != nil && (before == nil || *before != reason):
-		klog.FromContext(req.Context()).Error(err, "Not ready", "check", l.Name())
+		said := []any{"check", l.Name()}
+		if isKeyServiceCheck(l) {
+			said = append(said, "remedy", keyServiceRemedy)
+		}
+		klog.FromContext(req.Context()).Error(err, "Not ready", said...)
 	case err == nil && before != nil && *before != "":
 		klog.FromContext(req.Context()).Info("Ready again", "check", l.Name(), "before", *before)
 	}
