@@ -36,19 +36,8 @@ type argRules struct {
 func serverRules(distro tenancy.Distro) argRules {
 	allowed := map[string]value{
 		"debug": boolean, "v": verbosity, "service-node-port-range": portRange,
-		// Who is who, who may do what, where the data lies and what is listened on.
-		"kube-apiserver-arg": componentFlag(
-			"advertise-address", "anonymous-auth", "api-audiences", "authentication-*", "authorization-*", "bind-address",
-			"cert-dir", "client-ca-file", "disable-admission-plugins", "egress-selector-config-file",
-			"enable-aggregator-routing", "encryption-provider-config*", "endpoint-reconciler-type", "etcd-*", "external-hostname",
-			"kubelet-*", "permit-*", "proxy-client-*", "requestheader-*", "secure-port", "service-account-*",
-			"service-cluster-ip-range", "storage-backend", "tls-cert-file", "tls-private-key-file", "tls-sni-cert-key", "token-auth-file",
-		),
-		"kube-controller-manager-arg": componentFlag(
-			"authentication-*", "authorization-*", "bind-address", "client-ca-file", "cluster-signing-*", "controllers", "kubeconfig",
-			"leader-elect*", "master", "requestheader-*", "root-ca-file", "secure-port", "service-account-private-key-file",
-			"service-cluster-ip-range", "tls-*", "use-service-account-credentials",
-		),
+		"kube-apiserver-arg":          componentFlag(apiServerFlags()),
+		"kube-controller-manager-arg": componentFlag(controllerManagerFlags()),
 	}
 	if distro == tenancy.DistroK3s {
 		allowed["secrets-encryption"] = boolean

@@ -29,7 +29,7 @@ import (
 )
 
 // marker is in the spec of every object of these tests.
-const marker = "--kube-apiserver-arg=audit-log-path=/marker-8c1f"
+const marker = "--kube-apiserver-arg=cors-allowed-origins=marker-8c1f"
 
 // keys writes a configuration with these providers, the first of which encrypts.
 func keys(t *testing.T, file string, providers ...string) {

@@ -43,7 +43,7 @@ spec:
   matchConstraints:
     resourceRules: [{apiGroups: [tenancy.garret.dev], apiVersions: [v1], operations: [CREATE], resources: [virtualclusters]}]
   validations:
-  - expression: "!has(object.spec.syncer.extraArgs) || !('--v=8' in object.spec.syncer.extraArgs)"
+  - expression: "!has(object.spec.syncer.extraArgs) || !('--v=7' in object.spec.syncer.extraArgs)"
     message: the level 8 shows secrets
 ---
 apiVersion: admissionregistration.k8s.io/v1
@@ -54,7 +54,7 @@ spec: {policyName: templates.garret.dev, validationActions: [Deny]}
 
 func TestPoliciesOfTheHost(t *testing.T) {
 	template(t, "chosen", `{"versions":[{"version":"1.0.0","forced":{"syncer":{"extraArgs":["--v=5"]}}}]}`)
-	template(t, "loud", `{"versions":[{"version":"1.0.0","forced":{"syncer":{"extraArgs":["--v=8"]}}}]}`)
+	template(t, "loud", `{"versions":[{"version":"1.0.0","forced":{"syncer":{"extraArgs":["--v=7"]}}}]}`)
 	apply(t, policies)
 	t.Cleanup(func() {
 		ctx, registrations := context.Background(), shared.host.Client.AdmissionregistrationV1()

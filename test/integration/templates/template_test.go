@@ -55,7 +55,7 @@ func TestTemplateIsApplied(t *testing.T) {
 	shared.host.MustKubectl(t, "", "wait", "vc/demo", "-n", got.Namespace, "--for=condition=TemplateApplied", "--timeout=5s")
 
 	// A later version changes nothing, nor does the end of the template.
-	apply(t, `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualClusterTemplate","metadata":{"name":"small"},"spec":{"versions":[{"version":"9.0.0","defaults":{"syncer":{"extraArgs":["--v=9"]}}}]}}`)
+	apply(t, `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualClusterTemplate","metadata":{"name":"small"},"spec":{"versions":[{"version":"9.0.0","defaults":{"syncer":{"extraArgs":["--v=7"]}}}]}}`)
 	if err := templates().Delete(t.Context(), "small", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
