@@ -72,6 +72,8 @@ type Client struct {
 	chart  *chart.Chart
 	digest string
 	kinds  kinds
+	// manifests are what the chart gave for each release.
+	manifests *manifests
 }
 
 var _ Interface = (*Client)(nil)
@@ -81,7 +83,10 @@ var _ Interface = (*Client)(nil)
 func New(config *rest.Config, client kubernetes.Interface, chart *chart.Chart) *Client {
 	config = rest.CopyConfig(config)
 	config.Timeout = requestTimeout
-	return &Client{config: config, kube: client, chart: chart, digest: digest(chart), kinds: chartKinds()}
+	return &Client{
+		config: config, kube: client, chart: chart, digest: digest(chart), kinds: chartKinds(),
+		manifests: &manifests{known: map[string]rendering{}},
+	}
 }
 
 // Status implements Interface.
@@ -115,7 +120,7 @@ func (c *Client) Ensure(ctx context.Context, spec Spec) (Status, error) {
 		if err = c.Uninstall(ctx, spec.Namespace, spec.Name); err == nil {
 			record, err = c.install(ctx, config, spec)
 		}
-	case c.same(last, spec):
+	case c.same(ctx, last, spec):
 		record, err = c.repair(ctx, config, last)
 	default:
 		record, err = c.upgrade(ctx, config, last, spec)
@@ -135,11 +140,15 @@ func (c *Client) Ensure(ctx context.Context, spec Spec) (Status, error) {
 }
 
 func (c *Client) install(ctx context.Context, config *action.Configuration, spec Spec) (*release.Release, error) {
+	klog.FromContext(ctx).V(1).Info("Installing release", "release", klog.KRef(spec.Namespace, spec.Name))
+	return c.installation(config, spec).RunWithContext(ctx, c.chart, spec.Values)
+}
+
+func (c *Client) installation(config *action.Configuration, spec Spec) *action.Install {
 	install := action.NewInstall(config)
 	install.ReleaseName, install.Namespace = spec.Name, spec.Namespace
 	install.DisableHooks, install.DisableOpenAPIValidation, install.SkipCRDs = true, true, true
-	klog.FromContext(ctx).V(1).Info("Installing release", "release", klog.KRef(spec.Namespace, spec.Name))
-	return install.RunWithContext(ctx, c.chart, spec.Values)
+	return install
 }
 
 // upgrade makes a new revision. One that a crash left pending would block it

@@ -38,7 +38,9 @@ func testSpec(t *testing.T, change func(*chart.Values)) Spec {
 	t.Helper()
 	values := chart.Values{
 		Cluster: chart.Cluster{Name: "demo", ID: "0123456789", UID: "u"}, Kubernetes: chart.Kubernetes{Distro: "k3s", Version: "v1.37.2"},
-		Host: chart.Host{ServiceCIDR: "10.96.0.0/16", ClusterDomain: "cluster.local"}, Service: chart.Service{ClusterIP: "10.96.7.7"},
+		ControlPlane: chart.ControlPlane{Image: "k3s:v1", Storage: chart.Storage{Size: "5Gi"}}, Syncer: chart.Syncer{Image: "syncer:v1"},
+		Host:    chart.Host{ServiceCIDR: "10.96.0.0/16", ClusterDomain: "cluster.local", ClientCA: "-----BEGIN CERTIFICATE-----"},
+		Service: chart.Service{ClusterIP: "10.96.7.7"},
 	}
 	if change != nil {
 		change(&values)
@@ -113,21 +115,27 @@ func TestSame(t *testing.T) {
 	edited.Templates[0].Data = append(edited.Templates[0].Data, '#')
 	spec := testSpec(t, nil)
 	changed := testSpec(t, func(v *chart.Values) { v.Service.ClusterIP = "10.96.7.8" })
+	manifest, err := client.render(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name   string
 		record *helm.Release
 		want   bool
 	}{
-		{"the same", &helm.Release{Chart: client.chart, Config: spec.Values}, true},
-		{"other values", &helm.Release{Chart: client.chart, Config: changed.Values}, false},
-		{"no values", &helm.Release{Chart: client.chart}, false},
-		{"another version", &helm.Release{Chart: other, Config: spec.Values}, false},
-		{"an edited template", &helm.Release{Chart: edited, Config: spec.Values}, false},
-		{"no chart", &helm.Release{Config: spec.Values}, false},
+		{"the same", &helm.Release{Chart: client.chart, Config: spec.Values, Manifest: manifest}, true},
+		{"another manifest", &helm.Release{Chart: client.chart, Config: spec.Values, Manifest: strings.Replace(manifest, "[pods/log]", "[pods/log, roles]", 1)}, false},
+		{"no manifest", &helm.Release{Chart: client.chart, Config: spec.Values}, false},
+		{"other values", &helm.Release{Chart: client.chart, Config: changed.Values, Manifest: manifest}, false},
+		{"no values", &helm.Release{Chart: client.chart, Manifest: manifest}, false},
+		{"another version", &helm.Release{Chart: other, Config: spec.Values, Manifest: manifest}, false},
+		{"an edited template", &helm.Release{Chart: edited, Config: spec.Values, Manifest: manifest}, false},
+		{"no chart", &helm.Release{Config: spec.Values, Manifest: manifest}, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := client.same(test.record, spec); got != test.want {
+			if got := client.same(t.Context(), test.record, spec); got != test.want {
 				t.Errorf("got %t, want %t", got, test.want)
 			}
 		})

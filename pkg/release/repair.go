@@ -20,8 +20,10 @@ import (
 )
 
 // same says whether a record is of this chart with these values, so that
-// rendering it again would give the same manifest.
-func (c *Client) same(record *release.Release, spec Spec) bool {
+// rendering it again would give the same manifest, and whether its manifest is that
+// one: what it holds is put in place with the controller's rights, and whoever may
+// write Secrets of the namespace can have written it.
+func (c *Client) same(ctx context.Context, record *release.Release, spec Spec) bool {
 	if record.Chart == nil || digest(record.Chart) != c.digest {
 		return false
 	}
@@ -30,7 +32,14 @@ func (c *Client) same(record *release.Release, spec Spec) bool {
 		return false
 	}
 	want, err := json.Marshal(spec.Values)
-	return err == nil && string(got) == string(want)
+	if err != nil || string(got) != string(want) {
+		return false
+	}
+	honest, err := c.isManifest(ctx, record.Manifest, spec, want)
+	if err == nil && !honest {
+		klog.FromContext(ctx).Info("The manifest in a release's record is not what its values give", "release", klog.KRef(spec.Namespace, spec.Name), "revision", record.Version)
+	}
+	return err == nil && honest
 }
 
 // digest stands for all of a chart that its manifest depends on.

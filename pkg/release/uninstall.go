@@ -23,6 +23,7 @@ const recordType = corev1.SecretType("helm.sh/release.v1")
 // is being emptied under it, is deleted by kind and name.
 func (c *Client) Uninstall(ctx context.Context, namespace, name string) error {
 	logger := klog.FromContext(ctx)
+	c.manifests.forget(Spec{Namespace: namespace, Name: name})
 	uninstall := action.NewUninstall(c.configuration(ctx, namespace, name))
 	uninstall.DisableHooks, uninstall.IgnoreNotFound, uninstall.DeletionPropagation = true, true, "background"
 	if _, err := uninstall.Run(name); err != nil {

@@ -14,6 +14,7 @@ import (
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -265,6 +266,41 @@ func TestForgedRecord(t *testing.T) {
 			}
 			expectNothing(t, ns)
 		})
+	}
+}
+
+// Whoever may write Secrets of the namespace, and so the syncer, can change the
+// manifest in the record of a release that is there. What it holds would be put in
+// place with the controller's rights.
+func TestForgedManifest(t *testing.T) {
+	ns, client := namespace(t), newClient(t)
+	wanted := spec(t, client, ns, nil)
+	ensure(t, client, wanted, 1)
+	before, err := shared.kube.RbacV1().Roles(ns).Get(t.Context(), releaseName, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := records(ns)
+	record, err := store.Last(releaseName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const honest, forged = "resources: [pods/log]", "resources: [pods/log, statefulsets]"
+	if record.Manifest = strings.Replace(record.Manifest, honest, forged, 1); !strings.Contains(record.Manifest, forged) {
+		t.Fatalf("the Role of the chart has no %q any more: find something else to forge", honest)
+	}
+	if err := store.Update(record); err != nil {
+		t.Fatal(err)
+	}
+	// Made anew, which is a revision, and from then on as it was.
+	ensure(t, client, wanted, 2)
+	ensure(t, client, wanted, 2)
+	after, err := shared.kube.RbacV1().Roles(ns).Get(t.Context(), releaseName, metav1.GetOptions{})
+	if err != nil || !equality.Semantic.DeepEqual(after.Rules, before.Rules) {
+		t.Errorf("the syncer's Role: got %v, %v; want %v", after.Rules, err, before.Rules)
+	}
+	if record, err = store.Last(releaseName); err != nil || strings.Contains(record.Manifest, forged) {
+		t.Errorf("the record has the forged manifest still (%v)", err)
 	}
 }
 
