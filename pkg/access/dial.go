@@ -9,7 +9,9 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,9 +30,25 @@ const dialTimeout = 5 * time.Second
 // always vc-NAME.NAMESPACE.svc:PORT.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// DialDNS connects through the cluster's DNS, which is what a pod does.
+// DialDNS connects through the cluster's DNS, which is what a pod does. Whoever may
+// write Services of a namespace decides what the name of one there stands for, and
+// an ExternalName may stand for anything: see serviceAddress.
 func DialDNS() Dialer {
-	return (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	return (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: serviceAddress}).DialContext
+}
+
+// serviceAddress refuses addresses that no Service has: garret-apiserver's own, and
+// those of its node alone, where clouds keep their metadata. A server elsewhere is
+// found out by its certificate, but a connection tells already that it is there.
+func serviceAddress(_, address string, _ syscall.RawConn) error {
+	parsed, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is not an address: %w", address, err)
+	}
+	if ip := parsed.Addr().Unmap(); !ip.IsGlobalUnicast() {
+		return fmt.Errorf("its name stands for %s, which is not the address of a Service", ip)
+	}
+	return nil
 }
 
 // DialClusterIP asks the host's API server for the Service instead of DNS, for

@@ -37,6 +37,10 @@
 //     controls the syncer controls that virtual cluster already. Where to
 //     connect is never read from the status: it follows from the object's own
 //     name and namespace, see v1.ServerName.
+//   - Who may write Services of a namespace is not believed about what answers
+//     there: it must have the cluster's own name and authority before anything is
+//     said to it. Addresses of garret-apiserver itself and of its node are not
+//     connected to at all.
 //   - An issuer is not believed about what it signed. A certificate with
 //     another key, another subject or a longer life than asked for is dropped.
 //
