@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apiserver/pkg/admission"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
@@ -69,6 +70,8 @@ func (c *Config) openGateway(generic *genericapiserver.GenericAPIServer, cluster
 	generic.Handler.NonGoRestfulMux.UnlistedHandlePrefix(v1.GatewayPrefix, &gateway.Gateway{
 		Enabled:    c.options.Gateway.Enabled,
 		Proxy:      clusters.Proxy,
+		Admission:  c.generic.AdmissionControl,
+		Interfaces: admission.NewObjectInterfacesFromScheme(c.scheme),
 		Serializer: c.codecs,
 	})
 }

@@ -27,6 +27,9 @@
 //     is needed and behind which nothing is.
 //   - The request is never taken for one to the object itself: the API handler
 //     goes by the path, and there it knows of no resource.
+//   - The host's policies and webhooks are asked what they are asked at
+//     virtualclusters/proxy, whose CONNECT they know: who shuts that to somebody
+//     has shut this.
 //   - An upgrade by somebody who is not an administrator inside needs the right
 //     to create there. The API server inside is asked first, since the right to
 //     get pods/exec, which a reader may have, is all that an older one wants to

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -27,6 +28,10 @@ type Gateway struct {
 	// Proxy is the subresource that leads into virtual clusters, by its own
 	// right; here the right to get the object has opened it.
 	Proxy rest.Connecter
+	// Admission are the host's policies and webhooks; nil has none.
+	Admission admission.Interface
+	// Interfaces are what they see objects with.
+	Interfaces admission.ObjectInterfaces
 	// Serializer encodes errors.
 	Serializer runtime.NegotiatedSerializer
 }
@@ -55,6 +60,9 @@ func (g *Gateway) connect(req *http.Request) (http.Handler, error) {
 		return nil, apierrors.NewMethodNotSupported(tenancy.Resource(resource), req.Method)
 	}
 	ctx := apirequest.WithNamespace(req.Context(), entrance.Namespace)
+	if err := g.admit(ctx, entrance, req); err != nil {
+		return nil, err
+	}
 	return g.Proxy.Connect(ctx, entrance.Name, nil, nil)
 }
 

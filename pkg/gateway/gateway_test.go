@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -76,6 +78,57 @@ func TestGateway(t *testing.T) {
 			var status metav1.Status
 			if err := json.Unmarshal(recorder.Body.Bytes(), &status); err != nil || status.Kind != "Status" || int(status.Code) != tc.want || !strings.Contains(status.Message, tc.message) {
 				t.Errorf("answered %s, want a Status with %q", recorder.Body, tc.message)
+			}
+		})
+	}
+}
+
+// policy forbids entering by a path, as the host's policies may.
+type policy struct {
+	forbidden string
+	asked     []admission.Attributes
+}
+
+func (*policy) Handles(operation admission.Operation) bool { return operation == admission.Connect }
+
+func (p *policy) Validate(_ context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	p.asked = append(p.asked, a)
+	if options := a.GetObject().(*tenancy.VirtualClusterProxyOptions); options.Path == p.forbidden {
+		return admission.NewForbidden(a, errors.New("a policy of the host"))
+	}
+	return nil
+}
+
+// TestPolicies holds the gateway to what the host says about virtualclusters/proxy.
+func TestPolicies(t *testing.T) {
+	caller := &user.DefaultInfo{Name: "alice"}
+	for name, tc := range map[string]struct {
+		method, path string
+		want         int
+	}{
+		"forbidden":                  {"GET", "/clusters/team/demo/api/v1/secrets/", 403},
+		"by whatever method":         {"POST", "/clusters/team/demo/api/v1/secrets", 403},
+		"before the object is read":  {"GET", "/clusters/team/other/api/v1/secrets", 403},
+		"another path":               {"GET", "/clusters/team/demo/api/v1/pods", 418},
+		"the virtual cluster itself": {"GET", "/clusters/team/demo", 418},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := &policy{forbidden: "api/v1/secrets"}
+			gateway := &Gateway{Enabled: true, Proxy: proxy{&virtualcluster.ProxyREST{}}, Admission: asked, Serializer: codecs()}
+			req := httptest.NewRequest(tc.method, tc.path, nil)
+			recorder := httptest.NewRecorder()
+			Mark(gateway).ServeHTTP(recorder, req.WithContext(apirequest.WithUser(req.Context(), caller)))
+			if recorder.Code != tc.want {
+				t.Errorf("answered %d, want %d: %s", recorder.Code, tc.want, recorder.Body)
+			}
+			if len(asked.asked) != 1 {
+				t.Fatalf("the policy was asked %d times, want once", len(asked.asked))
+			}
+			a := asked.asked[0]
+			if a.GetOperation() != admission.Connect || a.GetResource().Resource != "virtualclusters" || a.GetSubresource() != "proxy" ||
+				a.GetNamespace() != "team" || a.GetKind().Kind != "VirtualClusterProxyOptions" || a.GetUserInfo() != user.Info(caller) {
+				t.Errorf("the policy was asked about %s %s/%s in %s by %v, want a CONNECT to virtualclusters/proxy in team by alice",
+					a.GetOperation(), a.GetResource().Resource, a.GetSubresource(), a.GetNamespace(), a.GetUserInfo())
 			}
 		})
 	}
