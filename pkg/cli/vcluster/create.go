@@ -21,6 +21,14 @@ import (
 // defaultTimeout leaves time to pull images on a slow line.
 const defaultTimeout = 5 * time.Minute
 
+// The pods of a virtual cluster are pods of its namespace, and whoever is administrator
+// inside says what is in them. What keeps a privileged one, or one that mounts the
+// node's disk, off the host is what the host enforces there.
+const (
+	podSecurityLabel = "pod-security.kubernetes.io/enforce"
+	podSecurityLevel = "baseline"
+)
+
 type createOptions struct {
 	manifest        manifestOptions
 	createNamespace bool
@@ -57,7 +65,7 @@ of your kubeconfig: the next kubectl command works inside.`,
 	flags.StringVar(&options.manifest.templateVersion, "template-version", "", "version of the template; the highest that is no pre-release when not given")
 	flags.StringArrayVar(&options.manifest.parameters, "parameter", nil, "parameter of the template as name=value; may be repeated")
 	flags.StringArrayVar(&options.manifest.set, "set", nil, "value of the chart as key=value, written to spec.helm.values; may be repeated")
-	flags.BoolVar(&options.createNamespace, "create-namespace", false, "make the namespace on the host if it does not exist")
+	flags.BoolVar(&options.createNamespace, "create-namespace", false, "make the namespace on the host if it does not exist, with the pod security standard baseline")
 	flags.BoolVar(&options.wait, "wait", options.wait, "wait until the virtual cluster is ready")
 	flags.DurationVar(&options.timeout, "timeout", options.timeout, "how long to wait")
 	flags.BoolVar(&options.connect, "connect", options.connect, "make the virtual cluster the current context")
@@ -102,7 +110,9 @@ func (c *Commands) ensureNamespace(ctx context.Context, cluster *host.Cluster) e
 	if err != nil {
 		return err
 	}
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: cluster.Namespace}}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: cluster.Namespace, Labels: map[string]string{podSecurityLabel: podSecurityLevel},
+	}}
 	_, err = client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{})
 	switch {
 	case apierrors.IsAlreadyExists(err):
@@ -116,7 +126,7 @@ func (c *Commands) ensureNamespace(ctx context.Context, cluster *host.Cluster) e
 	case err != nil:
 		return err
 	}
-	c.say("namespace %s made", cluster.Namespace)
+	c.say("namespace %s made, with the pod security standard %s", cluster.Namespace, podSecurityLevel)
 	return nil
 }
 

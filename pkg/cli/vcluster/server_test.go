@@ -13,11 +13,13 @@ import (
 	"sync"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
@@ -42,6 +44,8 @@ type hostAPI struct {
 	// published are the ConfigMaps of Garret's namespace.
 	published map[string]map[string]string
 	events    []metav1.WatchEvent
+	// namespace is the Namespace that was made.
+	namespace *corev1.Namespace
 }
 
 func newHostAPI(t *testing.T, script ...tenancyv1.VirtualClusterStatus) *hostAPI {
@@ -53,7 +57,12 @@ func newHostAPI(t *testing.T, script ...tenancyv1.VirtualClusterStatus) *hostAPI
 	mux.HandleFunc("GET "+collection+"/{name}", api.get)
 	mux.HandleFunc("DELETE "+collection+"/{name}", api.delete)
 	mux.HandleFunc("POST "+collection+"/{name}/kubeconfig", api.kubeconfig)
-	mux.HandleFunc("POST /api/v1/namespaces", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("POST /api/v1/namespaces", func(w http.ResponseWriter, r *http.Request) {
+		object, _, err := scheme.Codecs.UniversalDeserializer().Decode(body(r), nil, nil)
+		if err != nil {
+			t.Errorf("a Namespace that cannot be read: %v", err)
+		}
+		api.namespace, _ = object.(*corev1.Namespace)
 		api.answer(w, 201, json.RawMessage(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"team-a"}}`))
 	})
 	mux.HandleFunc("GET /api/v1/namespaces/garret-system/configmaps/{name}", api.configMap)

@@ -102,6 +102,9 @@ func TestLifeOfAVirtualCluster(t *testing.T) {
 	if got := current(t, file); got != entered {
 		t.Errorf("current context is %s, want %s", got, entered)
 	}
+	if api.namespace == nil || api.namespace.Labels[podSecurityLabel] != "baseline" {
+		t.Errorf("the namespace was made as %v, want %s=baseline: a pod inside could be privileged on the host", api.namespace, podSecurityLabel)
+	}
 
 	// Inside, the commands still work on the host.
 	table, _, err := api.run("", file, "list", "vclusters")
