@@ -20,8 +20,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// embedded opens a database of SQLite with these parameters.
-func embedded(t *testing.T, parameters string) server.Backend {
+// sqliteBackend opens a database of SQLite with these parameters.
+func sqliteBackend(t *testing.T, parameters string) server.Backend {
 	t.Helper()
 	run, cancel := context.WithCancel(context.Background())
 	var wait sync.WaitGroup
@@ -39,7 +39,7 @@ func embedded(t *testing.T, parameters string) server.Backend {
 func TestFullDatabase(t *testing.T) {
 	ctx := t.Context()
 	var refused []error
-	backend := Guard(embedded(t, "&_pragma=max_page_count(60)"), func(err error) { refused = append(refused, err) })
+	backend := Guard(sqliteBackend(t, "&_pragma=max_page_count(60)"), func(err error) { refused = append(refused, err) })
 	value := bytes.Repeat([]byte("x"), 10_000)
 	var revisions []int64
 	var failure error
@@ -122,7 +122,7 @@ func TestKineDoesNotEndTheProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	grpcServer := NewServer(Guard(ending{embedded(t, "")}, nil), nil)
+	grpcServer := NewServer(Guard(ending{sqliteBackend(t, "")}, nil), nil)
 	var wait sync.WaitGroup
 	wait.Go(func() { _ = grpcServer.Serve(listener) })
 	defer wait.Wait()

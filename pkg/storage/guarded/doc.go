@@ -13,9 +13,27 @@
 // a result when its end was reached, and a request that kine gives up is one
 // failed request.
 //
+// On a database server it also keeps the order. A row gets its revision when it
+// is inserted and is seen when it is committed, and of several writers the one with
+// the higher revision may commit first. kine lists, counts and begins watches at
+// the highest revision in sight: a row below it that comes into sight later is in no
+// list and in no watch that goes on from there, so that a cache lacks the object
+// until it is written again. Here a follower reads the log in order and knows the
+// revision up to which it has seen every row; lists, counts and progress never speak
+// of more, and watches change from the past to the present exactly there. A list
+// that is ahead of it waits for the open write, which is a matter of milliseconds,
+// and fails where it is not: an older answer would hide what was acknowledged.
+// SQLite has one writer, and none of this.
+//
+// A revision that does not appear is filled by kine with a row that means nothing.
+// A writer that was only slow finds its revision taken then: PostgreSQL's driver
+// takes another, and MySQL's has the request fail, which Guard tells from a conflict.
+// Where kine cannot fill it either, it tells its watches to go on without; the
+// follower does not, for as long as a write can be open.
+//
 // It is used in this order: ForwardExit once, when the logs are set up, all of
 // which pass Loggable; Open; Guard; Listen and NewServer. Where a database lies, what its file is called,
 // who is told of a failure and in which words, is for those who use it:
 // garret-apiserver by pkg/storage, and the control plane of virtual clusters,
-// which is a Go module of its own. So nothing is imported here but kine, its logger and gRPC.
+// which is a Go module of its own. So nothing is imported here but kine, its logger, gRPC, and what limits a connection.
 package guarded

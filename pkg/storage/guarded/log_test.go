@@ -27,7 +27,7 @@ func TestObjectsAreNotLogged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	grpcServer := NewServer(Guard(embedded(t, "&_pragma=max_page_count(60)"), func(error) {}), nil)
+	grpcServer := NewServer(Guard(sqliteBackend(t, "&_pragma=max_page_count(60)"), func(error) {}), nil)
 	var wait sync.WaitGroup
 	wait.Go(func() { _ = grpcServer.Serve(listener) })
 	defer wait.Wait()

@@ -20,6 +20,9 @@ import (
 	_ "github.com/k3s-io/kine/pkg/drivers/pgsql"
 )
 
+// retained is how many of the newest rows are never compacted.
+const retained = 1000
+
 // Config returns a value for each setting that does not depend on the database,
 // since kine has defaults only in its command line. History is compacted by the
 // API server (every five minutes unless --etcd-compaction-interval says
@@ -33,7 +36,7 @@ func Config() *drivers.Config {
 
 		CompactInterval:  0,
 		CompactTimeout:   5 * time.Second,
-		CompactMinRetain: 1000,
+		CompactMinRetain: retained,
 		CompactBatchSize: 1000,
 	}
 	config.ConnectionPoolConfig.MaxIdleTime = 2 * time.Minute
@@ -52,21 +55,33 @@ func Open(run context.Context, wait *sync.WaitGroup, config *drivers.Config) (se
 	if err := start(run, backend); err != nil {
 		return nil, err
 	}
-	return backend, nil
+	if embedded(config) {
+		// SQLite has one writer at a time: what is numbered first is there first.
+		return backend, nil
+	}
+	log, err := follow(run, wait, backend)
+	if err != nil {
+		return nil, err
+	}
+	return &ordered{Backend: backend, log: log}, nil
+}
+
+// embedded tells whether the database is a file of SQLite.
+func embedded(config *drivers.Config) bool {
+	scheme, _, found := strings.Cut(config.Endpoint, "://")
+	return !found || scheme == "sqlite"
 }
 
 // assemble puts the backend of SQLite together from its parts, so that it tells
 // why a write failed. The drivers of servers do not give theirs out: of them
 // only that a write failed is known, and kine's log has the reason.
 func assemble(run context.Context, wait *sync.WaitGroup, config *drivers.Config) (server.Backend, error) {
-	scheme, address, _ := strings.Cut(config.Endpoint, "://")
-	switch scheme {
-	case "":
-	case "sqlite":
-		config.DataSourceName = address
-	default:
+	if !embedded(config) {
 		_, backend, err := drivers.New(run, wait, config)
 		return backend, err
+	}
+	if _, file, found := strings.Cut(config.Endpoint, "://"); found {
+		config.DataSourceName = file
 	}
 	_, dialect, err := sqlite.NewVariant(run, wait, "sqlite3", config)
 	if err != nil {
