@@ -77,6 +77,9 @@ func embedded(config *drivers.Config) bool {
 // only that a write failed is known, and kine's log has the reason.
 func assemble(run context.Context, wait *sync.WaitGroup, config *drivers.Config) (server.Backend, error) {
 	if !embedded(config) {
+		if err := boundSilence(config); err != nil {
+			return nil, err
+		}
 		_, backend, err := drivers.New(run, wait, config)
 		return backend, err
 	}

@@ -4,15 +4,18 @@
 package database
 
 import (
+	"errors"
 	"io"
 	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// Proxy is a way to a server that can be made long, or be taken away.
+// Proxy is a way to a server that can be made long, be taken away, or lose what it carries.
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -26,6 +29,22 @@ type Proxy struct {
 // Through returns a proxy to the server, and the server's flags by way of it.
 func (s *Server) Through(t testing.TB) (*Proxy, []string) {
 	t.Helper()
+	p := s.Proxy(t)
+	flags := make([]string, 0, len(s.Flags))
+	for _, flag := range s.Flags {
+		flags = append(flags, p.Of(flag))
+	}
+	return p, flags
+}
+
+// Of is an endpoint, or a flag that has one, by way of the proxy.
+func (p *Proxy) Of(endpoint string) string {
+	return strings.ReplaceAll(endpoint, p.target, p.listener.Addr().String())
+}
+
+// Proxy returns a proxy to the server.
+func (s *Server) Proxy(t testing.TB) *Proxy {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -36,11 +55,7 @@ func (s *Server) Through(t testing.TB) (*Proxy, []string) {
 		listener.Close()
 		p.Cut()
 	})
-	flags := make([]string, 0, len(s.Flags))
-	for _, flag := range s.Flags {
-		flags = append(flags, strings.ReplaceAll(flag, s.Address, listener.Addr().String()))
-	}
-	return p, flags
+	return p
 }
 
 // Delay has whatever is sent to the server wait for so long.
@@ -68,6 +83,33 @@ func (p *Proxy) Mend() {
 	p.cut = false
 }
 
+// Swallow drops whatever comes in from the clients that are connected now: nothing
+// is acknowledged any more and nothing is ended, as behind a router that has
+// forgotten them. Others may connect.
+func (p *Proxy) Swallow(t testing.TB) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// The kernel asks the filter before TCP sees a packet; this one takes nothing of any.
+	nothing := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0}
+	for connection := range p.connections {
+		raw, err := connection.(*net.TCPConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if connection.LocalAddr().String() != p.listener.Addr().String() {
+			continue // to the server
+		}
+		var failure error
+		err = raw.Control(func(fd uintptr) {
+			failure = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing})
+		})
+		if err := errors.Join(err, failure); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func (p *Proxy) serve() {
 	for {
 		client, err := p.listener.Accept()
@@ -89,6 +131,7 @@ func (p *Proxy) join(client net.Conn) {
 	if !p.keep(client, server) {
 		return
 	}
+	defer p.forget(client, server)
 	go func() {
 		defer client.Close()
 		_, _ = io.Copy(client, server)
@@ -119,4 +162,12 @@ func (p *Proxy) keep(connections ...net.Conn) bool {
 		p.connections[connection] = struct{}{}
 	}
 	return true
+}
+
+func (p *Proxy) forget(connections ...net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, connection := range connections {
+		delete(p.connections, connection)
+	}
 }
