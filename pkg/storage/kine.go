@@ -172,7 +172,6 @@ func kineConfig(options *Options) (*drivers.Config, error) {
 	config.MetricsRegisterer = tolerant{legacyregistry.Registerer()}
 	config.ConnectionPoolConfig.MaxIdle = 5
 	if !options.Embedded() {
-		config.ConnectionPoolConfig.MaxOpen = 50
 		return config, nil
 	}
 	path, err := options.database()

@@ -63,7 +63,7 @@ func Open(run context.Context, wait *sync.WaitGroup, config *drivers.Config) (se
 	if err != nil {
 		return nil, err
 	}
-	return &ordered{Backend: backend, log: log}, nil
+	return &ordered{Backend: newQueued(backend), log: log}, nil
 }
 
 // embedded tells whether the database is a file of SQLite.
@@ -77,6 +77,7 @@ func embedded(config *drivers.Config) bool {
 // only that a write failed is known, and kine's log has the reason.
 func assemble(run context.Context, wait *sync.WaitGroup, config *drivers.Config) (server.Backend, error) {
 	if !embedded(config) {
+		config.ConnectionPoolConfig.MaxOpen = connections
 		if err := boundSilence(config); err != nil {
 			return nil, err
 		}
