@@ -35,6 +35,9 @@ const (
 	// AuditEnteredAs and AuditGroup are audit annotations: who the caller is inside.
 	AuditEnteredAs = "tenancy.garret.dev/entered-as"
 	AuditGroup     = "tenancy.garret.dev/entered-with"
+	// AuditVerb is the verb of the request inside. The event's own is what the host
+	// authorised: a watch is a get there, and by the gateway so is every write.
+	AuditVerb = "tenancy.garret.dev/verb-inside"
 )
 
 // Config is what a Relay is made of.
@@ -149,6 +152,7 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy
 	path.Host = v1.ServerName(cluster.Name, cluster.Namespace)
 	path.RawQuery = innerQuery(req)
 	rec.verb, rec.long = r.judge.kind(req.Method, path)
+	audit.AddAuditAnnotation(ctx, AuditVerb, rec.verb)
 	e := entry{cluster: cluster, identity: identity, target: path, record: rec}
 	if protocol != "" {
 		if entrance.UpgradesInside {

@@ -155,9 +155,26 @@ func TestSpellings(t *testing.T) {
 // TestAudit looks for what the host's auditor has to know of a request.
 func TestAudit(t *testing.T) {
 	c := admin(t)
-	if code, body := c.ask(t, http.MethodGet, "/clusters/team/demo/api/v1/secrets?limit=7", "", nil); code != http.StatusOK {
-		t.Fatalf("answered %d: %s", code, body)
+	for _, tc := range []struct {
+		method, uri, verb string
+		want              int
+	}{
+		{http.MethodGet, "/clusters/team/demo/api/v1/secrets?limit=7", "list", http.StatusOK},
+		// The host was asked for get; what was done inside is a delete.
+		{http.MethodDelete, "/clusters/team/demo/api/v1/namespaces/default/secrets/none", "delete", http.StatusNotFound},
+	} {
+		t.Run(tc.verb, func(t *testing.T) {
+			if code, body := c.ask(t, tc.method, tc.uri, "", nil); code != tc.want {
+				t.Fatalf("answered %d, want %d: %s", code, tc.want, body)
+			}
+			expectAudit(t, c, tc.uri, tc.verb)
+		})
 	}
+}
+
+// expectAudit waits for the event that says who entered, as whom, and for what.
+func expectAudit(t *testing.T, c caller, uri, verb string) {
+	t.Helper()
 	type event struct {
 		Verb, RequestURI, Level       string
 		User                          struct{ Username string }
@@ -167,7 +184,7 @@ func TestAudit(t *testing.T) {
 	}
 	matches := func(line string) bool {
 		var e event
-		if json.Unmarshal([]byte(line), &e) != nil || e.RequestURI != "/clusters/team/demo/api/v1/secrets?limit=7" {
+		if json.Unmarshal([]byte(line), &e) != nil || e.RequestURI != uri {
 			return false
 		}
 		if len(e.RequestObject)+len(e.ResponseObject) > 0 {
@@ -175,7 +192,8 @@ func TestAudit(t *testing.T) {
 		}
 		return e.Verb == "get" && e.User.Username == c.user && e.ObjectRef.Resource == "virtualclusters" && e.ObjectRef.Subresource == "" &&
 			e.ObjectRef.Namespace == namespace && e.ObjectRef.Name == name &&
-			e.Annotations[relay.AuditEnteredAs] == v1.HostUserPrefix+c.user && e.Annotations[relay.AuditGroup] == v1.GroupAdmins
+			e.Annotations[relay.AuditEnteredAs] == v1.HostUserPrefix+c.user && e.Annotations[relay.AuditGroup] == v1.GroupAdmins &&
+			e.Annotations[relay.AuditVerb] == verb
 	}
 	// The event that says how a request ended is written after its answer.
 	framework.Eventually(t, "an event says that "+c.user+" entered, as whom, and for what", func(context.Context) (bool, error) {
