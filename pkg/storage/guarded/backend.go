@@ -4,6 +4,7 @@
 package guarded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -25,7 +26,12 @@ type checked struct {
 }
 
 // outcome is what became of the last attempt to write on behalf of one request.
-type outcome struct{ err error }
+type outcome struct {
+	// told says that the rest is known, as it is of SQLite alone.
+	told     bool
+	revision int64
+	err      error
+}
 
 type outcomeKey struct{}
 
@@ -35,11 +41,16 @@ type telling struct{ logstructured.Log }
 func (t telling) Append(ctx context.Context, event *server.Event) (int64, error) {
 	revision, err := t.Log.Append(ctx, event)
 	if o, ok := ctx.Value(outcomeKey{}).(*outcome); ok {
-		o.err = err
+		*o = outcome{told: true, revision: revision, err: err}
 	}
 	return revision, err
 }
 
+// errMeanwhile is that of a key that was deleted, and its history compacted, while it was made.
+var errMeanwhile = errors.New("the key changed meanwhile: try again")
+
+// Create returns the revision that the object really has: of one whose key was
+// there before and was deleted, kine returns whichever is the newest by then.
 func (c *checked) Create(ctx context.Context, key string, value []byte, lease int64) (int64, error) {
 	var last outcome
 	ctx = context.WithValue(ctx, outcomeKey{}, &last)
@@ -53,12 +64,28 @@ func (c *checked) Create(ctx context.Context, key string, value []byte, lease in
 		return revision, err
 	case err != nil:
 		return 0, c.fail(ctx, err)
+	case !last.told:
+		return c.confirmed(ctx, key, value, revision)
+	case last.err != nil:
+		return 0, c.fail(ctx, last.err)
+	case last.revision == 0:
+		return 0, c.fail(ctx, errMeanwhile)
 	}
+	return last.revision, nil
+}
+
+// confirmed looks for what was created, since a server's driver does not tell.
+func (c *checked) confirmed(ctx context.Context, key string, value []byte, revision int64) (int64, error) {
 	_, written, err := c.Backend.Get(ctx, key, revision, true)
-	if err != nil || written == nil || written.ModRevision != revision {
-		return 0, c.fail(ctx, errors.Join(last.err, err))
+	if err == nil && written != nil && written.ModRevision == revision {
+		return revision, nil
 	}
-	return revision, nil
+	// At another revision, before that one or after it.
+	_, written, err = c.Backend.Get(ctx, key, 0, false)
+	if err == nil && written != nil && written.CreateRevision == written.ModRevision && bytes.Equal(written.Value, value) {
+		return written.ModRevision, nil
+	}
+	return 0, c.fail(ctx, err)
 }
 
 func (c *checked) Update(ctx context.Context, key string, value []byte, revision, lease int64) (int64, *server.KeyValue, bool, error) {

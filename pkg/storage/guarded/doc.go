@@ -6,7 +6,8 @@
 // kine, as it is, hides the failure of a write behind what it reads afterwards:
 // a create that the disk had no room for is reported as done, an update or a
 // delete as a conflict, which the API server answers by trying for as long as
-// the request lives. It takes a result that was cut short for a whole one in a
+// the request lives. Of a key that is made again after it was deleted it gives a
+// revision that may be another write's. It takes a result that was cut short for a whole one in a
 // list, and in what a watch starts from; objects would seem deleted that are
 // there. And it may end the process in the middle of a request. Behind this
 // package a write counts when it can be read back, a conflict when there is one,
