@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/retry"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	clientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
@@ -177,12 +178,17 @@ func TestDrift(t *testing.T) {
 	binding := v1.AccessPrefix + "edit"
 	change := func(do func(*rbacv1.ClusterRoleBinding)) {
 		t.Helper()
-		got, err := bindings.Get(t.Context(), binding, metav1.GetOptions{})
+		// The syncer writes it, too, and may be in between.
+		err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+			got, err := bindings.Get(t.Context(), binding, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			do(got)
+			_, err = bindings.Update(t.Context(), got, metav1.UpdateOptions{})
+			return err
+		})
 		if err != nil {
-			t.Fatal(err)
-		}
-		do(got)
-		if _, err := bindings.Update(t.Context(), got, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -243,12 +249,16 @@ func TestStanding(t *testing.T) {
 	takeAway(t, v1.RelayUser)
 	become(t, v1.RelayUser, nil, "impersonate", "users", true)
 	takeAway(t, v1.GroupAdmins)
-	role, err := rbac.ClusterRoles().Get(t.Context(), v1.RelayUser, metav1.GetOptions{})
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		role, err := rbac.ClusterRoles().Get(t.Context(), v1.RelayUser, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		role.Rules = nil
+		_, err = rbac.ClusterRoles().Update(t.Context(), role, metav1.UpdateOptions{})
+		return err
+	})
 	if err != nil {
-		t.Fatal(err)
-	}
-	role.Rules = nil
-	if _, err := rbac.ClusterRoles().Update(t.Context(), role, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	framework.Eventually(t, "the relay's role has its rules again", func(ctx context.Context) (bool, error) {
