@@ -65,7 +65,7 @@ func TestPassesAreTraced(t *testing.T) {
 	host := newWire(t)
 	controller := startController(t, host.lead, "--tracing-config-file="+shared.collector.everything)
 	object := &v1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
-	object.Spec.Kubernetes.ExtraArgs = []string{"--kube-apiserver-arg=audit-log-path=/" + marker}
+	object.Spec.Kubernetes.ExtraArgs = []string{"--kube-apiserver-arg=cors-allowed-origins=//" + marker}
 	if _, err := in.Create(t.Context(), object, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
