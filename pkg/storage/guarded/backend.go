@@ -49,6 +49,9 @@ func (t telling) Append(ctx context.Context, event *server.Event) (int64, error)
 // errMeanwhile is that of a key that was deleted, and its history compacted, while it was made.
 var errMeanwhile = errors.New("the key changed meanwhile: try again")
 
+// errUnanswered is that of a write that may have been done.
+var errUnanswered = errors.New("the database server did not answer, and may have done it: look before trying again")
+
 // Create returns the revision that the object really has: of one whose key was
 // there before and was deleted, kine returns whichever is the newest by then.
 func (c *checked) Create(ctx context.Context, key string, value []byte, lease int64) (int64, error) {
@@ -60,6 +63,14 @@ func (c *checked) Create(ctx context.Context, key string, value []byte, lease in
 		// Said also of a second attempt that failed for another reason.
 		if last.err != nil && !errors.Is(last.err, server.ErrKeyExists) {
 			return 0, c.fail(ctx, last.err)
+		}
+		if !last.told {
+			// The connection may have ended after the row was written: then it is
+			// our own that kine found. It is no conflict, and whether it was
+			// somebody else's with the same content cannot be told.
+			if _, created := c.created(ctx, key, value); created {
+				return 0, c.fail(ctx, errUnanswered)
+			}
 		}
 		return revision, err
 	case err != nil:
@@ -81,11 +92,19 @@ func (c *checked) confirmed(ctx context.Context, key string, value []byte, revis
 		return revision, nil
 	}
 	// At another revision, before that one or after it.
-	_, written, err = c.Backend.Get(ctx, key, 0, false)
-	if err == nil && written != nil && written.CreateRevision == written.ModRevision && bytes.Equal(written.Value, value) {
-		return written.ModRevision, nil
+	if revision, created := c.created(ctx, key, value); created {
+		return revision, nil
 	}
 	return 0, c.fail(ctx, err)
+}
+
+// created tells whether the key is as it was created, with this value, and at which revision that was.
+func (c *checked) created(ctx context.Context, key string, value []byte) (int64, bool) {
+	_, kv, err := c.Backend.Get(ctx, key, 0, false)
+	if err != nil || kv == nil || kv.CreateRevision != kv.ModRevision || !bytes.Equal(kv.Value, value) {
+		return 0, false
+	}
+	return kv.ModRevision, true
 }
 
 func (c *checked) Update(ctx context.Context, key string, value []byte, revision, lease int64) (int64, *server.KeyValue, bool, error) {

@@ -5,7 +5,9 @@ package guarded
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -50,6 +52,30 @@ func TestCreateAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCreateUnanswered writes by a connection that ends before the answer. That
+// is no conflict, which only another's object is.
+func TestCreateUnanswered(t *testing.T) {
+	plain := sqliteBackend(t, "")
+	backend := Guard(unanswered{plain}, func(error) {})
+	if _, err := backend.Create(t.Context(), "/registry/a", []byte("mine"), 0); err == nil || errors.Is(err, server.ErrKeyExists) || !strings.Contains(err.Error(), "may have done it") {
+		t.Errorf("written, unanswered: got %v, want an error that says that it may be done", err)
+	}
+	if _, err := plain.Create(t.Context(), "/registry/b", []byte("another's"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backend.Create(t.Context(), "/registry/b", []byte("mine"), 0); !errors.Is(err, server.ErrKeyExists) {
+		t.Errorf("another's: got %v, want a conflict", err)
+	}
+}
+
+// unanswered finds its own write after the connection has ended, as kine does.
+type unanswered struct{ server.Backend }
+
+func (u unanswered) Create(ctx context.Context, key string, value []byte, lease int64) (int64, error) {
+	_, _ = silent{u.Backend}.Create(ctx, key, value, lease)
+	return 0, server.ErrKeyExists
 }
 
 // silent keeps the outcome of a write to itself.
