@@ -25,8 +25,13 @@ type service struct {
 	next  int
 }
 
-// probePeriod is shorter than a kubelet's.
-const probePeriod = 100 * time.Millisecond
+const (
+	// probePeriod is shorter than a kubelet's.
+	probePeriod = 100 * time.Millisecond
+	// unanswered is how many probes in a row have no answer until a replica counts
+	// as not ready, as with a kubelet: a busy machine is late with one.
+	unanswered = 3
+)
 
 func newService() (*service, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -51,15 +56,20 @@ func (s *service) add(address string) (remove func()) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
+		silent := 0
 		for {
 			response, err := s.probe.Get("https://" + address + "/readyz")
-			ready := err == nil && response.StatusCode == http.StatusOK
 			if err == nil {
+				silent = 0
 				response.Body.Close()
+			} else {
+				silent++
 			}
-			s.mu.Lock()
-			s.ready[address] = ready
-			s.mu.Unlock()
+			if err == nil || silent >= unanswered {
+				s.mu.Lock()
+				s.ready[address] = err == nil && response.StatusCode == http.StatusOK
+				s.mu.Unlock()
+			}
 			select {
 			case <-stop:
 				return
