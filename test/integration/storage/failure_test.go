@@ -5,6 +5,7 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/http"
@@ -194,7 +195,13 @@ func TestDamagedDatabase(t *testing.T) {
 	made := r.create(t, namespace, "demo")
 	saved := r.backup(t)
 	r.stop(t)
-	file, err := os.OpenFile(filepath.Join(r.data(), "state.db"), os.O_RDWR, 0)
+	name := filepath.Join(r.data(), "state.db")
+	// What a process leaves in the log beside the file would mend the damage.
+	db, err := sql.Open("sqlite", name)
+	must(t, err)
+	_, err = db.ExecContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)")
+	must(t, errors.Join(err, db.Close()))
+	file, err := os.OpenFile(name, os.O_RDWR, 0)
 	must(t, err)
 	_, err = file.WriteAt(make([]byte, 5*4096), 4096)
 	must(t, errors.Join(err, file.Close()))
