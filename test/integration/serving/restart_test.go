@@ -12,7 +12,7 @@ import (
 // asReplica are the flags that the chart gives to one of several replicas. The
 // delay is longer than it takes until a replica that is not ready gets no more
 // connections; on a real host that takes some seconds.
-var asReplica = []string{"--shutdown-delay-duration=2s", "--disable-http2-serving"}
+var asReplica = []string{"--shutdown-delay-duration=10s", "--disable-http2-serving"}
 
 // TestRollingRestartUnderLoad replaces two replicas one after the other, as a
 // StatefulSet does.
