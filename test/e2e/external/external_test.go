@@ -174,20 +174,36 @@ func killed(t *testing.T, ns string) {
 		return err
 	})
 	bothServe(t)
-	if got := admin.Do(t, "get", "vc/demo", "-n", ns, "-o", "jsonpath={.metadata.labels.written}"); got != "after" {
+	if got := read(t, ns, "{.metadata.labels.written}"); got != "after" {
 		t.Errorf("the label has the value %q, want the one that was written last", got)
 	}
+}
+
+// read reads a part of the virtual cluster. For some seconds after a replica was
+// killed the host may hold the whole API for unavailable, and then again not.
+func read(t *testing.T, ns, part string) (value string) {
+	t.Helper()
+	suite.Eventually(t, time.Minute, func() (err error) {
+		value, err = shared.Admin().Try("get", "vc/demo", "-n", ns, "-o", "jsonpath="+part)
+		return err
+	})
+	return value
 }
 
 // takenUpAgain uninstalls Garret and installs it again on the same database.
 func takenUpAgain(t *testing.T, ns string) {
 	admin := shared.Admin()
-	object := func() string {
-		return admin.Do(t, "get", "vc/demo", "-n", ns, "-o", "jsonpath={.metadata.uid} {.metadata.creationTimestamp}")
-	}
+	object := func() string { return read(t, ns, "{.metadata.uid} {.metadata.creationTimestamp}") }
+	admin.Do(t, "wait", "--for=condition=Available", "apiservice/v1.tenancy.garret.dev", "--timeout=60s")
 	was := object()
 	inside := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
-	inside.Do(t, "create", "configmap", "kept")
+	suite.Eventually(t, time.Minute, func() error {
+		_, err := inside.Try("create", "configmap", "kept")
+		if err != nil && strings.Contains(err.Error(), "AlreadyExists") {
+			err = nil
+		}
+		return err
+	})
 	admin.Garret(t, "uninstall", "--force")
 	file := filepath.Join(t.TempDir(), "values.yaml")
 	if err := os.WriteFile(file, []byte(values), 0o600); err != nil {
