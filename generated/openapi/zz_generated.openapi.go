@@ -960,7 +960,7 @@ func schema_garret_apis_tenancy_v1_KubernetesSpec(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "extraArgs are further flags for the control plane's server command, each in the form --name=value. Flags that Garret itself sets are refused.",
+							Description: "extraArgs are further flags for the control plane's server command, each in the form --name=value. Those that tune it can be given; who may enter, where data lies and what is listened on is not said here.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

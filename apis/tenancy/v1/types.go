@@ -176,7 +176,8 @@ type KubernetesSpec struct {
 	// +optional
 	Version string `json:"version,omitempty"`
 	// extraArgs are further flags for the control plane's server command, each in
-	// the form --name=value. Flags that Garret itself sets are refused.
+	// the form --name=value. Those that tune it can be given; who may enter, where
+	// data lies and what is listened on is not said here.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional

@@ -86,12 +86,12 @@ func componentFlag(rules componentRules) value {
 	return func(flag given) *field.Error {
 		parts := component.FindStringSubmatch(flag.value)
 		if parts == nil {
-			return flag.wants("name=value")
+			return flag.wants("name=value, with a name of letters, digits and single dashes between them")
 		}
 		for _, piece := range strings.Split(flag.value, ",") {
 			if name := flagIn(piece); matches(rules.owned, name) {
 				return field.Forbidden(flag.path, fmt.Sprintf(
-					"%s in --%s is set by Garret, since who may enter and where data lies depends on it: leave it out", name, flag.name))
+					"%s cannot be given in --%s, since who may enter and where data lies depends on it: leave it out", name, flag.name))
 			}
 		}
 		if !matches(rules.allowed, parts[1]) {

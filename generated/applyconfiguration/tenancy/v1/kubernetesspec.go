@@ -20,7 +20,8 @@ type KubernetesSpecApplyConfiguration struct {
 	// Defaults to the newest version that this release of Garret knows.
 	Version *string `json:"version,omitempty"`
 	// extraArgs are further flags for the control plane's server command, each in
-	// the form --name=value. Flags that Garret itself sets are refused.
+	// the form --name=value. Those that tune it can be given; who may enter, where
+	// data lies and what is listened on is not said here.
 	ExtraArgs []string `json:"extraArgs,omitempty"`
 }
 
