@@ -33,6 +33,10 @@ type readiness struct {
 }
 
 func newReadiness(config *rest.Config) (*readiness, error) {
+	// A client that holds requests back would report that, near the end of the time
+	// limit, in place of what is being waited for.
+	config = rest.CopyConfig(config)
+	config.QPS = -1
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err

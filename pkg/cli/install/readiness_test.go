@@ -4,6 +4,9 @@
 package install
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	aggregatorfake "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset/fake"
 
@@ -111,5 +115,32 @@ func TestWait(t *testing.T) {
 	}
 	if len(told) != 1 {
 		t.Errorf("told %q, want one state once", told)
+	}
+}
+
+// TestWaitTellsTheReason also where requests would have to queue near the end.
+func TestWaitTellsTheReason(t *testing.T) {
+	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		body := `{"kind":"PodList","apiVersion":"v1"}`
+		switch {
+		case strings.HasSuffix(req.URL.Path, "/statefulsets/garret-apiserver"):
+			body = `{"kind":"StatefulSet","apiVersion":"apps/v1","metadata":{"generation":1},"spec":{"selector":{"matchLabels":{"a":"b"}}}}`
+		case strings.HasSuffix(req.URL.Path, "/deployments/garret-controller"):
+			body = `{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"generation":1},"spec":{"selector":{"matchLabels":{"a":"b"}}}}`
+		case strings.Contains(req.URL.Path, "/apiservices/"):
+			body = `{"kind":"APIService","apiVersion":"apiregistration.k8s.io/v1"}`
+		}
+		_, _ = io.WriteString(w, body)
+	}))
+	defer host.Close()
+	waiting, err := newReadiness(&rest.Config{Host: host.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting.interval = 10 * time.Millisecond
+	err = waiting.wait(t.Context(), time.Second, func(string) {})
+	if err == nil || !strings.Contains(err.Error(), "still waiting for garret-apiserver; garret-controller") {
+		t.Errorf("got %v, want what is being waited for", err)
 	}
 }
