@@ -5,6 +5,7 @@ package guarded
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 
@@ -68,8 +69,8 @@ func (c *checked) Create(ctx context.Context, key string, value []byte, lease in
 			// The connection may have ended after the row was written: then it is
 			// our own that kine found. It is no conflict, and whether it was
 			// somebody else's with the same content cannot be told.
-			if _, created := c.created(ctx, key, value); created {
-				return 0, c.fail(ctx, errUnanswered)
+			if own, err := c.created(ctx, key, value); err != nil || own != 0 {
+				return 0, c.fail(ctx, cmp.Or(err, errUnanswered))
 			}
 		}
 		return revision, err
@@ -92,19 +93,19 @@ func (c *checked) confirmed(ctx context.Context, key string, value []byte, revis
 		return revision, nil
 	}
 	// At another revision, before that one or after it.
-	if revision, created := c.created(ctx, key, value); created {
-		return revision, nil
+	if revision, err = c.created(ctx, key, value); err != nil || revision == 0 {
+		return 0, c.fail(ctx, err)
 	}
-	return 0, c.fail(ctx, err)
+	return revision, nil
 }
 
-// created tells whether the key is as it was created, with this value, and at which revision that was.
-func (c *checked) created(ctx context.Context, key string, value []byte) (int64, bool) {
+// created is the revision at which the key was created with this value, and 0 if it is not as it was then.
+func (c *checked) created(ctx context.Context, key string, value []byte) (int64, error) {
 	_, kv, err := c.Backend.Get(ctx, key, 0, false)
 	if err != nil || kv == nil || kv.CreateRevision != kv.ModRevision || !bytes.Equal(kv.Value, value) {
-		return 0, false
+		return 0, err
 	}
-	return kv.ModRevision, true
+	return kv.ModRevision, nil
 }
 
 func (c *checked) Update(ctx context.Context, key string, value []byte, revision, lease int64) (int64, *server.KeyValue, bool, error) {

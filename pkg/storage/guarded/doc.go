@@ -7,12 +7,13 @@
 // a create that the disk had no room for is reported as done, an update or a
 // delete as a conflict, which the API server answers by trying for as long as
 // the request lives. Of a key that is made again after it was deleted it gives a
-// revision that may be another write's. It takes a result that was cut short for a whole one in a
-// list, and in what a watch starts from; objects would seem deleted that are
-// there. And it may end the process in the middle of a request. Behind this
-// package a write counts when it can be read back, a conflict when there is one,
-// a result when its end was reached, and a request that kine gives up is one
-// failed request.
+// revision that may be another write's. It takes a result that was cut short for
+// a whole one in a list, and in what a watch starts from; objects would seem
+// deleted that are there. And it may end the process in the middle of a request.
+// Behind this package a write counts when SQLite has said so, or when it can be
+// read back from a server, and has its own revision; a conflict counts when there
+// is one, a result when its end was reached, and a request that kine gives up is
+// one failed request.
 //
 // On a database server it also keeps the order. A row gets its revision when it
 // is inserted and is seen when it is committed, and of several writers the one with
@@ -33,8 +34,9 @@
 // follower does not, for as long as a write can be open.
 //
 // It is used in this order: ForwardExit once, when the logs are set up, all of
-// which pass Loggable; Open; Guard; Listen and NewServer. Where a database lies, what its file is called,
-// who is told of a failure and in which words, is for those who use it:
-// garret-apiserver by pkg/storage, and the control plane of virtual clusters,
-// which is a Go module of its own. So nothing is imported here but kine, its logger, gRPC, and what limits a connection.
+// which pass Loggable; Open; Guard; Listen and NewServer. Where a database lies,
+// what its file is called, who is told of a failure and in which words, is for
+// those who use it: garret-apiserver by pkg/storage, and the control plane of
+// virtual clusters, which is a Go module of its own. So nothing is imported here
+// but kine, its logger, gRPC, and what limits a connection.
 package guarded
