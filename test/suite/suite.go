@@ -7,11 +7,13 @@ package suite
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/pprof"
 	"sync"
 	"syscall"
 	"testing"
@@ -19,6 +21,9 @@ import (
 
 	"garret.dev/garret/test/host"
 )
+
+// downTime is what taking the host down may need.
+const downTime = 30 * time.Second
 
 // Suite is what all tests of a package share: a host cluster with Garret installed.
 type Suite struct {
@@ -54,8 +59,9 @@ func Main(m *testing.M, name string, into *Suite) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	cluster, err := bringUp(ctx, root, name)
+	down := func() {}
 	if cluster != nil {
-		down := sync.OnceFunc(func() { takeDown(cluster) })
+		down = sync.OnceFunc(func() { takeDown(cluster) })
 		defer down()
 		context.AfterFunc(ctx, func() {
 			down()
@@ -72,10 +78,29 @@ func Main(m *testing.M, name string, into *Suite) int {
 			return fail(err)
 		}
 	}
+	defer beforeTimeout(down)()
 	code := m.Run()
 	// A signal from here on must not hinder the orderly end.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
 	return code
+}
+
+// beforeTimeout has down called when the time that go test gives to the package
+// is all but over: its panic would leave the host running. The function that it
+// returns calls that off.
+func beforeTimeout(down func()) (stop func()) {
+	flag.Parse()
+	limit := flag.Lookup("test.timeout").Value.(flag.Getter).Get().(time.Duration)
+	if limit <= 0 {
+		return func() {}
+	}
+	timer := time.AfterFunc(limit-min(limit/10, downTime), func() {
+		fmt.Fprintf(os.Stderr, "the tests take longer than the %s that they have:\n", limit)
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+		down()
+		os.Exit(2)
+	})
+	return func() { timer.Stop() }
 }
 
 // repository finds the root of the repository above the folder of the tests.
