@@ -88,10 +88,13 @@ func TestRotationUnderLoad(t *testing.T) {
 
 	bundles := [][]*x509.Certificate{certificates(t, begin)}
 	leaves := map[string]bool{}
+	// How many certificates the first authority signs before it goes depends on how
+	// busy the machine is; the rotation goes on until so many were seen.
+	const enough = 4
 	deadline := time.Now().Add(2 * framework.Timeout)
 	for finished := false; !finished; time.Sleep(framework.Interval) {
 		if time.Now().After(deadline) {
-			t.Fatalf("after %d bundles and %d certificates the first authority is still published", len(bundles), len(leaves))
+			t.Fatalf("after %d bundles and %d certificates the first authority is still in use, or there were fewer than %d certificates", len(bundles), len(leaves), enough)
 		}
 		raw, err := published(t.Context())
 		if err != nil {
@@ -110,11 +113,12 @@ func TestRotationUnderLoad(t *testing.T) {
 			leaves[leaf.SerialNumber.String()] = true
 			finished = finished && leaf.CheckSignatureFrom(original) != nil
 		}
+		finished = finished && len(leaves) >= enough
 	}
 	load.ExpectNone(t)
 	t.Logf("%d bundles, %d serving certificates", len(bundles), len(leaves))
-	if len(leaves) < 4 || len(bundles) < 3 {
-		t.Errorf("%d bundles and %d certificates were seen, want the authority alone, both, and the successor alone, and some certificates", len(bundles), len(leaves))
+	if len(bundles) < 3 {
+		t.Errorf("%d bundles were seen, want the authority alone, both, and the successor alone", len(bundles))
 	}
 }
 
