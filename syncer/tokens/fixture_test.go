@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -96,6 +97,9 @@ func startWith(t *testing.T, run bool, virtualObjects, hostObjects []runtime.Obj
 	factory.StartWithContext(ctx)
 	factory.WaitForCacheSyncWithContext(ctx)
 	go f.virtualPods.RunWithContext(ctx)
+	awaitWatch(t, f.host, "pods")
+	awaitWatch(t, f.host, "secrets")
+	awaitWatch(t, f.virtual, "pods")
 	done := make(chan error, 1)
 	if run {
 		go func() { done <- minter.Run(ctx) }()
@@ -177,6 +181,17 @@ func (f *fixture) secret(t *testing.T, name string) *corev1.Secret {
 		t.Fatal(err)
 	}
 	return secret
+}
+
+// awaitWatch closes the gap between an informer's list and its watch: a stand-in's
+// watch begins at what happens next, whatever resourceVersion it is asked for.
+func awaitWatch(t *testing.T, client *fake.Clientset, resource string) {
+	t.Helper()
+	eventually(t, "the watch of "+resource, func(context.Context) bool {
+		return slices.ContainsFunc(client.Actions(), func(action clienttesting.Action) bool {
+			return action.Matches("watch", resource)
+		})
+	})
 }
 
 func eventually(t *testing.T, what string, condition func(ctx context.Context) bool) {

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 
@@ -57,24 +59,42 @@ func becomeReady(t *testing.T, client *fake.Clientset, name string) {
 	}
 }
 
-// pending is called when the program says that it waits.
+// pending acts when the program says that it waits.
 type pending struct {
 	strings.Builder
-	act func()
+	t      *testing.T
+	client *fake.Clientset
+	act    func()
 }
 
 func (p *pending) Write(line []byte) (int, error) {
 	if act := p.act; act != nil && strings.Contains(string(line), " is ") {
 		p.act = nil
+		awaitWatch(p.t, p.client)
 		act()
 	}
 	return p.Builder.Write(line)
 }
 
+// awaitWatch returns when a watch of virtual clusters has begun. A fake's watch starts at what happens
+// next, whatever resourceVersion it is asked for: a change between an informer's list
+// and its watch would never be told.
+func awaitWatch(t *testing.T, client *fake.Clientset) {
+	t.Helper()
+	begun := func(context.Context) (bool, error) {
+		return slices.ContainsFunc(client.Actions(), func(action clienttesting.Action) bool {
+			return action.Matches("watch", "virtualclusters")
+		}), nil
+	}
+	if err := wait.PollUntilContextCancel(t.Context(), time.Millisecond, true, begun); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRun(t *testing.T) {
 	client := newFake(&v1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "somebody-elses", Namespace: namespace}})
 	var out strings.Builder
-	progress := &pending{act: func() { becomeReady(t, client, "example") }}
+	progress := &pending{t: t, client: client, act: func() { becomeReady(t, client, "example") }}
 	if err := run(t.Context(), client, namespace, "example", &out, progress); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +108,7 @@ func TestRun(t *testing.T) {
 
 func TestWaitEndsWithTheObject(t *testing.T) {
 	client := newFake(&v1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "example", Namespace: namespace}})
-	progress := &pending{act: func() {
+	progress := &pending{t: t, client: client, act: func() {
 		if err := client.TenancyV1().VirtualClusters(namespace).Delete(context.Background(), "example", metav1.DeleteOptions{}); err != nil {
 			t.Error(err)
 		}
@@ -172,6 +192,7 @@ func TestListers(t *testing.T) {
 	if _, err := hosts.Get(v1.LocalHostCluster); err != nil {
 		t.Error(err)
 	}
+	awaitWatch(t, client)
 	if _, err := apply(ctx, client, namespace, "example"); err != nil {
 		t.Fatal(err)
 	}
