@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -85,21 +86,26 @@ func shortDir(tb testing.TB) string {
 // freeAddress is an address of this machine on which nothing listens.
 func freeAddress(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(tb)))
 }
 
+// lastPort is where freePort goes on.
+var lastPort = rand.IntN(10_000)
+
+// freePort is a port on which nothing listens. It is none that the system gives to
+// those who ask for any, in the time until a server listens here.
 func freePort(tb testing.TB) int {
 	tb.Helper()
-	address, err := net.ResolveTCPAddr("tcp", freeAddress(tb))
-	if err != nil {
-		tb.Fatal(err)
+	for range 100 {
+		lastPort++
+		port := 8000 + lastPort%10_000
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	return address.Port
+	tb.Fatal("no free port")
+	return 0
 }
 
 // start starts a server on dir. It does not wait for it.

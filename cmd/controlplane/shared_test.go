@@ -20,8 +20,7 @@ func startEtcd(t *testing.T) string {
 	config := embed.NewConfig()
 	config.Dir = filepath.Join(t.TempDir(), "etcd")
 	config.LogLevel = "error"
-	address := func() url.URL { return url.URL{Scheme: "http", Host: freeAddress(t)} }
-	client, peer := address(), address()
+	client, peer := url.URL{Scheme: "http", Host: freeAddress(t)}, url.URL{Scheme: "http", Host: freeAddress(t)}
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	config.InitialCluster = config.InitialClusterFromName(config.Name)

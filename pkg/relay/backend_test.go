@@ -173,7 +173,10 @@ func (b *backend) serveStreams(conn net.Conn) {
 			}
 			ended = frame.StreamEnded()
 		case *http2.RSTStreamFrame:
-			b.reset <- frame.ErrCode
+			select {
+			case b.reset <- frame.ErrCode:
+			default: // nobody asks for that many
+			}
 		}
 		writing.Unlock()
 		if ended {

@@ -259,14 +259,15 @@ func TestHostileReaders(t *testing.T) {
 // several times as long as one may take nothing.
 func TestSlowReadersAreNotGivenUp(t *testing.T) {
 	const events = 30
+	const stall = 500 * time.Millisecond
 	f := newFront(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for range events {
 			io.WriteString(w, "event\n")
 			http.NewResponseController(w).Flush()
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(stall / 10)
 		}
 	}))
-	f.relay.callerStall = 50 * time.Millisecond
+	f.relay.callerStall = stall
 	response := do(t, newRequest(t, http.MethodGet, f.url(list+"?watch=true"), nil))
 	if body, err := io.ReadAll(response.Body); err != nil || len(body) != events*len("event\n") {
 		t.Errorf("read %d bytes, %v; want all of %d events", len(body), err, events)

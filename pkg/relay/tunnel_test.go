@@ -31,7 +31,7 @@ func pair(t *testing.T) (near, far net.Conn) {
 }
 
 func TestTunnelEnds(t *testing.T) {
-	const soon, never = 50 * time.Millisecond, time.Hour
+	const soon, never = 500 * time.Millisecond, time.Hour
 	for _, tc := range []struct {
 		name             string
 		idle, halfClosed time.Duration
@@ -84,10 +84,10 @@ func TestTrafficKeepsATunnelOpen(t *testing.T) {
 	server, inner := pair(t)
 	tun := &tunnel{
 		caller: &peer{conn: outer, reader: bufio.NewReader(outer)}, inside: &peer{conn: inner, reader: bufio.NewReader(inner)},
-		idle: 400 * time.Millisecond, halfClosed: time.Hour, buffers: newBufferPool(), metrics: uncounted(t), over: context.Background(),
+		idle: time.Second, halfClosed: time.Hour, buffers: newBufferPool(), metrics: uncounted(t), over: context.Background(),
 	}
 	go tun.run(t.Context())
-	ticker := time.NewTicker(20 * time.Millisecond)
+	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for range 60 {
 		<-ticker.C

@@ -108,6 +108,7 @@ func TestReporter(t *testing.T) {
 	dir := pkitest.NewDataDir(t)
 	cluster := translate.Cluster{Name: "demo", HostNamespace: "team", UID: "uid"}
 	reporter := NewReporter(cluster, client, controlPlane(t), pki.ServerAuthority(dir.Path), clock.RealClock{}, "sync")
+	reporter.Done("sync")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- reporter.Run(ctx) }()
@@ -117,7 +118,6 @@ func TestReporter(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	reporter.Done("sync")
 	ready := func(kind string, want metav1.ConditionStatus) {
 		t.Helper()
 		err := wait.PollUntilContextTimeout(ctx, 5*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {

@@ -291,7 +291,7 @@ func TestBodies(t *testing.T) {
 		{"signature of another text", wrap(forged()), 400},
 		{"weak RSA key", wrap(pkitest.Request(t, subject, weak)), 400},
 		{"weak curve", wrap(pkitest.Request(t, subject, ecKey(t, elliptic.P224()))), 400},
-		{"huge", append([]byte(`{"request":"`), bytes.Repeat([]byte("A"), 10<<20)...), 413},
+		{"huge", append([]byte(`{"request":"`), bytes.Repeat([]byte("A"), 1<<20)...), 413},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if _, code, message := f.postRaw(t, client, test.body); code != test.code {

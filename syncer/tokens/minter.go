@@ -6,6 +6,8 @@ package tokens
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -127,7 +129,7 @@ func (m *Minter) Ensure(ctx context.Context, pod *corev1.Pod, projections []core
 	secret := m.secretFor(pod, name, tokens)
 	_, err = m.host.CoreV1().Secrets(namespace).Create(ctx, secret, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
-		err = m.replace(ctx, secret)
+		err = m.replace(ctx, pod, secret)
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("secret %s/%s with the tokens of pod %s: %w", namespace, name, klog.KObj(pod), err)
@@ -149,8 +151,9 @@ func (m *Minter) secretFor(pod *corev1.Pod, name string, tokens *minted) *corev1
 
 // replace takes the place of a Secret that a pod of the same name, or an earlier
 // try for this one, left. The old one is deleted rather than changed: its owner
-// is a host pod that may be on its way out, and would take it along.
-func (m *Minter) replace(ctx context.Context, secret *corev1.Secret) error {
+// is a host pod that may be on its way out, and would take it along. A good one,
+// of which the cache did not know yet, stays: the pod may have it mounted.
+func (m *Minter) replace(ctx context.Context, pod *corev1.Pod, secret *corev1.Secret) error {
 	client := m.host.CoreV1().Secrets(secret.Namespace)
 	found, err := client.Get(ctx, secret.Name, metav1.GetOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
@@ -159,6 +162,9 @@ func (m *Minter) replace(ctx context.Context, secret *corev1.Secret) error {
 	if err == nil {
 		if identity, ours := m.translator.IdentityOf(found); !ours || identity.Kind != kindPod {
 			return fmt.Errorf("the name belongs to an object that the syncer did not make")
+		}
+		if m.good(found, pod, slices.Collect(maps.Keys(secret.Data))) {
+			return nil
 		}
 		if err := m.remove(ctx, found); err != nil {
 			return err

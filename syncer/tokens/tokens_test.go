@@ -185,6 +185,28 @@ func TestForeignSecretIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestGoodSecretStays has the cache be late: a pod may have mounted the Secret already.
+func TestGoodSecretStays(t *testing.T) {
+	f := startWith(t, false, nil, nil)
+	pod := f.pod(t, "web", "uid", projection("", nil))
+	name, keys := f.ensure(t, pod)
+	made := f.secret(t, name)
+	anew := f.minter.secretFor(pod, name, &minted{data: made.Data})
+	if err := f.minter.replace(t.Context(), pod, anew); err != nil {
+		t.Fatal(err)
+	}
+	if found := f.secret(t, name); found.UID != made.UID {
+		t.Error("a good Secret was made anew")
+	}
+	f.clock.Step(time.Hour)
+	if err := f.minter.replace(t.Context(), pod, anew); err != nil {
+		t.Fatal(err)
+	}
+	if found := f.secret(t, name); found.UID == made.UID || len(found.Data[keys[0]]) == 0 {
+		t.Error("a Secret with tokens that have ended is still there")
+	}
+}
+
 func TestHostPodBecomesTheOwner(t *testing.T) {
 	f := start(t)
 	pod := f.pod(t, "web", "uid", projection("", nil))

@@ -146,11 +146,13 @@ func goCommand(t *testing.T, dir, proxy string, args ...string) string {
 }
 
 // publish packs the checkout as a module proxy serves it. The version is one for
-// what is in it, so that an older one in the module cache is never taken.
+// what is in it and for this run, so that an older one in the module cache is never
+// taken, and no other run takes this one away.
 func publish(t *testing.T) (version, proxy string) {
 	t.Helper()
 	files, sum := contents(t)
-	version = module.PseudoVersion("v0", "", pseudoTime, fmt.Sprintf("%x", sum)[:12])
+	run := sha256.Sum256(fmt.Appendf(sum, " of %d at %d", os.Getpid(), time.Now().UnixNano()))
+	version = module.PseudoVersion("v0", "", pseudoTime, fmt.Sprintf("%x", run)[:12])
 	t.Cleanup(func() { forget(t, version) })
 	dir := t.TempDir()
 	versions := filepath.Join(dir, garretModule, "@v")

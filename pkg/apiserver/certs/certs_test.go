@@ -266,7 +266,7 @@ func TestExpiredAuthorityGivesWayToItsSuccessor(t *testing.T) {
 
 func TestBundleHoldsNoKey(t *testing.T) {
 	m, _ := mustRenew(t, time.Now(), nil, DefaultLives())
-	if bundle := encodeCertificates(m.Bundle()...); bytes.Contains(bundle, []byte("KEY")) {
+	if bundle := encodeCertificates(m.Bundle()...); bytes.Contains(bundle, []byte("PRIVATE KEY")) {
 		t.Errorf("the bundle holds a key")
 	}
 	if !slices.ContainsFunc(m.Bundle(), m.Authority.Certificate.Equal) {

@@ -139,7 +139,7 @@ func TestWaitTellsTheReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	waiting.interval = 10 * time.Millisecond
-	err = waiting.wait(t.Context(), time.Second, func(string) {})
+	err = waiting.wait(t.Context(), 3*time.Second, func(string) {})
 	if err == nil || !strings.Contains(err.Error(), "still waiting for garret-apiserver; garret-controller") {
 		t.Errorf("got %v, want what is being waited for", err)
 	}

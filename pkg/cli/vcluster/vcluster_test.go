@@ -149,7 +149,7 @@ func TestCreateFailures(t *testing.T) {
 		want   []string
 	}{
 		"cannot come up":   {[]tenancyv1.VirtualClusterStatus{deploying(), stalled}, nil, []string{"QuotaExceeded", "no memory left", "kubectl describe vc demo"}},
-		"takes too long":   {[]tenancyv1.VirtualClusterStatus{deploying()}, []string{"--timeout", "300ms"}, []string{"not ready", "pulling an image", "kubectl wait"}},
+		"takes too long":   {[]tenancyv1.VirtualClusterStatus{deploying()}, []string{"--timeout", "3s"}, []string{"not ready", "pulling an image", "kubectl wait"}},
 		"file of no use":   {nil, []string{"-f", "-"}, []string{"VirtualCluster"}},
 		"value of no use":  {nil, []string{"--set", "a"}, []string{"--set a"}},
 		"file not found":   {nil, []string{"-f", "/nonexistent"}, []string{"/nonexistent"}},

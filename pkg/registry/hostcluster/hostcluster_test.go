@@ -72,7 +72,7 @@ func TestWarnings(t *testing.T) {
 
 func existing() *tenancy.HostCluster {
 	return &tenancy.HostCluster{
-		ObjectMeta: metav1.ObjectMeta{Name: v1.LocalHostCluster, Generation: 2, CreationTimestamp: metav1.NewTime(time.Now().Add(-5 * time.Minute))},
+		ObjectMeta: metav1.ObjectMeta{Name: v1.LocalHostCluster, Generation: 2, CreationTimestamp: metav1.NewTime(time.Now().Add(-5 * time.Hour))},
 		Spec: tenancy.HostClusterSpec{
 			MaxVirtualClusters: ptr.To[int32](7), DefaultTemplateRef: &tenancy.LocalTemplateReference{Name: "small"},
 		},
@@ -120,7 +120,7 @@ func TestTable(t *testing.T) {
 		object runtime.Object
 		want   [][]any
 	}{
-		"ready": {existing(), [][]any{{"local", "True", "v1.37.2", int64(3), "7", "5m", "small", "m"}}},
+		"ready": {existing(), [][]any{{"local", "True", "v1.37.2", int64(3), "7", "5h", "small", "m"}}},
 		"new":   {&tenancy.HostClusterList{Items: []tenancy.HostCluster{*bare}}, [][]any{{"local", "Unknown", "", int64(0), "<none>", "<unknown>", "<none>", ""}}},
 	} {
 		t.Run(name, func(t *testing.T) {

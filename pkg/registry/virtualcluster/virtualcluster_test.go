@@ -31,7 +31,7 @@ func existing() *tenancy.VirtualCluster {
 	return &tenancy.VirtualCluster{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: "demo", Namespace: "team", UID: "u-1", Generation: 3, Labels: map[string]string{"a": "b"},
-			Finalizers: []string{v1.Finalizer}, CreationTimestamp: metav1.NewTime(time.Now().Add(-5 * time.Minute)),
+			Finalizers: []string{v1.Finalizer}, CreationTimestamp: metav1.NewTime(time.Now().Add(-5 * time.Hour)),
 		},
 		Spec: tenancy.VirtualClusterSpec{Kubernetes: tenancy.KubernetesSpec{Distro: tenancy.DistroK3s, Version: "v1.37.2"}},
 		Status: tenancy.VirtualClusterStatus{
@@ -135,7 +135,7 @@ func TestSelectors(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	deleted := existing()
-	now := metav1.Now()
+	now := metav1.NewTime(time.Now().Add(-20 * time.Minute)) // an age that is told without seconds
 	deleted.DeletionTimestamp = &now
 	young := &tenancy.VirtualCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: "new", CreationTimestamp: now},
@@ -146,9 +146,9 @@ func TestTable(t *testing.T) {
 		object runtime.Object
 		want   [][]any
 	}{
-		"ready":    {existing(), [][]any{{"demo", "Ready", "v1.37.2+k3s1", "5m", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
-		"new":      {young, [][]any{{"new", "Pending", "v1.37.2", "0s", "k3s", "<none>", "9876543210", "<none>", "<none>"}}},
-		"deleting": {deleted, [][]any{{"demo", "Terminating", "v1.37.2+k3s1", "5m", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
+		"ready":    {existing(), [][]any{{"demo", "Ready", "v1.37.2+k3s1", "5h", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
+		"new":      {young, [][]any{{"new", "Pending", "v1.37.2", "20m", "k3s", "<none>", "9876543210", "<none>", "<none>"}}},
+		"deleting": {deleted, [][]any{{"demo", "Terminating", "v1.37.2+k3s1", "5h", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
 		"none":     {&tenancy.VirtualClusterList{}, [][]any{}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,7 +48,7 @@ func newProcess(t *testing.T) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	p := &process{port: port, dir: dir, limit: 5 * time.Second}
+	p := &process{port: port, dir: dir, limit: 20 * time.Second}
 	config := rest.CopyConfig(shared.host.Config) // its client certificate is the host's, which both servers know
 	config.Host = fmt.Sprintf("https://127.0.0.1:%d", port)
 	config.CAData, config.CAFile = []byte(published.Data[v1.CAConfigMapKey]), ""

@@ -128,8 +128,16 @@ func (s *subject) ownedConfigMap(owner *unstructured.Unstructured, hold bool) *c
 	if hold {
 		object.Finalizers = []string{"example.com/hold"}
 	}
-	made, err := shared.host.Client.CoreV1().ConfigMaps(namespace).Create(s.Context(), object, metav1.CreateOptions{})
+	configMaps := shared.host.Client.CoreV1().ConfigMaps(namespace)
+	made, err := configMaps.Create(s.Context(), object, metav1.CreateOptions{})
 	s.must(err)
+	// The garbage collector follows each kind by a watch of its own. Once it has taken
+	// away what came later, whose owner never was, it knows of this one too.
+	later := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "later-", Namespace: namespace, OwnerReferences: []metav1.OwnerReference{{
+		APIVersion: "v1", Kind: "ConfigMap", Name: "never", UID: "00000000-0000-0000-0000-000000000000"}}}}
+	later, err = configMaps.Create(s.Context(), later, metav1.CreateOptions{})
+	s.must(err)
+	s.configMapGone(later)
 	return made
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -145,10 +146,20 @@ func watchFields(s *subject) {
 
 func watchBookmarks(s *subject) {
 	made := s.create("a")
-	watcher := s.follow(metav1.ListOptions{AllowWatchBookmarks: true, TimeoutSeconds: ptr.To(int64(5)), ResourceVersion: made.GetResourceVersion(),
-		LabelSelector: "matches=nothing"})
 	s.labelled("a", fields{"b": s.id}) // there is something to mark
-	got := s.next(watcher, watch.Bookmark, "")
+	var got *unstructured.Unstructured
+	framework.Eventually(s, "a watch is marked near its end", func(context.Context) (bool, error) {
+		// It comes within the last seconds, unless the server is late.
+		watcher := s.follow(metav1.ListOptions{AllowWatchBookmarks: true, TimeoutSeconds: ptr.To(int64(5)), ResourceVersion: made.GetResourceVersion(),
+			LabelSelector: "matches=nothing"})
+		for event := range watcher.ResultChan() {
+			if event.Type != watch.Bookmark {
+				return false, fmt.Errorf("got %s, want a bookmark", event.Type)
+			}
+			got = event.Object.(*unstructured.Unstructured)
+		}
+		return got != nil, nil
+	})
 	if got.GetResourceVersion() == "" || got.GetKind() != s.kind.kind || got.GetName() != "" {
 		s.Errorf("got %v, want an empty %s with a resourceVersion", got.Object, s.kind.kind)
 	}

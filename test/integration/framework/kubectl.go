@@ -5,6 +5,7 @@ package framework
 
 import (
 	"bytes"
+	"context"
 	"os/exec"
 	"strings"
 	"testing"
@@ -27,7 +28,10 @@ func KubectlWith(t testing.TB, kubeconfig string, environment []string, input st
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), program, args...)
+	// Some commands wait for what may never come.
+	ctx, cancel := context.WithTimeout(t.Context(), 2*Timeout)
+	defer cancel()
+	command := exec.CommandContext(ctx, program, args...)
 	command.Env = append(command.Environ(), "KUBECONFIG="+kubeconfig, "HOME="+t.TempDir())
 	command.Env = append(command.Env, environment...)
 	command.Stdin = strings.NewReader(input)

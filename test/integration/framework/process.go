@@ -6,11 +6,15 @@ package framework
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // logTail is how many bytes of a log tell why a process ended.
@@ -88,11 +92,16 @@ func Start(dir, program string, args ...string) (*Process, error) {
 // PID is the process's id.
 func (p *Process) PID() int { return p.command.Process.Pid }
 
-// End sends the signal, waits for the end, and returns how the process ended.
-// It may be called again.
+// End sends the signal, waits for the end, and returns how the process ended,
+// which is by force if it takes too long. It may be called again.
 func (p *Process) End(signal os.Signal) error {
 	_ = p.command.Process.Signal(signal)
-	<-p.exited
+	select {
+	case <-p.exited:
+	case <-time.After(Timeout):
+		_ = p.command.Process.Kill()
+		<-p.exited
+	}
 	return p.err
 }
 
@@ -112,12 +121,24 @@ func (p *Process) Log() string {
 	return string(text[max(0, len(text)-logTail):])
 }
 
-// FreePort is one of loopback on which nothing listens.
+// lastPort is where FreePort goes on: never twice at one place, and other processes
+// began elsewhere.
+var lastPort atomic.Uint32
+
+func init() { lastPort.Store(rand.Uint32N(1 << 20)) }
+
+// FreePort is one of loopback on which nothing listens. It is none that the system
+// gives to those who ask for any, in the time until somebody listens here.
 func FreePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	const first, last = 18000, 28000
+	var refused error
+	for range 100 {
+		port := first + int(lastPort.Add(1)%(last-first))
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, listener.Close()
+		}
+		refused = err
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("no free port: %w", refused)
 }

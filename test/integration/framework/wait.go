@@ -14,7 +14,7 @@ import (
 const (
 	// Timeout is how long a condition may take to come true. It only ends tests
 	// that fail, so it is long enough for a machine that is busy.
-	Timeout = time.Minute
+	Timeout = 3 * time.Minute
 	// Interval is how often conditions are looked at.
 	Interval = 50 * time.Millisecond
 )

@@ -28,6 +28,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilrand "k8s.io/apimachinery/pkg/util/rand"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
@@ -174,7 +175,8 @@ func to(verbs, resource string, names ...string) rbacv1.PolicyRule {
 
 // admin may work inside as administrator.
 func admin(t *testing.T) caller {
-	return account(t, "admin").may(t, namespace, to("get", "virtualclusters"), to("create", "virtualclusters/proxy"))
+	// One of the same name as before would be taken for that one for a while.
+	return account(t, "admin-"+utilrand.String(5)).may(t, namespace, to("get", "virtualclusters"), to("create", "virtualclusters/proxy"))
 }
 
 // kubectl runs kubectl on the virtual cluster through the gateway.

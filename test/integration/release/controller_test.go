@@ -67,7 +67,7 @@ func runController(t *testing.T) *answers {
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-controller"}),
 		Clock:    clock.RealClock{}, Metrics: virtualcluster.NewMetrics(metrics.NewKubeRegistry().MustRegister),
 	}, virtualcluster.Options{Namespace: tenancyv1.SystemNamespace, ClusterDomain: "cluster.local", Version: "v0.1.0",
-		ImageRepository: "garret.dev/garret", K3sImage: "docker.io/rancher/k3s", ImagePullPolicy: "IfNotPresent", StallAfter: 2 * time.Second, Workers: 4})
+		ImageRepository: "garret.dev/garret", K3sImage: "docker.io/rancher/k3s", ImagePullPolicy: "IfNotPresent", StallAfter: 15 * time.Second, Workers: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

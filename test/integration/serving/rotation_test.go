@@ -21,8 +21,9 @@ import (
 	"garret.dev/garret/test/integration/framework"
 )
 
-// shortLives let an authority be replaced within half a minute.
-var shortLives = certs.Lives{Authority: 30 * time.Second, Overlap: 3 * time.Second, Leaf: 9 * time.Second}
+// shortLives let an authority be replaced within a minute. A busy machine keeps a
+// replica waiting for a second or two, and with it what is renewed near its end.
+var shortLives = certs.Lives{Authority: time.Minute, Overlap: 8 * time.Second, Leaf: 20 * time.Second}
 
 func short(options *apiserver.Options) { options.Lives = shortLives }
 

@@ -39,7 +39,7 @@ func newService() (*service, error) {
 		return nil, err
 	}
 	s := &service{listener: listener, ready: map[string]bool{}, probe: &http.Client{
-		Timeout: time.Second,
+		Timeout: 5 * time.Second, // the machine is busier than a node should be
 		// As a kubelet's probe, which verifies nothing and keeps no connection.
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
 	}}

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -32,6 +33,9 @@ func inside(t *testing.T) *rest.Config {
 	client := clients(t)
 	in := client.TenancyV1().VirtualClusters(insideKey.Namespace)
 	object, err := in.Get(t.Context(), insideKey.Name, metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		t.Fatal(err)
+	}
 	if err != nil {
 		if _, err := core().CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: insideKey.Namespace}}, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)

@@ -179,8 +179,15 @@ func TestKeysAreRotated(t *testing.T) {
 func (r *replica) rewrite(t *testing.T, namespace, prefix string) {
 	t.Helper()
 	err := wait.PollUntilContextTimeout(t.Context(), 5*framework.Interval, 2*framework.Timeout, true, func(context.Context) (bool, error) {
-		all := shared.host.MustKubectl(t, "", "get", "virtualclusters", "-A", "-o", "json")
-		shared.host.MustKubectl(t, all, "replace", "-f", "-")
+		// The host may not have seen yet that a replica answers again.
+		all, err := framework.Kubectl(t, shared.host.Kubeconfig, "", "get", "virtualclusters", "-A", "-o", "json")
+		if err == nil {
+			all, err = framework.Kubectl(t, shared.host.Kubeconfig, all, "replace", "-f", "-")
+		}
+		if err != nil {
+			t.Logf("not yet: %v: %s", err, all)
+			return false, nil
+		}
 		return bytes.HasPrefix(stored(t, r, namespace, "demo"), []byte(prefix)), nil
 	})
 	if err != nil {

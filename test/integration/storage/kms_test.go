@@ -76,8 +76,8 @@ func TestKeyServiceRotates(t *testing.T) {
 	// The service is asked which key it has whenever readiness is, but not more than every 20 s.
 	turn := 0
 	framework.Eventually(t, "writes use the second key", func(ctx context.Context) (bool, error) {
-		if err := r.healthy(ctx, "/readyz"); err != nil {
-			return false, err
+		if r.healthy(ctx, "/readyz") != nil {
+			return false, r.process.Ended()
 		}
 		turn++
 		name := fmt.Sprintf("new-%d", turn)

@@ -70,16 +70,16 @@ func TestPodLife(t *testing.T) {
 	if want := s.translator.HostName(s.namespace, "settings"); host.Spec.Containers[0].EnvFrom[1].ConfigMapRef.Name != want {
 		t.Errorf("configmap of the host pod: got %v, want %s", host.Spec.Containers[0].EnvFrom, want)
 	}
-	configMap, err := s.host.CoreV1().ConfigMaps(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "settings"), metav1.GetOptions{})
-	s.must(err)
-	if configMap.Data["A"] != "1" {
-		t.Errorf("configmap on the host: got %v, want A=1", configMap.Data)
-	}
-	secret, err := s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "login"), metav1.GetOptions{})
-	s.must(err)
-	if string(secret.Data["B"]) != "2" {
-		t.Errorf("secret on the host has other data")
-	}
+	var configMap *corev1.ConfigMap
+	s.eventually("the pod's settings on the host", func() bool {
+		configMap, err = s.host.CoreV1().ConfigMaps(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "settings"), metav1.GetOptions{})
+		return err == nil && configMap.Data["A"] == "1"
+	})
+	var secret *corev1.Secret
+	s.eventually("the pod's login on the host", func() bool {
+		secret, err = s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "login"), metav1.GetOptions{})
+		return err == nil && string(secret.Data["B"]) == "2"
+	})
 
 	node := "node-" + s.namespace
 	s.schedule(host, node)
@@ -284,6 +284,11 @@ func TestRefusalIsTold(t *testing.T) {
 	s.must(err)
 	spec := podSpec()
 	spec.HostNetwork = true
+	s.eventually("the host heeds the label", func() bool {
+		_, err := s.host.CoreV1().Pods(s.hostNamespace).Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe"}, Spec: spec},
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "baseline")
+	})
 	pod := s.createPod("greedy", spec)
 	s.eventually("event on the pod", func() bool {
 		events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})

@@ -133,13 +133,7 @@ func TestQuotaBoundsWhatIsAskedFor(t *testing.T) {
 	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.RequestsCPU: "500"})
 	must(in.Delete(t.Context(), "one", metav1.DeleteOptions{}))
 	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.RequestsStorage: "4Gi", quota.RequestsCPU: "100"})
-	framework.Eventually(t, "there is room again", func(ctx context.Context) (bool, error) {
-		_, err := in.Create(ctx, sized("three", "880m", "6Gi"), metav1.CreateOptions{})
-		if err != nil && !apierrors.IsForbidden(err) {
-			return false, err
-		}
-		return err == nil, nil
-	})
+	room(t, in, sized("three", "880m", "6Gi"))
 	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.RequestsStorage: "10Gi", quota.RequestsCPU: "1k", "pods": "0"})
 
 	// The limits change, the host counts anew what is its own, and leaves ours as it was.
@@ -188,6 +182,18 @@ func TestQuotaOfLimits(t *testing.T) {
 	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.LimitsMemory: "1152Mi", quota.RequestsStorage: "5Gi"})
 }
 
+// room creates what there is room for: the server learns of it a little after the quota tells.
+func room(t *testing.T, in tenancyv1.VirtualClusterInterface, object *v1.VirtualCluster) {
+	t.Helper()
+	framework.Eventually(t, "there is room for "+object.Name, func(ctx context.Context) (bool, error) {
+		_, err := in.Create(ctx, object, metav1.CreateOptions{})
+		if apierrors.IsForbidden(err) || apierrors.IsConflict(err) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+}
+
 // Many create at once, twice as many as there is room for, while others are deleted:
 // never is more let in than the limit, and what is used ends up as what there is.
 func TestQuotaUnderConcurrentWrites(t *testing.T) {
@@ -225,9 +231,7 @@ func TestQuotaUnderConcurrentWrites(t *testing.T) {
 	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.RequestsStorage: fmt.Sprintf("%dGi", len(there.Items))})
 	// What was refused to one that came too early is there for the next.
 	for i := len(there.Items); i < 10; i++ {
-		if _, err := in.Create(t.Context(), sized(fmt.Sprintf("later-%d", i), "100m", "1Gi"), metav1.CreateOptions{}); err != nil {
-			t.Errorf("room for %d of 10: %v", i+1, err)
-		}
+		room(t, in, sized(fmt.Sprintf("later-%d", i), "100m", "1Gi"))
 	}
 	_, err = in.Create(t.Context(), sized("eleventh", "100m", "1Gi"), metav1.CreateOptions{})
 	exceeded(t, "the eleventh", err, quota.RequestsStorage)

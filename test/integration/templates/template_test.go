@@ -52,7 +52,7 @@ func TestTemplateIsApplied(t *testing.T) {
 	if condition == nil || condition.Status != metav1.ConditionTrue || !strings.Contains(condition.Message, "small, version 1.1.0") {
 		t.Errorf("got %+v, want TemplateApplied with template and version", condition)
 	}
-	shared.host.MustKubectl(t, "", "wait", "vc/demo", "-n", got.Namespace, "--for=condition=TemplateApplied", "--timeout=5s")
+	shared.host.MustKubectl(t, "", "wait", "vc/demo", "-n", got.Namespace, "--for=condition=TemplateApplied", "--timeout=60s")
 
 	// A later version changes nothing, nor does the end of the template.
 	apply(t, `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualClusterTemplate","metadata":{"name":"small"},"spec":{"versions":[{"version":"9.0.0","defaults":{"syncer":{"extraArgs":["--v=7"]}}}]}}`)

@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	// The shell ends at once and leaves a child, which ends a little later.
-	if err := exec.Command("sh", "-c", "sleep 0.2 & :").Start(); err != nil {
+	// The shell ends at once and leaves a child, which ends when pause is surely waiting.
+	if err := exec.Command("sh", "-c", "sleep 1 & :").Start(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
