@@ -150,6 +150,7 @@ func (c *Config) chain() {
 	c.generic.LongRunningFunc = relay.LongRunning(
 		filters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString()))
 	c.generic.BuildHandlerChainFunc = c.gatewayChain(func(handler http.Handler, config *genericapiserver.Config) http.Handler {
-		return withFarewell(genericapiserver.DefaultBuildHandlerChain(relay.WithInnerQuery(handler), config), config.ShutdownInitiatedNotify())
+		handler = withOwnConnection(relay.WithInnerQuery(handler), config.LongRunningFunc)
+		return withFarewell(genericapiserver.DefaultBuildHandlerChain(handler, config), config.ShutdownInitiatedNotify())
 	})
 }

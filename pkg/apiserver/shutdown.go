@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/klog/v2"
 )
 
@@ -60,6 +61,20 @@ func withFarewell(handler http.Handler, ending <-chan struct{}) http.Handler {
 				w.Header().Set("Connection", "close")
 			}
 		default:
+		}
+		handler.ServeHTTP(w, req)
+	})
+}
+
+// withOwnConnection has watches and other long requests over HTTP/1.1 take their
+// connection along when they end. They all end at once when a replica does, and
+// clients that pool connections take the one that was used last: the next write
+// would be sent on one that is being closed, and could not be repeated.
+func withOwnConnection(handler http.Handler, longRunning apirequest.LongRunningRequestCheck) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		info, ok := apirequest.RequestInfoFrom(req.Context())
+		if ok && req.ProtoMajor == 1 && req.Header.Get("Upgrade") == "" && longRunning(req, info) {
+			w.Header().Set("Connection", "close")
 		}
 		handler.ServeHTTP(w, req)
 	})

@@ -63,11 +63,12 @@ func Main(m *testing.M, name string, into *Suite) int {
 	if cluster != nil {
 		down = sync.OnceFunc(func() { takeDown(cluster) })
 		defer down()
-		context.AfterFunc(ctx, func() {
+		unhook := context.AfterFunc(ctx, func() {
 			down()
 			os.Exit(130)
 		})
-		defer stop()
+		// Before ctx ends by itself, which is no signal.
+		defer unhook()
 	}
 	if err != nil {
 		return fail(err)
