@@ -25,8 +25,16 @@ if [ ! -e "$policy" ]; then
     chmod 0755 "$policy"
     trap 'rm -f "$policy"' EXIT
 fi
-apt-get update -qq
-apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+# A machine that has just come up may be installing packages of its own, and a
+# mirror may be away for a moment.
+for attempt in 1 2 3; do
+    if apt-get update -qq -o APT::Update::Error-Mode=any &&
+        apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}" >/dev/null; then
+        break
+    fi
+    [ $attempt -lt 3 ] || exit 1
+    sleep 10
+done
 for service in postgresql mariadb; do
     if [[ " ${missing[*]} " == *" $service"* ]] && [ -d /run/systemd/system ]; then
         systemctl disable --quiet "$service"

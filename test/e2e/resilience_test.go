@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -57,17 +58,24 @@ spec:
 			t.Errorf("address %s: %s and %s have the same", address, other, name)
 		}
 		addresses[address] = name
-		if out := c.Do(t, "get", "endpointslices", "-l", "kubernetes.io/service-name=same", "-o", "jsonpath={.items[*].endpoints[*].addresses[*]}"); len(strings.Fields(out)) != 1 {
-			t.Errorf("endpoints of the Service in %s: got %q, want its own pod alone", name, out)
-		}
+		suite.Eventually(t, time.Minute, func() error {
+			out, err := c.Try("get", "endpointslices", "-l", "kubernetes.io/service-name=same", "-o", "jsonpath={.items[*].endpoints[*].addresses[*]}")
+			if err == nil && len(strings.Fields(out)) != 1 {
+				err = fmt.Errorf("endpoints of the Service in %s: got %q, want its own pod alone", name, out)
+			}
+			return err
+		})
 	}
 	for _, ns := range []string{one, two} {
-		out := admin.Do(t, "get", "endpointslices", "-n", ns, "-l", "garret.dev/cluster", "-o", `jsonpath={range .items[*]}{.metadata.name}{" "}{.endpoints[*].addresses[*]}{"\n"}{end}`)
-		for line := range strings.Lines(out) {
-			if strings.HasPrefix(line, "same") && len(strings.Fields(line)) != 2 {
-				t.Errorf("endpoints on the host: got %q, want one pod", line)
+		suite.Eventually(t, time.Minute, func() error {
+			out, err := admin.Try("get", "endpointslices", "-n", ns, "-l", "garret.dev/cluster", "-o", `jsonpath={range .items[*]}{.metadata.name}{" "}{.endpoints[*].addresses[*]}{"\n"}{end}`)
+			for line := range strings.Lines(out) {
+				if strings.HasPrefix(line, "same") && len(strings.Fields(line)) != 2 {
+					err = fmt.Errorf("endpoints on the host: got %q, want one pod", line)
+				}
 			}
-		}
+			return err
+		})
 	}
 
 	admin.Do(t, "delete", "vc", "left", "-n", one, "--timeout=120s")
@@ -105,8 +113,13 @@ func TestKills(t *testing.T) {
 				}
 				return err
 			})
-			inside.Do(t, "rollout", "status", "deployment/"+marker, "--timeout=120s")
-			inside.Do(t, "rollout", "status", "deployment/web", "--timeout=60s")
+			// The host may hold the API for unavailable once more for a moment.
+			for _, deployment := range []string{marker, "web"} {
+				suite.Eventually(t, 2*time.Minute, func() error {
+					_, err := inside.Try("rollout", "status", "deployment/"+deployment, "--timeout=60s")
+					return err
+				})
+			}
 			shared.Admin().Do(t, "wait", "--for=condition=Ready", "vc/demo", "-n", ns, "--timeout=90s")
 		})
 	}

@@ -41,7 +41,7 @@ func TestWorkload(t *testing.T) {
 	relay.Apply(t, manifest(t, "web.yaml"))
 	relay.Apply(t, manifest(t, "shell.yaml"))
 	relay.Do(t, "rollout", "status", "deployment/web", "--timeout=120s")
-	relay.Do(t, "wait", "--for=condition=Ready", "pod/shell", "--timeout=60s")
+	relay.Do(t, "wait", "--for=condition=Ready", "pod/shell", "--timeout=120s")
 
 	t.Run("host", func(t *testing.T) { hostSide(t, ns) })
 	t.Run("environment", func(t *testing.T) { podEnvironment(t, relay) })

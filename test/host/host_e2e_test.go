@@ -80,7 +80,9 @@ func (c *testCluster) up() {
 
 // kubectl runs kubectl with some input, and returns output and error.
 func (c *testCluster) try(kubeconfig, input string, args ...string) (string, error) {
-	cmd := exec.CommandContext(c.t.Context(), filepath.Join(c.options.BinDir, "kube"), append([]string{"kubectl", "--kubeconfig", kubeconfig}, args...)...)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 4*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(c.options.BinDir, "kube"), append([]string{"kubectl", "--kubeconfig", kubeconfig}, args...)...)
 	cmd.Stdin = strings.NewReader(input)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -166,7 +168,7 @@ spec:
     readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}
     volumeMounts: [{name: data, mountPath: /data}]
 `)
-	c.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
+	c.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=180s")
 
 	t.Run("exec", func(t *testing.T) {
 		c := c.in(t)
@@ -228,12 +230,12 @@ spec:
   containers:
   - {name: main, image: "docker.io/library/busybox:1.36", command: [touch, /data/file], volumeMounts: [{name: data, mountPath: /data}]}
 `)
-	c.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/gone", "--timeout=60s")
+	c.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/gone", "--timeout=180s")
 	folder := filepath.Join(c.options.Dir, "volumes", c.kubectl("get", "pvc/gone", "-o", "jsonpath={.spec.volumeName}"))
 	if _, err := os.Stat(filepath.Join(folder, "file")); err != nil {
 		t.Error(err)
 	}
-	c.kubectl("delete", "pod/gone", "pvc/gone", "--timeout=60s")
+	c.kubectl("delete", "pod/gone", "pvc/gone", "--timeout=180s")
 	c.eventually("folder of a deleted volume", func() error {
 		if _, err := os.Stat(folder); !os.IsNotExist(err) {
 			return fmt.Errorf("%s is still there: %v", folder, err)
@@ -350,7 +352,7 @@ metadata: {name: on-%[1]d}
 spec: {selector: {app: on-%[1]d}, ports: [{port: 8080}]}
 `, n))
 	}
-	c.kubectl("wait", "--for=condition=Ready", "pod/on-1", "pod/on-2", "--timeout=60s")
+	c.kubectl("wait", "--for=condition=Ready", "pod/on-1", "pod/on-2", "--timeout=180s")
 	for _, way := range [][2]string{{"on-1", "on-2"}, {"on-2", "on-1"}} {
 		from, to := way[0], way[1]
 		pod := c.kubectl("get", "pod", to, "-o", "jsonpath={.status.podIP}")

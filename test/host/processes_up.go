@@ -174,6 +174,10 @@ func (p *processes) startOnAPI(ctx context.Context) error {
 	p.report.say("API server answers at %s", p.host.Net.APIServer())
 	var late []process.Spec
 	for n := 1; n <= p.state.Nodes; n++ {
+		// A kubelet ends if nobody answers its first question.
+		if err := p.wait(ctx, p.host.Of(component.Containerd, n), p.store(n).Answers); err != nil {
+			return err
+		}
 		late = append(late, p.host.KubeletSpec(n), p.host.KubeProxySpec(n))
 	}
 	late = append(late, p.host.ControllerManagerSpec(), p.host.SchedulerSpec(), p.host.ProvisionerSpec())

@@ -124,8 +124,15 @@ func bringUp(ctx context.Context, root, name string) (*host.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	dir := filepath.Join(root, ".garret", name)
+	// What a killed run has left is of other binaries, and of other tests' objects.
+	if left, err := host.Open(dir); err == nil {
+		if err := left.Down(ctx); err != nil {
+			return nil, fmt.Errorf("the host that an earlier run left: %w", err)
+		}
+	}
 	return host.Up(ctx, host.Options{
-		Dir:      filepath.Join(root, ".garret", name),
+		Dir:      dir,
 		Name:     name,
 		Nodes:    1,
 		Provider: "process",

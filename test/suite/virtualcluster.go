@@ -26,7 +26,7 @@ func (s *Suite) Namespace(t testing.TB, name string) string {
 		if t.Failed() {
 			s.describe(t, name)
 		}
-		if out, err := admin.Try("delete", "namespace", name, "--ignore-not-found", "--timeout=120s"); err != nil {
+		if out, err := admin.Try("delete", "namespace", name, "--ignore-not-found", "--timeout=230s"); err != nil {
 			t.Errorf("deleting namespace %s: %v\n%s", name, err, out)
 		}
 	})
