@@ -146,12 +146,14 @@ func watchFields(s *subject) {
 
 func watchBookmarks(s *subject) {
 	made := s.create("a")
-	s.labelled("a", fields{"b": s.id}) // there is something to mark
 	var got *unstructured.Unstructured
+	attempt := 0
 	framework.Eventually(s, "a watch is marked near its end", func(context.Context) (bool, error) {
 		// It comes within the last seconds, unless the server is late.
 		watcher := s.follow(metav1.ListOptions{AllowWatchBookmarks: true, TimeoutSeconds: ptr.To(int64(5)), ResourceVersion: made.GetResourceVersion(),
 			LabelSelector: "matches=nothing"})
+		attempt++
+		s.labelled("a", fields{"b": fmt.Sprint(attempt)}) // there is something to mark
 		for event := range watcher.ResultChan() {
 			if event.Type != watch.Bookmark {
 				return false, fmt.Errorf("got %s, want a bookmark", event.Type)
