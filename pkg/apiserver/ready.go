@@ -19,7 +19,8 @@ import (
 // checks sets up what /readyz and /livez ask, once all options are applied.
 //
 // Ready is who would answer a request: the datastore answers, callers can be
-// told apart, the host can verify us, and what admission goes by is there.
+// told apart, the host can verify us, and what admission goes by is there. That
+// all that is stored can be read is asked by the resources, see cached.
 // Alive is who is not mended by a restart: a datastore or a key service that is
 // gone is no reason, since a restart would only take the watches and streams away, too.
 func (c *Config) checks() {

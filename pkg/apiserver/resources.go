@@ -6,6 +6,9 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 
 	"k8s.io/apiserver/pkg/registry/rest"
 	restclient "k8s.io/client-go/rest"
@@ -59,6 +62,22 @@ func (r *resources) byPath() map[string]rest.Storage {
 		"hostclusters":               r.hosts.HostCluster,
 		"hostclusters/status":        r.hosts.Status,
 	}
+}
+
+// cached fails while lists are not answered from memory: at the beginning, and as
+// long as something that is stored cannot be read, as without its key.
+func (r *resources) cached(*http.Request) error {
+	var missing []string
+	for path, served := range r.byPath() {
+		if store, ok := served.(rest.StorageWithReadiness); ok && store.ReadinessCheck() != nil {
+			missing = append(missing, path)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	return fmt.Errorf("what is stored of %s has not been read", strings.Join(missing, ", "))
 }
 
 // keepLocal keeps the host cluster there, through the server's own door.

@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
 
@@ -61,6 +62,9 @@ func (c *Config) New() (*Server, error) {
 	group.VersionedResourcesStorageMap[v1.SchemeGroupVersion.Version] = served.byPath()
 	if err := generic.InstallAPIGroup(&group); err != nil {
 		return nil, fmt.Errorf("install group %s: %w", tenancy.GroupName, err)
+	}
+	if err := generic.AddReadyzChecks(reasoned(healthz.NamedCheck("storage", served.cached))); err != nil {
+		return nil, err
 	}
 	c.openGateway(generic, served.clusters)
 	for name, run := range map[string]func(context.Context){

@@ -170,9 +170,14 @@ func TestKeysAreRotated(t *testing.T) {
 	if _, err := r.clusters(namespace).Get(t.Context(), "demo", metav1.GetOptions{}); err == nil || apierrors.IsNotFound(err) {
 		t.Errorf("get without its key: got %v, want an error other than NotFound", err)
 	}
+	framework.Eventually(t, "nothing but the storage is not ready", func(ctx context.Context) (bool, error) {
+		_, err := r.client.RESTClient().Get().AbsPath("/readyz").Param("exclude", "storage").DoRaw(ctx)
+		return err == nil, r.process.Ended()
+	})
 	if err := r.healthy(t.Context(), "/readyz"); err == nil {
 		t.Error("ready without the key of what is stored")
 	}
+	r.logs(t, "Not ready", `check="storage"`, "virtualclusters")
 }
 
 // rewrite runs the documented command until it has had the effect: the file is looked at once a minute.
