@@ -28,7 +28,7 @@ fi
 # A machine that has just come up may be installing packages of its own, and a
 # mirror may be away for a moment.
 for attempt in 1 2 3; do
-    if apt-get update -qq -o APT::Update::Error-Mode=any &&
+    if apt-get update -qq &&
         apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}" >/dev/null; then
         break
     fi

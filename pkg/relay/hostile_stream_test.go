@@ -264,7 +264,7 @@ func TestSlowReadersAreNotGivenUp(t *testing.T) {
 		for range events {
 			io.WriteString(w, "event\n")
 			http.NewResponseController(w).Flush()
-			time.Sleep(stall / 10)
+			time.Sleep(stall / 5)
 		}
 	}))
 	f.relay.callerStall = stall

@@ -184,7 +184,7 @@ func (f *fixture) secret(t *testing.T, name string) *corev1.Secret {
 }
 
 // awaitWatch closes the gap between an informer's list and its watch: a stand-in's
-// watch begins at what happens next, whatever resourceVersion it is asked for.
+// watch does not tell what was deleted before it began.
 func awaitWatch(t *testing.T, client *fake.Clientset, resource string) {
 	t.Helper()
 	eventually(t, "the watch of "+resource, func(context.Context) bool {

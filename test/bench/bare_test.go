@@ -14,13 +14,14 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"garret.dev/garret/test/integration/framework"
 )
 
 // bareStart brings up etcd and kube-apiserver, with nothing around them, on
@@ -106,12 +107,11 @@ func ask(ctx context.Context, certificate, url string) error {
 }
 
 func freePort(b *testing.B) int {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := framework.FreePort()
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 func writeKey(b *testing.B, path string) {

@@ -22,7 +22,7 @@ func TestBackupAndRestore(t *testing.T) {
 	ns := shared.Namespace(t, "e2e-backup")
 	shared.VirtualCluster(t, ns, "demo")
 	object := func() string {
-		return admin.Do(t, "get", "vc/demo", "-n", ns, "-o", "jsonpath={.metadata.uid} {.metadata.generation} after={.metadata.labels.after}")
+		return admin.Do(t, "get", "vc/demo", "-n", ns, "-o", "jsonpath={.metadata.uid} {.metadata.generation} {.metadata.creationTimestamp} {.metadata.labels} {.spec}")
 	}
 	pod := func() string {
 		return admin.Do(t, "get", "pod/vc-demo-0", "-n", ns, "-o", "jsonpath={.metadata.uid} {.status.containerStatuses[*].restartCount}")
@@ -46,7 +46,7 @@ func TestBackupAndRestore(t *testing.T) {
 		return nil
 	})
 	if got := object(); got != wasObject {
-		t.Errorf("restored: got UID, generation and label %q, want %q", got, wasObject)
+		t.Errorf("restored: got UID, generation, time, labels and spec %q, want %q", got, wasObject)
 	}
 	if got := pod(); got != wasPod {
 		t.Errorf("the pod has UID and restarts %s, want %s as before", got, wasPod)

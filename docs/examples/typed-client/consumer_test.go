@@ -146,13 +146,12 @@ func goCommand(t *testing.T, dir, proxy string, args ...string) string {
 }
 
 // publish packs the checkout as a module proxy serves it. The version is one for
-// what is in it and for this run, so that an older one in the module cache is never
-// taken, and no other run takes this one away.
+// what is in it and where it lies, so that an older one in the module cache is never
+// taken, and the tests of another checkout do not take this one away.
 func publish(t *testing.T) (version, proxy string) {
 	t.Helper()
 	files, sum := contents(t)
-	run := sha256.Sum256(fmt.Appendf(sum, " of %d at %d", os.Getpid(), time.Now().UnixNano()))
-	version = module.PseudoVersion("v0", "", pseudoTime, fmt.Sprintf("%x", run)[:12])
+	version = module.PseudoVersion("v0", "", pseudoTime, fmt.Sprintf("%x", sum)[:12])
 	t.Cleanup(func() { forget(t, version) })
 	dir := t.TempDir()
 	versions := filepath.Join(dir, garretModule, "@v")
@@ -210,8 +209,13 @@ func (s source) Open() (io.ReadCloser, error) { return os.Open(filepath.Join(che
 func contents(t *testing.T) ([]modzip.File, []byte) {
 	t.Helper()
 	sum := sha256.New()
+	place, err := filepath.Abs(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(sum, place)
 	var files []modzip.File
-	err := filepath.WalkDir(checkout, func(path string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(checkout, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
