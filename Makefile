@@ -14,7 +14,6 @@ export CGO_ENABLED := 0
 export GOFLAGS     := -buildvcs=false
 GO      := go
 BIN     := $(CURDIR)/bin
-STATE   := $(CURDIR)/.garret
 
 component_base := k8s.io/component-base/version
 garret_ldflags := -s -w -X $(component_base).gitVersion=$(VERSION) -X $(component_base).gitMajor=0 -X $(component_base).gitMinor=1
@@ -47,23 +46,24 @@ deps: ## Install the Debian packages that building and running need
 	@hack/packages.sh
 
 .PHONY: build
-build: garret kube controlplane third-party ## Build every binary into bin/
+build: kube third-party controlplane garret ## Build every binary into bin/
 
 .PHONY: garret
 garret: ## Build Garret's own binaries
-	$(GO) build -ldflags "$(garret_ldflags)" -o $(BIN)/ ./cmd/garret ./cmd/garret-apiserver ./cmd/garret-controller ./cmd/garret-syncer
-	ln -sf garret $(BIN)/kubectl-garret
+	@hack/build.sh garret -ldflags "$(garret_ldflags)" ./cmd/garret ./cmd/garret-apiserver ./cmd/garret-controller ./cmd/garret-syncer
+	@ln -sf garret $(BIN)/kubectl-garret
 
 .PHONY: controlplane
 controlplane: ## Build the control plane and the database that it starts from
-	cd cmd/controlplane && $(GO) build -ldflags "$(kube_ldflags)" -o $(BIN)/controlplane .
-	[ $(BIN)/controlplane.db -nt $(BIN)/controlplane ] || $(BIN)/controlplane seed --output $(BIN)/controlplane.db
+	@hack/build.sh "control plane" -ldflags "$(kube_ldflags)" ./cmd/controlplane
+	@[ $(BIN)/controlplane.db -nt $(BIN)/controlplane ] || $(BIN)/controlplane seed --output $(BIN)/controlplane.db 2>$(BIN)/controlplane.log || \
+	    { cat $(BIN)/controlplane.log; exit 1; }
 
 .PHONY: kube
 kube: ## Build the parts of the test host
-	cd test && $(GO) build -ldflags "$(kube_ldflags)" -o $(BIN)/ ./host/cmd/kube k8s.io/kubernetes/test/images/agnhost
-	cd test && $(GO) build -ldflags "$(garret_ldflags)" -o $(BIN)/ ./host/cmd/garret-host ./images/cmd/garret-images ./images/cmd/pause
-	ln -sf kube $(BIN)/kubectl
+	@hack/build.sh host -ldflags "$(garret_ldflags)" -ldflags "garret.dev/garret/test/host/cmd/kube=$(kube_ldflags)" \
+	    ./test/host/cmd/kube ./test/host/cmd/garret-host ./test/images/cmd/garret-images ./test/images/cmd/pause k8s.io/kubernetes/test/images/agnhost
+	@ln -sf kube $(BIN)/kubectl
 
 # These are programs of other projects, built at a fixed version by their own
 # go.mod; the version in the stamp's name makes a change of it build anew.
@@ -75,17 +75,17 @@ gotestsum_stamp  := $(BIN)/.gotestsum-$(GOTESTSUM_VERSION)
 third-party: $(containerd_stamp) $(coredns_stamp)
 
 $(containerd_stamp):
-	cd / && GOBIN=$(BIN) $(GO) install -tags "no_btrfs no_zfs no_devmapper" -ldflags "-s -w" \
-	    $(foreach cmd,containerd containerd-shim-runc-v2 ctr,github.com/containerd/containerd/v2/cmd/$(cmd)@$(CONTAINERD_VERSION))
-	touch $@
+	@MODULE=github.com/containerd/containerd/v2@$(CONTAINERD_VERSION) hack/build.sh containerd \
+	    -tags "no_btrfs no_zfs no_devmapper" -ldflags "-s -w" ./cmd/containerd ./cmd/containerd-shim-runc-v2 ./cmd/ctr
+	@touch $@
 
 $(coredns_stamp):
-	cd / && GOBIN=$(BIN) $(GO) install -ldflags "-s -w" github.com/coredns/coredns@$(COREDNS_VERSION)
-	touch $@
+	@MODULE=github.com/coredns/coredns@$(COREDNS_VERSION) hack/build.sh CoreDNS -ldflags "-s -w" .
+	@touch $@
 
 $(gotestsum_stamp):
-	cd / && GOBIN=$(BIN) $(GO) install -ldflags "-s -w" gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
-	touch $@
+	@MODULE=gotest.tools/gotestsum@$(GOTESTSUM_VERSION) hack/build.sh gotestsum -ldflags "-s -w" .
+	@touch $@
 
 .PHONY: images
 images: build ## Build the container images into bin/images
@@ -94,14 +94,25 @@ images: build ## Build the container images into bin/images
 ##@ Testing
 
 # Each run leaves its events below .garret/tests, from which make test counts.
-GOTEST := $(CURDIR)/hack/gotest.sh
+GOTEST  := hack/gotest.sh
+MODULES := ./... ./cmd/controlplane/... ./test/...
+LEVELS  := integration e2e bench
+RACE    := ./pkg/relay/... ./pkg/apiserver/certs/... ./syncer/engine/... ./syncer/tokens/...
 
+.PHONY: vet
+vet: ## Vet all modules, and the tests of every level
+	$(GO) vet -tags "$(LEVELS)" $(MODULES)
+
+# The levels are vetted once, by make vet: go test would compute what vet wants to
+# know of some thousand packages again for each of them.
 .PHONY: unit
 unit: $(gotestsum_stamp) ## Run the unit tests of all modules
-	$(GO) vet ./...
-	$(GOTEST) ./...
-	cd cmd/controlplane && $(GO) vet ./... && $(GOTEST) -timeout 20m ./...
-	cd test && $(GO) vet ./host/... ./images/... && $(GOTEST) ./host/... ./images/...
+	$(GOTEST) -vet=off -timeout 20m ./... ./cmd/controlplane/... ./test/host/... ./test/images/...
+
+.PHONY: race
+race: ## Run the unit tests of what many goroutines share with the race detector
+	hack/packages.sh gcc libc6-dev
+	CGO_ENABLED=1 $(GO) test -vet=off -race -timeout 20m $(RACE)
 
 .PHONY: fuzz
 fuzz: ## Run the fuzz targets for FUZZTIME in total (60s), or the one that FUZZ names
@@ -109,15 +120,15 @@ fuzz: ## Run the fuzz targets for FUZZTIME in total (60s), or the one that FUZZ 
 
 .PHONY: integration
 integration: build $(gotestsum_stamp) ## Run the tests against real API servers without nodes
-	cd test && $(GOTEST) -tags integration -count=1 -timeout 20m ./integration/...
+	$(GOTEST) -vet=off -tags integration -count=1 -timeout 20m ./test/integration/...
 
 .PHONY: e2e
 e2e: images $(gotestsum_stamp) ## Run the tests on a whole host cluster with containers
-	cd test && $(GOTEST) -tags e2e -count=1 -timeout 40m -p 1 ./host/... ./e2e/...
+	$(GOTEST) -vet=off -tags e2e -count=1 -timeout 40m -p 1 ./test/host/... ./test/e2e/...
 
 .PHONY: bench
 bench: images ## Measure start-up, memory and the relay against their yardsticks
-	cd test && $(GO) test -tags bench -count=1 -timeout 30m -run '^$$' -bench . -benchtime 1x ./bench/...
+	cd test && $(GO) test -vet=off -tags bench -count=1 -timeout 30m -run '^$$' -bench . -benchtime 1x ./bench/...
 
 ##@ Sources
 

@@ -2,9 +2,11 @@
 # Installs the Debian packages that building and running Garret's test host
 # need, and only those that are missing. Of the database servers, the tests run
 # their own; none that Debian would start with the machine is left running.
+# Arguments are packages to install instead of those.
 set -euo pipefail
 
 packages=(busybox-static conntrack containernetworking-plugins ethtool iproute2 iptables kmod mariadb-server nftables postgresql runc socat util-linux)
+[ $# -eq 0 ] || packages=("$@")
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,18 +1,44 @@
 #!/usr/bin/env bash
-# Runs every test there is, the quick ones first, names the level that fails,
-# and ends with what all levels together came to.
+# Runs every test there is and ends with what all levels together came to.
+#
+# What is built first serves all. Then two lanes run side by side, since the one
+# compiles and the other mostly waits for containers. A lane ends with its first
+# level that fails, whose name is printed; the other lane still runs to its end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+results=.garret/tests
+rm -rf "$results"
+mkdir -p "$results"
+
 level() {
-    local begin=$SECONDS
+    local begin=$SECONDS status=0
     printf '==> %s\n' "$1"
-    make --no-print-directory "$1"
-    printf '==> %s took %ds\n' "$1" $((SECONDS - begin))
+    make --no-print-directory "$1" 2>&1 | sed -u "s/^/$1: /" || status=$?
+    if [ $status -ne 0 ]; then
+        printf '==> %s failed after %ds\n' "$1" $((SECONDS - begin))
+        echo "$1" >>"$results/failed"
+        return $status
+    fi
+    printf '==> %s took %ds\n' "$1" $((SECONDS - begin)) | tee -a "$results/levels"
 }
 
-rm -rf .garret/tests
-for name in deps verify unit fuzz build integration e2e; do
-    level "$name"
-done
-exec bin/gotestsum --format none --raw-command -- cat .garret/tests/*.json
+lane() {
+    local name
+    for name in "$@"; do
+        level "$name"
+    done
+}
+
+lane deps build
+lane e2e &
+beside=$!
+# The lane is not left behind when the other fails.
+trap wait EXIT
+status=0
+lane verify vet unit integration || status=$?
+wait "$beside" || status=$?
+
+hack/slowest.sh "$results"
+bin/gotestsum --format none --raw-command -- cat "$results"/*.json || status=$?
+exit $status

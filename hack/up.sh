@@ -8,8 +8,15 @@ source hack/steps.sh
 export KUBECONFIG=$PWD/.garret/kubeconfig
 export PATH=$PWD/bin:$PATH
 
+# The host needs no image of Garret's to come up.
 boot() {
+    garret-images build pause coredns busybox agnhost
     garret-host up --dir .garret/host --name up --bin bin --kubeconfig "$KUBECONFIG" --images bin/images
+}
+
+load() {
+    make --no-print-directory images
+    garret-host load --dir .garret/host bin/images
 }
 
 demo() {
@@ -18,10 +25,15 @@ demo() {
     kubectl wait --for=condition=Ready virtualcluster/demo --namespace default --timeout=180s
 }
 
+if [ ! -e bin/controlplane.db ]; then
+    echo "The first time, this builds Kubernetes and the rest from source, which takes about twenty minutes on two cores."
+fi
 step "Debian packages" make --no-print-directory deps
-step "build" make --no-print-directory build
-step "images" make --no-print-directory images
-step "host cluster" boot
+step "build the host" make --no-print-directory kube third-party
+beside "host cluster" boot
+step "build Garret" make --no-print-directory garret controlplane
+join "host cluster"
+step "images" load
 step "install Garret" garret install
 step "virtual cluster demo" demo
 

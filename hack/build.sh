@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Builds programs into bin/ and shows how many packages are compiled, of how
+# many that the build cache does not hold:
+#
+#     hack/build.sh PART ARGUMENTS-OF-GO-BUILD...
+#
+# MODULE=PATH@VERSION builds what that module holds, by its own go.mod.
+# On a terminal the figure moves in place; elsewhere it is a line now and then.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bin=$PWD/bin
+
+part=$1
+shift
+# The steps of hack/steps.sh keep the output and leave a way around it.
+show=${PROGRESS_FD:-2}
+begin=$SECONDS
+compiled=0
+shown=$begin
+
+print() {
+    if [ -t "$show" ]; then
+        printf '\r\033[K    %s: %s, %d s' "$part" "$1" $((SECONDS - begin)) >&"$show"
+    elif [ $((SECONDS - shown)) -ge 20 ]; then
+        printf '    %s: %s, %d s\n' "$part" "$1" $((SECONDS - begin)) >&"$show"
+        shown=$SECONDS
+    fi
+}
+
+clear_line() { [ ! -t "$show" ] || printf '\r\033[K' >&"$show"; }
+trap clear_line EXIT
+
+print "looking at what is to be compiled"
+if [ -n "${MODULE:-}" ]; then
+    export GOWORK=off
+    cd "$(go mod download -json "$MODULE" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')"
+fi
+total=$(go list -deps -f '{{if .Stale}}x{{end}}' "$@" | grep -c x || true)
+go build -v -o "$bin/" "$@" 2>&1 | while IFS= read -r line; do
+    case $line in
+        "go: downloading "*) print "downloading ${line##* downloading }" ;;
+        *" "* | "") printf '%s\n' "$line" ;;
+        *)
+            compiled=$((compiled + 1))
+            [ $compiled -lt "$total" ] && print "$compiled of $total packages compiled" || print "linking"
+            ;;
+    esac
+done
+
+# go build touches programs that it left as they are. Their time must not move,
+# or all that is made from them would be made again.
+mkdir -p "$bin/.ids"
+for program in "$bin"/*; do
+    known=$bin/.ids/${program##*/}
+    if [ ! -f "$program" ] || [ -L "$program" ] || { [ -f "$known" ] && [ ! "$program" -nt "$known" ]; }; then
+        continue
+    fi
+    id=$(go tool buildid "$program" 2>/dev/null) && [ -n "$id" ] || continue # not a program of Go
+    [ "$id" = "$(cat "$known" 2>/dev/null)" ] || printf '%s\n' "$id" >"$known"
+    touch -r "$known" "$program"
+done
