@@ -124,7 +124,7 @@ integration: build $(gotestsum_stamp) ## Run the tests against real API servers 
 
 .PHONY: e2e
 e2e: images $(gotestsum_stamp) ## Run the tests on a whole host cluster with containers
-	$(GOTEST) -vet=off -tags e2e -count=1 -timeout 40m -p 1 ./test/host/... ./test/e2e/...
+	$(GOTEST) -vet=off -tags e2e -count=1 -timeout 40m -p 3 -parallel 4 ./test/host ./test/e2e/...
 
 .PHONY: bench
 bench: images ## Measure start-up, memory and the relay against their yardsticks

@@ -114,7 +114,7 @@ func (c *Config) certificates(ctx context.Context, host kubernetes.Interface) er
 		}, names...),
 		IPAddresses: append([]net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, addresses...),
 		ClientName:  v1.APIServerUser,
-	}, c.options.Lives).WithMetrics(expirations)
+	}, c.options.Lives).WithClock(c.options.Clock).WithMetrics(expirations)
 	c.publisher = &certs.Publisher{
 		Client: host, Aggregator: registrations, Namespace: namespace, Service: service,
 		Keeper: c.keeper, LeaveAPIService: c.options.servesFiles(),

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	cliflag "k8s.io/component-base/cli/flag"
 	"k8s.io/component-base/compatibility"
+	"k8s.io/utils/clock"
 
 	"garret.dev/garret/apis/tenancy"
 	v1 "garret.dev/garret/apis/tenancy/v1"
@@ -64,8 +65,9 @@ type Options struct {
 	datastore *storage.Datastore
 	// Dial, when set, replaces what Resolve says. Tests use it.
 	Dial access.Dialer
-	// Lives are the spans of our own certificates.
+	// Lives are the spans of our own certificates, and Clock is what they go by.
 	Lives certs.Lives
+	Clock clock.WithTicker
 }
 
 // NewOptions returns the defaults for a pod on the host.
@@ -98,6 +100,7 @@ func NewOptions() *Options {
 		RequestTimeout:    genericapiserver.NewConfig(codecs).RequestTimeout,
 		StreamGrace:       10 * time.Second,
 		Lives:             certs.DefaultLives(),
+		Clock:             clock.RealClock{},
 	}
 }
 

@@ -16,12 +16,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // bareStart brings up etcd and kube-apiserver, with nothing around them, on
@@ -37,33 +36,24 @@ func bareStart(b *testing.B) time.Duration {
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 	defer cancel()
 	start := time.Now()
-	startProcess(ctx, b, dir, "etcd", "--data-dir="+filepath.Join(dir, "etcd"), "--listen-client-urls="+etcdURL, "--advertise-client-urls="+etcdURL,
+	etcd := startPart(b, dir, "etcd", "--data-dir="+filepath.Join(dir, "etcd"), "--listen-client-urls="+etcdURL, "--advertise-client-urls="+etcdURL,
 		"--listen-peer-urls="+peerURL, "--initial-advertise-peer-urls="+peerURL, "--initial-cluster=default="+peerURL, "--unsafe-no-fsync")
-	startProcess(ctx, b, dir, "kube-apiserver", "--etcd-servers="+etcdURL, "--cert-dir="+filepath.Join(dir, "certs"), "--bind-address=127.0.0.1",
+	defer func() { _ = etcd.End(os.Kill) }()
+	apiServer := startPart(b, dir, "kube-apiserver", "--etcd-servers="+etcdURL, "--cert-dir="+filepath.Join(dir, "certs"), "--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", api), "--service-cluster-ip-range=10.0.0.0/24", "--service-account-issuer=https://bench",
 		"--service-account-key-file="+key, "--service-account-signing-key-file="+key, "--authorization-mode=Node,RBAC")
+	defer func() { _ = apiServer.End(os.Kill) }()
 	waitReady(ctx, b, filepath.Join(dir, "certs", "apiserver.crt"), fmt.Sprintf("https://127.0.0.1:%d/readyz", api))
 	return time.Since(start)
 }
 
-// startProcess runs a part of Kubernetes until the benchmark ends.
-func startProcess(ctx context.Context, b *testing.B, dir, part string, args ...string) {
-	cmd := exec.CommandContext(ctx, filepath.Join(shared.Bin, "kube"), append([]string{part}, args...)...)
-	log, err := os.Create(filepath.Join(dir, part+".log"))
+// startPart runs a part of Kubernetes.
+func startPart(b *testing.B, dir, part string, args ...string) *framework.Process {
+	process, err := framework.Start(filepath.Join(dir, "logs", part), "kube", append([]string{part}, args...)...)
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		_ = cmd.Wait()
-		log.Close()
-		close(done)
-	}()
-	b.Cleanup(func() { <-done })
+	return process
 }
 
 // waitReady asks until the answer is 200, trusting the certificate that the

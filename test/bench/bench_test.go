@@ -14,8 +14,8 @@ import (
 	"garret.dev/garret/test/suite"
 )
 
-var shared suite.Suite
+var shared = suite.Suite{Name: "bench"}
 
 func TestMain(m *testing.M) {
-	os.Exit(suite.Main(m, "bench", &shared))
+	os.Exit(suite.Main(m, &shared))
 }

@@ -20,6 +20,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	clientset "garret.dev/garret/generated/clientset/versioned"
+	"garret.dev/garret/test/framework"
 	"garret.dev/garret/test/suite"
 )
 
@@ -86,7 +87,7 @@ func startOne(b *testing.B, name string) (answering, ready, running time.Duratio
 	return answering, ready, running
 }
 
-func runPod(ctx context.Context, b *testing.B, inside suite.Client) {
+func runPod(ctx context.Context, b *testing.B, inside framework.Client) {
 	config, err := clientcmd.BuildConfigFromFlags("", inside.Kubeconfig)
 	if err != nil {
 		b.Fatal(err)

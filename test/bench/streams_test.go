@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"garret.dev/garret/test/suite"
+	"garret.dev/garret/test/framework"
 )
 
 const (
@@ -66,7 +66,7 @@ func BenchmarkStreams(b *testing.B) {
 		host, virtual := shared.Admin().With(transport.env...), inside.With(transport.env...)
 		for _, stream := range []struct {
 			name string
-			run  func(b *testing.B, c suite.Client, namespace, pod string) time.Duration
+			run  func(b *testing.B, c framework.Client, namespace, pod string) time.Duration
 		}{{"exec-in", execIn}, {"exec-out", execOut}, {"port-forward", portForward}} {
 			b.Run(stream.name+"/"+transport.name, func(b *testing.B) {
 				var straight, through []float64
@@ -87,7 +87,7 @@ func BenchmarkStreams(b *testing.B) {
 }
 
 // execIn times 64 MiB on their way in, kubectl's own start included.
-func execIn(b *testing.B, c suite.Client, namespace, pod string) time.Duration {
+func execIn(b *testing.B, c framework.Client, namespace, pod string) time.Duration {
 	b.Helper()
 	command := c.Command(b.Context(), "kubectl", "exec", "-i", "-n", namespace, pod, "--", "sh", "-c", "cat >/dev/null; echo done")
 	command.Stdin = io.LimitReader(zeros{}, streamMiB<<20)
@@ -99,7 +99,7 @@ func execIn(b *testing.B, c suite.Client, namespace, pod string) time.Duration {
 }
 
 // execOut times them on their way out.
-func execOut(b *testing.B, c suite.Client, namespace, pod string) time.Duration {
+func execOut(b *testing.B, c framework.Client, namespace, pod string) time.Duration {
 	b.Helper()
 	command := c.Command(b.Context(), "kubectl", "exec", "-n", namespace, pod, "--", "cat", "/tmp/www/blob")
 	out := new(counter)
@@ -114,7 +114,7 @@ func execOut(b *testing.B, c suite.Client, namespace, pod string) time.Duration 
 var forwarding = regexp.MustCompile(`127\.0\.0\.1:(\d+)`)
 
 // portForward times them from a server in the pod, over a port that is forwarded already.
-func portForward(b *testing.B, c suite.Client, namespace, pod string) time.Duration {
+func portForward(b *testing.B, c framework.Client, namespace, pod string) time.Duration {
 	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())
 	command := c.Command(ctx, "kubectl", "port-forward", "-n", namespace, "pod/"+pod, ":8080")

@@ -6,16 +6,19 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"garret.dev/garret/test/suite"
+	"garret.dev/garret/test/framework"
 )
 
-// TestHostRBAC lets users with different rights on the host in, or not.
-func TestHostRBAC(t *testing.T) {
+// TestAccess lets users with different rights on the host in, or not, and has the
+// virtual API server deny by itself.
+func TestAccess(t *testing.T) {
+	t.Parallel()
 	admin := shared.Admin()
 	ns := shared.Namespace(t, "e2e-access")
 	shared.VirtualCluster(t, ns, "demo")
@@ -26,7 +29,7 @@ func TestHostRBAC(t *testing.T) {
 	t.Run("a stranger gets nothing", func(t *testing.T) {
 		mallory := shared.User(t, "mallory")
 		mallory.Refused(t, "Forbidden", "get", "virtualcluster", "demo", "-n", ns)
-		if _, err := mallory.Tool("garret", "", "kubeconfig", "demo", "--namespace", ns); err == nil || !strings.Contains(err.Error(), "orbidden") {
+		if _, err := mallory.Tool("garret", "kubeconfig", "demo", "--namespace", ns); err == nil || !strings.Contains(err.Error(), "orbidden") {
 			t.Errorf("kubeconfig: got %v, want Forbidden", err)
 		}
 		mallory.Refused(t, "orbidden", "get", "--raw", proxyPath(ns, "demo", "/api/v1/namespaces"))
@@ -37,7 +40,7 @@ func TestHostRBAC(t *testing.T) {
 		admin.Do(t, "create", "role", "reader", "-n", ns, "--verb=get", "--resource=virtualclusters,virtualclusters/proxy")
 		admin.Do(t, "create", "rolebinding", "reader", "-n", ns, "--role=reader", "--user=rita")
 		user := shared.User(t, "rita")
-		suite.Eventually(t, 20*time.Second, func() error {
+		framework.SucceedsWithin(t, 20*time.Second, "the host knows what rita may", func(context.Context) error {
 			_, err := user.Try("get", "vc", "demo", "-n", ns)
 			return err
 		})
@@ -63,7 +66,7 @@ func TestHostRBAC(t *testing.T) {
 		admin.Do(t, "create", "role", "owner", "-n", ns, "--verb=*", "--resource=virtualclusters,virtualclusters/proxy,virtualclusters/kubeconfig")
 		admin.Do(t, "create", "rolebinding", "owner", "-n", ns, "--role=owner", "--group=owners")
 		user := shared.User(t, "olga", "owners")
-		suite.Eventually(t, 20*time.Second, func() error {
+		framework.SucceedsWithin(t, 20*time.Second, "the host knows what the owners may", func(context.Context) error {
 			_, err := user.Try("get", "vc", "demo", "-n", ns)
 			return err
 		})
@@ -93,27 +96,25 @@ func TestHostRBAC(t *testing.T) {
 			t.Errorf("impersonation reached the inside unprefixed: %s", out)
 		}
 	})
+
+	t.Run("RBAC inside", func(t *testing.T) {
+		inside.Do(t, "create", "serviceaccount", "limited")
+		inside.Do(t, "create", "role", "limited", "--verb=list", "--resource=configmaps")
+		inside.Do(t, "create", "rolebinding", "limited", "--role=limited", "--serviceaccount=default:limited")
+		as := "--as=system:serviceaccount:default:limited"
+		alone := shared.StandAlone(t, ns, "demo")
+		alone.Do(t, "get", "configmaps", as)
+		alone.Refused(t, "orbidden", "get", "secrets", as)
+		alone.Refused(t, "orbidden", "get", "configmaps", "-n", "kube-system", as)
+	})
+
+	t.Run("a kind that the host does not know", func(t *testing.T) {
+		inside.Apply(t, manifest(t, "crd.yaml"))
+		inside.Do(t, "wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=30s")
+		admin.Refused(t, "NotFound", "get", "crd", "widgets.example.com")
+	})
 }
 
 func proxyPath(ns, name, path string) string {
 	return fmt.Sprintf("/apis/tenancy.garret.dev/v1/namespaces/%s/virtualclusters/%s/proxy%s", ns, name, path)
-}
-
-// TestRBACInside lets the virtual API server itself deny.
-func TestRBACInside(t *testing.T) {
-	ns := shared.Namespace(t, "e2e-rbac")
-	shared.VirtualCluster(t, ns, "demo")
-	inside := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
-	inside.Do(t, "create", "serviceaccount", "limited")
-	inside.Do(t, "create", "role", "limited", "--verb=list", "--resource=configmaps")
-	inside.Do(t, "create", "rolebinding", "limited", "--role=limited", "--serviceaccount=default:limited")
-	as := "--as=system:serviceaccount:default:limited"
-	alone := shared.StandAlone(t, ns, "demo")
-	alone.Do(t, "get", "configmaps", as)
-	alone.Refused(t, "orbidden", "get", "secrets", as)
-	alone.Refused(t, "orbidden", "get", "configmaps", "-n", "kube-system", as)
-
-	inside.Apply(t, manifest(t, "crd.yaml"))
-	inside.Do(t, "wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=30s")
-	shared.Admin().Refused(t, "NotFound", "get", "crd", "widgets.example.com")
 }

@@ -6,21 +6,19 @@
 package e2e
 
 import (
-	"errors"
+	"context"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"garret.dev/garret/test/suite"
+	"garret.dev/garret/test/framework"
 )
 
-// TestBackupAndRestore goes back to a backup under a virtual cluster that runs:
+// backupAndRestore goes back to a backup under a virtual cluster that runs:
 // the object is as it was, and the pod behind it takes no notice.
-func TestBackupAndRestore(t *testing.T) {
+func backupAndRestore(t *testing.T, ns string) {
 	admin := shared.Admin()
-	ns := shared.Namespace(t, "e2e-backup")
-	shared.VirtualCluster(t, ns, "demo")
 	object := func() string {
 		return admin.Do(t, "get", "vc/demo", "-n", ns, "-o", "jsonpath={.metadata.uid} {.metadata.generation} {.metadata.creationTimestamp} {.metadata.labels} {.spec}")
 	}
@@ -30,20 +28,18 @@ func TestBackupAndRestore(t *testing.T) {
 	wasObject, wasPod := object(), pod()
 	file := filepath.Join(t.TempDir(), "garret.db")
 	admin.Garret(t, "backup", "--output", file)
-	if _, err := admin.Tool("garret", "", "backup", "--output", file); err == nil || !strings.Contains(err.Error(), "exists") {
+	if _, err := admin.Tool("garret", "backup", "--output", file); err == nil || !strings.Contains(err.Error(), "exists") {
 		t.Errorf("a second backup to the same file: got %v, want it refused", err)
 	}
-	if _, err := admin.Tool("garret", "", "restore", file); err == nil || !strings.Contains(err.Error(), "--force") {
+	if _, err := admin.Tool("garret", "restore", file); err == nil || !strings.Contains(err.Error(), "--force") {
 		t.Errorf("restore under a running Garret: got %v, want it refused", err)
 	}
 
 	admin.Do(t, "label", "vc/demo", "-n", ns, "after=backup")
 	admin.Garret(t, "restore", file, "--force")
-	suite.Eventually(t, time.Minute, func() error {
-		if out, err := admin.Try("get", "vc/demo", "-n", ns); err != nil {
-			return errors.New(out)
-		}
-		return nil
+	framework.SucceedsWithin(t, time.Minute, "the API answers again", func(context.Context) error {
+		_, err := admin.Try("get", "vc/demo", "-n", ns)
+		return err
 	})
 	if got := object(); got != wasObject {
 		t.Errorf("restored: got UID, generation, time, labels and spec %q, want %q", got, wasObject)

@@ -14,6 +14,7 @@ import (
 
 // TestBadInput sends what cannot be, and looks whether anything was made.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	admin := shared.Admin()
 	ns := shared.Namespace(t, "e2e-badinput")
 	tests := []struct {
@@ -32,7 +33,7 @@ func TestBadInput(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := admin.Tool("kubectl", suite.Object(ns, test.object, test.spec), "create", "-f", "-")
+			_, err := admin.Input(suite.Object(ns, test.object, test.spec)).Try("create", "-f", "-")
 			if err == nil {
 				t.Fatalf("created, want it refused with %q", test.want)
 			}

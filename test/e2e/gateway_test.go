@@ -6,6 +6,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,15 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"garret.dev/garret/test/suite"
+	"garret.dev/garret/test/framework"
 )
 
-// TestGateway opens Garret's own address on a port of the node, enters by it,
+// gateway opens Garret's own address on a port of the node, enters by it,
 // and closes it again.
-func TestGateway(t *testing.T) {
+func gateway(t *testing.T, ns string) {
 	admin := shared.Admin()
-	ns := shared.Namespace(t, "e2e-gateway")
-	shared.VirtualCluster(t, ns, "demo")
 	node := admin.Do(t, "get", "nodes", "-o", `jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`)
 	admin.Garret(t, "install", "--set", "apiserver.gateway.enabled=true", "--set", "apiserver.gateway.hostnames={"+node+"}",
 		"--set", "apiserver.gateway.service.type=NodePort", "--set", "apiserver.gateway.service.nodePort=30443")
@@ -34,7 +33,7 @@ func TestGateway(t *testing.T) {
 		t.Fatalf("the context leads to %s, want the node's port", server)
 	}
 	// The node learns about a new Service in its own time.
-	suite.Eventually(t, 30*time.Second, func() error {
+	framework.SucceedsWithin(t, 30*time.Second, "the node leads its port to the gateway", func(context.Context) error {
 		_, err := inside.Try("get", "--raw", "/readyz")
 		return err
 	})
@@ -58,7 +57,7 @@ func TestGateway(t *testing.T) {
 		admin.Do(t, "create", "role", "gina", "-n", ns, "--verb=get", "--resource=virtualclusters", "--resource-name=demo")
 		admin.Do(t, "create", "rolebinding", "gina", "-n", ns, "--role=gina", "--serviceaccount="+ns+":gina")
 		gina := plain(t, ns, node, strings.TrimSpace(admin.Do(t, "create", "token", "gina", "-n", ns)))
-		suite.Eventually(t, 30*time.Second, func() error {
+		framework.SucceedsWithin(t, 30*time.Second, "gina sees pods", func(context.Context) error {
 			_, err := gina.Try("get", "pods")
 			return err
 		})
@@ -71,7 +70,7 @@ func TestGateway(t *testing.T) {
 		gina.Refused(t, "orbidden", "delete", "pod", "shell")
 		admin.Do(t, "patch", "vc", "demo", "-n", ns, "--type=merge", "-p",
 			`{"spec":{"access":[{"users":["system:serviceaccount:`+ns+`:gina"],"clusterRole":"edit"}]}}`)
-		suite.Eventually(t, 30*time.Second, func() error {
+		framework.SucceedsWithin(t, 30*time.Second, "spec.access lets gina exec", func(context.Context) error {
 			_, err := gina.Try("exec", "shell", "-c", "shell", "--", "true")
 			return err
 		})
@@ -86,14 +85,14 @@ func TestGateway(t *testing.T) {
 }
 
 // plain is kubectl as a user sets it up by hand, with what the host publishes.
-func plain(t *testing.T, ns, node, token string) suite.Client {
+func plain(t *testing.T, ns, node, token string) framework.Client {
 	t.Helper()
 	admin := shared.Admin()
 	authority := filepath.Join(t.TempDir(), "ca.crt")
 	if err := os.WriteFile(authority, []byte(admin.Do(t, "get", "configmap", "garret-apiserver-ca", "-n", "garret-system", "-o", `jsonpath={.data.ca\.crt}`)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	client := shared.Client(filepath.Join(t.TempDir(), "kubeconfig"))
+	client := framework.NewClient(filepath.Join(t.TempDir(), "kubeconfig"))
 	client.Do(t, "config", "set-cluster", "c", "--server", "https://"+node+":30443/clusters/"+ns+"/demo", "--certificate-authority", authority, "--embed-certs")
 	client.Do(t, "config", "set-credentials", "u", "--token", token)
 	client.Do(t, "config", "set-context", "c", "--cluster", "c", "--user", "u")

@@ -6,6 +6,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -14,12 +15,14 @@ import (
 	"testing"
 	"time"
 
+	"garret.dev/garret/test/framework"
 	"garret.dev/garret/test/suite"
 )
 
 // TestIdentityInside has alice, who may do everything, and bob, who may look in
 // and has a role by spec.access, in one virtual cluster that keeps an audit log.
 func TestIdentityInside(t *testing.T) {
+	t.Parallel()
 	admin := shared.Admin()
 	ns := shared.Namespace(t, "e2e-identity")
 	admin.Apply(t, suite.Object(ns, "demo", `{access: [{users: [bob], clusterRole: edit}], helm: {values: {audit: {enabled: true}}}}`))
@@ -39,17 +42,17 @@ func TestIdentityInside(t *testing.T) {
 			}
 		}
 		alice.Do(t, "create", "namespace", "of-alice")
-		suite.Eventually(t, 30*time.Second, func() error { return inAuditLog(ns, "host:alice", "/api/v1/namespaces?") })
+		framework.SucceedsWithin(t, 30*time.Second, "the audit log names alice", func(context.Context) error { return inAuditLog(ns, "host:alice", "/api/v1/namespaces?") })
 	})
 	t.Run("a kubeconfig that is held to a role", func(t *testing.T) { heldToRole(t, ns, user, alice) })
 	t.Run("kubectl alone is enough", func(t *testing.T) { rawKubeconfig(t, ns, user) })
 	t.Run("spec.access gives and takes", func(t *testing.T) {
 		bob := shared.ThroughRelay(t, shared.User(t, "bob").Kubeconfig, ns, "demo")
 		// Readers from the host may not see secrets; the role edit inside may.
-		suite.Eventually(t, 30*time.Second, func() error { _, err := bob.Try("get", "secrets"); return err })
+		framework.SucceedsWithin(t, 30*time.Second, "spec.access lets bob see secrets", func(context.Context) error { _, err := bob.Try("get", "secrets"); return err })
 		admin.Do(t, "patch", "virtualcluster", "demo", "-n", ns, "--type=merge", "-p", `{"spec":{"access":[]}}`)
 		start := time.Now()
-		suite.Eventually(t, 30*time.Second, func() error {
+		framework.SucceedsWithin(t, 30*time.Second, "bob may no longer see secrets", func(context.Context) error {
 			if out, err := bob.Try("get", "secrets"); err == nil || !strings.Contains(err.Error(), "orbidden") {
 				return fmt.Errorf("got %q, %v; want it forbidden", out, err)
 			}
@@ -61,12 +64,12 @@ func TestIdentityInside(t *testing.T) {
 }
 
 // heldToRole takes a kubeconfig of the role view and revokes it.
-func heldToRole(t *testing.T, ns string, user, alice suite.Client) {
+func heldToRole(t *testing.T, ns string, user, alice framework.Client) {
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := os.WriteFile(file, []byte(user.Garret(t, "kubeconfig", "demo", "--namespace", ns, "--cluster-role", "view")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	held := shared.Client(file)
+	held := framework.NewClient(file)
 	held.Do(t, "get", "pods", "-A")
 	held.Refused(t, "orbidden", "create", "configmap", "c")
 	held.Refused(t, "orbidden", "get", "secrets")
@@ -76,7 +79,7 @@ func heldToRole(t *testing.T, ns string, user, alice suite.Client) {
 	}
 	alice.Do(t, "delete", "clusterrolebinding", name)
 	start := time.Now()
-	suite.Eventually(t, 30*time.Second, func() error {
+	framework.SucceedsWithin(t, 30*time.Second, "the kubeconfig may no longer see pods", func(context.Context) error {
 		if out, err := held.Try("get", "pods", "-A"); err == nil || !strings.Contains(err.Error(), "orbidden") {
 			return fmt.Errorf("got %q, %v; want it forbidden", out, err)
 		}
@@ -84,17 +87,17 @@ func heldToRole(t *testing.T, ns string, user, alice suite.Client) {
 	})
 	t.Logf("refused %v after its binding was deleted", time.Since(start).Round(time.Millisecond))
 
-	_, err := user.Tool("garret", "", "kubeconfig", "demo", "--namespace", ns, "--cluster-role", "no-such-role")
+	_, err := user.Tool("garret", "kubeconfig", "demo", "--namespace", ns, "--cluster-role", "no-such-role")
 	if err == nil || !strings.Contains(err.Error(), "spec.clusterRole") {
 		t.Errorf("a role that is not there: got %v, want the field named", err)
 	}
 }
 
 // rawKubeconfig asks without Garret's own command.
-func rawKubeconfig(t *testing.T, ns string, user suite.Client) {
+func rawKubeconfig(t *testing.T, ns string, user framework.Client) {
 	path := fmt.Sprintf("/apis/tenancy.garret.dev/v1/namespaces/%s/virtualclusters/demo/kubeconfig", ns)
 	request := `{"apiVersion":"tenancy.garret.dev/v1","kind":"KubeconfigRequest","spec":{"expirationSeconds":600,"clusterRole":"edit"}}`
-	out, err := user.Tool("kubectl", request, "create", "--raw", path, "-f", "-")
+	out, err := user.Input(request).Try("create", "--raw", path, "-f", "-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,8 +118,8 @@ func rawKubeconfig(t *testing.T, ns string, user suite.Client) {
 	if err := os.WriteFile(file, answer.Status.Kubeconfig, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	shared.Client(file).Do(t, "create", "configmap", "by-"+answer.Status.CredentialID)
-	if _, err := user.Tool("kubectl", strings.Replace(request, "600", "60", 1), "create", "--raw", path, "-f", "-"); err == nil || !strings.Contains(err.Error(), "expirationSeconds") {
+	framework.NewClient(file).Do(t, "create", "configmap", "by-"+answer.Status.CredentialID)
+	if _, err := user.Input(strings.Replace(request, "600", "60", 1)).Try("create", "--raw", path, "-f", "-"); err == nil || !strings.Contains(err.Error(), "expirationSeconds") {
 		t.Errorf("a life of a minute: got %v, want the field named", err)
 	}
 }

@@ -19,11 +19,13 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"garret.dev/garret/test/framework"
 	"garret.dev/garret/test/suite"
 )
 
 // TestLifecycle follows one virtual cluster from create to delete.
 func TestLifecycle(t *testing.T) {
+	t.Parallel()
 	admin := shared.Admin()
 	ns := shared.Namespace(t, "e2e-lifecycle")
 	phases := watchPhases(t, ns, "demo")
@@ -51,7 +53,7 @@ func TestLifecycle(t *testing.T) {
 
 	admin.Do(t, "delete", "vc", "demo", "-n", ns, "--timeout=120s")
 	assertEmpty(t, ns)
-	suite.Eventually(t, 10*time.Second, func() error {
+	framework.SucceedsWithin(t, 10*time.Second, "the watch has shown every phase", func(context.Context) error {
 		got := phases()
 		// Pending may be too short to be seen; the order may not be broken.
 		for _, want := range []string{"Deploying", "Ready", "Terminating"} {
@@ -120,7 +122,7 @@ func watchPhases(t *testing.T, ns, name string) func() []string {
 // Kubernetes itself puts into every namespace, and Events.
 func assertEmpty(t *testing.T, ns string) {
 	t.Helper()
-	suite.Eventually(t, 30*time.Second, func() error {
+	framework.SucceedsWithin(t, 30*time.Second, "namespace "+ns+" is empty", func(context.Context) error {
 		left, err := objects(ns)
 		if err != nil {
 			return err
@@ -159,27 +161,22 @@ func objects(ns string) ([]string, error) {
 	return left, nil
 }
 
-// TestNamespaceDeletion deletes a namespace with a live virtual cluster in it.
-func TestNamespaceDeletion(t *testing.T) {
-	ns := shared.Namespace(t, "e2e-namespace")
-	shared.VirtualCluster(t, ns, "demo")
-	inside := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
+// TestVolumes has a pod inside keep something on a volume, and keeps the claim of
+// a deleted virtual cluster itself where that was asked for.
+func TestVolumes(t *testing.T) {
+	t.Parallel()
+	admin := shared.Admin()
+	ns := shared.Namespace(t, "e2e-volumes")
+	admin.Apply(t, suite.Object(ns, "kept", "{controlPlane: {storage: {whenDeleted: Retain}}}"))
+	admin.Do(t, "wait", "--for=condition=Ready", "vc/kept", "-n", ns, "--timeout=180s")
+	inside := shared.ThroughRelay(t, shared.Kubeconfig, ns, "kept")
 	inside.Apply(t, manifest(t, "storage.yaml"))
 	inside.Do(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/writer", "--timeout=90s")
 	if got := inside.Do(t, "logs", "writer"); got != "kept\n" {
 		t.Errorf("what the pod read from its volume: got %q, want %q", got, "kept\n")
 	}
-	shared.Admin().Do(t, "delete", "namespace", ns, "--timeout=120s")
-}
-
-// TestRetainedVolume keeps the claim of a deleted virtual cluster where that was asked for.
-func TestRetainedVolume(t *testing.T) {
-	admin := shared.Admin()
-	ns := shared.Namespace(t, "e2e-retain")
-	admin.Apply(t, suite.Object(ns, "kept", "{controlPlane: {storage: {whenDeleted: Retain}}}"))
-	admin.Do(t, "wait", "--for=condition=Ready", "vc/kept", "-n", ns, "--timeout=180s")
 	admin.Do(t, "delete", "vc", "kept", "-n", ns, "--timeout=120s")
-	suite.Eventually(t, 30*time.Second, func() error {
+	framework.SucceedsWithin(t, 30*time.Second, "the claim alone is left", func(context.Context) error {
 		left, err := objects(ns)
 		if err == nil && !slices.Equal(left, []string{"persistentvolumeclaim/data-vc-kept-0"}) {
 			err = fmt.Errorf("objects left: got %v, want the claim alone", left)

@@ -15,10 +15,10 @@ import (
 	"garret.dev/garret/test/suite"
 )
 
-var shared suite.Suite
+var shared = suite.Suite{Name: "e2e"}
 
 func TestMain(m *testing.M) {
-	os.Exit(suite.Main(m, "e2e", &shared))
+	os.Exit(suite.Main(m, &shared))
 }
 
 // manifest reads a file of testdata.

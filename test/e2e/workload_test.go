@@ -20,21 +20,25 @@ import (
 	"testing"
 	"time"
 
-	"garret.dev/garret/test/suite"
+	"garret.dev/garret/test/framework"
 )
 
-// protocols are what kubectl can stream over; the default is WebSocket.
+// protocols are what kubectl can stream over; the default is WebSocket. To which
+// pod a target of port-forward leads, kubectl finds out over neither.
 var protocols = []struct {
-	name string
-	env  []string
+	name, target string
+	env          []string
 }{
-	{"WebSocket", []string{"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true", "KUBECTL_PORT_FORWARD_WEBSOCKETS=true"}},
-	{"SPDY", []string{"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false", "KUBECTL_PORT_FORWARD_WEBSOCKETS=false"}},
+	{"WebSocket", "service/web", []string{"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true", "KUBECTL_PORT_FORWARD_WEBSOCKETS=true"}},
+	{"SPDY", "deployment/web", []string{"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false", "KUBECTL_PORT_FORWARD_WEBSOCKETS=false"}},
 }
 
 // TestWorkload runs a Deployment with all that usually hangs on one, and
-// streams to its pods in every way that kubectl has.
+// streams to its pods in every way that kubectl has. What lies behind the virtual
+// API server is the same by whichever door one came, so that every stream goes
+// through the relay, and through the other door one of each protocol.
 func TestWorkload(t *testing.T) {
+	t.Parallel()
 	ns := shared.Namespace(t, "e2e-workload")
 	shared.VirtualCluster(t, ns, "demo")
 	relay := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
@@ -46,17 +50,19 @@ func TestWorkload(t *testing.T) {
 	t.Run("host", func(t *testing.T) { hostSide(t, ns) })
 	t.Run("environment", func(t *testing.T) { podEnvironment(t, relay) })
 	t.Run("network", func(t *testing.T) { podNetwork(t, relay) })
-	for _, door := range []struct {
-		name string
-		suite.Client
-	}{{"relay", relay}, {"kubeconfig", shared.StandAlone(t, ns, "demo")}} {
-		for _, protocol := range protocols {
-			t.Run(door.name+"/"+protocol.name, func(t *testing.T) { streams(t, door.Client.With(protocol.env...)) })
-		}
+	t.Run("logs", func(t *testing.T) { followedLog(t, relay) })
+	alone := shared.StandAlone(t, ns, "demo")
+	for _, protocol := range protocols {
+		through := relay.With(protocol.env...)
+		t.Run("relay/"+protocol.name+"/exec", func(t *testing.T) { execute(t, through) })
+		t.Run("relay/"+protocol.name+"/attach", func(t *testing.T) { attach(t, through) })
+		t.Run("relay/"+protocol.name+"/cp", func(t *testing.T) { copyThereAndBack(t, through) })
+		t.Run("relay/"+protocol.name+"/port-forward", func(t *testing.T) { forward(t, through, protocol.target) })
+		t.Run("kubeconfig/"+protocol.name+"/exec", func(t *testing.T) { execute(t, alone.With(protocol.env...)) })
 	}
 	t.Run("update", func(t *testing.T) { updates(t, relay) })
 	t.Run("events", func(t *testing.T) {
-		suite.Eventually(t, 30*time.Second, func() error {
+		framework.SucceedsWithin(t, 30*time.Second, "the pod's events are inside", func(context.Context) error {
 			out, err := relay.Try("get", "events", "--field-selector=involvedObject.name=shell", "-o", "jsonpath={.items[*].reason}")
 			if err == nil && !strings.Contains(out, "Started") {
 				err = fmt.Errorf("reasons of the pod's events: got %q, want Started", out)
@@ -95,7 +101,7 @@ func hostSide(t *testing.T, ns string) {
 }
 
 // podEnvironment looks at what a container finds around it.
-func podEnvironment(t *testing.T, c suite.Client) {
+func podEnvironment(t *testing.T, c framework.Client) {
 	pod := strings.Fields(c.Do(t, "get", "pods", "-l", "app=web", "-o", "name"))[0]
 	env := c.Do(t, "exec", pod, "--", "env")
 	for _, want := range []string{
@@ -122,10 +128,10 @@ func podEnvironment(t *testing.T, c suite.Client) {
 }
 
 // podNetwork resolves and reaches a Service and the virtual API from a pod.
-func podNetwork(t *testing.T, c suite.Client) {
+func podNetwork(t *testing.T, c framework.Client) {
 	pod := strings.Fields(c.Do(t, "get", "pods", "-l", "app=web", "-o", "name"))[0]
 	for _, name := range []string{"web", "web.default", "web.default.svc.cluster.local"} {
-		suite.Eventually(t, 60*time.Second, func() error {
+		framework.SucceedsWithin(t, 60*time.Second, "the pod connects to "+name, func(context.Context) error {
 			_, err := c.Try("exec", pod, "--", "/agnhost", "connect", name+":80", "--timeout=5s")
 			return err
 		})
@@ -140,7 +146,7 @@ spec:
     image: registry.k8s.io/e2e-test-images/agnhost:2.53
     args: [inclusterclient, --poll-interval=1]
 `)
-	suite.Eventually(t, 60*time.Second, func() error {
+	framework.SucceedsWithin(t, 60*time.Second, "the client in a pod has called the API server", func(context.Context) error {
 		out, err := c.Try("logs", "api-client")
 		if err == nil && !strings.Contains(out, "calling /healthz") {
 			err = fmt.Errorf("log of the client inside: got %q, want a call of /healthz", out)
@@ -152,87 +158,85 @@ spec:
 	})
 	token := c.Do(t, "exec", "api-client", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token")
 	review := fmt.Sprintf(`{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":%q}}`, strings.TrimSpace(token))
-	out, err := c.Tool("kubectl", review, "create", "-f", "-", "-o", "jsonpath={.status.user.username}")
+	out, err := c.Input(review).Try("create", "-f", "-", "-o", "jsonpath={.status.user.username}")
 	if err != nil || out != "system:serviceaccount:default:default" {
 		t.Errorf("user of the pod's token inside: got %q, %v; want system:serviceaccount:default:default", out, err)
 	}
-	if out, err := shared.Admin().Tool("kubectl", review, "create", "-f", "-", "-o", "jsonpath={.status.authenticated}"); err != nil || out == "true" {
+	if out, err := shared.Admin().Input(review).Try("create", "-f", "-", "-o", "jsonpath={.status.authenticated}"); err != nil || out == "true" {
 		t.Errorf("the pod's token on the host: got authenticated=%q, %v; want it unknown there", out, err)
 	}
 }
 
-// streams uses exec, logs, attach, cp and port-forward.
-func streams(t *testing.T, c suite.Client) {
-	t.Run("exec", func(t *testing.T) {
-		if got := c.Do(t, "exec", "shell", "-c", "shell", "--", "echo", "out"); got != "out\n" {
-			t.Errorf("got %q, want %q", got, "out\n")
-		}
-		if out, err := c.Tool("kubectl", "typed\n", "exec", "-i", "shell", "-c", "shell", "--", "cat"); err != nil || out != "typed\n" {
-			t.Errorf("standard input: got %q, %v; want it back", out, err)
-		}
-		if _, err := c.Try("exec", "shell", "-c", "shell", "--", "sh", "-c", "exit 7"); err == nil || !strings.Contains(err.Error(), "7") {
-			t.Errorf("exit code: got %v, want 7", err)
-		}
-		// script gives kubectl a terminal, so that -t is real.
-		out, err := c.With("TERM=xterm").Tool("script", "", "-qec",
-			"kubectl exec -it shell -c shell -- sh -c 'test -t 0 && echo terminal'", "/dev/null")
-		if err != nil || !strings.Contains(out, "terminal") {
-			t.Errorf("exec -it: got %q, %v; want a terminal", out, err)
-		}
-	})
-	t.Run("logs", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		cmd := c.Command(ctx, "kubectl", "logs", "-f", "shell", "-c", "shell", "--tail=1")
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		for got := range 3 {
-			if !lines.Scan() {
-				t.Fatalf("the log ended after %d lines, want it to go on", got)
-			}
-			if !strings.HasPrefix(lines.Text(), "line ") {
-				t.Errorf("got %q", lines.Text())
-			}
-		}
-		cancel()
-		_ = cmd.Wait()
-	})
-	t.Run("attach", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		cmd := c.Command(ctx, "kubectl", "attach", "-i", "shell", "-c", "echo")
-		stdin, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintln(stdin, "hello")
-		line, err := bufio.NewReader(stdout).ReadString('\n')
-		if err != nil || line != "got hello\n" {
-			t.Errorf("got %q, %v; want %q", line, err, "got hello\n")
-		}
-		cancel()
-		_ = cmd.Wait()
-	})
-	t.Run("cp", func(t *testing.T) { copyThereAndBack(t, c) })
-	for _, target := range []string{"service/web", "deployment/web"} {
-		t.Run("port-forward "+target, func(t *testing.T) { forward(t, c, target) })
+// execute runs commands, with input, with an exit code and on a terminal.
+func execute(t *testing.T, c framework.Client) {
+	if got := c.Do(t, "exec", "shell", "-c", "shell", "--", "echo", "out"); got != "out\n" {
+		t.Errorf("got %q, want %q", got, "out\n")
+	}
+	if out, err := c.Input("typed\n").Try("exec", "-i", "shell", "-c", "shell", "--", "cat"); err != nil || out != "typed\n" {
+		t.Errorf("standard input: got %q, %v; want it back", out, err)
+	}
+	if _, err := c.Try("exec", "shell", "-c", "shell", "--", "sh", "-c", "exit 7"); err == nil || !strings.Contains(err.Error(), "exit status 7") {
+		t.Errorf("exit code: got %v, want 7", err)
+	}
+	// script gives kubectl a terminal, so that -t is real.
+	out, err := c.With("TERM=xterm").Tool("script", "-qec",
+		"kubectl exec -it shell -c shell -- sh -c 'test -t 0 && echo terminal'", "/dev/null")
+	if err != nil || !strings.Contains(out, "terminal") {
+		t.Errorf("exec -it: got %q, %v; want a terminal", out, err)
 	}
 }
 
-func copyThereAndBack(t *testing.T, c suite.Client) {
+// followedLog reads a log that goes on.
+func followedLog(t *testing.T, c framework.Client) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := c.Command(ctx, "kubectl", "logs", "-f", "shell", "-c", "shell", "--tail=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for got := range 3 {
+		if !lines.Scan() {
+			t.Fatalf("the log ended after %d lines, want it to go on", got)
+		}
+		if !strings.HasPrefix(lines.Text(), "line ") {
+			t.Errorf("got %q", lines.Text())
+		}
+	}
+	cancel()
+	_ = cmd.Wait()
+}
+
+// attach talks to the main process of a container.
+func attach(t *testing.T, c framework.Client) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := c.Command(ctx, "kubectl", "attach", "-i", "shell", "-c", "echo")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(stdin, "hello")
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil || line != "got hello\n" {
+		t.Errorf("got %q, %v; want %q", line, err, "got hello\n")
+	}
+	cancel()
+	_ = cmd.Wait()
+}
+
+func copyThereAndBack(t *testing.T, c framework.Client) {
 	want := make([]byte, 1<<20)
 	if _, err := rand.Read(want); err != nil {
 		t.Fatal(err)
@@ -251,7 +255,7 @@ func copyThereAndBack(t *testing.T, c suite.Client) {
 
 var forwarding = regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+)`)
 
-func forward(t *testing.T, c suite.Client, target string) {
+func forward(t *testing.T, c framework.Client, target string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	port := ":80"
@@ -291,9 +295,9 @@ func forward(t *testing.T, c suite.Client, target string) {
 }
 
 // updates changes what pods refer to, and the pods.
-func updates(t *testing.T, c suite.Client) {
+func updates(t *testing.T, c framework.Client) {
 	c.Do(t, "scale", "deployment/web", "--replicas=1")
-	suite.Eventually(t, 60*time.Second, func() error {
+	framework.SucceedsWithin(t, 60*time.Second, "one pod is left", func(context.Context) error {
 		out, err := c.Try("get", "pods", "-l", "app=web", "-o", "name")
 		if err == nil && len(strings.Fields(out)) != 1 {
 			err = fmt.Errorf("pods after scaling to 1: got %q", out)

@@ -6,14 +6,12 @@
 package host
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
+	"garret.dev/garret/test/framework"
 )
 
 // testImages are the archives that these tests need.
@@ -30,14 +28,13 @@ var testImages = []string{"pause", "coredns", "agnhost", "busybox"}
 // testCluster is a host cluster of a test's own.
 type testCluster struct {
 	*Cluster
-	t       *testing.T
 	options Options
 }
 
 // bringUp brings up a cluster, which ends with the test.
 func bringUp(t *testing.T, name string) *testCluster {
 	t.Helper()
-	bin, err := filepath.Abs("../../bin")
+	bin, err := framework.Binary("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +43,7 @@ func bringUp(t *testing.T, name string) *testCluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &testCluster{t: t, options: Options{Dir: dir, Name: name, BinDir: bin, Progress: testWriter{t}}}
+	c := &testCluster{options: Options{Dir: dir, Name: name, BinDir: bin, Progress: testWriter{t}}}
 	for _, image := range testImages {
 		c.options.Images = append(c.options.Images, filepath.Join(bin, "images", image+".tar"))
 	}
@@ -60,66 +57,32 @@ func bringUp(t *testing.T, name string) *testCluster {
 			os.RemoveAll(dir)
 		}
 	})
-	c.up()
+	c.up(t)
 	return c
 }
 
-// in is the same cluster, whose failures are those of a subtest.
-func (c *testCluster) in(t *testing.T) *testCluster {
-	return &testCluster{Cluster: c.Cluster, t: t, options: c.options}
-}
-
 // up brings up what is missing.
-func (c *testCluster) up() {
-	c.t.Helper()
+func (c *testCluster) up(t *testing.T) {
+	t.Helper()
 	var err error
-	if c.Cluster, err = Up(c.t.Context(), c.options); err != nil {
-		c.t.Fatal(err)
+	if c.Cluster, err = Up(t.Context(), c.options); err != nil {
+		t.Fatal(err)
 	}
 }
 
-// kubectl runs kubectl with some input, and returns output and error.
-func (c *testCluster) try(kubeconfig, input string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(c.t.Context(), 4*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(c.options.BinDir, "kube"), append([]string{"kubectl", "--kubeconfig", kubeconfig}, args...)...)
-	cmd.Stdin = strings.NewReader(input)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, errs.String())
-	}
-	return out.String(), nil
+// admin is kubectl as the cluster's administrator.
+func (c *testCluster) admin() framework.Client { return framework.NewClient(c.Kubeconfig()) }
+
+// read is a field of an object, by a JSON path.
+func (c *testCluster) read(t *testing.T, object, field string) string {
+	t.Helper()
+	return c.admin().Do(t, "get", object, "-o", "jsonpath={"+field+"}")
 }
 
-func (c *testCluster) kubectl(args ...string) string {
-	c.t.Helper()
-	out, err := c.try(c.Kubeconfig(), "", args...)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return strings.TrimSpace(out)
-}
-
-func (c *testCluster) apply(manifest string) {
-	c.t.Helper()
-	if _, err := c.try(c.Kubeconfig(), manifest, "apply", "-f", "-"); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// eventually waits for a condition whose last error is told when it never
-// comes true.
-func (c *testCluster) eventually(what string, check func() error) {
-	c.t.Helper()
-	var last error
-	err := wait.PollUntilContextTimeout(c.t.Context(), 100*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
-		last = check()
-		return last == nil, nil
-	})
-	if err != nil {
-		c.t.Fatalf("%s: %v: %v", what, err, last)
-	}
+// connect has a pod of agnhost connect to port 8080 of a host.
+func (c *testCluster) connect(pod, host string) error {
+	_, err := c.admin().Try("exec", pod, "--", "/agnhost", "connect", "--timeout=2s", host+":8080")
+	return err
 }
 
 // reaches tells whether an HTTP server answers to this machine itself.
@@ -143,7 +106,7 @@ func TestHostRunsPods(t *testing.T) {
 	t.Parallel()
 	before := rules(t)
 	c := bringUp(t, "one")
-	c.apply(`
+	c.admin().Apply(t, `
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: data}
@@ -168,54 +131,46 @@ spec:
     readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}
     volumeMounts: [{name: data, mountPath: /data}]
 `)
-	c.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=180s")
+	c.admin().Do(t, "wait", "--for=condition=Ready", "pod/web", "--timeout=180s")
 
 	t.Run("exec", func(t *testing.T) {
-		c := c.in(t)
-		if got := c.kubectl("exec", "web", "--", "/bin/sh", "-c", "id -u; hostname"); got != "12345\nweb" {
+		if got := c.admin().Do(t, "exec", "web", "--", "/bin/sh", "-c", "id -u; hostname"); got != "12345\nweb\n" {
 			t.Errorf("got %q, want the user and the pod's name", got)
 		}
 	})
 	t.Run("logs", func(t *testing.T) {
-		c := c.in(t)
-		if got := c.kubectl("logs", "web"); !strings.Contains(got, "Started HTTP server on port 8080") {
+		if got := c.admin().Do(t, "logs", "web"); !strings.Contains(got, "Started HTTP server on port 8080") {
 			t.Errorf("got %q, want what agnhost prints", got)
 		}
 	})
 	t.Run("service by name", func(t *testing.T) {
-		c := c.in(t)
 		for _, name := range []string{"web", "web.default.svc.cluster.local"} {
-			c.eventually(name, func() error {
-				_, err := c.try(c.Kubeconfig(), "", "exec", "web", "--", "/agnhost", "connect", "--timeout=2s", name+":8080")
-				return err
-			})
+			framework.Succeeds(t, "the pod connects to "+name, func(context.Context) error { return c.connect("web", name) })
 		}
 	})
 	t.Run("addresses from the machine", func(t *testing.T) {
-		c := c.in(t)
 		for _, path := range []string{"service/web=.spec.clusterIP", "pod/web=.status.podIP"} {
 			object, field, _ := strings.Cut(path, "=")
-			address := c.kubectl("get", object, "-o", "jsonpath={"+field+"}")
-			c.eventually(path, func() error { return reaches(address) })
+			address := c.read(t, object, field)
+			framework.Succeeds(t, "the machine reaches "+path, func(context.Context) error { return reaches(address) })
 		}
 	})
-	t.Run("volume", func(t *testing.T) { testVolume(c.in(t)) })
-	t.Run("user", func(t *testing.T) { testUser(c.in(t)) })
-	t.Run("heals", func(t *testing.T) { testHeals(c.in(t)) })
-	t.Run("leaves nothing", func(t *testing.T) { testLeavesNothing(c.in(t), before) })
+	t.Run("volume", func(t *testing.T) { testVolume(t, c) })
+	t.Run("user", func(t *testing.T) { testUser(t, c) })
+	t.Run("heals", func(t *testing.T) { testHeals(t, c) })
+	t.Run("leaves nothing", func(t *testing.T) { testLeavesNothing(t, c, before) })
 }
 
 // testVolume writes to a volume as nobody in particular, and finds the folder
 // gone when the claim is.
-func testVolume(c *testCluster) {
-	t := c.t
-	c.kubectl("exec", "web", "--", "/bin/sh", "-c", "echo kept > /data/file")
-	volume := c.kubectl("get", "pvc/data", "-o", "jsonpath={.spec.volumeName}")
+func testVolume(t *testing.T, c *testCluster) {
+	c.admin().Do(t, "exec", "web", "--", "/bin/sh", "-c", "echo kept > /data/file")
+	volume := c.read(t, "pvc/data", ".spec.volumeName")
 	file := filepath.Join(c.options.Dir, "volumes", volume, "file")
 	if got, err := os.ReadFile(file); err != nil || string(got) != "kept\n" {
 		t.Errorf("file of the volume: got %q, %v", got, err)
 	}
-	c.apply(`
+	c.admin().Apply(t, `
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: gone}
@@ -230,13 +185,13 @@ spec:
   containers:
   - {name: main, image: "docker.io/library/busybox:1.36", command: [touch, /data/file], volumeMounts: [{name: data, mountPath: /data}]}
 `)
-	c.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/gone", "--timeout=180s")
-	folder := filepath.Join(c.options.Dir, "volumes", c.kubectl("get", "pvc/gone", "-o", "jsonpath={.spec.volumeName}"))
+	c.admin().Do(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/gone", "--timeout=180s")
+	folder := filepath.Join(c.options.Dir, "volumes", c.read(t, "pvc/gone", ".spec.volumeName"))
 	if _, err := os.Stat(filepath.Join(folder, "file")); err != nil {
 		t.Error(err)
 	}
-	c.kubectl("delete", "pod/gone", "pvc/gone", "--timeout=180s")
-	c.eventually("folder of a deleted volume", func() error {
+	c.admin().Do(t, "delete", "pod/gone", "pvc/gone", "--timeout=180s")
+	framework.Succeeds(t, "the folder of a deleted volume goes", func(context.Context) error {
 		if _, err := os.Stat(folder); !os.IsNotExist(err) {
 			return fmt.Errorf("%s is still there: %v", folder, err)
 		}
@@ -246,50 +201,45 @@ spec:
 
 // testUser gives a group a right and sees that its member has that and no
 // other.
-func testUser(c *testCluster) {
-	t := c.t
+func testUser(t *testing.T, c *testCluster) {
 	kubeconfig, err := c.UserKubeconfig("jane", "readers")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := c.try(kubeconfig, "", "get", "pods"); err == nil || !strings.Contains(err.Error(), "Forbidden") {
-		t.Errorf("without a right: got %q, %v; want it forbidden", out, err)
-	}
-	c.kubectl("create", "rolebinding", "readers", "--clusterrole=view", "--group=readers")
-	c.eventually("list pods", func() error {
-		_, err := c.try(kubeconfig, "", "get", "pods")
+	user := framework.NewClient(kubeconfig)
+	user.Refused(t, "Forbidden", "get", "pods")
+	c.admin().Do(t, "create", "rolebinding", "readers", "--clusterrole=view", "--group=readers")
+	framework.Succeeds(t, "a reader lists pods", func(context.Context) error {
+		_, err := user.Try("get", "pods")
 		return err
 	})
-	if _, err := c.try(kubeconfig, "", "delete", "pod", "web"); err == nil || !strings.Contains(err.Error(), "Forbidden") {
-		t.Errorf("delete by a reader: got %v; want it forbidden", err)
-	}
+	user.Refused(t, "Forbidden", "delete", "pod", "web")
 }
 
 // testHeals kills components and brings up what is missing.
-func testHeals(c *testCluster) {
-	t := c.t
+func testHeals(t *testing.T, c *testCluster) {
 	container := func() string {
-		return c.kubectl("get", "pod/web", "-o", "jsonpath={.status.containerStatuses[0].containerID}")
+		return c.read(t, "pod/web", ".status.containerStatuses[0].containerID")
 	}
-	was, pids := container(), c.pids()
+	was, pids := container(), c.pids(t)
 	killed := []string{"etcd", "kube-apiserver", "kubelet-node1", "containerd-node1"}
 	for _, name := range killed {
 		if err := syscall.Kill(pids[name], syscall.SIGKILL); err != nil {
 			t.Fatalf("kill %s: %v", name, err)
 		}
 	}
-	c.eventually("ends", func() error {
-		for name := range c.pids() {
+	framework.Succeeds(t, "what was killed has ended", func(context.Context) error {
+		for name := range c.pids(t) {
 			if slices.Contains(killed, name) {
 				return fmt.Errorf("%s still runs", name)
 			}
 		}
 		return nil
 	})
-	c.up()
+	c.up(t)
 	for name, pid := range pids {
 		// Those which cannot live without the API server may have ended too.
-		if got := c.pids()[name]; got == 0 || slices.Contains(killed, name) && got == pid {
+		if got := c.pids(t)[name]; got == 0 || slices.Contains(killed, name) && got == pid {
 			t.Errorf("%s: got pid %d, was %d", name, got, pid)
 		}
 	}
@@ -299,13 +249,13 @@ func testHeals(c *testCluster) {
 	if err := c.Restart(t.Context(), "kubelet"); err != nil {
 		t.Fatal(err)
 	}
-	c.eventually("a kubelet that knows its pods", func() error {
-		_, err := c.try(c.Kubeconfig(), "", "exec", "web", "--", "/bin/sh", "-c", "true")
+	framework.Succeeds(t, "the kubelet knows its pods", func(context.Context) error {
+		_, err := c.admin().Try("exec", "web", "--", "/bin/sh", "-c", "true")
 		return err
 	})
-	pids = c.pids()
-	c.up()
-	for name, pid := range c.pids() {
+	pids = c.pids(t)
+	c.up(t)
+	for name, pid := range c.pids(t) {
 		if pids[name] != pid {
 			t.Errorf("up without need: %s got pid %d, want %d", name, pid, pids[name])
 		}
@@ -313,11 +263,11 @@ func testHeals(c *testCluster) {
 }
 
 // pids are those of the running components.
-func (c *testCluster) pids() map[string]int {
-	c.t.Helper()
-	components, err := c.Status(c.t.Context())
+func (c *testCluster) pids(t *testing.T) map[string]int {
+	t.Helper()
+	components, err := c.Status(t.Context())
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	pids := map[string]int{}
 	for _, s := range components {
@@ -335,9 +285,9 @@ func TestHostTwoNodes(t *testing.T) {
 	before := rules(t)
 	c := bringUp(t, "two")
 	c.options.Nodes = 2 // the cluster grows
-	c.up()
+	c.up(t)
 	for n := 1; n <= 2; n++ {
-		c.apply(fmt.Sprintf(`
+		c.admin().Apply(t, fmt.Sprintf(`
 apiVersion: v1
 kind: Pod
 metadata: {name: on-%[1]d, labels: {app: on-%[1]d}}
@@ -352,21 +302,17 @@ metadata: {name: on-%[1]d}
 spec: {selector: {app: on-%[1]d}, ports: [{port: 8080}]}
 `, n))
 	}
-	c.kubectl("wait", "--for=condition=Ready", "pod/on-1", "pod/on-2", "--timeout=180s")
+	c.admin().Do(t, "wait", "--for=condition=Ready", "pod/on-1", "pod/on-2", "--timeout=180s")
 	for _, way := range [][2]string{{"on-1", "on-2"}, {"on-2", "on-1"}} {
 		from, to := way[0], way[1]
-		pod := c.kubectl("get", "pod", to, "-o", "jsonpath={.status.podIP}")
-		service := c.kubectl("get", "service", to, "-o", "jsonpath={.spec.clusterIP}")
+		pod, service := c.read(t, "pod/"+to, ".status.podIP"), c.read(t, "service/"+to, ".spec.clusterIP")
 		for _, target := range []string{pod, service, to} {
-			c.eventually(from+" to "+to+" at "+target, func() error {
-				_, err := c.try(c.Kubeconfig(), "", "exec", from, "--", "/agnhost", "connect", "--timeout=2s", target+":8080")
-				return err
-			})
+			framework.Succeeds(t, from+" connects to "+to+" at "+target, func(context.Context) error { return c.connect(from, target) })
 		}
-		c.eventually("machine to pod "+to, func() error { return reaches(pod) })
-		c.eventually("machine to service "+to, func() error { return reaches(service) })
+		framework.Succeeds(t, "the machine reaches the pod "+to, func(context.Context) error { return reaches(pod) })
+		framework.Succeeds(t, "the machine reaches the service "+to, func(context.Context) error { return reaches(service) })
 	}
-	testLeavesNothing(c, before)
+	testLeavesNothing(t, c, before)
 }
 
 type testWriter struct{ t *testing.T }

@@ -26,8 +26,7 @@ type traces struct {
 	processes, mounts, links, groups, folders []string
 }
 
-func (c *testCluster) traces() traces {
-	t := c.t
+func (c *testCluster) traces(t *testing.T) traces {
 	t.Helper()
 	plan := network.Plan{Index: c.state.Index}
 	run := filepath.Join("/run/garret-host", strconv.Itoa(c.state.Index))
@@ -93,9 +92,8 @@ func processesOf(t *testing.T, dir, run, group string) []string {
 }
 
 // testLeavesNothing takes the cluster down and looks for what remains.
-func testLeavesNothing(c *testCluster, rulesBefore string) {
-	t := c.t
-	up := c.traces()
+func testLeavesNothing(t *testing.T, c *testCluster, rulesBefore string) {
+	up := c.traces(t)
 	for what, found := range map[string][]string{"processes": up.processes, "mounts": up.mounts, "links": up.links, "groups": up.groups, "folders": up.folders} {
 		if len(found) == 0 {
 			t.Errorf("%s: found none of a cluster that is up, so the search is wrong", what)
@@ -104,7 +102,7 @@ func testLeavesNothing(c *testCluster, rulesBefore string) {
 	if err := c.Down(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	down := c.traces()
+	down := c.traces(t)
 	for what, found := range map[string][]string{"processes": down.processes, "mounts": down.mounts, "links": down.links, "groups": down.groups, "folders": down.folders} {
 		if len(found) > 0 {
 			t.Errorf("%s after down: got %q, want none", what, found)

@@ -10,7 +10,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime/pprof"
@@ -19,65 +18,61 @@ import (
 	"testing"
 	"time"
 
+	"garret.dev/garret/test/framework"
 	"garret.dev/garret/test/host"
 )
 
 // downTime is what taking the host down may need.
 const downTime = 30 * time.Second
 
-// Suite is what all tests of a package share: a host cluster with Garret installed.
+// Suite is what tests of a package share: a host cluster with Garret installed.
 type Suite struct {
-	// Bin is the folder of the built binaries.
-	Bin string
+	// Name of the host that Main brings up.
+	Name string
+	// Bare is for tests that install Garret themselves.
+	Bare bool
+
 	// Kubeconfig is that of the host's administrator.
 	Kubeconfig string
 	// Cluster is nil where the tests use a host that was there before.
 	Cluster *host.Cluster
-	// Bare is set before Main by tests that install Garret themselves.
-	Bare bool
 }
 
-// Main runs the tests of a package on a host of their own, called name, and
-// returns the exit code. The host is taken down at the end, also when the run is
+// Main runs the tests of a package, each suite on a host of its own, and returns
+// the exit code. The hosts are taken down at the end, also when the run is
 // interrupted.
 //
 // GARRET_E2E_KUBECONFIG names a host that has Garret already; it is then used,
-// and left as it is. GARRET_E2E_KEEP keeps a host that was brought up.
-func Main(m *testing.M, name string, into *Suite) int {
-	root, err := repository()
-	if err != nil {
-		return fail(err)
-	}
-	into.Bin = filepath.Join(root, "bin")
+// and left as it is. GARRET_E2E_KEEP keeps hosts that were brought up.
+func Main(m *testing.M, suites ...*Suite) int {
 	if path := os.Getenv("GARRET_E2E_KUBECONFIG"); path != "" {
-		if into.Kubeconfig, err = filepath.Abs(path); err != nil {
+		path, err := filepath.Abs(path)
+		if err != nil {
 			return fail(err)
+		}
+		for _, s := range suites {
+			s.Kubeconfig = path
 		}
 		return m.Run()
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	cluster, err := bringUp(ctx, root, name)
-	down := func() {}
-	if cluster != nil {
-		down = sync.OnceFunc(func() { takeDown(cluster) })
-		defer down()
-		unhook := context.AfterFunc(ctx, func() {
-			down()
-			os.Exit(130)
-		})
-		// Before ctx ends by itself, which is no signal.
-		defer unhook()
+	down := sync.OnceFunc(func() { takeDown(suites) })
+	defer down()
+	var starts []func() error
+	for _, s := range suites {
+		starts = append(starts, func() error { return s.bringUp(ctx) })
 	}
+	err := framework.Together(starts...)
+	unhook := context.AfterFunc(ctx, func() {
+		down()
+		os.Exit(130)
+	})
+	// Before ctx ends by itself, which is no signal.
+	defer unhook()
 	if err != nil {
 		return fail(err)
-	}
-	into.Cluster, into.Kubeconfig = cluster, cluster.Kubeconfig()
-	if !into.Bare {
-		if err := into.install(ctx); err != nil {
-			return fail(err)
-		}
 	}
 	defer beforeTimeout(down)()
 	code := m.Run()
@@ -104,61 +99,66 @@ func beforeTimeout(down func()) (stop func()) {
 	return func() { timer.Stop() }
 }
 
-// repository finds the root of the repository above the folder of the tests.
-func repository() (string, error) {
-	start, err := os.Getwd()
+// bringUp brings the host up, with Garret on it. Cluster is set also where that fails.
+func (s *Suite) bringUp(ctx context.Context) error {
+	root, err := framework.Root()
 	if err != nil {
-		return "", err
+		return err
 	}
-	for dir := start; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
-			return dir, nil
-		}
-	}
-	return "", fmt.Errorf("no go.work lies above %s", start)
-}
-
-func bringUp(ctx context.Context, root, name string) (*host.Cluster, error) {
 	bin := filepath.Join(root, "bin")
 	images, err := filepath.Glob(filepath.Join(bin, "images", "*.tar"))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	dir := filepath.Join(root, ".garret", name)
+	dir := filepath.Join(root, ".garret", s.Name)
 	// What a killed run has left is of other binaries, and of other tests' objects.
 	if left, err := host.Open(dir); err == nil {
 		if err := left.Down(ctx); err != nil {
-			return nil, fmt.Errorf("the host that an earlier run left: %w", err)
+			return fmt.Errorf("the host that an earlier run left: %w", err)
 		}
 	}
-	return host.Up(ctx, host.Options{
+	s.Cluster, err = host.Up(ctx, host.Options{
 		Dir:      dir,
-		Name:     name,
+		Name:     s.Name,
 		Nodes:    1,
-		Provider: "process",
+		Provider: host.Process,
 		BinDir:   bin,
 		Images:   images,
 		Progress: os.Stdout,
 	})
+	if err != nil {
+		return err
+	}
+	s.Kubeconfig = s.Cluster.Kubeconfig()
+	if s.Bare {
+		return nil
+	}
+	return s.install()
 }
 
-func (s *Suite) install(ctx context.Context) error {
+func (s *Suite) install() error {
 	start := time.Now()
-	cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "garret"), "install", "--kubeconfig", s.Kubeconfig)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("garret install: %w\n%s", err, out)
+	if _, err := s.Admin().Tool("garret", "install"); err != nil {
+		return err
 	}
 	fmt.Printf("garret installed in %.1fs\n", time.Since(start).Seconds())
 	return nil
 }
 
-func takeDown(cluster *host.Cluster) {
+// takeDown takes down the hosts that are up, all at the same time.
+func takeDown(suites []*Suite) {
 	if os.Getenv("GARRET_E2E_KEEP") != "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	if err := cluster.Down(ctx); err != nil {
+	var ends []func() error
+	for _, s := range suites {
+		if s.Cluster != nil {
+			ends = append(ends, func() error { return s.Cluster.Down(ctx) })
+		}
+	}
+	if err := framework.Together(ends...); err != nil {
 		fmt.Fprintln(os.Stderr, "taking the host down:", err)
 	}
 }

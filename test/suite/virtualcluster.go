@@ -4,18 +4,18 @@
 package suite
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"garret.dev/garret/test/framework"
 )
+
+// Admin is the host's administrator.
+func (s *Suite) Admin() framework.Client { return framework.NewClient(s.Kubeconfig) }
 
 // Namespace creates a namespace on the host that goes with the test.
 func (s *Suite) Namespace(t testing.TB, name string) string {
@@ -26,8 +26,13 @@ func (s *Suite) Namespace(t testing.TB, name string) string {
 		if t.Failed() {
 			s.describe(t, name)
 		}
-		if out, err := admin.Try("delete", "namespace", name, "--ignore-not-found", "--timeout=230s"); err != nil {
-			t.Errorf("deleting namespace %s: %v\n%s", name, err, out)
+		// Virtual clusters first: what waits for a pod in a namespace that goes
+		// waits for half of its grace period, whenever the pod ends.
+		for _, what := range [][]string{{"virtualclusters", "--all", "-n", name}, {"namespace", name}} {
+			args := append([]string{"delete", "--ignore-not-found", "--timeout=230s"}, what...)
+			if out, err := admin.Try(args...); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
 		}
 	})
 	return name
@@ -61,39 +66,39 @@ func (s *Suite) VirtualCluster(t testing.TB, namespace, name string) {
 
 // ThroughRelay returns a client that reaches the virtual cluster as the user
 // of the given host kubeconfig, written by `garret use vcluster`.
-func (s *Suite) ThroughRelay(t testing.TB, hostKubeconfig, namespace, name string) Client {
+func (s *Suite) ThroughRelay(t testing.TB, hostKubeconfig, namespace, name string) framework.Client {
 	t.Helper()
-	return s.through(t, hostKubeconfig, "use", "vcluster", name, "--namespace", namespace)
+	return through(t, hostKubeconfig, "use", "vcluster", name, "--namespace", namespace)
 }
 
 // ThroughGateway is as ThroughRelay, by way of the address that Garret itself
 // has on the host and publishes there.
-func (s *Suite) ThroughGateway(t testing.TB, hostKubeconfig, namespace, name string) Client {
+func (s *Suite) ThroughGateway(t testing.TB, hostKubeconfig, namespace, name string) framework.Client {
 	t.Helper()
-	return s.through(t, hostKubeconfig, "use", "vcluster", name, "--namespace", namespace, "--gateway")
+	return through(t, hostKubeconfig, "use", "vcluster", name, "--namespace", namespace, "--gateway")
 }
 
-func (s *Suite) through(t testing.TB, hostKubeconfig string, use ...string) Client {
+func through(t testing.TB, hostKubeconfig string, use ...string) framework.Client {
 	t.Helper()
 	content, err := os.ReadFile(hostKubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := s.write(t, content)
+	c := framework.WriteClient(t, content)
 	c.Garret(t, use...)
 	return c
 }
 
 // StandAlone returns a client with a kubeconfig that works without the host.
-func (s *Suite) StandAlone(t testing.TB, namespace, name string) Client {
+func (s *Suite) StandAlone(t testing.TB, namespace, name string) framework.Client {
 	t.Helper()
-	return s.write(t, []byte(s.Admin().Garret(t, "kubeconfig", name, "--namespace", namespace)))
+	return framework.WriteClient(t, []byte(s.Admin().Garret(t, "kubeconfig", name, "--namespace", namespace)))
 }
 
 // User returns the client of a host user who has no rights of their own. Only a
 // host that the suite brought up gives users certificates; on another one its
 // administrator acts as the user, who is the same to everything behind authentication.
-func (s *Suite) User(t testing.TB, name string, groups ...string) Client {
+func (s *Suite) User(t testing.TB, name string, groups ...string) framework.Client {
 	t.Helper()
 	if s.Cluster == nil {
 		return s.actAs(t, name, groups)
@@ -102,10 +107,10 @@ func (s *Suite) User(t testing.TB, name string, groups ...string) Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.Client(path)
+	return framework.NewClient(path)
 }
 
-func (s *Suite) actAs(t testing.TB, name string, groups []string) Client {
+func (s *Suite) actAs(t testing.TB, name string, groups []string) framework.Client {
 	t.Helper()
 	config, err := clientcmd.LoadFromFile(s.Kubeconfig)
 	if err != nil {
@@ -118,28 +123,5 @@ func (s *Suite) actAs(t testing.TB, name string, groups []string) Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.write(t, content)
-}
-
-func (s *Suite) write(t testing.TB, kubeconfig []byte) Client {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(path, kubeconfig, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return s.Client(path)
-}
-
-// Eventually calls check until it succeeds, and fails the test with its last
-// error when that takes longer than limit.
-func Eventually(t testing.TB, limit time.Duration, check func() error) {
-	t.Helper()
-	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, limit, true, func(context.Context) (bool, error) {
-		last = check()
-		return last == nil, nil
-	})
-	if err != nil {
-		t.Fatalf("not so within %s: %v", limit, errors.Join(last, err))
-	}
+	return framework.WriteClient(t, content)
 }

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclient "garret.dev/garret/generated/clientset/versioned"
@@ -74,7 +75,7 @@ func New(host kubernetes.Interface, client tenancyclient.Interface, informers te
 		host: host, client: client,
 		hosts: kinds.HostClusters().Lister(), clusters: kinds.VirtualClusters().Lister(),
 		synced: []cache.InformerSynced{hosts.HasSynced, clusters.HasSynced},
-		queue:  work.NewQueue(Name, "hostCluster", retryFirst, retryLast),
+		queue:  work.NewQueue(Name, "hostCluster", retryFirst, retryLast, clock.RealClock{}),
 	}
 	soon := func(any) { c.queue.AddAfter(cache.NewObjectName("", tenancyv1.LocalHostCluster), gather) }
 	_, hostErr := hosts.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: soon, UpdateFunc: func(_, now any) { soon(now) }})

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclient "garret.dev/garret/generated/clientset/versioned"
@@ -56,7 +57,7 @@ func New(host kubernetes.Interface, client tenancyclient.Interface, shared tenan
 		host: host, client: client, informers: own,
 		quotas: quotas.Lister(), clusters: clusters.Lister(),
 		synced:   []cache.InformerSynced{quotas.Informer().HasSynced, clusters.Informer().HasSynced},
-		queue:    work.NewQueue(Name, "resourceQuota", retryFirst, retryLast),
+		queue:    work.NewQueue(Name, "resourceQuota", retryFirst, retryLast, clock.RealClock{}),
 		settling: newSettling(),
 	}
 	_, quotaErr := quotas.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclient "garret.dev/garret/generated/clientset/versioned"
@@ -67,7 +68,7 @@ func New(client tenancyclient.Interface, informers tenancyinformers.SharedInform
 		client: client, recorder: recorder, options: options,
 		clusters: kinds.VirtualClusters().Lister(), templates: kinds.VirtualClusterTemplates().Lister(),
 		synced: []cache.InformerSynced{clusters.HasSynced, templates.HasSynced},
-		queue:  work.NewQueue(Name, "virtualCluster", retryFirst, retryLast),
+		queue:  work.NewQueue(Name, "virtualCluster", retryFirst, retryLast, clock.RealClock{}),
 	}
 	_, clusterErr := clusters.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: c.enqueue,

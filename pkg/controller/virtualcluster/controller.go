@@ -63,8 +63,9 @@ type Dependencies struct {
 	Releases  release.Interface
 	Prober    Prober
 	Recorder  record.EventRecorder
-	Clock     clock.Clock
-	Metrics   *Metrics
+	// Clock says when a pass is due, too.
+	Clock   clock.WithTicker
+	Metrics *Metrics
 	// Spans, when set, records a span for every pass.
 	Spans trace.TracerProvider
 }
@@ -105,7 +106,7 @@ func New(dependencies Dependencies, options Options) (*Controller, error) {
 		Dependencies: dependencies,
 		options:      options,
 		memory:       map[cache.ObjectName]*memory{},
-		queue:        work.NewQueue(Name, "virtualCluster", retryFirst, retryLast),
+		queue:        work.NewQueue(Name, "virtualCluster", retryFirst, retryLast, dependencies.Clock),
 	}
 	c.watched = watch(dependencies.Host, dependencies.Informers, options.Namespace)
 	c.facts = &hostFacts{host: dependencies.Host, configMaps: c.watched.configMaps, namespace: options.Namespace, clock: dependencies.Clock}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 )
 
 // Queue holds the names of objects that are to be looked at, each once.
@@ -30,11 +31,12 @@ type Queue struct {
 type Pass func(ctx context.Context, name cache.ObjectName) (again time.Duration, err error)
 
 // NewQueue returns the queue of the named controller. What fails is passed over
-// again after retryFirst, then after twice as long, and so on up to retryLast.
-func NewQueue(controller, kind string, retryFirst, retryLast time.Duration) *Queue {
+// again after retryFirst, then after twice as long, and so on up to retryLast, by
+// this clock.
+func NewQueue(controller, kind string, retryFirst, retryLast time.Duration, clock clock.WithTicker) *Queue {
 	return &Queue{kind: kind, TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(
 		workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](retryFirst, retryLast),
-		workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: controller})}
+		workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: controller, Clock: clock})}
 }
 
 // AddObject adds the name of an object, or of one that an informer says is gone.

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2/ktesting"
+	"k8s.io/utils/clock"
+	testclock "k8s.io/utils/clock/testing"
 )
 
 var name = cache.NewObjectName("team", "demo")
@@ -37,7 +39,7 @@ func TestPasses(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			_, ctx := ktesting.NewTestContext(t)
-			q := NewQueue("", "thing", time.Millisecond, time.Millisecond)
+			q := NewQueue("", "thing", time.Millisecond, time.Millisecond, clock.RealClock{})
 			defer q.ShutDown()
 			q.AddObject(cache.DeletedFinalStateUnknown{Key: "team/demo", Obj: &corev1.ConfigMap{}})
 			q.next(ctx, func(_ context.Context, got cache.ObjectName) (time.Duration, error) {
@@ -62,11 +64,32 @@ func TestPasses(t *testing.T) {
 	}
 }
 
+// TestClock has what is to be passed over again wait for the clock that the queue goes by.
+func TestClock(t *testing.T) {
+	_, ctx := ktesting.NewTestContext(t)
+	clock := testclock.NewFakeClock(time.Now())
+	q := NewQueue("", "thing", time.Hour, time.Hour, clock)
+	defer q.ShutDown()
+	for what, pass := range map[string]Pass{
+		"again":  func(context.Context, cache.ObjectName) (time.Duration, error) { return time.Hour, nil },
+		"failed": func(context.Context, cache.ObjectName) (time.Duration, error) { return 0, errors.New("no answer") },
+	} {
+		q.Add(name)
+		q.next(ctx, pass)
+		clock.Step(time.Hour)
+		if got, quit := q.Get(); got != name || quit {
+			t.Errorf("%s: got %s, want it in the queue again after an hour", what, got)
+		}
+		q.Done(name)
+		q.Forget(name)
+	}
+}
+
 // TestRunEnds after the passes that have begun, and before any where caches stay empty.
 func TestRunEnds(t *testing.T) {
 	_, ctx := ktesting.NewTestContext(t)
 	ctx, cancel := context.WithCancel(ctx)
-	q := NewQueue("", "thing", time.Millisecond, time.Millisecond)
+	q := NewQueue("", "thing", time.Millisecond, time.Millisecond, clock.RealClock{})
 	q.AddObject(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "demo"}})
 	finished := false
 	q.Run(ctx, 2, func(ctx context.Context, _ cache.ObjectName) (time.Duration, error) {
@@ -78,5 +101,5 @@ func TestRunEnds(t *testing.T) {
 	if !finished || q.NumRequeues(name) > 0 {
 		t.Errorf("finished %v with %d failures, want a pass that is finished and counts for nothing", finished, q.NumRequeues(name))
 	}
-	NewQueue("", "thing", 0, 0).Run(ctx, 1, nil, func() bool { return false })
+	NewQueue("", "thing", 0, 0, clock.RealClock{}).Run(ctx, 1, nil, func() bool { return false })
 }

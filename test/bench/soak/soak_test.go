@@ -17,8 +17,8 @@ import (
 	"time"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/test/integration/framework"
-	"garret.dev/garret/test/integration/framework/aggregation"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/aggregation"
 )
 
 const (

@@ -9,6 +9,7 @@
 package external
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -25,40 +26,54 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned"
-	"garret.dev/garret/test/integration/framework/database"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/database"
 	"garret.dev/garret/test/load"
 	"garret.dev/garret/test/suite"
 )
 
-var shared = suite.Suite{Bare: true}
+// datastores are what Garret is installed on, on a host for each.
+var datastores = []struct {
+	host  *suite.Suite
+	start func(testing.TB, net.IP) *database.Server
+}{
+	{&suite.Suite{Name: "e2e-postgres", Bare: true}, database.StartPostgresAt},
+	{&suite.Suite{Name: "e2e-mariadb", Bare: true}, database.StartMariaDBAt},
+}
 
 func TestMain(m *testing.M) {
-	os.Exit(suite.Main(m, "e2e-external", &shared))
+	var hosts []*suite.Suite
+	for _, datastore := range datastores {
+		hosts = append(hosts, datastore.host)
+	}
+	os.Exit(suite.Main(m, hosts...))
 }
 
 func TestReplicas(t *testing.T) {
-	if shared.Cluster == nil {
-		t.Skip("these tests install Garret their own way, and this host has it already")
-	}
-	machine, err := shared.Cluster.MachineAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, start := range map[string]func(testing.TB, net.IP) *database.Server{
-		"postgres": database.StartPostgresAt,
-		"mariadb":  database.StartMariaDBAt,
-	} {
-		t.Run(name, func(t *testing.T) {
-			install(t, start(t, machine.AsSlice()))
-			ns := shared.Namespace(t, "e2e-"+name)
-			shared.VirtualCluster(t, ns, "demo")
-			bothServe(t)
-			restartUnderLoad(t, ns)
-			killed(t, ns)
-			takenUpAgain(t, ns)
+	for _, datastore := range datastores {
+		t.Run(datastore.host.Name, func(t *testing.T) {
+			t.Parallel()
+			if datastore.host.Cluster == nil {
+				t.Skip("these tests install Garret their own way, and this host has it already")
+			}
+			machine, err := datastore.host.Cluster.MachineAddress()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := replicas{datastore.host}
+			r.install(t, datastore.start(t, machine.AsSlice()))
+			ns := r.Namespace(t, "team")
+			r.VirtualCluster(t, ns, "demo")
+			r.bothServe(t)
+			r.restartUnderLoad(t, ns)
+			r.killed(t, ns)
+			r.takenUpAgain(t, ns)
 		})
 	}
 }
+
+// replicas are those of Garret on a host.
+type replicas struct{ *suite.Suite }
 
 // values are what docs/storage.md tells to set for a database server.
 const values = `apiserver:
@@ -68,9 +83,9 @@ const values = `apiserver:
 `
 
 // install puts Garret on a datastore, until the test ends.
-func install(t *testing.T, server *database.Server) {
+func (r replicas) install(t *testing.T, server *database.Server) {
 	t.Helper()
-	admin := shared.Admin()
+	admin := r.Admin()
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	dir := t.TempDir()
@@ -104,10 +119,10 @@ resources:
 }
 
 // bothServe waits until the host sends requests to both replicas.
-func bothServe(t *testing.T) {
+func (r replicas) bothServe(t *testing.T) {
 	t.Helper()
-	suite.Eventually(t, time.Minute, func() error {
-		out, err := shared.Admin().Try("get", "endpointslices", "-n", tenancyv1.SystemNamespace, "-l", "kubernetes.io/service-name=garret-apiserver",
+	framework.SucceedsWithin(t, time.Minute, "both replicas serve", func(context.Context) error {
+		out, err := r.Admin().Try("get", "endpointslices", "-n", tenancyv1.SystemNamespace, "-l", "kubernetes.io/service-name=garret-apiserver",
 			"-o", "jsonpath={.items[*].endpoints[?(@.conditions.ready==true)].addresses[*]}")
 		if err == nil && len(strings.Fields(out)) != 2 {
 			err = fmt.Errorf("ready addresses of garret-apiserver: got %q, want two", out)
@@ -119,13 +134,13 @@ func bothServe(t *testing.T) {
 // restartUnderLoad replaces both replicas one after the other, as an upgrade
 // does, while templates are written and read: no request fails, and the virtual
 // cluster's pod takes no notice.
-func restartUnderLoad(t *testing.T, ns string) {
-	admin := shared.Admin()
+func (r replicas) restartUnderLoad(t *testing.T, ns string) {
+	admin := r.Admin()
 	pod := func() string {
 		return admin.Do(t, "get", "pod/vc-demo-0", "-n", ns, "-o", "jsonpath={.metadata.uid} {.status.containerStatuses[*].restartCount}")
 	}
 	was := pod()
-	busy := underLoad(t)
+	busy := r.underLoad(t)
 	admin.Do(t, "rollout", "restart", "statefulset/garret-apiserver", "-n", tenancyv1.SystemNamespace)
 	admin.Do(t, "rollout", "status", "statefulset/garret-apiserver", "-n", tenancyv1.SystemNamespace, "--timeout=180s")
 	busy.ExpectNone(t)
@@ -135,9 +150,9 @@ func restartUnderLoad(t *testing.T, ns string) {
 }
 
 // underLoad writes and reads templates, which nothing is deployed for.
-func underLoad(t *testing.T) *load.Load {
+func (r replicas) underLoad(t *testing.T) *load.Load {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", shared.Kubeconfig)
+	config, err := clientcmd.BuildConfigFromFlags("", r.Kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,10 +174,10 @@ func underLoad(t *testing.T) *load.Load {
 }
 
 // killed kills one replica: the other goes on, and nothing that was acknowledged is lost.
-func killed(t *testing.T, ns string) {
-	admin := shared.Admin()
-	bothServe(t)
-	id, err := shared.ContainerID(tenancyv1.SystemNamespace, "statefulset.kubernetes.io/pod-name=garret-apiserver-0", "")
+func (r replicas) killed(t *testing.T, ns string) {
+	admin := r.Admin()
+	r.bothServe(t)
+	id, err := r.ContainerID(tenancyv1.SystemNamespace, "statefulset.kubernetes.io/pod-name=garret-apiserver-0", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,43 +185,43 @@ func killed(t *testing.T, ns string) {
 	if n, err := suite.Kill(id); err != nil || n == 0 {
 		t.Fatalf("killing container %s: %d processes, %v", id, n, err)
 	}
-	suite.Eventually(t, 20*time.Second, func() error {
+	framework.SucceedsWithin(t, 20*time.Second, "the other replica takes a write", func(context.Context) error {
 		_, err := admin.Try("label", "vc/demo", "-n", ns, "written=after", "--overwrite")
 		return err
 	})
 	// Until the host has seen the end of the one, it lists both.
-	suite.Eventually(t, time.Minute, func() error {
-		now, err := shared.ContainerID(tenancyv1.SystemNamespace, "statefulset.kubernetes.io/pod-name=garret-apiserver-0", "")
+	framework.SucceedsWithin(t, time.Minute, "the killed container counts as ended", func(context.Context) error {
+		now, err := r.ContainerID(tenancyv1.SystemNamespace, "statefulset.kubernetes.io/pod-name=garret-apiserver-0", "")
 		if err == nil && now == id {
 			err = errors.New("the killed container still counts as running")
 		}
 		return err
 	})
-	bothServe(t)
-	if got := read(t, ns, "{.metadata.labels.written}"); got != "after" {
+	r.bothServe(t)
+	if got := r.read(t, ns, "{.metadata.labels.written}"); got != "after" {
 		t.Errorf("the label has the value %q, want the one that was written last", got)
 	}
 }
 
 // read reads a part of the virtual cluster. For some seconds after a replica was
 // killed the host may hold the whole API for unavailable, and then again not.
-func read(t *testing.T, ns, part string) (value string) {
+func (r replicas) read(t *testing.T, ns, part string) (value string) {
 	t.Helper()
-	suite.Eventually(t, time.Minute, func() (err error) {
-		value, err = shared.Admin().Try("get", "vc/demo", "-n", ns, "-o", "jsonpath="+part)
+	framework.SucceedsWithin(t, time.Minute, "the virtual cluster is read", func(context.Context) (err error) {
+		value, err = r.Admin().Try("get", "vc/demo", "-n", ns, "-o", "jsonpath="+part)
 		return err
 	})
 	return value
 }
 
 // takenUpAgain uninstalls Garret and installs it again on the same database.
-func takenUpAgain(t *testing.T, ns string) {
-	admin := shared.Admin()
-	object := func() string { return read(t, ns, "{.metadata.uid} {.metadata.creationTimestamp}") }
+func (r replicas) takenUpAgain(t *testing.T, ns string) {
+	admin := r.Admin()
+	object := func() string { return r.read(t, ns, "{.metadata.uid} {.metadata.creationTimestamp}") }
 	admin.Do(t, "wait", "--for=condition=Available", "apiservice/v1.tenancy.garret.dev", "--timeout=120s")
 	was := object()
-	inside := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
-	suite.Eventually(t, time.Minute, func() error {
+	inside := r.ThroughRelay(t, r.Kubeconfig, ns, "demo")
+	framework.SucceedsWithin(t, time.Minute, "something is written inside", func(context.Context) error {
 		_, err := inside.Try("create", "configmap", "kept")
 		if err != nil && strings.Contains(err.Error(), "AlreadyExists") {
 			err = nil

@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // kept is how many versions the embedded store keeps.
@@ -22,6 +23,7 @@ const kept = 1000
 // TestCompactedHistory has a replica of its own, that compacts its history every
 // second, forget the versions that a list, its pages and a watch go on from.
 func TestCompactedHistory(t *testing.T) {
+	t.Parallel()
 	r, port := newReplica(t)
 	s := &subject{T: t, kind: virtualClusterTemplate(), id: "compacted"}
 	send := func(method, path string, content []byte) answer {
@@ -39,14 +41,21 @@ func TestCompactedHistory(t *testing.T) {
 	// A server that begins anew does not know the history from before.
 	stop()
 	r.start(t, port, "--etcd-compaction-interval=1s")
-	labelled := func(short string, n int) {
-		s.expect(http.StatusOK, s.sendTo(r.client, r.config.Host, "PATCH", s.url(short),
-			body(fields{"metadata": fields{"labels": fields{"n": fmt.Sprint("n", n)}}}), "Content-Type", "application/merge-patch+json"))
-	}
 	// The embedded store keeps its last versions whatever compacts it.
-	for n := range kept + 100 {
-		labelled("1", n)
+	var writers sync.WaitGroup
+	for _, short := range []string{"1", "2", "3"} {
+		writers.Go(func() {
+			for n := range kept/3 + 40 {
+				patch := body(fields{"metadata": fields{"labels": fields{"n": fmt.Sprint("n", n)}}})
+				got := s.sendTo(r.client, r.config.Host, "PATCH", s.url(short), patch, "Content-Type", "application/merge-patch+json")
+				if got.code != http.StatusOK {
+					t.Errorf("write %d of %s: got %d %s", n, short, got.code, got.body)
+					return
+				}
+			}
+		})
 	}
+	writers.Wait()
 	expired := func(what, path, part string) answer {
 		t.Helper()
 		var last answer

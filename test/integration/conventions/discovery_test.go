@@ -4,22 +4,22 @@
 package conventions
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
 	apidiscovery "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"context"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 func discoveryChecks() []check {
 	return []check{
-		{"discovery", "discovery names the resource, its singular, short name, category, scope, kind, verbs and storage version", nil, discovery},
-		{"discovery-status", "discovery lists the subresource status with its verbs", []need{aStatus}, discoveryStatus},
-		{"discovery-aggregated", "aggregated discovery says the same, and is current", nil, aggregatedDiscovery},
-		{"discovery-group", "the group has its version, which is the preferred one", nil, discoveryGroup},
+		{"discovery", "discovery names the resource, its singular, short name, category, scope, kind, verbs and storage version", []need{noObject}, discovery},
+		{"discovery-status", "discovery lists the subresource status with its verbs", []need{aStatus, noObject}, discoveryStatus},
+		{"discovery-aggregated", "aggregated discovery says the same, and is current", []need{noObject}, aggregatedDiscovery},
+		{"discovery-group", "the group has its version, which is the preferred one", []need{noObject}, discoveryGroup},
 	}
 }
 

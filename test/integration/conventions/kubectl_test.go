@@ -4,6 +4,7 @@
 package conventions
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,7 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 func kubectlChecks() []check {
@@ -28,32 +29,12 @@ func kubectlChecks() []check {
 		{"kubectl-delete", "delete waits until the object is gone, by name, file and label", []need{several}, kubectlDelete},
 		{"kubectl-scale", "scale, which makes no sense, says that it is not supported", nil, kubectlScale},
 		{"kubectl-describe", "describe prints the object", nil, kubectlDescribe},
-		{"kubectl-api-resources", "api-resources lists the kind with its verbs", nil, kubectlAPIResources},
+		{"kubectl-api-resources", "api-resources lists the kind with its verbs", []need{noObject}, kubectlAPIResources},
 	}
 }
 
-// kubectl runs kubectl in the namespace of the check.
-func (s *subject) kubectl(input string, args ...string) string {
-	s.Helper()
-	return shared.host.MustKubectl(s, input, s.here(args)...)
-}
-
-// refusedKubectl runs it where it must fail.
-func (s *subject) refusedKubectl(input string, args ...string) string {
-	s.Helper()
-	output, err := framework.Kubectl(s, shared.host.Kubeconfig, input, s.here(args)...)
-	if err == nil {
-		s.Errorf("kubectl %s: got %q, want it to fail", strings.Join(args, " "), output)
-	}
-	return output
-}
-
-func (s *subject) here(args []string) []string {
-	if s.namespaced {
-		return append([]string{"-n", s.namespace}, args...)
-	}
-	return args
-}
+// kubectl is it in the namespace of the check.
+func (s *subject) kubectl() framework.Client { return shared.host.Kubectl().In(s.namespace) }
 
 // says wants the output to hold the parts.
 func (s *subject) says(output string, parts ...string) {
@@ -65,6 +46,15 @@ func (s *subject) says(output string, parts ...string) {
 	}
 }
 
+// failed wants a command to have failed, and its output to hold the parts.
+func (s *subject) failed(output string, err error, parts ...string) {
+	s.Helper()
+	if err == nil {
+		s.Errorf("got %q, want it to fail", output)
+	}
+	s.says(output, parts...)
+}
+
 func (s *subject) manifest(number int) string { return text(s.varied("a", number).Object) }
 
 func (s *subject) cleared(short string) {
@@ -73,66 +63,66 @@ func (s *subject) cleared(short string) {
 
 func kubectlApply(s *subject) {
 	s.cleared("a")
-	s.says(s.kubectl(s.manifest(1), "apply", "-f", "-"), s.singular+".tenancy.garret.dev/"+s.name("a")+" created")
-	s.says(s.kubectl(s.manifest(1), "apply", "-f", "-"), "unchanged")
-	s.says(s.kubectl(s.manifest(2), "apply", "-f", "-"), "configured")
+	s.says(s.kubectl().Input(s.manifest(1)).Do(s, "apply", "-f", "-"), s.singular+".tenancy.garret.dev/"+s.name("a")+" created")
+	s.says(s.kubectl().Input(s.manifest(1)).Do(s, "apply", "-f", "-"), "unchanged")
+	s.says(s.kubectl().Input(s.manifest(2)).Do(s, "apply", "-f", "-"), "configured")
 	s.holds(s.get("a"), 2)
-	s.says(s.kubectl(s.manifest(3), "apply", "--dry-run=server", "-f", "-"), "(server dry run)")
+	s.says(s.kubectl().Input(s.manifest(3)).Do(s, "apply", "--dry-run=server", "-f", "-"), "(server dry run)")
 	s.holds(s.get("a"), 2)
-	s.says(s.kubectl(text(s.object("a").Object), "apply", "-f", "-"), "configured")
+	s.says(s.kubectl().Input(text(s.object("a").Object)).Do(s, "apply", "-f", "-"), "configured")
 	if got, found, _ := unstructured.NestedFieldNoCopy(s.get("a").Object, s.path...); found {
 		s.Errorf("applied without the field: got %v, want it gone", got)
 	}
 	misspelt := s.with("a", fields{"mispelt": "x"})
-	s.says(s.refusedKubectl(text(misspelt.Object), "apply", "-f", "-"), `unknown field "spec.mispelt"`)
+	s.kubectl().Input(text(misspelt.Object)).Refused(s, `unknown field "spec.mispelt"`, "apply", "-f", "-")
 	for field, spec := range s.invalid {
-		s.says(s.refusedKubectl(text(s.with("a", spec).Object), "apply", "-f", "-"), field)
+		s.kubectl().Input(text(s.with("a", spec).Object)).Refused(s, field, "apply", "-f", "-")
 		break // one is enough: which fields are refused is checked elsewhere
 	}
 }
 
 func kubectlServerSide(s *subject) {
 	s.cleared("a")
-	s.kubectl(s.manifest(1), "apply", "-f", "-")
-	s.says(s.kubectl(s.manifest(2), "apply", "--server-side", "--field-manager=other", "--force-conflicts", "-f", "-"), "serverside-applied")
+	s.kubectl().Input(s.manifest(1)).Do(s, "apply", "-f", "-")
+	s.says(s.kubectl().Input(s.manifest(2)).Do(s, "apply", "--server-side", "--field-manager=other", "--force-conflicts", "-f", "-"), "serverside-applied")
 	s.holds(s.get("a"), 2)
-	s.says(s.refusedKubectl(s.manifest(3), "apply", "--server-side", "--field-manager=third", "-f", "-"), "conflict", "other", "--force-conflicts")
+	output, err := s.kubectl().Input(s.manifest(3)).Output("apply", "--server-side", "--field-manager=third", "-f", "-")
+	s.failed(output, err, "conflict", "other", "--force-conflicts")
 }
 
 func kubectlDiff(s *subject) {
 	s.cleared("a")
-	s.kubectl(s.manifest(1), "apply", "-f", "-")
-	if got := s.kubectl(s.manifest(1), "diff", "-f", "-"); got != "" {
-		s.Errorf("of the same: got %q, want nothing", got)
+	s.kubectl().Input(s.manifest(1)).Do(s, "apply", "-f", "-")
+	if got, err := s.kubectl().Input(s.manifest(1)).Output("diff", "-f", "-"); got != "" || err != nil {
+		s.Errorf("of the same: got %q, %v; want nothing", got, err)
 	}
-	s.says(s.refusedKubectl(s.manifest(2), "diff", "-f", "-"), "+", "-", s.path[len(s.path)-1])
+	output, err := s.kubectl().Input(s.manifest(2)).Output("diff", "-f", "-")
+	s.failed(output, err, "+", "-", s.path[len(s.path)-1])
 }
 
 func kubectlGet(s *subject) {
 	s.create("a")
 	header := regexp.MustCompile(`^` + strings.ToUpper(strings.Join(s.columns, ` +`)) + `\n` + s.name("a") + ` `)
 	for _, name := range []string{s.short, s.singular, s.resource + ".v1.tenancy.garret.dev"} {
-		if got := s.kubectl("", "get", name, s.name("a")); !header.MatchString(got) {
+		if got := s.kubectl().Do(s, "get", name, s.name("a")); !header.MatchString(got) {
 			s.Errorf("get %s: got\n%s\nwant %s", name, got, header)
 		}
 	}
-	wide := s.kubectl("", "get", s.short, s.name("a"), "-o", "wide")
+	wide := s.kubectl().Do(s, "get", s.short, s.name("a"), "-o", "wide")
 	for _, column := range append(s.columns, s.wide...) {
 		s.says(wide, strings.ToUpper(column))
 	}
-	s.says(s.kubectl("", "get", s.short, s.name("a"), "-o", "name"), s.singular+".tenancy.garret.dev/"+s.name("a"))
-	s.says(s.kubectl("", "get", s.short, s.name("a"), "-o", "jsonpath={.kind}"), s.kind.kind)
-	s.says(s.kubectl("", "get", s.short, s.name("a"), "-o", "yaml"), "kind: "+s.kind.kind)
-	s.says(s.kubectl("", "get", s.short, "-l", s.mine(), "--show-labels"), s.mine())
+	s.says(s.kubectl().Do(s, "get", s.short, s.name("a"), "-o", "jsonpath={.kind}"), s.kind.kind)
+	s.says(s.kubectl().Do(s, "get", s.short, "-l", s.mine(), "--show-labels"), s.mine())
 	if !s.has(several) {
 		return
 	}
-	s.says(s.refusedKubectl("", "get", s.short, s.name("missing")), "(NotFound)", s.resource+".tenancy.garret.dev", "not found")
+	s.kubectl().Refused(s, fmt.Sprintf("(NotFound): %s.tenancy.garret.dev %q not found", s.resource, s.name("missing")), "get", s.short, s.name("missing"))
 }
 
 func kubectlCategory(s *subject) {
 	s.create("a")
-	s.says(s.kubectl("", "get", category, "-o", "name"), s.singular+".tenancy.garret.dev/"+s.name("a"))
+	s.says(s.kubectl().Do(s, "get", category, "-o", "name"), s.singular+".tenancy.garret.dev/"+s.name("a"))
 }
 
 // editor is a script that replaces text in the file that it is given.
@@ -148,8 +138,7 @@ func kubectlEdit(s *subject) {
 	s.create("a", func(o *unstructured.Unstructured) { o.SetAnnotations(map[string]string{"note": "before-" + s.id}) })
 	kept := s.TempDir() // where a copy of refused changes is left
 	edit := func(from, to string) (string, error) {
-		return framework.KubectlWith(s, shared.host.Kubeconfig, []string{"KUBE_EDITOR=" + s.editor(from, to), "TMPDIR=" + kept}, "",
-			s.here([]string{"edit", s.short, s.name("a")})...)
+		return s.kubectl().With("KUBE_EDITOR="+s.editor(from, to), "TMPDIR="+kept).Output("edit", s.short, s.name("a"))
 	}
 	output, err := edit("before-", "after-")
 	s.must(err)
@@ -173,38 +162,38 @@ func kubectlEdit(s *subject) {
 
 func kubectlWait(s *subject) {
 	s.create("a")
-	s.kubectl("", "patch", s.short, s.name("a"), "--subresource=status", "--type=merge", "-p",
+	s.kubectl().Do(s, "patch", s.short, s.name("a"), "--subresource=status", "--type=merge", "-p",
 		text(fields{"status": fields{"conditions": []any{conditioned(s.condition)}}}))
-	s.says(s.kubectl("", "wait", "--for=condition="+s.condition, s.short+"/"+s.name("a"), "--timeout=30s"), "condition met")
-	s.says(s.refusedKubectl("", "wait", "--for=condition="+s.condition+"=False", s.short+"/"+s.name("a"), "--timeout=1ms"), "timed out")
-	s.kubectl("", "wait", "--for=jsonpath={.kind}="+s.kind.kind, s.short+"/"+s.name("a"), "--timeout=30s")
+	s.says(s.kubectl().Do(s, "wait", "--for=condition="+s.condition, s.short+"/"+s.name("a"), "--timeout=30s"), "condition met")
+	s.kubectl().Refused(s, "timed out", "wait", "--for=condition="+s.condition+"=False", s.short+"/"+s.name("a"), "--timeout=1ms")
+	s.kubectl().Do(s, "wait", "--for=jsonpath={.kind}="+s.kind.kind, s.short+"/"+s.name("a"), "--timeout=30s")
 	if s.has(several) {
-		s.kubectl("", "delete", s.short, s.name("a"), "--wait=false")
-		s.kubectl("", "wait", "--for=delete", s.short+"/"+s.name("a"), "--timeout=30s")
+		s.kubectl().Do(s, "delete", s.short, s.name("a"), "--wait=false")
+		s.kubectl().Do(s, "wait", "--for=delete", s.short+"/"+s.name("a"), "--timeout=30s")
 	}
 }
 
 func kubectlLabel(s *subject) {
 	s.create("a")
-	s.says(s.kubectl("", "label", s.short, s.name("a"), "a=b"), "labeled")
-	s.says(s.refusedKubectl("", "label", s.short, s.name("a"), "a=c"), "--overwrite")
-	s.says(s.kubectl("", "annotate", s.short, s.name("a"), "a=b"), "annotated")
-	s.says(s.kubectl("", "patch", s.short, s.name("a"), "-p", text(at(s.variant(1), s.path...))), "patched")
-	shown := s.kubectl("", "get", s.short, s.name("a"), "-o", "yaml", "--show-managed-fields")
-	s.says(shown, "managedFields:", "manager: kubectl-label", "manager: kubectl-annotate", "manager: kubectl-patch")
-	if strings.Contains(s.kubectl("", "get", s.short, s.name("a"), "-o", "yaml"), "managedFields:") {
+	s.says(s.kubectl().Do(s, "label", s.short, s.name("a"), "a=b"), "labeled")
+	s.kubectl().Refused(s, "--overwrite", "label", s.short, s.name("a"), "a=c")
+	s.says(s.kubectl().Do(s, "annotate", s.short, s.name("a"), "a=b"), "annotated")
+	s.says(s.kubectl().Do(s, "patch", s.short, s.name("a"), "-p", text(at(s.variant(1), s.path...))), "patched")
+	shown := s.kubectl().Do(s, "get", s.short, s.name("a"), "-o", "yaml", "--show-managed-fields")
+	s.says(shown, "kind: "+s.kind.kind, "managedFields:", "manager: kubectl-label", "manager: kubectl-annotate", "manager: kubectl-patch")
+	if strings.Contains(s.kubectl().Do(s, "get", s.short, s.name("a"), "-o", "yaml"), "managedFields:") {
 		s.Error("managedFields show without being asked for")
 	}
 }
 
 func kubectlReplace(s *subject) {
 	s.cleared("a")
-	s.kubectl(s.manifest(1), "create", "-f", "-")
-	s.says(s.refusedKubectl(s.manifest(1), "create", "-f", "-"), "AlreadyExists")
-	printed := s.kubectl("", "get", s.short, s.name("a"), "-o", "yaml")
-	s.kubectl("", "label", s.short, s.name("a"), "a=b")
-	s.says(s.refusedKubectl(printed, "replace", "-f", "-"), "the object has been modified")
-	s.says(s.kubectl(s.manifest(2), "replace", "-f", "-"), "replaced")
+	s.kubectl().Input(s.manifest(1)).Do(s, "create", "-f", "-")
+	s.kubectl().Input(s.manifest(1)).Refused(s, "AlreadyExists", "create", "-f", "-")
+	printed := s.kubectl().Do(s, "get", s.short, s.name("a"), "-o", "yaml")
+	s.kubectl().Do(s, "label", s.short, s.name("a"), "a=b")
+	s.kubectl().Input(printed).Refused(s, "the object has been modified", "replace", "-f", "-")
+	s.says(s.kubectl().Input(s.manifest(2)).Do(s, "replace", "-f", "-"), "replaced")
 	s.holds(s.get("a"), 2)
 }
 
@@ -212,30 +201,30 @@ func kubectlDelete(s *subject) {
 	for _, short := range []string{"a", "b", "c"} {
 		s.create(short)
 	}
-	s.says(s.kubectl("", "delete", s.short, s.name("a"), "--dry-run=server"), "(server dry run)")
+	s.says(s.kubectl().Do(s, "delete", s.short, s.name("a"), "--dry-run=server"), "(server dry run)")
 	s.get("a")
-	s.says(s.kubectl("", "delete", s.short, s.name("b")), "deleted")
+	s.says(s.kubectl().Do(s, "delete", s.short, s.name("b")), "deleted")
 	s.missing("b")
-	s.kubectl(s.manifest(0), "delete", "-f", "-", "--timeout=30s")
+	s.kubectl().Input(s.manifest(0)).Do(s, "delete", "-f", "-", "--timeout=30s")
 	s.missing("a")
-	s.kubectl("", "delete", s.short, "-l", s.mine(), "--cascade=foreground")
+	s.kubectl().Do(s, "delete", s.short, "-l", s.mine(), "--cascade=foreground")
 	s.gone("c")
-	s.kubectl("", "delete", s.short, s.name("c"), "--ignore-not-found")
-	s.says(s.refusedKubectl("", "delete", s.short, s.name("c")), "NotFound")
+	s.kubectl().Do(s, "delete", s.short, s.name("c"), "--ignore-not-found")
+	s.kubectl().Refused(s, "NotFound", "delete", s.short, s.name("c"))
 }
 
 func kubectlScale(s *subject) {
 	s.create("a")
-	s.says(s.refusedKubectl("", "scale", s.short, s.name("a"), "--replicas=2"), "could not find the requested resource")
+	s.kubectl().Refused(s, "could not find the requested resource", "scale", s.short, s.name("a"), "--replicas=2")
 }
 
 func kubectlDescribe(s *subject) {
 	s.create("a")
-	s.says(s.kubectl("", "describe", s.short, s.name("a")), "Name:", s.name("a"), "Kind:", s.kind.kind, "Labels:")
+	s.says(s.kubectl().Do(s, "describe", s.short, s.name("a")), "Name:", s.name("a"), "Kind:", s.kind.kind, "Labels:")
 }
 
 func kubectlAPIResources(s *subject) {
-	got := s.kubectl("", "api-resources", "--api-group=tenancy.garret.dev", "-o", "wide", "--no-headers")
+	got := s.kubectl().Do(s, "api-resources", "--api-group=tenancy.garret.dev", "-o", "wide", "--no-headers")
 	scope := "false"
 	if s.namespaced {
 		scope = "true"

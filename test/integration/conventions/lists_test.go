@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 func listChecks() []check {
@@ -27,8 +27,8 @@ func listChecks() []check {
 		{"list-consistent", "a list sees every write that was answered before it began", []need{several}, consistentList},
 		{"list-cached", "resourceVersion=0 lists what is cached", nil, cachedList},
 		{"list-exact", "resourceVersionMatch=Exact lists what was, NotOlderThan what is no older", []need{several}, listAtVersion},
-		{"list-options", "options that contradict each other are refused by name", nil, listOptions},
-		{"list-future", "a resourceVersion of the future is 504 ResourceVersionTooLarge", nil, futureVersion},
+		{"list-options", "options that contradict each other are refused by name", []need{noObject}, listOptions},
+		{"list-future", "a resourceVersion of the future is 504 ResourceVersionTooLarge", []need{noObject}, futureVersion},
 		{"list-namespaces", "a list over all namespaces has the objects of each", []need{aNamespace}, allNamespaces},
 	}
 }

@@ -137,8 +137,8 @@ func strategicFreeForm(s *subject) {
 	for _, spec := range s.free {
 		object := s.object("b")
 		object.Object["spec"] = spec
-		if said := shared.host.MustKubectl(s, text(object.Object), "apply", "-f", "-"); strings.Contains(strings.ToLower(said), "warning") {
-			s.Errorf("kubectl apply: got %q, want no warning", said)
+		if said, err := s.kubectl().Input(text(object.Object)).Output("apply", "-f", "-"); err != nil || strings.Contains(strings.ToLower(said), "warning") {
+			s.Errorf("kubectl apply: got %q, %v; want no warning", said, err)
 		}
 	}
 	s.Cleanup(func() { s.clear(s.name("b")) })

@@ -10,13 +10,15 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 func policyChecks() []check {
@@ -160,11 +162,18 @@ func mutatingPolicy(s *subject) {
 // with the label that the install chart's role is put together from.
 func (s *subject) granted(group, resource string) {
 	s.Helper()
-	shared.host.MustKubectl(s, text(fields{
+	s.applied(rbacv1.SchemeGroupVersion.WithResource("clusterroles"), &unstructured.Unstructured{Object: fields{
 		"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
 		"metadata": fields{"name": "policy-params-" + resource, "labels": fields{"tenancy.garret.dev/aggregate-to-policy-params": "true"}},
 		"rules":    []any{fields{"apiGroups": []any{group}, "resources": []any{resource}, "verbs": []any{"get", "list", "watch"}}},
-	}), "apply", "--server-side", "-f", "-")
+	}})
+}
+
+// applied makes what checks share: of two that do at the same time, one comes second.
+func (s *subject) applied(resource schema.GroupVersionResource, object *unstructured.Unstructured) {
+	s.Helper()
+	_, err := shared.objects.Resource(resource).Apply(s.Context(), object.GetName(), object, metav1.ApplyOptions{FieldManager: "conventions"})
+	s.must(err)
 }
 
 func configMapPolicy(s *subject) {
@@ -191,9 +200,9 @@ const customKind = `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResour
 "versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{"value":{"type":"string"}}}}}]}}`
 
 func customPolicy(s *subject) {
-	// The kinds are checked side by side: applied on the server, one may come second.
-	shared.host.MustKubectl(s, customKind, "apply", "--server-side", "-f", "-")
-	shared.host.MustKubectl(s, "", "wait", "--for=condition=Established", "crd/rules.conventions.garret.dev", "--timeout=60s")
+	custom := &unstructured.Unstructured{}
+	s.must(custom.UnmarshalJSON([]byte(customKind)))
+	s.applied(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}, custom)
 	s.granted("conventions.garret.dev", "rules")
 	s.create("a")
 	framework.Eventually(s, "the parameters are there", func(ctx context.Context) (bool, error) {

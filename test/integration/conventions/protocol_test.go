@@ -14,8 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
-	"garret.dev/garret/test/integration/framework"
-	"garret.dev/garret/test/integration/framework/aggregation"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/aggregation"
 )
 
 func protocolChecks() []check {

@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // ruleResource is what customKind defines.

@@ -16,11 +16,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // doorChecks are about the two subresources that are no part of an object. What
-// lies behind them is tested in packages access, relay and gateway.
+// lies behind them is tested in packages rights and entrance.
 func doorChecks() []check {
 	return []check{
 		{"doors-discovery", "discovery has kubeconfig with its kind and its verb, and proxy with all that it takes", []need{doors}, doorsDiscovered},

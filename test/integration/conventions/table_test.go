@@ -31,6 +31,8 @@ const (
 	aFreeForm
 	// someWarnings about what the spec may say.
 	someWarnings
+	// noObject at all: every kind has that.
+	noObject
 )
 
 // has says whether a kind has what a check needs.
@@ -56,6 +58,8 @@ func (k *kind) has(n need) bool {
 		return k.freePath != nil
 	case someWarnings:
 		return len(k.warned) > 0
+	case noObject:
+		return true
 	}
 	return false
 }
@@ -81,27 +85,46 @@ func checks() []check {
 
 // TestConventions holds every kind to every convention. The objects of a check
 // are its own, so that checks run beside each other; where a kind has but one
-// object, they run one after the other.
+// object, those that need it take turns.
 func TestConventions(t *testing.T) {
+	t.Parallel()
 	for _, k := range kinds() {
 		t.Run(k.resource, func(t *testing.T) {
 			t.Parallel()
+			var turns, beside []check
 			for _, c := range checks() {
-				if slices.ContainsFunc(c.needs, func(n need) bool { return !k.has(n) }) {
-					continue
+				switch {
+				case slices.ContainsFunc(c.needs, func(n need) bool { return !k.has(n) }):
+				case k.only != "" && !slices.Contains(c.needs, noObject):
+					turns = append(turns, c)
+				default:
+					beside = append(beside, c)
 				}
-				t.Run(c.name, func(t *testing.T) {
-					if k.only == "" {
-						t.Parallel()
+			}
+			if len(turns) > 0 {
+				t.Run("in turn", func(t *testing.T) {
+					t.Parallel()
+					for _, c := range turns {
+						t.Run(c.name, func(t *testing.T) { c.holds(t, k) })
 					}
-					t.Cleanup(func() {
-						if t.Failed() {
-							t.Logf("the convention: %s", c.convention)
-						}
-					})
-					c.run(newSubject(t, k))
+				})
+			}
+			for _, c := range beside {
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					c.holds(t, k)
 				})
 			}
 		})
 	}
+}
+
+// holds does the check for a kind.
+func (c check) holds(t *testing.T, k *kind) {
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the convention: %s", c.convention)
+		}
+	})
+	c.run(newSubject(t, k))
 }

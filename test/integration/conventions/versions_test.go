@@ -16,8 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/rest"
 
-	"garret.dev/garret/test/integration/framework"
-	"garret.dev/garret/test/integration/framework/aggregation"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/aggregation"
 )
 
 // replica is a garret-apiserver of its own, as the binary, reached directly.
@@ -76,6 +76,7 @@ func (r *replica) start(t *testing.T, port int, flags ...string) func() {
 
 // TestEmulatedVersion: what is asked for is what /version, the features and the metrics say.
 func TestEmulatedVersion(t *testing.T) {
+	t.Parallel()
 	r, port := newReplica(t)
 	r.start(t, port, "--emulated-version=kube=1.35", "--feature-gates=kube:APIResponseCompression=false")
 	s := &subject{T: t, kind: virtualClusterTemplate(), id: "emulated"}
@@ -109,6 +110,7 @@ func TestEmulatedVersion(t *testing.T) {
 
 // TestRefusedVersions: a version that cannot be emulated, or a feature that there is not, keeps it from starting.
 func TestRefusedVersions(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct{ flag, want string }{
 		"too old":         {"--emulated-version=kube=1.20", "emulation version 1.20"},
 		"of the future":   {"--emulated-version=kube=1.99", "emulation version 1.99"},

@@ -19,7 +19,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 func watchChecks() []check {
@@ -32,7 +32,7 @@ func watchChecks() []check {
 		{"watch-bookmarks", "a watch that asks for bookmarks gets one before it ends", nil, watchBookmarks},
 		{"watch-list", "a streaming list sends what is there, a bookmark that says so, then changes", []need{several}, watchList},
 		{"watch-list-metadata", "so does a streaming list of metadata alone, by which controllers of the host fill their caches", []need{several}, watchListMetadata},
-		{"watch-ends", "a watch ends after timeoutSeconds", nil, watchEnds},
+		{"watch-ends", "a watch ends after timeoutSeconds", []need{noObject}, watchEnds},
 		{"watch-too-old", "a watch from a version before the window is 410 Expired", nil, watchTooOld},
 		{"watch-deleted", "a deletion is told with the object as it was last, at the version of the deletion", []need{several}, watchDeleted},
 	}
@@ -149,8 +149,8 @@ func watchBookmarks(s *subject) {
 	var got *unstructured.Unstructured
 	attempt := 0
 	framework.Eventually(s, "a watch is marked near its end", func(context.Context) (bool, error) {
-		// It comes within the last seconds, unless the server is late.
-		watcher := s.follow(metav1.ListOptions{AllowWatchBookmarks: true, TimeoutSeconds: ptr.To(int64(5)), ResourceVersion: made.GetResourceVersion(),
+		// It comes two seconds before the end, unless the server is late.
+		watcher := s.follow(metav1.ListOptions{AllowWatchBookmarks: true, TimeoutSeconds: ptr.To(int64(3)), ResourceVersion: made.GetResourceVersion(),
 			LabelSelector: "matches=nothing"})
 		attempt++
 		s.labelled("a", fields{"b": fmt.Sprint(attempt)}) // there is something to mark

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"testing"
 
-	"garret.dev/garret/test/integration/framework"
-	"garret.dev/garret/test/integration/framework/database"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/database"
 )
 
 // TestAbandonedTransaction cuts a replica off between its insert and its commit,

@@ -19,10 +19,12 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"garret.dev/garret/pkg/storage/guarded"
-	"garret.dev/garret/test/integration/framework/database"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/database"
 )
 
 func TestMain(m *testing.M) {
+	framework.SideBySide(8)
 	logrus.SetOutput(io.Discard)
 	guarded.ForwardExit(logrus.StandardLogger())
 	os.Exit(m.Run())
@@ -39,6 +41,7 @@ var servers = []struct {
 
 // onEach runs a test on each of them.
 func onEach(t *testing.T, test func(t *testing.T, s *database.Server)) {
+	t.Parallel()
 	for _, kind := range servers {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()

@@ -15,8 +15,8 @@ import (
 
 	"github.com/k3s-io/kine/pkg/server"
 
-	"garret.dev/garret/test/integration/framework"
-	"garret.dev/garret/test/integration/framework/database"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/database"
 )
 
 // tooEarly is how long a test waits for an answer that must not come: one that
@@ -199,6 +199,7 @@ func TestWriteThatFailed(t *testing.T) {
 // TestRevisionTaken has a writer find that its revision was filled meanwhile, as
 // kine does with one that does not appear. The client must not take that for success, nor for a conflict.
 func TestRevisionTaken(t *testing.T) {
+	t.Parallel()
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		s := database.StartPostgres(t)

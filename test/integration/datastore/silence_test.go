@@ -6,7 +6,7 @@ package datastore
 import (
 	"testing"
 
-	"garret.dev/garret/test/integration/framework/database"
+	"garret.dev/garret/test/framework/database"
 )
 
 // TestSilentConnections loses what comes over the connections that a datastore

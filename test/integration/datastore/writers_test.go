@@ -9,8 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"garret.dev/garret/test/integration/framework"
-	"garret.dev/garret/test/integration/framework/database"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/database"
 )
 
 // TestManyWritersAtOnce has as many write as an API server lets in, which is more

@@ -30,13 +30,17 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/metrics"
-	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned/scheme"
+	tenancyclient "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
 	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
 	"garret.dev/garret/pkg/controller/virtualcluster"
+	"garret.dev/garret/test/framework"
 )
+
+// stallAfter is longer than a test takes: its clock is pushed on where a trouble shall last.
+const stallAfter = 5 * time.Minute
 
 // answers is a virtual cluster's API, which the tests play: it is there or not.
 type answers struct{ down atomic.Bool }
@@ -51,9 +55,19 @@ func (a *answers) Probe(_ context.Context, _ *tenancyv1.VirtualCluster, clusterI
 	return nil
 }
 
-// runController works on all virtual clusters until the test ends.
-func runController(t *testing.T) *answers {
+// tenant is a namespace for the one virtual cluster of a test, and a controller
+// that works on nothing else.
+type tenant struct {
+	t     *testing.T
+	ns    string
+	api   *answers
+	clock *framework.Clock
+}
+
+// newTenant makes a namespace and runs a controller until the test ends.
+func newTenant(t *testing.T) tenant {
 	t.Helper()
+	v := tenant{t: t, ns: namespace(t), api: &answers{}, clock: framework.NewClock(t)}
 	ctx, stop := context.WithCancel(context.Background())
 	objects, err := metadata.NewForConfig(shared.config)
 	if err != nil {
@@ -61,13 +75,13 @@ func runController(t *testing.T) *answers {
 	}
 	broadcaster := record.NewBroadcaster()
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: shared.kube.CoreV1().Events("")})
-	probed := &answers{}
 	controller, err := virtualcluster.New(virtualcluster.Dependencies{
-		Host: shared.kube, Metadata: objects, Tenancy: shared.tenancy, Informers: tenancyinformers.NewSharedInformerFactory(shared.tenancy, 0), Releases: newClient(t), Prober: probed,
-		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-controller"}),
-		Clock:    clock.RealClock{}, Metrics: virtualcluster.NewMetrics(metrics.NewKubeRegistry().MustRegister),
+		Host: shared.kube, Metadata: objects, Tenancy: shared.tenancy, Releases: newClient(t), Prober: v.api,
+		Informers: tenancyinformers.NewSharedInformerFactoryWithOptions(shared.tenancy, 0, tenancyinformers.WithNamespace(v.ns)),
+		Recorder:  broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-controller"}),
+		Clock:     v.clock, Metrics: virtualcluster.NewMetrics(metrics.NewKubeRegistry().MustRegister),
 	}, virtualcluster.Options{Namespace: tenancyv1.SystemNamespace, ClusterDomain: "cluster.local", Version: "v0.1.0",
-		ImageRepository: "garret.dev/garret", K3sImage: "docker.io/rancher/k3s", ImagePullPolicy: "IfNotPresent", StallAfter: 15 * time.Second, Workers: 4})
+		ImageRepository: "garret.dev/garret", K3sImage: "docker.io/rancher/k3s", ImagePullPolicy: "IfNotPresent", StallAfter: stallAfter, Workers: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,59 +95,50 @@ func runController(t *testing.T) *answers {
 		}
 		broadcaster.Shutdown()
 	})
-	return probed
+	return v
 }
 
-// tenant is one virtual cluster of a test.
-type tenant struct {
-	t  *testing.T
-	ns string
-}
-
-func create(t *testing.T, change func(*tenancyv1.VirtualCluster)) tenant {
-	t.Helper()
-	vc := &tenancyv1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: namespace(t)}}
+// create makes the virtual cluster.
+func (v tenant) create(change func(*tenancyv1.VirtualCluster)) {
+	v.t.Helper()
+	vc := &tenancyv1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
 	if change != nil {
 		change(vc)
 	}
-	if _, err := shared.tenancy.TenancyV1().VirtualClusters(vc.Namespace).Create(t.Context(), vc, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
+	if _, err := v.clusters().Create(v.t.Context(), vc, metav1.CreateOptions{}); err != nil {
+		v.t.Fatal(err)
 	}
-	return tenant{t, vc.Namespace}
 }
 
-func (v tenant) get() (*tenancyv1.VirtualCluster, error) {
-	return shared.tenancy.TenancyV1().VirtualClusters(v.ns).Get(context.Background(), "demo", metav1.GetOptions{})
+func (v tenant) clusters() tenancyclient.VirtualClusterInterface {
+	return shared.tenancy.TenancyV1().VirtualClusters(v.ns)
+}
+
+func (v tenant) get(ctx context.Context) (*tenancyv1.VirtualCluster, error) {
+	return v.clusters().Get(ctx, "demo", metav1.GetOptions{})
 }
 
 // await returns when the virtual cluster is in a phase, for a reason, and fails the test otherwise.
 func (v tenant) await(phase tenancyv1.Phase, reason string) *tenancyv1.VirtualCluster {
 	v.t.Helper()
 	var found *tenancyv1.VirtualCluster
-	v.must(func(context.Context) (err error) {
-		if found, err = v.get(); err != nil {
+	framework.Succeeds(v.t, "it is "+string(phase)+" because of "+reason, func(ctx context.Context) (err error) {
+		if found, err = v.get(ctx); err != nil {
 			return err
 		}
 		ready := meta.FindStatusCondition(found.Status.Conditions, tenancyv1.ConditionReady)
 		if ready == nil || found.Status.Phase != phase || ready.Reason != reason {
-			return fmt.Errorf("got %s %+v, want %s because of %s", found.Status.Phase, ready, phase, reason)
+			return fmt.Errorf("got %s %+v", found.Status.Phase, ready)
 		}
 		return nil
 	})
 	return found
 }
 
-func (v tenant) must(check func(context.Context) error) {
-	v.t.Helper()
-	if err := eventually(check); err != nil {
-		v.t.Fatal(err)
-	}
-}
-
 // pod lets the kubelet say something about the pod, once it is there.
 func (v tenant) pod(change func(*corev1.PodStatus)) {
 	v.t.Helper()
-	v.must(func(ctx context.Context) error {
+	framework.Succeeds(v.t, "the pod has the status", func(ctx context.Context) error {
 		pod, err := shared.kube.CoreV1().Pods(v.ns).Get(ctx, "vc-demo-0", metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -176,7 +181,7 @@ func (v tenant) syncer(ready metav1.ConditionStatus) {
 		"certificateAuthorityData":%q,"conditions":[{"type":"ControlPlaneReady","status":"True","reason":"Answering","message":"","lastTransitionTime":"2026-11-23T10:00:00Z"},
 		{"type":"SyncerReady","status":%q,"reason":"Syncing","message":"","lastTransitionTime":"2026-11-23T10:00:00Z"}]}}`, v.ns, authority(v.t), ready)
 	force := true
-	_, err := shared.tenancy.TenancyV1().VirtualClusters(v.ns).Patch(v.t.Context(), "demo", types.ApplyPatchType, []byte(apply),
+	_, err := v.clusters().Patch(v.t.Context(), "demo", types.ApplyPatchType, []byte(apply),
 		metav1.PatchOptions{FieldManager: tenancyv1.FieldManagerSyncer, Force: &force}, "status")
 	if err != nil {
 		v.t.Fatal(err)
@@ -192,11 +197,11 @@ func (v tenant) makeReady() *tenancyv1.VirtualCluster {
 
 func (v tenant) delete() {
 	v.t.Helper()
-	if err := shared.tenancy.TenancyV1().VirtualClusters(v.ns).Delete(v.t.Context(), "demo", metav1.DeleteOptions{}); err != nil {
+	if err := v.clusters().Delete(v.t.Context(), "demo", metav1.DeleteOptions{}); err != nil {
 		v.t.Fatal(err)
 	}
-	v.must(func(context.Context) error {
-		vc, err := v.get()
+	framework.Succeeds(v.t, "the virtual cluster is gone", func(ctx context.Context) error {
+		vc, err := v.get(ctx)
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
@@ -207,19 +212,16 @@ func (v tenant) delete() {
 
 func (v tenant) event(reason string) {
 	v.t.Helper()
-	v.must(func(ctx context.Context) error {
+	framework.Eventually(v.t, "there is an event "+reason+" on the VirtualCluster", func(ctx context.Context) (bool, error) {
 		events, err := shared.kube.CoreV1().Events(v.ns).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=VirtualCluster,reason=" + reason})
-		if err == nil && len(events.Items) == 0 {
-			err = fmt.Errorf("no event %s on the VirtualCluster", reason)
-		}
-		return err
+		return len(events.Items) > 0, err
 	})
 }
 
 func (v tenant) statefulSet() *appsv1.StatefulSet {
 	v.t.Helper()
 	var found *appsv1.StatefulSet
-	v.must(func(ctx context.Context) (err error) {
+	framework.Succeeds(v.t, "there is the StatefulSet", func(ctx context.Context) (err error) {
 		found, err = shared.kube.AppsV1().StatefulSets(v.ns).Get(ctx, releaseName, metav1.GetOptions{})
 		return err
 	})
@@ -227,20 +229,21 @@ func (v tenant) statefulSet() *appsv1.StatefulSet {
 }
 
 func TestFromCreationToDeletion(t *testing.T) {
-	probed := runController(t)
+	t.Parallel()
+	v := newTenant(t)
 	created := time.Now()
-	v := create(t, nil)
+	v.create(nil)
 	v.statefulSet()
 	t.Logf("create to StatefulSet: %s", time.Since(created).Round(time.Millisecond))
 
 	// Neither the pod nor the syncer alone makes it ready.
 	v.pod(containersReady(false))
 	v.await(tenancyv1.PhaseDeploying, "Starting")
-	probed.down.Store(true)
+	v.api.down.Store(true)
 	v.pod(containersReady(true))
 	v.syncer(metav1.ConditionTrue)
 	v.await(tenancyv1.PhaseDeploying, "APIUnreachable")
-	probed.down.Store(false)
+	v.api.down.Store(false)
 	ready := v.await(tenancyv1.PhaseReady, "Ready")
 	service, err := shared.kube.CoreV1().Services(v.ns).Get(t.Context(), releaseName, metav1.GetOptions{})
 	if err != nil || ready.Status.Endpoint != "https://"+service.Spec.ClusterIP+":443" {
@@ -258,12 +261,9 @@ func TestFromCreationToDeletion(t *testing.T) {
 	if err := shared.kube.CoreV1().Pods(v.ns).Delete(t.Context(), "vc-demo-0", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	v.must(func(context.Context) error {
-		vc, err := v.get()
-		if err == nil && vc.Status.Phase == tenancyv1.PhaseReady {
-			err = errors.New("still ready without its pod")
-		}
-		return err
+	framework.Eventually(t, "it is not ready without its pod", func(ctx context.Context) (bool, error) {
+		vc, err := v.get(ctx)
+		return vc.Status.Phase != tenancyv1.PhaseReady, err
 	})
 	v.makeReady()
 	v.syncer(metav1.ConditionFalse)
@@ -274,10 +274,11 @@ func TestFromCreationToDeletion(t *testing.T) {
 }
 
 func TestDeletionLeavesNothing(t *testing.T) {
-	runController(t)
 	for _, retention := range []tenancyv1.StorageRetention{tenancyv1.RetentionDelete, tenancyv1.RetentionRetain} {
 		t.Run(string(retention), func(t *testing.T) {
-			v := create(t, func(vc *tenancyv1.VirtualCluster) { vc.Spec.ControlPlane.Storage.WhenDeleted = retention })
+			t.Parallel()
+			v := newTenant(t)
+			v.create(func(vc *tenancyv1.VirtualCluster) { vc.Spec.ControlPlane.Storage.WhenDeleted = retention })
 			vc := v.makeReady()
 			label := map[string]string{tenancyv1.LabelCluster: vc.Status.ClusterID}
 			core := shared.kube.CoreV1()
@@ -315,14 +316,16 @@ func TestDeletionLeavesNothing(t *testing.T) {
 }
 
 func TestTroubleIsTold(t *testing.T) {
-	runController(t)
-	v := create(t, nil)
+	t.Parallel()
+	v := newTenant(t)
+	v.create(nil)
 	v.pod(func(status *corev1.PodStatus) {
 		status.ContainerStatuses = []corev1.ContainerStatus{{Name: "k3s", Image: "docker.io/rancher/k3s:v1.37.2-k3s1",
 			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such image"}}}}
 	})
 	v.await(tenancyv1.PhaseDeploying, "ImagePullBackOff")
 	v.event("ImagePullBackOff")
+	v.clock.Push(stallAfter)
 	failed := v.await(tenancyv1.PhaseFailed, "ImagePullBackOff")
 	if stalled := meta.FindStatusCondition(failed.Status.Conditions, tenancyv1.ConditionStalled); stalled == nil || stalled.Status != metav1.ConditionTrue || !strings.Contains(stalled.Message, "no such image") {
 		t.Errorf("stalled is %+v, want true with the kubelet's words", stalled)
@@ -333,57 +336,54 @@ func TestTroubleIsTold(t *testing.T) {
 }
 
 func TestQuota(t *testing.T) {
-	runController(t)
-	ns := namespace(t)
+	t.Parallel()
+	v := newTenant(t)
+	quotas := shared.kube.CoreV1().ResourceQuotas(v.ns)
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "none"}, Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}}}
-	if _, err := shared.kube.CoreV1().ResourceQuotas(ns).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
+	if _, err := quotas.Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	v := tenant{t, ns}
-	v.must(func(ctx context.Context) error {
-		found, err := shared.kube.CoreV1().ResourceQuotas(ns).Get(ctx, "none", metav1.GetOptions{})
-		if err == nil && len(found.Status.Hard) == 0 {
-			err = errors.New("the quota is not in force yet")
-		}
-		return err
+	framework.Eventually(t, "the quota is in force", func(ctx context.Context) (bool, error) {
+		found, err := quotas.Get(ctx, "none", metav1.GetOptions{})
+		return len(found.Status.Hard) > 0, err
 	})
-	vc := &tenancyv1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
-	if _, err := shared.tenancy.TenancyV1().VirtualClusters(ns).Create(t.Context(), vc, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	v.create(nil)
 	v.await(tenancyv1.PhaseDeploying, "QuotaExceeded")
+	v.event("QuotaExceeded")
+	v.clock.Push(stallAfter)
 	v.await(tenancyv1.PhaseFailed, "QuotaExceeded")
 	// It can be deleted although its pod never was.
 	v.delete()
 }
 
 func TestChangesAndDrift(t *testing.T) {
-	runController(t)
-	v := create(t, nil)
+	t.Parallel()
+	v := newTenant(t)
+	v.create(nil)
 	v.makeReady()
 
 	// A new spec is a new revision, and not ready until the pod runs it.
-	v.must(func(ctx context.Context) error {
-		vc, err := v.get()
+	framework.Succeeds(t, "the spec is changed", func(ctx context.Context) error {
+		vc, err := v.get(ctx)
 		if err != nil {
 			return err
 		}
 		vc.Spec.ControlPlane.Resources.Requests = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("300Mi")}
-		_, err = shared.tenancy.TenancyV1().VirtualClusters(v.ns).Update(ctx, vc, metav1.UpdateOptions{})
+		_, err = v.clusters().Update(ctx, vc, metav1.UpdateOptions{})
 		return err
 	})
-	v.must(func(context.Context) error {
+	framework.Succeeds(t, "the new spec is deployed", func(ctx context.Context) error {
 		memory := v.statefulSet().Spec.Template.Spec.Containers[0].Resources.Requests.Memory()
 		if memory.String() != "300Mi" {
 			return fmt.Errorf("the StatefulSet asks for %s, want 300Mi", memory)
 		}
-		vc, err := v.get()
+		vc, err := v.get(ctx)
 		if err == nil && vc.Status.ObservedGeneration == 1 {
 			err = errors.New("the new spec is not observed")
 		}
 		return err
 	})
-	v.must(func(ctx context.Context) error {
+	framework.Succeeds(t, "the pod is of the new spec", func(ctx context.Context) error {
 		pod, err := shared.kube.CoreV1().Pods(v.ns).Get(ctx, "vc-demo-0", metav1.GetOptions{})
 		if err == nil && pod.Spec.Containers[0].Resources.Requests.Memory().String() != "300Mi" {
 			err = errors.New("the old pod still stands")
@@ -407,7 +407,7 @@ func TestChangesAndDrift(t *testing.T) {
 	if _, err := shared.kube.RbacV1().Roles(v.ns).Update(t.Context(), role, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	v.must(func(ctx context.Context) error {
+	framework.Succeeds(t, "role and binding are as they were", func(ctx context.Context) error {
 		role, err := shared.kube.RbacV1().Roles(v.ns).Get(ctx, releaseName, metav1.GetOptions{})
 		if err == nil && role.Rules[0].Verbs[0] == "*" {
 			err = errors.New("the role is still changed")
@@ -415,35 +415,32 @@ func TestChangesAndDrift(t *testing.T) {
 		_, missing := shared.kube.RbacV1().RoleBindings(v.ns).Get(ctx, releaseName, metav1.GetOptions{})
 		return errors.Join(err, missing)
 	})
-	if vc, err := v.get(); err != nil || vc.Status.Release.Revision != 2 {
+	if vc, err := v.get(t.Context()); err != nil || vc.Status.Release.Revision != 2 {
 		t.Errorf("revision %d (%v), want still 2", vc.Status.Release.Revision, err)
 	}
 	v.delete()
 }
 
 func TestNameTaken(t *testing.T) {
-	runController(t)
-	ns := namespace(t)
+	t.Parallel()
+	v := newTenant(t)
+	services := shared.kube.CoreV1().Services(v.ns)
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: releaseName}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
-	if _, err := shared.kube.CoreV1().Services(ns).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
+	if _, err := services.Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	vc := &tenancyv1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
-	if _, err := shared.tenancy.TenancyV1().VirtualClusters(ns).Create(t.Context(), vc, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	v := tenant{t, ns}
+	v.create(nil)
 	v.await(tenancyv1.PhaseFailed, "NameTaken")
-	if err := shared.tenancy.TenancyV1().VirtualClusters(ns).Delete(t.Context(), "demo", metav1.DeleteOptions{}); err != nil {
+	if err := v.clusters().Delete(t.Context(), "demo", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	v.must(func(context.Context) error {
-		if _, err := v.get(); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("got %w, want it gone", err)
+	framework.Succeeds(t, "the virtual cluster is gone", func(ctx context.Context) error {
+		if _, err := v.get(ctx); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("got %w, want NotFound", err)
 		}
 		return nil
 	})
-	if _, err := shared.kube.CoreV1().Services(ns).Get(t.Context(), releaseName, metav1.GetOptions{}); err != nil {
+	if _, err := services.Get(t.Context(), releaseName, metav1.GetOptions{}); err != nil {
 		t.Errorf("somebody else's Service: %v", err)
 	}
 }

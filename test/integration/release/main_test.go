@@ -8,7 +8,6 @@ package release
 
 import (
 	"context"
-	"errors"
 	"os"
 	"testing"
 
@@ -17,14 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	tenancyclient "garret.dev/garret/generated/clientset/versioned"
-	"garret.dev/garret/test/integration/framework"
-	"garret.dev/garret/test/integration/framework/aggregation"
-)
-
-const (
-	timeout     = framework.Timeout
-	interval    = framework.Interval
-	serviceCIDR = framework.ServiceCIDR
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/aggregation"
 )
 
 // host is what all tests of the package share.
@@ -50,19 +43,6 @@ func setUp(stage *framework.Stage) error {
 		return err
 	}
 	shared = host{plane, plane.Config, plane.Client, garret.Clients}
-	return nil
-}
-
-// eventually returns when check does without an error, or with the last one.
-func eventually(check func(context.Context) error) error {
-	last := errors.New("never tried")
-	err := framework.Poll(context.Background(), func(ctx context.Context) (bool, error) {
-		last = check(ctx)
-		return last == nil, nil
-	})
-	if err != nil {
-		return last
-	}
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"garret.dev/garret/pkg/chart"
 	"garret.dev/garret/pkg/release"
+	"garret.dev/garret/test/framework"
 )
 
 const releaseName = "vc-demo"
@@ -42,7 +43,7 @@ func spec(t testing.TB, client *release.Client, namespace string, change func(*c
 		ControlPlane: chart.ControlPlane{Image: "docker.io/rancher/k3s:v1.37.2-k3s1",
 			Storage: chart.Storage{Persistent: true, Size: "1Gi"}},
 		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0"},
-		Host:   chart.Host{ServiceCIDR: serviceCIDR, ClusterDomain: "cluster.local", ClientCA: "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----"},
+		Host:   chart.Host{ServiceCIDR: framework.ServiceCIDR, ClusterDomain: "cluster.local", ClientCA: "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----"},
 	}
 	if change != nil {
 		change(&values)
@@ -77,6 +78,7 @@ func records(namespace string) *storage.Storage {
 }
 
 func TestInstallUpgradeRepairUninstall(t *testing.T) {
+	t.Parallel()
 	ns, client := namespace(t), newClient(t)
 	first := spec(t, client, ns, nil)
 	if _, err := client.Status(t.Context(), ns, releaseName); !errors.Is(err, release.ErrNotFound) {
@@ -170,6 +172,7 @@ func TestInterrupted(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			ns, client := namespace(t), newClient(t)
 			ensure(t, client, spec(t, client, ns, nil), 1)
 			store := records(ns)
@@ -194,6 +197,7 @@ func TestInterrupted(t *testing.T) {
 
 // What is not the release's own is neither taken over nor deleted.
 func TestForeignObjects(t *testing.T) {
+	t.Parallel()
 	ns, client := namespace(t), newClient(t)
 	foreign := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: releaseName, Namespace: ns}}
 	if _, err := shared.kube.CoreV1().ServiceAccounts(ns).Create(t.Context(), foreign, metav1.CreateOptions{}); err != nil {
@@ -223,6 +227,7 @@ func TestForeignObjects(t *testing.T) {
 // A record that a user of the namespace forged must not make Garret delete or
 // change what that user cannot.
 func TestForgedRecord(t *testing.T) {
+	t.Parallel()
 	victims, ns, client := namespace(t), namespace(t), newClient(t)
 	for _, name := range []string{"prey", releaseName} {
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: victims,
@@ -273,6 +278,7 @@ func TestForgedRecord(t *testing.T) {
 // manifest in the record of a release that is there. What it holds would be put in
 // place with the controller's rights.
 func TestForgedManifest(t *testing.T) {
+	t.Parallel()
 	ns, client := namespace(t), newClient(t)
 	wanted := spec(t, client, ns, nil)
 	ensure(t, client, wanted, 1)
@@ -306,6 +312,7 @@ func TestForgedManifest(t *testing.T) {
 
 // Records that cannot be read are deleted as well.
 func TestBrokenRecord(t *testing.T) {
+	t.Parallel()
 	ns, client := namespace(t), newClient(t)
 	ensure(t, client, spec(t, client, ns, nil), 1)
 	secrets := shared.kube.CoreV1().Secrets(ns)

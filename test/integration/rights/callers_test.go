@@ -7,23 +7,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,49 +22,41 @@ import (
 	"k8s.io/client-go/rest"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/test/framework"
 )
 
-// caller is somebody with a credential of their own.
+// caller is somebody with a credential of their own, and what they send with it.
 type caller struct {
-	subject rbacv1.Subject
-	config  *rest.Config
-	client  *kubernetes.Clientset
+	framework.User
+	config *rest.Config
+	client *kubernetes.Clientset
 	// host and gateway send requests to the host's API server and to
 	// garret-apiserver's own address.
 	host, gateway *http.Client
 }
 
-// newCaller makes a subject of the kind and a credential of it: a client
-// certificate that the host's authority signed, or a token.
+// kinds are the kinds of subject that a role can be bound to.
+var kinds = []string{rbacv1.UserKind, rbacv1.GroupKind, rbacv1.ServiceAccountKind}
+
+// newCaller makes somebody whom a subject of the kind is, with a client
+// certificate or, as a ServiceAccount, with a token.
 func newCaller(t *testing.T, kind, name string) *caller {
 	t.Helper()
-	c := &caller{config: rest.AnonymousClientConfig(shared.host.Config)}
-	c.config.QPS = -1
-	// An upgraded connection speaks HTTP/1.1.
-	c.config.NextProtos = []string{"http/1.1"}
+	c := &caller{}
 	switch kind {
 	case rbacv1.UserKind:
-		c.subject = rbacv1.Subject{Kind: kind, Name: name, APIGroup: rbacv1.GroupName}
-		certify(t, c.config, pkix.Name{CommonName: name})
+		c.User = shared.host.Certified(t, name)
 	case rbacv1.GroupKind:
-		c.subject = rbacv1.Subject{Kind: kind, Name: name, APIGroup: rbacv1.GroupName}
-		certify(t, c.config, pkix.Name{CommonName: "member-of-" + name, Organization: []string{name}})
+		c.User = shared.host.Certified(t, "member-of-"+name, name)
+		c.Subject.Kind, c.Subject.Name = kind, name
 	case rbacv1.ServiceAccountKind:
-		c.subject = rbacv1.Subject{Kind: kind, Name: name, Namespace: here.Namespace}
-		accounts := shared.host.Client.CoreV1().ServiceAccounts(here.Namespace)
-		if _, err := accounts.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		token, err := accounts.CreateToken(t.Context(), name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.config.BearerToken = token.Status.Token
+		c.User = shared.host.Account(t, here.Namespace, name)
 	}
-	gateway := rest.CopyConfig(c.config)
-	gateway.Host, gateway.CAData = "https://"+shared.garret.Address, shared.gatewayAuthority
+	c.config = c.Config(shared.host.Config.Host, shared.host.Config.CAData)
+	gateway := c.Config("https://"+shared.garret.Address, shared.gatewayAuthority)
 	for config, client := range map[*rest.Config]**http.Client{c.config: &c.host, gateway: &c.gateway} {
+		// An upgraded connection speaks HTTP/1.1.
+		config.NextProtos = []string{"http/1.1"}
 		made, err := rest.HTTPClientFor(config)
 		if err != nil {
 			t.Fatal(err)
@@ -88,34 +71,18 @@ func newCaller(t *testing.T, kind, name string) *caller {
 	return c
 }
 
-// certify gives the config a client certificate of the host's authority.
-func certify(t *testing.T, config *rest.Config, subject pkix.Name) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+// at is the right as the host is asked for it at a place.
+func (r right) at(p place) authorizationv1.ResourceAttributes {
+	return authorizationv1.ResourceAttributes{
+		Verb: r.verb, Group: v1.GroupName, Resource: "virtualclusters", Subresource: r.subresource, Namespace: p.Namespace, Name: p.Name,
 	}
-	certificate, err := pki.ClientAuthority(shared.host.Dir).Sign(&x509.Certificate{
-		Subject: subject, NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}, key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.CertData = pki.EncodeCertificate(certificate)
-	config.KeyData = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})
 }
 
-// may asks the host what kubectl auth can-i asks it.
-func (c *caller) may(ctx context.Context, r right, p place) (bool, error) {
-	review, err := c.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
-		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Verb: r.verb, Group: v1.GroupName, Resource: "virtualclusters", Subresource: r.subresource, Namespace: p.Namespace, Name: p.Name,
-		}},
+// allowed asks the host, as whoever a client is, what kubectl auth can-i asks it.
+func allowed(ctx context.Context, client kubernetes.Interface, r right, p place) (bool, error) {
+	what := r.at(p)
+	review, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
+		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &what},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return false, err

@@ -14,7 +14,7 @@ import (
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 func (c *caller) clients(t *testing.T) *versioned.Clientset {
@@ -33,15 +33,15 @@ func TestCatalog(t *testing.T) {
 	t.Parallel()
 	stranger := newCaller(t, rbacv1.UserKind, "stranger")
 	namespaceAdmin := newCaller(t, rbacv1.UserKind, "namespace-admin")
-	bind(t, "ClusterRole", "admin", "RoleBinding", namespaceAdmin)
+	shared.host.BindClusterRole(t, namespaceAdmin.User, here.Namespace, "admin")
 	everywhereAdmin := newCaller(t, rbacv1.UserKind, "everywhere-admin")
-	bind(t, "ClusterRole", "admin", "ClusterRoleBinding", everywhereAdmin)
+	shared.host.BindClusterRole(t, everywhereAdmin.User, "", "admin")
 	platform := newCaller(t, rbacv1.UserKind, "platform")
-	bind(t, "ClusterRole", "garret-catalog-admin", "ClusterRoleBinding", platform)
+	shared.host.BindClusterRole(t, platform.User, "", "garret-catalog-admin")
 	account := newCaller(t, rbacv1.ServiceAccountKind, "stranger")
 
 	for _, c := range []*caller{stranger, namespaceAdmin, everywhereAdmin, platform, account} {
-		name := c.subject.Name
+		name := c.Name
 		clients := c.clients(t).TenancyV1()
 		if _, err := clients.VirtualClusterTemplates().List(t.Context(), metav1.ListOptions{}); err != nil {
 			t.Errorf("%s lists templates: %v", name, err)

@@ -4,9 +4,7 @@
 package rights
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,50 +12,43 @@ import (
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
-// kubeconfig writes one with the caller's own credential.
-func (c *caller) kubeconfig(t *testing.T) string {
+// kubectl is it in the caller's hands. What the server has is the same for all of them.
+func (c *caller) kubectl(t *testing.T) framework.Client {
 	t.Helper()
-	content, err := framework.Kubeconfig(c.config.Host, c.config.CAData, clientcmdapi.AuthInfo{
-		Token: c.config.BearerToken, ClientCertificateData: c.config.CertData, ClientKeyData: c.config.KeyData,
-	})
+	cache := filepath.Join(filepath.Dir(shared.host.Kubeconfig), "cache")
+	return c.Client(t, c.config.Host, c.config.CAData).With("KUBECACHEDIR=" + cache)
+}
+
+// impersonated is the host's administrator in the caller's place.
+func (c *caller) impersonated(t *testing.T) kubernetes.Interface {
+	t.Helper()
+	config := rest.CopyConfig(shared.host.Config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: c.Name, Groups: c.Groups}
+	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
+	return client
 }
 
-// impersonation is how the host's administrator takes the caller's place.
-func (c *caller) impersonation() []string {
-	switch c.subject.Kind {
-	case rbacv1.GroupKind:
-		return []string{"--as=somebody", "--as-group=" + c.subject.Name}
-	case rbacv1.ServiceAccountKind:
-		return []string{"--as=system:serviceaccount:" + c.subject.Namespace + ":" + c.subject.Name}
-	}
-	return []string{"--as=" + c.subject.Name}
-}
-
-// canI is what kubectl auth can-i says, with what it is given to say it of.
-func canI(t *testing.T, kubeconfig string, r right, p place, more ...string) bool {
+// canI is what kubectl auth can-i says.
+func canI(t *testing.T, kubectl framework.Client, r right, p place) bool {
 	t.Helper()
-	args := append([]string{"auth", "can-i", r.verb, "virtualclusters." + v1.GroupName + "/" + p.Name, "-n", p.Namespace}, more...)
+	args := []string{"auth", "can-i", r.verb, "virtualclusters." + v1.GroupName + "/" + p.Name, "-n", p.Namespace}
 	if p.Name == "" {
 		args[3] = strings.TrimSuffix(args[3], "/")
 	}
 	if r.subresource != "" {
 		args = append(args, "--subresource="+r.subresource)
 	}
-	output, err := framework.Kubectl(t, kubeconfig, "", args...)
+	output, err := kubectl.Output(args...)
 	answer := strings.Fields(output)
 	if len(answer) == 0 || (answer[0] != "yes" && answer[0] != "no") || (err == nil) != (answer[0] == "yes") {
 		t.Errorf("kubectl %s: got %q, %v; want yes or no, and an exit code that says the same", strings.Join(args, " "), output, err)
@@ -65,55 +56,40 @@ func canI(t *testing.T, kubeconfig string, r right, p place, more ...string) boo
 	return err == nil
 }
 
-// TestCanI asks kubectl, with the credential of the caller and as the host's
+// TestCanI asks kubectl with the credential of the caller, and the host as its
 // administrator in the caller's place, and wants the answer that doing gives.
 func TestCanI(t *testing.T) {
-	kinds := []string{rbacv1.UserKind, rbacv1.GroupKind, rbacv1.ServiceAccountKind}
-	ways := []struct{ role, binding string }{{"Role", "RoleBinding"}, {"ClusterRole", "ClusterRoleBinding"}, {"ClusterRole", "RoleBinding"}}
-	for i, row := range rows {
-		if len(row.rights) > 1 {
-			continue
-		}
-		// All pairs of kind, way and name come up, each in several rows.
-		kind, way := kinds[i%3], ways[i/2%3]
-		g := grant{row.rights, way.role, way.binding, i/3%2 == 0}
-		t.Run(fmt.Sprintf("%s/%s to a %s", row.rights[0], g, kind), func(t *testing.T) {
+	openInside(t)
+	for i, g := range chosen() {
+		t.Run(g.String(), func(t *testing.T) {
 			t.Parallel()
-			name := fmt.Sprintf("can-i-%d", i)
-			c := newCaller(t, kind, name)
-			g.give(t, name, c)
-			own := c.kubeconfig(t)
-			for _, a := range actions {
-				if len(a.needs) > 1 || a.needs[0] != row.rights[0] {
+			c := newCaller(t, g.kind, fmt.Sprintf("can-i-%d", i))
+			g.give(t, c)
+			own, impersonated := c.kubectl(t), c.impersonated(t)
+			a := actions[slices.IndexFunc(actions, func(a action) bool { return slices.Equal(a.needs, g.rights) })]
+			for n, p := range a.places {
+				_, err := c.do(t.Context(), a, p)
+				done := err == nil
+				if got, refused := allowed(t.Context(), impersonated, a.needs[0], p); got != done || refused != nil {
+					t.Errorf("%s in %q: impersonated it is %t, %v; doing it gives %v", a.name, p, got, refused, err)
+				}
+				// In between, kubectl makes the same of what it is given.
+				if n > 0 && n < len(a.places)-1 {
 					continue
 				}
-				for _, p := range a.places {
-					if p.Namespace == "" {
-						continue
-					}
-					_, err := c.do(t.Context(), a, p)
-					done := err == nil
-					if got := canI(t, own, a.needs[0], p); got != done {
-						t.Errorf("%s in %q: kubectl auth can-i says %t, doing it gives %v", a.name, p, got, err)
-					}
-					if p != here && p != wholeNamespace {
-						continue
-					}
-					if got := canI(t, shared.host.Kubeconfig, a.needs[0], p, c.impersonation()...); got != done {
-						t.Errorf("%s in %q: kubectl auth can-i %v says %t, doing it gives %v", a.name, p, c.impersonation(), got, err)
-					}
+				if got := canI(t, own, a.needs[0], p); got != done {
+					t.Errorf("%s in %q: kubectl auth can-i says %t, doing it gives %v", a.name, p, got, err)
 				}
-				break
 			}
-			c.wantListed(t, own, g)
+			wantListed(t, own, g)
 		})
 	}
 }
 
 // wantListed wants kubectl auth can-i --list to show the grant, and no other right on our kinds.
-func (c *caller) wantListed(t *testing.T, kubeconfig string, g grant) {
+func wantListed(t *testing.T, kubectl framework.Client, g grant) {
 	t.Helper()
-	output, err := framework.Kubectl(t, kubeconfig, "", "auth", "can-i", "--list", "-n", here.Namespace)
+	output, err := kubectl.Output("auth", "can-i", "--list", "-n", here.Namespace)
 	if err != nil {
 		t.Fatalf("can-i --list: %v: %s", err, output)
 	}
@@ -147,9 +123,9 @@ func (c *caller) wantListed(t *testing.T, kubeconfig string, g grant) {
 func TestKubectlOfAViewer(t *testing.T) {
 	t.Parallel()
 	c := newCaller(t, rbacv1.UserKind, "viewer")
-	bind(t, "ClusterRole", "view", "RoleBinding", c)
-	framework.Eventually(t, "the host knows of the role", func(ctx context.Context) (bool, error) { return c.mayAll(ctx, roles["view"]) })
-	own := c.kubeconfig(t)
+	shared.host.BindClusterRole(t, c.User, here.Namespace, "view")
+	c.await(t, roles["view"])
+	own := c.kubectl(t)
 	for _, test := range []struct {
 		args []string
 		want string
@@ -163,7 +139,7 @@ func TestKubectlOfAViewer(t *testing.T) {
 		{[]string{"get", "vc", "-A"}, "(Forbidden)", true},
 		{[]string{"delete", "vc", "-n", "red", "--all", "--dry-run=server"}, "(Forbidden)", true},
 	} {
-		output, err := framework.Kubectl(t, own, "", test.args...)
+		output, err := own.Output(test.args...)
 		if (err != nil) != test.fail || !strings.Contains(output, test.want) {
 			t.Errorf("kubectl %s: got %q, %v; want %q", strings.Join(test.args, " "), output, err, test.want)
 		}

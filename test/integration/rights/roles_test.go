@@ -4,13 +4,10 @@
 package rights
 
 import (
-	"context"
 	"slices"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-
-	"garret.dev/garret/test/integration/framework"
 )
 
 // roles are the ClusterRoles that people are bound to, the host's own as they
@@ -34,27 +31,23 @@ var roles = func() map[string][]string {
 
 // TestRoles binds each role in a namespace, and does everything there and elsewhere.
 func TestRoles(t *testing.T) {
+	openInside(t)
 	for role, opens := range roles {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			c := newCaller(t, rbacv1.UserKind, "bound-to-"+role)
-			bind(t, "ClusterRole", role, "RoleBinding", c)
-			if len(opens) > 0 {
-				// The host puts aggregated roles together in a moment, one after another.
-				framework.Eventually(t, "the host knows of the role", func(ctx context.Context) (bool, error) {
-					return c.mayAll(ctx, opens)
-				})
-			}
+			shared.host.BindClusterRole(t, c.User, here.Namespace, role)
+			c.await(t, opens)
 			for _, a := range actions {
 				for _, p := range a.places {
 					want := slices.Contains(opens, a.name) && p.Namespace == here.Namespace
 					may := true
 					for _, needed := range a.needs {
-						allowed, err := c.may(t.Context(), needed, p)
+						yes, err := allowed(t.Context(), c.client, needed, p)
 						if err != nil {
 							t.Fatal(err)
 						}
-						may = may && allowed
+						may = may && yes
 					}
 					if may != want {
 						t.Errorf("can-i %s in %q: got %t, want %t", a.name, p, may, want)
@@ -66,17 +59,16 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// mayAll tells whether the caller may do all of these where rights are granted.
-func (c *caller) mayAll(ctx context.Context, names []string) (bool, error) {
+// await waits until the host knows that the caller may do all of these where
+// rights are granted: it puts aggregated roles together in a moment, one after another.
+func (c *caller) await(t *testing.T, names []string) {
+	t.Helper()
 	for _, a := range actions {
 		if !slices.Contains(names, a.name) {
 			continue
 		}
 		for _, needed := range a.needs {
-			if allowed, err := c.may(ctx, needed, here); err != nil || !allowed {
-				return false, err
-			}
+			shared.host.AwaitAllowed(t, c.User, needed.at(here))
 		}
 	}
-	return true, nil
 }

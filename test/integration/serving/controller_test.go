@@ -11,11 +11,13 @@ import (
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/rest"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // controller is a process of garret-controller, with the rights that the install
@@ -56,23 +58,16 @@ func startController(t *testing.T, lead func(t *testing.T, kubeconfig string), f
 }
 
 // administrator is the host's, by client certificate.
-func administrator(config *rest.Config) {
-	config.TLSClientConfig = rest.TLSClientConfig{CertData: shared.host.Config.CertData, KeyData: shared.host.Config.KeyData,
-		CertFile: shared.host.Config.CertFile, KeyFile: shared.host.Config.KeyFile}
-}
-
-func anonymous(*rest.Config) {}
-
-func bearer(token string) func(*rest.Config) {
-	return func(config *rest.Config) { config.BearerToken = token }
-}
-
-// client asks the controller in the name that identify gives it. It does not
-// verify the certificate, which the controller has made itself.
-func (c *controller) client(t *testing.T, identify func(*rest.Config)) rest.Interface {
+func administrator(t *testing.T) framework.User {
 	t.Helper()
-	config := &rest.Config{Host: "https://" + c.address}
-	identify(config)
+	return shared.host.Certified(t, "administrator", user.SystemPrivilegedGroup)
+}
+
+// client asks the controller as a user of the host. It does not verify the
+// certificate, which the controller has made itself.
+func (c *controller) client(t *testing.T, caller framework.User) rest.Interface {
+	t.Helper()
+	config := caller.Config("https://"+c.address, nil)
 	config.Insecure = true
 	client, err := versioned.NewForConfig(config)
 	if err != nil {
@@ -84,31 +79,34 @@ func (c *controller) client(t *testing.T, identify func(*rest.Config)) rest.Inte
 // TestControllerAsksTheHost reads the controller's metrics as several callers.
 func TestControllerAsksTheHost(t *testing.T) {
 	namespace := shared.host.NewNamespace(t, "reader-")
-	token := collectorToken(t, namespace)
+	stranger, reader := shared.host.Account(t, namespace, "stranger"), shared.host.Account(t, namespace, "prometheus")
+	shared.host.BindClusterRole(t, reader, "", metricsReader)
 	c := startController(t, straight)
-	read := func(ctx context.Context, identify func(*rest.Config), path string) error {
-		return c.client(t, identify).Get().AbsPath(path).Do(ctx).Error()
+	read := func(ctx context.Context, caller framework.User, path string) error {
+		return c.client(t, caller).Get().AbsPath(path).Do(ctx).Error()
 	}
+	var anonymous framework.User
+	admin := administrator(t)
+	nobody := framework.User{AuthInfo: clientcmdapi.AuthInfo{Token: "nonsense"}}
 	framework.Eventually(t, "it is alive to everybody", func(ctx context.Context) (bool, error) {
 		return read(ctx, anonymous, "/livez") == nil, c.process.Ended()
 	})
 	if err := read(t.Context(), anonymous, "/metrics"); !apierrors.IsForbidden(err) {
 		t.Errorf("without credentials: got %v, want Forbidden", err)
 	}
-	if err := read(t.Context(), bearer("nonsense"), "/metrics"); !apierrors.IsUnauthorized(err) {
+	if err := read(t.Context(), nobody, "/metrics"); !apierrors.IsUnauthorized(err) {
 		t.Errorf("with a token of nobody's: got %v, want Unauthorized", err)
 	}
-	if err := read(t.Context(), bearer(token), "/metrics"); !apierrors.IsForbidden(err) {
+	if err := read(t.Context(), stranger, "/metrics"); !apierrors.IsForbidden(err) {
 		t.Errorf("with a token that grants nothing: got %v, want Forbidden", err)
 	}
 	framework.Eventually(t, "the host's administrator may read, by certificate", func(ctx context.Context) (bool, error) {
-		return read(ctx, administrator, "/metrics") == nil, c.process.Ended()
+		return read(ctx, admin, "/metrics") == nil, c.process.Ended()
 	})
-	letReadMetrics(t, namespace)
 	framework.Eventually(t, "the reader may read", func(ctx context.Context) (bool, error) {
-		return read(ctx, bearer(token), "/metrics") == nil, c.process.Ended()
+		return read(ctx, reader, "/metrics") == nil, c.process.Ended()
 	})
-	if err := read(t.Context(), bearer(token), "/debug/pprof/"); !apierrors.IsForbidden(err) {
+	if err := read(t.Context(), reader, "/debug/pprof/"); !apierrors.IsForbidden(err) {
 		t.Errorf("anything else: got %v, want Forbidden", err)
 	}
 }

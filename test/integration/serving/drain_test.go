@@ -8,19 +8,16 @@ import (
 	"context"
 	"io"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"garret.dev/garret/pkg/apiserver"
-	"garret.dev/garret/test/integration/framework"
-	"garret.dev/garret/test/integration/framework/kubelet"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/kubelet"
 )
 
 // session is a kubectl exec of cat, which says back what it is told.
@@ -31,13 +28,11 @@ type session struct {
 	errors  strings.Builder
 }
 
-func newSession(t *testing.T, kubeconfig, pod string) *session {
+func newSession(t *testing.T, kubectl framework.Client, pod string) *session {
 	t.Helper()
-	program, err := framework.Binary("kubectl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &session{command: exec.Command(program, "--kubeconfig="+kubeconfig, "exec", "-i", pod, "--", "cat")}
+	s := &session{command: kubectl.Command(context.Background(), "kubectl", "exec", "-i", pod, "--", "cat")}
+	s.command.Stdin = nil // a pipe takes its place
+	var err error
 	if s.in, err = s.command.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -68,30 +63,15 @@ func (s *session) say(t *testing.T, line string) {
 func TestStreamsAtTheEnd(t *testing.T) {
 	const grace = 5 * time.Second
 	r := within(t, func(options *apiserver.Options) { options.StreamGrace = grace })
-	config := inside(t)
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	framework.Eventually(t, "the relay gets through", func(ctx context.Context) (bool, error) {
-		_, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
-		return err == nil, nil
-	})
+	config, client := inside(t)
 	content, err := framework.Kubeconfig(config.Host, config.CAData, clientcmdapi.AuthInfo{
 		ClientCertificateData: config.CertData, ClientKeyData: config.KeyData})
 	if err != nil {
 		t.Fatal(err)
 	}
-	loaded, err := clientcmd.Load(content)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*loaded, kubeconfig); err != nil {
-		t.Fatal(err)
-	}
+	kubectl := framework.WriteClient(t, content)
 	kubelet.NewPod(t, shared.virtual.ControlPlane, "ends")
-	finishes, stays := newSession(t, kubeconfig, "ends"), newSession(t, kubeconfig, "ends")
+	finishes, stays := newSession(t, kubectl, "ends"), newSession(t, kubectl, "ends")
 	finishes.say(t, "before")
 	stays.say(t, "before")
 

@@ -13,12 +13,11 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/apiserver"
 	"garret.dev/garret/pkg/apiserver/certs"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // issued is a serving certificate that somebody else made, and its authority.
@@ -103,14 +102,7 @@ func TestCertificatesFromFiles(t *testing.T) {
 	})
 
 	// What garret-apiserver introduces itself with to syncers is its own still.
-	client, err := kubernetes.NewForConfig(inside(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	framework.Eventually(t, "the relay gets through", func(ctx context.Context) (bool, error) {
-		_, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
-		return err == nil, nil
-	})
+	inside(t)
 	load.ExpectNone(t)
 	after, err := shared.registrations.ApiregistrationV1().APIServices().Get(t.Context(), certs.APIServiceName, metav1.GetOptions{})
 	if err != nil || string(after.Spec.CABundle) != string(injected.Spec.CABundle) {

@@ -23,9 +23,9 @@ import (
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned"
-	"garret.dev/garret/test/integration/framework"
-	"garret.dev/garret/test/integration/framework/aggregation"
-	"garret.dev/garret/test/integration/framework/tenant"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/aggregation"
+	"garret.dev/garret/test/framework/tenant"
 )
 
 // insideKey is the one VirtualCluster with a control plane behind it.
@@ -49,7 +49,11 @@ func TestMain(m *testing.M) { os.Exit(framework.Run(m, "srv", setUp)) }
 
 func setUp(stage *framework.Stage) error {
 	ctx := context.Background()
-	var err error
+	// Spans are sent at once, by all programs: it is in their environment.
+	err := os.Setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+	if err != nil {
+		return err
+	}
 	if shared.collector, err = newCollector(stage); err != nil {
 		return err
 	}

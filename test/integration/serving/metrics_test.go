@@ -11,16 +11,17 @@ import (
 	"strings"
 	"testing"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
+
+// metricsReader is the role of the install chart for those who read metrics.
+const metricsReader = "garret-metrics-reader"
 
 // documented are our own metrics that docs/metrics.md names.
 func documented(t *testing.T) map[string]bool {
@@ -52,48 +53,18 @@ func declared(page string) map[string]bool {
 	return names
 }
 
-// direct speaks to a replica itself, with a token of the host.
-func direct(t *testing.T, r *replica, token string) *rest.RESTClient {
+// direct speaks to a replica itself, as a user of the host.
+func direct(t *testing.T, r *replica, user framework.User) rest.Interface {
 	t.Helper()
 	bundle, err := published(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := versioned.NewForConfig(&rest.Config{Host: "https://" + r.address, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{CAData: bundle}})
+	client, err := versioned.NewForConfig(user.Config("https://"+r.address, bundle))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return client.TenancyV1().RESTClient().(*rest.RESTClient)
-}
-
-// collectorToken is of a ServiceAccount that may do nothing yet.
-func collectorToken(t *testing.T, namespace string) string {
-	t.Helper()
-	accounts := core().CoreV1().ServiceAccounts(namespace)
-	if _, err := accounts.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "prometheus"}}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	token, err := accounts.CreateToken(t.Context(), "prometheus", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token.Status.Token
-}
-
-// letReadMetrics binds garret-metrics-reader to the account of collectorToken.
-func letReadMetrics(t *testing.T, namespace string) {
-	t.Helper()
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: namespace},
-		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: namespace, Name: "prometheus"}},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "garret-metrics-reader"},
-	}
-	if _, err := core().RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = core().RbacV1().ClusterRoleBindings().Delete(context.Background(), namespace, metav1.DeleteOptions{})
-	})
+	return client.TenancyV1().RESTClient()
 }
 
 // TestMetrics reads the pages of both programs, and holds them against docs/metrics.md.
@@ -102,14 +73,15 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	namespace := shared.host.NewNamespace(t, "metrics-")
+	stranger, reader := shared.host.Account(t, namespace, "stranger"), shared.host.Account(t, namespace, "prometheus")
+	shared.host.BindClusterRole(t, reader, "", metricsReader)
 	r := process(t, port)
 	available(t)
-	namespace := shared.host.NewNamespace(t, "metrics-")
-	client := direct(t, r, collectorToken(t, namespace))
-	if _, err := client.Get().AbsPath("/metrics").DoRaw(t.Context()); err == nil {
-		t.Error("anybody may read the metrics")
+	if _, err := direct(t, r, stranger).Get().AbsPath("/metrics").DoRaw(t.Context()); !apierrors.IsForbidden(err) {
+		t.Errorf("anybody may read the metrics: got %v, want Forbidden", err)
 	}
-	letReadMetrics(t, namespace)
+	client := direct(t, r, reader)
 	// One request into a virtual cluster that is not there yet, so that the relay has something to count.
 	tenancy := clients(t).TenancyV1()
 	if _, err := tenancy.VirtualClusters(namespace).Create(t.Context(), &v1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "pending"}}, metav1.CreateOptions{}); err != nil {
@@ -153,7 +125,7 @@ func controllerPage(t *testing.T) string {
 	c := startController(t, straight, "--logging-format=json", "--v=2")
 	var page string
 	framework.Eventually(t, "garret-controller has worked", func(ctx context.Context) (bool, error) {
-		raw, err := c.client(t, administrator).Get().AbsPath("/metrics").DoRaw(ctx)
+		raw, err := c.client(t, administrator(t)).Get().AbsPath("/metrics").DoRaw(ctx)
 		page = string(raw)
 		return err == nil && strings.Contains(page, `garret_virtualclusters{phase="`), c.process.Ended()
 	})

@@ -17,7 +17,7 @@ import (
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/apiserver"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // told are all attributes that a span of the controller may have: addresses and

@@ -13,10 +13,14 @@ import (
 	"syscall"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/access"
 	"garret.dev/garret/pkg/apiserver"
 	"garret.dev/garret/pkg/chart"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // replica is one garret-apiserver behind the service.
@@ -96,4 +100,17 @@ func (r *replica) join(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = r.end() })
 	framework.Eventually(t, "the replica is ready", func(context.Context) (bool, error) { return shared.service.isReady(r.address), nil })
+	announce(t, r.address)
+}
+
+// announce has the host look again whether the API is available, as it does by itself
+// where the endpoints of a Service change. This one has none that the host knows of:
+// without a change it would wait for as long as it has waited in vain before.
+func announce(t *testing.T, address string) {
+	t.Helper()
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"example.com/endpoint":%q}}}`, address)
+	_, err := core().CoreV1().Services(v1.SystemNamespace).Patch(t.Context(), "garret-apiserver", types.MergePatchType, patch, metav1.PatchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

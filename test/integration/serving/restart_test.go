@@ -6,7 +6,7 @@ package serving
 import (
 	"testing"
 
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // asReplica are the flags that the chart gives to one of several replicas. The

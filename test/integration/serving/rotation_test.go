@@ -18,14 +18,15 @@ import (
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/apiserver"
 	"garret.dev/garret/pkg/apiserver/certs"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
-// shortLives let an authority be replaced within a minute. A busy machine keeps a
-// replica waiting for a second or two, and with it what is renewed near its end.
-var shortLives = certs.Lives{Authority: time.Minute, Overlap: 8 * time.Second, Leaf: 20 * time.Second}
-
-func short(options *apiserver.Options) { options.Lives = shortLives }
+// hourLives let keepers replace an authority within an hour of their clock, which the
+// test pushes on. It begins with the real time, and a certificate an hour before it is
+// made: there is never one that others, who go by the real time, would not take. The
+// overlap, in which they learn about the successor, is waited for: a busy machine
+// keeps the host waiting for a second or two.
+var hourLives = certs.Lives{Authority: 50 * time.Minute, Overlap: 8 * time.Second, Leaf: 15 * time.Minute}
 
 // certificates reads a bundle.
 func certificates(t *testing.T, bundle []byte) []*x509.Certificate {
@@ -78,7 +79,9 @@ func forget(t *testing.T) {
 func TestRotationUnderLoad(t *testing.T) {
 	forget(t)
 	t.Cleanup(func() { forget(t) })
-	first, second := within(t, short), within(t, short)
+	clock := framework.NewClock(t)
+	keep := func(options *apiserver.Options) { options.Lives, options.Clock = hourLives, clock }
+	replicas := []*replica{within(t, keep), within(t, keep)}
 	available(t)
 	begin, err := published(t.Context())
 	if err != nil {
@@ -89,17 +92,11 @@ func TestRotationUnderLoad(t *testing.T) {
 
 	bundles := [][]*x509.Certificate{certificates(t, begin)}
 	leaves := map[string]bool{}
-	// How many certificates the first authority signs before it goes depends on how
-	// busy the machine is; the rotation goes on until so many were seen.
-	const enough = 4
-	deadline := time.Now().Add(2 * framework.Timeout)
-	for finished := false; !finished; time.Sleep(framework.Interval) {
-		if time.Now().After(deadline) {
-			t.Fatalf("after %d bundles and %d certificates the first authority is still in use, or there were fewer than %d certificates", len(bundles), len(leaves), enough)
-		}
-		raw, err := published(t.Context())
+	framework.Eventually(t, "the first authority is gone", func(ctx context.Context) (bool, error) {
+		now := clock.Now()
+		raw, err := published(ctx)
 		if err != nil {
-			t.Fatal(err)
+			return false, err
 		}
 		bundle := certificates(t, raw)
 		if last := bundles[len(bundles)-1]; !slices.EqualFunc(last, bundle, (*x509.Certificate).Equal) {
@@ -108,18 +105,37 @@ func TestRotationUnderLoad(t *testing.T) {
 			}
 			bundles = append(bundles, bundle)
 		}
-		finished = !slices.ContainsFunc(bundle, original.Equal)
-		for _, r := range []*replica{first, second} {
+		signs, due := false, false
+		for _, r := range replicas {
 			leaf := served(t, r.address)
 			leaves[leaf.SerialNumber.String()] = true
-			finished = finished && leaf.CheckSignatureFrom(original) != nil
+			if now.After(leaf.NotAfter) {
+				t.Errorf("a certificate that has ended at %s is served at %s", leaf.NotAfter, now)
+			}
+			signs = signs || leaf.CheckSignatureFrom(original) == nil
+			due = due || leaf.NotAfter.Sub(now) <= hourLives.Leaf/3
 		}
-		finished = finished && len(leaves) >= enough
-	}
+		switch left := original.NotAfter.Sub(now); {
+		case !signs && !slices.ContainsFunc(bundle, original.Equal):
+			return true, nil
+		case due:
+			// A replica has yet to serve another one.
+		case signs && (left < hourLives.Authority/5 || len(bundle) > 1):
+			// The successor has yet to be published, or to be known to everybody.
+		case left <= 0:
+			// The first authority has yet to be dropped.
+		default:
+			clock.Push(hourLives.Leaf / 10)
+		}
+		return false, nil
+	})
 	load.ExpectNone(t)
 	t.Logf("%d bundles, %d serving certificates", len(bundles), len(leaves))
 	if len(bundles) < 3 {
 		t.Errorf("%d bundles were seen, want the authority alone, both, and the successor alone", len(bundles))
+	}
+	if len(leaves) < 4 {
+		t.Errorf("%d serving certificates were seen, want each authority to sign several", len(leaves))
 	}
 }
 

@@ -22,12 +22,12 @@ import (
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/apiserver"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
-// inside makes the one virtual cluster that has a control plane, and returns
-// how a host user reaches it through the host.
-func inside(t *testing.T) *rest.Config {
+// inside makes the one virtual cluster that has a control plane, and returns how
+// a host user reaches it through the host, and a client that has got through.
+func inside(t *testing.T) (*rest.Config, kubernetes.Interface) {
 	t.Helper()
 	available(t)
 	client := clients(t)
@@ -57,7 +57,16 @@ func inside(t *testing.T) *rest.Config {
 	})
 	config := rest.CopyConfig(shared.host.Config)
 	config.Host += "/apis/tenancy.garret.dev/v1/namespaces/" + insideKey.Namespace + "/virtualclusters/" + insideKey.Name + "/proxy"
-	return config
+	through, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Whoever publishes the certificates does not know yet, at the first start.
+	framework.Eventually(t, "the relay gets through", func(ctx context.Context) (bool, error) {
+		_, err := through.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+		return err == nil, nil
+	})
+	return config, through
 }
 
 // withHeader adds a header to every request.
@@ -76,17 +85,7 @@ func (w withHeader) RoundTrip(req *http.Request) (*http.Response, error) {
 // garret-apiserver and the relay to the API server inside.
 func TestTraceGoesAllTheWay(t *testing.T) {
 	within(t, func(options *apiserver.Options) { options.Tracing.ConfigFile = shared.collector.config })
-	config := inside(t)
-	// Whoever publishes the certificates does not know yet, at the first start.
-	settled, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	framework.Eventually(t, "the relay gets through", func(ctx context.Context) (bool, error) {
-		_, err := settled.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
-		return err == nil, nil
-	})
-
+	config, _ := inside(t)
 	trace, parent := make([]byte, 16), make([]byte, 8)
 	_, _ = rand.Read(trace)
 	_, _ = rand.Read(parent)

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,11 +15,13 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/generated/clientset/versioned"
 	"garret.dev/garret/generated/informers/externalversions"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // run runs a command of the program on the replica's data directory.
@@ -106,6 +109,18 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
+// patient waits for a server that is down, as those do for whom somebody else looks
+// for one: an informer that is refused again and again is in no hurry any more.
+func patient(ctx context.Context, network, address string) (net.Conn, error) {
+	var connection net.Conn
+	err := framework.Poll(ctx, func(ctx context.Context) (bool, error) {
+		var refused error
+		connection, refused = (&net.Dialer{}).DialContext(ctx, network, address)
+		return refused == nil, nil
+	})
+	return connection, err
+}
+
 // TestRestoreGoesBack restores twice a backup that is older than what clients
 // have seen: they must see the old state, and every change after it.
 func TestRestoreGoesBack(t *testing.T) {
@@ -114,7 +129,11 @@ func TestRestoreGoesBack(t *testing.T) {
 	namespace := shared.host.NewNamespace(t, "store-")
 	kept := r.create(t, namespace, "kept")
 	saved := r.backup(t)
-	factory := externalversions.NewSharedInformerFactoryWithOptions(r.client, 0, externalversions.WithNamespace(namespace))
+	config := rest.CopyConfig(r.address)
+	config.Dial = patient
+	client, err := versioned.NewForConfig(config)
+	must(t, err)
+	factory := externalversions.NewSharedInformerFactoryWithOptions(client, 0, externalversions.WithNamespace(namespace))
 	informer := factory.Tenancy().V1().VirtualClusters().Informer()
 	factory.Start(t.Context().Done())
 	if !cache.WaitForCacheSync(t.Context().Done(), informer.HasSynced) {

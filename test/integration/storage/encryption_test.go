@@ -19,13 +19,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	aggregator "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
 	_ "modernc.org/sqlite" // reads the file as a thief would
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/apiserver/certs"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // marker is in the spec of every object of these tests.
@@ -97,6 +96,7 @@ func onDisk(t *testing.T, r *replica, text string) bool {
 }
 
 func TestEncryptionAtRest(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"aescbc", "aesgcm", "secretbox"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -149,8 +149,11 @@ func TestKeysAreRotated(t *testing.T) {
 	keys(t, file, first, "identity: {}")
 	r.start(t)
 	r.rewrite(t, namespace, "k8s:enc:secretbox:v1:key1:")
-	// This change the process finds by itself.
+	// This change the process finds by itself: it looks at the file once a minute.
 	keys(t, file, second, first)
+	r.writesUntil(t, namespace, "the second key is found", func(_ context.Context, name string) (bool, error) {
+		return bytes.HasPrefix(stored(t, r, namespace, name), []byte("k8s:enc:secretbox:v1:key2:")), nil
+	})
 	r.rewrite(t, namespace, "k8s:enc:secretbox:v1:key2:")
 	r.stop(t)
 	keys(t, file, second)
@@ -180,24 +183,39 @@ func TestKeysAreRotated(t *testing.T) {
 	r.logs(t, "Not ready", `check="storage"`, "virtualclusters")
 }
 
-// rewrite runs the documented command until it has had the effect: the file is looked at once a minute.
+// writesUntil writes one object again and again, until the condition holds.
+func (r *replica) writesUntil(t *testing.T, namespace, what string, holds func(ctx context.Context, name string) (bool, error)) {
+	t.Helper()
+	made := r.createMarked(t, namespace, "written")
+	turn := 0
+	framework.Eventually(t, what, func(ctx context.Context) (bool, error) {
+		turn++
+		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"example.com/turn":"%d"}}}`, turn)
+		if _, err := r.clusters(namespace).Patch(ctx, made.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			return false, err
+		}
+		return holds(ctx, made.Name)
+	})
+}
+
+// rewrite runs the documented command, which has all stored with this prefix.
 func (r *replica) rewrite(t *testing.T, namespace, prefix string) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 5*framework.Interval, 2*framework.Timeout, true, func(context.Context) (bool, error) {
+	kubectl := shared.host.Kubectl()
+	framework.Succeeds(t, "kubectl replace has stored it as "+prefix+"…", func(context.Context) error {
 		// The host may not have seen yet that a replica answers again.
-		all, err := framework.Kubectl(t, shared.host.Kubeconfig, "", "get", "virtualclusters", "-A", "-o", "json")
+		all, err := kubectl.Try("get", "virtualclusters", "-A", "-o", "json")
 		if err == nil {
-			all, err = framework.Kubectl(t, shared.host.Kubeconfig, all, "replace", "-f", "-")
+			_, err = kubectl.Input(all).Try("replace", "-f", "-")
 		}
 		if err != nil {
-			t.Logf("not yet: %v: %s", err, all)
-			return false, nil
+			return err
 		}
-		return bytes.HasPrefix(stored(t, r, namespace, "demo"), []byte(prefix)), nil
+		if got := stored(t, r, namespace, "demo"); !bytes.HasPrefix(got, []byte(prefix)) {
+			return fmt.Errorf("got %.40q…", got)
+		}
+		return nil
 	})
-	if err != nil {
-		t.Fatalf("waiting until kubectl replace has stored it as %s…: %v", prefix, err)
-	}
 }
 
 // standIn has the host send the requests for the API to the replica until the test ends.

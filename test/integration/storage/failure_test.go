@@ -19,8 +19,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"garret.dev/garret/generated/informers/externalversions"
-	"garret.dev/garret/test/integration/framework"
-	"garret.dev/garret/test/integration/framework/database"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/database"
 
 	"golang.org/x/sys/unix"
 )
@@ -103,11 +103,12 @@ func fill(t *testing.T, name string) {
 // TestOutage has a database fail under a replica that is written to and watched,
 // while it compacts every second, and come back.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	for _, outage := range outages {
 		t.Run(outage.name, func(t *testing.T) {
 			t.Parallel()
 			flags, fail, mend := outage.prepare(t)
-			r := startReplica(t, append(flags, "--etcd-compaction-interval=1s")...)
+			r := startReplica(t, append(flags, "--etcd-compaction-interval=1s", "--request-timeout=5s")...)
 			namespace := shared.host.NewNamespace(t, "store-")
 			w := r.writeSteadily(t, namespace)
 			framework.Eventually(t, "some are written", func(context.Context) (bool, error) { return w.count() > 5, nil })

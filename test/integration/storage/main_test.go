@@ -10,8 +10,8 @@ import (
 	"os"
 	"testing"
 
-	"garret.dev/garret/test/integration/framework"
-	"garret.dev/garret/test/integration/framework/aggregation"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/aggregation"
 )
 
 // shared is the host, and a garret-apiserver that stands behind it all the
@@ -22,6 +22,7 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
+	framework.SideBySide(6)
 	os.Exit(framework.Run(m, "store", func(stage *framework.Stage) (err error) {
 		if shared.host, err = stage.StartControlPlane("host", aggregation.HostFlag, framework.WithoutNodes); err != nil {
 			return err

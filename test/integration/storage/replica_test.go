@@ -20,7 +20,7 @@ import (
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned"
 	tenancyv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // requestLimit ends requests of the tests' clients that get no answer.

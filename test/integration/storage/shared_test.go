@@ -20,21 +20,23 @@ import (
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // sharedChecks are what two replicas on one datastore must do. The last kills one.
 var sharedChecks = []struct {
 	name string
-	run  func(t *testing.T, a, b *replica, namespace string)
+	// connection says that it is held to on every way to a datastore.
+	connection bool
+	run        func(t *testing.T, a, b *replica, namespace string)
 }{
-	{"what one writes the other lists at once", listsOfTheOther},
-	{"what one writes the other's watch sees, in order", watchOfTheOther},
-	{"no update is lost between two", concurrentUpdates},
-	{"one name is made once", concurrentCreates},
-	{"a host cluster's limit holds for both", limitOfBoth},
-	{"one template is the default of both", oneDefault},
-	{"one goes on when the other is killed", killedReplica},
+	{"what one writes the other lists at once", true, listsOfTheOther},
+	{"what one writes the other's watch sees, in order", true, watchOfTheOther},
+	{"no update is lost between two", false, concurrentUpdates},
+	{"one name is made once", false, concurrentCreates},
+	{"a host cluster's limit holds for both", false, limitOfBoth},
+	{"one template is the default of both", false, oneDefault},
+	{"one goes on when the other is killed", true, killedReplica},
 }
 
 func listsOfTheOther(t *testing.T, a, b *replica, namespace string) {
@@ -140,7 +142,6 @@ func concurrentCreates(t *testing.T, a, b *replica, namespace string) {
 	}
 }
 
-// killedReplica kills one in the middle of writes; all that either acknowledged must be there.
 // limitOfBoth creates more through both than there is room for.
 func limitOfBoth(t *testing.T, a, b *replica, namespace string) {
 	setLimit := func(limit string) {
@@ -229,6 +230,7 @@ func oneDefault(t *testing.T, a, b *replica, _ string) {
 	}
 }
 
+// killedReplica kills one in the middle of writes; all that either acknowledged must be there.
 func killedReplica(t *testing.T, a, b *replica, namespace string) {
 	var acknowledged []string
 	killed := make(chan struct{})

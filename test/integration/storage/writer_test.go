@@ -12,7 +12,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // writer makes one object after the other and notes what became of each.

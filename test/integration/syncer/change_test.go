@@ -4,6 +4,7 @@
 package syncer
 
 import (
+	"context"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+
+	"garret.dev/garret/test/framework"
 )
 
 // TestPodChanges makes each change that Kubernetes allows on a pod that runs.
@@ -23,7 +26,7 @@ func TestPodChanges(t *testing.T) {
 	spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")}
 	s.createPod("web", spec)
 	s.schedule(s.hostPod("web"), "node-"+s.namespace)
-	s.eventually("virtual pod running", func() bool { return s.virtualPod("web").Status.Phase == corev1.PodRunning })
+	framework.Eventually(t, "the virtual pod runs", func(context.Context) (bool, error) { return s.virtualPod("web").Status.Phase == corev1.PodRunning, nil })
 	pods := s.virtual.CoreV1().Pods(s.namespace)
 
 	tests := []struct {
@@ -72,14 +75,14 @@ func TestPodChanges(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := s.within(t)
 			// The syncer reports at the same time: a conflict is tried again.
-			s.eventually("change", func() bool {
+			framework.Eventually(t, "the change is made", func(context.Context) (bool, error) {
 				err := test.change()
 				if err != nil && !apierrors.IsConflict(err) {
 					t.Fatal(err)
 				}
-				return err == nil
+				return err == nil, nil
 			})
-			s.eventually(test.name+" on the host", func() bool { return test.holds(s.hostPod("web")) })
+			framework.Eventually(t, test.name+" is changed on the host", func(context.Context) (bool, error) { return test.holds(s.hostPod("web")), nil })
 		})
 	}
 }

@@ -26,7 +26,7 @@ import (
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 const hostNamespace = "team"
@@ -92,9 +92,9 @@ func setUp(t *testing.T) *side {
 	furnish := func(client kubernetes.Interface, prefix string) string {
 		namespace, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix}}, metav1.CreateOptions{})
 		s.must(err)
-		s.eventually("service account in "+namespace.Name, func() bool {
+		framework.Eventually(s.t, "there is a service account in "+namespace.Name, func(ctx context.Context) (bool, error) {
 			_, err := client.CoreV1().ServiceAccounts(namespace.Name).Get(ctx, "default", metav1.GetOptions{})
-			return err == nil
+			return err == nil, nil
 		})
 		return namespace.Name
 	}
@@ -135,11 +135,13 @@ func (s *side) tearDown() {
 			s.must(s.virtual.CoreV1().Services(namespace).Delete(ctx, service.Name, metav1.DeleteOptions{}))
 		}
 	}
-	s.eventually("services gone from the host", func() bool {
+	err := framework.Poll(ctx, func(ctx context.Context) (bool, error) {
 		services, err := s.host.CoreV1().Services(s.hostNamespace).List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelCluster})
-		s.must(err)
-		return len(services.Items) == 0
+		return len(services.Items) == 0, err
 	})
+	if err != nil {
+		s.t.Errorf("waiting until the services are gone from the host: %v", err)
+	}
 }
 
 // start runs a syncer, which stop ends.
@@ -188,24 +190,14 @@ func (s *side) must(err error) {
 	}
 }
 
-// eventually waits until the condition holds.
-func (s *side) eventually(what string, condition func() bool) {
-	s.t.Helper()
-	// Not the test's context, which is over when it is torn down.
-	err := framework.Poll(context.Background(), func(context.Context) (bool, error) { return condition(), nil })
-	if err != nil {
-		s.t.Fatalf("%s: still not so after %v", what, framework.Timeout)
-	}
-}
-
 // hostPod waits for the host pod of the virtual pod.
 func (s *side) hostPod(name string) *corev1.Pod {
 	s.t.Helper()
 	var pod *corev1.Pod
-	s.eventually("pod "+name+" on the host", func() bool {
+	framework.Eventually(s.t, "pod "+name+" is on the host", func(ctx context.Context) (bool, error) {
 		var err error
-		pod, err = s.host.CoreV1().Pods(s.hostNamespace).Get(s.t.Context(), s.translator.HostName(s.namespace, name), metav1.GetOptions{})
-		return err == nil
+		pod, err = s.host.CoreV1().Pods(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, name), metav1.GetOptions{})
+		return err == nil, nil
 	})
 	return pod
 }

@@ -4,6 +4,7 @@
 package syncer
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/resources"
+	"garret.dev/garret/test/framework"
 )
 
 // podSpec is a pod with references.
@@ -51,9 +53,9 @@ func (s *side) virtualPod(name string) *corev1.Pod {
 // gone waits until the virtual pod of this UID is no more.
 func (s *side) gone(pod *corev1.Pod) {
 	s.t.Helper()
-	s.eventually("end of pod "+pod.Name, func() bool {
-		found, err := s.virtual.CoreV1().Pods(s.namespace).Get(s.t.Context(), pod.Name, metav1.GetOptions{})
-		return apierrors.IsNotFound(err) || err == nil && found.UID != pod.UID
+	framework.Eventually(s.t, "pod "+pod.Name+" is gone", func(ctx context.Context) (bool, error) {
+		found, err := s.virtual.CoreV1().Pods(s.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+		return apierrors.IsNotFound(err) || err == nil && found.UID != pod.UID, nil
 	})
 }
 
@@ -71,22 +73,22 @@ func TestPodLife(t *testing.T) {
 		t.Errorf("configmap of the host pod: got %v, want %s", host.Spec.Containers[0].EnvFrom, want)
 	}
 	var configMap *corev1.ConfigMap
-	s.eventually("the pod's settings on the host", func() bool {
+	framework.Eventually(t, "the pod's settings are on the host", func(ctx context.Context) (bool, error) {
 		configMap, err = s.host.CoreV1().ConfigMaps(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "settings"), metav1.GetOptions{})
-		return err == nil && configMap.Data["A"] == "1"
+		return err == nil && configMap.Data["A"] == "1", nil
 	})
 	var secret *corev1.Secret
-	s.eventually("the pod's login on the host", func() bool {
+	framework.Eventually(t, "the pod's login is on the host", func(ctx context.Context) (bool, error) {
 		secret, err = s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "login"), metav1.GetOptions{})
-		return err == nil && string(secret.Data["B"]) == "2"
+		return err == nil && string(secret.Data["B"]) == "2", nil
 	})
 
 	node := "node-" + s.namespace
 	s.schedule(host, node)
-	s.eventually("virtual pod running", func() bool {
+	framework.Eventually(t, "the virtual pod runs", func(context.Context) (bool, error) {
 		pod := s.virtualPod("web")
 		return pod.Status.Phase == corev1.PodRunning && pod.Spec.NodeName == node && pod.Status.PodIP == "10.0.0.7" &&
-			len(pod.Status.ContainerStatuses) == 1 && pod.Status.ContainerStatuses[0].Ready
+			len(pod.Status.ContainerStatuses) == 1 && pod.Status.ContainerStatuses[0].Ready, nil
 	})
 	inside, err := s.virtual.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
 	s.must(err)
@@ -99,33 +101,41 @@ func TestPodLife(t *testing.T) {
 	s.must(err)
 	_, err = s.host.CoreV1().Secrets(s.hostNamespace).Patch(ctx, secret.Name, types.MergePatchType, []byte(`{"data":{"B":"eA=="}}`), metav1.PatchOptions{})
 	s.must(err)
-	s.eventually("configmap changed and secret put back", func() bool {
+	framework.Eventually(t, "the configmap is changed and the secret put back", func(ctx context.Context) (bool, error) {
 		configMap, err := s.host.CoreV1().ConfigMaps(s.hostNamespace).Get(ctx, configMap.Name, metav1.GetOptions{})
-		s.must(err)
+		if err != nil {
+			return false, err
+		}
 		secret, err := s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, secret.Name, metav1.GetOptions{})
-		s.must(err)
-		return configMap.Data["A"] == "3" && string(secret.Data["B"]) == "2"
+		if err != nil {
+			return false, err
+		}
+		return configMap.Data["A"] == "3" && string(secret.Data["B"]) == "2", nil
 	})
 	_, err = s.virtual.CoreV1().Pods(s.namespace).Patch(ctx, "web", types.MergePatchType, []byte(`{"metadata":{"labels":{"tier":"front"}}}`), metav1.PatchOptions{})
 	s.must(err)
-	s.eventually("label on the host", func() bool { return s.hostPod("web").Labels["tenant.garret.dev/tier"] == "front" })
+	framework.Eventually(t, "the label is on the host", func(context.Context) (bool, error) {
+		return s.hostPod("web").Labels["tenant.garret.dev/tier"] == "front", nil
+	})
 
 	// The deletion goes to the host with its grace period; the host confirms.
 	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(ctx, "web", metav1.DeleteOptions{}))
-	s.eventually("host pod ending with the pod's grace period", func() bool {
+	framework.Eventually(t, "the host pod ends with the pod's grace period", func(context.Context) (bool, error) {
 		host := s.hostPod("web")
-		return host.DeletionTimestamp != nil && *host.DeletionGracePeriodSeconds == 7
+		return host.DeletionTimestamp != nil && *host.DeletionGracePeriodSeconds == 7, nil
 	})
 	if s.virtualPod("web").UID != virtual.UID {
 		t.Error("the virtual pod is gone before its host pod")
 	}
 	s.must(s.host.CoreV1().Pods(s.hostNamespace).Delete(ctx, host.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
 	s.gone(virtual)
-	s.eventually("configmap, secret and environment gone from the host", func() bool {
+	framework.Eventually(t, "configmap, secret and environment are gone from the host", func(ctx context.Context) (bool, error) {
 		configMaps, err := s.host.CoreV1().ConfigMaps(s.hostNamespace).List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelVirtualNamespace + "=" + s.namespace})
-		s.must(err)
+		if err != nil {
+			return false, err
+		}
 		_, err = s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, secret.Name, metav1.GetOptions{})
-		return len(configMaps.Items) == 0 && apierrors.IsNotFound(err)
+		return len(configMaps.Items) == 0 && apierrors.IsNotFound(err), nil
 	})
 }
 
@@ -145,11 +155,11 @@ func TestHostPodVanishes(t *testing.T) {
 			pod := s.createPod(name, podSpec())
 			host := s.hostPod(name)
 			s.schedule(host, "node-"+s.namespace)
-			s.eventually("virtual pod running", func() bool { return s.virtualPod(name).Status.Phase == corev1.PodRunning })
+			framework.Eventually(t, "the virtual pod runs", func(context.Context) (bool, error) { return s.virtualPod(name).Status.Phase == corev1.PodRunning, nil })
 			s.must(remove(host.Name))
-			s.eventually("virtual pod ending", func() bool {
+			framework.Eventually(t, "the virtual pod ends", func(context.Context) (bool, error) {
 				found := s.virtualPod(name)
-				return found.UID != pod.UID || found.DeletionTimestamp != nil
+				return found.UID != pod.UID || found.DeletionTimestamp != nil, nil
 			})
 			if name == "evicted" {
 				s.must(s.host.CoreV1().Pods(s.hostNamespace).Delete(ctx, host.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
@@ -165,15 +175,15 @@ func TestNameUsedAgain(t *testing.T) {
 	first := s.createPod("web-0", podSpec())
 	firstHost := s.hostPod("web-0")
 	s.schedule(firstHost, "node-"+s.namespace)
-	s.eventually("bound", func() bool { return s.virtualPod("web-0").Spec.NodeName != "" })
+	framework.Eventually(t, "the virtual pod is bound", func(context.Context) (bool, error) { return s.virtualPod("web-0").Spec.NodeName != "", nil })
 	// By force: the virtual pod is gone at once, the host's takes its time.
 	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(ctx, first.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
 	second := s.createPod("web-0", podSpec())
-	s.eventually("first host pod ending", func() bool { return s.hostPod("web-0").DeletionTimestamp != nil })
+	framework.Eventually(t, "the first host pod ends", func(context.Context) (bool, error) { return s.hostPod("web-0").DeletionTimestamp != nil, nil })
 	s.must(s.host.CoreV1().Pods(s.hostNamespace).Delete(ctx, firstHost.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
-	s.eventually("host pod of the second", func() bool {
+	framework.Eventually(t, "the host pod is of the second", func(context.Context) (bool, error) {
 		host := s.hostPod("web-0")
-		return host.Annotations[tenancyv1.AnnotationVirtualUID] == string(second.UID)
+		return host.Annotations[tenancyv1.AnnotationVirtualUID] == string(second.UID), nil
 	})
 	if s.virtualPod("web-0").UID != second.UID {
 		t.Error("the second pod was ended with the first")
@@ -189,9 +199,9 @@ func TestChangesWhileTheSyncerIsDown(t *testing.T) {
 	orphan := s.createPod("orphan", podSpec())
 	host := s.hostPod("orphan")
 	name := s.translator.HostName(s.namespace, "api")
-	s.eventually("service on the host", func() bool {
+	framework.Eventually(t, "the service is on the host", func(ctx context.Context) (bool, error) {
 		found, err := s.host.CoreV1().Services(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
-		return err == nil && found.Spec.ClusterIP == service.Spec.ClusterIP
+		return err == nil && found.Spec.ClusterIP == service.Spec.ClusterIP, nil
 	})
 
 	s.stop()
@@ -202,14 +212,16 @@ func TestChangesWhileTheSyncerIsDown(t *testing.T) {
 	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(ctx, orphan.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
 	s.start()
 
-	s.eventually("service right again", func() bool {
+	framework.Eventually(t, "the service is right again", func(ctx context.Context) (bool, error) {
 		found, err := s.host.CoreV1().Services(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
-		s.must(err)
-		return found.Spec.Ports[0].Port == 81 && found.Spec.Selector["tenant.garret.dev/app"] == "web" && found.Spec.Selector["app"] == ""
+		if err != nil {
+			return false, err
+		}
+		return found.Spec.Ports[0].Port == 81 && found.Spec.Selector["tenant.garret.dev/app"] == "web" && found.Spec.Selector["app"] == "", nil
 	})
-	s.eventually("orphan gone", func() bool {
+	framework.Eventually(t, "the orphan is gone", func(ctx context.Context) (bool, error) {
 		_, err := s.host.CoreV1().Pods(s.hostNamespace).Get(ctx, host.Name, metav1.GetOptions{})
-		return apierrors.IsNotFound(err)
+		return apierrors.IsNotFound(err), nil
 	})
 }
 
@@ -239,20 +251,19 @@ func TestServices(t *testing.T) {
 	hostService := func(name string) (*corev1.Service, error) {
 		return s.host.CoreV1().Services(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, name), metav1.GetOptions{})
 	}
-	s.eventually("node port of the host inside", func() bool {
+	framework.Eventually(t, "the node port of the host is inside", func(ctx context.Context) (bool, error) {
 		host, err := hostService("outside")
 		virtual, errInside := s.virtual.CoreV1().Services(s.namespace).Get(ctx, "outside", metav1.GetOptions{})
-		return err == nil && errInside == nil && host.Spec.Ports[0].NodePort != 30005 && virtual.Spec.Ports[0].NodePort == host.Spec.Ports[0].NodePort
+		return err == nil && errInside == nil && host.Spec.Ports[0].NodePort != 30005 && virtual.Spec.Ports[0].NodePort == host.Spec.Ports[0].NodePort, nil
 	})
-	s.eventually("headless on the host", func() bool {
+	framework.Eventually(t, "the headless one is on the host", func(context.Context) (bool, error) {
 		host, err := hostService("headless")
-		return err == nil && host.Spec.ClusterIP == corev1.ClusterIPNone
+		return err == nil && host.Spec.ClusterIP == corev1.ClusterIPNone, nil
 	})
-	s.eventually("endpoints made by hand on the host", func() bool {
+	framework.Eventually(t, "endpoints made by hand are on the host", func(ctx context.Context) (bool, error) {
 		slices, err := s.host.DiscoveryV1().EndpointSlices(s.hostNamespace).List(ctx, metav1.ListOptions{
 			LabelSelector: "kubernetes.io/service-name=" + s.translator.HostName(s.namespace, "by-hand")})
-		s.must(err)
-		return len(slices.Items) == 1 && slices.Items[0].Endpoints[0].Addresses[0] == "192.0.2.1"
+		return len(slices.Items) == 1 && slices.Items[0].Endpoints[0].Addresses[0] == "192.0.2.1", err
 	})
 	if _, err := hostService("alias"); !apierrors.IsNotFound(err) {
 		t.Errorf("an alias is on the host: %v", err)
@@ -261,18 +272,18 @@ func TestServices(t *testing.T) {
 	// The balancer's address comes inside.
 	_, err = s.virtual.CoreV1().Services(s.namespace).Patch(ctx, "outside", types.MergePatchType, []byte(`{"spec":{"type":"LoadBalancer"}}`), metav1.PatchOptions{})
 	s.must(err)
-	s.eventually("balancer on the host", func() bool {
+	framework.Eventually(t, "the balancer is on the host", func(ctx context.Context) (bool, error) {
 		host, err := hostService("outside")
 		if err != nil || host.Spec.Type != corev1.ServiceTypeLoadBalancer {
-			return false
+			return false, nil
 		}
 		host.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "198.51.100.9"}}
 		_, err = s.host.CoreV1().Services(s.hostNamespace).UpdateStatus(ctx, host, metav1.UpdateOptions{})
-		return err == nil
+		return err == nil, nil
 	})
-	s.eventually("balancer's address inside", func() bool {
+	framework.Eventually(t, "the balancer's address is inside", func(ctx context.Context) (bool, error) {
 		virtual, err := s.virtual.CoreV1().Services(s.namespace).Get(ctx, "outside", metav1.GetOptions{})
-		return err == nil && len(virtual.Status.LoadBalancer.Ingress) == 1 && virtual.Status.LoadBalancer.Ingress[0].IP == "198.51.100.9"
+		return err == nil && len(virtual.Status.LoadBalancer.Ingress) == 1 && virtual.Status.LoadBalancer.Ingress[0].IP == "198.51.100.9", nil
 	})
 }
 
@@ -284,21 +295,23 @@ func TestRefusalIsTold(t *testing.T) {
 	s.must(err)
 	spec := podSpec()
 	spec.HostNetwork = true
-	s.eventually("the host heeds the label", func() bool {
+	framework.Eventually(t, "the host heeds the label", func(ctx context.Context) (bool, error) {
 		_, err := s.host.CoreV1().Pods(s.hostNamespace).Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe"}, Spec: spec},
 			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "baseline")
+		return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "baseline"), nil
 	})
 	pod := s.createPod("greedy", spec)
-	s.eventually("event on the pod", func() bool {
+	framework.Eventually(t, "there is an event on the pod", func(ctx context.Context) (bool, error) {
 		events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
-		s.must(err)
+		if err != nil {
+			return false, err
+		}
 		for _, event := range events.Items {
 			if event.Reason == "HostRefused" && strings.Contains(event.Message, "baseline") {
-				return true
+				return true, nil
 			}
 		}
-		return false
+		return false, nil
 	})
 }
 
@@ -310,10 +323,9 @@ func TestForeignObjectIsLeftAlone(t *testing.T) {
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "x", Image: "x"}}}}, metav1.CreateOptions{})
 	s.must(err)
 	pod := s.createPod("web", podSpec())
-	s.eventually("event on the pod", func() bool {
+	framework.Eventually(t, "there is an event on the pod", func(ctx context.Context) (bool, error) {
 		events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
-		s.must(err)
-		return len(events.Items) > 0 && events.Items[0].Reason == "NameOccupied"
+		return len(events.Items) > 0 && events.Items[0].Reason == "NameOccupied", err
 	})
 	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(ctx, "web", metav1.DeleteOptions{}))
 	s.gone(pod)
@@ -336,36 +348,38 @@ func TestClaims(t *testing.T) {
 	s.must(err)
 	name := s.translator.HostName(s.namespace, "data")
 	volume := "pvc-" + s.namespace
-	s.eventually("claim on the host", func() bool {
+	framework.Eventually(t, "the claim is on the host", func(ctx context.Context) (bool, error) {
 		host, err := s.host.CoreV1().PersistentVolumeClaims(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
-			return false
+			return false, nil
 		}
 		if host.Spec.VolumeName == "" {
 			host.Spec.VolumeName = volume
 			host.Spec.StorageClassName = ptr.To("fast")
 			if host, err = s.host.CoreV1().PersistentVolumeClaims(s.hostNamespace).Update(ctx, host, metav1.UpdateOptions{}); err != nil {
-				return false
+				return false, nil
 			}
 		}
 		host.Status.Phase = corev1.ClaimBound
 		host.Status.AccessModes = host.Spec.AccessModes
 		host.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("2Gi")}
 		_, err = s.host.CoreV1().PersistentVolumeClaims(s.hostNamespace).UpdateStatus(ctx, host, metav1.UpdateOptions{})
-		return err == nil
+		return err == nil, nil
 	})
-	s.eventually("claim bound inside", func() bool {
+	framework.Eventually(t, "the claim is bound inside", func(ctx context.Context) (bool, error) {
 		found, err := s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Get(ctx, "data", metav1.GetOptions{})
-		s.must(err)
+		if err != nil {
+			return false, err
+		}
 		mirror, err := s.virtual.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
 		return err == nil && found.Status.Phase == corev1.ClaimBound && found.Spec.VolumeName == volume && ptr.Deref(found.Spec.StorageClassName, "") == "fast" &&
-			found.Status.Capacity.Storage().String() == "2Gi" && mirror.Status.Phase == corev1.VolumeBound && mirror.Spec.ClaimRef.UID == claim.UID
+			found.Status.Capacity.Storage().String() == "2Gi" && mirror.Status.Phase == corev1.VolumeBound && mirror.Spec.ClaimRef.UID == claim.UID, nil
 	})
 	s.must(s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Delete(ctx, "data", metav1.DeleteOptions{}))
-	s.eventually("claim ending on the host and volume gone inside", func() bool {
+	framework.Eventually(t, "the claim ends on the host and the volume is gone inside", func(ctx context.Context) (bool, error) {
 		host, err := s.host.CoreV1().PersistentVolumeClaims(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
 		_, errInside := s.virtual.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
-		return (apierrors.IsNotFound(err) || err == nil && host.DeletionTimestamp != nil) && apierrors.IsNotFound(errInside)
+		return (apierrors.IsNotFound(err) || err == nil && host.DeletionTimestamp != nil) && apierrors.IsNotFound(errInside), nil
 	})
 }
 
@@ -380,10 +394,9 @@ func TestHostEventsShowInside(t *testing.T) {
 		Reason:         "Scheduled", Message: "assigned " + host.Namespace + "/" + host.Name + " to node-1", Type: corev1.EventTypeNormal,
 	}, metav1.CreateOptions{})
 	s.must(err)
-	s.eventually("event inside", func() bool {
+	framework.Eventually(t, "the event is inside", func(ctx context.Context) (bool, error) {
 		events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
-		s.must(err)
-		return len(events.Items) == 1 && events.Items[0].Message == "assigned "+s.namespace+"/web to node-1"
+		return len(events.Items) == 1 && events.Items[0].Message == "assigned "+s.namespace+"/web to node-1", err
 	})
 }
 
@@ -399,13 +412,15 @@ func TestServiceOfTheWebhookIsAdopted(t *testing.T) {
 	asked.Spec.ClusterIP = host.Spec.ClusterIP
 	virtual, err := s.virtual.CoreV1().Services(s.namespace).Create(ctx, asked, metav1.CreateOptions{})
 	s.must(err)
-	s.eventually("adoption", func() bool {
+	framework.Eventually(t, "the service is adopted", func(ctx context.Context) (bool, error) {
 		found, err := s.host.CoreV1().Services(s.hostNamespace).Get(ctx, host.Name, metav1.GetOptions{})
-		s.must(err)
+		if err != nil {
+			return false, err
+		}
 		if found.UID != host.UID {
 			t.Fatal("the service was made anew")
 		}
-		return found.Annotations[tenancyv1.AnnotationVirtualUID] == string(virtual.UID)
+		return found.Annotations[tenancyv1.AnnotationVirtualUID] == string(virtual.UID), nil
 	})
 	events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(virtual.UID)})
 	s.must(err)

@@ -27,7 +27,7 @@ import (
 	"garret.dev/garret/pkg/controller/hostcluster"
 	"garret.dev/garret/pkg/controller/quota"
 	templatecontroller "garret.dev/garret/pkg/controller/template"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // runControllers runs the controllers that deploy nothing until the test ends, with the rights that
@@ -102,7 +102,7 @@ func TestTemplateControllerKeepsInStep(t *testing.T) {
 
 	change := func(args, distro string) {
 		t.Helper()
-		apply(t, `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualClusterTemplate","metadata":{"name":"followed"},"spec":`+level(args, distro)+`}`)
+		setTemplate(t, "followed", level(args, distro))
 	}
 	applied := func(vc *v1.VirtualCluster) *metav1.Condition {
 		return meta.FindStatusCondition(vc.Status.Conditions, v1.ConditionTemplateApplied)
@@ -185,7 +185,7 @@ func TestHostClusterStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	framework.Eventually(t, "one is counted no more", counted)
-	table := shared.host.MustKubectl(t, "", "get", "hc", "-o", "wide")
+	table := shared.host.Kubectl().Do(t, "get", "hc", "-o", "wide")
 	if !strings.Contains(table, "local") || !strings.Contains(table, "True") || !strings.Contains(table, version.GitVersion) {
 		t.Errorf("got:\n%s\nwant local, ready, with its version", table)
 	}

@@ -15,18 +15,8 @@ import (
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	applyv1 "garret.dev/garret/generated/applyconfiguration/tenancy/v1"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
-
-func containsText(text, part string) bool { return strings.Contains(text, part) }
-
-// contains wants a command to fail with these words.
-func contains(t *testing.T, out string, err error, words string) {
-	t.Helper()
-	if err == nil || !containsText(out+err.Error(), words) {
-		t.Errorf("got %v: %s, want a failure with %q", err, out, words)
-	}
-}
 
 func TestLocalExistsByItself(t *testing.T) {
 	hosts := shared.garret.Clients.TenancyV1().HostClusters()
@@ -82,7 +72,7 @@ func TestLimit(t *testing.T) {
 		switch {
 		case err == nil:
 			made++
-		case !apierrors.IsForbidden(err) || !containsText(err.Error(), "have spec.maxVirtualClusters of the HostCluster raised"):
+		case !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "have spec.maxVirtualClusters of the HostCluster raised"):
 			t.Errorf("try %d: got %v, want Forbidden with a remedy", i, err)
 		}
 	}

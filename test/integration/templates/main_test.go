@@ -9,6 +9,7 @@ package templates
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,8 +18,8 @@ import (
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
-	"garret.dev/garret/test/integration/framework"
-	"garret.dev/garret/test/integration/framework/aggregation"
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/aggregation"
 )
 
 type environment struct {
@@ -49,32 +50,26 @@ func templates() tenancyv1.VirtualClusterTemplateInterface {
 	return shared.garret.Clients.TenancyV1().VirtualClusterTemplates()
 }
 
-// apply hands a manifest to kubectl.
-func apply(t *testing.T, manifest string, args ...string) string {
+// setTemplate makes a template from the JSON of its spec, or brings the one that is there into that state.
+func setTemplate(t *testing.T, name, spec string) *v1.VirtualClusterTemplate {
 	t.Helper()
-	return shared.host.MustKubectl(t, manifest, append([]string{"apply", "-f", "-"}, args...)...)
+	manifest := `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualClusterTemplate","metadata":{"name":"` + name + `"},"spec":` + spec + `}`
+	got, err := templates().Patch(t.Context(), name, types.ApplyPatchType, []byte(manifest), metav1.PatchOptions{FieldManager: "platform"})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, manifest)
+	}
+	return got
 }
 
-// refuse hands a manifest to kubectl, which must fail with these words.
-func refuse(t *testing.T, manifest string, words string, args ...string) {
-	t.Helper()
-	out, err := framework.Kubectl(t, shared.host.Kubeconfig, manifest, append(args, "-f", "-")...)
-	contains(t, out, err, words)
-}
-
-// template makes a template from the JSON of its spec, and deletes it after the test.
+// template is setTemplate, and deletes it after the test.
 func template(t *testing.T, name, spec string) *v1.VirtualClusterTemplate {
 	t.Helper()
-	apply(t, `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualClusterTemplate","metadata":{"name":"`+name+`"},"spec":`+spec+`}`)
+	got := setTemplate(t, name, spec)
 	t.Cleanup(func() {
 		if err := templates().Delete(context.Background(), name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 			t.Error(err)
 		}
 	})
-	got, err := templates().Get(t.Context(), name, metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return got
 }
 
@@ -124,7 +119,7 @@ func invalid(t *testing.T, err error, causes ...[2]string) {
 		return
 	}
 	for i, want := range causes {
-		if got[i].Field != want[0] || !containsText(got[i].Message, want[1]) {
+		if got[i].Field != want[0] || !strings.Contains(got[i].Message, want[1]) {
 			t.Errorf("cause %d: got %s: %s, want %s with %q", i, got[i].Field, got[i].Message, want[0], want[1])
 		}
 	}

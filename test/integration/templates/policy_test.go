@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // policies choose the template of the virtual cluster by-policy, and refuse what a
@@ -55,7 +55,7 @@ spec: {policyName: templates.garret.dev, validationActions: [Deny]}
 func TestPoliciesOfTheHost(t *testing.T) {
 	template(t, "chosen", `{"versions":[{"version":"1.0.0","forced":{"syncer":{"extraArgs":["--v=5"]}}}]}`)
 	template(t, "loud", `{"versions":[{"version":"1.0.0","forced":{"syncer":{"extraArgs":["--v=7"]}}}]}`)
-	apply(t, policies)
+	shared.host.Kubectl().Apply(t, policies)
 	t.Cleanup(func() {
 		ctx, registrations := context.Background(), shared.host.Client.AdmissionregistrationV1()
 		const name = "templates.garret.dev"

@@ -20,7 +20,7 @@ import (
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
 	"garret.dev/garret/pkg/quota"
-	"garret.dev/garret/test/integration/framework"
+	"garret.dev/garret/test/framework"
 )
 
 // bounded is a new namespace with a quota, once the quota is counted.
@@ -99,8 +99,20 @@ func untilUsed(t *testing.T, namespace string, want map[corev1.ResourceName]stri
 	}
 }
 
-func TestQuotaBoundsWhatIsAskedFor(t *testing.T) {
+// TestQuota has the controllers run once for quotas of several namespaces.
+func TestQuota(t *testing.T) {
 	runControllers(t)
+	for name, test := range map[string]func(*testing.T){
+		"bounds what is asked for": boundsWhatIsAskedFor, "bounds limits": boundsLimits, "holds under concurrent writes": holdsUnderConcurrentWrites,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t)
+		})
+	}
+}
+
+func boundsWhatIsAskedFor(t *testing.T) {
 	in, namespace := bounded(t, map[corev1.ResourceName]string{quota.RequestsStorage: "10Gi", quota.RequestsCPU: "1k", "pods": "7"})
 	add := func(vc *v1.VirtualCluster, options metav1.CreateOptions) error {
 		_, err := in.Create(t.Context(), vc, options)
@@ -144,7 +156,7 @@ func TestQuotaBoundsWhatIsAskedFor(t *testing.T) {
 	must(err)
 	untilUsed(t, namespace, map[corev1.ResourceName]string{
 		quota.RequestsStorage: "10Gi", quota.RequestsCPU: "1k", quota.RequestsMemory: "608Mi", "secrets": "1"})
-	described := shared.host.MustKubectl(t, "", "describe", "resourcequota", "team", "-n", namespace)
+	described := shared.host.Kubectl().Do(t, "describe", "resourcequota", "team", "-n", namespace)
 	if !strings.Contains(strings.Join(strings.Fields(described), " "), string(quota.RequestsStorage)+" 10Gi 10Gi") {
 		t.Errorf("got:\n%s\nwant used and hard 10Gi of %s", described, quota.RequestsStorage)
 	}
@@ -152,8 +164,7 @@ func TestQuotaBoundsWhatIsAskedFor(t *testing.T) {
 
 // As with pods, a container without the limit that is bounded is refused, but what
 // was there before can still be changed, and go.
-func TestQuotaOfLimits(t *testing.T) {
-	runControllers(t)
+func boundsLimits(t *testing.T) {
 	namespace := shared.host.NewNamespace(t, "quota-")
 	in := shared.garret.Clients.TenancyV1().VirtualClusters(namespace)
 	before := sized("before", "100m", "1Gi")
@@ -170,8 +181,8 @@ func TestQuotaOfLimits(t *testing.T) {
 		return `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualCluster","metadata":{"name":"after","namespace":"` + namespace + `"},"spec":{
 			"controlPlane":{"resources":{"limits":{"memory":"` + memory + `"}}},"helm":{"values":{"syncer":{"resources":{"limits":{"memory":"128Mi"}}}}}}}`
 	}
-	refuse(t, limited("2Gi"), "limited: tenancy.garret.dev/limits.memory=2Gi", "create")
-	apply(t, limited("1Gi"))
+	shared.host.Kubectl().Input(limited("2Gi")).Refused(t, "limited: tenancy.garret.dev/limits.memory=2Gi", "create", "-f", "-")
+	shared.host.Kubectl().Apply(t, limited("1Gi"))
 	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.LimitsMemory: "1152Mi", quota.RequestsStorage: "6Gi"})
 
 	patched(t, in, "before", `{"metadata":{"labels":{"a":"b"}}}`)
@@ -196,8 +207,7 @@ func room(t *testing.T, in tenancyv1.VirtualClusterInterface, object *v1.Virtual
 
 // Many create at once, twice as many as there is room for, while others are deleted:
 // never is more let in than the limit, and what is used ends up as what there is.
-func TestQuotaUnderConcurrentWrites(t *testing.T) {
-	runControllers(t)
+func holdsUnderConcurrentWrites(t *testing.T) {
 	in, namespace := bounded(t, map[corev1.ResourceName]string{quota.RequestsStorage: "10Gi"})
 	for i := range 4 {
 		if _, err := in.Create(t.Context(), sized(fmt.Sprintf("old-%d", i), "100m", "1Gi"), metav1.CreateOptions{}); err != nil {

@@ -52,10 +52,10 @@ func TestTemplateIsApplied(t *testing.T) {
 	if condition == nil || condition.Status != metav1.ConditionTrue || !strings.Contains(condition.Message, "small, version 1.1.0") {
 		t.Errorf("got %+v, want TemplateApplied with template and version", condition)
 	}
-	shared.host.MustKubectl(t, "", "wait", "vc/demo", "-n", got.Namespace, "--for=condition=TemplateApplied", "--timeout=60s")
+	shared.host.Kubectl().Do(t, "wait", "vc/demo", "-n", got.Namespace, "--for=condition=TemplateApplied", "--timeout=60s")
 
 	// A later version changes nothing, nor does the end of the template.
-	apply(t, `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualClusterTemplate","metadata":{"name":"small"},"spec":{"versions":[{"version":"9.0.0","defaults":{"syncer":{"extraArgs":["--v=7"]}}}]}}`)
+	setTemplate(t, "small", `{"versions":[{"version":"9.0.0","defaults":{"syncer":{"extraArgs":["--v=7"]}}}]}`)
 	if err := templates().Delete(t.Context(), "small", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +103,8 @@ func TestWhichTemplate(t *testing.T) {
 
 	template(t, "small", small)
 	template(t, "standard", `{"default":true,"versions":[{"version":"1.0.0"}]}`)
-	refuse(t, `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualClusterTemplate","metadata":{"name":"third"},"spec":{"default":true,"versions":[{"version":"1.0.0"}]}}`,
-		"the template standard is the default already", "create")
+	shared.host.Kubectl().Input(`{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualClusterTemplate","metadata":{"name":"third"},"spec":{"default":true,"versions":[{"version":"1.0.0"}]}}`).
+		Refused(t, "the template standard is the default already", "create", "-f", "-")
 	chosen := func(name, want, version string, spec v1.VirtualClusterSpec) {
 		t.Helper()
 		got := create(t, in, name, spec)
@@ -192,7 +192,7 @@ func TestReplaceWithSmallManifest(t *testing.T) {
 		ControlPlane: v1.ControlPlaneSpec{Storage: v1.StorageSpec{Persistent: ptr.To(false)}},
 	})
 	manifest := `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualCluster","metadata":{"name":"demo","namespace":"` + made.Namespace + `"},"spec":{"syncer":{"extraArgs":["--v=2"]}}}`
-	shared.host.MustKubectl(t, manifest, "replace", "-f", "-")
+	shared.host.Kubectl().Input(manifest).Do(t, "replace", "-f", "-")
 	got, err := in.Get(t.Context(), "demo", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +208,7 @@ func TestSync(t *testing.T) {
 	create(t, in, "demo", v1.VirtualClusterSpec{TemplateRef: ref("small"), ControlPlane: v1.ControlPlaneSpec{Storage: v1.StorageSpec{WhenDeleted: v1.RetentionRetain}}})
 	version := func(args, forced string) {
 		t.Helper()
-		apply(t, `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualClusterTemplate","metadata":{"name":"small"},"spec":{"versions":[{"version":"1.2.0","defaults":{"controlPlane":{"storage":{"size":"2Gi","whenDeleted":"Delete"}},"syncer":{"extraArgs":["`+args+`"]}},"forced":`+forced+`}]}}`)
+		setTemplate(t, "small", `{"versions":[{"version":"1.2.0","defaults":{"controlPlane":{"storage":{"size":"2Gi","whenDeleted":"Delete"}},"syncer":{"extraArgs":["`+args+`"]}},"forced":`+forced+`}]}`)
 	}
 	expect := func(got *v1.VirtualCluster, args, version string) {
 		t.Helper()
@@ -246,7 +246,7 @@ func TestSync(t *testing.T) {
 	patched(t, in, "demo", `{"metadata":{"finalizers":null}}`)
 	expect(patched(t, in, "demo", `{"spec":{"access":null}}`), "--v=6", "1.2.0")
 	// Neither is a version that is gone, unless it is asked for.
-	apply(t, `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualClusterTemplate","metadata":{"name":"small"},"spec":{"versions":[{"version":"3.0.0","parameters":[{"name":"team"}]}]}}`)
+	setTemplate(t, "small", `{"versions":[{"version":"3.0.0","parameters":[{"name":"team"}]}]}`)
 	_, err = arrive(t, in, "demo")
 	invalid(t, err, [2]string{"spec.templateRef.parameters", "needs a value for the parameter team"})
 	expect(patched(t, in, "demo", `{"spec":{"syncer":{"extraArgs":null}}}`), "--v=6", "1.2.0")

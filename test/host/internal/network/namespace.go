@@ -100,11 +100,21 @@ func Members(file string) ([]int, error) {
 
 // onThread runs fn on an operating system thread of its own, which ends with
 // it: a thread that changed its namespace must never serve other goroutines.
+//
+// It is not the main thread, which the runtime cannot end. That one would stay in
+// the namespace, and the whole process count among its members, who are killed
+// when it is deleted.
 func onThread(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the runtime ends the thread
-		done <- fn()
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// While this goroutine holds it, no other can get it.
+			done <- onThread(fn)
+			runtime.UnlockOSThread()
+			return
+		}
+		done <- fn() // and never unlocked: the runtime ends the thread
 	}()
 	return <-done
 }
