@@ -120,7 +120,7 @@ fuzz: ## Run the fuzz targets for FUZZTIME in total (60s), or the one that FUZZ 
 
 .PHONY: integration
 integration: build $(gotestsum_stamp) ## Run the tests against real API servers without nodes
-	$(GOTEST) -vet=off -tags integration -count=1 -timeout 20m ./test/integration/...
+	$(GOTEST) -vet=off -tags integration -count=1 -timeout 20m -p 3 ./test/integration/...
 
 .PHONY: e2e
 e2e: images $(gotestsum_stamp) ## Run the tests on a whole host cluster with containers

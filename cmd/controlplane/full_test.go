@@ -103,6 +103,7 @@ func (l *ledger) compare(t *testing.T, when string) {
 // gives room again, and ends the process at last: what was acknowledged is there
 // all the time, and what was refused was refused as a failure of the server.
 func TestFullVolumeLosesNothing(t *testing.T) {
+	t.Parallel()
 	volume := mountVolume(t, 48<<20)
 	ballast := filepath.Join(volume, "ballast")
 	p := start(t, volume, freePort(t))

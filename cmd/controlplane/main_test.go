@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -90,15 +91,16 @@ func freeAddress(tb testing.TB) string {
 }
 
 // lastPort is where freePort goes on.
-var lastPort = rand.IntN(10_000)
+var lastPort atomic.Uint32
+
+func init() { lastPort.Store(rand.Uint32N(10_000)) }
 
 // freePort is a port on which nothing listens. It is none that the system gives to
 // those who ask for any, in the time until a server listens here.
 func freePort(tb testing.TB) int {
 	tb.Helper()
 	for range 100 {
-		lastPort++
-		port := 8000 + lastPort%10_000
+		port := 8000 + int(lastPort.Add(1)%10_000)
 		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			l.Close()
 			return port

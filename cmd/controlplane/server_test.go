@@ -20,6 +20,7 @@ import (
 )
 
 func TestServer(t *testing.T) {
+	t.Parallel()
 	dir := shortDir(t)
 	p := start(t, dir, freePort(t), "--write-kubeconfig-mode=0640", "--tls-san=vc-demo.ns.svc")
 	client := p.client(t)
@@ -165,6 +166,7 @@ func testRestart(t *testing.T, p *process, client kubernetes.Interface) {
 // TestKillLosesNothing writes as fast as the server answers, kills it in the
 // middle, and looks for every write that was acknowledged.
 func TestKillLosesNothing(t *testing.T) {
+	t.Parallel()
 	dir, port := shortDir(t), freePort(t)
 	acknowledged := map[string]string{}
 	for round := range 3 {
@@ -211,6 +213,7 @@ func TestKillLosesNothing(t *testing.T) {
 }
 
 func TestRefusedFlagsEndTheProcess(t *testing.T) {
+	t.Parallel()
 	for flag, remedy := range map[string]string{
 		"--cluster-init":                         "--datastore-endpoint",
 		"--no-such-flag":                         "unknown flag",
@@ -239,6 +242,7 @@ func TestVersionAndHelp(t *testing.T) {
 }
 
 func TestKineTLS(t *testing.T) {
+	t.Parallel()
 	p := start(t, shortDir(t), freePort(t), "--kine-tls")
 	_, err := p.client(t).CoreV1().ConfigMaps("default").Get(background(), "none", metav1.GetOptions{})
 	want(t, "an answer through TLS", apierrors.IsNotFound(err), true)

@@ -37,6 +37,7 @@ func startEtcd(t *testing.T) string {
 // cluster, one without it is refused, and a first one that lost its data
 // directory comes back as what it was.
 func TestServersShareADatastore(t *testing.T) {
+	t.Parallel()
 	endpoint := "--datastore-endpoint=" + startEtcd(t)
 	firstDir, secondDir := shortDir(t), shortDir(t)
 	first := start(t, firstDir, freePort(t), endpoint, "--token=secret")
