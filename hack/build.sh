@@ -28,24 +28,37 @@ print() {
 }
 
 clear_line() { [ ! -t "$show" ] || printf '\r\033[K' >&"$show"; }
-trap clear_line EXIT
 
+# Downloads go by in the same line; everything else that go says is shown.
+follow() {
+    local line
+    while IFS= read -r line; do
+        case $line in
+            "go: downloading "*) print "downloading ${line##* downloading }" ;;
+            *" "* | "") printf '%s\n' "$line" ;;
+            *)
+                compiled=$((compiled + 1))
+                if [ $compiled -lt "$total" ]; then
+                    print "$compiled of $total packages compiled"
+                else
+                    print "linking"
+                fi
+                ;;
+        esac
+    done
+}
+
+total=0
 print "looking at what is to be compiled"
 if [ -n "${MODULE:-}" ]; then
     export GOWORK=off
     cd "$(go mod download -json "$MODULE" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')"
 fi
-total=$(go list -deps -f '{{if .Stale}}x{{end}}' "$@" | grep -c x || true)
-go build -v -o "$bin/" "$@" 2>&1 | while IFS= read -r line; do
-    case $line in
-        "go: downloading "*) print "downloading ${line##* downloading }" ;;
-        *" "* | "") printf '%s\n' "$line" ;;
-        *)
-            compiled=$((compiled + 1))
-            [ $compiled -lt "$total" ] && print "$compiled of $total packages compiled" || print "linking"
-            ;;
-    esac
-done
+listed=$(mktemp)
+trap 'clear_line; rm -f "$listed"' EXIT
+go list -deps -f '{{if .Stale}}x{{end}}' "$@" 2>&1 >"$listed" | follow
+total=$(grep -c x "$listed" || true)
+go build -v -o "$bin/" "$@" 2>&1 | follow
 
 # go build touches programs that it left as they are. Their time must not move,
 # or all that is made from them would be made again.
