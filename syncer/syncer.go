@@ -27,6 +27,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/metrics"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/resources"
@@ -74,7 +75,7 @@ func Run(ctx context.Context, options Options) error {
 // connect waits for both clusters at the same time.
 func connect(ctx context.Context, options Options) (*sides, error) {
 	both := &sides{}
-	var owner *metav1.OwnerReference
+	var namespace types.UID
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		if both.hostConfig, err = hostConfig(options.HostKubeconfig); err != nil {
@@ -83,7 +84,7 @@ func connect(ctx context.Context, options Options) (*sides, error) {
 		if both.host, err = newClient(both.hostConfig); err != nil {
 			return err
 		}
-		owner, both.hostVersion, err = lookAround(ctx, both.host, options)
+		namespace, both.hostVersion, err = lookAround(ctx, both.host, options.Namespace)
 		return err
 	})
 	group.Go(func() (err error) {
@@ -101,21 +102,21 @@ func connect(ctx context.Context, options Options) (*sides, error) {
 	}
 	both.translator = translate.New(translate.Cluster{
 		ID: options.ClusterID, Name: options.VirtualCluster, UID: types.UID(options.UID), HostNamespace: options.Namespace,
-		Domain: options.ClusterDomain, ServiceIP: options.ServiceIP, PodIP: options.PodIP, Owner: owner,
+		Domain: options.ClusterDomain, ServiceIP: options.ServiceIP, PodIP: options.PodIP, NamespaceUID: namespace,
 	})
 	return both, nil
 }
 
-// lookAround finds the Service that owns what is synced, and the host's version.
-func lookAround(ctx context.Context, host kubernetes.Interface, options Options) (*metav1.OwnerReference, string, error) {
-	name := translate.Cluster{Name: options.VirtualCluster}.ReleaseName()
-	var owner *metav1.OwnerReference
+// lookAround reads the UID of the host namespace and the host's version, as soon
+// as the host answers.
+func lookAround(ctx context.Context, host kubernetes.Interface, name string) (types.UID, string, error) {
+	var uid types.UID
 	var version string
 	var last error
 	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
-		service, err := host.CoreV1().Services(options.Namespace).Get(ctx, name, metav1.GetOptions{})
+		namespace, err := host.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 		if err == nil {
-			owner = &metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: name, UID: service.UID}
+			uid = namespace.UID
 			version, err = serverVersion(host)
 		}
 		if err != nil {
@@ -125,9 +126,9 @@ func lookAround(ctx context.Context, host kubernetes.Interface, options Options)
 		return err == nil, nil
 	})
 	if err != nil {
-		return nil, "", fmt.Errorf("host cluster: %w", errors.Join(err, last))
+		return "", "", fmt.Errorf("host cluster: %w", errors.Join(err, last))
 	}
-	return owner, version, nil
+	return uid, version, nil
 }
 
 func serverVersion(client kubernetes.Interface) (string, error) {
@@ -153,8 +154,8 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	works := &engine.Engine{}
 	err = resources.Register(works, resources.Config{
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: parts.tokens,
-		Recorder:  broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
-		Metrics:   engine.NewMetrics(registry),
+		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
+		Metrics:  engine.NewMetrics(registry), Clock: clock.RealClock{},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
 	})
 	if err != nil {

@@ -315,10 +315,12 @@ func TestRole(t *testing.T) {
 		}
 		for _, resource := range rule.Resources {
 			switch {
-			case slices.Contains([]string{"serviceaccounts", "serviceaccounts/token", "roles", "rolebindings", "pods/eviction", "nodes", "namespaces"}, resource):
+			case slices.Contains([]string{"serviceaccounts", "serviceaccounts/token", "roles", "rolebindings", "pods/eviction", "nodes"}, resource):
 				t.Errorf("resource %s in %v", resource, rule)
 			case strings.HasPrefix(resource, "virtualclusters") && !slices.Equal(rule.ResourceNames, []string{"demo"}):
 				t.Errorf("virtual clusters other than its own in %v", rule)
+			case resource == "namespaces" && !(slices.Equal(rule.ResourceNames, []string{"team-a"}) && slices.Equal(rule.Verbs, []string{"get"})):
+				t.Errorf("more than reading its own namespace in %v", rule)
 			case resource == "statefulsets":
 				t.Errorf("the StatefulSet is not the syncer's to see: %v", rule)
 			case resource == "events" && slices.ContainsFunc(rule.Verbs, func(v string) bool { return v != "get" && v != "list" && v != "watch" }):

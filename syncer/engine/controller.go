@@ -140,9 +140,9 @@ func (c *Controller) next(ctx context.Context) bool {
 	default:
 		c.queue.AddRateLimited(key)
 		c.metrics.observe(c.name, "error", took, c.queue.Len())
-		if _, message, refused := refusal(err); refused {
+		if told := refusals(err); len(told) > 0 {
 			// The tenant is told; it is nothing that the operator has to see to.
-			logger.V(2).Info("Refused", "message", message, "attempts", c.queue.NumRequeues(key))
+			logger.V(2).Info("Refused", "message", told[0].message, "attempts", c.queue.NumRequeues(key))
 			return true
 		}
 		logger.Error(err, "Cannot sync", "attempts", c.queue.NumRequeues(key))

@@ -23,9 +23,24 @@ type Kind[T Object] interface {
 
 // FromHost is a Kind of which something flows back, such as the status.
 type FromHost[T Object] interface {
-	// FromHost brings the virtual object up to date with the host's. It is
-	// called after ToHost's changes were written.
-	FromHost(ctx context.Context, virtual, host T) error
+	// FromHost brings the virtual object up to date with the host's. It is called
+	// in every pass, whatever became of the changes in the other direction; carried
+	// says whether the host has all that the virtual object asks for.
+	FromHost(ctx context.Context, virtual, host T, carried bool) error
+}
+
+// Referrer is a Kind whose objects name others of their namespace, whose names on
+// the host may come up in what the host says.
+type Referrer[T Object] interface {
+	// References are those names.
+	References(virtual T) []string
+}
+
+// Remover is a Kind whose twin is deleted in a way of its own when the virtual
+// object is gone.
+type Remover[T Object] interface {
+	// GracePeriod is how many seconds the host object has to end; nil for as many as it asks for.
+	GracePeriod(host T) *int64
 }
 
 // Writer of its own: a Kind of which some changes go through subresources, or
@@ -45,10 +60,21 @@ type Ender[T Object] interface {
 	VirtualEnding(ctx context.Context, virtual, host T, hosted bool) error
 	// HostEnding is called while the host object has a deletion timestamp and the virtual has none.
 	HostEnding(ctx context.Context, virtual, host T) error
+}
+
+// Misser is a Kind for which it matters that there is no host object.
+type Misser[T Object] interface {
 	// HostMissing is called when there is no host object, before one is made. It
 	// is true when none is to be made, because the one that was is gone for good.
 	HostMissing(ctx context.Context, virtual T) (bool, error)
 }
+
+// Keeper is a Kind whose host objects hold data. A finalizer keeps the virtual
+// object until the host object is deleted, so that its deletion is always seen;
+// a host object whose virtual one is not there all the same is kept, and marked
+// as an orphan. That an object is missing is no evidence that it was deleted:
+// the API server inside may have lost it, or be another one.
+type Keeper interface{ KeepsData() }
 
 // errAgain is wrapped by errors that need no attention: the pass is to be
 // repeated when the caches have caught up.

@@ -21,6 +21,7 @@ type Metrics struct {
 	writes     *metrics.CounterVec
 	refusals   *metrics.CounterVec
 	depth      *metrics.GaugeVec
+	orphans    *metrics.GaugeVec
 }
 
 // NewMetrics registers the engine's measurements with the registry.
@@ -52,8 +53,13 @@ func NewMetrics(registry metrics.KubeRegistry) *Metrics {
 			Help:           "Objects that wait for a pass, by kind.",
 			StabilityLevel: metrics.ALPHA,
 		}, []string{"kind"}),
+		orphans: metrics.NewGaugeVec(&metrics.GaugeOpts{
+			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "orphans",
+			Help:           "Host objects that hold data and whose virtual object is missing without having been deleted, by kind.",
+			StabilityLevel: metrics.ALPHA,
+		}, []string{"kind"}),
 	}
-	registry.MustRegister(m.reconciles, m.duration, m.writes, m.refusals, m.depth)
+	registry.MustRegister(m.reconciles, m.duration, m.writes, m.refusals, m.depth, m.orphans)
 	return m
 }
 
@@ -69,4 +75,8 @@ func (m *Metrics) wrote(kind, operation string) {
 
 func (m *Metrics) refused(kind, reason string) {
 	m.refusals.WithLabelValues(kind, reason).Inc()
+}
+
+func (m *Metrics) orphaned(kind string, n int) {
+	m.orphans.WithLabelValues(kind).Set(float64(n))
 }

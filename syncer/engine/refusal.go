@@ -6,41 +6,89 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// reasonRefused is the reason of Events about what the host's API server refused.
-const reasonRefused = "HostRefused"
+const (
+	// reasonRefused is the reason of Events about what the host does not accept.
+	reasonRefused = "HostRefused"
+	// reasonFailing is that of Events about what the host cannot take at the moment.
+	reasonFailing = "HostFailing"
+)
 
-// hostError marks an error of the host, so that it is not taken for one of the
-// virtual cluster's own API server.
+// hostError is an error of the host cluster's API. Those of the virtual
+// cluster's own are not told as the host's.
 type hostError struct{ error }
 
 func (e hostError) Unwrap() error { return e.error }
 
-// onHost marks an error of doing something on the host.
-func onHost(doing string, err error) error {
+// OnHost says of an error that the host cluster's API answered it, and to what.
+// It is nil where the error is.
+func OnHost(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
 	return hostError{fmt.Errorf("%s on the host: %w", doing, err)}
 }
 
-// refusal says whether an error means that the host, or the translation, will
-// not have the object as it is, and words it for the tenant.
-func refusal(err error) (reason, message string, refused bool) {
-	var own *refusedError
-	if errors.As(err, &own) {
-		return own.reason, own.message, true
+// refusal is what a tenant is told about an object that does not reach the host.
+type refusal struct {
+	reason, message string
+	// byHost says that the message holds the host's words, and its names.
+	byHost bool
+}
+
+// refusals finds the refusals in an error, which may join several. They are the
+// translation's own, and the host's: every answer with a code of 400 to 499,
+// whatever its reason, except what passes by itself (404, 409, 429).
+func refusals(err error) []refusal {
+	var all []refusal
+	walk(err, false, func(own *refusedError, answer apierrors.APIStatus) {
+		if own != nil {
+			all = append(all, refusal{own.reason, own.message, false})
+			return
+		}
+		code := answer.Status().Code
+		passing := code == http.StatusNotFound || code == http.StatusConflict || code == http.StatusTooManyRequests
+		if code >= 400 && code < 500 && !passing {
+			all = append(all, refusal{reasonRefused, "The host cluster refused it: " + answer.Status().Message, true})
+		}
+	})
+	return all
+}
+
+// failures finds the failures of the host cluster in an error: answers with a
+// code of 500 or more, as those of a webhook that cannot be reached.
+func failures(err error) []refusal {
+	var all []refusal
+	walk(err, false, func(_ *refusedError, answer apierrors.APIStatus) {
+		if answer != nil && answer.Status().Code >= 500 {
+			all = append(all, refusal{reasonFailing, "The host cluster cannot take it, and is asked again: " + answer.Status().Message, true})
+		}
+	})
+	return all
+}
+
+// walk visits the refusals of the translation and the answers of the host's API
+// that an error is made of.
+func walk(err error, onHost bool, visit func(own *refusedError, answer apierrors.APIStatus)) {
+	switch e := err.(type) { //nolint:errorlint // the chain is walked here
+	case nil:
+	case *refusedError:
+		visit(e, nil)
+	case hostError:
+		walk(e.error, true, visit)
+	case apierrors.APIStatus:
+		if onHost {
+			visit(nil, e)
+		}
+	case interface{ Unwrap() []error }:
+		for _, each := range e.Unwrap() {
+			walk(each, onHost, visit)
+		}
+	default:
+		walk(errors.Unwrap(err), onHost, visit)
 	}
-	var host hostError
-	var status apierrors.APIStatus
-	if !errors.As(err, &host) || !errors.As(host.error, &status) {
-		return "", "", false
-	}
-	switch status.Status().Reason {
-	case metav1.StatusReasonForbidden, metav1.StatusReasonInvalid, metav1.StatusReasonBadRequest,
-		metav1.StatusReasonRequestEntityTooLarge, metav1.StatusReasonMethodNotAllowed:
-		return reasonRefused, "The host cluster refused it: " + status.Status().Message, true
-	}
-	return "", "", false
 }

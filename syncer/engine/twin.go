@@ -5,6 +5,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"garret.dev/garret/syncer/translate"
 )
@@ -35,6 +37,10 @@ type Twin[T Object] struct {
 	translator *translate.Translator
 	recorder   record.EventRecorder
 	metrics    *Metrics
+	clock      clock.PassiveClock
+	failing    *patience
+	// keeps says that host objects hold data.
+	keeps bool
 }
 
 // TwinOptions are what a Twin is made of.
@@ -50,11 +56,13 @@ type TwinOptions[T Object] struct {
 	// Recorder tells Events on virtual objects.
 	Recorder record.EventRecorder
 	Metrics  *Metrics
+	Clock    clock.PassiveClock
 }
 
 // NewTwin returns the reconciler of the kind.
 func NewTwin[T Object](o TwinOptions[T]) *Twin[T] {
-	return &Twin[T]{o.Resource, o.Kind, o.Virtual, o.Host, o.New, o.Translator, o.Recorder, o.Metrics}
+	_, keeps := o.Kind.(Keeper)
+	return &Twin[T]{o.Resource, o.Kind, o.Virtual, o.Host, o.New, o.Translator, o.Recorder, o.Metrics, o.Clock, newPatience(o.Clock), keeps}
 }
 
 // Controller returns a controller of the twin that watches both sides.
@@ -89,25 +97,39 @@ func (t *Twin[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time
 		// The marker was taken off on its way to the cache: the object is the host's now.
 		hosted = false
 	}
+	if t.keeps {
+		t.countOrphans()
+	}
 	if !inside {
 		if !hosted {
 			return 0, nil
 		}
+		if t.keeps {
+			return 0, t.markOrphan(ctx, host)
+		}
 		return t.orphan(ctx, host)
 	}
-	if hosted {
-		identity, _ := t.translator.IdentityOf(host)
-		if identity.UID != "" && identity.UID != virtual.GetUID() {
-			// It stands for an earlier life of the name.
-			return 0, t.remove(ctx, host)
-		}
+	earlier := hosted && t.isOfAnother(virtual, host)
+	if earlier && !t.keeps {
+		return 0, t.remove(ctx, host)
 	}
-	err := t.reconcile(ctx, virtual, host, hosted)
+	var err error
+	if t.keeps {
+		err = t.keep(ctx, virtual, host, hosted, earlier)
+	} else {
+		err = t.reconcile(ctx, virtual, host, hosted)
+	}
+	t.tell(virtual, err)
 	if err != nil {
-		t.tell(virtual, err)
 		return 0, fmt.Errorf("%s %s: %w", t.resource.Resource, key, err)
 	}
 	return 0, nil
+}
+
+// isOfAnother tells whether the host object stands for an earlier life of the name.
+func (t *Twin[T]) isOfAnother(virtual, host T) bool {
+	identity, _ := t.translator.IdentityOf(host)
+	return identity.UID != "" && identity.UID != virtual.GetUID()
 }
 
 func (t *Twin[T]) reconcile(ctx context.Context, virtual, host T, hosted bool) error {
@@ -130,8 +152,9 @@ func (t *Twin[T]) reconcile(ctx context.Context, virtual, host T, hosted bool) e
 		}
 		// It is made anew when it is gone.
 		return nil
-	case !hosted && ends:
-		if gone, err := ender.HostMissing(ctx, virtual); gone || err != nil {
+	}
+	if misser, misses := t.kind.(Misser[T]); misses && !hosted {
+		if gone, err := misser.HostMissing(ctx, virtual); gone || err != nil {
 			return err
 		}
 	}
@@ -153,7 +176,7 @@ func (t *Twin[T]) reconcile(ctx context.Context, virtual, host T, hosted bool) e
 // is about to.
 func (t *Twin[T]) orphan(ctx context.Context, host T) (time.Duration, error) {
 	identity, _ := t.translator.IdentityOf(host)
-	if wait := adoptionTime - time.Since(host.GetCreationTimestamp().Time); identity.UID == "" && wait > 0 {
+	if wait := adoptionTime - t.clock.Since(host.GetCreationTimestamp().Time); identity.UID == "" && wait > 0 {
 		return wait, nil
 	}
 	return 0, t.remove(ctx, host)
@@ -166,7 +189,7 @@ func (t *Twin[T]) remove(ctx context.Context, host T) error {
 	}
 	uid := host.GetUID()
 	err := t.host.Writer(host.GetNamespace()).Delete(ctx, host.GetName(), metav1.DeleteOptions{
-		Preconditions: &metav1.Preconditions{UID: &uid},
+		Preconditions: &metav1.Preconditions{UID: &uid}, GracePeriodSeconds: t.gracePeriod(host),
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete %s %s on the host: %w", t.resource.Resource, klog.KObj(host), err)
@@ -176,11 +199,18 @@ func (t *Twin[T]) remove(ctx context.Context, host T) error {
 	return nil
 }
 
+// gracePeriod is how long the host object has to end when its virtual one is gone.
+func (t *Twin[T]) gracePeriod(host T) *int64 {
+	if remover, ok := t.kind.(Remover[T]); ok {
+		return remover.GracePeriod(host)
+	}
+	return nil
+}
+
 func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	host := t.create()
 	if err := t.kind.ToHost(ctx, virtual, host); err != nil {
-		// What it makes on the host by the way may be refused too.
-		return onHost("prepare", err)
+		return err
 	}
 	var err error
 	if writer, ok := t.kind.(HostWriter[T]); ok {
@@ -192,7 +222,7 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 		return t.occupied(ctx, host)
 	}
 	if err != nil {
-		return onHost("create", err)
+		return OnHost("create", err)
 	}
 	t.metrics.wrote(t.resource.Resource, "create")
 	klog.FromContext(ctx).V(2).Info("Created on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
@@ -212,39 +242,62 @@ func (t *Twin[T]) occupied(ctx context.Context, host T) error {
 	return Again("the host object is not in the cache yet")
 }
 
+// update brings both sides up to date with each other. Neither direction waits
+// for the other: a change that the host refuses must not stop the status.
 func (t *Twin[T]) update(ctx context.Context, virtual, host T) error {
+	err := t.carry(ctx, virtual, host)
+	if back, ok := t.kind.(FromHost[T]); ok {
+		return errors.Join(err, back.FromHost(ctx, virtual, host, err == nil))
+	}
+	return err
+}
+
+// carry writes to the host what the virtual object asks for.
+func (t *Twin[T]) carry(ctx context.Context, virtual, host T) error {
 	wanted := host.DeepCopyObject().(T)
 	if err := t.kind.ToHost(ctx, virtual, wanted); err != nil {
 		return err
 	}
-	if !equality.Semantic.DeepEqual(host, wanted) {
-		var err error
-		if writer, ok := t.kind.(HostWriter[T]); ok {
-			err = writer.UpdateOnHost(ctx, host, wanted)
-		} else {
-			_, err = t.host.Writer(host.GetNamespace()).Update(ctx, wanted, metav1.UpdateOptions{})
-		}
-		if apierrors.IsNotFound(err) {
-			return Again("the host object was deleted meanwhile")
-		}
-		if err != nil {
-			return onHost("update", err)
-		}
-		t.metrics.wrote(t.resource.Resource, "update")
-		klog.FromContext(ctx).V(2).Info("Updated on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
+	if equality.Semantic.DeepEqual(host, wanted) {
+		return nil
 	}
-	if back, ok := t.kind.(FromHost[T]); ok {
-		return back.FromHost(ctx, virtual, host)
+	var err error
+	if writer, ok := t.kind.(HostWriter[T]); ok {
+		err = writer.UpdateOnHost(ctx, host, wanted)
+	} else {
+		_, err = t.host.Writer(host.GetNamespace()).Update(ctx, wanted, metav1.UpdateOptions{})
 	}
+	if apierrors.IsNotFound(err) {
+		return Again("the host object was deleted meanwhile")
+	}
+	if err != nil {
+		return OnHost("update", err)
+	}
+	t.metrics.wrote(t.resource.Resource, "update")
+	klog.FromContext(ctx).V(2).Info("Updated on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
 	return nil
 }
 
-// tell puts a refusal, and only that, where the tenant looks for it.
+// tell makes an Event on the virtual object for each refusal, and for a failure
+// of the host that lasts, in the names that the tenant gave.
 func (t *Twin[T]) tell(virtual T, err error) {
-	reason, message, refused := refusal(err)
-	if !refused {
+	told := refusals(err)
+	if failed := failures(err); t.failing.lasts(virtual.GetUID(), len(failed) > 0) {
+		told = append(told, failed...)
+	}
+	if len(told) == 0 {
 		return
 	}
-	t.metrics.refused(t.resource.Resource, reason)
-	t.recorder.Event(virtual, corev1.EventTypeWarning, reason, message)
+	names := []string{virtual.GetName()}
+	if referrer, ok := t.kind.(Referrer[T]); ok {
+		names = append(names, referrer.References(virtual)...)
+	}
+	readable := t.translator.Readable(virtual.GetNamespace(), names...)
+	for _, each := range told {
+		t.metrics.refused(t.resource.Resource, each.reason)
+		if each.byHost {
+			each.message = readable.Replace(each.message)
+		}
+		t.recorder.Event(virtual, corev1.EventTypeWarning, each.reason, each.message)
+	}
 }

@@ -6,6 +6,8 @@ package resources
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/ptr"
 
@@ -26,20 +29,33 @@ const (
 	// mounts them: the host's kubelet does, by the claim on the host.
 	hostDriver = "host.garret.dev"
 
+	// reasonLost is the reason of Events about claims whose data are gone from the host.
+	reasonLost = "HostClaimLost"
+
 	annotationStorageClass = "volume.beta.kubernetes.io/storage-class"
 )
+
+// provisioned are the names of volumes that a provisioner made for a claim. A
+// tenant can name any volume, but one of these only by having been told its name.
+var provisioned = regexp.MustCompile(`^pvc-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // claims carries volume claims to the host, and binds them inside as the host
 // has bound them.
 type claims struct {
 	translator *translate.Translator
 	virtual    *Virtual
+	recorder   record.EventRecorder
 }
 
 var (
 	_ engine.Kind[*corev1.PersistentVolumeClaim]     = &claims{}
 	_ engine.FromHost[*corev1.PersistentVolumeClaim] = &claims{}
+	_ engine.Misser[*corev1.PersistentVolumeClaim]   = &claims{}
+	_ engine.Keeper                                  = &claims{}
 )
+
+// KeepsData says that a claim on the host goes only with the one inside.
+func (c *claims) KeepsData() {}
 
 // Wanted is true for every claim: the host decides whether a volume waits for a pod.
 func (c *claims) Wanted(context.Context, *corev1.PersistentVolumeClaim) (bool, error) {
@@ -61,7 +77,9 @@ func (c *claims) ToHost(_ context.Context, virtual, host *corev1.PersistentVolum
 		return err
 	}
 	host.Spec = *virtual.Spec.DeepCopy()
-	host.Spec.VolumeName = ""
+	// The host provisions a volume only for a claim that names none, so that this
+	// one gets back what it had, or nothing.
+	host.Spec.VolumeName = virtual.Spec.VolumeName
 	if class, found := virtual.Annotations[annotationStorageClass]; found && host.Spec.StorageClassName == nil {
 		host.Spec.StorageClassName = &class
 	}
@@ -74,7 +92,7 @@ func (c *claims) checkVolume(virtual *corev1.PersistentVolumeClaim) error {
 		return nil
 	}
 	volume, found := c.virtual.Volumes.Get("", virtual.Spec.VolumeName)
-	if found && isMirror(volume) {
+	if found && isMirror(volume) && provisioned.MatchString(volume.Name) {
 		return nil
 	}
 	return engine.Refuse(reasonUntranslatable, fmt.Sprintf("volume %s is not one of the host cluster's", virtual.Spec.VolumeName))
@@ -97,7 +115,7 @@ func (c *claims) source(virtual, host *corev1.PersistentVolumeClaim) error {
 
 // FromHost plays the binder inside, where none runs: once the host has bound
 // the claim, it makes a volume, names it in the claim, and reports the status.
-func (c *claims) FromHost(ctx context.Context, virtual, host *corev1.PersistentVolumeClaim) error {
+func (c *claims) FromHost(ctx context.Context, virtual, host *corev1.PersistentVolumeClaim, _ bool) error {
 	if virtual.DeletionTimestamp != nil {
 		return nil
 	}
@@ -119,13 +137,45 @@ func (c *claims) FromHost(ctx context.Context, virtual, host *corev1.PersistentV
 			virtual = updated
 		}
 	}
-	if equality.Semantic.DeepEqual(virtual.Status, host.Status) {
+	status := *host.Status.DeepCopy()
+	if hadVolume(virtual) && status.Phase != corev1.ClaimBound {
+		status.Phase = corev1.ClaimLost
+	}
+	return c.report(ctx, virtual, status)
+}
+
+// hadVolume tells whether the claim has been bound: its data are somewhere, or lost.
+func hadVolume(virtual *corev1.PersistentVolumeClaim) bool {
+	return virtual.Spec.VolumeName != "" && (virtual.Status.Phase == corev1.ClaimBound || virtual.Status.Phase == corev1.ClaimLost)
+}
+
+// HostMissing tells of a claim whose host claim is gone, and with it, for all that
+// is known, its data. A host claim that is made in its place names the volume.
+func (c *claims) HostMissing(ctx context.Context, virtual *corev1.PersistentVolumeClaim) (bool, error) {
+	if !hadVolume(virtual) {
+		return false, nil
+	}
+	status := *virtual.Status.DeepCopy()
+	status.Phase = corev1.ClaimLost
+	return false, c.report(ctx, virtual, status)
+}
+
+// report writes the status inside, and says once that a claim has lost its volume.
+func (c *claims) report(ctx context.Context, virtual *corev1.PersistentVolumeClaim, status corev1.PersistentVolumeClaimStatus) error {
+	if equality.Semantic.DeepEqual(virtual.Status, status) {
 		return nil
 	}
 	changed := virtual.DeepCopy()
-	changed.Status = *host.Status.DeepCopy()
-	if _, err := client.UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
+	changed.Status = status
+	if _, err := c.virtual.Client.CoreV1().PersistentVolumeClaims(virtual.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
 		return fmt.Errorf("status inside: %w", err)
+	}
+	if status.Phase == corev1.ClaimLost && virtual.Status.Phase != corev1.ClaimLost {
+		c.recorder.Eventf(virtual, corev1.EventTypeWarning, reasonLost, "The claim on the host cluster that held the data was deleted there. "+
+			"This one is bound again when volume %s is made available on the host cluster; to begin with an empty volume, delete it and create it again.", virtual.Spec.VolumeName)
 	}
 	return nil
 }
@@ -234,4 +284,20 @@ func (v *volumes) ofClaim(object any) []types.NamespacedName {
 		return nil
 	}
 	return []types.NamespacedName{{Name: claim.Spec.VolumeName}}
+}
+
+// releasedClaims takes the syncer's finalizer from claims, where they are not synced.
+type releasedClaims struct{ virtual *Virtual }
+
+func (r *releasedClaims) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
+	claim, found := r.virtual.Claims.Get(key.Namespace, key.Name)
+	if !found || !slices.Contains(claim.Finalizers, tenancyv1.FinalizerData) {
+		return 0, nil
+	}
+	released := claim.DeepCopy()
+	released.Finalizers = slices.DeleteFunc(released.Finalizers, func(f string) bool { return f == tenancyv1.FinalizerData })
+	if _, err := r.virtual.Claims.Writer(claim.Namespace).Update(ctx, released, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return 0, fmt.Errorf("release claim inside: %w", err)
+	}
+	return 0, nil
 }

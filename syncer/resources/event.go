@@ -97,11 +97,11 @@ func (e *events) copy(ctx context.Context, pending pendingEvent) error {
 	if !ours || identity.UID == "" {
 		return nil
 	}
-	names := hostNames(e.translator, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: identity.Namespace, Name: identity.Name}})
+	names := []string{identity.Name}
 	if pod, inside := e.virtual.Pods.Get(identity.Namespace, identity.Name); inside && event.InvolvedObject.Kind == "Pod" {
-		names = hostNames(e.translator, pod)
+		names = append(names, referencesOf(pod).all()...)
 	}
-	return e.write(ctx, virtualEvent(event, identity, names.Replace(event.Message)))
+	return e.write(ctx, virtualEvent(event, identity, e.translator.Readable(identity.Namespace, names...).Replace(event.Message)))
 }
 
 // get hides the type of what a store found.

@@ -16,7 +16,8 @@ func TestVirtualStatus(t *testing.T) {
 	tr := testTranslator()
 	virtual := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", Generation: 3},
-		Spec:       corev1.PodSpec{ReadinessGates: []corev1.PodReadinessGate{{ConditionType: "gate"}}},
+		Spec: corev1.PodSpec{ReadinessGates: []corev1.PodReadinessGate{{ConditionType: "gate"}},
+			Containers: []corev1.Container{{Name: "app"}}},
 		Status: corev1.PodStatus{
 			QOSClass: corev1.PodQOSBestEffort,
 			Conditions: []corev1.PodCondition{
@@ -31,22 +32,30 @@ func TestVirtualStatus(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: hostName, Generation: 9},
 		Status: corev1.PodStatus{
 			Phase: corev1.PodRunning, PodIP: "10.0.0.5", QOSClass: corev1.PodQOSBurstable, ObservedGeneration: 9,
-			Message: "pod team/" + hostName + " is well",
+			Message:               "pod team/" + hostName + " is well",
+			InitContainerStatuses: []corev1.ContainerStatus{{Name: "mesh-init"}},
+			ContainerStatuses:     []corev1.ContainerStatus{{Name: "mesh-proxy"}, {Name: "app"}},
 			Conditions: []corev1.PodCondition{
 				{Type: corev1.PodReady, Status: corev1.ConditionTrue, ObservedGeneration: 9},
 				{Type: "gate", Status: corev1.ConditionFalse},
 			},
 		},
 	}
-	status := virtualStatus(virtual, host, hostNames(tr, virtual))
+	status := virtualStatus(virtual, host, tr.Readable("shop", "web"), true)
 	if status.Phase != corev1.PodRunning || status.PodIP != "10.0.0.5" {
 		t.Errorf("got %s at %s, want what the host says", status.Phase, status.PodIP)
+	}
+	if len(status.InitContainerStatuses) > 0 || len(status.ContainerStatuses) != 1 || status.ContainerStatuses[0].Name != "app" {
+		t.Errorf("containers: got %v and %v, want the pod's own alone", status.InitContainerStatuses, status.ContainerStatuses)
 	}
 	if status.QOSClass != corev1.PodQOSBestEffort {
 		t.Errorf("class: got %s, want the one fixed at creation", status.QOSClass)
 	}
 	if status.ObservedGeneration != 3 {
 		t.Errorf("generation: got %d, want that inside", status.ObservedGeneration)
+	}
+	if behind := virtualStatus(virtual, host, tr.Readable("shop", "web"), false); behind.ObservedGeneration != 0 {
+		t.Errorf("generation while a change is not carried: got %d, want that of before", behind.ObservedGeneration)
 	}
 	if want := "pod shop/web is well"; status.Message != want {
 		t.Errorf("message: got %q, want %q", status.Message, want)
@@ -64,7 +73,7 @@ func TestVirtualStatus(t *testing.T) {
 			t.Errorf("condition %s: got %s, want %s", condition, got[condition], value)
 		}
 	}
-	if again := virtualStatus(&corev1.Pod{ObjectMeta: virtual.ObjectMeta, Spec: virtual.Spec, Status: *status}, host, hostNames(tr, virtual)); len(again.Conditions) != len(status.Conditions) {
+	if again := virtualStatus(&corev1.Pod{ObjectMeta: virtual.ObjectMeta, Spec: virtual.Spec, Status: *status}, host, tr.Readable("shop", "web"), true); len(again.Conditions) != len(status.Conditions) {
 		t.Errorf("a second report differs: %v", again.Conditions)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
@@ -43,6 +44,7 @@ type nodes struct {
 	kubeletVersion string
 	// capacity stands in nodes whose real one cannot be read.
 	capacity corev1.ResourceList
+	clock    clock.PassiveClock
 
 	mu sync.Mutex
 	// unused is since when a node has had no pod.
@@ -106,10 +108,10 @@ func (n *nodes) lingers(name string) time.Duration {
 	defer n.mu.Unlock()
 	since, known := n.unused[name]
 	if !known {
-		since = time.Now()
+		since = n.clock.Now()
 		n.unused[name] = since
 	}
-	return nodeLinger - time.Since(since)
+	return nodeLinger - n.clock.Since(since)
 }
 
 // ensure makes the node inside unless there is one.
@@ -129,18 +131,18 @@ func (n *nodes) ensure(ctx context.Context, name string) error {
 		return fmt.Errorf("create node %s inside: %w", name, err)
 	}
 	klog.FromContext(ctx).V(2).Info("Created a node inside", "node", name)
-	if equality.Semantic.DeepEqual(created.Status, status) {
+	if equality.Semantic.DeepEqual(created.Status, status) && len(created.Spec.Taints) == 0 {
 		return nil
 	}
 	return n.update(ctx, created)
 }
 
-// update brings labels and status up to date.
+// update brings labels, taints and status up to date.
 func (n *nodes) update(ctx context.Context, node *corev1.Node) error {
 	client := n.virtual.Client.CoreV1().Nodes()
 	wanted := node.DeepCopy()
 	n.apply(wanted)
-	if !maps.Equal(wanted.Labels, node.Labels) {
+	if !maps.Equal(wanted.Labels, node.Labels) || !equality.Semantic.DeepEqual(wanted.Spec.Taints, node.Spec.Taints) {
 		updated, err := client.Update(ctx, wanted, metav1.UpdateOptions{})
 		if err != nil {
 			return fmt.Errorf("update node %s inside: %w", node.Name, err)
@@ -191,11 +193,12 @@ func (n *nodes) apply(node *corev1.Node) {
 		{Type: corev1.NodeHostName, Address: node.Name},
 	}
 	node.Status.DaemonEndpoints.KubeletEndpoint.Port = n.kubeletPort
-	setReady(node, ready, reason)
+	n.setReady(node, ready, reason)
+	node.Spec.Taints = withReadiness(node.Spec.Taints, ready)
 }
 
-func setReady(node *corev1.Node, status corev1.ConditionStatus, reason string) {
-	now := metav1.NewTime(time.Now().Truncate(time.Second))
+func (n *nodes) setReady(node *corev1.Node, status corev1.ConditionStatus, reason string) {
+	now := metav1.NewTime(n.clock.Now().Truncate(time.Second))
 	condition := corev1.NodeCondition{
 		Type: corev1.NodeReady, Status: status, Reason: reason,
 		Message: "The syncer is the kubelet of this node.", LastHeartbeatTime: now, LastTransitionTime: now,
@@ -211,4 +214,23 @@ func setReady(node *corev1.Node, status corev1.ConditionStatus, reason string) {
 		return
 	}
 	node.Status.Conditions = append(node.Status.Conditions, condition)
+}
+
+// withReadiness are the taints with those that say whether the node is ready. The
+// API server gives the first to every new node, and who takes it away elsewhere,
+// the controller that watches over nodes, does not run inside.
+func withReadiness(taints []corev1.Taint, ready corev1.ConditionStatus) []corev1.Taint {
+	var out []corev1.Taint
+	for _, taint := range taints {
+		if taint.Key != corev1.TaintNodeNotReady && taint.Key != corev1.TaintNodeUnreachable {
+			out = append(out, taint)
+		}
+	}
+	switch ready {
+	case corev1.ConditionFalse:
+		out = append(out, corev1.Taint{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoSchedule})
+	case corev1.ConditionUnknown:
+		out = append(out, corev1.Taint{Key: corev1.TaintNodeUnreachable, Effect: corev1.TaintEffectNoSchedule})
+	}
+	return out
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
 	"garret.dev/garret/syncer/engine"
@@ -21,8 +22,11 @@ import (
 )
 
 const (
-	// annotationResources on a host pod tells which resources were asked for last.
+	// annotationResources and annotationImages on a host pod tell which resources
+	// and images were asked for last. What the host's admission made of them stays
+	// until something else is asked for.
 	annotationResources = "garret.dev/resources"
+	annotationImages    = "garret.dev/images"
 	// serviceDNS is the Service of the DNS inside, in the namespace kube-system.
 	serviceDNS = "kube-dns"
 	// reasonHostPodDeleted is the reason of a virtual pod whose host pod is gone.
@@ -45,6 +49,7 @@ type pods struct {
 	environment *environments
 	// configMaps and secrets carry over what a pod refers to, before the pod.
 	configMaps, secrets engine.Reconciler
+	clock               clock.PassiveClock
 	started             time.Time
 }
 
@@ -53,6 +58,9 @@ var (
 	_ engine.FromHost[*corev1.Pod]   = &pods{}
 	_ engine.HostWriter[*corev1.Pod] = &pods{}
 	_ engine.Ender[*corev1.Pod]      = &pods{}
+	_ engine.Misser[*corev1.Pod]     = &pods{}
+	_ engine.Referrer[*corev1.Pod]   = &pods{}
+	_ engine.Remover[*corev1.Pod]    = &pods{}
 )
 
 // Wanted leaves out what runs elsewhere, and what is not to be scheduled yet.
@@ -70,7 +78,7 @@ func (p *pods) ToHost(ctx context.Context, virtual, host *corev1.Pod) error {
 	inputs := podInputs{environment: p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)}
 	if usesClusterDNS(&virtual.Spec) {
 		server, known := p.dns()
-		if !known && time.Since(p.started) < dnsPatience {
+		if !known && p.clock.Since(p.started) < dnsPatience {
 			return engine.Again("the DNS inside has no address yet")
 		}
 		inputs.dns = server
@@ -93,7 +101,9 @@ func (p *pods) ToHost(ctx context.Context, virtual, host *corev1.Pod) error {
 func (p *pods) mark(virtual, host *corev1.Pod) {
 	annotations := downwardAnnotations(virtual)
 	annotations[annotationResources] = resourcesHash(&virtual.Spec)
+	annotations[annotationImages] = imagesHash(&virtual.Spec)
 	p.translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, annotations)
+	p.translator.Control(host)
 }
 
 // dns is the address of the DNS inside.
@@ -127,8 +137,10 @@ func (p *pods) refresh(virtual, host *corev1.Pod) {
 		resources[container.Name] = container.Resources
 	})
 	resized := host.Annotations[annotationResources] != resourcesHash(&virtual.Spec)
+	before, known := host.Annotations[annotationImages]
+	replaced := known && before != imagesHash(&virtual.Spec)
 	forEachContainer(&host.Spec, func(container *corev1.Container) {
-		if image, ok := images[container.Name]; ok && image != "" {
+		if image, ok := images[container.Name]; ok && image != "" && replaced {
 			container.Image = image
 		}
 		if wanted, ok := resources[container.Name]; ok && resized {
@@ -147,12 +159,12 @@ func (p *pods) refresh(virtual, host *corev1.Pod) {
 		}
 	}
 	environment := p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)
-	known := map[string]bool{}
+	there := map[string]bool{}
 	for _, container := range host.Spec.EphemeralContainers {
-		known[container.Name] = true
+		there[container.Name] = true
 	}
 	for _, container := range p.spec.ephemeralContainers(virtual, environment) {
-		if !known[container.Name] {
+		if !there[container.Name] {
 			host.Spec.EphemeralContainers = append(host.Spec.EphemeralContainers, container)
 		}
 	}
@@ -170,7 +182,7 @@ func tolerates(tolerations []corev1.Toleration, wanted corev1.Toleration) bool {
 }
 
 // FromHost binds the virtual pod as the host pod is bound, and reports the status.
-func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod) error {
+func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried bool) error {
 	if virtual.Spec.NodeName == "" && host.Spec.NodeName != "" {
 		return p.bind(ctx, virtual, host.Spec.NodeName)
 	}
@@ -180,7 +192,7 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod) error {
 			return err
 		}
 	}
-	if err := p.report(ctx, virtual, host); err != nil {
+	if err := p.report(ctx, virtual, host, carried); err != nil {
 		return err
 	}
 	return p.passGates(ctx, virtual, host)
@@ -237,3 +249,6 @@ func (p *pods) CreateOnHost(ctx context.Context, virtual, host *corev1.Pod) erro
 	_, err := p.host.Pods.Writer(host.Namespace).Create(ctx, host, metav1.CreateOptions{})
 	return err
 }
+
+// References are the configmaps, secrets and claims that the pod names.
+func (p *pods) References(virtual *corev1.Pod) []string { return referencesOf(virtual).all() }

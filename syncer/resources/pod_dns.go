@@ -31,12 +31,18 @@ func applyHostname(host *corev1.PodSpec, virtual *corev1.Pod, domain string) {
 	}
 	hostname := spec.Hostname
 	if hostname == "" {
-		hostname = strings.ReplaceAll(virtual.Name, ".", "-")
+		// As a kubelet cuts it.
+		hostname = virtual.Name
 		if len(hostname) > maxHostname {
-			hostname = strings.TrimRight(hostname[:maxHostname], "-")
+			hostname = strings.TrimRight(hostname[:maxHostname], "-.")
 		}
 	}
-	host.Hostname = hostname
+	// Dots are allowed in the name of a pod, and not in the field. A host that does
+	// not know the other field has dashes in their place.
+	host.Hostname = strings.ReplaceAll(hostname, ".", "-")
+	if host.Hostname != hostname {
+		host.HostnameOverride = &hostname
+	}
 	if ptr.Deref(spec.SetHostnameAsFQDN, false) && spec.Subdomain != "" {
 		full := strings.Join([]string{hostname, spec.Subdomain, virtual.Namespace, "svc", domain}, ".")
 		if len(full) <= maxKernelHostname {

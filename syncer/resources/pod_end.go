@@ -5,6 +5,7 @@ package resources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,34 +25,47 @@ const reasonDetached = "HostPodDetached"
 func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) error {
 	client := p.host.Client.CoreV1().Pods(wanted.Namespace)
 	written := current
-	var err error
+	// Each part goes by itself: one that the host refuses does not hold up the others.
+	var errs []error
+	wrote := func(what string, updated *corev1.Pod, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+			return
+		}
+		written = updated
+	}
 	if len(wanted.Spec.EphemeralContainers) > len(current.Spec.EphemeralContainers) {
 		debugged := written.DeepCopy()
 		debugged.Spec.EphemeralContainers = wanted.Spec.EphemeralContainers
-		if written, err = client.UpdateEphemeralContainers(ctx, wanted.Name, debugged, metav1.UpdateOptions{}); err != nil {
-			return fmt.Errorf("ephemeral containers: %w", err)
-		}
+		updated, err := client.UpdateEphemeralContainers(ctx, wanted.Name, debugged, metav1.UpdateOptions{})
+		wrote("ephemeral containers", updated, err)
 	}
-	if resized := withResources(written, wanted); resized != nil {
-		if written, err = client.UpdateResize(ctx, wanted.Name, resized, metav1.UpdateOptions{}); err != nil {
-			return fmt.Errorf("resize: %w", err)
-		}
+	refused := false
+	if asked := withResources(written, wanted); asked != nil {
+		updated, err := client.UpdateResize(ctx, wanted.Name, asked, metav1.UpdateOptions{})
+		wrote("resize", updated, err)
+		refused = err != nil
 	}
 	rest := wanted.DeepCopy()
 	rest.ResourceVersion = written.ResourceVersion
 	rest.Spec.EphemeralContainers = written.Spec.EphemeralContainers
-	if resized := withResources(rest, written); resized != nil {
+	if same := withResources(rest, written); same != nil {
 		// The host may have defaulted what was resized.
-		rest = resized
+		rest = same
+	}
+	if refused {
+		// It is asked again until the host agrees, or something else is asked for.
+		rest.Annotations[annotationResources] = written.Annotations[annotationResources]
 	}
 	if equality.Semantic.DeepEqual(written.Spec, rest.Spec) &&
 		equality.Semantic.DeepEqual(written.Labels, rest.Labels) &&
 		equality.Semantic.DeepEqual(written.Annotations, rest.Annotations) &&
 		equality.Semantic.DeepEqual(written.OwnerReferences, rest.OwnerReferences) {
-		return nil
+		return errors.Join(errs...)
 	}
-	_, err = client.Update(ctx, rest, metav1.UpdateOptions{})
-	return err
+	updated, err := client.Update(ctx, rest, metav1.UpdateOptions{})
+	wrote("update", updated, err)
+	return errors.Join(errs...)
 }
 
 // withResources returns the pod with the resources of wanted, or nil when it has them.
@@ -73,7 +87,7 @@ func (p *pods) VirtualEnding(ctx context.Context, virtual, host *corev1.Pod, hos
 	if !hosted {
 		return p.finish(ctx, virtual)
 	}
-	if err := p.report(ctx, virtual, host); err != nil && !apierrors.IsConflict(err) {
+	if err := p.report(ctx, virtual, host, true); err != nil && !apierrors.IsConflict(err) {
 		return err
 	}
 	grace := virtual.DeletionGracePeriodSeconds
@@ -101,7 +115,7 @@ func (p *pods) VirtualEnding(ctx context.Context, virtual, host *corev1.Pod, hos
 // HostEnding deletes the virtual pod of a host pod that is being deleted, by
 // eviction say, so that what owns it makes another.
 func (p *pods) HostEnding(ctx context.Context, virtual, host *corev1.Pod) error {
-	if err := p.report(ctx, virtual, host); err != nil && !apierrors.IsConflict(err) {
+	if err := p.report(ctx, virtual, host, true); err != nil && !apierrors.IsConflict(err) {
 		return err
 	}
 	return p.deleteInside(ctx, virtual, host.DeletionGracePeriodSeconds)
@@ -184,3 +198,7 @@ func (p *pods) deleteInside(ctx context.Context, virtual *corev1.Pod, grace *int
 	klog.FromContext(ctx).V(2).Info("Deleted inside", "pod", klog.KObj(virtual))
 	return nil
 }
+
+// GracePeriod is a second where the virtual pod is gone already, by force: its
+// containers are stopped at once, as a kubelet does, and the name is free again.
+func (p *pods) GracePeriod(*corev1.Pod) *int64 { return ptr.To[int64](1) }

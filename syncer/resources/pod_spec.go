@@ -180,8 +180,19 @@ func (p podTranslator) ephemeralContainers(virtual *corev1.Pod, environment stri
 func resourcesHash(spec *corev1.PodSpec) string {
 	asked := map[string]corev1.ResourceRequirements{}
 	forEachContainer(spec, func(container *corev1.Container) { asked[container.Name] = container.Resources })
-	// Quantities, names and maps can always be written.
-	data, _ := json.Marshal([]any{asked, spec.Resources})
+	return hashOf([]any{asked, spec.Resources})
+}
+
+// imagesHash tells whether other images are asked for than before.
+func imagesHash(spec *corev1.PodSpec) string {
+	asked := map[string]string{}
+	forEachContainer(spec, func(container *corev1.Container) { asked[container.Name] = container.Image })
+	return hashOf(asked)
+}
+
+// hashOf is a short digest of quantities, names and maps, which can always be written.
+func hashOf(asked any) string {
+	data, _ := json.Marshal(asked)
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:8])
 }

@@ -290,3 +290,15 @@ func TestUntranslatableIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestHostnameOfALongOrDottedName wants the hostname that a kubelet makes of it.
+func TestHostnameOfALongOrDottedName(t *testing.T) {
+	long := strings.Repeat("a", 40) + ".b-" + strings.Repeat("c", 19)
+	for name, want := range map[string]string{"my.web": "my.web", long + "-tail.part": long, strings.Repeat("a", 70): strings.Repeat("a", 63), "web": "web"} {
+		host := &corev1.PodSpec{}
+		applyHostname(host, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}}, "cluster.local")
+		if got := ptr.Deref(host.HostnameOverride, host.Hostname); got != want || host.Hostname != strings.ReplaceAll(want, ".", "-") {
+			t.Errorf("%s: got %s, and %s where the host knows no other field; want %s", name, got, host.Hostname, want)
+		}
+	}
+}

@@ -15,8 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"garret.dev/garret/syncer/translate"
 )
 
 // kubeletConditions are those that a kubelet or scheduler sets and takes off.
@@ -33,8 +31,8 @@ var kubeletConditions = map[corev1.PodConditionType]bool{
 }
 
 // report writes the host pod's status to the virtual pod.
-func (p *pods) report(ctx context.Context, virtual, host *corev1.Pod) error {
-	status := virtualStatus(virtual, host, hostNames(p.translator, virtual))
+func (p *pods) report(ctx context.Context, virtual, host *corev1.Pod, carried bool) error {
+	status := virtualStatus(virtual, host, p.translator.Readable(virtual.Namespace, append(p.References(virtual), virtual.Name)...), carried)
 	if equality.Semantic.DeepEqual(virtual.Status, *status) {
 		return nil
 	}
@@ -49,7 +47,7 @@ func (p *pods) report(ctx context.Context, virtual, host *corev1.Pod) error {
 
 // virtualStatus is the status that the virtual pod is to have. Names turns the
 // names of the host in messages into those inside.
-func virtualStatus(virtual, host *corev1.Pod, names *strings.Replacer) *corev1.PodStatus {
+func virtualStatus(virtual, host *corev1.Pod, names *strings.Replacer, carried bool) *corev1.PodStatus {
 	status := host.Status.DeepCopy()
 	gates := gateTypes(virtual)
 	// What the virtual pod's own people set stays; the rest is the host's.
@@ -61,12 +59,12 @@ func virtualStatus(virtual, host *corev1.Pod, names *strings.Replacer) *corev1.P
 		status.Conditions = append(status.Conditions, condition)
 	}
 	// Generations count the changes on one side; a status that is up to date on
-	// the host is so inside, because all changes have been carried over before.
+	// the host is so inside, where all changes have been carried over before.
 	generation := func(observed int64) int64 {
 		if observed == 0 {
 			return 0
 		}
-		if observed == host.Generation {
+		if carried && observed == host.Generation {
 			return virtual.Generation
 		}
 		return virtual.Status.ObservedGeneration
@@ -81,6 +79,7 @@ func virtualStatus(virtual, host *corev1.Pod, names *strings.Replacer) *corev1.P
 		// The host may have defaulted resources; the class is fixed at creation.
 		status.QOSClass = virtual.Status.QOSClass
 	}
+	keepOwnContainers(status, &virtual.Spec)
 	status.ResourceClaimStatuses = virtual.Status.ResourceClaimStatuses
 	status.ExtendedResourceClaimStatus = nil
 	readable := func(message *string) { *message = names.Replace(*message) }
@@ -135,26 +134,12 @@ func (p *pods) passGates(ctx context.Context, virtual, host *corev1.Pod) error {
 	return nil
 }
 
-// hostNames turns the names that the pod and what it refers to have on the host
-// into those inside.
-func hostNames(translator *translate.Translator, virtual *corev1.Pod) *strings.Replacer {
-	var pairs []string
-	hostNamespace := translator.Cluster().HostNamespace
-	add := func(name string) {
-		host := translator.HostName(virtual.Namespace, name)
-		pairs = append(pairs,
-			hostNamespace+"/"+host, virtual.Namespace+"/"+name,
-			host+"_"+hostNamespace, name+"_"+virtual.Namespace,
-			host, name)
+// keepOwnContainers leaves out the containers that the host put into the pod, which
+// are none of the tenant's. Whether the pod is ready is the host's to say all the same.
+func keepOwnContainers(status *corev1.PodStatus, virtual *corev1.PodSpec) {
+	own := map[string]bool{}
+	forEachContainer(virtual, func(container *corev1.Container) { own[container.Name] = true })
+	for _, statuses := range []*[]corev1.ContainerStatus{&status.InitContainerStatuses, &status.ContainerStatuses, &status.EphemeralContainerStatuses} {
+		*statuses = slices.DeleteFunc(*statuses, func(c corev1.ContainerStatus) bool { return !own[c.Name] })
 	}
-	add(virtual.Name)
-	refers := referencesOf(virtual)
-	for _, names := range [][]string{refers.configMaps, refers.secrets, refers.claims} {
-		for _, name := range names {
-			if name != "" {
-				add(name)
-			}
-		}
-	}
-	return strings.NewReplacer(pairs...)
 }

@@ -4,12 +4,16 @@
 package resources
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
 // references are the objects in its own namespace that a pod needs.
 type references struct{ configMaps, secrets, claims []string }
+
+func (r references) all() []string { return slices.Concat(r.configMaps, r.secrets, r.claims) }
 
 // visitor is called with the place of each reference of a pod, and may change it.
 type visitor struct{ configMap, secret, claim func(name *string) }

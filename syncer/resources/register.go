@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
@@ -65,6 +66,7 @@ type Config struct {
 	// Recorder tells Events on virtual objects.
 	Recorder record.EventRecorder
 	Metrics  *engine.Metrics
+	Clock    clock.PassiveClock
 	// Selection says which kinds are synced.
 	Selection Selection
 	// KubeletPort is where the syncer serves the kubelet's API.
@@ -104,7 +106,7 @@ func twin[T engine.Object](b *builder, resource schema.GroupVersionResource, wor
 	virtual, host *engine.Store[T], create func() T) (*engine.Twin[T], *engine.Controller) {
 	reconciler := engine.NewTwin(engine.TwinOptions[T]{
 		Resource: resource, Kind: kind, Virtual: virtual, Host: host, New: create,
-		Translator: b.Translator, Recorder: b.Recorder, Metrics: b.Metrics,
+		Translator: b.Translator, Recorder: b.Recorder, Metrics: b.Metrics, Clock: b.Clock,
 	})
 	controller, err := reconciler.Controller(workers)
 	b.add(controller, err)
@@ -174,9 +176,13 @@ func (b *builder) endpointSlices() {
 
 func (b *builder) claims() {
 	if !b.Selection[tenancyv1.ResourceClaims] {
+		// Nothing deletes their host claims any more: nothing may hold them back.
+		released := engine.NewController("claimsreleased", 1, &releasedClaims{b.Virtual}, b.Metrics)
+		b.watch(released, b.Virtual.Claims.Informer(), engine.SameKey)
+		b.add(released, nil)
 		return
 	}
-	_, controller := twin(b, core(tenancyv1.ResourceClaims), otherWorkers, &claims{b.Translator, b.Virtual}, b.Virtual.Claims, b.Host.Claims,
+	_, controller := twin(b, core(tenancyv1.ResourceClaims), otherWorkers, &claims{b.Translator, b.Virtual, b.Recorder}, b.Virtual.Claims, b.Host.Claims,
 		func() *corev1.PersistentVolumeClaim { return &corev1.PersistentVolumeClaim{} })
 	mirror := &volumes{b.Virtual}
 	// A volume that somebody deletes inside is made again from its claim.
@@ -206,7 +212,7 @@ func (b *builder) pods() {
 		return
 	}
 	nodes := &nodes{translator: b.Translator, virtual: b.Virtual, host: b.Host, kubeletPort: b.KubeletPort,
-		kubeletVersion: b.KubeletVersion, capacity: capacity, unused: map[string]time.Time{}}
+		kubeletVersion: b.KubeletVersion, capacity: capacity, clock: b.Clock, unused: map[string]time.Time{}}
 	b.add(nodes.controller(b.Metrics))
 
 	environments := &environments{b.Translator, b.Virtual, b.Host}
@@ -215,8 +221,8 @@ func (b *builder) pods() {
 	kind := &pods{
 		translator: b.Translator, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
 		nodes: nodes, environment: environments, configMaps: b.configMapTwin, secrets: b.secretTwin,
-		started: time.Now(),
-		spec:    podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}},
+		clock: b.Clock, started: b.Clock.Now(),
+		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}},
 	}
 	_, controller := twin(b, core(tenancyv1.ResourcePods), podWorkers, kind, b.Virtual.Pods, b.Host.Pods, func() *corev1.Pod { return &corev1.Pod{} })
 	b.watch(controller, b.Virtual.Services.Informer(), kind.ofDNS)

@@ -54,6 +54,18 @@ func applyService(translator *translate.Translator, virtual, host *corev1.Servic
 	host.Spec.LoadBalancerIP = spec.LoadBalancerIP
 	host.Spec.LoadBalancerSourceRanges = spec.LoadBalancerSourceRanges
 	host.Spec.AllocateLoadBalancerNodePorts = spec.AllocateLoadBalancerNodePorts
+	// Once it is given it cannot change: the host is asked for the one that was
+	// given inside, before it gives one of its own.
+	if !checksHealth(virtual) {
+		host.Spec.HealthCheckNodePort = 0
+	} else if host.Spec.HealthCheckNodePort == 0 {
+		host.Spec.HealthCheckNodePort = spec.HealthCheckNodePort
+	}
+}
+
+// checksHealth tells whether load balancers ask each node for the health of a service.
+func checksHealth(service *corev1.Service) bool {
+	return service.Spec.Type == corev1.ServiceTypeLoadBalancer && service.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
 }
 
 // HasHostService says whether a virtual Service has a twin on the host. The API
@@ -111,7 +123,7 @@ func (s *services) CreateOnHost(ctx context.Context, _, host *corev1.Service) er
 	if _, missing := writer.Get(ctx, host.Name, metav1.GetOptions{}); missing == nil {
 		return apierrors.NewAlreadyExists(corev1.Resource(tenancyv1.ResourceServices), host.Name)
 	}
-	if withNodePorts(host, nil) {
+	if withoutPorts(host, nil) {
 		_, err = writer.Create(ctx, host, metav1.CreateOptions{})
 	}
 	return err
@@ -122,10 +134,24 @@ func (s *services) CreateOnHost(ctx context.Context, _, host *corev1.Service) er
 func (s *services) UpdateOnHost(ctx context.Context, current, wanted *corev1.Service) error {
 	writer := s.host.Services.Writer(wanted.Namespace)
 	_, err := writer.Update(ctx, wanted, metav1.UpdateOptions{})
-	if apierrors.IsInvalid(err) && withNodePorts(wanted, current) {
+	if apierrors.IsInvalid(err) && withoutPorts(wanted, current) {
 		_, err = writer.Update(ctx, wanted, metav1.UpdateOptions{})
 	}
 	return err
+}
+
+// withoutPorts takes back what was asked of the host's own ports, so that it gives
+// what it has or has given already.
+func withoutPorts(service, other *corev1.Service) bool {
+	changed := withNodePorts(service, other)
+	given := int32(0)
+	if other != nil {
+		given = other.Spec.HealthCheckNodePort
+	}
+	if service.Spec.HealthCheckNodePort != given && given == 0 {
+		service.Spec.HealthCheckNodePort, changed = given, true
+	}
+	return changed
 }
 
 // withNodePorts gives service the node ports of other, matched by port and
@@ -156,7 +182,7 @@ func nodePortOf(service *corev1.Service, port *corev1.ServicePort) int32 {
 }
 
 // FromHost brings the node ports and the balancer's addresses inside.
-func (s *services) FromHost(ctx context.Context, virtual, host *corev1.Service) error {
+func (s *services) FromHost(ctx context.Context, virtual, host *corev1.Service, _ bool) error {
 	client := s.virtual.Client.CoreV1().Services(virtual.Namespace)
 	if exposed(host) && exposed(virtual) {
 		changed := virtual.DeepCopy()

@@ -52,7 +52,7 @@ func startWith(t *testing.T, run bool, virtualObjects, hostObjects []runtime.Obj
 	f := &fixture{
 		virtual: fake.NewClientset(virtualObjects...), host: fake.NewClientset(hostObjects...),
 		clock:      testingclock.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)),
-		translator: translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace, Owner: &metav1.OwnerReference{Kind: "Service", Name: "vc-demo", UID: "service"}}),
+		translator: translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace}),
 	}
 	f.virtual.PrependReactor("create", "serviceaccounts", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		request := action.(clienttesting.CreateAction).GetObject().(*authenticationv1.TokenRequest).DeepCopy()

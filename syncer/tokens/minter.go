@@ -21,6 +21,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -132,7 +133,7 @@ func (m *Minter) Ensure(ctx context.Context, pod *corev1.Pod, projections []core
 		err = m.replace(ctx, pod, secret)
 	}
 	if err != nil {
-		return "", nil, fmt.Errorf("secret %s/%s with the tokens of pod %s: %w", namespace, name, klog.KObj(pod), err)
+		return "", nil, engine.OnHost(fmt.Sprintf("secret %s/%s with the tokens of pod %s", namespace, name, klog.KObj(pod)), err)
 	}
 	return name, keys, nil
 }

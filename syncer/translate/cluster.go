@@ -4,7 +4,6 @@
 package translate
 
 import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -26,8 +25,8 @@ type Cluster struct {
 	ServiceIP string
 	// PodIP is the address of the pod that the syncer runs in.
 	PodIP string
-	// Owner is the host Service of the virtual cluster. Nil leaves host objects without an owner.
-	Owner *metav1.OwnerReference
+	// NamespaceUID is that of the host namespace.
+	NamespaceUID types.UID
 }
 
 // ReleaseName is the name of everything that deploys the virtual cluster on the host.

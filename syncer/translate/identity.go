@@ -5,6 +5,7 @@ package translate
 
 import (
 	"maps"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -56,10 +57,10 @@ func IdentityFor(virtual metav1.Object) Identity {
 }
 
 // Mark writes the metadata of a host object that stands for the identity:
-// labels of the tenant, marker, annotations with the identity, further
-// annotations, and the owner. Labels and annotations in the syncer's own
-// domains that are no longer wanted are removed; those that somebody on the
-// host added stay. Namespace and name are set while they are empty.
+// labels of the tenant, marker, annotations with the identity, and further ones.
+// Labels and annotations in the syncer's own domains that are no longer wanted
+// are removed; those that somebody on the host added stay. Namespace and name are
+// set while they are empty. No owner is set: the garbage collector would follow it.
 func (t *Translator) Mark(host metav1.Object, identity Identity, tenantLabels, annotations map[string]string) {
 	if host.GetNamespace() == "" {
 		host.SetNamespace(t.cluster.HostNamespace)
@@ -84,8 +85,21 @@ func (t *Translator) Mark(host metav1.Object, identity Identity, tenantLabels, a
 		}
 	}
 	host.SetAnnotations(replaceOwn(host.GetAnnotations(), own))
-	if t.cluster.Owner != nil {
-		host.SetOwnerReferences(withOwner(host.GetOwnerReferences(), *t.cluster.Owner))
+}
+
+// Control makes the host namespace what controls a pod on the host, so that
+// whoever drains a node there does not take the pod for one that nobody makes
+// again. A namespace goes after all that is in it: no loss of another object,
+// as of the release or of the VirtualCluster, has the garbage collector end
+// workloads.
+func (t *Translator) Control(host metav1.Object) {
+	controls := true
+	owner := metav1.OwnerReference{
+		APIVersion: "v1", Kind: "Namespace", Name: t.cluster.HostNamespace, UID: t.cluster.NamespaceUID, Controller: &controls,
+	}
+	references := host.GetOwnerReferences()
+	if !slices.ContainsFunc(references, func(r metav1.OwnerReference) bool { return r.UID == owner.UID }) {
+		host.SetOwnerReferences(append(references, owner))
 	}
 }
 
@@ -99,19 +113,4 @@ func replaceOwn(current, want map[string]string) map[string]string {
 	}
 	maps.Copy(out, want)
 	return out
-}
-
-// withOwner returns the references with owner among them. A reference to an
-// earlier Service of the same name is replaced: it would have the object collected.
-func withOwner(references []metav1.OwnerReference, owner metav1.OwnerReference) []metav1.OwnerReference {
-	out := make([]metav1.OwnerReference, 0, len(references)+1)
-	for _, reference := range references {
-		if reference.UID == owner.UID {
-			return references
-		}
-		if reference.Kind != owner.Kind || reference.Name != owner.Name {
-			out = append(out, reference)
-		}
-	}
-	return append(out, owner)
 }

@@ -74,3 +74,21 @@ func shorten(s string, n int) string {
 	}
 	return s
 }
+
+// Readable puts the names that a tenant knows into what the host says: those of
+// objects of one namespace inside, in place of their names on the host.
+func (t *Translator) Readable(namespace string, names ...string) *strings.Replacer {
+	hostNamespace := t.cluster.HostNamespace
+	var pairs []string
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		host := t.HostName(namespace, name)
+		pairs = append(pairs,
+			hostNamespace+"/"+host, namespace+"/"+name,
+			host+"_"+hostNamespace, name+"_"+namespace,
+			host, name)
+	}
+	return strings.NewReplacer(pairs...)
+}

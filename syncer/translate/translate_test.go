@@ -18,8 +18,7 @@ import (
 )
 
 func translator(id string) *Translator {
-	return New(Cluster{ID: id, Name: "demo", HostNamespace: "team",
-		Owner: &metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: "vc-demo", UID: "owner"}})
+	return New(Cluster{ID: id, Name: "demo", HostNamespace: "team", NamespaceUID: "namespace"})
 }
 
 func TestHostNameIsReadable(t *testing.T) {
@@ -186,8 +185,6 @@ func TestMark(t *testing.T) {
 	host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Labels:      map[string]string{"by-host": "kept", Key("gone"): "x"},
 		Annotations: map[string]string{"example.org/by-host": "kept", Key("gone"): "x", tenancyv1.AnnotationVirtualUID: "u0"},
-		OwnerReferences: []metav1.OwnerReference{
-			{Kind: "Service", Name: "vc-demo", UID: "former"}, {Kind: "Other", Name: "other", UID: "other"}},
 	}}
 	tr.Mark(host, IdentityFor(virtual), map[string]string{"app": "web"}, map[string]string{Key("note"): "n"})
 
@@ -203,12 +200,8 @@ func TestMark(t *testing.T) {
 	if fmt.Sprint(host.Annotations) != fmt.Sprint(wantAnnotations) {
 		t.Errorf("annotations: got %v, want %v", host.Annotations, wantAnnotations)
 	}
-	var owners []string
-	for _, reference := range host.OwnerReferences {
-		owners = append(owners, string(reference.UID))
-	}
-	if got := strings.Join(owners, " "); got != "other owner" {
-		t.Errorf("owners: got %q, want the other and the present Service", got)
+	if len(host.OwnerReferences) > 0 {
+		t.Errorf("owners: got %v, want none that the object could be collected with", host.OwnerReferences)
 	}
 	identity, ours := tr.IdentityOf(host)
 	if want := IdentityFor(virtual); !ours || identity != want {
@@ -221,5 +214,27 @@ func TestMark(t *testing.T) {
 		if stranger.IsOurs(host) {
 			t.Errorf("%s takes the object for its own", what)
 		}
+	}
+}
+
+func TestControl(t *testing.T) {
+	tr := translator("c1")
+	host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{Kind: "Other", Name: "other", UID: "other"}}}}
+	for range 2 {
+		tr.Control(host)
+	}
+	owner := metav1.GetControllerOf(host)
+	if len(host.OwnerReferences) != 2 || owner == nil || owner.Kind != "Namespace" || owner.Name != "team" || owner.UID != "namespace" {
+		t.Errorf("owners: got %v, want the other and, once, the namespace as controller", host.OwnerReferences)
+	}
+}
+
+func TestReadable(t *testing.T) {
+	tr := translator("c1")
+	web, settings := tr.HostName("shop", "web"), tr.HostName("shop", "settings")
+	said := `pods "` + web + `" is forbidden: team/` + settings + " and " + web + "_team are too many"
+	want := `pods "web" is forbidden: shop/settings and web_shop are too many`
+	if got := tr.Readable("shop", "web", "", "settings").Replace(said); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

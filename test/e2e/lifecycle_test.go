@@ -175,12 +175,51 @@ func TestVolumes(t *testing.T) {
 	if got := inside.Do(t, "logs", "writer"); got != "kept\n" {
 		t.Errorf("what the pod read from its volume: got %q, want %q", got, "kept\n")
 	}
+	keptWithoutService(t, ns, inside)
 	admin.Do(t, "delete", "vc", "kept", "-n", ns, "--timeout=120s")
-	framework.SucceedsWithin(t, 30*time.Second, "the claim alone is left", func(context.Context) error {
+	framework.SucceedsWithin(t, 30*time.Second, "the claims alone are left", func(context.Context) error {
 		left, err := objects(ns)
-		if err == nil && !slices.Equal(left, []string{"persistentvolumeclaim/data-vc-kept-0"}) {
-			err = fmt.Errorf("objects left: got %v, want the claim alone", left)
+		slices.Sort(left)
+		if err == nil && (len(left) != 2 || !strings.HasPrefix(left[0], "persistentvolumeclaim/data-default-") || left[1] != "persistentvolumeclaim/data-vc-kept-0") {
+			err = fmt.Errorf("objects left: got %v, want the claims of control plane and workload alone", left)
 		}
 		return err
 	})
+}
+
+// keptWithoutService has somebody delete the virtual cluster's Service on the host,
+// and wants the volume to be the same, with what was written, when it is Ready again.
+func keptWithoutService(t *testing.T, ns string, inside framework.Client) {
+	admin := shared.Admin()
+	claims := func() string {
+		return admin.Do(t, "get", "pvc", "-n", ns, "-l", "garret.dev/cluster", "-o", "jsonpath={.items[*].metadata.uid} {.items[*].metadata.deletionTimestamp}")
+	}
+	before := claims()
+	was := admin.Do(t, "get", "service", "vc-kept", "-n", ns, "-o", "jsonpath={.metadata.uid}")
+	admin.Do(t, "delete", "service", "vc-kept", "-n", ns)
+	framework.SucceedsWithin(t, 2*time.Minute, "the Service is there again, and the virtual cluster Ready", func(context.Context) error {
+		if is, err := admin.Try("get", "service", "vc-kept", "-n", ns, "-o", "jsonpath={.metadata.uid}"); err != nil || is == was {
+			return fmt.Errorf("the Service was not made again yet: %w", err)
+		}
+		_, err := admin.Try("wait", "--for=condition=Ready", "vc/kept", "-n", ns, "--timeout=5s")
+		return err
+	})
+	inside.Apply(t, `apiVersion: v1
+kind: Pod
+metadata: {name: reader}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: reader, image: "docker.io/library/busybox:1.36", command: [cat, /data/file], volumeMounts: [{name: data, mountPath: /data}]}
+  volumes:
+  - {name: data, persistentVolumeClaim: {claimName: data}}
+`)
+	inside.Do(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/reader", "--timeout=90s")
+	if got := inside.Do(t, "logs", "reader"); got != "kept\n" {
+		t.Errorf("what another pod read from the volume: got %q, want %q", got, "kept\n")
+	}
+	if got := claims(); got != before {
+		t.Errorf("claims on the host: got %q, want %q as before", got, before)
+	}
 }

@@ -15,6 +15,10 @@ const (
 	// Finalizer keeps a VirtualCluster until its release is uninstalled.
 	Finalizer = "tenancy.garret.dev/release"
 
+	// FinalizerData keeps an object inside whose twin on the host holds data, until
+	// that is deleted.
+	FinalizerData = "garret.dev/host-data"
+
 	// LabelVirtualCluster names the VirtualCluster on the objects of its own release.
 	LabelVirtualCluster = "tenancy.garret.dev/virtual-cluster"
 	// LabelCluster marks every object that a syncer made on the host; the value is the cluster id.
@@ -22,6 +26,10 @@ const (
 	// LabelVirtualNamespace is, on a synced host object, the namespace inside. It
 	// serves selection only.
 	LabelVirtualNamespace = "garret.dev/virtual-namespace"
+
+	// LabelOrphan marks a synced host object that holds data and whose object
+	// inside is missing without having been deleted.
+	LabelOrphan = "garret.dev/orphan"
 
 	// AnnotationVirtualName, AnnotationVirtualNamespace and AnnotationVirtualUID
 	// hold, on a synced host object, the identity of the object inside.

@@ -21,6 +21,7 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/metrics"
+	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
@@ -100,15 +101,16 @@ func setUp(t *testing.T) *side {
 	}
 	s.hostNamespace = furnish(s.host, hostNamespace+"-")
 	s.namespace = furnish(s.virtual, "shop-")
-	owner, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, &corev1.Service{
+	namespace, err := s.host.CoreV1().Namespaces().Get(ctx, s.hostNamespace, metav1.GetOptions{})
+	s.must(err)
+	own, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "vc-demo"},
 		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}},
 	}, metav1.CreateOptions{})
 	s.must(err)
 	s.translator = translate.New(translate.Cluster{
 		ID: s.namespace, Name: "demo", UID: types.UID(s.namespace), HostNamespace: s.hostNamespace, Domain: "cluster.local",
-		ServiceIP: owner.Spec.ClusterIP, PodIP: "127.0.0.1",
-		Owner: &metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: owner.Name, UID: owner.UID},
+		ServiceIP: own.Spec.ClusterIP, PodIP: "127.0.0.1", NamespaceUID: namespace.UID,
 	})
 	_, err = s.virtual.CoreV1().Services(metav1.NamespaceSystem).Get(ctx, "kube-dns", metav1.GetOptions{})
 	if err != nil {
@@ -159,8 +161,8 @@ func (s *side) start() {
 		Host:       resources.NewHost(s.host, s.translator.Cluster(), false),
 		Tokens:     tokens{s.host, s.translator},
 		Recorder:   broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
-		Metrics:    engine.NewMetrics(metrics.NewKubeRegistry()),
-		Selection:  selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
+		Metrics:    engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{},
+		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)

@@ -1,0 +1,113 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// reasonOrphaned is the reason of Events about a host object that stands in the
+// way because it holds the data of another virtual object of the name.
+const reasonOrphaned = "HostDataKept"
+
+// keep brings a virtual object and a twin that holds data together. The host
+// object goes only here, while the virtual object of its UID is being deleted.
+func (t *Twin[T]) keep(ctx context.Context, virtual, host T, hosted, ofAnother bool) error {
+	if virtual.GetDeletionTimestamp() != nil {
+		return t.endKept(ctx, virtual, host, hosted && !ofAnother)
+	}
+	if ofAnother {
+		if err := t.markOrphan(ctx, host); err != nil {
+			return err
+		}
+		return Refuse(reasonOrphaned, fmt.Sprintf("the host cluster still holds the data of an earlier object of this name, whose deletion nobody saw, in %s: "+
+			"use another name, or have it deleted there", host.GetName()))
+	}
+	if slices.Contains(virtual.GetFinalizers(), tenancyv1.FinalizerData) {
+		return t.reconcile(ctx, virtual, host, hosted)
+	}
+	// Without it a deletion could go unseen. The change brings the object back.
+	return t.setFinalizers(ctx, virtual, append(slices.Clone(virtual.GetFinalizers()), tenancyv1.FinalizerData))
+}
+
+// endKept deletes the host object once nothing else holds the virtual one, and
+// lets the virtual one go when the host object is gone.
+func (t *Twin[T]) endKept(ctx context.Context, virtual, host T, hosted bool) error {
+	finalizers := virtual.GetFinalizers()
+	if !slices.Contains(finalizers, tenancyv1.FinalizerData) {
+		return nil
+	}
+	others := slices.DeleteFunc(slices.Clone(finalizers), func(f string) bool { return f == tenancyv1.FinalizerData })
+	if len(others) > 0 {
+		// It is in use still, as a claim is until its last pod has ended.
+		return nil
+	}
+	if hosted {
+		return t.remove(ctx, host)
+	}
+	// The cache may not know yet what was made a moment ago.
+	name := t.translator.HostName(virtual.GetNamespace(), virtual.GetName())
+	found, err := t.host.Writer(t.translator.Cluster().HostNamespace).Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case err == nil && t.translator.IsOurs(found) && !t.isOfAnother(virtual, found):
+		return t.remove(ctx, found)
+	case err != nil && !apierrors.IsNotFound(err):
+		return fmt.Errorf("read on the host: %w", err)
+	}
+	return t.setFinalizers(ctx, virtual, others)
+}
+
+func (t *Twin[T]) setFinalizers(ctx context.Context, virtual T, finalizers []string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": virtual.GetUID(), "resourceVersion": virtual.GetResourceVersion(), "finalizers": finalizers}})
+	if err != nil {
+		return fmt.Errorf("finalizer inside: %w", err)
+	}
+	_, err = t.virtual.Writer(virtual.GetNamespace()).Patch(ctx, virtual.GetName(), types.MergePatchType, patch, metav1.PatchOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("finalizer inside: %w", err)
+	}
+	return nil
+}
+
+// markOrphan labels a host object that holds data and has lost its virtual one.
+// The label goes when one of the same UID is there again.
+func (t *Twin[T]) markOrphan(ctx context.Context, host T) error {
+	if host.GetLabels()[tenancyv1.LabelOrphan] != "" || host.GetDeletionTimestamp() != nil {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": host.GetUID(), "labels": map[string]string{tenancyv1.LabelOrphan: "true"}}})
+	if err != nil {
+		return fmt.Errorf("mark as orphan: %w", err)
+	}
+	_, err = t.host.Writer(host.GetNamespace()).Patch(ctx, host.GetName(), types.MergePatchType, patch, metav1.PatchOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("mark %s %s as orphan: %w", t.resource.Resource, klog.KObj(host), err)
+	}
+	klog.FromContext(ctx).Info("Keeping a host object that holds data: its virtual object is missing, and was not seen being deleted", "host", klog.KObj(host))
+	return nil
+}
+
+func (t *Twin[T]) countOrphans() {
+	orphans := 0
+	for _, host := range t.host.List() {
+		if host.GetLabels()[tenancyv1.LabelOrphan] != "" {
+			orphans++
+		}
+	}
+	t.metrics.orphaned(t.resource.Resource, orphans)
+}
