@@ -133,9 +133,9 @@ type ControlPlaneSpec struct {
 type StorageRetention string
 
 const (
-	// RetentionDelete removes the volume with the virtual cluster.
+	// RetentionDelete removes the volumes with the virtual cluster.
 	RetentionDelete StorageRetention = "Delete"
-	// RetentionRetain keeps the volume claim when the virtual cluster is deleted.
+	// RetentionRetain keeps the volume claims when the virtual cluster is deleted.
 	RetentionRetain StorageRetention = "Retain"
 )
 

@@ -1074,7 +1074,7 @@ func schema_garret_apis_tenancy_v1_StorageSpec(ref common.ReferenceCallback) com
 					},
 					"whenDeleted": {
 						SchemaProps: spec.SchemaProps{
-							Description: "whenDeleted says what becomes of the volume claim when the virtual cluster is deleted: Delete or Retain. Defaults to Delete.\n\nPossible enum values:\n - `\"Delete\"` removes the volume with the virtual cluster.\n - `\"Retain\"` keeps the volume claim when the virtual cluster is deleted.",
+							Description: "whenDeleted says what becomes of the volume claim, and of those of the workloads inside, when the virtual cluster is deleted: Delete or Retain. Defaults to Delete.\n\nPossible enum values:\n - `\"Delete\"` removes the volumes with the virtual cluster.\n - `\"Retain\"` keeps the volume claims when the virtual cluster is deleted.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Delete", "Retain"},

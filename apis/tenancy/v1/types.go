@@ -207,9 +207,9 @@ type ControlPlaneSpec struct {
 type StorageRetention string
 
 const (
-	// RetentionDelete removes the volume with the virtual cluster.
+	// RetentionDelete removes the volumes with the virtual cluster.
 	RetentionDelete StorageRetention = "Delete"
-	// RetentionRetain keeps the volume claim when the virtual cluster is deleted.
+	// RetentionRetain keeps the volume claims when the virtual cluster is deleted.
 	RetentionRetain StorageRetention = "Retain"
 )
 
@@ -226,8 +226,9 @@ type StorageSpec struct {
 	// +optional
 	// +k8s:optional
 	StorageClassName *string `json:"storageClassName,omitempty"`
-	// whenDeleted says what becomes of the volume claim when the virtual
-	// cluster is deleted: Delete or Retain. Defaults to Delete.
+	// whenDeleted says what becomes of the volume claim, and of those of the
+	// workloads inside, when the virtual cluster is deleted: Delete or Retain.
+	// Defaults to Delete.
 	// +optional
 	// +k8s:optional
 	WhenDeleted StorageRetention `json:"whenDeleted,omitempty"`

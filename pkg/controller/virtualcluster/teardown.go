@@ -112,7 +112,8 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 		return nil, err
 	}
 	left := count(nil, "pod", pods)
-	if vc.Spec.ControlPlane.Storage.WhenDeleted != tenancyv1.RetentionRetain {
+	retain := vc.Spec.ControlPlane.Storage.WhenDeleted == tenancyv1.RetentionRetain
+	if !retain {
 		claims, err := c.clear(ctx, vc, corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims"), own)
 		if err != nil {
 			return nil, err
@@ -120,6 +121,10 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 		left = count(left, "persistentvolumeclaim", claims)
 	}
 	for _, resource := range synced() {
+		if retain && resource.Resource == tenancyv1.ResourceClaims {
+			// The data of the workloads are worth no less than those of the control plane.
+			continue
+		}
 		objects, err := c.clear(ctx, vc, resource, made)
 		if err != nil {
 			return nil, err

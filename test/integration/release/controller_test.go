@@ -293,6 +293,12 @@ func TestDeletionLeavesNothing(t *testing.T) {
 					Spec: corev1.ServiceSpec{Selector: map[string]string{"a": "b"}, Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{})
 				add(err)
 			}
+			_, err := core.PersistentVolumeClaims(v.ns).Create(t.Context(), &corev1.PersistentVolumeClaim{
+				ObjectMeta: metav1.ObjectMeta{Name: "synced", Labels: label},
+				Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+					Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}}},
+			}, metav1.CreateOptions{})
+			add(err)
 			if err := errors.Join(objects...); err != nil {
 				t.Fatal(err)
 			}
@@ -307,9 +313,12 @@ func TestDeletionLeavesNothing(t *testing.T) {
 			if len(maps.Items) != 3 || len(secrets.Items) != 2 || len(services.Items) != 2 {
 				t.Errorf("%d configmaps, %d secrets, %d services are left, want 3, 2, 2", len(maps.Items), len(secrets.Items), len(services.Items))
 			}
-			_, err := core.PersistentVolumeClaims(v.ns).Get(t.Context(), "data-vc-demo-0", metav1.GetOptions{})
-			if kept := err == nil; kept != (retention == tenancyv1.RetentionRetain) {
-				t.Errorf("the volume claim is kept: %t (%v)", kept, err)
+			// The workloads' data are worth no less than the control plane's.
+			for _, name := range []string{"data-vc-demo-0", "synced"} {
+				_, err := core.PersistentVolumeClaims(v.ns).Get(t.Context(), name, metav1.GetOptions{})
+				if kept := err == nil; kept != (retention == tenancyv1.RetentionRetain) {
+					t.Errorf("the volume claim %s is kept: %t (%v)", name, kept, err)
+				}
 			}
 		})
 	}

@@ -22,8 +22,9 @@ type StorageSpecApplyConfiguration struct {
 	Size *resource.Quantity `json:"size,omitempty"`
 	// storageClassName of the volume; the host's default class when not set. Immutable.
 	StorageClassName *string `json:"storageClassName,omitempty"`
-	// whenDeleted says what becomes of the volume claim when the virtual
-	// cluster is deleted: Delete or Retain. Defaults to Delete.
+	// whenDeleted says what becomes of the volume claim, and of those of the
+	// workloads inside, when the virtual cluster is deleted: Delete or Retain.
+	// Defaults to Delete.
 	WhenDeleted *tenancyv1.StorageRetention `json:"whenDeleted,omitempty"`
 }
 
