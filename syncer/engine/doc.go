@@ -14,7 +14,11 @@
 //     a change made while the syncer was down, on either side, is seen like any other.
 //   - An object on the host is changed or deleted only if it carries this
 //     cluster's marker and, for deletion, by its UID. One that stands for another
-//     life of the same virtual name is removed before a new one is made.
+//     life of the same virtual name is removed before a new one is made, unless
+//     it holds data: that goes only with the virtual object of its UID, which a
+//     finalizer keeps until then.
+//   - Neither direction waits for the other: what is refused on one side does not
+//     stop what the other has to say.
 //   - What the host refuses (quota, pod security, admission) is told as an Event
 //     on the virtual object, with the host's reason, and tried again with back-off.
 //   - Queues take turns between virtual namespaces, so that one with ten thousand

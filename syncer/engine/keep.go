@@ -17,9 +17,9 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
-// reasonOrphaned is the reason of Events about a host object that stands in the
+// ReasonDataKept is the reason of Events about a host object that stands in the
 // way because it holds the data of another virtual object of the name.
-const reasonOrphaned = "HostDataKept"
+const ReasonDataKept = "HostDataKept"
 
 // keep brings a virtual object and a twin that holds data together. The host
 // object goes only here, while the virtual object of its UID is being deleted.
@@ -31,7 +31,7 @@ func (t *Twin[T]) keep(ctx context.Context, virtual, host T, hosted, ofAnother b
 		if err := t.markOrphan(ctx, host); err != nil {
 			return err
 		}
-		return Refuse(reasonOrphaned, fmt.Sprintf("the host cluster still holds the data of an earlier object of this name, whose deletion nobody saw, in %s: "+
+		return Refuse(ReasonDataKept, fmt.Sprintf("the host cluster still holds the data of an earlier object of this name, whose deletion nobody saw, in %s: "+
 			"use another name, or have it deleted there", host.GetName()))
 	}
 	if slices.Contains(virtual.GetFinalizers(), tenancyv1.FinalizerData) {
@@ -46,6 +46,10 @@ func (t *Twin[T]) keep(ctx context.Context, virtual, host T, hosted, ofAnother b
 func (t *Twin[T]) endKept(ctx context.Context, virtual, host T, hosted bool) error {
 	finalizers := virtual.GetFinalizers()
 	if !slices.Contains(finalizers, tenancyv1.FinalizerData) {
+		if hosted {
+			// It got none in time, and is seen being deleted all the same.
+			return t.remove(ctx, host)
+		}
 		return nil
 	}
 	others := slices.DeleteFunc(slices.Clone(finalizers), func(f string) bool { return f == tenancyv1.FinalizerData })
@@ -63,7 +67,7 @@ func (t *Twin[T]) endKept(ctx context.Context, virtual, host T, hosted bool) err
 	case err == nil && t.translator.IsOurs(found) && !t.isOfAnother(virtual, found):
 		return t.remove(ctx, found)
 	case err != nil && !apierrors.IsNotFound(err):
-		return fmt.Errorf("read on the host: %w", err)
+		return OnHost("read", err)
 	}
 	return t.setFinalizers(ctx, virtual, others)
 }

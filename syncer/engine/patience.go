@@ -19,25 +19,28 @@ const failingPatience = 10 * time.Second
 type patience struct {
 	clock clock.PassiveClock
 	mu    sync.Mutex
-	since map[types.UID]time.Time
+	since map[types.NamespacedName]time.Time
 }
 
 func newPatience(clock clock.PassiveClock) *patience {
-	return &patience{clock: clock, since: map[types.UID]time.Time{}}
+	return &patience{clock: clock, since: map[types.NamespacedName]time.Time{}}
 }
 
 // lasts takes down whether the host failed, and tells whether it has for long.
-func (p *patience) lasts(uid types.UID, failed bool) bool {
+func (p *patience) lasts(key types.NamespacedName, failed bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !failed {
-		delete(p.since, uid)
+		delete(p.since, key)
 		return false
 	}
-	begin, known := p.since[uid]
+	begin, known := p.since[key]
 	if !known {
 		begin = p.clock.Now()
-		p.since[uid] = begin
+		p.since[key] = begin
 	}
 	return p.clock.Since(begin) >= failingPatience
 }
+
+// forget is called when there is no such object any more.
+func (p *patience) forget(key types.NamespacedName) { p.lasts(key, false) }

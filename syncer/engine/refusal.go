@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 )
 
 const (
@@ -42,7 +43,8 @@ type refusal struct {
 
 // refusals finds the refusals in an error, which may join several. They are the
 // translation's own, and the host's: every answer with a code of 400 to 499,
-// whatever its reason, except what passes by itself (404, 409, 429).
+// whatever its reason, except what passes by itself (404, 409, 429) and what is
+// nothing of the tenant's (401).
 func refusals(err error) []refusal {
 	var all []refusal
 	walk(err, false, func(own *refusedError, answer apierrors.APIStatus) {
@@ -51,7 +53,7 @@ func refusals(err error) []refusal {
 			return
 		}
 		code := answer.Status().Code
-		passing := code == http.StatusNotFound || code == http.StatusConflict || code == http.StatusTooManyRequests
+		passing := code == http.StatusNotFound || code == http.StatusConflict || code == http.StatusTooManyRequests || code == http.StatusUnauthorized
 		if code >= 400 && code < 500 && !passing {
 			all = append(all, refusal{reasonRefused, "The host cluster refused it: " + answer.Status().Message, true})
 		}
@@ -86,6 +88,10 @@ func walk(err error, onHost bool, visit func(own *refusedError, answer apierrors
 		}
 	case interface{ Unwrap() []error }:
 		for _, each := range e.Unwrap() {
+			walk(each, onHost, visit)
+		}
+	case utilerrors.Aggregate:
+		for _, each := range e.Errors() {
 			walk(each, onHost, visit)
 		}
 	default:

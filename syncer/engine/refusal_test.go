@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	clocktesting "k8s.io/utils/clock/testing"
 )
 
@@ -33,6 +35,8 @@ func TestRefusal(t *testing.T) {
 		{"several", errors.Join(OnHost("update", errors.Join(quota, quota)), quota, Refuse("Untranslatable", "no")),
 			[]string{"HostRefused", "HostRefused", "Untranslatable"}},
 		{"a conflict is none", OnHost("update", apierrors.NewConflict(pods, "p", errors.New("changed"))), nil},
+		{"an aggregate", OnHost("update", utilerrors.NewAggregate([]error{quota})), []string{"HostRefused"}},
+		{"a token of ours that has ended is none", OnHost("update", apierrors.NewUnauthorized("expired")), nil},
 		{"too many requests are none", OnHost("update", apierrors.NewTooManyRequests("later", 1)), nil},
 		{"what is not there is none", OnHost("update", apierrors.NewNotFound(pods, "p")), nil},
 		{"an outage is none", OnHost("update", apierrors.NewServiceUnavailable("down")), nil},
@@ -96,7 +100,7 @@ func TestPatience(t *testing.T) {
 		{0, false, false}, {0, true, false}, {failingPatience, true, true},
 	} {
 		step(test.after)
-		if got := p.lasts("uid", test.failed); got != test.want {
+		if got := p.lasts(types.NamespacedName{Name: "web"}, test.failed); got != test.want {
 			t.Errorf("%v later, failed %t: got %t, want %t", test.after, test.failed, got, test.want)
 		}
 	}

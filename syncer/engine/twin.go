@@ -101,6 +101,7 @@ func (t *Twin[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time
 		t.countOrphans()
 	}
 	if !inside {
+		t.failing.forget(key)
 		if !hosted {
 			return 0, nil
 		}
@@ -119,7 +120,7 @@ func (t *Twin[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time
 	} else {
 		err = t.reconcile(ctx, virtual, host, hosted)
 	}
-	t.tell(virtual, err)
+	t.tell(key, virtual, err)
 	if err != nil {
 		return 0, fmt.Errorf("%s %s: %w", t.resource.Resource, key, err)
 	}
@@ -127,9 +128,10 @@ func (t *Twin[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time
 }
 
 // isOfAnother tells whether the host object stands for an earlier life of the name.
+// One without UID waits to be adopted, unless it holds data.
 func (t *Twin[T]) isOfAnother(virtual, host T) bool {
 	identity, _ := t.translator.IdentityOf(host)
-	return identity.UID != "" && identity.UID != virtual.GetUID()
+	return identity.UID != virtual.GetUID() && (identity.UID != "" || t.keeps)
 }
 
 func (t *Twin[T]) reconcile(ctx context.Context, virtual, host T, hosted bool) error {
@@ -143,6 +145,8 @@ func (t *Twin[T]) reconcile(ctx context.Context, virtual, host T, hosted bool) e
 	}
 	switch {
 	case !wanted && !hosted:
+		return nil
+	case !wanted && t.keeps:
 		return nil
 	case !wanted:
 		return t.remove(ctx, host)
@@ -184,15 +188,20 @@ func (t *Twin[T]) orphan(ctx context.Context, host T) (time.Duration, error) {
 
 // remove deletes the host object, and only that one life of it.
 func (t *Twin[T]) remove(ctx context.Context, host T) error {
+	grace := t.gracePeriod(host)
 	if host.GetDeletionTimestamp() != nil {
-		return nil
+		given := host.GetDeletionGracePeriodSeconds()
+		if grace == nil || given == nil || *given <= *grace {
+			return nil
+		}
+		// Somebody lost patience.
 	}
 	uid := host.GetUID()
 	err := t.host.Writer(host.GetNamespace()).Delete(ctx, host.GetName(), metav1.DeleteOptions{
-		Preconditions: &metav1.Preconditions{UID: &uid}, GracePeriodSeconds: t.gracePeriod(host),
+		Preconditions: &metav1.Preconditions{UID: &uid}, GracePeriodSeconds: grace,
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete %s %s on the host: %w", t.resource.Resource, klog.KObj(host), err)
+		return OnHost(fmt.Sprintf("delete %s %s", t.resource.Resource, klog.KObj(host)), err)
 	}
 	t.metrics.wrote(t.resource.Resource, "delete")
 	klog.FromContext(ctx).V(2).Info("Deleted on the host", "host", klog.KObj(host))
@@ -280,9 +289,9 @@ func (t *Twin[T]) carry(ctx context.Context, virtual, host T) error {
 
 // tell makes an Event on the virtual object for each refusal, and for a failure
 // of the host that lasts, in the names that the tenant gave.
-func (t *Twin[T]) tell(virtual T, err error) {
+func (t *Twin[T]) tell(key types.NamespacedName, virtual T, err error) {
 	told := refusals(err)
-	if failed := failures(err); t.failing.lasts(virtual.GetUID(), len(failed) > 0) {
+	if failed := failures(err); t.failing.lasts(key, len(failed) > 0) {
 		told = append(told, failed...)
 	}
 	if len(told) == 0 {

@@ -5,6 +5,7 @@ package resources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -44,6 +45,7 @@ var provisioned = regexp.MustCompile(`^pvc-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]
 type claims struct {
 	translator *translate.Translator
 	virtual    *Virtual
+	host       *Host
 	recorder   record.EventRecorder
 }
 
@@ -95,7 +97,7 @@ func (c *claims) checkVolume(virtual *corev1.PersistentVolumeClaim) error {
 	if found && isMirror(volume) && provisioned.MatchString(volume.Name) {
 		return nil
 	}
-	return engine.Refuse(reasonUntranslatable, fmt.Sprintf("volume %s is not one of the host cluster's", virtual.Spec.VolumeName))
+	return engine.Refuse(reasonUntranslatable, fmt.Sprintf("volume %s is not one that the host cluster provisioned for a claim of this virtual cluster; the host's administrator can bind it by hand", virtual.Spec.VolumeName))
 }
 
 // source translates the claim that the volume is to be a copy of.
@@ -120,10 +122,9 @@ func (c *claims) FromHost(ctx context.Context, virtual, host *corev1.PersistentV
 		return nil
 	}
 	client := c.virtual.Client.CoreV1().PersistentVolumeClaims(virtual.Namespace)
+	var shown error
 	if host.Status.Phase == corev1.ClaimBound && host.Spec.VolumeName != "" {
-		if err := c.showVolume(ctx, virtual, host); err != nil {
-			return err
-		}
+		// First of all: a host claim made in this one's place would be empty without it.
 		if virtual.Spec.VolumeName == "" {
 			bound := virtual.DeepCopy()
 			bound.Spec.VolumeName = host.Spec.VolumeName
@@ -136,12 +137,13 @@ func (c *claims) FromHost(ctx context.Context, virtual, host *corev1.PersistentV
 			}
 			virtual = updated
 		}
+		shown = c.showVolume(ctx, virtual, host)
 	}
 	status := *host.Status.DeepCopy()
 	if hadVolume(virtual) && status.Phase != corev1.ClaimBound {
 		status.Phase = corev1.ClaimLost
 	}
-	return c.report(ctx, virtual, status)
+	return errors.Join(shown, c.report(ctx, virtual, status))
 }
 
 // hadVolume tells whether the claim has been bound: its data are somewhere, or lost.
@@ -154,6 +156,13 @@ func hadVolume(virtual *corev1.PersistentVolumeClaim) bool {
 func (c *claims) HostMissing(ctx context.Context, virtual *corev1.PersistentVolumeClaim) (bool, error) {
 	if !hadVolume(virtual) {
 		return false, nil
+	}
+	// One whose marker was taken off is not in the cache, and has its data.
+	name := c.translator.HostName(virtual.Namespace, virtual.Name)
+	if _, err := c.host.Claims.Writer(c.translator.Cluster().HostNamespace).Get(ctx, name, metav1.GetOptions{}); err == nil {
+		return true, engine.Refuse(reasonDetached, "its claim on the host cluster no longer carries the marker of this virtual cluster")
+	} else if !apierrors.IsNotFound(err) {
+		return true, engine.OnHost("read", err)
 	}
 	status := *virtual.Status.DeepCopy()
 	status.Phase = corev1.ClaimLost

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
 	"k8s.io/utils/ptr"
 
 	"garret.dev/garret/syncer/engine"
@@ -34,6 +35,8 @@ const (
 	// dnsPatience is how long after the syncer's start a pod waits for the DNS
 	// inside to get its address. Later, a cluster without one is meant to have none.
 	dnsPatience = 15 * time.Second
+	// knownPods is how many pods the syncer remembers to have seen.
+	knownPods = 20_000
 )
 
 // pods carries pods to the host, and plays the scheduler and the kubelet inside:
@@ -51,6 +54,8 @@ type pods struct {
 	configMaps, secrets engine.Reconciler
 	clock               clock.PassiveClock
 	started             time.Time
+	// known are the UIDs of the virtual pods that this syncer has seen last.
+	known *lru.Cache
 }
 
 var (
@@ -65,6 +70,7 @@ var (
 
 // Wanted leaves out what runs elsewhere, and what is not to be scheduled yet.
 func (p *pods) Wanted(_ context.Context, virtual *corev1.Pod) (bool, error) {
+	p.known.Add(virtual.UID, nil)
 	_, mirror := virtual.Annotations[corev1.MirrorPodAnnotationKey]
 	return !mirror && len(virtual.Spec.SchedulingGates) == 0, nil
 }
@@ -74,6 +80,9 @@ func (p *pods) ToHost(ctx context.Context, virtual, host *corev1.Pod) error {
 	if host.UID != "" {
 		p.refresh(virtual, host)
 		return nil
+	}
+	if err := p.checkClaims(virtual); err != nil {
+		return err
 	}
 	inputs := podInputs{environment: p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)}
 	if usesClusterDNS(&virtual.Spec) {
@@ -103,7 +112,9 @@ func (p *pods) mark(virtual, host *corev1.Pod) {
 	annotations[annotationResources] = resourcesHash(&virtual.Spec)
 	annotations[annotationImages] = imagesHash(&virtual.Spec)
 	p.translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, annotations)
-	p.translator.Control(host)
+	if metav1.GetControllerOf(virtual) != nil {
+		p.translator.Control(host)
+	}
 }
 
 // dns is the address of the DNS inside.
@@ -252,3 +263,25 @@ func (p *pods) CreateOnHost(ctx context.Context, virtual, host *corev1.Pod) erro
 
 // References are the configmaps, secrets and claims that the pod names.
 func (p *pods) References(virtual *corev1.Pod) []string { return referencesOf(virtual).all() }
+
+// checkClaims refuses a pod that names a claim whose data on the host are not those
+// of the claim inside: of one that is missing, or of an earlier one of the name. The
+// host knows only the name, and would mount them.
+func (p *pods) checkClaims(virtual *corev1.Pod) error {
+	for _, name := range referencesOf(virtual).claims {
+		host, found := p.host.Claims.Get(p.translator.Cluster().HostNamespace, p.translator.HostName(virtual.Namespace, name))
+		if !found {
+			continue // the host's scheduler waits for it
+		}
+		identity, ours := p.translator.IdentityOf(host)
+		claim, inside := p.virtual.Claims.Get(virtual.Namespace, name)
+		if ours && inside && identity.UID == claim.UID {
+			continue
+		}
+		if host.DeletionTimestamp != nil {
+			return engine.Again("an earlier claim " + name + " is still being deleted on the host")
+		}
+		return engine.Refuse(engine.ReasonDataKept, fmt.Sprintf("the data that the host cluster holds for claim %s are not those of the claim inside", name))
+	}
+	return nil
+}

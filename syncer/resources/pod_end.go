@@ -87,9 +87,12 @@ func (p *pods) VirtualEnding(ctx context.Context, virtual, host *corev1.Pod, hos
 	if !hosted {
 		return p.finish(ctx, virtual)
 	}
-	if err := p.report(ctx, virtual, host, true); err != nil && !apierrors.IsConflict(err) {
-		return err
-	}
+	// What cannot be told does not keep the pod from ending.
+	return errors.Join(ignoreConflict(p.report(ctx, virtual, host, true)), p.endOnHost(ctx, virtual, host))
+}
+
+// endOnHost deletes the host pod with the grace period that the virtual one has.
+func (p *pods) endOnHost(ctx context.Context, virtual, host *corev1.Pod) error {
 	grace := virtual.DeletionGracePeriodSeconds
 	if host.DeletionTimestamp != nil {
 		if grace == nil || host.DeletionGracePeriodSeconds == nil || max(*grace, 1) >= *host.DeletionGracePeriodSeconds {
@@ -115,10 +118,15 @@ func (p *pods) VirtualEnding(ctx context.Context, virtual, host *corev1.Pod, hos
 // HostEnding deletes the virtual pod of a host pod that is being deleted, by
 // eviction say, so that what owns it makes another.
 func (p *pods) HostEnding(ctx context.Context, virtual, host *corev1.Pod) error {
-	if err := p.report(ctx, virtual, host, true); err != nil && !apierrors.IsConflict(err) {
-		return err
+	return errors.Join(ignoreConflict(p.report(ctx, virtual, host, true)), p.deleteInside(ctx, virtual, host.DeletionGracePeriodSeconds))
+}
+
+// ignoreConflict leaves out that somebody was faster, whose change is on its way.
+func ignoreConflict(err error) error {
+	if apierrors.IsConflict(err) {
+		return nil
 	}
-	return p.deleteInside(ctx, virtual, host.DeletionGracePeriodSeconds)
+	return err
 }
 
 // HostMissing tells a pod that is yet to be made from one that was, and is gone.
@@ -199,6 +207,14 @@ func (p *pods) deleteInside(ctx context.Context, virtual *corev1.Pod, grace *int
 	return nil
 }
 
-// GracePeriod is a second where the virtual pod is gone already, by force: its
-// containers are stopped at once, as a kubelet does, and the name is free again.
-func (p *pods) GracePeriod(*corev1.Pod) *int64 { return ptr.To[int64](1) }
+// GracePeriod is a second where this syncer has seen the virtual pod, which is gone
+// before its host pod: it was deleted by force. Its containers are stopped at once,
+// as a kubelet does, and the name is free again. One that was never seen may have
+// been lost inside, and ends as it asks to.
+func (p *pods) GracePeriod(host *corev1.Pod) *int64 {
+	identity, _ := p.translator.IdentityOf(host)
+	if _, seen := p.known.Get(identity.UID); !seen {
+		return nil
+	}
+	return ptr.To[int64](1)
+}

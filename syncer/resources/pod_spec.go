@@ -179,14 +179,14 @@ func (p podTranslator) ephemeralContainers(virtual *corev1.Pod, environment stri
 // default some, so a change is told by comparing with what was asked for last.
 func resourcesHash(spec *corev1.PodSpec) string {
 	asked := map[string]corev1.ResourceRequirements{}
-	forEachContainer(spec, func(container *corev1.Container) { asked[container.Name] = container.Resources })
+	forEachLasting(spec, func(container *corev1.Container) { asked[container.Name] = container.Resources })
 	return hashOf([]any{asked, spec.Resources})
 }
 
 // imagesHash tells whether other images are asked for than before.
 func imagesHash(spec *corev1.PodSpec) string {
 	asked := map[string]string{}
-	forEachContainer(spec, func(container *corev1.Container) { asked[container.Name] = container.Image })
+	forEachLasting(spec, func(container *corev1.Container) { asked[container.Name] = container.Image })
 	return hashOf(asked)
 }
 

@@ -64,14 +64,19 @@ func visitReferences(spec *corev1.PodSpec, visit visitor) {
 	}
 }
 
-// forEachContainer calls do for the pod's containers of all sorts.
-func forEachContainer(spec *corev1.PodSpec, do func(*corev1.Container)) {
+// forEachLasting calls do for the containers that the pod was made with.
+func forEachLasting(spec *corev1.PodSpec, do func(*corev1.Container)) {
 	for i := range spec.InitContainers {
 		do(&spec.InitContainers[i])
 	}
 	for i := range spec.Containers {
 		do(&spec.Containers[i])
 	}
+}
+
+// forEachContainer calls do for the pod's containers of all sorts.
+func forEachContainer(spec *corev1.PodSpec, do func(*corev1.Container)) {
+	forEachLasting(spec, do)
 	for i := range spec.EphemeralContainers {
 		do((*corev1.Container)(&spec.EphemeralContainers[i].EphemeralContainerCommon))
 	}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
@@ -182,7 +183,7 @@ func (b *builder) claims() {
 		b.add(released, nil)
 		return
 	}
-	_, controller := twin(b, core(tenancyv1.ResourceClaims), otherWorkers, &claims{b.Translator, b.Virtual, b.Recorder}, b.Virtual.Claims, b.Host.Claims,
+	_, controller := twin(b, core(tenancyv1.ResourceClaims), otherWorkers, &claims{b.Translator, b.Virtual, b.Host, b.Recorder}, b.Virtual.Claims, b.Host.Claims,
 		func() *corev1.PersistentVolumeClaim { return &corev1.PersistentVolumeClaim{} })
 	mirror := &volumes{b.Virtual}
 	// A volume that somebody deletes inside is made again from its claim.
@@ -221,7 +222,7 @@ func (b *builder) pods() {
 	kind := &pods{
 		translator: b.Translator, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
 		nodes: nodes, environment: environments, configMaps: b.configMapTwin, secrets: b.secretTwin,
-		clock: b.Clock, started: b.Clock.Now(),
+		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}},
 	}
 	_, controller := twin(b, core(tenancyv1.ResourcePods), podWorkers, kind, b.Virtual.Pods, b.Host.Pods, func() *corev1.Pod { return &corev1.Pod{} })

@@ -85,11 +85,15 @@ func (t *Translator) Mark(host metav1.Object, identity Identity, tenantLabels, a
 		}
 	}
 	host.SetAnnotations(replaceOwn(host.GetAnnotations(), own))
+	// Earlier syncers made the Service of the release the owner.
+	host.SetOwnerReferences(slices.DeleteFunc(slices.Clone(host.GetOwnerReferences()), func(r metav1.OwnerReference) bool {
+		return r.APIVersion == "v1" && r.Kind == "Service" && r.Name == t.cluster.ReleaseName()
+	}))
 }
 
-// Control makes the host namespace what controls a pod on the host, so that
-// whoever drains a node there does not take the pod for one that nobody makes
-// again. A namespace goes after all that is in it: no loss of another object,
+// Control makes the host namespace what controls a pod on the host that is
+// controlled inside, so that whoever drains a node there does not take it for one
+// that nobody makes again. A namespace goes after all that is in it: no loss of another object,
 // as of the release or of the VirtualCluster, has the garbage collector end
 // workloads.
 func (t *Translator) Control(host metav1.Object) {
@@ -97,10 +101,14 @@ func (t *Translator) Control(host metav1.Object) {
 	owner := metav1.OwnerReference{
 		APIVersion: "v1", Kind: "Namespace", Name: t.cluster.HostNamespace, UID: t.cluster.NamespaceUID, Controller: &controls,
 	}
-	references := host.GetOwnerReferences()
-	if !slices.ContainsFunc(references, func(r metav1.OwnerReference) bool { return r.UID == owner.UID }) {
-		host.SetOwnerReferences(append(references, owner))
+	// One of another UID is that of a namespace before it was restored.
+	references := slices.DeleteFunc(slices.Clone(host.GetOwnerReferences()), func(r metav1.OwnerReference) bool {
+		return r.Kind == owner.Kind && r.Name == owner.Name
+	})
+	if slices.ContainsFunc(references, func(r metav1.OwnerReference) bool { return r.Controller != nil && *r.Controller }) {
+		return
 	}
+	host.SetOwnerReferences(append(references, owner))
 }
 
 // replaceOwn returns current with all keys of the syncer's domains replaced by want.

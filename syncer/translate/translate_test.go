@@ -186,6 +186,8 @@ func TestMark(t *testing.T) {
 		Labels:      map[string]string{"by-host": "kept", Key("gone"): "x"},
 		Annotations: map[string]string{"example.org/by-host": "kept", Key("gone"): "x", tenancyv1.AnnotationVirtualUID: "u0"},
 	}}
+	// As an earlier syncer left it.
+	host.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Service", Name: "vc-demo", UID: "service"}}
 	tr.Mark(host, IdentityFor(virtual), map[string]string{"app": "web"}, map[string]string{Key("note"): "n"})
 
 	if host.Namespace != "team" || host.Name != tr.HostName("a", "web") {
@@ -226,6 +228,17 @@ func TestControl(t *testing.T) {
 	owner := metav1.GetControllerOf(host)
 	if len(host.OwnerReferences) != 2 || owner == nil || owner.Kind != "Namespace" || owner.Name != "team" || owner.UID != "namespace" {
 		t.Errorf("owners: got %v, want the other and, once, the namespace as controller", host.OwnerReferences)
+	}
+}
+
+// TestControlledAlready wants the object to keep the controller that it has on the host:
+// with two, the host would refuse every further change.
+func TestControlledAlready(t *testing.T) {
+	yes := true
+	host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{Kind: "Other", Name: "other", UID: "other", Controller: &yes}}}}
+	translator("c1").Control(host)
+	if len(host.OwnerReferences) != 1 {
+		t.Errorf("owners: got %v, want the one that was there", host.OwnerReferences)
 	}
 }
 

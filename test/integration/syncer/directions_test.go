@@ -104,6 +104,13 @@ func TestImageThatTheHostChangedStays(t *testing.T) {
 		_, err := s.virtual.CoreV1().Pods(s.namespace).Patch(ctx, "web", types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
 		s.must(err)
 	}
+	debugged := s.virtualPod("web")
+	debugged.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debug", Image: "busybox:1", TerminationMessagePolicy: corev1.TerminationMessageReadFile}}}
+	_, err = s.virtual.CoreV1().Pods(s.namespace).UpdateEphemeralContainers(ctx, "web", debugged, metav1.UpdateOptions{})
+	s.must(err)
+	framework.Eventually(t, "the debug container is on the host", func(context.Context) (bool, error) {
+		return len(s.hostPod("web").Spec.EphemeralContainers) == 1, nil
+	})
 	change(`{"metadata":{"labels":{"tier":"front"}}}`)
 	framework.Eventually(t, "the label is on the host", func(context.Context) (bool, error) {
 		return s.hostPod("web").Labels["tenant.garret.dev/tier"] == "front", nil
@@ -123,10 +130,15 @@ func TestForcedDeletion(t *testing.T) {
 	spec := podSpec()
 	spec.TerminationGracePeriodSeconds = ptr.To[int64](600)
 	s.running("slow", spec)
+	// As who lost patience does.
+	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(t.Context(), "slow", metav1.DeleteOptions{}))
+	framework.Eventually(t, "the host pod is given all its time", func(context.Context) (bool, error) {
+		return ptr.Deref(s.hostPod("slow").DeletionGracePeriodSeconds, 0) == 600, nil
+	})
 	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(t.Context(), "slow", metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
 	framework.Eventually(t, "the host pod is given a second to end", func(ctx context.Context) (bool, error) {
 		host, err := s.host.CoreV1().Pods(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "slow"), metav1.GetOptions{})
-		return apierrors.IsNotFound(err) || err == nil && ptr.Deref(host.DeletionGracePeriodSeconds, 600) == 1, nil
+		return err == nil && ptr.Deref(host.DeletionGracePeriodSeconds, 600) == 1, err
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/test/framework"
@@ -129,7 +130,14 @@ func TestClaimHasNoOwner(t *testing.T) {
 	if len(claim.OwnerReferences) > 0 {
 		t.Errorf("claim on the host: got owners %v, want none", claim.OwnerReferences)
 	}
-	s.createPod("web", corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
+	spec := corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}}
+	s.createPod("bare", spec)
+	if owner := metav1.GetControllerOf(s.hostPod("bare")); owner != nil {
+		t.Errorf("a pod on the host that nobody makes again: got controller %v, want none", owner)
+	}
+	_, err := s.virtual.CoreV1().Pods(s.namespace).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web", OwnerReferences: []metav1.OwnerReference{
+		{APIVersion: "example.org/v1", Kind: "Set", Name: "web", UID: "1", Controller: ptr.To(true)}}}, Spec: spec}, metav1.CreateOptions{})
+	s.must(err)
 	owner := metav1.GetControllerOf(s.hostPod("web"))
 	if owner == nil || owner.Kind != "Namespace" || owner.Name != s.hostNamespace {
 		t.Errorf("pod on the host: got controller %v, want its namespace, so that a drain does not take it for a bare one", owner)
@@ -179,6 +187,17 @@ func TestClaimThatIsMissingKeepsItsData(t *testing.T) {
 	if message := s.awaitEvent(again.UID, "HostDataKept"); !strings.Contains(message, before.Name) {
 		t.Errorf("event: got %q, want the host claim named", message)
 	}
+	// Nor does a pod that names it.
+	pod := s.createPod("curious", corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}},
+		Volumes: []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}}})
+	s.awaitEvent(pod.UID, "HostDataKept")
+	if _, err := s.host.CoreV1().Pods(s.hostNamespace).Get(t.Context(), s.translator.HostName(s.namespace, "curious"), metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("a pod on the host that would mount the data of another claim: got %v, want none", err)
+	}
+	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(t.Context(), "curious", metav1.DeleteOptions{}))
+	_, err = s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Patch(t.Context(), "data", types.MergePatchType,
+		[]byte(`{"metadata":{"finalizers":["`+tenancyv1.FinalizerData+`"]}}`), metav1.PatchOptions{})
+	s.must(err)
 	s.must(s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Delete(t.Context(), "data", metav1.DeleteOptions{}))
 	framework.Eventually(t, "the claim of the same name is gone", func(ctx context.Context) (bool, error) {
 		_, err := s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Get(ctx, "data", metav1.GetOptions{})
