@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -124,20 +125,12 @@ func TestPassesAreTraced(t *testing.T) {
 // span to say more than it may.
 func checkSpans(t *testing.T, namespace, marker string) {
 	t.Helper()
-	spans := shared.collector.from("garret-controller")
-	passes := map[string]bool{}
-	for _, s := range spans {
-		if s.Name == "Reconcile" {
-			passes[hex.EncodeToString(s.TraceId)] = true
-		}
-	}
-	for _, s := range spans {
-		address := s.attribute("url.full")
-		// Events are sent by themselves, later.
-		if strings.Contains(address, "/namespaces/"+namespace+"/") && !strings.HasSuffix(address, "/events") && !passes[hex.EncodeToString(s.TraceId)] {
-			t.Errorf("%s %s belongs to no pass", s.Name, address)
-		}
-		if strings.Contains(address, "?") || strings.Contains(s.String(), marker) {
+	// A pass ends after the requests in it, and may be sent after them.
+	framework.Succeeds(t, "every request belongs to a pass", func(context.Context) error {
+		return withoutPass(shared.collector.from("garret-controller"), namespace)
+	})
+	for _, s := range shared.collector.from("garret-controller") {
+		if strings.Contains(s.attribute("url.full"), "?") || strings.Contains(s.String(), marker) {
 			t.Errorf("a span says too much: %s", s)
 		}
 		for _, each := range s.Attributes {
@@ -146,4 +139,23 @@ func checkSpans(t *testing.T, namespace, marker string) {
 			}
 		}
 	}
+}
+
+// withoutPass names the requests about the namespace that belong to no pass.
+func withoutPass(spans []received, namespace string) error {
+	passes := map[string]bool{}
+	for _, s := range spans {
+		if s.Name == "Reconcile" {
+			passes[hex.EncodeToString(s.TraceId)] = true
+		}
+	}
+	var lost []error
+	for _, s := range spans {
+		address := s.attribute("url.full")
+		// Events are sent by themselves, later.
+		if strings.Contains(address, "/namespaces/"+namespace+"/") && !strings.HasSuffix(address, "/events") && !passes[hex.EncodeToString(s.TraceId)] {
+			lost = append(lost, fmt.Errorf("%s %s belongs to no pass", s.Name, address))
+		}
+	}
+	return errors.Join(lost...)
 }
