@@ -234,6 +234,13 @@ func (s *stream) head(end bool, namesAndValues ...string) {
 	}
 }
 
+// write writes a frame that is none of the usual ones, while nobody else writes.
+func (s *stream) write(frame func(*http2.Framer)) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	frame(s.framer)
+}
+
 func (s *stream) data(data string, end bool) {
 	s.writing.Lock()
 	defer s.writing.Unlock()

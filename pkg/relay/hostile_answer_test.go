@@ -137,7 +137,9 @@ func TestHostileAnswers(t *testing.T) {
 		"nothing":     {answer: func(s *stream) { s.cut() }, code: 502, cause: "ConnectionLost"},
 		"no protocol": {answer: func(s *stream) { s.conn.Write([]byte("HTTP/1.1 200 OK\r\n\r\n")); s.conn.Close() }, code: 502, cause: "ConnectionLost"},
 		"a push": {answer: func(s *stream) {
-			s.framer.WritePushPromise(http2.PushPromiseParam{StreamID: s.id, PromiseID: 2, EndHeaders: true})
+			s.write(func(framer *http2.Framer) {
+				framer.WritePushPromise(http2.PushPromiseParam{StreamID: s.id, PromiseID: 2, EndHeaders: true})
+			})
 		}, code: 502, cause: "ConnectionLost"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -188,12 +190,15 @@ func unchunked(t *testing.T, answer string) string {
 // TestHostileCutAnswers has answers break off: no caller may take one for whole.
 func TestHostileCutAnswers(t *testing.T) {
 	for name, answer := range map[string]func(*stream){
-		"by a reset":            func(s *stream) { s.cut() },
-		"by the connection":     func(s *stream) { s.conn.Close() },
-		"by what is no frame":   func(s *stream) { s.conn.Write([]byte(strings.Repeat("x", 100))); s.conn.Close() },
-		"by a header unasked":   func(s *stream) { s.head(false, ":status", "200") },
-		"by the end of TLS":     func(s *stream) { s.conn.(*tls.Conn).CloseWrite(); s.conn.Close() },
-		"by leaving altogether": func(s *stream) { s.framer.WriteGoAway(0, http2.ErrCodeInternal, nil); s.conn.Close() },
+		"by a reset":          func(s *stream) { s.cut() },
+		"by the connection":   func(s *stream) { s.conn.Close() },
+		"by what is no frame": func(s *stream) { s.conn.Write([]byte(strings.Repeat("x", 100))); s.conn.Close() },
+		"by a header unasked": func(s *stream) { s.head(false, ":status", "200") },
+		"by the end of TLS":   func(s *stream) { s.conn.(*tls.Conn).CloseWrite(); s.conn.Close() },
+		"by leaving altogether": func(s *stream) {
+			s.write(func(framer *http2.Framer) { framer.WriteGoAway(0, http2.ErrCodeInternal, nil) })
+			s.conn.Close()
+		},
 	} {
 		for _, length := range []string{"known", "unknown"} {
 			t.Run(name+", of length "+length, func(t *testing.T) {
