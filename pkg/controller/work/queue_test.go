@@ -64,7 +64,7 @@ func TestPasses(t *testing.T) {
 	}
 }
 
-// TestClock has what is to be passed over again wait for the clock that the queue goes by.
+// TestClock steps the queue's clock, and wants what is due by it to be in the queue again.
 func TestClock(t *testing.T) {
 	_, ctx := ktesting.NewTestContext(t)
 	clock := testclock.NewFakeClock(time.Now())
