@@ -298,6 +298,18 @@ const (
 	// ConditionAccessApplied is true when the rights inside are those of spec.access;
 	// the syncer reports it where there is, or was, any.
 	ConditionAccessApplied = "AccessApplied"
+	// ConditionOrphaned is true while host objects hold data whose objects inside
+	// are missing without having been deleted. Nobody deletes them unasked.
+	ConditionOrphaned = "HostDataOrphaned"
+)
+
+// Reasons of the condition SyncerReady while the data inside are not those that
+// the host objects stand for. Nothing is synced then, and nothing deleted.
+const (
+	// ReasonDataReplaced says that the API server inside has other data altogether.
+	ReasonDataReplaced = "DataReplaced"
+	// ReasonDataOlder says that its data went back in time.
+	ReasonDataOlder = "DataOlder"
 )
 
 // Reasons of the condition TemplateApplied.

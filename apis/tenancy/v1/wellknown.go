@@ -36,8 +36,24 @@ const (
 	AnnotationVirtualName      = "garret.dev/virtual-name"
 	AnnotationVirtualNamespace = "garret.dev/virtual-namespace"
 	AnnotationVirtualUID       = "garret.dev/virtual-uid"
+	// AnnotationIncarnation is, on a synced host object, the incarnation of the
+	// control plane whose object it stands for: the UID of the namespace kube-system inside.
+	AnnotationIncarnation = "garret.dev/incarnation"
 	// AnnotationVirtualKind is the kind of the object inside, when it differs from the host object's.
 	AnnotationVirtualKind = "garret.dev/virtual-kind"
+
+	// AnnotationClusterID keeps, on the claim of a control plane, the id of the
+	// virtual cluster, so that one made again on retained data takes up its objects.
+	AnnotationClusterID = "tenancy.garret.dev/cluster-id"
+	// AnnotationRecover on a VirtualCluster decides what becomes of host objects
+	// whose objects inside were lost: one of the Recover verbs, a space, and a token
+	// of the writer's choice. Each value is acted on once. One that is there before
+	// anything is lost, as before data are restored, decides the next loss.
+	AnnotationRecover = "tenancy.garret.dev/recover"
+	// RecoverAdopt makes what holds data again inside, with its data.
+	RecoverAdopt = "adopt"
+	// RecoverGiveUp deletes it on the host.
+	RecoverGiveUp = "give-up"
 
 	// ReleasePrefix stands before a VirtualCluster's name in the names of
 	// everything that deploys it: release, StatefulSet, Service, ServiceAccount, Role.
