@@ -42,6 +42,9 @@ type Options struct {
 	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
 	SyncNodesFromHost bool
 
+	// EphemeralData says that the control plane's data end with the pod.
+	EphemeralData bool
+
 	KubeletPort, IssuerPort, WebhookPort, HealthPort int
 	// BindAddress is where the ports other than the webhook's are served.
 	BindAddress string
@@ -78,6 +81,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.SyncResources, "sync-resources", o.SyncResources, "Kinds to sync to the host that are not synced by default.")
 	flags.StringSliceVar(&o.DisableSyncResources, "disable-sync-resources", o.DisableSyncResources, "Kinds that stay inside.")
 	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
+	flags.BoolVar(&o.EphemeralData, "ephemeral-data", o.EphemeralData, "The data of the control plane end with the pod, so that new ones are nothing to stop for.")
 	flags.StringVar(&o.BindAddress, "bind-address", o.BindAddress, "Address to serve at. Empty for all.")
 	flags.IntVar(&o.KubeletPort, "kubelet-port", o.KubeletPort, "Port of the kubelet's API.")
 	flags.IntVar(&o.IssuerPort, "issuer-port", o.IssuerPort, "Port of the certificate issuer.")

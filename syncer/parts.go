@@ -18,6 +18,7 @@ import (
 	"garret.dev/garret/syncer/bootstrap"
 	"garret.dev/garret/syncer/issuer"
 	"garret.dev/garret/syncer/kubelet"
+	"garret.dev/garret/syncer/own"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/tokens"
@@ -30,6 +31,7 @@ const partSync = "sync"
 type parts struct {
 	tokens   *tokens.Minter
 	reporter *bootstrap.Reporter
+	own      *own.Cluster
 	// ready is closed when what pods depend on is in place inside.
 	ready <-chan struct{}
 	run   []func(context.Context) error
@@ -64,13 +66,15 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		return nil, fmt.Errorf("client of the host's virtual clusters: %w", err)
 	}
 	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, clock.RealClock{}, bootstrap.PartBootstrap, partSync)
+	reporter.Room = func() error { return checkRoom(options.DataDir) }
 	inside := bootstrap.New(bootstrap.Options{
 		Translator: both.translator, Virtual: both.virtual, Allocator: allocator,
 		WebhookPort: options.WebhookPort, WebhookReached: webhook.Reached(),
 		Authority: authority, Reporter: reporter,
 	})
+	itself := own.New(tenancy.RESTClient(), cluster)
 	keeper, err := access.NewKeeper(access.Options{
-		Cluster: cluster, Tenancy: tenancy.RESTClient(), Virtual: both.virtual, Clock: clock.RealClock{},
+		Own: itself, Virtual: both.virtual, Clock: clock.RealClock{},
 		Standing: inside.RestoreRights,
 		Report:   func(o access.Outcome) { reporter.Access(o.Generation, o.Reason, o.Message) },
 	})
@@ -78,8 +82,8 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		return nil, err
 	}
 	return &parts{
-		tokens: minter, reporter: reporter, ready: inside.Ready(),
-		run: []func(context.Context) error{minter.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run},
+		tokens: minter, reporter: reporter, own: itself, ready: inside.Ready(),
+		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run},
 	}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,6 +31,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/lineage"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
 )
@@ -75,7 +77,7 @@ func Run(ctx context.Context, options Options) error {
 // connect waits for both clusters at the same time.
 func connect(ctx context.Context, options Options) (*sides, error) {
 	both := &sides{}
-	var namespace types.UID
+	var namespace, incarnation types.UID
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		if both.hostConfig, err = hostConfig(options.HostKubeconfig); err != nil {
@@ -94,15 +96,22 @@ func connect(ctx context.Context, options Options) (*sides, error) {
 		if both.kubeconfig, err = os.ReadFile(options.VirtualKubeconfig); err != nil {
 			return fmt.Errorf("control plane: %w", err)
 		}
-		both.virtual, err = newClient(both.virtualConfig)
-		return err
+		if both.virtual, err = newClient(both.virtualConfig); err != nil {
+			return err
+		}
+		system, err := both.virtual.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+		if err != nil {
+			return fmt.Errorf("control plane: %w", err)
+		}
+		incarnation = system.UID
+		return nil
 	})
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	both.translator = translate.New(translate.Cluster{
 		ID: options.ClusterID, Name: options.VirtualCluster, UID: types.UID(options.UID), HostNamespace: options.Namespace,
-		Domain: options.ClusterDomain, ServiceIP: options.ServiceIP, PodIP: options.PodIP, NamespaceUID: namespace,
+		Domain: options.ClusterDomain, ServiceIP: options.ServiceIP, PodIP: options.PodIP, NamespaceUID: namespace, Incarnation: incarnation,
 	})
 	return both, nil
 }
@@ -152,36 +161,64 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		return err
 	}
 	works := &engine.Engine{}
+	history := lineage.New(lineage.Options{Cluster: both.translator.Cluster(), Virtual: both.virtual, Host: both.host, Clock: clock.RealClock{}})
 	err = resources.Register(works, resources.Config{
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: parts.tokens,
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
 		Metrics:  engine.NewMetrics(registry), Clock: clock.RealClock{},
+		Evidence: history, Orphans: parts.reporter.Orphans,
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
 	})
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	started := make(chan struct{})
+	begun, entered := gate(), gate()
+	settling := &settling{
+		cluster: both.translator.Cluster(), lineage: history, works: works, reporter: parts.reporter,
+		ephemeral: options.EphemeralData, waiting: entered.open, changed: make(chan struct{}, 1),
+	}
+	parts.own.Observe(settling.observe)
 	group.Go(func() error {
-		works.Run(ctx, parts.ready, func() {
+		return works.Run(ctx, engine.Stages{Settle: settling.settle, Ready: parts.ready, Started: func() {
 			parts.reporter.Done(partSync)
-			close(started)
-		})
-		return ctx.Err()
+			begun.open()
+			entered.open()
+		}})
 	})
 	for _, part := range parts.run {
 		group.Go(func() error { return part(ctx) })
 	}
+	// What writes because of what is inside waits until that can be trusted.
+	for _, part := range []func(context.Context) error{parts.tokens.Run, history.Run, settling.run} {
+		group.Go(func() error { return begun.pass(ctx, part) })
+	}
+	// Whoever has to decide about lost data has to be able to look inside.
 	group.Go(func() error {
-		select {
-		case <-started:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		return watchControlPlane(ctx, options, both, health)
+		return entered.pass(ctx, func(ctx context.Context) error { return watchControlPlane(ctx, options, both, health) })
 	})
 	return group.Wait()
+}
+
+// passage is something that happens once, and that others wait for.
+type passage struct {
+	opened chan struct{}
+	open   func()
+}
+
+func gate() passage {
+	opened := make(chan struct{})
+	return passage{opened, sync.OnceFunc(func() { close(opened) })}
+}
+
+// pass calls the function once the passage is open.
+func (p passage) pass(ctx context.Context, do func(context.Context) error) error {
+	select {
+	case <-p.opened:
+		return do(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // watchControlPlane keeps the syncer ready while the control plane is, and
@@ -194,6 +231,10 @@ func watchControlPlane(ctx context.Context, options Options, both *sides, health
 		if err := ready(ctx, both.virtual); err != nil && ctx.Err() == nil {
 			klog.FromContext(ctx).Info("The control plane is not ready", "err", err)
 			health.set("the control plane is not ready: " + err.Error())
+			return false, nil
+		}
+		if err := checkRoom(options.DataDir); err != nil {
+			health.set(err.Error())
 			return false, nil
 		}
 		health.set("")

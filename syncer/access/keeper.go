@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -18,7 +17,6 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	rbaclisters "k8s.io/client-go/listers/rbac/v1"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
@@ -26,7 +24,7 @@ import (
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/syncer/translate"
+	"garret.dev/garret/syncer/own"
 )
 
 const (
@@ -44,10 +42,8 @@ const (
 
 // Options are what a Keeper is made of.
 type Options struct {
-	// Cluster says which VirtualCluster is the syncer's own.
-	Cluster translate.Cluster
-	// Tenancy reads it through the host's API server.
-	Tenancy rest.Interface
+	// Own tells of the syncer's own VirtualCluster.
+	Own *own.Cluster
 	// Virtual is a client of the virtual cluster, with all rights.
 	Virtual kubernetes.Interface
 	// Standing puts back the rights that every virtual cluster has. It is called when
@@ -91,7 +87,8 @@ func NewKeeper(o Options) (*Keeper, error) {
 		limiter: flowcontrol.NewTokenBucketRateLimiter(repairRate, repairBurst),
 		factory: informers.NewSharedInformerFactoryWithOptions(o.Virtual, 0, informers.WithTransform(slim)),
 	}
-	k.own = &ownSpec{uid: o.Cluster.UID, changed: func() { k.queue.Add(keyRules) }}
+	k.own = &ownSpec{changed: func() { k.queue.Add(keyRules) }}
+	o.Own.Observe(k.own.observe)
 	rbac := k.factory.Rbac().V1()
 	k.binding, k.role = rbac.ClusterRoleBindings().Lister(), rbac.ClusterRoles().Lister()
 	if _, err := rbac.ClusterRoleBindings().Informer().AddEventHandler(k.handler(k.bindingChanged)); err != nil {
@@ -154,9 +151,7 @@ func (k *Keeper) roleChanged(name string, before bool) {
 
 // Run keeps the bindings until the context ends.
 func (k *Keeper) Run(ctx context.Context) error {
-	var group sync.WaitGroup
 	k.factory.StartWithContext(ctx)
-	group.Go(func() { k.own.watch(ctx, k.Tenancy, k.Cluster) })
 	stop := context.AfterFunc(ctx, k.queue.ShutDown)
 	defer stop()
 	// What is there must be known before anything is taken for superfluous or missing.
@@ -165,7 +160,6 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 	}
 	k.queue.ShutDown()
-	group.Wait()
 	k.factory.Shutdown()
 	return nil
 }

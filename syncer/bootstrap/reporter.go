@@ -48,12 +48,18 @@ type Reporter struct {
 	virtual   kubernetes.Interface
 	authority *pki.Authority
 	clock     clock.WithTicker
+	// Room, when set, is an error while the control plane cannot write.
+	Room func() error
 
 	mutex sync.Mutex
 	// pending are the parts of the syncer that do not work yet, or no longer.
 	pending map[string]trouble
 	// access is how far spec.access is in place.
 	access accessState
+	// orphans are the objects missing inside whose data the host keeps, by kind, and
+	// undone is why a decision about them could not be carried out.
+	orphans map[string][]string
+	undone  string
 	// changed has room for one note that something did.
 	changed chan struct{}
 }
@@ -67,7 +73,7 @@ func NewReporter(cluster translate.Cluster, client clientv1.TenancyV1Interface, 
 	authority *pki.Authority, clock clock.WithTicker, parts ...string) *Reporter {
 	r := &Reporter{
 		cluster: cluster, client: client, virtual: virtual, authority: authority, clock: clock,
-		pending: map[string]trouble{}, changed: make(chan struct{}, 1),
+		pending: map[string]trouble{}, orphans: map[string][]string{}, changed: make(chan struct{}, 1),
 	}
 	for _, part := range parts {
 		r.pending[part] = trouble{"Starting", "the syncer is starting: " + part}
@@ -91,6 +97,23 @@ func (r *Reporter) Access(generation int64, reason, message string) {
 	r.change(func() { r.access = accessState{true, generation, trouble{reason, message}} })
 }
 
+// Orphans says which objects of a kind are missing inside without having been
+// deleted, as namespace/name. The host keeps their data.
+func (r *Reporter) Orphans(resource string, names []string) {
+	r.mutex.Lock()
+	same := slices.Equal(r.orphans[resource], names)
+	r.mutex.Unlock()
+	if !same {
+		r.change(func() { r.orphans[resource] = names })
+	}
+}
+
+// Undone says why a decision about orphans could not be carried out for all of
+// them; nothing says that it was.
+func (r *Reporter) Undone(why string) {
+	r.change(func() { r.undone = why })
+}
+
 func (r *Reporter) change(do func()) {
 	r.mutex.Lock()
 	do()
@@ -112,8 +135,10 @@ type accessState struct {
 type state struct {
 	access               accessState
 	controlPlane, syncer trouble
-	version              string
-	authority            string
+	// orphaned tells of orphans; empty when there are none.
+	orphaned  string
+	version   string
+	authority string
 }
 
 // observe looks at the control plane and the parts.
@@ -129,18 +154,54 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 			now.version = info.GitVersion
 		}
 	}
+	if now.controlPlane == (trouble{}) && r.Room != nil {
+		if err := r.Room(); err != nil {
+			now.controlPlane = trouble{"VolumeFull", err.Error()}
+		}
+	}
 	if bundle, err := r.authority.Bundle(); err == nil {
 		now.authority = string(bundle)
 	}
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	now.access = r.access
+	now.orphaned = describeOrphans(r.orphans, r.undone, r.cluster)
 	// One reason is enough, and always the same one.
 	for _, part := range slices.Sorted(maps.Keys(r.pending)) {
 		now.syncer = r.pending[part]
 		break
 	}
 	return now
+}
+
+// namedOrphans is how many orphans of a kind a condition names.
+const namedOrphans = 5
+
+// describeOrphans says which data the host keeps, and what to do; it is empty when
+// there are none.
+func describeOrphans(orphans map[string][]string, undone string, cluster translate.Cluster) string {
+	var kinds []string
+	for _, resource := range slices.Sorted(maps.Keys(orphans)) {
+		names := orphans[resource]
+		if len(names) == 0 {
+			continue
+		}
+		more := ""
+		if len(names) > namedOrphans {
+			more = fmt.Sprintf(" and %d more", len(names)-namedOrphans)
+			names = names[:namedOrphans]
+		}
+		kinds = append(kinds, resource+" "+strings.Join(names, ", ")+more)
+	}
+	if len(kinds) == 0 {
+		return ""
+	}
+	message := fmt.Sprintf("The host keeps the data of objects that are missing inside, and were not deleted there: %s. Decide with: garret recover %s -n %s",
+		strings.Join(kinds, "; "), cluster.Name, cluster.HostNamespace)
+	if undone != "" {
+		message += ". The last decision was not carried out for all: " + undone
+	}
+	return message
 }
 
 // unready names the checks that fail, which an answer of /readyz lists among all

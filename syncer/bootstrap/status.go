@@ -33,6 +33,9 @@ func (w *writer) configuration(now state) *applyv1.VirtualClusterApplyConfigurat
 		status.WithConditions(applymetav1.Condition().WithType(before.Type).WithStatus(before.Status).WithReason(before.Reason).
 			WithMessage(before.Message).WithLastTransitionTime(before.LastTransitionTime).WithObservedGeneration(before.ObservedGeneration))
 	}
+	if now.orphaned != "" {
+		status.WithConditions(w.stands(tenancyv1.ConditionOrphaned, metav1.ConditionTrue, "MissingInside", now.orphaned))
+	}
 	if now.version != "" {
 		status.WithKubernetesVersion(now.version)
 	}
@@ -48,6 +51,11 @@ func (w *writer) condition(kind string, t trouble, reason, message string) *appl
 	if t != (trouble{}) {
 		status, reason, message = metav1.ConditionFalse, t.reason, t.message
 	}
+	return w.stands(kind, status, reason, message)
+}
+
+// stands is a condition that is since when it was reported first.
+func (w *writer) stands(kind string, status metav1.ConditionStatus, reason, message string) *applymetav1.ConditionApplyConfiguration {
 	if len(message) > maxMessage {
 		message = strings.ToValidUTF8(message[:maxMessage], "")
 	}

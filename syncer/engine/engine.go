@@ -5,6 +5,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"k8s.io/client-go/tools/cache"
@@ -16,6 +17,41 @@ type Engine struct {
 	informers   []cache.SharedIndexInformer
 	controllers []*Controller
 	tasks       []func(context.Context)
+	twins       []Recoverable
+}
+
+// Recoverable is a Twin of any kind, for what is done when the data inside turn
+// out to be others.
+type Recoverable interface {
+	Survey(ctx context.Context) (Survey, error)
+	Recover(ctx context.Context, decision string) error
+}
+
+// AddTwins has the engine survey and recover the kinds.
+func (e *Engine) AddTwins(twins ...Recoverable) { e.twins = append(e.twins, twins...) }
+
+// Survey looks for what lies on the host without its virtual object, and returns
+// the kinds of which there is any.
+func (e *Engine) Survey(ctx context.Context) ([]Survey, error) {
+	var found []Survey
+	var errs []error
+	for _, twin := range e.twins {
+		one, err := twin.Survey(ctx)
+		errs = append(errs, err)
+		if one.Count > 0 {
+			found = append(found, one)
+		}
+	}
+	return found, errors.Join(errs...)
+}
+
+// Recover does with all orphans what somebody decided, which is one of the Recover verbs.
+func (e *Engine) Recover(ctx context.Context, decision string) error {
+	var errs []error
+	for _, twin := range e.twins {
+		errs = append(errs, twin.Recover(ctx, decision))
+	}
+	return errors.Join(errs...)
 }
 
 // AddInformers has the engine run the informers.
@@ -33,24 +69,39 @@ func (e *Engine) AddTask(task func(context.Context)) {
 	e.tasks = append(e.tasks, task)
 }
 
-// Run works until the context ends, and returns when everything has stopped.
-// The informers start at once; controllers and tasks wait until all informers
-// have synced and ready is closed, and are announced by a call of started.
-func (e *Engine) Run(ctx context.Context, ready <-chan struct{}, started func()) {
+// Stages are what Run waits for, and tells.
+type Stages struct {
+	// Settle is called once all informers have synced. Nothing is written before it
+	// returns, and nothing at all when it fails.
+	Settle func(ctx context.Context) error
+	// Ready is closed when what the controllers depend on is in place inside.
+	Ready <-chan struct{}
+	// Started is called when the controllers run.
+	Started func()
+}
+
+// Run works until the context ends, and returns when everything has stopped, with
+// the error of Settle if that failed.
+func (e *Engine) Run(ctx context.Context, stages Stages) error {
+	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	defer group.Wait()
+	defer cancel()
 	checkers := make([]cache.DoneChecker, 0, len(e.informers))
 	for _, informer := range e.informers {
 		checkers = append(checkers, informer.HasSyncedChecker())
 		group.Go(func() { informer.RunWithContext(ctx) })
 	}
 	if !cache.WaitFor(ctx, "", checkers...) {
-		return
+		return ctx.Err()
+	}
+	if err := stages.Settle(ctx); err != nil {
+		return err
 	}
 	select {
-	case <-ready:
+	case <-stages.Ready:
 	case <-ctx.Done():
-		return
+		return ctx.Err()
 	}
 	for _, controller := range e.controllers {
 		group.Go(func() { controller.Run(ctx) })
@@ -59,6 +110,7 @@ func (e *Engine) Run(ctx context.Context, ready <-chan struct{}, started func())
 		group.Go(func() { task(ctx) })
 	}
 	klog.FromContext(ctx).Info("Syncing", "kinds", len(e.controllers))
-	started()
+	stages.Started()
 	<-ctx.Done()
+	return ctx.Err()
 }

@@ -106,12 +106,21 @@ func (t *Twin[T]) markOrphan(ctx context.Context, host T) error {
 	return nil
 }
 
-func (t *Twin[T]) countOrphans() {
-	orphans := 0
+// isOrphan tells whether the host object was kept for want of its virtual one.
+func isOrphan(host Object) bool {
+	return host.GetLabels()[tenancyv1.LabelOrphan] != "" && host.GetDeletionTimestamp() == nil
+}
+
+func (t *Twin[T]) reportOrphans() {
+	var names []string
 	for _, host := range t.host.List() {
-		if host.GetLabels()[tenancyv1.LabelOrphan] != "" {
-			orphans++
+		if identity, ours := t.translator.IdentityOf(host); ours && isOrphan(host) {
+			names = append(names, identity.String())
 		}
 	}
-	t.metrics.orphaned(t.resource.Resource, orphans)
+	t.metrics.orphaned(t.resource.Resource, len(names))
+	if t.orphans != nil {
+		slices.Sort(names)
+		t.orphans(t.resource.Resource, names)
+	}
 }

@@ -39,8 +39,11 @@ type Twin[T Object] struct {
 	metrics    *Metrics
 	clock      clock.PassiveClock
 	failing    *patience
+	evidence   Evidence
 	// keeps says that host objects hold data.
 	keeps bool
+	// orphans is told of those that have lost their virtual object.
+	orphans func(resource string, names []string)
 }
 
 // TwinOptions are what a Twin is made of.
@@ -57,12 +60,25 @@ type TwinOptions[T Object] struct {
 	Recorder record.EventRecorder
 	Metrics  *Metrics
 	Clock    clock.PassiveClock
+	Evidence Evidence
+	// Orphans is told, after every change, which objects inside have lost their data to
+	// the host: those of a kind that keeps data, as namespace/name.
+	Orphans func(resource string, names []string)
+}
+
+// Evidence tells whether what is missing inside was deleted.
+type Evidence interface {
+	// Confirm returns nil when the data inside are still those that host objects
+	// stand for. It has to be called after an object was found missing.
+	Confirm(ctx context.Context) error
+	// Carried notes that something was created on the host.
+	Carried()
 }
 
 // NewTwin returns the reconciler of the kind.
 func NewTwin[T Object](o TwinOptions[T]) *Twin[T] {
 	_, keeps := o.Kind.(Keeper)
-	return &Twin[T]{o.Resource, o.Kind, o.Virtual, o.Host, o.New, o.Translator, o.Recorder, o.Metrics, o.Clock, newPatience(o.Clock), keeps}
+	return &Twin[T]{o.Resource, o.Kind, o.Virtual, o.Host, o.New, o.Translator, o.Recorder, o.Metrics, o.Clock, newPatience(o.Clock), o.Evidence, keeps, o.Orphans}
 }
 
 // Controller returns a controller of the twin that watches both sides.
@@ -98,7 +114,7 @@ func (t *Twin[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time
 		hosted = false
 	}
 	if t.keeps {
-		t.countOrphans()
+		t.reportOrphans()
 	}
 	if !inside {
 		t.failing.forget(key)
@@ -112,7 +128,7 @@ func (t *Twin[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time
 	}
 	earlier := hosted && t.isOfAnother(virtual, host)
 	if earlier && !t.keeps {
-		return 0, t.remove(ctx, host)
+		return 0, t.removeMissing(ctx, host)
 	}
 	var err error
 	if t.keeps {
@@ -149,7 +165,7 @@ func (t *Twin[T]) reconcile(ctx context.Context, virtual, host T, hosted bool) e
 	case !wanted && t.keeps:
 		return nil
 	case !wanted:
-		return t.remove(ctx, host)
+		return t.removeMissing(ctx, host)
 	case hosted && host.GetDeletionTimestamp() != nil:
 		if ends {
 			return ender.HostEnding(ctx, virtual, host)
@@ -183,7 +199,18 @@ func (t *Twin[T]) orphan(ctx context.Context, host T) (time.Duration, error) {
 	if wait := adoptionTime - t.clock.Since(host.GetCreationTimestamp().Time); identity.UID == "" && wait > 0 {
 		return wait, nil
 	}
-	return 0, t.remove(ctx, host)
+	return 0, t.removeMissing(ctx, host)
+}
+
+// removeMissing deletes a host object because something is missing inside: its
+// virtual object, or whoever wanted it. It first makes sure that it was deleted there.
+func (t *Twin[T]) removeMissing(ctx context.Context, host T) error {
+	if host.GetDeletionTimestamp() == nil {
+		if err := t.evidence.Confirm(ctx); err != nil {
+			return fmt.Errorf("delete %s %s: %w", t.resource.Resource, klog.KObj(host), err)
+		}
+	}
+	return t.remove(ctx, host)
 }
 
 // remove deletes the host object, and only that one life of it.
@@ -233,6 +260,7 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	if err != nil {
 		return OnHost("create", err)
 	}
+	t.evidence.Carried()
 	t.metrics.wrote(t.resource.Resource, "create")
 	klog.FromContext(ctx).V(2).Info("Created on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
 	return nil

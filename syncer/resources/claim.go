@@ -54,10 +54,44 @@ var (
 	_ engine.FromHost[*corev1.PersistentVolumeClaim] = &claims{}
 	_ engine.Misser[*corev1.PersistentVolumeClaim]   = &claims{}
 	_ engine.Keeper                                  = &claims{}
+	_ engine.Adopter[*corev1.PersistentVolumeClaim]  = &claims{}
 )
 
 // KeepsData says that a claim on the host goes only with the one inside.
 func (c *claims) KeepsData() {}
+
+// Adopt creates the claim inside again, bound to the volume that the host claim has,
+// or finds one of the name that has no volume yet.
+func (c *claims) Adopt(ctx context.Context, host *corev1.PersistentVolumeClaim) (types.UID, error) {
+	identity, _ := c.translator.IdentityOf(host)
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: identity.Namespace}}
+	if _, err := c.virtual.Client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+		return "", fmt.Errorf("create namespace inside: %w", err)
+	}
+	client := c.virtual.Client.CoreV1().PersistentVolumeClaims(identity.Namespace)
+	wanted := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: identity.Name, Labels: translate.TenantLabels(host.Labels), Finalizers: []string{tenancyv1.FinalizerData}},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: host.Spec.AccessModes, Resources: host.Spec.Resources, StorageClassName: host.Spec.StorageClassName,
+			VolumeMode: host.Spec.VolumeMode, VolumeAttributesClassName: host.Spec.VolumeAttributesClassName, VolumeName: host.Spec.VolumeName,
+		},
+	}
+	created, err := client.Create(ctx, wanted, metav1.CreateOptions{})
+	if err == nil {
+		return created.UID, nil
+	}
+	if !apierrors.IsAlreadyExists(err) {
+		return "", fmt.Errorf("create inside: %w", err)
+	}
+	found, err := client.Get(ctx, identity.Name, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("read inside: %w", err)
+	}
+	if found.Spec.VolumeName != "" && found.Spec.VolumeName != host.Spec.VolumeName {
+		return "", fmt.Errorf("a claim of that name has another volume, %s: delete it inside, or the one on the host, %s", found.Spec.VolumeName, host.Name)
+	}
+	return found.UID, nil
+}
 
 // Wanted is true for every claim: the host decides whether a volume waits for a pod.
 func (c *claims) Wanted(context.Context, *corev1.PersistentVolumeClaim) (bool, error) {

@@ -68,6 +68,9 @@ type Config struct {
 	Recorder record.EventRecorder
 	Metrics  *engine.Metrics
 	Clock    clock.PassiveClock
+	// Evidence and Orphans are those of engine.TwinOptions.
+	Evidence engine.Evidence
+	Orphans  func(resource string, names []string)
 	// Selection says which kinds are synced.
 	Selection Selection
 	// KubeletPort is where the syncer serves the kubelet's API.
@@ -108,7 +111,9 @@ func twin[T engine.Object](b *builder, resource schema.GroupVersionResource, wor
 	reconciler := engine.NewTwin(engine.TwinOptions[T]{
 		Resource: resource, Kind: kind, Virtual: virtual, Host: host, New: create,
 		Translator: b.Translator, Recorder: b.Recorder, Metrics: b.Metrics, Clock: b.Clock,
+		Evidence: b.Evidence, Orphans: b.Orphans,
 	})
+	b.engine.AddTwins(reconciler)
 	controller, err := reconciler.Controller(workers)
 	b.add(controller, err)
 	return reconciler, controller

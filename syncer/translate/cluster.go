@@ -27,6 +27,9 @@ type Cluster struct {
 	PodIP string
 	// NamespaceUID is that of the host namespace.
 	NamespaceUID types.UID
+	// Incarnation is the UID of the namespace kube-system inside, which is another
+	// one in every new set of data of the control plane.
+	Incarnation types.UID
 }
 
 // ReleaseName is the name of everything that deploys the virtual cluster on the host.

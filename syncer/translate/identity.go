@@ -79,6 +79,7 @@ func (t *Translator) Mark(host metav1.Object, identity Identity, tenantLabels, a
 		tenancyv1.AnnotationVirtualNamespace: identity.Namespace,
 		tenancyv1.AnnotationVirtualUID:       string(identity.UID),
 		tenancyv1.AnnotationVirtualKind:      identity.Kind,
+		tenancyv1.AnnotationIncarnation:      string(t.cluster.Incarnation),
 	} {
 		if value != "" {
 			own[key] = value

@@ -34,6 +34,21 @@ func Key(key string) string {
 	return domain + "." + tenantDomain + "/" + name
 }
 
+// TenantLabels are the labels inside of which a host object carries the keys that
+// Key returns. Those with a domain that was too long are lost.
+func TenantLabels(host map[string]string) map[string]string {
+	inside := map[string]string{}
+	for key, value := range host {
+		domain, name, _ := strings.Cut(key, "/")
+		if domain == tenantDomain {
+			inside[name] = value
+		} else if own, found := strings.CutSuffix(domain, "."+tenantDomain); found {
+			inside[own+"/"+name] = value
+		}
+	}
+	return inside
+}
+
 // ownKey says whether a label or annotation of a host object with this key is
 // the syncer's to set and to remove.
 func ownKey(key string) bool {

@@ -5,6 +5,7 @@ package translate
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -249,5 +250,16 @@ func TestReadable(t *testing.T) {
 	want := `pods "web" is forbidden: shop/settings and web_shop are too many`
 	if got := tr.Readable("shop", "web", "", "settings").Replace(said); got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestTenantLabels wants to get back what Key translated, and nothing else.
+func TestTenantLabels(t *testing.T) {
+	labels := map[string]string{"app": "web", "example.org/tier": "front", "garret.dev/cluster": "mine"}
+	translator := New(Cluster{ID: "c"})
+	host := translator.HostLabels("shop", labels)
+	host["added.on.the/host"] = "x"
+	if got := TenantLabels(host); !maps.Equal(got, labels) {
+		t.Errorf("got %v, want %v", got, labels)
 	}
 }

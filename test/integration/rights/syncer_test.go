@@ -23,6 +23,7 @@ import (
 	"garret.dev/garret/pkg/chart"
 	syncaccess "garret.dev/garret/syncer/access"
 	"garret.dev/garret/syncer/bootstrap"
+	"garret.dev/garret/syncer/own"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/translate"
 	"garret.dev/garret/test/framework"
@@ -130,8 +131,9 @@ func startSyncerOn(t *testing.T, wire *wire) *syncer {
 	if err := rights.RestoreRights(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	itself := own.New(tenancy.RESTClient(), cluster)
 	keeper, err := syncaccess.NewKeeper(syncaccess.Options{
-		Cluster: cluster, Tenancy: tenancy.RESTClient(), Virtual: shared.inside.Client, Clock: clock.RealClock{},
+		Own: itself, Virtual: shared.inside.Client, Clock: clock.RealClock{},
 		Standing: rights.RestoreRights,
 		Report:   func(o syncaccess.Outcome) { reporter.Access(o.Generation, o.Reason, o.Message) },
 	})
@@ -140,6 +142,7 @@ func startSyncerOn(t *testing.T, wire *wire) *syncer {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
+	group.Go(func() { _ = itself.Run(ctx) })
 	group.Go(func() { _ = keeper.Run(ctx) })
 	group.Go(func() { _ = reporter.Run(ctx) })
 	s.stop = sync.OnceFunc(func() { cancel(); group.Wait() })

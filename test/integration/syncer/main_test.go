@@ -25,6 +25,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/lineage"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
 	"garret.dev/garret/test/framework"
@@ -155,20 +156,30 @@ func (s *side) start() {
 	selection, err := resources.Select(nil, nil)
 	s.must(err)
 	e := &engine.Engine{}
+	history := lineage.New(lineage.Options{Cluster: s.translator.Cluster(), Virtual: s.virtual, Host: s.host, Clock: clock.RealClock{}})
 	s.must(resources.Register(e, resources.Config{
 		Translator: s.translator,
 		Virtual:    resources.NewVirtual(s.virtual),
 		Host:       resources.NewHost(s.host, s.translator.Cluster(), false),
 		Tokens:     tokens{s.host, s.translator},
 		Recorder:   broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
-		Metrics:    engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{},
+		Metrics:    engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Evidence: history,
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)
 	go func() {
 		defer close(done)
-		e.Run(ctx, ready, func() { close(started) })
+		_ = e.Run(ctx, engine.Stages{Ready: ready, Started: func() { close(started) }, Settle: func(ctx context.Context) error {
+			loss, err := history.Open(ctx)
+			if loss != nil {
+				err = loss
+			}
+			if err != nil {
+				s.t.Error(err)
+			}
+			return err
+		}})
 	}()
 	s.stop = func() {
 		cancel()

@@ -48,6 +48,9 @@
   (printf "--service-ip=%s" .Values.service.clusterIP)
   "--pod-ip=$(POD_IP)"
   "--issuer-client-ca-file=/etc/garret/client-ca/ca.crt" }}
+{{- if not (or .Values.controlPlane.storage.persistent .Values.controlPlane.datastore.secretName) }}
+{{- $args = append $args "--ephemeral-data" }}
+{{- end }}
 {{- concat $args .Values.syncer.extraArgs | toYaml }}
 {{- end }}
 

@@ -1,0 +1,308 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package lineage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/retry"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/translate"
+)
+
+const (
+	// checkpointDelay gathers what is created in a burst under one checkpoint.
+	checkpointDelay = time.Second
+	// checkpointRetry is the pause after one that could not be written.
+	checkpointRetry = 5 * time.Second
+
+	fieldManager = "garret-syncer"
+
+	keyIncarnation = "incarnation"
+	keyCheckpoint  = "checkpoint"
+	keyRevision    = "revision"
+	keyWritten     = "written"
+	keyDecision    = "decision"
+)
+
+// Options are what a Lineage is made of.
+type Options struct {
+	Cluster       translate.Cluster
+	Virtual, Host kubernetes.Interface
+	Clock         clock.Clock
+}
+
+// Lineage follows the history of one control plane's data. It is safe for
+// concurrent use once Open or Accept succeeded.
+type Lineage struct {
+	Options
+	// carried has room for one note that something was created on the host.
+	carried chan struct{}
+	// lost has room for the first loss that Confirm saw.
+	lost chan *Loss
+
+	mu   sync.Mutex
+	last record
+}
+
+// New returns a Lineage that has yet to be opened.
+func New(o Options) *Lineage {
+	return &Lineage{Options: o, carried: make(chan struct{}, 1), lost: make(chan *Loss, 1)}
+}
+
+// Open compares the data inside with the host's record. Where both agree, or where
+// there is nothing on the host that could be lost, it leaves a new checkpoint.
+func (l *Lineage) Open(ctx context.Context) (*Loss, error) {
+	found, err := l.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known, err := l.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if known == nil {
+		if loss, err := l.unrecorded(ctx, found); loss != nil || err != nil {
+			return loss, err
+		}
+		known = &record{}
+	} else if loss := judge(found, *known); loss != nil {
+		l.remember(*known)
+		return loss, nil
+	}
+	return nil, l.mark(ctx, found, *known)
+}
+
+// Accept goes on with the data inside, whatever they are; decision is the value of
+// AnnotationRecover that says so, if any.
+func (l *Lineage) Accept(ctx context.Context, decision string) error {
+	found, err := l.look(ctx)
+	if err != nil {
+		return err
+	}
+	known := l.known()
+	if decision != "" {
+		known.decision = decision
+	}
+	return l.mark(ctx, found, known)
+}
+
+// Decided remembers that the value of AnnotationRecover was acted on.
+func (l *Lineage) Decided(ctx context.Context, decision string) error {
+	l.mu.Lock()
+	known := l.last
+	l.mu.Unlock()
+	known.decision = decision
+	if err := l.write(ctx, known); err != nil {
+		return err
+	}
+	l.remember(known)
+	return nil
+}
+
+// IsOpen tells whether the value of AnnotationRecover was not acted on yet.
+func (l *Lineage) IsOpen(decision string) bool {
+	return decision != "" && decision != l.known().decision
+}
+
+// Confirm returns nil when the data inside are still those that the host's
+// objects stand for. Somebody who calls it after finding an object missing knows
+// that it was deleted. The error may be a *Loss.
+func (l *Lineage) Confirm(ctx context.Context) error {
+	// What is known first: a checkpoint that follows meanwhile must not look like a loss.
+	known := l.known()
+	found, err := l.look(ctx)
+	if err != nil {
+		return err
+	}
+	loss := judge(found, known)
+	if loss == nil {
+		return nil
+	}
+	select {
+	case l.lost <- loss:
+	default:
+	}
+	return loss
+}
+
+// Carried notes that something was created on the host.
+func (l *Lineage) Carried() {
+	select {
+	case l.carried <- struct{}{}:
+	default:
+	}
+}
+
+// Run leaves checkpoints until the context ends. It returns the loss when the data
+// inside turn out to be others.
+func (l *Lineage) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case loss := <-l.lost:
+			return loss
+		case <-l.carried:
+		}
+		if !l.pause(ctx, checkpointDelay) {
+			return nil
+		}
+		err := l.advance(ctx)
+		if loss := (*Loss)(nil); errors.As(err, &loss) {
+			return loss
+		}
+		if err != nil && ctx.Err() == nil {
+			klog.FromContext(ctx).Error(err, "Cannot leave a checkpoint", "again", checkpointRetry)
+			if !l.pause(ctx, checkpointRetry) {
+				return nil
+			}
+			l.Carried()
+		}
+	}
+}
+
+func (l *Lineage) pause(ctx context.Context, d time.Duration) bool {
+	timer := l.Clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// advance leaves a checkpoint unless the data are others.
+func (l *Lineage) advance(ctx context.Context) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		known := l.known()
+		found, err := l.look(ctx)
+		if err != nil {
+			return err
+		}
+		if loss := judge(found, known); loss != nil {
+			return loss
+		}
+		return l.mark(ctx, found, known)
+	})
+}
+
+// mark writes the next checkpoint, first inside and then on the host.
+func (l *Lineage) mark(ctx context.Context, found inside, known record) error {
+	next := record{incarnation: found.incarnation, checkpoint: found.checkpoint.next(known.checkpoint), written: l.Clock.Now(), decision: known.decision}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": found.incarnation, "resourceVersion": found.revision,
+		"annotations": map[string]string{annotationCheckpoint: next.checkpoint.String()},
+	}})
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	namespace, err := l.Virtual.CoreV1().Namespaces().Patch(ctx, metav1.NamespaceSystem, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+	if err != nil {
+		return fmt.Errorf("checkpoint inside: %w", err)
+	}
+	next.revision = namespace.ResourceVersion
+	if err := l.write(ctx, next); err != nil {
+		return err
+	}
+	l.remember(next)
+	return nil
+}
+
+func (l *Lineage) known() record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+func (l *Lineage) remember(r record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = r
+}
+
+// look asks the control plane itself, not a cache.
+func (l *Lineage) look(ctx context.Context) (inside, error) {
+	namespace, err := l.Virtual.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return inside{}, fmt.Errorf("checkpoint inside: %w", err)
+	}
+	return insideOf(namespace), nil
+}
+
+// RecordName is the name of the ConfigMap on the host.
+func RecordName(cluster translate.Cluster) string { return cluster.ReleaseName() + "-lineage" }
+
+// read returns nil when the host has no record of this virtual cluster.
+func (l *Lineage) read(ctx context.Context) (*record, error) {
+	found, err := l.Host.CoreV1().ConfigMaps(l.Cluster.HostNamespace).Get(ctx, RecordName(l.Cluster), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint on the host: %w", err)
+	}
+	if found.Labels[tenancyv1.LabelCluster] != l.Cluster.ID {
+		// It is that of an earlier virtual cluster of the name.
+		return nil, nil
+	}
+	known := &record{incarnation: types.UID(found.Data[keyIncarnation]), revision: found.Data[keyRevision], decision: found.Data[keyDecision]}
+	var marked bool
+	if known.checkpoint, marked = parseCheckpoint(found.Data[keyCheckpoint]); !marked || known.incarnation == "" {
+		return nil, fmt.Errorf("checkpoint on the host: ConfigMap %s was changed by somebody: delete it, and the syncer makes it again", found.Name)
+	}
+	// For messages only.
+	known.written, _ = time.Parse(time.RFC3339, found.Data[keyWritten])
+	return known, nil
+}
+
+func (l *Lineage) write(ctx context.Context, r record) error {
+	client := l.Host.CoreV1().ConfigMaps(l.Cluster.HostNamespace)
+	wanted := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: RecordName(l.Cluster), Labels: map[string]string{tenancyv1.LabelCluster: l.Cluster.ID}},
+		Data: map[string]string{
+			keyIncarnation: string(r.incarnation), keyCheckpoint: r.checkpoint.String(), keyRevision: r.revision,
+			keyWritten: r.written.UTC().Format(time.RFC3339), keyDecision: r.decision,
+		},
+	}
+	_, err := client.Update(ctx, wanted, metav1.UpdateOptions{FieldManager: fieldManager})
+	if apierrors.IsNotFound(err) {
+		_, err = client.Create(ctx, wanted, metav1.CreateOptions{FieldManager: fieldManager})
+	}
+	if err != nil {
+		return fmt.Errorf("checkpoint on the host: %w", err)
+	}
+	return nil
+}
+
+// unrecorded looks, where the record is missing, at what the claims on the host
+// stand for. Those of retained data have no record; nor have those of a syncer
+// that wrote none, or whose record somebody deleted.
+func (l *Lineage) unrecorded(ctx context.Context, found inside) (*Loss, error) {
+	claims, err := l.Host.CoreV1().PersistentVolumeClaims(l.Cluster.HostNamespace).List(ctx, metav1.ListOptions{
+		LabelSelector: tenancyv1.LabelCluster + "=" + l.Cluster.ID + ",!" + tenancyv1.LabelOrphan})
+	if err != nil {
+		return nil, fmt.Errorf("claims on the host: %w", err)
+	}
+	for i := range claims.Items {
+		if before := types.UID(claims.Items[i].Annotations[tenancyv1.AnnotationIncarnation]); before != "" && before != found.incarnation {
+			return replaced(before, found.incarnation), nil
+		}
+	}
+	return nil, nil
+}

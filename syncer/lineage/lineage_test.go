@@ -1,0 +1,60 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package lineage
+
+import (
+	"testing"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+func TestCheckpoint(t *testing.T) {
+	first := checkpoint{}.next(checkpoint{})
+	second := first.next(checkpoint{7, "abcdefghij"})
+	if first.number != 1 || second.number != 8 {
+		t.Errorf("numbers: got %d and %d, want 1 and 8", first.number, second.number)
+	}
+	if got, ok := parseCheckpoint(second.String()); !ok || got != second {
+		t.Errorf("parsed: got %v %v, want %v", got, ok, second)
+	}
+	for _, bad := range []string{"", "7", "7-short", "-abcdefghij", "0-abcdefghij", "x-abcdefghij", "-3-abcdefghij"} {
+		if got, ok := parseCheckpoint(bad); ok {
+			t.Errorf("%q: got %v, want that no syncer wrote it", bad, got)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	known := record{incarnation: "a", checkpoint: checkpoint{5, "aaaaaaaaaa"}, revision: "100"}
+	found := func(incarnation string, number int64, id, revision string) inside {
+		i := inside{revision: revision, checkpoint: checkpoint{number, id}, marked: number > 0}
+		i.incarnation = known.incarnation
+		if incarnation != "" {
+			i.incarnation = "b"
+		}
+		return i
+	}
+	for name, test := range map[string]struct {
+		found inside
+		want  string
+	}{
+		"as it was left": {found("", 5, "aaaaaaaaaa", "100"), ""},
+		"after a syncer that ended between both writes": {found("", 6, "bbbbbbbbbb", "110"), ""},
+		"an older checkpoint":                           {found("", 4, "cccccccccc", "90"), tenancyv1.ReasonDataOlder},
+		"an older one in a later revision":              {found("", 4, "cccccccccc", "190"), tenancyv1.ReasonDataOlder},
+		"the same number in another history":            {found("", 5, "dddddddddd", "100"), tenancyv1.ReasonDataOlder},
+		"from before the first":                         {found("", 0, "", "3"), tenancyv1.ReasonDataOlder},
+		"taken away by somebody":                        {found("", 0, "", "101"), ""},
+		"another incarnation":                           {found("b", 5, "aaaaaaaaaa", "100"), tenancyv1.ReasonDataReplaced},
+		"another incarnation of later revision":         {found("b", 9, "eeeeeeeeee", "900"), tenancyv1.ReasonDataReplaced},
+	} {
+		got := ""
+		if loss := judge(test.found, known); loss != nil {
+			got = loss.Reason
+		}
+		if got != test.want {
+			t.Errorf("%s: got %q, want %q", name, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,211 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/bootstrap"
+	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/lineage"
+	"garret.dev/garret/syncer/translate"
+)
+
+// announcementPatience is how long a syncer whose data end with its pod waits to
+// learn whether somebody decided beforehand.
+const announcementPatience = 5 * time.Second
+
+// settling holds syncing back while the data inside are not those that the host's
+// objects stand for, and does what somebody decides about what was lost.
+type settling struct {
+	cluster  translate.Cluster
+	lineage  *lineage.Lineage
+	works    *engine.Engine
+	reporter *bootstrap.Reporter
+	// ephemeral says that new data are ordinary: the pod had none before.
+	ephemeral bool
+	// waiting is called when syncing waits for somebody.
+	waiting func()
+
+	mu       sync.Mutex
+	decision string
+	// changed has room for one note that the VirtualCluster was seen.
+	changed chan struct{}
+}
+
+// observe takes over what somebody decided.
+func (s *settling) observe(vc *tenancyv1.VirtualCluster) {
+	s.mu.Lock()
+	s.decision = vc.Annotations[tenancyv1.AnnotationRecover]
+	s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// open returns a decision that was not acted on yet, and its verb.
+func (s *settling) open() (decision, verb string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.lineage.IsOpen(s.decision) {
+		return "", ""
+	}
+	verb, _, _ = strings.Cut(s.decision, " ")
+	if verb != tenancyv1.RecoverAdopt && verb != tenancyv1.RecoverGiveUp {
+		return "", ""
+	}
+	return s.decision, verb
+}
+
+// settle returns when the data inside are those to go on with.
+func (s *settling) settle(ctx context.Context) error {
+	var loss *lineage.Loss
+	if err := s.insist(ctx, func(ctx context.Context) (err error) {
+		loss, err = s.lineage.Open(ctx)
+		return err
+	}); err != nil || loss == nil {
+		return err
+	}
+	found, err := s.works.Survey(ctx)
+	if err != nil {
+		return fmt.Errorf("survey of the host: %w", err)
+	}
+	klog.FromContext(ctx).Info("The data inside are not those that the host's objects stand for", "reason", loss.Reason, "message", loss.Message, "missing", describe(found))
+	decision, verb, err := s.decide(ctx, loss, found)
+	if err != nil {
+		return err
+	}
+	if verb != "" {
+		s.recover(ctx, verb)
+	}
+	return s.insist(ctx, func(ctx context.Context) error { return s.lineage.Accept(ctx, decision) })
+}
+
+// decide waits for a decision, unless new data are ordinary.
+func (s *settling) decide(ctx context.Context, loss *lineage.Loss, found []engine.Survey) (decision, verb string, err error) {
+	var patience <-chan time.Time
+	if s.ephemeral && loss.Reason == tenancyv1.ReasonDataReplaced {
+		patience = time.After(announcementPatience)
+	} else {
+		s.reporter.Pending(partSync, loss.Reason, fmt.Sprintf("%s Nothing is synced, and nothing was deleted. On the host without a counterpart inside: %s. Decide with: garret recover %s -n %s",
+			loss.Message, describe(found), s.cluster.Name, s.cluster.HostNamespace))
+		s.waiting()
+	}
+	for {
+		if decision, verb = s.open(); verb != "" {
+			return decision, verb, nil
+		}
+		select {
+		case <-s.changed:
+			if patience != nil {
+				decision, verb = s.open()
+				return decision, verb, nil
+			}
+		case <-patience:
+			return "", "", nil
+		case <-ctx.Done():
+			return "", "", ctx.Err()
+		}
+	}
+}
+
+// describe counts what has no counterpart inside.
+func describe(found []engine.Survey) string {
+	if len(found) == 0 {
+		return "nothing"
+	}
+	words := make([]string, 0, len(found))
+	for _, one := range found {
+		word := fmt.Sprintf("%d %s", one.Count, one.Resource)
+		if one.Keeps {
+			word += " (kept)"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, ", ")
+}
+
+// run acts on decisions about orphans while everything is synced.
+func (s *settling) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.changed:
+		}
+		decision, verb := s.open()
+		if verb == "" {
+			continue
+		}
+		found, err := s.works.Survey(ctx)
+		if err == nil && !anyKept(found) {
+			continue // it decides the next loss
+		}
+		if err == nil {
+			err = s.lineage.Confirm(ctx)
+		}
+		if err != nil {
+			klog.FromContext(ctx).Error(err, "Cannot act on a decision yet", "decision", decision)
+			continue
+		}
+		s.recover(ctx, verb)
+		if err := s.insist(ctx, func(ctx context.Context) error { return s.lineage.Decided(ctx, decision) }); err != nil {
+			return err
+		}
+	}
+}
+
+func anyKept(found []engine.Survey) bool {
+	for _, one := range found {
+		if one.Keeps {
+			return true
+		}
+	}
+	return false
+}
+
+// recover does what was decided. What cannot be done stays an orphan, with the
+// reason beside it, and can be decided about again.
+func (s *settling) recover(ctx context.Context, verb string) {
+	backoff := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 5}
+	err := wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
+		err := s.works.Recover(ctx, verb)
+		if err != nil {
+			s.reporter.Undone(err.Error())
+			klog.FromContext(ctx).Error(err, "Cannot do with all orphans what was decided", "decision", verb)
+			return false, nil
+		}
+		s.reporter.Undone("")
+		return true, nil
+	})
+	if err == nil {
+		klog.FromContext(ctx).Info("Did with all orphans what was decided", "decision", verb)
+	}
+}
+
+// insist tries again until it succeeds or the context ends.
+func (s *settling) insist(ctx context.Context, do func(context.Context) error) error {
+	var last error
+	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
+		if last = do(ctx); last != nil && ctx.Err() == nil {
+			klog.FromContext(ctx).Error(last, "Cannot compare the data inside with the host's record")
+			s.reporter.Pending(partSync, "RecordUnknown", last.Error())
+		}
+		return last == nil, nil
+	})
+	if err != nil {
+		return errors.Join(err, last)
+	}
+	return nil
+}
