@@ -18,14 +18,18 @@ import (
 	"garret.dev/garret/syncer/bootstrap"
 	"garret.dev/garret/syncer/issuer"
 	"garret.dev/garret/syncer/kubelet"
+	"garret.dev/garret/syncer/lineage"
 	"garret.dev/garret/syncer/own"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/tokens"
 )
 
-// partSync is what the reporter calls the engine's work.
-const partSync = "sync"
+// What the reporter calls the engine's work, and what comes before it.
+const (
+	partSync = "sync"
+	partData = "comparing the data inside with the host's record"
+)
 
 // parts are what runs beside the engine.
 type parts struct {
@@ -37,7 +41,7 @@ type parts struct {
 	run   []func(context.Context) error
 }
 
-func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host) (*parts, error) {
+func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage) (*parts, error) {
 	cluster := both.translator.Cluster()
 	minter, err := tokens.New(tokens.Options{
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
@@ -56,7 +60,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		return nil, err
 	}
 	authority := pki.ServerAuthority(options.DataDir)
-	allocator := &admission.Allocator{Translator: both.translator, Virtual: both.virtual, Host: both.host}
+	allocator := &admission.Allocator{Translator: both.translator, Virtual: both.virtual, Host: both.host, Evidence: history}
 	webhook, err := newWebhook(options, authority, allocator)
 	if err != nil {
 		return nil, err
@@ -65,7 +69,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, fmt.Errorf("client of the host's virtual clusters: %w", err)
 	}
-	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, clock.RealClock{}, bootstrap.PartBootstrap, partSync)
+	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, clock.RealClock{}, partData, bootstrap.PartBootstrap, partSync)
 	reporter.Room = func() error { return checkRoom(options.DataDir) }
 	inside := bootstrap.New(bootstrap.Options{
 		Translator: both.translator, Virtual: both.virtual, Allocator: allocator,

@@ -70,6 +70,14 @@ func (s *settling) open() (decision, verb string) {
 
 // settle returns when the data inside are those to go on with.
 func (s *settling) settle(ctx context.Context) error {
+	if err := s.compare(ctx); err != nil {
+		return err
+	}
+	s.reporter.Done(partData)
+	return nil
+}
+
+func (s *settling) compare(ctx context.Context) error {
 	var loss *lineage.Loss
 	if err := s.insist(ctx, func(ctx context.Context) (err error) {
 		loss, err = s.lineage.Open(ctx)
@@ -98,7 +106,7 @@ func (s *settling) decide(ctx context.Context, loss *lineage.Loss, found []engin
 	if s.ephemeral && loss.Reason == tenancyv1.ReasonDataReplaced {
 		patience = time.After(announcementPatience)
 	} else {
-		s.reporter.Pending(partSync, loss.Reason, fmt.Sprintf("%s Nothing is synced, and nothing was deleted. On the host without a counterpart inside: %s. Decide with: garret recover %s -n %s",
+		s.reporter.Pending(partData, loss.Reason, fmt.Sprintf("%s Nothing is synced, and nothing was deleted. On the host without a counterpart inside: %s. Decide with: garret recover %s -n %s",
 			loss.Message, describe(found), s.cluster.Name, s.cluster.HostNamespace))
 		s.waiting()
 	}
@@ -200,7 +208,7 @@ func (s *settling) insist(ctx context.Context, do func(context.Context) error) e
 	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
 		if last = do(ctx); last != nil && ctx.Err() == nil {
 			klog.FromContext(ctx).Error(last, "Cannot compare the data inside with the host's record")
-			s.reporter.Pending(partSync, "RecordUnknown", last.Error())
+			s.reporter.Pending(partData, "RecordUnknown", last.Error())
 		}
 		return last == nil, nil
 	})

@@ -156,12 +156,12 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 
 	virtual := resources.NewVirtual(both.virtual)
 	host := resources.NewHost(both.host, both.translator.Cluster(), options.SyncNodesFromHost)
-	parts, err := newParts(options, both, virtual, host)
+	history := lineage.New(lineage.Options{Cluster: both.translator.Cluster(), Virtual: both.virtual, Host: both.host, Clock: clock.RealClock{}})
+	parts, err := newParts(options, both, virtual, host, history)
 	if err != nil {
 		return err
 	}
 	works := &engine.Engine{}
-	history := lineage.New(lineage.Options{Cluster: both.translator.Cluster(), Virtual: both.virtual, Host: both.host, Clock: clock.RealClock{}})
 	err = resources.Register(works, resources.Config{
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: parts.tokens,
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),

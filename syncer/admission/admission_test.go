@@ -5,6 +5,7 @@ package admission
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -177,7 +178,7 @@ func TestReviews(t *testing.T) {
 			if test.inside != nil {
 				inside = fake.NewClientset(test.inside)
 			}
-			server := NewServer(nil, nil, &Allocator{Translator: translator, Virtual: inside, Host: onHost})
+			server := NewServer(nil, nil, &Allocator{Translator: translator, Virtual: inside, Host: onHost, Evidence: certain{}})
 			operation := admissionv1.Create
 			if test.old != nil {
 				operation = admissionv1.Update
@@ -295,3 +296,8 @@ func TestOtherKinds(t *testing.T) {
 		}
 	}
 }
+
+// certain takes all that is missing for deleted.
+type certain struct{}
+
+func (certain) Confirm(context.Context) error { return nil }

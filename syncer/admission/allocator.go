@@ -27,6 +27,10 @@ var errExists = errors.New("the service exists")
 type Allocator struct {
 	Translator    *translate.Translator
 	Virtual, Host kubernetes.Interface
+	// Evidence tells whether a service that is missing inside was deleted there.
+	Evidence interface {
+		Confirm(ctx context.Context) error
+	}
 }
 
 // NeedsAddress says whether the Service has an address of its own.
@@ -92,7 +96,10 @@ func (a *Allocator) existing(ctx context.Context, virtual, host *corev1.Service,
 			return nil, errExists
 		}
 		// It stands for an earlier life of the name, or from before it became an
-		// ExternalName, which is over.
+		// ExternalName, which is over unless the data inside are others.
+		if err := a.Evidence.Confirm(ctx); err != nil {
+			return nil, apierrors.NewServiceUnavailable("an earlier service of the name is kept on the host: " + err.Error())
+		}
 		return a.replace(ctx, found, host, dryRun)
 	}
 	// An earlier try, or one at the same time, made it. To make it anew would take

@@ -51,6 +51,9 @@ type Reporter struct {
 	// Room, when set, is an error while the control plane cannot write.
 	Room func() error
 
+	// parts are the parts of the syncer; one that comes earlier matters more.
+	parts []string
+
 	mutex sync.Mutex
 	// pending are the parts of the syncer that do not work yet, or no longer.
 	pending map[string]trouble
@@ -68,11 +71,12 @@ type Reporter struct {
 type trouble struct{ reason, message string }
 
 // NewReporter returns a reporter on the cluster. Until every one of the parts has
-// reported that it is done, the syncer is not ready.
+// reported that it is done, the syncer is not ready, for the reason of the first
+// that is not.
 func NewReporter(cluster translate.Cluster, client clientv1.TenancyV1Interface, virtual kubernetes.Interface,
 	authority *pki.Authority, clock clock.WithTicker, parts ...string) *Reporter {
 	r := &Reporter{
-		cluster: cluster, client: client, virtual: virtual, authority: authority, clock: clock,
+		cluster: cluster, client: client, virtual: virtual, authority: authority, clock: clock, parts: parts,
 		pending: map[string]trouble{}, orphans: map[string][]string{}, changed: make(chan struct{}, 1),
 	}
 	for _, part := range parts {
@@ -166,10 +170,11 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	defer r.mutex.Unlock()
 	now.access = r.access
 	now.orphaned = describeOrphans(r.orphans, r.undone, r.cluster)
-	// One reason is enough, and always the same one.
-	for _, part := range slices.Sorted(maps.Keys(r.pending)) {
-		now.syncer = r.pending[part]
-		break
+	for _, part := range r.parts {
+		if found, pending := r.pending[part]; pending {
+			now.syncer = found
+			break
+		}
 	}
 	return now
 }

@@ -106,15 +106,12 @@ func (t *Twin[T]) markOrphan(ctx context.Context, host T) error {
 	return nil
 }
 
-// isOrphan tells whether the host object was kept for want of its virtual one.
-func isOrphan(host Object) bool {
-	return host.GetLabels()[tenancyv1.LabelOrphan] != "" && host.GetDeletionTimestamp() == nil
-}
-
+// reportOrphans counts the host objects that are kept for want of their virtual ones.
 func (t *Twin[T]) reportOrphans() {
 	var names []string
 	for _, host := range t.host.List() {
-		if identity, ours := t.translator.IdentityOf(host); ours && isOrphan(host) {
+		if t.isMissingInside(host) {
+			identity, _ := t.translator.IdentityOf(host)
 			names = append(names, identity.String())
 		}
 	}

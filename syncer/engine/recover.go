@@ -46,6 +46,9 @@ func (t *Twin[T]) Survey(ctx context.Context) (Survey, error) {
 			errs = append(errs, t.markOrphan(ctx, host))
 		}
 	}
+	if t.keeps {
+		t.reportOrphans()
+	}
 	return found, errors.Join(errs...)
 }
 

@@ -39,6 +39,9 @@ const (
 	keyDecision    = "decision"
 )
 
+// errUnsettled is the answer while it is not known, or not decided, what the data inside are.
+var errUnsettled = errors.New("it is not settled yet whether the data of the control plane are those that the host objects stand for")
+
 // Options are what a Lineage is made of.
 type Options struct {
 	Cluster       translate.Cluster
@@ -57,6 +60,8 @@ type Lineage struct {
 
 	mu   sync.Mutex
 	last record
+	// settled says that the data inside are those of the record.
+	settled bool
 }
 
 // New returns a Lineage that has yet to be opened.
@@ -94,7 +99,7 @@ func (l *Lineage) Accept(ctx context.Context, decision string) error {
 	if err != nil {
 		return err
 	}
-	known := l.known()
+	known, _ := l.known()
 	if decision != "" {
 		known.decision = decision
 	}
@@ -103,9 +108,7 @@ func (l *Lineage) Accept(ctx context.Context, decision string) error {
 
 // Decided remembers that the value of AnnotationRecover was acted on.
 func (l *Lineage) Decided(ctx context.Context, decision string) error {
-	l.mu.Lock()
-	known := l.last
-	l.mu.Unlock()
+	known, _ := l.known()
 	known.decision = decision
 	if err := l.write(ctx, known); err != nil {
 		return err
@@ -116,7 +119,8 @@ func (l *Lineage) Decided(ctx context.Context, decision string) error {
 
 // IsOpen tells whether the value of AnnotationRecover was not acted on yet.
 func (l *Lineage) IsOpen(decision string) bool {
-	return decision != "" && decision != l.known().decision
+	known, _ := l.known()
+	return decision != "" && decision != known.decision
 }
 
 // Confirm returns nil when the data inside are still those that the host's
@@ -124,7 +128,10 @@ func (l *Lineage) IsOpen(decision string) bool {
 // that it was deleted. The error may be a *Loss.
 func (l *Lineage) Confirm(ctx context.Context) error {
 	// What is known first: a checkpoint that follows meanwhile must not look like a loss.
-	known := l.known()
+	known, settled := l.known()
+	if !settled {
+		return errUnsettled
+	}
 	found, err := l.look(ctx)
 	if err != nil {
 		return err
@@ -190,7 +197,7 @@ func (l *Lineage) pause(ctx context.Context, d time.Duration) bool {
 // advance leaves a checkpoint unless the data are others.
 func (l *Lineage) advance(ctx context.Context) error {
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		known := l.known()
+		known, _ := l.known()
 		found, err := l.look(ctx)
 		if err != nil {
 			return err
@@ -220,14 +227,17 @@ func (l *Lineage) mark(ctx context.Context, found inside, known record) error {
 	if err := l.write(ctx, next); err != nil {
 		return err
 	}
-	l.remember(next)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last, l.settled = next, true
 	return nil
 }
 
-func (l *Lineage) known() record {
+// known is the record, and whether the data inside are those of it.
+func (l *Lineage) known() (record, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.last
+	return l.last, l.settled
 }
 
 func (l *Lineage) remember(r record) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/spf13/pflag"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
@@ -19,6 +20,10 @@ import (
 
 	"garret.dev/garret/cmd/controlplane/internal/bootstrap"
 )
+
+// shutdownTimeout is how long requests under way may take when the server stops.
+// A watch is one, and has no end of its own.
+const shutdownTimeout = time.Second
 
 // parseAPIServer turns a command line into kube-apiserver's options. Feature
 // gates belong to the process, so they are set by the caller once the command
@@ -100,6 +105,7 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 	if err := openAPI.install(core); err != nil {
 		return nil, err
 	}
+	chain.GenericAPIServer.ShutdownTimeout = shutdownTimeout
 	// A server copies the hooks of its delegates when it is made, so what
 	// comes later is registered with the one that runs them.
 	return chain, hooks.Register(chain.GenericAPIServer)
