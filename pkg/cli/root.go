@@ -50,7 +50,7 @@ that context leads into a virtual cluster.`,
 	)
 	group("clusters", root,
 		verb("create", "Make a virtual cluster", clusters.Create()),
-		verb("list", "List virtual clusters", clusters.List()),
+		clusters.WithOrphans(verb("list", "List virtual clusters, or with --orphans the data that they lost", clusters.List())),
 		verb("use", "Enter a virtual cluster, or go back to the host", clusters.Use(), clusters.UseHost()),
 		clusters.Disconnect(),
 		verb("delete", "Delete virtual clusters", clusters.Delete()),

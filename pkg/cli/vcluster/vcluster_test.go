@@ -5,6 +5,7 @@ package vcluster
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,8 +38,11 @@ func (h *hostAPI) run(stdin, file string, args ...string) (stdout, stderr string
 		"create": {commands.Create()}, "list": {commands.List()}, "delete": {commands.Delete()},
 		"use": {commands.Use(), commands.UseHost()},
 	} {
-		parent := &cobra.Command{Use: verb}
+		parent := &cobra.Command{Use: verb, RunE: func(*cobra.Command, []string) error { return errors.New("no noun") }}
 		parent.AddCommand(nouns...)
+		if verb == "list" {
+			parent = commands.WithOrphans(parent)
+		}
 		root.AddCommand(parent)
 	}
 	root.AddCommand(commands.Kubeconfig(), commands.Disconnect())
