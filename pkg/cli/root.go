@@ -22,7 +22,7 @@ import (
 func New(executable string, streams genericiooptions.IOStreams) *cobra.Command {
 	program := programName(executable)
 	flags := host.NewFlags()
-	clusters := &vcluster.Commands{Program: program, Flags: flags, Streams: streams}
+	clusters := &vcluster.Commands{Program: program, Flags: flags, Streams: streams, Terminal: vcluster.HasTerminal(streams)}
 	installation := &install.Commands{Program: program, Flags: flags, Streams: streams}
 	backups := &backup.Commands{Program: program, Flags: flags, Streams: streams}
 
@@ -55,6 +55,7 @@ that context leads into a virtual cluster.`,
 		clusters.Disconnect(),
 		verb("delete", "Delete virtual clusters", clusters.Delete()),
 		clusters.Kubeconfig(),
+		clusters.Recover(),
 	)
 	group("admin", root, installation.Install(), backups.Backup(), backups.Restore(), installation.Uninstall())
 	root.AddCommand(newVersion(flags, streams))

@@ -32,7 +32,7 @@ const clusterID = "c1"
 const collection = "/apis/tenancy.garret.dev/v1/namespaces/team-a/virtualclusters"
 
 // hostAPI answers for virtual clusters in one namespace as the host's API does:
-// create, get, list, table, watch, delete, kubeconfig. Each step of the script is
+// create, get, list, table, watch, annotate, delete, kubeconfig. Each step of the script is
 // one status that the controller would report while somebody watches.
 type hostAPI struct {
 	t      *testing.T
@@ -51,8 +51,12 @@ type hostAPI struct {
 	events    []metav1.WatchEvent
 	// namespace is the Namespace that was made.
 	namespace *corev1.Namespace
+	// terminal says that somebody can be asked.
+	terminal bool
 	// claims are on the host; nil where the user may not list them.
 	claims []corev1.PersistentVolumeClaim
+	// meanwhile changes the object just before it is annotated, once.
+	meanwhile func(*tenancyv1.VirtualCluster)
 	// hidden is set where the user may not list virtual clusters.
 	hidden bool
 }
@@ -64,6 +68,7 @@ func newHostAPI(t *testing.T, script ...tenancyv1.VirtualClusterStatus) *hostAPI
 	mux.HandleFunc("GET "+collection, api.list)
 	mux.HandleFunc("GET /apis/tenancy.garret.dev/v1/virtualclusters", api.list)
 	mux.HandleFunc("GET "+collection+"/{name}", api.get)
+	mux.HandleFunc("PATCH "+collection+"/{name}", api.patch)
 	mux.HandleFunc("DELETE "+collection+"/{name}", api.delete)
 	mux.HandleFunc("POST "+collection+"/{name}/kubeconfig", api.kubeconfig)
 	mux.HandleFunc("POST /api/v1/namespaces", func(w http.ResponseWriter, r *http.Request) {
@@ -171,6 +176,45 @@ func (h *hostAPI) configMap(w http.ResponseWriter, r *http.Request) {
 	h.answer(w, 200, map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "data": data})
 }
 
+// patch sets and removes annotations of the object that was seen.
+func (h *hostAPI) patch(w http.ResponseWriter, r *http.Request) {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	if change := h.meanwhile; change != nil {
+		h.meanwhile = nil
+		h.object = h.object.DeepCopy()
+		change(h.object)
+		h.record("MODIFIED")
+	}
+	var patch struct {
+		Metadata struct {
+			UID             types.UID
+			ResourceVersion string
+			Annotations     map[string]*string
+		}
+	}
+	if err := json.Unmarshal(body(r), &patch); err != nil {
+		h.t.Error(err)
+	}
+	if patch.Metadata.UID == "" || patch.Metadata.ResourceVersion == "" {
+		h.t.Errorf("the change is not bound to the object that was seen: %+v", patch)
+	}
+	if patch.Metadata.UID != h.object.UID || patch.Metadata.ResourceVersion != h.object.ResourceVersion {
+		h.refuse(w, apierrors.NewConflict(tenancyv1.Resource("virtualclusters"), h.object.Name, errors.New("the object has been modified")))
+		return
+	}
+	h.object = h.object.DeepCopy()
+	for key, value := range patch.Metadata.Annotations {
+		if value == nil {
+			delete(h.object.Annotations, key)
+		} else {
+			metav1.SetMetaDataAnnotation(&h.object.ObjectMeta, key, *value)
+		}
+	}
+	h.record("MODIFIED")
+	h.answer(w, 200, h.object)
+}
+
 func (h *hostAPI) delete(w http.ResponseWriter, r *http.Request) {
 	h.lock.Lock()
 	defer h.lock.Unlock()
@@ -204,7 +248,7 @@ func (h *hostAPI) list(w http.ResponseWriter, r *http.Request) {
 	list := &tenancyv1.VirtualClusterList{}
 	list.TypeMeta = metav1.TypeMeta{Kind: "VirtualClusterList", APIVersion: tenancyv1.SchemeGroupVersion.String()}
 	list.ResourceVersion = strconv.Itoa(h.revision)
-	if h.object != nil {
+	if only := r.URL.Query().Get("fieldSelector"); h.object != nil && (only == "" || only == "metadata.name="+h.object.Name) {
 		list.Items = append(list.Items, *h.object)
 	}
 	if !strings.Contains(r.Header.Get("Accept"), "as=Table") {

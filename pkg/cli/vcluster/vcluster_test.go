@@ -30,7 +30,7 @@ func (h *hostAPI) run(stdin, file string, args ...string) (stdout, stderr string
 	flags := host.NewFlags()
 	streams, in, out, errOut := genericiooptions.NewTestIOStreams()
 	in.WriteString(stdin)
-	commands := &Commands{Program: "garret", Flags: flags, Streams: streams}
+	commands := &Commands{Program: "garret", Flags: flags, Streams: streams, Terminal: h.terminal}
 	root := &cobra.Command{Use: "garret", SilenceUsage: true, SilenceErrors: true}
 	root.SetGlobalNormalizationFunc(host.Normalize)
 	flags.AddTo(root.PersistentFlags())
@@ -45,7 +45,7 @@ func (h *hostAPI) run(stdin, file string, args ...string) (stdout, stderr string
 		}
 		root.AddCommand(parent)
 	}
-	root.AddCommand(commands.Kubeconfig(), commands.Disconnect())
+	root.AddCommand(commands.Kubeconfig(), commands.Disconnect(), commands.Recover())
 	root.SetArgs(append([]string{"--kubeconfig", file}, args...))
 	root.SetOut(&bytes.Buffer{})
 	err = root.ExecuteContext(h.t.Context())
