@@ -42,6 +42,7 @@ func (c *Commands) confirm(ctx context.Context) error {
 	}()
 	select {
 	case <-ctx.Done():
+		c.say("")
 		return ctx.Err()
 	case answer := <-answered:
 		if answer != "yes" {

@@ -148,13 +148,13 @@ func (l *loss) unreported() bool {
 	return kept(l.object) == nil && l.orphans != nil && len(l.orphans.Items) > 0
 }
 
-// claims says of how many claims it is that a decision is about.
+// claims are those that a decision is about.
 func (l *loss) claims() string {
 	switch {
 	case l.orphans == nil:
-		return "claims that the host keeps"
+		return "claims that are kept"
 	case len(l.orphans.Items) == 1:
-		return "1 claim above"
+		return "claim above"
 	default:
 		return fmt.Sprintf("%d claims above", len(l.orphans.Items))
 	}
@@ -178,9 +178,9 @@ func (l *loss) consequences(verb string) []string {
 	case !l.hasOrphans():
 		return append(sentences, "The host keeps no claims without an object inside.")
 	case verb == tenancyv1.RecoverGiveUp:
-		return append(sentences, subject+" deletes the "+l.claims()+" on the host, with their data. Nobody can bring them back.")
+		return append(sentences, subject+" deletes the "+l.claims()+" on the host, with all data. Nobody can bring them back.")
 	default:
-		return append(sentences, subject+" makes the "+l.claims()+" again inside, with their data.")
+		return append(sentences, subject+" makes the "+l.claims()+" again inside, with all data.")
 	}
 }
 
@@ -191,7 +191,7 @@ func consequencesBeforehand(verb string) []string {
 		"It deletes on the host what has no object inside and holds no data, such as pods and services.",
 	}
 	if verb == tenancyv1.RecoverGiveUp {
-		return append(sentences, "It deletes claims without an object inside on the host, with their data. Nobody can bring them back.")
+		return append(sentences, "It deletes claims without an object inside on the host, with all data. Nobody can bring them back.")
 	}
-	return append(sentences, "It makes claims without an object inside again there, with their data.")
+	return append(sentences, "It makes claims without an object inside again there, with all data.")
 }

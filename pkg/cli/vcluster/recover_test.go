@@ -53,8 +53,8 @@ func (h *hostAPI) decision() string { return h.object.Annotations[tenancyv1.Anno
 // TestRecover walks through a loss with somebody at the terminal.
 func TestRecover(t *testing.T) {
 	for verb, does := range map[string]string{
-		"--adopt":   "It makes the 1 claim above again inside, with their data.",
-		"--give-up": "It deletes the 1 claim above on the host, with their data. Nobody can bring them back.",
+		"--adopt":   "It makes the claim above again inside, with all data.",
+		"--give-up": "It deletes the claim above on the host, with all data. Nobody can bring them back.",
 	} {
 		t.Run(verb, func(t *testing.T) {
 			api, file := lossy(t, replaced, claim("z", clusterID, "db"), claim("other", "c0", "other"))
