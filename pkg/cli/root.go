@@ -22,7 +22,7 @@ import (
 func New(executable string, streams genericiooptions.IOStreams) *cobra.Command {
 	program := programName(executable)
 	flags := host.NewFlags()
-	clusters := &vcluster.Commands{Program: program, Flags: flags, Streams: streams}
+	clusters := &vcluster.Commands{Program: program, Flags: flags, Streams: streams, Terminal: vcluster.HasTerminal(streams)}
 	installation := &install.Commands{Program: program, Flags: flags, Streams: streams}
 	backups := &backup.Commands{Program: program, Flags: flags, Streams: streams}
 
@@ -50,11 +50,12 @@ that context leads into a virtual cluster.`,
 	)
 	group("clusters", root,
 		verb("create", "Make a virtual cluster", clusters.Create()),
-		verb("list", "List virtual clusters", clusters.List()),
+		clusters.WithOrphans(verb("list", "List virtual clusters, or with --orphans the data that they lost", clusters.List())),
 		verb("use", "Enter a virtual cluster, or go back to the host", clusters.Use(), clusters.UseHost()),
 		clusters.Disconnect(),
 		verb("delete", "Delete virtual clusters", clusters.Delete()),
 		clusters.Kubeconfig(),
+		clusters.Recover(),
 	)
 	group("admin", root, installation.Install(), backups.Backup(), backups.Restore(), installation.Uninstall())
 	root.AddCommand(newVersion(flags, streams))

@@ -58,6 +58,13 @@ func values(json string) change {
 	return func(vc *tenancy.VirtualCluster) { vc.Spec.Helm.Values = &runtime.RawExtension{Raw: []byte(json)} }
 }
 
+func recoverBy(value string) change {
+	return func(vc *tenancy.VirtualCluster) { vc.Annotations = map[string]string{v1.AnnotationRecover: value} }
+}
+
+// recoverField is where errors about the annotation are.
+const recoverField = "metadata.annotations[" + v1.AnnotationRecover + "]"
+
 // expect compares the errors with lines of the form "field: part of the message".
 func expect(t *testing.T, got field.ErrorList, want ...string) {
 	t.Helper()
@@ -120,6 +127,16 @@ func TestCreate(t *testing.T) {
 		"values are null":   {change: values(`null`), want: []string{"spec.helm.values: must be an object"}},
 		"too many values":   {change: values(`{"a":"` + strings.Repeat("x", maxValuesBytes) + `"}`), want: []string{"spec.helm.values: Too long"}},
 		"chart refuses":     {change: values(`{"image":"x"}`), values: refuse, want: []string{"spec.helm.values.image: not yours to set"}},
+
+		"adoption":               {change: recoverBy("adopt 1")},
+		"giving up":              {change: recoverBy("give-up " + strings.Repeat("a", 63))},
+		"decision without token": {change: recoverBy("adopt"), want: []string{recoverField + `: must be "adopt TOKEN" or "give-up TOKEN"`}},
+		"decision is empty":      {change: recoverBy(""), want: []string{recoverField + ": take the annotation away"}},
+		"no verb of ours":        {change: recoverBy("delete 1"), want: []string{recoverField + ": must be"}},
+		"token too long":         {change: recoverBy("adopt " + strings.Repeat("a", 64)), want: []string{recoverField + ": at most 63"}},
+		"token in capitals":      {change: recoverBy("adopt A"), want: []string{recoverField + ": must be"}},
+		"two spaces":             {change: recoverBy("adopt  1"), want: []string{recoverField + ": must be"}},
+		"line feed at the end":   {change: recoverBy("adopt 1\n"), want: []string{recoverField + ": must be"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			expect(t, (&Validator{Values: test.values}).Create(valid(test.change)), test.want...)
@@ -247,10 +264,16 @@ func TestUpdate(t *testing.T) {
 		"datastore": {none, func(vc *tenancy.VirtualCluster) {
 			vc.Spec.ControlPlane.Datastore = &tenancy.DatastoreSpec{EndpointSecretRef: corev1.LocalObjectReference{Name: "db"}}
 		}, []string{"spec.controlPlane.datastore: cannot be changed"}},
-		"retention":            {none, func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Storage.WhenDeleted = tenancy.RetentionRetain }, nil},
-		"old errors stay":      {ancient, func(vc *tenancy.VirtualCluster) { ancient(vc); vc.Labels = map[string]string{"a": "b"} }, nil},
-		"old errors elsewhere": {ancient, func(vc *tenancy.VirtualCluster) { ancient(vc); vc.Spec.Syncer.ExtraArgs = []string{"--v=2"} }, nil},
-		"new errors":           {ancient, func(vc *tenancy.VirtualCluster) { ancient(vc); vc.Spec.Syncer.ExtraArgs = []string{"--uid=2"} }, []string{"spec.syncer.extraArgs[0]: is set by Garret"}},
+		"retention":               {none, func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Storage.WhenDeleted = tenancy.RetentionRetain }, nil},
+		"decision":                {none, recoverBy("adopt 1"), nil},
+		"decision taken back":     {recoverBy("adopt 1"), none, nil},
+		"no decision":             {none, recoverBy("yes"), []string{recoverField + `: such as "adopt 1"`}},
+		"another that is none":    {recoverBy("yes"), recoverBy("no"), []string{recoverField + ": must be"}},
+		"old decision stays":      {recoverBy("yes"), func(vc *tenancy.VirtualCluster) { recoverBy("yes")(vc); vc.Labels = map[string]string{"a": "b"} }, nil},
+		"old decision made valid": {recoverBy("yes"), recoverBy("give-up 1"), nil},
+		"old errors stay":         {ancient, func(vc *tenancy.VirtualCluster) { ancient(vc); vc.Labels = map[string]string{"a": "b"} }, nil},
+		"old errors elsewhere":    {ancient, func(vc *tenancy.VirtualCluster) { ancient(vc); vc.Spec.Syncer.ExtraArgs = []string{"--v=2"} }, nil},
+		"new errors":              {ancient, func(vc *tenancy.VirtualCluster) { ancient(vc); vc.Spec.Syncer.ExtraArgs = []string{"--uid=2"} }, []string{"spec.syncer.extraArgs[0]: is set by Garret"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			expect(t, (&Validator{}).Update(valid(test.after), valid(test.before)), test.want...)

@@ -27,13 +27,17 @@ type Validator struct {
 
 // Create judges a new VirtualCluster.
 func (v *Validator) Create(vc *tenancy.VirtualCluster) field.ErrorList {
-	errs := apivalidation.ValidateObjectMeta(&vc.ObjectMeta, true, name, field.NewPath("metadata"))
+	metadata := field.NewPath("metadata")
+	errs := apivalidation.ValidateObjectMeta(&vc.ObjectMeta, true, name, metadata)
+	errs = append(errs, recovery(vc.Annotations, nil, metadata.Child("annotations"))...)
 	return append(errs, v.spec(&vc.Spec, nil, field.NewPath("spec"))...)
 }
 
 // Update judges a change of metadata or spec.
 func (v *Validator) Update(vc, old *tenancy.VirtualCluster) field.ErrorList {
-	errs := apivalidation.ValidateObjectMetaUpdate(&vc.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
+	metadata := field.NewPath("metadata")
+	errs := apivalidation.ValidateObjectMetaUpdate(&vc.ObjectMeta, &old.ObjectMeta, metadata)
+	errs = append(errs, recovery(vc.Annotations, old.Annotations, metadata.Child("annotations"))...)
 	spec := field.NewPath("spec")
 	errs = append(errs, v.spec(&vc.Spec, &old.Spec, spec)...)
 	return append(errs, immutable(&vc.Spec, &old.Spec, spec)...)

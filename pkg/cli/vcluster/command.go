@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package vcluster holds the commands on virtual clusters: create, list, use,
-// delete, and kubeconfig.
+// delete, kubeconfig, and recover.
 //
 // What a command yields goes to standard output, what it tells along the way to
 // standard error, so that output can be piped while a person watches.
@@ -37,6 +37,8 @@ type Commands struct {
 	Program string
 	Flags   *host.Flags
 	Streams genericiooptions.IOStreams
+	// Terminal says that somebody can be asked.
+	Terminal bool
 }
 
 // connect resolves the host cluster and a client of Garret's API there.

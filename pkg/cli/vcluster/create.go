@@ -133,7 +133,7 @@ func (c *Commands) ensureNamespace(ctx context.Context, cluster *host.Cluster) e
 func (c *Commands) waitReady(ctx context.Context, client versioned.Interface, created *tenancyv1.VirtualCluster, start time.Time, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	last, err := watchUntil(ctx, client, created, progress(c.Streams.ErrOut, start))
+	last, err := watchUntil(ctx, client, created, isReady, progress(c.Streams.ErrOut, start, describe))
 	if err == nil {
 		return nil
 	}

@@ -85,7 +85,7 @@ func (c *Commands) deleteOne(ctx context.Context, cluster *host.Cluster, client 
 	}
 	waiting, cancel := context.WithTimeout(ctx, options.timeout)
 	defer cancel()
-	if err := waitGone(waiting, client, object, progress(c.Streams.ErrOut, start)); err != nil {
+	if err := waitGone(waiting, client, object, progress(c.Streams.ErrOut, start, describe)); err != nil {
 		if waiting.Err() == nil {
 			return err
 		}

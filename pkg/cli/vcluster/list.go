@@ -21,6 +21,9 @@ import (
 // acceptTable asks for the columns that the server has chosen, as kubectl does.
 const acceptTable = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
+// wide is the output with more columns.
+const wide = "wide"
+
 type listOptions struct {
 	everywhere bool
 	selector   string
@@ -41,13 +44,17 @@ func (c *Commands) List() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return c.list(cmd.Context(), options) },
 	}
-	flags := cmd.Flags()
-	flags.BoolVarP(&options.everywhere, "all-namespaces", "A", false, "list those of all namespaces")
-	flags.StringVarP(&options.selector, "selector", "l", "", "label selector")
-	flags.BoolVar(&options.noHeaders, "no-headers", false, "print no headers")
-	options.print.AddFlags(cmd)
-	cmd.Flags().Lookup("output").Usage = "wide, json, yaml, name, jsonpath=…, go-template=…"
+	options.addTo(cmd)
 	return cmd
+}
+
+func (o *listOptions) addTo(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVarP(&o.everywhere, "all-namespaces", "A", false, "list those of all namespaces")
+	flags.StringVarP(&o.selector, "selector", "l", "", "label selector")
+	flags.BoolVar(&o.noHeaders, "no-headers", false, "print no headers")
+	o.print.AddFlags(cmd)
+	flags.Lookup("output").Usage = "wide, json, yaml, name, jsonpath=…, go-template=…"
 }
 
 func (c *Commands) list(ctx context.Context, options listOptions) error {
@@ -59,10 +66,9 @@ func (c *Commands) list(ctx context.Context, options listOptions) error {
 	if options.everywhere {
 		namespace = metav1.NamespaceAll
 	}
-	switch output := *options.print.OutputFormat; output {
-	case "", "wide":
+	if options.isTable() {
 		err = c.listTable(ctx, client, namespace, options)
-	default:
+	} else {
 		err = c.listObjects(ctx, client, namespace, options)
 	}
 	return cluster.Explain(err)
@@ -94,15 +100,15 @@ func (c *Commands) listTable(ctx context.Context, client versioned.Interface, na
 		table.Rows[i].Object = runtime.RawExtension{Object: object}
 	}
 	printer := printers.NewTablePrinter(printers.PrintOptions{
-		Wide: *options.print.OutputFormat == "wide", WithNamespace: namespace == metav1.NamespaceAll, NoHeaders: options.noHeaders,
+		Wide: *options.print.OutputFormat == wide, WithNamespace: namespace == metav1.NamespaceAll, NoHeaders: options.noHeaders,
 	})
 	return printer.PrintObj(table, c.Streams.Out)
 }
 
 func (c *Commands) listObjects(ctx context.Context, client versioned.Interface, namespace string, options listOptions) error {
-	printer, err := options.print.ToPrinter()
+	printer, err := options.printer()
 	if err != nil {
-		return host.Advise(err, "see --output in the help")
+		return err
 	}
 	answer, err := client.TenancyV1().RESTClient().Get().
 		SetHeader("Accept", runtime.ContentTypeJSON).
@@ -119,6 +125,21 @@ func (c *Commands) listObjects(ctx context.Context, client versioned.Interface, 
 		return fmt.Errorf("the host's list: %w", err)
 	}
 	return printer.PrintObj(list, c.Streams.Out)
+}
+
+// printer is for any output but a table.
+func (o *listOptions) printer() (printers.ResourcePrinter, error) {
+	printer, err := o.print.ToPrinter()
+	if err != nil {
+		return nil, host.Advise(err, "see --output in the help")
+	}
+	return printer, nil
+}
+
+// isTable says whether the output is a table.
+func (o *listOptions) isTable() bool {
+	output := *o.print.OutputFormat
+	return output == "" || output == wide
 }
 
 func in(namespace string) string {

@@ -25,10 +25,10 @@ import (
 // errStalled means that the controller said that it cannot go on by itself.
 var errStalled = errors.New("the virtual cluster cannot be brought up")
 
-// watchUntil follows a virtual cluster until it is ready. Every state goes to
-// observe. It returns the last state seen, also with an error, which is
-// errStalled where waiting on would be of no use.
-func watchUntil(ctx context.Context, client versioned.Interface, of *tenancyv1.VirtualCluster, observe func(*tenancyv1.VirtualCluster)) (*tenancyv1.VirtualCluster, error) {
+// watchUntil follows a virtual cluster until reached says so, or returns an error.
+// Every state goes to observe. It returns the last state seen, also with an error.
+func watchUntil(ctx context.Context, client versioned.Interface, of *tenancyv1.VirtualCluster,
+	reached func(*tenancyv1.VirtualCluster) (bool, error), observe func(*tenancyv1.VirtualCluster)) (*tenancyv1.VirtualCluster, error) {
 	var last *tenancyv1.VirtualCluster
 	_, err := watchtools.UntilWithSync(ctx, listWatch(client, of), &tenancyv1.VirtualCluster{}, nil, func(event watch.Event) (bool, error) {
 		current, ok := event.Object.(*tenancyv1.VirtualCluster)
@@ -40,15 +40,21 @@ func watchUntil(ctx context.Context, client versioned.Interface, of *tenancyv1.V
 		}
 		last = current
 		observe(current)
-		if meta.IsStatusConditionTrue(current.Status.Conditions, tenancyv1.ConditionReady) {
-			return true, nil
-		}
-		if stalled := meta.FindStatusCondition(current.Status.Conditions, tenancyv1.ConditionStalled); stalled != nil && stalled.Status == metav1.ConditionTrue {
-			return false, fmt.Errorf("%w: %s: %s", errStalled, stalled.Reason, stalled.Message)
-		}
-		return false, nil
+		return reached(current)
 	})
 	return last, err
+}
+
+// isReady says whether a virtual cluster is ready. Its error is errStalled where
+// waiting on would be of no use.
+func isReady(current *tenancyv1.VirtualCluster) (bool, error) {
+	if meta.IsStatusConditionTrue(current.Status.Conditions, tenancyv1.ConditionReady) {
+		return true, nil
+	}
+	if stalled := meta.FindStatusCondition(current.Status.Conditions, tenancyv1.ConditionStalled); stalled != nil && stalled.Status == metav1.ConditionTrue {
+		return false, fmt.Errorf("%w: %s: %s", errStalled, stalled.Reason, stalled.Message)
+	}
+	return false, nil
 }
 
 // waitGone returns when the very object is no longer there.
@@ -89,8 +95,8 @@ func listWatch(client versioned.Interface, of *tenancyv1.VirtualCluster) *cache.
 	}
 }
 
-// progress writes a line for each state that reads differently from the one before.
-func progress(out io.Writer, start time.Time) func(*tenancyv1.VirtualCluster) {
+// progress writes a line for each state that describe puts differently from the one before.
+func progress(out io.Writer, start time.Time, describe func(*tenancyv1.VirtualCluster) string) func(*tenancyv1.VirtualCluster) {
 	var before string
 	return func(current *tenancyv1.VirtualCluster) {
 		if now := describe(current); now != before {

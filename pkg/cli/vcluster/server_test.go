@@ -5,6 +5,7 @@ package vcluster
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -24,10 +26,13 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
+// clusterID is the id of the virtual cluster that is made.
+const clusterID = "c1"
+
 const collection = "/apis/tenancy.garret.dev/v1/namespaces/team-a/virtualclusters"
 
 // hostAPI answers for virtual clusters in one namespace as the host's API does:
-// create, get, list, table, watch, delete, kubeconfig. Each step of the script is
+// create, get, list, table, watch, annotate, delete, kubeconfig. Each step of the script is
 // one status that the controller would report while somebody watches.
 type hostAPI struct {
 	t      *testing.T
@@ -46,15 +51,24 @@ type hostAPI struct {
 	events    []metav1.WatchEvent
 	// namespace is the Namespace that was made.
 	namespace *corev1.Namespace
+	// terminal says that somebody can be asked.
+	terminal bool
+	// claims are on the host; nil where the user may not list them.
+	claims []corev1.PersistentVolumeClaim
+	// meanwhile changes the object just before it is annotated, once.
+	meanwhile func(*tenancyv1.VirtualCluster)
+	// hidden is set where the user may not list virtual clusters.
+	hidden bool
 }
 
 func newHostAPI(t *testing.T, script ...tenancyv1.VirtualClusterStatus) *hostAPI {
-	api := &hostAPI{t: t, script: script, changed: make(chan struct{})}
+	api := &hostAPI{t: t, script: script, changed: make(chan struct{}), claims: []corev1.PersistentVolumeClaim{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+collection, api.create)
 	mux.HandleFunc("GET "+collection, api.list)
 	mux.HandleFunc("GET /apis/tenancy.garret.dev/v1/virtualclusters", api.list)
 	mux.HandleFunc("GET "+collection+"/{name}", api.get)
+	mux.HandleFunc("PATCH "+collection+"/{name}", api.patch)
 	mux.HandleFunc("DELETE "+collection+"/{name}", api.delete)
 	mux.HandleFunc("POST "+collection+"/{name}/kubeconfig", api.kubeconfig)
 	mux.HandleFunc("POST /api/v1/namespaces", func(w http.ResponseWriter, r *http.Request) {
@@ -66,6 +80,8 @@ func newHostAPI(t *testing.T, script ...tenancyv1.VirtualClusterStatus) *hostAPI
 		api.answer(w, 201, json.RawMessage(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"team-a"}}`))
 	})
 	mux.HandleFunc("GET /api/v1/namespaces/garret-system/configmaps/{name}", api.configMap)
+	mux.HandleFunc("GET /api/v1/namespaces/team-a/persistentvolumeclaims", api.listClaims)
+	mux.HandleFunc("GET /api/v1/persistentvolumeclaims", api.listClaims)
 	recorded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.lock.Lock()
 		api.requests = append(api.requests, r.Method+" "+r.URL.Path)
@@ -122,7 +138,7 @@ func (h *hostAPI) create(w http.ResponseWriter, r *http.Request) {
 	}
 	object.TypeMeta = metav1.TypeMeta{Kind: "VirtualCluster", APIVersion: tenancyv1.SchemeGroupVersion.String()}
 	object.UID, object.Generation = types.UID("uid-1"), 1
-	object.Status.Phase = tenancyv1.PhasePending
+	object.Status.Phase, object.Status.ClusterID = tenancyv1.PhasePending, clusterID
 	h.object = object
 	h.record("ADDED")
 	h.answer(w, 201, object)
@@ -137,6 +153,7 @@ func (h *hostAPI) step() {
 	}
 	h.object = h.object.DeepCopy()
 	h.object.Status, h.script = h.script[0], h.script[1:]
+	h.object.Status.ClusterID = clusterID
 	h.record("MODIFIED")
 }
 
@@ -157,6 +174,45 @@ func (h *hostAPI) configMap(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.answer(w, 200, map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "data": data})
+}
+
+// patch sets and removes annotations of the object that was seen.
+func (h *hostAPI) patch(w http.ResponseWriter, r *http.Request) {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	if change := h.meanwhile; change != nil {
+		h.meanwhile = nil
+		h.object = h.object.DeepCopy()
+		change(h.object)
+		h.record("MODIFIED")
+	}
+	var patch struct {
+		Metadata struct {
+			UID             types.UID
+			ResourceVersion string
+			Annotations     map[string]*string
+		}
+	}
+	if err := json.Unmarshal(body(r), &patch); err != nil {
+		h.t.Error(err)
+	}
+	if patch.Metadata.UID == "" || patch.Metadata.ResourceVersion == "" {
+		h.t.Errorf("the change is not bound to the object that was seen: %+v", patch)
+	}
+	if patch.Metadata.UID != h.object.UID || patch.Metadata.ResourceVersion != h.object.ResourceVersion {
+		h.refuse(w, apierrors.NewConflict(tenancyv1.Resource("virtualclusters"), h.object.Name, errors.New("the object has been modified")))
+		return
+	}
+	h.object = h.object.DeepCopy()
+	for key, value := range patch.Metadata.Annotations {
+		if value == nil {
+			delete(h.object.Annotations, key)
+		} else {
+			metav1.SetMetaDataAnnotation(&h.object.ObjectMeta, key, *value)
+		}
+	}
+	h.record("MODIFIED")
+	h.answer(w, 200, h.object)
 }
 
 func (h *hostAPI) delete(w http.ResponseWriter, r *http.Request) {
@@ -185,10 +241,14 @@ func (h *hostAPI) list(w http.ResponseWriter, r *http.Request) {
 	}
 	h.lock.Lock()
 	defer h.lock.Unlock()
+	if h.hidden {
+		h.refuse(w, apierrors.NewForbidden(tenancyv1.Resource("virtualclusters"), "", errors.New(`User "alice" cannot list resource`)))
+		return
+	}
 	list := &tenancyv1.VirtualClusterList{}
 	list.TypeMeta = metav1.TypeMeta{Kind: "VirtualClusterList", APIVersion: tenancyv1.SchemeGroupVersion.String()}
 	list.ResourceVersion = strconv.Itoa(h.revision)
-	if h.object != nil {
+	if only := r.URL.Query().Get("fieldSelector"); h.object != nil && (only == "" || only == "metadata.name="+h.object.Name) {
 		list.Items = append(list.Items, *h.object)
 	}
 	if !strings.Contains(r.Header.Get("Accept"), "as=Table") {
@@ -207,6 +267,24 @@ func (h *hostAPI) list(w http.ResponseWriter, r *http.Request) {
 		table.Rows = append(table.Rows, metav1.TableRow{Cells: []any{item.Name, item.Status.Phase, item.Status.Endpoint}, Object: runtime.RawExtension{Raw: raw}})
 	}
 	h.answer(w, 200, table)
+}
+
+func (h *hostAPI) listClaims(w http.ResponseWriter, r *http.Request) {
+	if h.claims == nil {
+		h.refuse(w, apierrors.NewForbidden(schema.GroupResource{Resource: "persistentvolumeclaims"}, "", errors.New(`User "alice" cannot list resource`)))
+		return
+	}
+	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	if err != nil {
+		h.t.Error(err)
+	}
+	list := &corev1.PersistentVolumeClaimList{TypeMeta: metav1.TypeMeta{Kind: "PersistentVolumeClaimList", APIVersion: "v1"}, Items: []corev1.PersistentVolumeClaim{}}
+	for _, claim := range h.claims {
+		if selector.Matches(labels.Set(claim.Labels)) {
+			list.Items = append(list.Items, claim)
+		}
+	}
+	h.answer(w, 200, list)
 }
 
 func (h *hostAPI) watch(w http.ResponseWriter, r *http.Request) {

@@ -5,6 +5,7 @@ package vcluster
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,7 +30,7 @@ func (h *hostAPI) run(stdin, file string, args ...string) (stdout, stderr string
 	flags := host.NewFlags()
 	streams, in, out, errOut := genericiooptions.NewTestIOStreams()
 	in.WriteString(stdin)
-	commands := &Commands{Program: "garret", Flags: flags, Streams: streams}
+	commands := &Commands{Program: "garret", Flags: flags, Streams: streams, Terminal: h.terminal}
 	root := &cobra.Command{Use: "garret", SilenceUsage: true, SilenceErrors: true}
 	root.SetGlobalNormalizationFunc(host.Normalize)
 	flags.AddTo(root.PersistentFlags())
@@ -37,11 +38,14 @@ func (h *hostAPI) run(stdin, file string, args ...string) (stdout, stderr string
 		"create": {commands.Create()}, "list": {commands.List()}, "delete": {commands.Delete()},
 		"use": {commands.Use(), commands.UseHost()},
 	} {
-		parent := &cobra.Command{Use: verb}
+		parent := &cobra.Command{Use: verb, RunE: func(*cobra.Command, []string) error { return errors.New("no noun") }}
 		parent.AddCommand(nouns...)
+		if verb == "list" {
+			parent = commands.WithOrphans(parent)
+		}
 		root.AddCommand(parent)
 	}
-	root.AddCommand(commands.Kubeconfig(), commands.Disconnect())
+	root.AddCommand(commands.Kubeconfig(), commands.Disconnect(), commands.Recover())
 	root.SetArgs(append([]string{"--kubeconfig", file}, args...))
 	root.SetOut(&bytes.Buffer{})
 	err = root.ExecuteContext(h.t.Context())

@@ -1,0 +1,211 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package vcluster
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/printers"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/generated/clientset/versioned"
+	"garret.dev/garret/pkg/cli/host"
+)
+
+const (
+	// orphaned selects the host objects that hold data and have lost the object inside.
+	orphaned = tenancyv1.LabelOrphan + "=true"
+
+	// deletedCluster stands where no virtual cluster has the id that a host object carries.
+	deletedCluster = "(deleted)"
+	none           = "<none>"
+)
+
+// WithOrphans adds --orphans to the verb "list", which does what it did without it.
+func (c *Commands) WithOrphans(list *cobra.Command) *cobra.Command {
+	var orphans bool
+	options := listOptions{print: genericclioptions.NewPrintFlags("")}
+	list.Long = `Lists virtual clusters. With --orphans it lists what is kept on the host instead: objects
+that hold data, and whose object inside is missing without having been deleted. It asks the
+host with your own rights, and finds also what virtual clusters left that are no more.`
+	list.Example = "  " + c.Program + ` list vclusters --space team-a
+  ` + c.Program + ` list --orphans --space team-a
+  ` + c.Program + ` list --orphans -A`
+	list.ValidArgsFunction = cobra.NoFileCompletions
+	alone := list.RunE
+	list.RunE = func(cmd *cobra.Command, args []string) error {
+		if !orphans {
+			return alone(cmd, args)
+		}
+		return c.listOrphans(cmd.Context(), options)
+	}
+	list.Flags().BoolVar(&orphans, "orphans", false, "list what is kept on the host and whose object inside is missing")
+	options.addTo(list)
+	return list
+}
+
+func (c *Commands) listOrphans(ctx context.Context, options listOptions) error {
+	cluster, client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	var printer printers.ResourcePrinter
+	if !options.isTable() {
+		if printer, err = options.printer(); err != nil {
+			return err
+		}
+	}
+	namespace := cluster.Namespace
+	if options.everywhere {
+		namespace = metav1.NamespaceAll
+	}
+	selector := orphaned
+	if options.selector != "" {
+		selector += "," + options.selector
+	}
+	list, err := findOrphans(ctx, cluster, namespace, selector)
+	if err != nil {
+		return cluster.Explain(err)
+	}
+	if printer != nil {
+		return printer.PrintObj(list, c.Streams.Out)
+	}
+	if len(list.Items) == 0 {
+		c.say("no orphans%s", in(namespace))
+		return nil
+	}
+	names, err := clusterNames(ctx, client, namespace)
+	if err != nil {
+		// What is kept can be seen without Garret, and with no right to its objects.
+		c.say("virtual clusters cannot be listed, so they are shown by their ids: %v", err)
+	}
+	return printOrphans(c.Streams.Out, list, names, options)
+}
+
+// findOrphans lists what the selector chooses on the host, as the user may.
+func findOrphans(ctx context.Context, cluster *host.Cluster, namespace, selector string) (*unstructured.UnstructuredList, error) {
+	client, err := cluster.Kubernetes()
+	if err != nil {
+		return nil, fmt.Errorf("client of the host cluster: %w", err)
+	}
+	answer, err := client.CoreV1().RESTClient().Get().
+		SetHeader("Accept", runtime.ContentTypeJSON).
+		Namespace(namespace).Resource(tenancyv1.ResourceClaims).
+		VersionedParams(&metav1.ListOptions{LabelSelector: selector}, scheme.ParameterCodec).
+		Do(ctx).Raw()
+	if apierrors.IsForbidden(err) {
+		where, narrow := "in namespace "+namespace, ""
+		if namespace == metav1.NamespaceAll {
+			where, narrow = "in all namespaces", "name one of your namespaces with --namespace, or "
+		}
+		return nil, host.Advise(err, "%sask an administrator of the host cluster for the right to list persistentvolumeclaims %s: the ClusterRole view has it", narrow, where)
+	}
+	if err != nil {
+		return nil, err
+	}
+	list := &unstructured.UnstructuredList{}
+	if err := list.UnmarshalJSON(answer); err != nil {
+		return nil, fmt.Errorf("the host's list: %w", err)
+	}
+	return list, nil
+}
+
+// place is where an id of a virtual cluster is used.
+type place struct{ namespace, id string }
+
+// clusterNames are the names of the virtual clusters that the user may list.
+func clusterNames(ctx context.Context, client versioned.Interface, namespace string) (map[place]string, error) {
+	list, err := client.TenancyV1().VirtualClusters(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	names := map[place]string{}
+	for _, item := range list.Items {
+		names[place{item.Namespace, item.Status.ClusterID}] = item.Name
+	}
+	return names, nil
+}
+
+// printOrphans writes the table. Without names, virtual clusters are shown by their ids.
+func printOrphans(out io.Writer, list *unstructured.UnstructuredList, names map[place]string, options listOptions) error {
+	table := &metav1.Table{ColumnDefinitions: []metav1.TableColumnDefinition{
+		{Name: "Virtual Cluster", Type: "string"},
+		{Name: "Kind", Type: "string"},
+		{Name: "Object Inside", Type: "string"},
+		{Name: "On The Host", Type: "string"},
+		{Name: "Size", Type: "string"},
+		{Name: "Age", Type: "string"},
+		{Name: "Phase", Type: "string", Priority: 1},
+		{Name: "Volume", Type: "string", Priority: 1},
+		{Name: "Cluster-ID", Type: "string", Priority: 1},
+	}}
+	for i := range list.Items {
+		cells, err := orphanCells(&list.Items[i], names)
+		if err != nil {
+			return err
+		}
+		table.Rows = append(table.Rows, metav1.TableRow{Cells: cells, Object: runtime.RawExtension{Object: &list.Items[i]}})
+	}
+	slices.SortStableFunc(table.Rows, func(a, b metav1.TableRow) int {
+		return cmp.Or(cmp.Compare(namespaceOf(a), namespaceOf(b)), cmp.Compare(a.Cells[0].(string), b.Cells[0].(string)), cmp.Compare(a.Cells[2].(string), b.Cells[2].(string)))
+	})
+	printer := printers.NewTablePrinter(printers.PrintOptions{
+		Wide: *options.print.OutputFormat == wide, WithNamespace: options.everywhere, NoHeaders: options.noHeaders,
+	})
+	return printer.PrintObj(table, out)
+}
+
+func namespaceOf(row metav1.TableRow) string {
+	return row.Object.Object.(*unstructured.Unstructured).GetNamespace()
+}
+
+func orphanCells(object *unstructured.Unstructured, names map[place]string) ([]any, error) {
+	claim := &corev1.PersistentVolumeClaim{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, claim); err != nil {
+		return nil, fmt.Errorf("%s %s/%s on the host: %w", object.GetKind(), object.GetNamespace(), object.GetName(), err)
+	}
+	id := claim.Labels[tenancyv1.LabelCluster]
+	name := names[place{claim.Namespace, id}]
+	switch {
+	case names == nil:
+		name = id
+	case name == "":
+		name = deletedCluster
+	}
+	size, known := claim.Status.Capacity[corev1.ResourceStorage]
+	if !known {
+		size = claim.Spec.Resources.Requests[corev1.ResourceStorage]
+	}
+	phase := string(claim.Status.Phase)
+	if claim.DeletionTimestamp != nil {
+		phase = "Terminating"
+	}
+	return []any{
+		name, object.GetKind(), inside(claim.Annotations), claim.Name, size.String(),
+		duration.HumanDuration(time.Since(claim.CreationTimestamp.Time)), phase, cmp.Or(claim.Spec.VolumeName, none), cmp.Or(id, none),
+	}, nil
+}
+
+// inside is the object that a host object stood for, as namespace/name.
+func inside(annotations map[string]string) string {
+	name := annotations[tenancyv1.AnnotationVirtualName]
+	if name == "" {
+		return none
+	}
+	return annotations[tenancyv1.AnnotationVirtualNamespace] + "/" + name
+}

@@ -1,0 +1,97 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package vcluster
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// claim is one on the host whose object inside is missing.
+func claim(host, cluster, inside string, change ...func(*corev1.PersistentVolumeClaim)) corev1.PersistentVolumeClaim {
+	made := corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: host, Namespace: "team-a", CreationTimestamp: metav1.NewTime(time.Now().Add(-2*time.Hour - time.Minute)),
+			Labels:      map[string]string{tenancyv1.LabelCluster: cluster, tenancyv1.LabelOrphan: "true"},
+			Annotations: map[string]string{tenancyv1.AnnotationVirtualNamespace: "shop", tenancyv1.AnnotationVirtualName: inside},
+		},
+		Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "pvc-1", Resources: corev1.VolumeResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}}},
+		Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound},
+	}
+	for _, change := range change {
+		change(&made)
+	}
+	return made
+}
+
+func TestListOrphans(t *testing.T) {
+	api := newHostAPI(t)
+	file := api.writeKubeconfig()
+	if _, _, err := api.run("", file, "create", "vcluster", "demo", "--wait=false", "--connect=false"); err != nil {
+		t.Fatal(err)
+	}
+	if printed, told, err := api.run("", file, "list", "--orphans"); err != nil || printed != "" || told != "no orphans in namespace team-a\n" {
+		t.Errorf("without orphans: printed %q, told %q (%v)", printed, told, err)
+	}
+	api.claims = []corev1.PersistentVolumeClaim{
+		claim("z", "c1", "db"),
+		claim("a", "c0", "cache", func(c *corev1.PersistentVolumeClaim) {
+			c.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("2Gi")}
+			c.DeletionTimestamp, c.Spec.VolumeName = &c.CreationTimestamp, ""
+		}),
+		claim("known", "c1", "known", func(c *corev1.PersistentVolumeClaim) { delete(c.Labels, tenancyv1.LabelOrphan) }),
+	}
+	tests := map[string]struct {
+		args []string
+		want string
+	}{
+		"table": {nil, `VIRTUAL CLUSTER   KIND                    OBJECT INSIDE   ON THE HOST   SIZE   AGE
+(deleted)         PersistentVolumeClaim   shop/cache      a             2Gi    121m
+demo              PersistentVolumeClaim   shop/db         z             1Gi    121m
+`},
+		"everywhere": {[]string{"-A", "--no-headers", "-l", "garret.dev/cluster=c1"}, "team-a   demo   PersistentVolumeClaim   shop/db   z     1Gi   121m\n"},
+		"wide": {[]string{"-o", "wide", "--no-headers"}, `(deleted)   PersistentVolumeClaim   shop/cache   a     2Gi   121m   Terminating   <none>   c0
+demo        PersistentVolumeClaim   shop/db      z     1Gi   121m   Bound         pvc-1    c1
+`},
+		"names": {[]string{"-o", "name"}, "persistentvolumeclaim/z\npersistentvolumeclaim/a\n"},
+		"path":  {[]string{"-o", "jsonpath={.kind} {.items[*].kind}"}, "PersistentVolumeClaimList PersistentVolumeClaim PersistentVolumeClaim"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			printed, told, err := api.run("", file, append([]string{"list", "--orphans"}, test.args...)...)
+			if err != nil || printed != test.want || told != "" {
+				t.Errorf("printed %q, told %q (%v), want %q", printed, told, err, test.want)
+			}
+		})
+	}
+	if _, _, err := api.run("", file, "list", "-A"); err == nil || err.Error() != "no noun" {
+		t.Errorf("without --orphans the verb does something else than before: %v", err)
+	}
+}
+
+// TestListOrphansAsFarAsOneMay has the host refuse one half and then the other.
+func TestListOrphansAsFarAsOneMay(t *testing.T) {
+	api := newHostAPI(t)
+	file := api.writeKubeconfig()
+	api.claims, api.hidden = []corev1.PersistentVolumeClaim{claim("z", "c1", "db")}, true
+	printed, told, err := api.run("", file, "list", "--orphans", "--no-headers")
+	if err != nil || !strings.HasPrefix(printed, "c1 ") || !strings.Contains(told, "shown by their ids") {
+		t.Errorf("who may list no virtual clusters: printed %q, told %q (%v), want the id", printed, told, err)
+	}
+	api.claims = nil
+	for args, want := range map[string]string{"": "in namespace team-a: the ClusterRole view", "-A": "name one of your namespaces with --namespace"} {
+		_, _, err := api.run("", file, strings.Fields("list --orphans "+args)...)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("who may list no claims is told %v, want a remedy with %q", err, want)
+		}
+	}
+}
