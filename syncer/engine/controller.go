@@ -5,12 +5,10 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/tools/cache"
@@ -132,7 +130,7 @@ func (c *Controller) next(ctx context.Context) bool {
 		c.metrics.observe(c.name, "success", took, c.queue.Len())
 	case ctx.Err() != nil:
 		// Stopping: what is cut off is done by the next syncer.
-	case errors.Is(err, errAgain) || apierrors.IsConflict(err):
+	case passes(err):
 		// Somebody was faster, which is no fault: the change is on its way to the cache.
 		c.queue.AddRateLimited(key)
 		c.metrics.observe(c.name, "retry", took, c.queue.Len())

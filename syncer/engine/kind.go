@@ -3,10 +3,7 @@
 
 package engine
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // Kind is what is particular to the objects of one kind that have a twin on the host.
 type Kind[T Object] interface {
@@ -76,18 +73,13 @@ type Misser[T Object] interface {
 // the API server inside may have lost it, or be another one.
 type Keeper interface{ KeepsData() }
 
-// errAgain is wrapped by errors that need no attention: the pass is to be
-// repeated when the caches have caught up.
-var errAgain = errors.New("try again")
-
 // Again returns an error that asks for another pass with back-off and is not
 // reported: something that is under way has to happen first.
 func Again(reason string) error { return againError(reason) }
 
 type againError string
 
-func (e againError) Error() string     { return string(e) }
-func (e againError) Is(err error) bool { return err == errAgain }
+func (e againError) Error() string { return string(e) }
 
 // refusedError is the refusal of an object before the host is even asked.
 type refusedError struct{ reason, message string }

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 )
 
@@ -96,5 +98,27 @@ func walk(err error, onHost bool, visit func(own *refusedError, answer apierrors
 		}
 	default:
 		walk(errors.Unwrap(err), onHost, visit)
+	}
+}
+
+// passes tells whether an error needs no attention, since the next pass comes after
+// what is in its way: every part of it, where several are joined.
+func passes(err error) bool {
+	all := func(parts []error) bool {
+		return len(parts) > 0 && !slices.ContainsFunc(parts, func(part error) bool { return !passes(part) })
+	}
+	switch e := err.(type) { //nolint:errorlint // the chain is walked here
+	case nil:
+		return false
+	case againError:
+		return true
+	case apierrors.APIStatus:
+		return e.Status().Reason == metav1.StatusReasonConflict
+	case interface{ Unwrap() []error }:
+		return all(e.Unwrap())
+	case utilerrors.Aggregate:
+		return all(e.Errors())
+	default:
+		return passes(errors.Unwrap(err))
 	}
 }

@@ -51,9 +51,6 @@ func TestRefusal(t *testing.T) {
 			}
 		})
 	}
-	if !errors.Is(fmt.Errorf("pods a/b: %w", Again("soon")), errAgain) {
-		t.Error("a wrapped Again is not recognised")
-	}
 }
 
 func TestFailure(t *testing.T) {
@@ -102,6 +99,27 @@ func TestPatience(t *testing.T) {
 		step(test.after)
 		if got := p.lasts(types.NamespacedName{Name: "web"}, test.failed); got != test.want {
 			t.Errorf("%v later, failed %t: got %t, want %t", test.after, test.failed, got, test.want)
+		}
+	}
+}
+
+// TestPasses wants attention for an error of which one part needs it.
+func TestPasses(t *testing.T) {
+	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "pods"}, "web", errors.New("changed"))
+	failed := errors.New("failed")
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"again":                  {fmt.Errorf("pods: %w", Again("not yet")), true},
+		"a conflict on the host": {OnHost("update", conflict), true},
+		"two that pass":          {errors.Join(conflict, Again("not yet")), true},
+		"one that does not":      {fmt.Errorf("pods: %w", errors.Join(conflict, failed)), false},
+		"another":                {failed, false},
+		"a refusal":              {Refuse("No", "no"), false},
+	} {
+		if got := passes(test.err); got != test.want {
+			t.Errorf("%s: got %v, want %v", name, got, test.want)
 		}
 	}
 }

@@ -127,6 +127,8 @@ func (p *Process) Log() string {
 	return string(text[max(0, len(text)-logTail):])
 }
 
+func (p *Process) logFile() string { return p.log }
+
 // lastPort is where FreePort goes on: never twice at one place, and other processes
 // began elsewhere.
 var lastPort atomic.Uint32

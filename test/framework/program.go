@@ -61,3 +61,5 @@ func (p *Program) Log() string {
 	}
 	return p.process.Log()
 }
+
+func (p *Program) logFile() string { return p.process.logFile() }

@@ -23,9 +23,16 @@ type Stage struct {
 	// it may have 107 bytes.
 	Dir string
 
-	mu        sync.Mutex
-	stops     []func()
-	processes []*Process
+	mu    sync.Mutex
+	stops []func()
+	logs  []logged
+}
+
+// logged is what leaves a log.
+type logged interface {
+	// Log is the end of it.
+	Log() string
+	logFile() string
 }
 
 // Run sets a stage up, runs the tests on it, and returns their exit code. The
@@ -65,11 +72,27 @@ func (s *Stage) Start(name, program string, args ...string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	s.processes = append(s.processes, process)
-	s.mu.Unlock()
+	s.show(process)
 	s.OnStop(func() { _ = process.End(syscall.SIGTERM) })
 	return process, nil
+}
+
+// StartProgram is as Start, for a program that is to be killed and started again.
+func (s *Stage) StartProgram(name, program string, args ...string) (*Program, error) {
+	p := NewProgram(filepath.Join(s.Dir, name), program, args...)
+	if err := p.Start(); err != nil {
+		return nil, err
+	}
+	s.show(p)
+	s.OnStop(p.Stop)
+	return p, nil
+}
+
+// show has the log printed when tests fail.
+func (s *Stage) show(process logged) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logs = append(s.logs, process)
 }
 
 // Together calls the functions at the same time and waits for all of them.
@@ -98,7 +121,7 @@ func (s *Stage) remove() {
 }
 
 func (s *Stage) printLogs() {
-	for _, process := range s.processes {
-		fmt.Fprintf(os.Stderr, "--- the end of %s\n%s\n", strings.TrimPrefix(process.log, s.Dir+"/"), process.Log())
+	for _, each := range s.logs {
+		fmt.Fprintf(os.Stderr, "--- the end of %s\n%s\n", strings.TrimPrefix(each.logFile(), s.Dir+"/"), each.Log())
 	}
 }

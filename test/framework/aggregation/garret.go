@@ -33,8 +33,10 @@ type Garret struct {
 	Kubeconfig string
 	// Address is where it listens itself, as host:port.
 	Address string
-	// PID is that of its process, this one where Serve runs it.
+	// PID is that of its first process, this one where Serve runs it.
 	PID int
+	// Program is nil where Serve runs it.
+	Program *framework.Program
 	// Clients reach it through the host, as the host's administrator.
 	Clients *versioned.Clientset
 }
@@ -97,17 +99,17 @@ func Start(stage *framework.Stage, host *framework.ControlPlane, flags ...string
 		return nil, err
 	}
 	g.Address = fmt.Sprintf("127.0.0.1:%d", port)
-	process, err := stage.Start("garret", "garret-apiserver", append([]string{"--kubeconfig=" + g.Kubeconfig,
+	g.Program, err = stage.StartProgram("garret", "garret-apiserver", append([]string{"--kubeconfig=" + g.Kubeconfig,
 		"--data-dir=" + filepath.Join(g.Dir, "data"), fmt.Sprintf("--secure-port=%d", port), "--bind-address=127.0.0.1",
 		"--namespace=" + v1.SystemNamespace, "--resolve-services=" + apiserver.ResolveAPI}, flags...)...)
 	if err != nil {
 		return nil, err
 	}
-	g.PID = process.PID()
+	g.PID = g.Program.PID()
 	if err := Register(ctx, host, port); err != nil {
 		return nil, err
 	}
-	return g, g.await(ctx, process.Ended)
+	return g, g.await(ctx, g.Program.Ended)
 }
 
 // prepare gives garret-apiserver its account and its rights.

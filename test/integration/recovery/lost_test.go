@@ -204,7 +204,7 @@ func TestReplacedData(t *testing.T) {
 	c.awaitOrphan(t)
 	c.unharmed(t, before)
 	volume := c.volumeOf(t, "young")
-	c.decide(t, "adopt 1")
+	host.Kubectl().Garret(t, "recover", c.Name, "--namespace", c.Namespace, "--adopt", "--yes")
 	c.goesOn(t, before, true)
 	c.isAdopted(t, volume)
 }

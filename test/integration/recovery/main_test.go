@@ -51,10 +51,9 @@ func setUp(stage *framework.Stage) (err error) {
 	if err := host.WriteServiceAccount(context.Background(), kubeconfig, v1.SystemNamespace, "garret-controller"); err != nil {
 		return err
 	}
-	host.controller = framework.NewProgram(dir, "garret-controller", "--kubeconfig="+kubeconfig,
+	host.controller, err = stage.StartProgram("controller", "garret-controller", "--kubeconfig="+kubeconfig,
 		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port), "--leader-elect=false")
-	stage.OnStop(host.controller.Stop)
-	return host.controller.Start()
+	return err
 }
 
 // newVirtualCluster is one of the name demo in a host namespace of the test's own.
