@@ -18,6 +18,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"garret.dev/garret/syncer"
+	"garret.dev/garret/syncer/hosts"
 )
 
 func main() {
@@ -48,6 +49,7 @@ func command() *cobra.Command {
 			return syncer.Run(cmd.Context(), *options)
 		},
 	}
+	command.AddCommand(hosts.NewCommand())
 	options.AddFlags(command.Flags())
 	logging := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(logging)
