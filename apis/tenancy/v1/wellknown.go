@@ -27,8 +27,9 @@ const (
 	// serves selection only.
 	LabelVirtualNamespace = "garret.dev/virtual-namespace"
 
-	// LabelOrphan marks a synced host object that holds data and whose object
-	// inside is missing without having been deleted.
+	// LabelOrphan marks a synced host object that holds data and that nothing inside
+	// stands for any more: its object inside is missing without having been deleted, its
+	// kind is switched off, or the virtual cluster was deleted and its data retained.
 	LabelOrphan = "garret.dev/orphan"
 
 	// AnnotationVirtualName, AnnotationVirtualNamespace and AnnotationVirtualUID
@@ -99,30 +100,6 @@ const (
 	// PortHealth is where the syncer serves health and metrics, in the clear.
 	PortHealth = 8080
 )
-
-// Kinds that a syncer carries to the host, by the names that its flags use.
-const (
-	ResourceConfigMaps     = "configmaps"
-	ResourceEndpointSlices = "endpointslices"
-	ResourceEvents         = "events"
-	ResourceClaims         = "persistentvolumeclaims"
-	ResourcePods           = "pods"
-	ResourceSecrets        = "secrets"
-	ResourceServices       = "services"
-)
-
-// SyncedResources lists the kinds that are synced unless told otherwise.
-func SyncedResources() []string {
-	return []string{
-		ResourceConfigMaps, ResourceEndpointSlices, ResourceEvents, ResourceClaims, ResourcePods, ResourceSecrets, ResourceServices,
-	}
-}
-
-// ReservedResources lists kinds that are not synced, and that may be switched
-// off all the same: a manifest then says the same to a release that syncs them.
-func ReservedResources() []string {
-	return []string{"ingresses", "networkpolicies", "ingressclasses", "storageclasses", "volumesnapshots", "poddisruptionbudgets", "serviceaccounts"}
-}
 
 // Identities inside a virtual cluster.
 const (
