@@ -27,18 +27,6 @@ import (
 // syncer made are not watched here.
 const leavesAgain = 300 * time.Millisecond
 
-// synced are the kinds that a syncer makes on the host. Slices and endpoints come
-// after the Services whose controllers would make them again.
-func synced() []schema.GroupVersionResource {
-	v1 := func(resource string) schema.GroupVersionResource {
-		return corev1.SchemeGroupVersion.WithResource(resource)
-	}
-	return []schema.GroupVersionResource{
-		v1("pods"), v1("services"), v1("endpoints"), {Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"},
-		v1("persistentvolumeclaims"), v1("secrets"), v1("configmaps"),
-	}
-}
-
 // claim puts the finalizer on the object before anything is made for it.
 func (c *Controller) claim(ctx context.Context, vc *tenancyv1.VirtualCluster) (*tenancyv1.VirtualCluster, error) {
 	if slices.Contains(vc.Finalizers, tenancyv1.Finalizer) {
@@ -120,16 +108,19 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 		}
 		left = count(left, "persistentvolumeclaim", claims)
 	}
-	for _, resource := range synced() {
-		if retain && resource.Resource == tenancyv1.ResourceClaims {
+	for _, kind := range tenancyv1.Catalogue() {
+		if kind.Direction != tenancyv1.ToHost {
+			continue
+		}
+		if retain && kind.HoldsData {
 			// The data of the workloads are worth no less than those of the control plane.
 			continue
 		}
-		objects, err := c.clear(ctx, vc, resource, made)
+		objects, err := c.clear(ctx, vc, kind.GroupVersionResource(), made)
 		if err != nil {
 			return nil, err
 		}
-		left = count(left, "synced "+strings.TrimSuffix(resource.Resource, "s"), objects)
+		left = count(left, "synced "+strings.TrimSuffix(kind.Resource, "s"), objects)
 	}
 	_, err = c.Host.AppsV1().StatefulSets(vc.Namespace).Get(ctx, tenancyv1.ReleaseName(vc.Name), metav1.GetOptions{})
 	if err == nil && len(left) == 0 {
@@ -163,6 +154,10 @@ func count(left []string, what string, n int) []string {
 func (c *Controller) clear(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, selector string) (int, error) {
 	client := c.Metadata.Resource(resource).Namespace(vc.Namespace)
 	list, err := client.List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if apierrors.IsNotFound(err) {
+		// The host does not serve the kind.
+		return 0, nil
+	}
 	if err != nil {
 		return 0, fmt.Errorf("list %s of virtual cluster: %w", resource.Resource, err)
 	}
