@@ -93,6 +93,8 @@ type memory struct {
 	release    release.Status
 	// drifted says that somebody else changed an object of the release.
 	drifted bool
+	// cleared tells the kinds that are switched off, once the host is clear of them.
+	cleared string
 	// said is the reason of the last event.
 	said string
 	// answered is when the API inside last did, unanswered how often it has not since.

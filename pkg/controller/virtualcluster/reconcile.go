@@ -84,8 +84,18 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 	if err != nil {
 		return 0, fmt.Errorf("status: %w", err)
 	}
-	if failed != nil && !seen.trouble.final && !errors.As(failed, new(*trouble)) {
-		return 0, failed
+	if failed != nil {
+		if !seen.trouble.final && !errors.As(failed, new(*trouble)) {
+			return 0, failed
+		}
+		return again, nil
+	}
+	left, err := c.clearUnsynced(ctx, vc, m)
+	if err != nil {
+		return 0, err
+	}
+	if left && (again == 0 || again > lookAgain) {
+		return lookAgain, nil
 	}
 	return again, nil
 }

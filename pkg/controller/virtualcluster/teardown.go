@@ -15,7 +15,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
@@ -94,7 +93,6 @@ func (c *Controller) leaving(ctx context.Context, vc *tenancyv1.VirtualCluster, 
 // made counts as gone for good.
 func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]string, error) {
 	own := tenancyv1.LabelVirtualCluster + "=" + vc.Name
-	made := tenancyv1.LabelCluster + "=" + clusterID(vc)
 	pods, err := c.clear(ctx, vc, corev1.SchemeGroupVersion.WithResource("pods"), own)
 	if err != nil {
 		return nil, err
@@ -114,9 +112,16 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 		}
 		if retain && kind.HoldsData {
 			// The data of the workloads are worth no less than those of the control plane.
+			kept, err := c.list(ctx, vc, kind.GroupVersionResource(), madeBy(vc))
+			if err != nil {
+				return nil, err
+			}
+			if err := c.markOrphans(ctx, vc, kind.GroupVersionResource(), kept); err != nil {
+				return nil, err
+			}
 			continue
 		}
-		objects, err := c.clear(ctx, vc, kind.GroupVersionResource(), made)
+		objects, err := c.clear(ctx, vc, kind.GroupVersionResource(), madeBy(vc))
 		if err != nil {
 			return nil, err
 		}
@@ -148,31 +153,6 @@ func count(left []string, what string, n int) []string {
 	default:
 		return append(left, fmt.Sprintf("%d %ss", n, what))
 	}
-}
-
-// clear deletes the objects of a kind that carry a label, and returns how many are there.
-func (c *Controller) clear(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, selector string) (int, error) {
-	client := c.Metadata.Resource(resource).Namespace(vc.Namespace)
-	list, err := client.List(ctx, metav1.ListOptions{LabelSelector: selector})
-	if apierrors.IsNotFound(err) {
-		// The host does not serve the kind.
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("list %s of virtual cluster: %w", resource.Resource, err)
-	}
-	background := metav1.DeletePropagationBackground
-	for i := range list.Items {
-		object := &list.Items[i]
-		if object.DeletionTimestamp != nil {
-			continue
-		}
-		err := client.Delete(ctx, object.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &object.UID}, PropagationPolicy: &background})
-		if ignoreNotFound(err) != nil && !apierrors.IsConflict(err) {
-			return 0, fmt.Errorf("delete %s %s: %w", resource.Resource, object.Name, err)
-		}
-	}
-	return len(list.Items), nil
 }
 
 func ignoreNotFound(err error) error {
