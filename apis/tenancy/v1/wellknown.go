@@ -6,6 +6,7 @@ package v1
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -163,9 +164,18 @@ func GatewayPath(virtualCluster, namespace string) string {
 	return GatewayPrefix + namespace + "/" + virtualCluster
 }
 
+// clusterIDDigits is the length of a cluster id.
+const clusterIDDigits = 10
+
 // ClusterID derives a virtual cluster's id, ten lower-case hexadecimal digits,
-// from its UID, so that a name used again is another cluster.
+// from its UID, so that a name used again is another cluster. Only one that is made
+// again on retained data has the id of before: AnnotationClusterID.
 func ClusterID(uid types.UID) string {
 	sum := sha256.Sum256([]byte(uid))
-	return hex.EncodeToString(sum[:])[:10]
+	return hex.EncodeToString(sum[:])[:clusterIDDigits]
+}
+
+// IsClusterID says whether a text has the form of a virtual cluster's id.
+func IsClusterID(text string) bool {
+	return len(text) == clusterIDDigits && strings.Trim(text, "0123456789abcdef") == ""
 }

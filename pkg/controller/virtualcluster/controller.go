@@ -78,6 +78,9 @@ type Controller struct {
 	facts   *hostFacts
 	queue   *work.Queue
 
+	// takingUp is held while an id is given a second time.
+	takingUp sync.Mutex
+
 	mu     sync.Mutex
 	memory map[cache.ObjectName]*memory
 }
@@ -95,8 +98,9 @@ type memory struct {
 	drifted bool
 	// cleared tells the kinds that are switched off, once the host is clear of them.
 	cleared string
-	// said is the reason of the last event.
-	said string
+	// said is the reason of the last event. refused and orphaned are messages
+	// of events that do not follow from a trouble.
+	said, refused, orphaned string
 	// answered is when the API inside last did, unanswered how often it has not since.
 	answered   time.Time
 	unanswered int

@@ -70,6 +70,9 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 		return 0, err
 	}
 	m := c.remember(name)
+	if vc, err = c.takeUp(ctx, vc, m); err != nil {
+		return 0, err
+	}
 	seen, failed := c.deploy(ctx, vc, m)
 	if failed != nil {
 		seen.trouble = deployTrouble(failed)
@@ -89,6 +92,9 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 			return 0, failed
 		}
 		return again, nil
+	}
+	if err := c.keepID(ctx, vc, seen.trouble == nil); err != nil {
+		return 0, err
 	}
 	left, err := c.clearUnsynced(ctx, vc, m)
 	if err != nil {
@@ -252,4 +258,15 @@ func (c *Controller) say(vc *tenancyv1.VirtualCluster, m *memory, eventType, rea
 		c.Metrics.troubled(reason)
 	}
 	c.Recorder.Event(vc, eventType, reason, message)
+}
+
+// sayOnce puts an event on the object when its message is not the one told last.
+func (c *Controller) sayOnce(vc *tenancyv1.VirtualCluster, m *memory, told *string, eventType, reason, message string) {
+	m.Lock()
+	repeated := *told == message
+	*told = message
+	m.Unlock()
+	if !repeated && message != "" {
+		c.Recorder.Event(vc, eventType, reason, message)
+	}
 }

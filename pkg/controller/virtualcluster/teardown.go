@@ -99,12 +99,25 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 	}
 	left := count(nil, "pod", pods)
 	retain := vc.Spec.ControlPlane.Storage.WhenDeleted == tenancyv1.RetentionRetain
-	if !retain {
-		claims, err := c.clear(ctx, vc, corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims"), own)
-		if err != nil {
+	claims, err := c.list(ctx, vc, claimResource(), own)
+	if err != nil {
+		return nil, err
+	}
+	if retain {
+		for i := range claims {
+			if claims[i].Annotations[tenancyv1.AnnotationClusterID] != "" && vc.Status.Release == nil {
+				// It never ran on these data, which are another one's still.
+				continue
+			}
+			if err := c.writeID(ctx, vc, &claims[i]); err != nil {
+				return nil, err
+			}
+		}
+	} else {
+		if err := c.deleteAll(ctx, vc, claimResource(), claims); err != nil {
 			return nil, err
 		}
-		left = count(left, "persistentvolumeclaim", claims)
+		left = count(left, "persistentvolumeclaim", len(claims))
 	}
 	for _, kind := range tenancyv1.Catalogue() {
 		if kind.Direction != tenancyv1.ToHost {
