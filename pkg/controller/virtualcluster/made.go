@@ -47,8 +47,8 @@ func namesOf(kinds []tenancyv1.SyncedKind) string {
 
 // clearUnsynced deletes what kinds that are switched off left on the host, and marks
 // what of it holds data. It does so once after each change, and returns whether
-// something is on its way out still. It waits for a pod whose syncer has the kinds off: one
-// of before might make anew what is deleted here, as long as the host lets it.
+// something is on its way out still. It waits for a pod whose syncer has the kinds off:
+// the syncer of before might make anew what is deleted here.
 func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (bool, error) {
 	off := unsynced(vc.Spec.Syncer.ExtraArgs)
 	wanted := clusterID(vc) + ":" + namesOf(off)
@@ -120,9 +120,9 @@ func (c *Controller) clearKind(ctx context.Context, vc *tenancyv1.VirtualCluster
 	return left, nil
 }
 
-// twins are the host objects that stand for objects inside of a kind; an empty one
-// is the host objects' own. Controllers of the host copy the label of a
-// Service to the slices that they make for it, and those are no twins.
+// twins are the host objects that stand for objects inside of a kind. An empty kind
+// is the host objects' own. Controllers of the host copy the label of a Service to
+// the slices that they make for it, and those are no twins.
 func (c *Controller) twins(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, virtualKind string) ([]metav1.PartialObjectMetadata, error) {
 	all, err := c.list(ctx, vc, resource, madeBy(vc))
 	return slices.DeleteFunc(all, func(object metav1.PartialObjectMetadata) bool {

@@ -21,13 +21,13 @@ func claimResource() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceClaims)
 }
 
-// takeUp gives a virtual cluster that is to run on retained data the id of the one
-// whose data they are, so that it takes up the claims of the workloads, too. It
-// does so before anything is made on the host, and the server allows it no later.
+// takeUp gives a virtual cluster on retained data the id of the one whose data they
+// are. So it takes up the claims of the workloads, too. It does so before anything is
+// made on the host, and the server allows it no later.
 //
-// Whoever may write claims in the namespace may write any id there. So one that a
-// virtual cluster has, wherever it is, or that an older claim of a control plane
-// names, stays with those: host objects go by it.
+// Whoever may write claims in the namespace may write any id there, and host objects
+// go by it. So the id of another virtual cluster is refused, wherever that is. So is
+// one that an older claim of a control plane names: that one may be made again.
 func (c *Controller) takeUp(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (*tenancyv1.VirtualCluster, error) {
 	fresh := vc.Status.Phase == tenancyv1.PhasePending && vc.Status.Release == nil && vc.Status.ClusterID == tenancyv1.ClusterID(vc.UID)
 	if !fresh || !ptr.Deref(vc.Spec.ControlPlane.Storage.Persistent, true) {

@@ -132,9 +132,9 @@ func (strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 // statusStrategy is for writes to the status.
 type statusStrategy struct{ strategy }
 
-// PrepareForUpdate keeps everything but the status, and in it the template and, but
-// for one moment, the cluster id as it was: what a template forces is not for the writers of a
-// status to lift. A status without a phase keeps the one that there was.
+// PrepareForUpdate keeps everything but the status, and in it the template as it was:
+// what a template forces is not for the writers of a status to lift. The cluster id
+// stays but for one moment. A status without a phase keeps the one that there was.
 func (statusStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	vc, before := obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster)
 	vc.Spec = before.Spec
