@@ -10,6 +10,7 @@ import (
 	"helm.sh/helm/v3/pkg/engine"
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/chart"
 )
 
@@ -60,6 +61,10 @@ func split(rule rbacv1.PolicyRule) []right {
 
 func virtualClusterRBAC(t *testing.T) string {
 	t.Helper()
+	everything, err := tenancyv1.SelectResources(tenancyv1.CataloguedResources(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	loaded, err := chart.Load("v0.1.0")
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +76,7 @@ func virtualClusterRBAC(t *testing.T) string {
 			Image: "rancher/k3s", Storage: chart.Storage{Persistent: true, Size: "5Gi"},
 		},
 		Syncer:  chart.Syncer{Image: "syncer"},
+		RBAC:    chart.RBAC{Rules: chart.SyncerRules(everything)},
 		Host:    chart.Host{ServiceCIDR: "10.96.0.0/16", ClusterDomain: "cluster.local", ClientCA: "-----BEGIN CERTIFICATE-----\n"},
 		Service: chart.Service{ClusterIP: "10.96.7.7"},
 	}, nil)

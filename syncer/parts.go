@@ -41,7 +41,7 @@ type parts struct {
 	run   []func(context.Context) error
 }
 
-func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage) (*parts, error) {
+func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection) (*parts, error) {
 	cluster := both.translator.Cluster()
 	minter, err := tokens.New(tokens.Options{
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
@@ -60,7 +60,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		return nil, err
 	}
 	authority := pki.ServerAuthority(options.DataDir)
-	allocator := &admission.Allocator{Translator: both.translator, Virtual: both.virtual, Host: both.host, Evidence: history}
+	allocator := &admission.Allocator{Translator: both.translator, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices]}
 	webhook, err := newWebhook(options, authority, allocator)
 	if err != nil {
 		return nil, err

@@ -157,7 +157,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	virtual := resources.NewVirtual(both.virtual)
 	host := resources.NewHost(both.host, both.translator.Cluster(), options.SyncNodesFromHost)
 	history := lineage.New(lineage.Options{Cluster: both.translator.Cluster(), Virtual: both.virtual, Host: both.host, Clock: clock.RealClock{}})
-	parts, err := newParts(options, both, virtual, host, history)
+	parts, err := newParts(options, both, virtual, host, history, selection)
 	if err != nil {
 		return err
 	}

@@ -1708,7 +1708,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 					},
 					"clusterID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusterID identifies the virtual cluster among all of the host cluster, for life.",
+							Description: "clusterID identifies the virtual cluster among all of the host cluster, for life. One that is made again on the retained data of another has the id of that one.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

@@ -13,5 +13,7 @@
 //
 // The owner may hold no right on the host but to create VirtualClusters. So none
 // of its values reaches a Role, a security context, a volume, an image, a
-// ServiceAccount or the metadata of a pod, and no template evaluates a value.
+// ServiceAccount or the metadata of a pod, and no template evaluates a value. The
+// owner chooses in the spec which kinds are synced; the syncer's Role holds what the
+// catalogue names for those, and never more than all of it.
 package chart

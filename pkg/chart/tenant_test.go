@@ -57,6 +57,8 @@ func TestTenantValuesRefused(t *testing.T) {
 		{"another trust anchor", `host: {clientCA: x}`, "spec.helm.values.host"},
 		{"another address", `service: {clusterIP: 10.96.0.1}`, "spec.helm.values.service"},
 		{"a wider role", `rbac: {extraRules: [{apiGroups: ["*"], resources: ["*"], verbs: ["*"]}]}`, "spec.helm.values.rbac"},
+		{"the rules of the role", `rbac: {rules: [{apiGroups: [""], resources: [nodes], verbs: [get]}]}`, "spec.helm.values.rbac"},
+		{"no rules at all", `rbac: null`, "spec.helm.values.rbac"},
 		{"a service account", `pod: {serviceAccountName: admin}`, "spec.helm.values.pod.serviceAccountName"},
 		{"a security context", `pod: {securityContext: {runAsUser: 0}}`, "spec.helm.values.pod.securityContext"},
 		{"a host path", `pod: {volumes: [{name: x, hostPath: {path: /}}]}`, "spec.helm.values.pod.volumes"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 )
 
 func semanticVersion(version string) bool {
@@ -23,6 +24,7 @@ type Values struct {
 	Kubernetes       Kubernetes                    `json:"kubernetes"`
 	ControlPlane     ControlPlane                  `json:"controlPlane"`
 	Syncer           Syncer                        `json:"syncer"`
+	RBAC             RBAC                          `json:"rbac"`
 	ImagePullPolicy  corev1.PullPolicy             `json:"imagePullPolicy,omitempty"`
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
 	Host             Host                          `json:"host"`
@@ -70,6 +72,11 @@ type Syncer struct {
 	ExtraArgs []string `json:"extraArgs,omitempty"`
 	// Resources hold unless the tenant's values have their own.
 	Resources corev1.ResourceRequirements `json:"resources"`
+}
+
+// RBAC is what the syncer may do on the host for the kinds that are synced.
+type RBAC struct {
+	Rules []rbacv1.PolicyRule `json:"rules,omitempty"`
 }
 
 // Host is what the virtual cluster must know of the host cluster.

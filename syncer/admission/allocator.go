@@ -27,6 +27,9 @@ var errExists = errors.New("the service exists")
 type Allocator struct {
 	Translator    *translate.Translator
 	Virtual, Host kubernetes.Interface
+	// Inside says that Services stay inside, where the API server allots what addresses
+	// it likes.
+	Inside bool
 	// Evidence tells whether a service that is missing inside was deleted there.
 	Evidence interface {
 		Confirm(ctx context.Context) error
@@ -40,9 +43,12 @@ func NeedsAddress(service *corev1.Service) bool {
 
 // Allocate returns the host's Service for one that is about to be stored inside;
 // it makes it unless it is there. After a dry run it is nil: the host says whether it
-// would refuse, but the address in its answer is none that it has. Errors are API
-// errors of the host, in the names known inside.
+// would refuse, but the address in its answer is none that it has. So it is where
+// Services stay inside. Errors are API errors of the host, in the names known inside.
 func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRun bool) (*corev1.Service, error) {
+	if a.Inside {
+		return nil, nil
+	}
 	asked := virtual.DeepCopy()
 	// It may yet be refused inside: until it is stored, it has no UID that counts.
 	asked.UID = ""

@@ -151,12 +151,14 @@ func (b *Bootstrap) dnsService(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if host == nil {
-			return fmt.Errorf("it was made by somebody else at the same time")
+		if host != nil {
+			address = host.Spec.ClusterIP
 		}
-		address = host.Spec.ClusterIP
 	}
-	spec := applycorev1.ServiceSpec().WithType(corev1.ServiceTypeClusterIP).WithClusterIP(address).WithSelector(dnsSelector())
+	spec := applycorev1.ServiceSpec().WithType(corev1.ServiceTypeClusterIP).WithSelector(dnsSelector())
+	if address != "" {
+		spec.WithClusterIP(address)
+	}
 	for _, port := range dnsPorts() {
 		spec.WithPorts(applycorev1.ServicePort().WithName(port.Name).WithProtocol(port.Protocol).WithPort(port.Port).WithTargetPort(port.TargetPort))
 	}

@@ -5,8 +5,6 @@ package resources
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,26 +34,7 @@ type Selection map[string]bool
 
 // Select takes the names of kinds to sync and not to sync.
 func Select(enable, disable []string) (Selection, error) {
-	selection := Selection{}
-	for _, name := range tenancyv1.SyncedResources() {
-		selection[name] = true
-	}
-	known := func(name string) bool { return selection[name] || slices.Contains(tenancyv1.SyncedResources(), name) }
-	for _, name := range enable {
-		if !known(name) {
-			return nil, fmt.Errorf("cannot sync %q: the kinds are %s", name, strings.Join(tenancyv1.SyncedResources(), ", "))
-		}
-	}
-	for _, name := range disable {
-		if !known(name) && !slices.Contains(tenancyv1.ReservedResources(), name) {
-			return nil, fmt.Errorf("unknown kind %q: the kinds are %s", name, strings.Join(tenancyv1.SyncedResources(), ", "))
-		}
-		selection[name] = false
-	}
-	for _, name := range enable {
-		selection[name] = true
-	}
-	return selection, nil
+	return tenancyv1.SelectResources(enable, disable)
 }
 
 // Config is what the kinds are made of.
@@ -171,7 +150,7 @@ func (b *builder) services() {
 }
 
 func (b *builder) endpointSlices() {
-	if !b.Selection[tenancyv1.ResourceEndpointSlices] || !b.Selection[tenancyv1.ResourceServices] {
+	if !b.Selection[tenancyv1.ResourceEndpointSlices] {
 		return
 	}
 	kind := &endpointSlices{b.Translator, b.Virtual}

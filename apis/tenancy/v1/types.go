@@ -346,6 +346,7 @@ type VirtualClusterStatus struct {
 	// +k8s:minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// clusterID identifies the virtual cluster among all of the host cluster, for life.
+	// One that is made again on the retained data of another has the id of that one.
 	// +optional
 	ClusterID string `json:"clusterID,omitempty"`
 	// kubernetesVersion is what the API server inside calls itself.

@@ -6,6 +6,7 @@ package v1
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -27,8 +28,9 @@ const (
 	// serves selection only.
 	LabelVirtualNamespace = "garret.dev/virtual-namespace"
 
-	// LabelOrphan marks a synced host object that holds data and whose object
-	// inside is missing without having been deleted.
+	// LabelOrphan marks a synced host object that holds data and that nothing inside
+	// stands for any more: its object inside is missing without having been deleted, its
+	// kind is switched off, or the virtual cluster was deleted and its data retained.
 	LabelOrphan = "garret.dev/orphan"
 
 	// AnnotationVirtualName, AnnotationVirtualNamespace and AnnotationVirtualUID
@@ -100,30 +102,6 @@ const (
 	PortHealth = 8080
 )
 
-// Kinds that a syncer carries to the host, by the names that its flags use.
-const (
-	ResourceConfigMaps     = "configmaps"
-	ResourceEndpointSlices = "endpointslices"
-	ResourceEvents         = "events"
-	ResourceClaims         = "persistentvolumeclaims"
-	ResourcePods           = "pods"
-	ResourceSecrets        = "secrets"
-	ResourceServices       = "services"
-)
-
-// SyncedResources lists the kinds that are synced unless told otherwise.
-func SyncedResources() []string {
-	return []string{
-		ResourceConfigMaps, ResourceEndpointSlices, ResourceEvents, ResourceClaims, ResourcePods, ResourceSecrets, ResourceServices,
-	}
-}
-
-// ReservedResources lists kinds that are not synced, and that may be switched
-// off all the same: a manifest then says the same to a release that syncs them.
-func ReservedResources() []string {
-	return []string{"ingresses", "networkpolicies", "ingressclasses", "storageclasses", "volumesnapshots", "poddisruptionbudgets", "serviceaccounts"}
-}
-
 // Identities inside a virtual cluster.
 const (
 	// HostUserPrefix stands before the name of every user and group of the host.
@@ -186,9 +164,18 @@ func GatewayPath(virtualCluster, namespace string) string {
 	return GatewayPrefix + namespace + "/" + virtualCluster
 }
 
+// clusterIDDigits is the length of a cluster id.
+const clusterIDDigits = 10
+
 // ClusterID derives a virtual cluster's id, ten lower-case hexadecimal digits,
-// from its UID, so that a name used again is another cluster.
+// from its UID, so that a name used again is another cluster. Only one that is made
+// again on retained data has the id of before: AnnotationClusterID.
 func ClusterID(uid types.UID) string {
 	sum := sha256.Sum256([]byte(uid))
-	return hex.EncodeToString(sum[:])[:10]
+	return hex.EncodeToString(sum[:])[:clusterIDDigits]
+}
+
+// IsClusterID says whether a text has the form of a virtual cluster's id.
+func IsClusterID(text string) bool {
+	return len(text) == clusterIDDigits && strings.Trim(text, "0123456789abcdef") == ""
 }

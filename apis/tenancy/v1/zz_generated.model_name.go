@@ -24,6 +24,11 @@ func (in CertificateResponse) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Companion) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.Companion"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ControlPlaneSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.ControlPlaneSpec"
 }
@@ -101,6 +106,16 @@ func (in ReleaseStatus) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in StorageSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.StorageSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Subresource) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.Subresource"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SyncedKind) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.SyncedKind"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -57,11 +57,11 @@ func serverRules(distro tenancy.Distro) argRules {
 func syncerRules() argRules {
 	return argRules{
 		allowed: map[string]value{
-			"disable-sync-resources": listOf(v1.SyncedResources(), v1.ReservedResources()),
-			"sync-resources":         listOf(v1.SyncedResources()),
-			"sync-nodes-from-host":   boolean,
-			"v":                      verbosity,
-			"vmodule":                moduleVerbosity,
+			v1.FlagDisableSyncResources: listOf(v1.CataloguedResources(), v1.ReservedResources()),
+			v1.FlagSyncResources:        listOf(v1.CataloguedResources()),
+			"sync-nodes-from-host":      boolean,
+			"v":                         verbosity,
+			"vmodule":                   moduleVerbosity,
 		},
 		owned: []string{
 			"bind-address", "cluster-*", "data-dir", "ephemeral-data", "health-*", "host-*", "issuer-*", "kubelet-*", "namespace", "pod-ip",

@@ -78,6 +78,9 @@ type Controller struct {
 	facts   *hostFacts
 	queue   *work.Queue
 
+	// takingUp is held while an id is given a second time.
+	takingUp sync.Mutex
+
 	mu     sync.Mutex
 	memory map[cache.ObjectName]*memory
 }
@@ -93,8 +96,11 @@ type memory struct {
 	release    release.Status
 	// drifted says that somebody else changed an object of the release.
 	drifted bool
-	// said is the reason of the last event.
-	said string
+	// cleared tells the kinds that are switched off, once the host is clear of them.
+	cleared string
+	// said is the reason of the last event. refused and orphaned are messages
+	// of events that do not follow from a trouble.
+	said, refused, orphaned string
 	// answered is when the API inside last did, unanswered how often it has not since.
 	answered   time.Time
 	unanswered int

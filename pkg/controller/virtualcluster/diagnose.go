@@ -209,6 +209,12 @@ func (c *Controller) lastWarning(ctx context.Context, namespace, kind, name stri
 	return newest.Message
 }
 
+// lossReasons are the syncer's when it found the data inside replaced. It waits for
+// somebody to decide what becomes of the host objects.
+func lossReasons() []string {
+	return []string{tenancyv1.ReasonDataReplaced, tenancyv1.ReasonDataOlder}
+}
+
 // reported is what the syncer says, in conditions of its own.
 func reported(vc *tenancyv1.VirtualCluster) *trouble {
 	for _, kind := range []string{tenancyv1.ConditionControlPlaneReady, tenancyv1.ConditionSyncerReady} {
@@ -217,7 +223,8 @@ func reported(vc *tenancyv1.VirtualCluster) *trouble {
 			return &trouble{Reason: reasonStarting, Message: "the syncer has not reported " + kind + " yet", progress: true}
 		}
 		if condition.Status != metav1.ConditionTrue {
-			return &trouble{Reason: condition.Reason, Message: condition.Message, progress: true}
+			lost := slices.Contains(lossReasons(), condition.Reason)
+			return &trouble{Reason: condition.Reason, Message: condition.Message, final: lost, progress: !lost}
 		}
 	}
 	return nil

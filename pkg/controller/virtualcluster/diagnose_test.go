@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/component-base/metrics"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -232,6 +234,66 @@ func TestReported(t *testing.T) {
 	if got := reported(object(1, yes[0], no)); got == nil || got.Reason != "BootstrapFailing" {
 		t.Errorf("got %v, want the syncer's reason", got)
 	}
+}
+
+// TestLostData wants a syncer that waits for a decision to be a failure at once, told as such.
+func TestLostData(t *testing.T) {
+	for _, reason := range []string{tenancyv1.ReasonDataReplaced, tenancyv1.ReasonDataOlder} {
+		for name, change := range map[string]func(*corev1.Pod){
+			"while its container is not ready": notReady, "whatever its container": nil,
+			"while the pod is replaced": func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: now} },
+		} {
+			lost := condition(tenancyv1.ConditionSyncerReady, false, 0, time.Second)
+			lost.Reason, lost.Message = reason, "decide"
+			vc := object(2, condition(tenancyv1.ConditionControlPlaneReady, true, 0, 0), lost, condition(tenancyv1.ConditionReady, true, 2, time.Hour))
+			c, events := withCaches(t, set(nil), pod(change)), record.NewFakeRecorder(9)
+			c.Recorder, c.options.StallAfter, c.Metrics = events, time.Hour, NewMetrics(func(...metrics.Registerable) {})
+			verdict, _ := c.judge(vc, c.health(t.Context(), vc, &memory{}, "10.96.7.7"))
+			if !verdict.stalled || verdict.ready || verdict.phase != tenancyv1.PhaseFailed || verdict.reason != reason || verdict.message != "decide" {
+				t.Errorf("%s %s: got %+v, want it to be stalled for that reason", reason, name, verdict)
+			}
+			c.announce(vc, &memory{}, verdict)
+			if event := <-events.Events; event != "Warning "+reason+" decide" {
+				t.Errorf("%s %s: got the event %q", reason, name, event)
+			}
+		}
+	}
+	// A trouble of the pod itself comes first: nothing inside can be decided without it.
+	lost := condition(tenancyv1.ConditionSyncerReady, false, 0, time.Second)
+	lost.Reason = tenancyv1.ReasonDataReplaced
+	c := withCaches(t, set(nil), pod(func(p *corev1.Pod) {
+		p.Status.ContainerStatuses[0] = waiting("k3s", "ImagePullBackOff", "no such image")
+	}))
+	if got := c.health(t.Context(), object(2, condition(tenancyv1.ConditionControlPlaneReady, true, 0, 0), lost), &memory{}, ""); got == nil || got.Reason != "ImagePullBackOff" {
+		t.Errorf("got %v, want the kubelet's trouble", got)
+	}
+}
+
+// TestOrphansAreTold wants an event for each thing that is to be said, once.
+func TestOrphansAreTold(t *testing.T) {
+	events, m := record.NewFakeRecorder(9), &memory{}
+	c := &Controller{Dependencies: Dependencies{Recorder: events}}
+	for i, step := range []struct {
+		is      bool
+		message string
+		want    string
+	}{
+		{false, "", ""}, {true, "1 claim", "Warning HostDataOrphaned 1 claim"}, {true, "1 claim", ""}, {true, "2 claims", "Warning HostDataOrphaned 2 claims"},
+		{false, "", ""}, {true, "2 claims", "Warning HostDataOrphaned 2 claims"}, {true, "", "Warning HostDataOrphaned R"},
+	} {
+		orphaned := condition(tenancyv1.ConditionOrphaned, step.is, 0, 0)
+		orphaned.Message = step.message
+		c.tellOrphans(object(1, orphaned), m)
+		got := ""
+		select {
+		case got = <-events.Events:
+		default:
+		}
+		if got != step.want {
+			t.Errorf("step %d: got the event %q, want %q", i, got, step.want)
+		}
+	}
+	c.tellOrphans(object(1), m)
 }
 
 func TestServiceRangeInRefusal(t *testing.T) {

@@ -4,6 +4,7 @@
 package virtualcluster
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,6 +15,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
@@ -70,6 +73,10 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 		return 0, err
 	}
 	m := c.remember(name)
+	c.tellOrphans(vc, m)
+	if vc, err = c.takeUp(ctx, vc, m); err != nil {
+		return 0, err
+	}
 	seen, failed := c.deploy(ctx, vc, m)
 	if failed != nil {
 		seen.trouble = deployTrouble(failed)
@@ -84,19 +91,37 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 	if err != nil {
 		return 0, fmt.Errorf("status: %w", err)
 	}
-	if failed != nil && !seen.trouble.final && !errors.As(failed, new(*trouble)) {
-		return 0, failed
+	if failed != nil {
+		if !seen.trouble.final && !errors.As(failed, new(*trouble)) {
+			return 0, failed
+		}
+		return again, nil
+	}
+	if err := c.keepID(ctx, vc, seen.trouble == nil); err != nil {
+		return 0, err
+	}
+	left, err := c.clearUnsynced(ctx, vc, m)
+	if err != nil {
+		return 0, err
+	}
+	if left && (again == 0 || again > lookAgain) {
+		return lookAgain, nil
 	}
 	return again, nil
 }
 
 // health is why a deployed virtual cluster is not ready; nil when it is.
 func (c *Controller) health(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, clusterIP string) *trouble {
-	if found := c.diagnose(ctx, vc); found != nil {
+	found, said := c.diagnose(ctx, vc), reported(vc)
+	if said != nil && said.final && (found == nil || found.progress) {
+		// A syncer that waits for a decision is not ready, which looks like a start.
+		return said
+	}
+	if found != nil {
 		return found
 	}
-	if found := reported(vc); found != nil {
-		return found
+	if said != nil {
+		return said
 	}
 	return c.answers(ctx, vc, m, clusterIP)
 }
@@ -242,4 +267,26 @@ func (c *Controller) say(vc *tenancyv1.VirtualCluster, m *memory, eventType, rea
 		c.Metrics.troubled(reason)
 	}
 	c.Recorder.Event(vc, eventType, reason, message)
+}
+
+// tellOrphans puts an event on the object when data on the host lost what they stood
+// for inside, and when there is something else to be said about them.
+func (c *Controller) tellOrphans(vc *tenancyv1.VirtualCluster, m *memory) {
+	condition := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionOrphaned)
+	if condition == nil || condition.Status != metav1.ConditionTrue {
+		c.sayOnce(vc, m, &m.orphaned, "", "", "")
+		return
+	}
+	c.sayOnce(vc, m, &m.orphaned, corev1.EventTypeWarning, tenancyv1.ConditionOrphaned, cmp.Or(condition.Message, condition.Reason))
+}
+
+// sayOnce puts an event on the object when its message is not the one told last.
+func (c *Controller) sayOnce(vc *tenancyv1.VirtualCluster, m *memory, told *string, eventType, reason, message string) {
+	m.Lock()
+	repeated := *told == message
+	*told = message
+	m.Unlock()
+	if !repeated && message != "" {
+		c.Recorder.Event(vc, eventType, reason, message)
+	}
 }

@@ -15,7 +15,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
@@ -26,18 +25,6 @@ import (
 // leavesAgain is the pause while objects are on their way out: those that the
 // syncer made are not watched here.
 const leavesAgain = 300 * time.Millisecond
-
-// synced are the kinds that a syncer makes on the host. Slices and endpoints come
-// after the Services whose controllers would make them again.
-func synced() []schema.GroupVersionResource {
-	v1 := func(resource string) schema.GroupVersionResource {
-		return corev1.SchemeGroupVersion.WithResource(resource)
-	}
-	return []schema.GroupVersionResource{
-		v1("pods"), v1("services"), v1("endpoints"), {Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"},
-		v1("persistentvolumeclaims"), v1("secrets"), v1("configmaps"),
-	}
-}
 
 // claim puts the finalizer on the object before anything is made for it.
 func (c *Controller) claim(ctx context.Context, vc *tenancyv1.VirtualCluster) (*tenancyv1.VirtualCluster, error) {
@@ -106,30 +93,52 @@ func (c *Controller) leaving(ctx context.Context, vc *tenancyv1.VirtualCluster, 
 // made counts as gone for good.
 func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]string, error) {
 	own := tenancyv1.LabelVirtualCluster + "=" + vc.Name
-	made := tenancyv1.LabelCluster + "=" + clusterID(vc)
 	pods, err := c.clear(ctx, vc, corev1.SchemeGroupVersion.WithResource("pods"), own)
 	if err != nil {
 		return nil, err
 	}
 	left := count(nil, "pod", pods)
 	retain := vc.Spec.ControlPlane.Storage.WhenDeleted == tenancyv1.RetentionRetain
-	if !retain {
-		claims, err := c.clear(ctx, vc, corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims"), own)
-		if err != nil {
+	claims, err := c.list(ctx, vc, claimResource(), own)
+	if err != nil {
+		return nil, err
+	}
+	if retain {
+		for i := range claims {
+			if claims[i].Annotations[tenancyv1.AnnotationClusterID] != "" && vc.Status.Release == nil {
+				// It never ran on these data, which are another one's still.
+				continue
+			}
+			if err := c.writeID(ctx, vc, &claims[i]); err != nil {
+				return nil, err
+			}
+		}
+	} else {
+		if err := c.deleteAll(ctx, vc, claimResource(), claims); err != nil {
 			return nil, err
 		}
-		left = count(left, "persistentvolumeclaim", claims)
+		left = count(left, "persistentvolumeclaim", len(claims))
 	}
-	for _, resource := range synced() {
-		if retain && resource.Resource == tenancyv1.ResourceClaims {
-			// The data of the workloads are worth no less than those of the control plane.
+	for _, kind := range tenancyv1.Catalogue() {
+		if kind.Direction != tenancyv1.ToHost {
 			continue
 		}
-		objects, err := c.clear(ctx, vc, resource, made)
+		if retain && kind.HoldsData {
+			// The data of the workloads are worth no less than those of the control plane.
+			kept, err := c.list(ctx, vc, kind.GroupVersionResource(), madeBy(vc))
+			if err != nil {
+				return nil, err
+			}
+			if err := c.markOrphans(ctx, vc, kind.GroupVersionResource(), kept); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		objects, err := c.clear(ctx, vc, kind.GroupVersionResource(), madeBy(vc))
 		if err != nil {
 			return nil, err
 		}
-		left = count(left, "synced "+strings.TrimSuffix(resource.Resource, "s"), objects)
+		left = count(left, "synced "+strings.TrimSuffix(kind.Resource, "s"), objects)
 	}
 	_, err = c.Host.AppsV1().StatefulSets(vc.Namespace).Get(ctx, tenancyv1.ReleaseName(vc.Name), metav1.GetOptions{})
 	if err == nil && len(left) == 0 {
@@ -157,27 +166,6 @@ func count(left []string, what string, n int) []string {
 	default:
 		return append(left, fmt.Sprintf("%d %ss", n, what))
 	}
-}
-
-// clear deletes the objects of a kind that carry a label, and returns how many are there.
-func (c *Controller) clear(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, selector string) (int, error) {
-	client := c.Metadata.Resource(resource).Namespace(vc.Namespace)
-	list, err := client.List(ctx, metav1.ListOptions{LabelSelector: selector})
-	if err != nil {
-		return 0, fmt.Errorf("list %s of virtual cluster: %w", resource.Resource, err)
-	}
-	background := metav1.DeletePropagationBackground
-	for i := range list.Items {
-		object := &list.Items[i]
-		if object.DeletionTimestamp != nil {
-			continue
-		}
-		err := client.Delete(ctx, object.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &object.UID}, PropagationPolicy: &background})
-		if ignoreNotFound(err) != nil && !apierrors.IsConflict(err) {
-			return 0, fmt.Errorf("delete %s %s: %w", resource.Resource, object.Name, err)
-		}
-	}
-	return len(list.Items), nil
 }
 
 func ignoreNotFound(err error) error {

@@ -38,6 +38,12 @@ const (
 	reasonTooLong           = "ProgressDeadlineExceeded"
 )
 
+// Reasons of events that are about no trouble of the control plane.
+const (
+	reasonTakenUp   = "RetainedDataTakenUp"
+	reasonIDRefused = "RetainedIDRefused"
+)
+
 // trouble is why a virtual cluster is not ready, said so that its owner can act.
 type trouble struct {
 	Reason, Message string

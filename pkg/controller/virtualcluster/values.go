@@ -35,6 +35,11 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 	if err != nil {
 		return chart.Values{}, err
 	}
+	synced, err := tenancyv1.SelectByArgs(vc.Spec.Syncer.ExtraArgs)
+	if err != nil {
+		// Validation refuses it now: it was stored under an earlier release.
+		return chart.Values{}, &trouble{Reason: reasonInvalidSpec, Message: "spec.syncer.extraArgs: " + err.Error(), final: true}
+	}
 	return chart.Values{
 		Cluster:    chart.Cluster{Name: vc.Name, ID: clusterID(vc), UID: string(vc.UID)},
 		Kubernetes: chart.Kubernetes{Distro: string(vc.Spec.Kubernetes.Distro), Version: vc.Spec.Kubernetes.Version, ExtraArgs: vc.Spec.Kubernetes.ExtraArgs},
@@ -49,6 +54,7 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 			ExtraArgs: vc.Spec.Syncer.ExtraArgs,
 			Resources: chart.SyncerResources(),
 		},
+		RBAC:            chart.RBAC{Rules: chart.SyncerRules(synced)},
 		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
 		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},
 	}, nil

@@ -46,8 +46,12 @@ func TestValues(t *testing.T) {
 	vc := object(1)
 	vc.Status.ClusterID = "0123456789"
 	vc.Spec.Kubernetes = tenancyv1.KubernetesSpec{Distro: tenancyv1.DistroK3s, Version: "v1.37.2", ExtraArgs: []string{"--a=b"}}
-	vc.Spec.Syncer.ExtraArgs = []string{"--v=2"}
+	vc.Spec.Syncer.ExtraArgs = []string{"--v=2", "--disable-sync-resources=secrets"}
 	got, err := deployer(t, true).values(t.Context(), vc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synced, err := tenancyv1.SelectResources(nil, []string{tenancyv1.ResourceSecrets})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,13 +60,24 @@ func TestValues(t *testing.T) {
 		Kubernetes: chart.Kubernetes{Distro: "k3s", Version: "v1.37.2", ExtraArgs: []string{"--a=b"}},
 		ControlPlane: chart.ControlPlane{Image: "docker.io/rancher/k3s:v1.37.2-k3s1", Storage: chart.Storage{Persistent: true, Size: "5Gi"},
 			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("256Mi")}}},
-		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0", ExtraArgs: []string{"--v=2"},
+		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0", ExtraArgs: []string{"--v=2", "--disable-sync-resources=secrets"},
 			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("20m"), "memory": resource.MustParse("48Mi")}}},
+		RBAC:            chart.RBAC{Rules: chart.SyncerRules(synced)},
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Host:            chart.Host{ServiceCIDR: "10.96.0.0/16,fd00::/112", ClusterDomain: "cluster.local", ClientCA: "PEM"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// An object of an earlier release may name a kind that this one does not know.
+func TestUnknownKind(t *testing.T) {
+	vc := object(1)
+	vc.Spec.Syncer.ExtraArgs = []string{"--sync-resources=fruits"}
+	_, err := deployer(t, true).values(t.Context(), vc)
+	if found := new(trouble); !errors.As(err, &found) || found.Reason != reasonInvalidSpec || !found.final {
+		t.Errorf("got %v, want a trouble with the spec that only its owner can end", err)
 	}
 }
 

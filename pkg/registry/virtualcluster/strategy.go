@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage/names"
@@ -130,18 +132,32 @@ func (strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 // statusStrategy is for writes to the status.
 type statusStrategy struct{ strategy }
 
-// PrepareForUpdate keeps everything but the status, and in it the cluster id and
-// the template, as it was: what a template forces is not for the writers of a
-// status to lift. A status without a phase keeps the one that there was.
-func (statusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+// PrepareForUpdate keeps everything but the status, and in it the template as it was:
+// what a template forces is not for the writers of a status to lift. The cluster id
+// stays but for one moment. A status without a phase keeps the one that there was.
+func (statusStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	vc, before := obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster)
 	vc.Spec = before.Spec
 	metav1.ResetObjectMetaForStatus(vc, before)
-	vc.Status.ClusterID = before.Status.ClusterID
 	vc.Status.Template = before.Status.Template
 	if vc.Status.Phase == "" {
 		vc.Status.Phase = before.Status.Phase
 	}
+	if !takesUp(ctx, vc, before) {
+		vc.Status.ClusterID = before.Status.ClusterID
+	}
+}
+
+// takesUp says whether a new status takes up the id of data that were retained.
+// That is possible once, in place of the id that follows from the UID, and as long as
+// nothing is made on the host that carries it. The syncer may write this status as
+// well, and its Role is there a moment before the release is: it may not.
+func takesUp(ctx context.Context, vc, before *tenancy.VirtualCluster) bool {
+	untouched := before.Status.Phase == tenancy.PhasePending && before.Status.Release == nil && before.DeletionTimestamp == nil &&
+		before.Status.ClusterID == v1.ClusterID(before.UID)
+	writer, known := request.UserFrom(ctx)
+	return untouched && vc.Status.Phase == tenancy.PhasePending && v1.IsClusterID(vc.Status.ClusterID) &&
+		known && writer.GetName() != serviceaccount.MakeUsername(before.Namespace, v1.ReleaseName(before.Name))
 }
 
 // WarningsOnUpdate are about the spec, which stays.

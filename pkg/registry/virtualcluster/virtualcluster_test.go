@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"garret.dev/garret/apis/tenancy"
@@ -91,6 +93,51 @@ func TestStatusUpdateBelongsToTheStatus(t *testing.T) {
 	want.Status = tenancy.VirtualClusterStatus{Phase: tenancy.PhaseReady, ClusterID: "0123456789", KubernetesVersion: "v1.37.3"}
 	if diff := cmp.Diff(want, vc); diff != "" {
 		t.Errorf("after a status update (-want +got):\n%s", diff)
+	}
+}
+
+// TestIDOfRetainedData lets a status have another id once, before anything is made,
+// and not by the syncer.
+func TestIDOfRetainedData(t *testing.T) {
+	own, taken := v1.ClusterID("u-1"), "abcdef0123"
+	fresh := func() *tenancy.VirtualCluster {
+		vc := existing()
+		vc.Status = tenancy.VirtualClusterStatus{Phase: tenancy.PhasePending, ClusterID: own}
+		return vc
+	}
+	type change = func(before, now *tenancy.VirtualCluster)
+	for name, test := range map[string]struct {
+		writer string
+		change change
+		want   string
+	}{
+		"the controller":         {"garret-controller", nil, taken},
+		"a syncer of another":    {"system:serviceaccount:team:vc-other", nil, taken},
+		"the syncer":             {"system:serviceaccount:team:vc-demo", nil, own},
+		"nobody":                 {"", nil, own},
+		"no id":                  {"garret-controller", func(_, now *tenancy.VirtualCluster) { now.Status.ClusterID = "stolen" }, own},
+		"nothing":                {"garret-controller", func(_, now *tenancy.VirtualCluster) { now.Status.ClusterID = "" }, own},
+		"together with progress": {"garret-controller", func(_, now *tenancy.VirtualCluster) { now.Status.Phase = tenancy.PhaseDeploying }, own},
+		"after the first try":    {"garret-controller", func(before, _ *tenancy.VirtualCluster) { before.Status.Phase = tenancy.PhaseFailed }, own},
+		"after the release":      {"garret-controller", func(before, _ *tenancy.VirtualCluster) { before.Status.Release = &tenancy.ReleaseStatus{} }, own},
+		"while it is deleted":    {"garret-controller", func(before, _ *tenancy.VirtualCluster) { before.DeletionTimestamp = &metav1.Time{} }, own},
+		"a second time":          {"garret-controller", func(before, _ *tenancy.VirtualCluster) { before.Status.ClusterID = "0000000000" }, "0000000000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before, now := fresh(), fresh()
+			now.Status.ClusterID = taken
+			if test.change != nil {
+				test.change(before, now)
+			}
+			ctx := t.Context()
+			if test.writer != "" {
+				ctx = request.WithUser(ctx, &user.DefaultInfo{Name: test.writer})
+			}
+			statusStrategy{testStrategy()}.PrepareForUpdate(ctx, now, before)
+			if now.Status.ClusterID != test.want {
+				t.Errorf("got id %q, want %q", now.Status.ClusterID, test.want)
+			}
+		})
 	}
 }
 

@@ -273,57 +273,6 @@ func TestFromCreationToDeletion(t *testing.T) {
 	v.delete()
 }
 
-func TestDeletionLeavesNothing(t *testing.T) {
-	for _, retention := range []tenancyv1.StorageRetention{tenancyv1.RetentionDelete, tenancyv1.RetentionRetain} {
-		t.Run(string(retention), func(t *testing.T) {
-			t.Parallel()
-			v := newTenant(t)
-			v.create(func(vc *tenancyv1.VirtualCluster) { vc.Spec.ControlPlane.Storage.WhenDeleted = retention })
-			vc := v.makeReady()
-			label := map[string]string{tenancyv1.LabelCluster: vc.Status.ClusterID}
-			core := shared.kube.CoreV1()
-			objects := []error{}
-			add := func(err error) { objects = append(objects, err) }
-			for name, labels := range map[string]map[string]string{"synced": label, "of-another": {tenancyv1.LabelCluster: "ffffffffff"}, "plain": nil} {
-				_, err := core.ConfigMaps(v.ns).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}, metav1.CreateOptions{})
-				add(err)
-				_, err = core.Secrets(v.ns).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}, metav1.CreateOptions{})
-				add(err)
-				_, err = core.Services(v.ns).Create(t.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
-					Spec: corev1.ServiceSpec{Selector: map[string]string{"a": "b"}, Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{})
-				add(err)
-			}
-			_, err := core.PersistentVolumeClaims(v.ns).Create(t.Context(), &corev1.PersistentVolumeClaim{
-				ObjectMeta: metav1.ObjectMeta{Name: "synced", Labels: label},
-				Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-					Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}}},
-			}, metav1.CreateOptions{})
-			add(err)
-			if err := errors.Join(objects...); err != nil {
-				t.Fatal(err)
-			}
-			v.delete()
-			maps, err1 := core.ConfigMaps(v.ns).List(t.Context(), metav1.ListOptions{})
-			secrets, err2 := core.Secrets(v.ns).List(t.Context(), metav1.ListOptions{})
-			services, err3 := core.Services(v.ns).List(t.Context(), metav1.ListOptions{})
-			if err := errors.Join(err1, err2, err3); err != nil {
-				t.Fatal(err)
-			}
-			// kube-root-ca.crt is every namespace's.
-			if len(maps.Items) != 3 || len(secrets.Items) != 2 || len(services.Items) != 2 {
-				t.Errorf("%d configmaps, %d secrets, %d services are left, want 3, 2, 2", len(maps.Items), len(secrets.Items), len(services.Items))
-			}
-			// The workloads' data are worth no less than the control plane's.
-			for _, name := range []string{"data-vc-demo-0", "synced"} {
-				_, err := core.PersistentVolumeClaims(v.ns).Get(t.Context(), name, metav1.GetOptions{})
-				if kept := err == nil; kept != (retention == tenancyv1.RetentionRetain) {
-					t.Errorf("the volume claim %s is kept: %t (%v)", name, kept, err)
-				}
-			}
-		})
-	}
-}
-
 func TestTroubleIsTold(t *testing.T) {
 	t.Parallel()
 	v := newTenant(t)

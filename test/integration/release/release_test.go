@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/chart"
 	"garret.dev/garret/pkg/release"
 	"garret.dev/garret/test/framework"
@@ -43,6 +44,7 @@ func spec(t testing.TB, client *release.Client, namespace string, change func(*c
 		ControlPlane: chart.ControlPlane{Image: "docker.io/rancher/k3s:v1.37.2-k3s1",
 			Storage: chart.Storage{Persistent: true, Size: "1Gi"}},
 		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0"},
+		RBAC:   chart.RBAC{Rules: chart.SyncerRules(map[string]bool{tenancyv1.ResourcePods: true})},
 		Host:   chart.Host{ServiceCIDR: framework.ServiceCIDR, ClusterDomain: "cluster.local", ClientCA: "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----"},
 	}
 	if change != nil {
@@ -291,7 +293,7 @@ func TestForgedManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const honest, forged = "resources: [pods/log]", "resources: [pods/log, statefulsets]"
+	const honest, forged = "- pods/log\n", "- pods/log\n    - statefulsets\n"
 	if record.Manifest = strings.Replace(record.Manifest, honest, forged, 1); !strings.Contains(record.Manifest, forged) {
 		t.Fatalf("the Role of the chart has no %q any more: find something else to forge", honest)
 	}

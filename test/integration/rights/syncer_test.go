@@ -31,11 +31,16 @@ import (
 
 // renderRights is the part of a virtual cluster's chart about the syncer's rights.
 func renderRights() (string, error) {
+	synced, err := v1.SelectResources(nil, nil)
+	if err != nil {
+		return "", err
+	}
 	values, err := chart.Merge(chart.Values{
 		Cluster:      chart.Cluster{Name: name, ID: v1.ClusterID(shared.object.UID), UID: string(shared.object.UID)},
 		Kubernetes:   chart.Kubernetes{Distro: "k8s", Version: "v1.37.2"},
 		ControlPlane: chart.ControlPlane{Image: "none", Storage: chart.Storage{Persistent: true, Size: "1Gi"}},
 		Syncer:       chart.Syncer{Image: "none"},
+		RBAC:         chart.RBAC{Rules: chart.SyncerRules(synced)},
 		Host:         chart.Host{ServiceCIDR: framework.ServiceCIDR, ClusterDomain: "cluster.local", ClientCA: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"},
 		Service:      chart.Service{ClusterIP: "10.96.7.7"},
 	}, nil)

@@ -23,6 +23,7 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// clusterID identifies the virtual cluster among all of the host cluster, for life.
+	// One that is made again on the retained data of another has the id of that one.
 	ClusterID *string `json:"clusterID,omitempty"`
 	// kubernetesVersion is what the API server inside calls itself.
 	KubernetesVersion *string `json:"kubernetesVersion,omitempty"`

@@ -1,0 +1,245 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Kinds that a syncer carries between a virtual cluster and its host, by the
+// names that its flags use.
+const (
+	ResourceBudgets        = "poddisruptionbudgets"
+	ResourceConfigMaps     = "configmaps"
+	ResourceEndpointSlices = "endpointslices"
+	ResourceEvents         = "events"
+	ResourceClaims         = "persistentvolumeclaims"
+	ResourcePods           = "pods"
+	ResourceSecrets        = "secrets"
+	ResourceServices       = "services"
+)
+
+// Flags of the syncer that choose among the kinds of the catalogue. Each takes
+// names with commas between them, and may be given several times.
+const (
+	FlagSyncResources        = "sync-resources"
+	FlagDisableSyncResources = "disable-sync-resources"
+)
+
+// Kinds of the objects inside that a Companion stands for: the values of AnnotationVirtualKind.
+const (
+	VirtualKindPod       = "Pod"
+	VirtualKindNamespace = "Namespace"
+)
+
+// Direction says which side of a synced kind is written.
+type Direction string
+
+const (
+	// ToHost kinds have a twin on the host for each object inside.
+	ToHost Direction = "to the host"
+	// FromHost kinds are read on the host and shown inside.
+	FromHost Direction = "from the host"
+)
+
+// SyncedKind is a row of the catalogue. The flags of the syncer and what they may
+// say, its Role on the host, what the controller clears away, and docs/sync.md follow from it.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type SyncedKind struct {
+	// Group, Version and Resource name the kind on the host.
+	Group, Version, Resource string
+	Direction                Direction
+	// Default says that the kind is synced unless it is switched off.
+	Default bool
+	// Namespaced is false for a kind whose objects belong to no namespace.
+	Namespaced bool
+	// HoldsData says that what is lost with a host object cannot be made again. Such
+	// an object is deleted only together with the one inside, or with the virtual cluster.
+	HoldsData bool
+	// Verbs are the syncer's on the host.
+	Verbs []string
+	// Subresources are those that the syncer uses on the host.
+	Subresources []Subresource
+	// Companions are objects of other kinds that come with this one.
+	Companions []Companion
+	// Needs are the kinds without which this one is not synced. They stand before it.
+	Needs []string
+	// Words say in docs/sync.md which objects are synced.
+	Words string
+}
+
+// Subresource is what the syncer may do with some subresources of a kind.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type Subresource struct {
+	Names, Verbs []string
+}
+
+// Companion is a host object that the syncer makes for an object inside of another
+// kind, whether or not the kind of the host object is synced.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type Companion struct {
+	// Resource is its kind on the host, one of the catalogue.
+	Resource string
+	// VirtualKind is the kind inside that it stands for, as in AnnotationVirtualKind.
+	VirtualKind string
+	// Verbs are the syncer's on the host.
+	Verbs []string
+}
+
+// GroupVersionResource names the kind on the host.
+func (k SyncedKind) GroupVersionResource() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: k.Group, Version: k.Version, Resource: k.Resource}
+}
+
+func reading() []string { return []string{"get", "list", "watch"} }
+
+func writing() []string {
+	return []string{"get", "list", "watch", "create", "update", "patch", "delete"}
+}
+
+// Catalogue lists every kind that can be synced. A kind comes after those that it
+// needs, which is the order in which host objects go: somebody on the host may
+// make the slices of a Service again while there is the Service.
+func Catalogue() []SyncedKind {
+	kept := []string{"get", "list", "watch", "create", "update", "delete"}
+	return []SyncedKind{
+		{
+			Version: "v1", Resource: ResourcePods, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
+			Subresources: []Subresource{
+				// What the virtual kubelet serves. A WebSocket is opened by GET, and the host
+				// asks for create besides.
+				{[]string{"exec", "attach", "portforward"}, []string{"get", "create"}},
+				{[]string{"log"}, []string{"get"}},
+				{[]string{"ephemeralcontainers", "resize"}, []string{"get", "update", "patch"}},
+				// Readiness gates of the workloads inside are set on the host's pod.
+				{[]string{"status"}, []string{"get", "patch"}},
+			},
+			Companions: []Companion{
+				// The tokens of its ServiceAccount, and the variables that announce Services.
+				{ResourceSecrets, VirtualKindPod, kept},
+				{ResourceConfigMaps, VirtualKindNamespace, kept},
+			},
+			Words: "all, with their logs, `exec`, `attach` and `port-forward`",
+		},
+		{
+			Version: "v1", Resource: ResourceServices, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
+			Words: "all but those of type ExternalName; the host allots their addresses",
+		},
+		{
+			Group: "discovery.k8s.io", Version: "v1", Resource: ResourceEndpointSlices, Direction: ToHost, Default: true, Namespaced: true,
+			Verbs: writing(), Needs: []string{ResourceServices},
+			Words: "those of Services without a selector; the host makes the others itself",
+		},
+		{
+			Version: "v1", Resource: ResourceClaims, Direction: ToHost, Default: true, Namespaced: true, HoldsData: true, Verbs: writing(),
+			Words: "all; see [volumes.md](volumes.md)",
+		},
+		{
+			Version: "v1", Resource: ResourceSecrets, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
+			Words: "those that a pod refers to",
+		},
+		{
+			Version: "v1", Resource: ResourceConfigMaps, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
+			Words: "those that a pod refers to",
+		},
+		{
+			Version: "v1", Resource: ResourceEvents, Direction: FromHost, Default: true, Namespaced: true, Verbs: reading(),
+			Needs: []string{ResourcePods},
+			Words: "those about pods and claims that were synced",
+		},
+		{
+			Group: "policy", Version: "v1", Resource: ResourceBudgets, Direction: ToHost, Namespaced: true, Verbs: writing(),
+			Needs: []string{ResourcePods},
+			Words: "all, so that drains of the host's nodes heed them",
+		},
+	}
+}
+
+// CataloguedKind is the row of this name.
+func CataloguedKind(resource string) (SyncedKind, bool) {
+	for _, kind := range Catalogue() {
+		if kind.Resource == resource {
+			return kind, true
+		}
+	}
+	return SyncedKind{}, false
+}
+
+// CataloguedResources lists the names of all kinds that can be synced.
+func CataloguedResources() []string { return resourcesOf(func(SyncedKind) bool { return true }) }
+
+// SyncedResources lists the kinds that are synced unless told otherwise.
+func SyncedResources() []string { return resourcesOf(func(k SyncedKind) bool { return k.Default }) }
+
+func resourcesOf(which func(SyncedKind) bool) []string {
+	var names []string
+	for _, kind := range Catalogue() {
+		if which(kind) {
+			names = append(names, kind.Resource)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// ReservedResources lists kinds that are not synced, and that may be switched
+// off all the same: a manifest then says the same to a release that syncs them.
+func ReservedResources() []string {
+	return []string{"ingresses", "networkpolicies", "ingressclasses", "storageclasses", "volumesnapshots", "serviceaccounts"}
+}
+
+// SelectResources tells of each kind of the catalogue whether it is synced, given the
+// names of kinds to sync and not to sync. One that is in both lists is. A
+// kind whose needs are not synced is not, whatever was asked for.
+func SelectResources(enable, disable []string) (map[string]bool, error) {
+	selection := map[string]bool{}
+	catalogue := Catalogue()
+	for _, kind := range catalogue {
+		selection[kind.Resource] = kind.Default
+	}
+	for _, name := range disable {
+		if _, known := selection[name]; known {
+			selection[name] = false
+		} else if !slices.Contains(ReservedResources(), name) {
+			return nil, fmt.Errorf("unknown kind %q: the kinds are %s", name, strings.Join(CataloguedResources(), ", "))
+		}
+	}
+	for _, name := range enable {
+		if _, known := selection[name]; !known {
+			return nil, fmt.Errorf("cannot sync %q: the kinds are %s", name, strings.Join(CataloguedResources(), ", "))
+		}
+		selection[name] = true
+	}
+	for _, kind := range catalogue {
+		for _, needed := range kind.Needs {
+			selection[kind.Resource] = selection[kind.Resource] && selection[needed]
+		}
+	}
+	return selection, nil
+}
+
+// SelectByArgs is SelectResources with what the arguments of a syncer ask for.
+// It reads them as the syncer does, in the form that validation accepts.
+func SelectByArgs(args []string) (map[string]bool, error) {
+	named := func(flag string) []string {
+		var names []string
+		for _, arg := range args {
+			if value, is := strings.CutPrefix(arg, "--"+flag+"="); is && value != "" {
+				names = append(names, strings.Split(value, ",")...)
+			}
+		}
+		return names
+	}
+	return SelectResources(named(FlagSyncResources), named(FlagDisableSyncResources))
+}

@@ -1,0 +1,75 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// SyncerRules are the rights that a syncer has on the host for what it syncs, given
+// for each kind of the catalogue whether it is. What it may do besides stands in the chart.
+func SyncerRules(synced map[string]bool) []rbacv1.PolicyRule {
+	rights := &rights{}
+	for _, kind := range tenancyv1.Catalogue() {
+		if !synced[kind.Resource] {
+			continue
+		}
+		rights.add(kind.Group, kind.Resource, kind.Verbs)
+		for _, sub := range kind.Subresources {
+			for _, name := range sub.Names {
+				rights.add(kind.Group, kind.Resource+"/"+name, sub.Verbs)
+			}
+		}
+		for _, companion := range kind.Companions {
+			twin, _ := tenancyv1.CataloguedKind(companion.Resource)
+			rights.add(twin.Group, twin.Resource, companion.Verbs)
+		}
+	}
+	// Whatever is synced, the syncer keeps a record of what it saw inside in a ConfigMap.
+	rights.add("", tenancyv1.ResourceConfigMaps, []string{"get", "create", "update", "delete"})
+	return rights.rules()
+}
+
+// rights are the verbs on each resource, in the order in which resources came.
+type rights []right
+
+type right struct {
+	group, resource string
+	verbs           []string
+}
+
+// add has the resource allow the verbs, besides those that it allows already.
+func (r *rights) add(group, resource string, verbs []string) {
+	at := slices.IndexFunc(*r, func(known right) bool { return known.group == group && known.resource == resource })
+	if at < 0 {
+		*r = append(*r, right{group: group, resource: resource})
+		at = len(*r) - 1
+	}
+	for _, verb := range verbs {
+		if !slices.Contains((*r)[at].verbs, verb) {
+			(*r)[at].verbs = append((*r)[at].verbs, verb)
+		}
+	}
+}
+
+// rules has one rule for all resources of a group with the same verbs.
+func (r *rights) rules() []rbacv1.PolicyRule {
+	var rules []rbacv1.PolicyRule
+	for _, one := range *r {
+		verbs := slices.Sorted(slices.Values(one.verbs))
+		at := slices.IndexFunc(rules, func(rule rbacv1.PolicyRule) bool {
+			return rule.APIGroups[0] == one.group && slices.Equal(rule.Verbs, verbs)
+		})
+		if at < 0 {
+			rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{one.group}, Verbs: verbs})
+			at = len(rules) - 1
+		}
+		rules[at].Resources = append(rules[at].Resources, one.resource)
+	}
+	return rules
+}

@@ -1,0 +1,197 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// madeBy selects what the syncer of a virtual cluster made on the host.
+func madeBy(vc *tenancyv1.VirtualCluster) string {
+	return tenancyv1.LabelCluster + "=" + clusterID(vc)
+}
+
+// unsynced are the kinds that a syncer with these arguments has no twins of. Nil is
+// for arguments that it does not take.
+func unsynced(args []string) []tenancyv1.SyncedKind {
+	synced, err := tenancyv1.SelectByArgs(args)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(tenancyv1.Catalogue(), func(kind tenancyv1.SyncedKind) bool {
+		return kind.Direction != tenancyv1.ToHost || synced[kind.Resource]
+	})
+}
+
+func namesOf(kinds []tenancyv1.SyncedKind) string {
+	var names []string
+	for _, kind := range kinds {
+		names = append(names, kind.Resource)
+	}
+	return strings.Join(names, ",")
+}
+
+// clearUnsynced deletes what kinds that are switched off left on the host, and marks
+// what of it holds data. It does so once after each change, and returns whether
+// something is on its way out still. It waits for a pod whose syncer has the kinds off:
+// the syncer of before might make anew what is deleted here.
+func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (bool, error) {
+	off := unsynced(vc.Spec.Syncer.ExtraArgs)
+	wanted := clusterID(vc) + ":" + namesOf(off)
+	m.Lock()
+	cleared := m.cleared == wanted
+	if !cleared {
+		m.cleared = ""
+	}
+	m.Unlock()
+	if cleared {
+		return false, nil
+	}
+	pod, err := c.watched.pods.Pods(vc.Namespace).Get(podName(vc))
+	if err != nil || namesOf(unsynced(syncerArgs(pod))) != namesOf(off) {
+		// Another pod leads to another pass.
+		return false, nil
+	}
+	left := 0
+	for _, kind := range off {
+		n, err := c.clearKind(ctx, vc, kind)
+		if err != nil {
+			return false, err
+		}
+		left += n
+	}
+	if left > 0 {
+		klog.FromContext(ctx).Info("Clearing the host of what is not synced any more", "kinds", namesOf(off), "objects", left)
+		return true, nil
+	}
+	m.Lock()
+	defer m.Unlock()
+	m.cleared = wanted
+	return false, nil
+}
+
+func syncerArgs(pod *corev1.Pod) []string {
+	for _, container := range pod.Spec.Containers {
+		if container.Name == containerSyncer {
+			return container.Args
+		}
+	}
+	return nil
+}
+
+// clearKind deletes the twins of a kind, and what came with them; it returns how many there are.
+func (c *Controller) clearKind(ctx context.Context, vc *tenancyv1.VirtualCluster, kind tenancyv1.SyncedKind) (int, error) {
+	twins, err := c.twins(ctx, vc, kind.GroupVersionResource(), "")
+	if err != nil {
+		return 0, err
+	}
+	if kind.HoldsData {
+		return 0, c.markOrphans(ctx, vc, kind.GroupVersionResource(), twins)
+	}
+	left := len(twins)
+	if err := c.deleteAll(ctx, vc, kind.GroupVersionResource(), twins); err != nil {
+		return 0, err
+	}
+	for _, companion := range kind.Companions {
+		of, _ := tenancyv1.CataloguedKind(companion.Resource)
+		came, err := c.twins(ctx, vc, of.GroupVersionResource(), companion.VirtualKind)
+		if err != nil {
+			return 0, err
+		}
+		left += len(came)
+		if err := c.deleteAll(ctx, vc, of.GroupVersionResource(), came); err != nil {
+			return 0, err
+		}
+	}
+	return left, nil
+}
+
+// twins are the host objects that stand for objects inside of a kind. An empty kind
+// is the host objects' own. Controllers of the host copy the label of a Service to
+// the slices that they make for it, and those are no twins.
+func (c *Controller) twins(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, virtualKind string) ([]metav1.PartialObjectMetadata, error) {
+	all, err := c.list(ctx, vc, resource, madeBy(vc))
+	return slices.DeleteFunc(all, func(object metav1.PartialObjectMetadata) bool {
+		return object.Annotations[tenancyv1.AnnotationVirtualName] == "" || object.Annotations[tenancyv1.AnnotationVirtualKind] != virtualKind
+	}), err
+}
+
+// clear deletes the objects of a kind that carry a label, and returns how many are there.
+func (c *Controller) clear(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, selector string) (int, error) {
+	all, err := c.list(ctx, vc, resource, selector)
+	if err != nil {
+		return 0, err
+	}
+	return len(all), c.deleteAll(ctx, vc, resource, all)
+}
+
+func (c *Controller) list(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, selector string) ([]metav1.PartialObjectMetadata, error) {
+	list, err := c.Metadata.Resource(resource).Namespace(vc.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if apierrors.IsNotFound(err) {
+		// The host does not serve the kind.
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list %s of virtual cluster: %w", resource.Resource, err)
+	}
+	return list.Items, nil
+}
+
+// deleteAll deletes the objects, and only these lives of them.
+func (c *Controller) deleteAll(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, objects []metav1.PartialObjectMetadata) error {
+	client, background := c.Metadata.Resource(resource).Namespace(vc.Namespace), metav1.DeletePropagationBackground
+	for i := range objects {
+		object := &objects[i]
+		if object.DeletionTimestamp != nil {
+			continue
+		}
+		err := client.Delete(ctx, object.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &object.UID}, PropagationPolicy: &background})
+		if ignoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+			return fmt.Errorf("delete %s %s: %w", resource.Resource, object.Name, err)
+		}
+	}
+	return nil
+}
+
+// markOrphans labels objects that hold data and that nothing inside stands for any
+// more. The syncer takes the label off when it finds the object inside again.
+func (c *Controller) markOrphans(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, objects []metav1.PartialObjectMetadata) error {
+	for i := range objects {
+		object := &objects[i]
+		if object.Labels[tenancyv1.LabelOrphan] != "" || object.DeletionTimestamp != nil {
+			continue
+		}
+		err := c.patchMetadata(ctx, resource, object, map[string]any{"labels": map[string]string{tenancyv1.LabelOrphan: "true"}})
+		if ignoreNotFound(err) != nil {
+			return fmt.Errorf("mark %s %s as orphan: %w", resource.Resource, object.Name, err)
+		}
+		klog.FromContext(ctx).Info("Keeping a host object that holds data", "resource", resource.Resource, "object", klog.KObj(object))
+	}
+	return nil
+}
+
+// patchMetadata changes the metadata of an object, and of no later one of its name.
+func (c *Controller) patchMetadata(ctx context.Context, resource schema.GroupVersionResource, object metav1.Object, change map[string]any) error {
+	change["uid"] = object.GetUID()
+	patch, err := json.Marshal(map[string]any{"metadata": change})
+	if err != nil {
+		return err
+	}
+	_, err = c.Metadata.Resource(resource).Namespace(object.GetNamespace()).Patch(ctx, object.GetName(), types.MergePatchType, patch,
+		metav1.PatchOptions{FieldManager: tenancyv1.FieldManagerController})
+	return err
+}
