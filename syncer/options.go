@@ -42,6 +42,10 @@ type Options struct {
 	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
 	SyncNodesFromHost bool
 
+	// Image is that of the syncer itself, which init containers run that write the
+	// hosts file of a pod. None are added without it.
+	Image           string
+	ImagePullPolicy string
 	// EphemeralData says that the control plane's data end with the pod.
 	EphemeralData bool
 
@@ -81,6 +85,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.SyncResources, "sync-resources", o.SyncResources, "Kinds to sync to the host that are not synced by default.")
 	flags.StringSliceVar(&o.DisableSyncResources, "disable-sync-resources", o.DisableSyncResources, "Kinds that stay inside.")
 	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
+	flags.StringVar(&o.Image, "image", o.Image, "The syncer's own image. Pods with a subdomain get an init container of it, which writes their full name into /etc/hosts. Empty for none.")
+	flags.StringVar(&o.ImagePullPolicy, "image-pull-policy", o.ImagePullPolicy, "Pull policy of such init containers: Always, IfNotPresent or Never.")
 	flags.BoolVar(&o.EphemeralData, "ephemeral-data", o.EphemeralData, "The data of the control plane end with the pod, so that new ones are nothing to stop for.")
 	flags.StringVar(&o.BindAddress, "bind-address", o.BindAddress, "Address to serve at. Empty for all.")
 	flags.IntVar(&o.KubeletPort, "kubelet-port", o.KubeletPort, "Port of the kubelet's API.")

@@ -64,7 +64,7 @@ func syncerRules() argRules {
 			"vmodule":                   moduleVerbosity,
 		},
 		owned: []string{
-			"bind-address", "cluster-*", "data-dir", "ephemeral-data", "health-*", "host-*", "issuer-*", "kubelet-*", "namespace", "pod-ip",
+			"bind-address", "cluster-*", "data-dir", "ephemeral-data", "health-*", "host-*", "image*", "issuer-*", "kubelet-*", "namespace", "pod-ip",
 			"service-*", "uid", "virtual-*", "webhook-*",
 		},
 	}

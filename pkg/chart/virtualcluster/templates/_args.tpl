@@ -28,6 +28,8 @@
 {{- end }}
 {{- /* Nodes and volumes are the host's: controllers that would manage them stay off. */}}
 {{- $args = append $args "--kube-controller-manager-arg=controllers=*,-nodeipam,-nodelifecycle,-persistentvolume-binder,-attachdetach,-persistentvolume-expander,-ttl" }}
+{{- /* A node has the address of the host's node, where node ports answer. Its kubelet is the syncer. */}}
+{{- $args = append $args "--kube-apiserver-arg=kubelet-preferred-address-types=InternalDNS,InternalIP,Hostname" }}
 {{- if .Values.audit.enabled }}
 {{- $args = concat $args (list
   "--kube-apiserver-arg=audit-policy-file=/etc/garret/audit/policy.yaml"
@@ -47,7 +49,9 @@
   (printf "--cluster-domain=%s" .Values.host.clusterDomain)
   (printf "--service-ip=%s" .Values.service.clusterIP)
   "--pod-ip=$(POD_IP)"
-  "--issuer-client-ca-file=/etc/garret/client-ca/ca.crt" }}
+  "--issuer-client-ca-file=/etc/garret/client-ca/ca.crt"
+  (printf "--image=%s" .Values.syncer.image)
+  (printf "--image-pull-policy=%s" .Values.imagePullPolicy) }}
 {{- if not (or .Values.controlPlane.storage.persistent .Values.controlPlane.datastore.secretName) }}
 {{- $args = append $args "--ephemeral-data" }}
 {{- end }}
