@@ -37,14 +37,11 @@ type parts struct {
 
 func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host) (*parts, error) {
 	cluster := both.translator.Cluster()
-	minter, err := tokens.New(tokens.Options{
+	minter := tokens.New(tokens.Options{
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
-		VirtualPodInformer: virtual.Pods.Informer(), HostPodInformer: host.Pods.Informer(), HostSecretInformer: host.Secrets.Informer(),
+		VirtualPods: virtual.Pods, HostPods: host.Pods, HostSecrets: host.Secrets,
 		Clock: clock.RealClock{},
 	})
-	if err != nil {
-		return nil, err
-	}
 	issuer, err := newIssuer(options, both)
 	if err != nil {
 		return nil, err
@@ -79,7 +76,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	}
 	return &parts{
 		tokens: minter, reporter: reporter, ready: inside.Ready(),
-		run: []func(context.Context) error{minter.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run},
+		run: []func(context.Context) error{issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run},
 	}, nil
 }
 

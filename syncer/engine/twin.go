@@ -33,11 +33,10 @@ type Twin[T Object] struct {
 	kind       Kind[T]
 	virtual    *Store[T]
 	host       *Store[T]
-	create     func() T
 	translator *translate.Translator
 	recorder   record.EventRecorder
 	metrics    *Metrics
-	clock      clock.PassiveClock
+	clock      clock.WithTicker
 	failing    *patience
 	// keeps says that host objects hold data.
 	keeps bool
@@ -45,29 +44,26 @@ type Twin[T Object] struct {
 
 // TwinOptions are what a Twin is made of.
 type TwinOptions[T Object] struct {
-	// Resource names the kind.
-	Resource schema.GroupVersionResource
-	Kind     Kind[T]
+	Kind Kind[T]
 	// Virtual and Host are the two sides.
 	Virtual, Host *Store[T]
-	// New returns an empty object.
-	New        func() T
-	Translator *translate.Translator
+	Translator    *translate.Translator
 	// Recorder tells Events on virtual objects.
 	Recorder record.EventRecorder
 	Metrics  *Metrics
-	Clock    clock.PassiveClock
+	Clock    clock.WithTicker
 }
 
 // NewTwin returns the reconciler of the kind.
 func NewTwin[T Object](o TwinOptions[T]) *Twin[T] {
-	_, keeps := o.Kind.(Keeper)
-	return &Twin[T]{o.Resource, o.Kind, o.Virtual, o.Host, o.New, o.Translator, o.Recorder, o.Metrics, o.Clock, newPatience(o.Clock), keeps}
+	keeper, ok := o.Kind.(Keeper)
+	keeps := ok && keeper.KeepsData()
+	return &Twin[T]{o.Virtual.Resource(), o.Kind, o.Virtual, o.Host, o.Translator, o.Recorder, o.Metrics, o.Clock, newPatience(o.Clock), keeps}
 }
 
 // Controller returns a controller of the twin that watches both sides.
 func (t *Twin[T]) Controller(workers int) (*Controller, error) {
-	controller := NewController(t.resource.Resource, workers, t, t.metrics)
+	controller := NewController(ControllerOptions{Name: t.resource.Resource, Workers: workers, Reconciler: t, Metrics: t.metrics, Clock: t.clock})
 	if err := controller.Watch(t.virtual.Informer(), SameKey); err != nil {
 		return nil, err
 	}
@@ -76,8 +72,12 @@ func (t *Twin[T]) Controller(workers int) (*Controller, error) {
 
 // SameKey names the object itself.
 func SameKey(object any) []types.NamespacedName {
-	meta := object.(metav1.Object)
-	return []types.NamespacedName{{Namespace: meta.GetNamespace(), Name: meta.GetName()}}
+	return []types.NamespacedName{KeyOf(object.(metav1.Object))}
+}
+
+// KeyOf is the key of the object.
+func KeyOf(object metav1.Object) types.NamespacedName {
+	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 }
 
 // virtualKey names the virtual object that a host object is the twin of.
@@ -92,7 +92,7 @@ func (t *Twin[T]) virtualKey(object any) []types.NamespacedName {
 // Reconcile brings the virtual object of this name and its twin together.
 func (t *Twin[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
 	virtual, inside := t.virtual.Get(key.Namespace, key.Name)
-	host, hosted := t.host.Get(t.translator.Cluster().HostNamespace, t.translator.HostName(key.Namespace, key.Name))
+	host, hosted := t.host.Get(t.host.Namespace(), t.translator.HostName(key.Namespace, key.Name))
 	if hosted && !t.translator.IsOurs(host) {
 		// The marker was taken off on its way to the cache: the object is the host's now.
 		hosted = false
@@ -217,16 +217,19 @@ func (t *Twin[T]) gracePeriod(host T) *int64 {
 }
 
 func (t *Twin[T]) make(ctx context.Context, virtual T) error {
-	host := t.create()
+	host := t.host.New()
 	if err := t.kind.ToHost(ctx, virtual, host); err != nil {
 		return err
 	}
-	var err error
-	if writer, ok := t.kind.(HostWriter[T]); ok {
-		err = writer.CreateOnHost(ctx, virtual, host)
-	} else {
-		_, err = t.host.Writer(host.GetNamespace()).Create(ctx, host, metav1.CreateOptions{})
+	if preparer, ok := t.kind.(Preparer[T]); ok {
+		if err := preparer.Prepare(ctx, virtual, host); err != nil {
+			return err
+		}
 	}
+	var none T
+	_, err := t.write(host, none, func() (T, error) {
+		return t.host.Writer(host.GetNamespace()).Create(ctx, host, metav1.CreateOptions{})
+	})
 	if apierrors.IsAlreadyExists(err) {
 		return t.occupied(ctx, host)
 	}
@@ -270,12 +273,12 @@ func (t *Twin[T]) carry(ctx context.Context, virtual, host T) error {
 	if equality.Semantic.DeepEqual(host, wanted) {
 		return nil
 	}
-	var err error
-	if writer, ok := t.kind.(HostWriter[T]); ok {
-		err = writer.UpdateOnHost(ctx, host, wanted)
-	} else {
-		_, err = t.host.Writer(host.GetNamespace()).Update(ctx, wanted, metav1.UpdateOptions{})
-	}
+	_, err := t.write(wanted, host, func() (T, error) {
+		if updater, ok := t.kind.(HostUpdater[T]); ok {
+			return updater.UpdateOnHost(ctx, host, wanted)
+		}
+		return t.host.Writer(host.GetNamespace()).Update(ctx, wanted, metav1.UpdateOptions{})
+	})
 	if apierrors.IsNotFound(err) {
 		return Again("the host object was deleted meanwhile")
 	}
@@ -285,6 +288,15 @@ func (t *Twin[T]) carry(ctx context.Context, virtual, host T) error {
 	t.metrics.wrote(t.resource.Resource, "update")
 	klog.FromContext(ctx).V(2).Info("Updated on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
 	return nil
+}
+
+// write writes the wanted object, once more where the kind can do without what the host refuses.
+func (t *Twin[T]) write(wanted, current T, try func() (T, error)) (T, error) {
+	written, err := try()
+	if yielder, ok := t.kind.(Yielder[T]); ok && err != nil && yielder.Yield(wanted, current, err) {
+		return try()
+	}
+	return written, err
 }
 
 // tell makes an Event on the virtual object for each refusal, and for a failure

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,32 +48,40 @@ type claims struct {
 	recorder   record.EventRecorder
 }
 
-var (
-	_ engine.Kind[*corev1.PersistentVolumeClaim]     = &claims{}
-	_ engine.FromHost[*corev1.PersistentVolumeClaim] = &claims{}
-	_ engine.Misser[*corev1.PersistentVolumeClaim]   = &claims{}
-	_ engine.Keeper                                  = &claims{}
-)
-
-// KeepsData says that a claim on the host goes only with the one inside.
-func (c *claims) KeepsData() {}
-
-// Wanted is true for every claim: the host decides whether a volume waits for a pod.
-func (c *claims) Wanted(context.Context, *corev1.PersistentVolumeClaim) (bool, error) {
-	return true, nil
+func (b *builder) claims() {
+	c := &claims{b.Translator, b.Virtual, b.Host, b.Recorder}
+	declare(b, b.Virtual.Claims, b.Host.Claims, declared[*corev1.PersistentVolumeClaim]{
+		create:  c.create,
+		apply:   growClaim,
+		status:  c.status,
+		missing: c.hostMissing,
+		// A claim on the host goes only with the one inside.
+		keepsData: true,
+		// A volume that somebody deletes inside is made again from its claim.
+		follows: []follow{{b.Virtual.Volumes.Informer(), ofVolume}},
+	})
+	mirror := &volumes{b.Virtual}
+	removal := b.controller("persistentvolumes", 1, mirror)
+	b.watch(removal, b.Virtual.Volumes.Informer(), engine.SameKey)
+	b.watch(removal, b.Virtual.Claims.Informer(), mirror.ofClaim)
 }
 
-// ToHost translates the claim.
-func (c *claims) ToHost(_ context.Context, virtual, host *corev1.PersistentVolumeClaim) error {
-	c.translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, nil)
-	if host.UID != "" {
-		// Only growth is possible.
-		wanted, current := virtual.Spec.Resources.Requests[corev1.ResourceStorage], host.Spec.Resources.Requests[corev1.ResourceStorage]
-		if wanted.Cmp(current) > 0 {
-			host.Spec.Resources.Requests[corev1.ResourceStorage] = wanted.DeepCopy()
-		}
-		return nil
+// claimsReleased lets claims go that are not synced.
+func (b *builder) claimsReleased() {
+	b.engine.AddTask(func(ctx context.Context) { engine.Release(ctx, b.Virtual.Claims) })
+}
+
+// growClaim asks for more room: only growth is possible.
+func growClaim(virtual, host *corev1.PersistentVolumeClaim) error {
+	wanted, current := virtual.Spec.Resources.Requests[corev1.ResourceStorage], host.Spec.Resources.Requests[corev1.ResourceStorage]
+	if wanted.Cmp(current) > 0 {
+		host.Spec.Resources.Requests[corev1.ResourceStorage] = wanted.DeepCopy()
 	}
+	return nil
+}
+
+// create translates the claim.
+func (c *claims) create(virtual, host *corev1.PersistentVolumeClaim) error {
 	if err := c.checkVolume(virtual); err != nil {
 		return err
 	}
@@ -115,9 +122,9 @@ func (c *claims) source(virtual, host *corev1.PersistentVolumeClaim) error {
 	return nil
 }
 
-// FromHost plays the binder inside, where none runs: once the host has bound
+// status plays the binder inside, where none runs: once the host has bound
 // the claim, it makes a volume, names it in the claim, and reports the status.
-func (c *claims) FromHost(ctx context.Context, virtual, host *corev1.PersistentVolumeClaim, _ bool) error {
+func (c *claims) status(ctx context.Context, virtual, host *corev1.PersistentVolumeClaim) error {
 	if virtual.DeletionTimestamp != nil {
 		return nil
 	}
@@ -151,9 +158,9 @@ func hadVolume(virtual *corev1.PersistentVolumeClaim) bool {
 	return virtual.Spec.VolumeName != "" && (virtual.Status.Phase == corev1.ClaimBound || virtual.Status.Phase == corev1.ClaimLost)
 }
 
-// HostMissing tells of a claim whose host claim is gone, and with it, for all that
+// hostMissing tells of a claim whose host claim is gone, and with it, for all that
 // is known, its data. A host claim that is made in its place names the volume.
-func (c *claims) HostMissing(ctx context.Context, virtual *corev1.PersistentVolumeClaim) (bool, error) {
+func (c *claims) hostMissing(ctx context.Context, virtual *corev1.PersistentVolumeClaim) (bool, error) {
 	if !hadVolume(virtual) {
 		return false, nil
 	}
@@ -253,6 +260,15 @@ func isMirror(volume *corev1.PersistentVolume) bool {
 	return volume.Spec.CSI != nil && volume.Spec.CSI.Driver == hostDriver && volume.Labels[tenancyv1.LabelCluster] != ""
 }
 
+// ofVolume names the claim that a volume was made for.
+func ofVolume(object any) []types.NamespacedName {
+	volume := object.(*corev1.PersistentVolume)
+	if !isMirror(volume) || volume.Spec.ClaimRef == nil {
+		return nil
+	}
+	return []types.NamespacedName{{Namespace: volume.Spec.ClaimRef.Namespace, Name: volume.Spec.ClaimRef.Name}}
+}
+
 // volumes removes the volumes inside whose claim is gone.
 type volumes struct{ virtual *Virtual }
 
@@ -293,20 +309,4 @@ func (v *volumes) ofClaim(object any) []types.NamespacedName {
 		return nil
 	}
 	return []types.NamespacedName{{Name: claim.Spec.VolumeName}}
-}
-
-// releasedClaims takes the syncer's finalizer from claims, where they are not synced.
-type releasedClaims struct{ virtual *Virtual }
-
-func (r *releasedClaims) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	claim, found := r.virtual.Claims.Get(key.Namespace, key.Name)
-	if !found || !slices.Contains(claim.Finalizers, tenancyv1.FinalizerData) {
-		return 0, nil
-	}
-	released := claim.DeepCopy()
-	released.Finalizers = slices.DeleteFunc(released.Finalizers, func(f string) bool { return f == tenancyv1.FinalizerData })
-	if _, err := r.virtual.Claims.Writer(claim.Namespace).Update(ctx, released, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return 0, fmt.Errorf("release claim inside: %w", err)
-	}
-	return 0, nil
 }

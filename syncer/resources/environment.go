@@ -19,7 +19,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -39,25 +38,18 @@ type environments struct {
 	host       *Host
 }
 
-// Controller returns a controller that follows services and pods.
-func (e *environments) controller(metrics *engine.Metrics) (*engine.Controller, error) {
-	controller := engine.NewController("environments", 1, e, metrics)
-	namespaceOf := func(object any) []types.NamespacedName {
-		return []types.NamespacedName{{Name: object.(metav1.Object).GetNamespace()}}
-	}
-	for _, watch := range []struct {
-		informer cache.SharedIndexInformer
-		keys     func(any) []types.NamespacedName
-	}{
-		{e.virtual.Services.Informer(), namespaceOf},
-		{e.virtual.Pods.Informer(), namespaceOf},
-		{e.host.ConfigMaps.Informer(), e.ownKey},
-	} {
-		if err := controller.Watch(watch.informer, watch.keys); err != nil {
-			return nil, err
-		}
-	}
-	return controller, nil
+// environments adds their controller. It comes before the pods of its namespace.
+func (b *builder) environments() {
+	e := &environments{b.Translator, b.Virtual, b.Host}
+	controller := b.controller("environments", 1, e)
+	b.watch(controller, b.Virtual.Services.Informer(), namespaceOf)
+	b.watch(controller, b.Virtual.Pods.Informer(), namespaceOf)
+	b.watch(controller, b.Host.ConfigMaps.Informer(), e.ownKey)
+	b.beforePods = append(b.beforePods, need{controller: controller, keys: namespaceOf, must: true})
+}
+
+func namespaceOf(object any) []types.NamespacedName {
+	return []types.NamespacedName{{Name: object.(metav1.Object).GetNamespace()}}
 }
 
 func (e *environments) ownKey(object any) []types.NamespacedName {

@@ -51,26 +51,29 @@ type nodes struct {
 	unused map[string]time.Time
 }
 
-func (n *nodes) controller(metrics *engine.Metrics) (*engine.Controller, error) {
-	controller := engine.NewController("nodes", 1, n, metrics)
-	nodeOf := func(object any) []types.NamespacedName {
-		if pod := object.(*corev1.Pod); pod.Spec.NodeName != "" {
-			return []types.NamespacedName{{Name: pod.Spec.NodeName}}
-		}
-		return nil
+func (b *builder) nodes() *nodes {
+	capacity, err := machineCapacity()
+	if err != nil {
+		b.fail(err)
 	}
-	if err := controller.Watch(n.virtual.Pods.Informer(), nodeOf); err != nil {
-		return nil, err
+	n := &nodes{translator: b.Translator, virtual: b.Virtual, host: b.Host, kubeletPort: b.KubeletPort,
+		kubeletVersion: b.KubeletVersion, capacity: capacity, clock: b.Clock, unused: map[string]time.Time{}}
+	controller := b.controller("nodes", 1, n)
+	b.watch(controller, b.Virtual.Pods.Informer(), nodeOf)
+	b.watch(controller, b.Host.Pods.Informer(), nodeOf)
+	b.watch(controller, b.Virtual.Nodes.Informer(), engine.SameKey)
+	if b.Host.Nodes != nil {
+		b.watch(controller, b.Host.Nodes.Informer(), engine.SameKey)
 	}
-	if err := controller.Watch(n.host.Pods.Informer(), nodeOf); err != nil {
-		return nil, err
+	return n
+}
+
+// nodeOf names the node that a pod is bound to.
+func nodeOf(object any) []types.NamespacedName {
+	if pod := object.(*corev1.Pod); pod.Spec.NodeName != "" {
+		return []types.NamespacedName{{Name: pod.Spec.NodeName}}
 	}
-	if n.host.Nodes != nil {
-		if err := controller.Watch(n.host.Nodes.Informer(), engine.SameKey); err != nil {
-			return nil, err
-		}
-	}
-	return controller, controller.Watch(n.virtual.Nodes.Informer(), engine.SameKey)
+	return nil
 }
 
 // Reconcile makes, updates or removes the node inside.

@@ -6,9 +6,9 @@ package resources
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/lru"
 	"k8s.io/utils/ptr"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
@@ -43,30 +44,55 @@ const (
 // it binds a virtual pod to the node that the host chose, reports the status,
 // and confirms the end.
 type pods struct {
-	translator  *translate.Translator
-	spec        podTranslator
-	virtual     *Virtual
-	host        *Host
-	tokens      Tokens
-	nodes       *nodes
-	environment *environments
-	// configMaps and secrets carry over what a pod refers to, before the pod.
-	configMaps, secrets engine.Reconciler
-	clock               clock.PassiveClock
-	started             time.Time
+	translator *translate.Translator
+	spec       podTranslator
+	virtual    *Virtual
+	host       *Host
+	tokens     Tokens
+	nodes      *nodes
+	// before is what a pod needs on the host.
+	before []need
+	// claims says that claims are synced.
+	claims  bool
+	clock   clock.PassiveClock
+	started time.Time
 	// known are the UIDs of the virtual pods that this syncer has seen last.
 	known *lru.Cache
 }
 
 var (
-	_ engine.Kind[*corev1.Pod]       = &pods{}
-	_ engine.FromHost[*corev1.Pod]   = &pods{}
-	_ engine.HostWriter[*corev1.Pod] = &pods{}
-	_ engine.Ender[*corev1.Pod]      = &pods{}
-	_ engine.Misser[*corev1.Pod]     = &pods{}
-	_ engine.Referrer[*corev1.Pod]   = &pods{}
-	_ engine.Remover[*corev1.Pod]    = &pods{}
+	_ engine.Kind[*corev1.Pod]        = &pods{}
+	_ engine.Preparer[*corev1.Pod]    = &pods{}
+	_ engine.FromHost[*corev1.Pod]    = &pods{}
+	_ engine.HostUpdater[*corev1.Pod] = &pods{}
+	_ engine.Ender[*corev1.Pod]       = &pods{}
+	_ engine.Misser[*corev1.Pod]      = &pods{}
+	_ engine.Referrer[*corev1.Pod]    = &pods{}
+	_ engine.Remover[*corev1.Pod]     = &pods{}
 )
+
+// need is what a pod refers to on the host, or depends on.
+type need struct {
+	controller *engine.Controller
+	// keys names the objects that a virtual pod needs.
+	keys func(pod any) []types.NamespacedName
+	// must says that the pod is not made without them.
+	must bool
+}
+
+func (b *builder) pods() {
+	b.environments()
+	b.add(b.Tokens.Controller(b.Metrics))
+	b.Virtual.Namespaces.Follow()
+	kind := &pods{
+		translator: b.Translator, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
+		nodes: b.nodes(), before: b.beforePods, claims: b.Selection[tenancyv1.ResourceClaims],
+		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods),
+		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}},
+	}
+	controller := twin(b, podWorkers, kind, b.Virtual.Pods, b.Host.Pods)
+	b.watch(controller, b.Virtual.Services.Informer(), kind.ofDNS)
+}
 
 // Wanted leaves out what runs elsewhere, and what is not to be scheduled yet.
 func (p *pods) Wanted(_ context.Context, virtual *corev1.Pod) (bool, error) {
@@ -76,7 +102,7 @@ func (p *pods) Wanted(_ context.Context, virtual *corev1.Pod) (bool, error) {
 }
 
 // ToHost fills a new host pod in, or brings what may change of one up to date.
-func (p *pods) ToHost(ctx context.Context, virtual, host *corev1.Pod) error {
+func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 	if host.UID != "" {
 		p.refresh(virtual, host)
 		return nil
@@ -93,10 +119,7 @@ func (p *pods) ToHost(ctx context.Context, virtual, host *corev1.Pod) error {
 		inputs.dns = server
 	}
 	if projections := TokenProjections(virtual); len(projections) > 0 {
-		var err error
-		if inputs.tokenSecret, inputs.tokenKeys, err = p.tokens.Ensure(ctx, virtual, projections); err != nil {
-			return fmt.Errorf("tokens: %w", err)
-		}
+		inputs.tokenSecret, inputs.tokenKeys = p.tokens.Names(virtual, projections)
 	}
 	spec, err := p.spec.spec(virtual, inputs)
 	if err != nil {
@@ -134,7 +157,7 @@ func (p *pods) ofDNS(object any) []types.NamespacedName {
 	}
 	var keys []types.NamespacedName
 	for _, pod := range p.virtual.Pods.List() {
-		keys = append(keys, types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name})
+		keys = append(keys, engine.KeyOf(pod))
 	}
 	return keys
 }
@@ -226,39 +249,31 @@ func (p *pods) bind(ctx context.Context, virtual *corev1.Pod, node string) error
 	return nil
 }
 
-// CreateOnHost first carries over what the pod refers to: the host's kubelet
-// would try again only after a while.
-func (p *pods) CreateOnHost(ctx context.Context, virtual, host *corev1.Pod) error {
-	refers := referencesOf(virtual)
-	var group sync.WaitGroup
-	carry := func(reconciler engine.Reconciler, name string) {
-		if reconciler == nil || name == "" {
-			return
-		}
-		group.Go(func() {
-			// Its own controller tries again. A pod may be made before what it refers
-			// to; the kubelet says so then, as anywhere.
-			if _, err := reconciler.Reconcile(ctx, types.NamespacedName{Namespace: virtual.Namespace, Name: name}); err != nil {
-				klog.FromContext(ctx).V(2).Info("Not carried over before its pod", "name", name, "pod", klog.KObj(virtual), "err", err)
+// Prepare carries over what the pod refers to: the host's kubelet would try again
+// only after a while.
+func (p *pods) Prepare(ctx context.Context, virtual, _ *corev1.Pod) error {
+	var group errgroup.Group
+	if projections := TokenProjections(virtual); len(projections) > 0 {
+		group.Go(func() error {
+			if err := p.tokens.Ensure(ctx, virtual, projections); err != nil {
+				return fmt.Errorf("tokens: %w", err)
 			}
+			return nil
 		})
 	}
-	for _, name := range refers.configMaps {
-		carry(p.configMaps, name)
+	for _, need := range p.before {
+		for _, key := range need.keys(virtual) {
+			group.Go(func() error {
+				if err := need.controller.Now(ctx, key); need.must {
+					return err
+				}
+				// A pod may be made before what it refers to; the kubelet says so then,
+				// as anywhere.
+				return nil
+			})
+		}
 	}
-	for _, name := range refers.secrets {
-		carry(p.secrets, name)
-	}
-	var environmentErr error
-	group.Go(func() {
-		_, environmentErr = p.environment.Reconcile(ctx, types.NamespacedName{Name: virtual.Namespace})
-	})
-	group.Wait()
-	if environmentErr != nil {
-		return environmentErr
-	}
-	_, err := p.host.Pods.Writer(host.Namespace).Create(ctx, host, metav1.CreateOptions{})
-	return err
+	return group.Wait()
 }
 
 // References are the configmaps, secrets and claims that the pod names.
@@ -269,6 +284,9 @@ func (p *pods) References(virtual *corev1.Pod) []string { return referencesOf(vi
 // host knows only the name, and would mount them.
 func (p *pods) checkClaims(virtual *corev1.Pod) error {
 	for _, name := range referencesOf(virtual).claims {
+		if !p.claims {
+			return engine.Refuse(reasonUntranslatable, fmt.Sprintf("claim %s: volume claims are not synced to the host cluster", name))
+		}
 		host, found := p.host.Claims.Get(p.translator.Cluster().HostNamespace, p.translator.HostName(virtual.Namespace, name))
 		if !found {
 			continue // the host's scheduler waits for it

@@ -102,6 +102,7 @@ const (
 
 // Kinds that a syncer carries to the host, by the names that its flags use.
 const (
+	ResourceBudgets        = "poddisruptionbudgets"
 	ResourceConfigMaps     = "configmaps"
 	ResourceEndpointSlices = "endpointslices"
 	ResourceEvents         = "events"
@@ -118,10 +119,13 @@ func SyncedResources() []string {
 	}
 }
 
+// OptionalResources lists the kinds that are synced when they are asked for.
+func OptionalResources() []string { return []string{ResourceBudgets} }
+
 // ReservedResources lists kinds that are not synced, and that may be switched
 // off all the same: a manifest then says the same to a release that syncs them.
 func ReservedResources() []string {
-	return []string{"ingresses", "networkpolicies", "ingressclasses", "storageclasses", "volumesnapshots", "poddisruptionbudgets", "serviceaccounts"}
+	return []string{"ingresses", "networkpolicies", "ingressclasses", "storageclasses", "volumesnapshots", "serviceaccounts"}
 }
 
 // Identities inside a virtual cluster.

@@ -57,8 +57,8 @@ func serverRules(distro tenancy.Distro) argRules {
 func syncerRules() argRules {
 	return argRules{
 		allowed: map[string]value{
-			"disable-sync-resources": listOf(v1.SyncedResources(), v1.ReservedResources()),
-			"sync-resources":         listOf(v1.SyncedResources()),
+			"disable-sync-resources": listOf(v1.SyncedResources(), v1.OptionalResources(), v1.ReservedResources()),
+			"sync-resources":         listOf(v1.SyncedResources(), v1.OptionalResources()),
 			"sync-nodes-from-host":   boolean,
 			"v":                      verbosity,
 			"vmodule":                moduleVerbosity,

@@ -69,12 +69,17 @@ type tokens struct {
 	translator *translate.Translator
 }
 
-func (s tokens) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) (string, []string, error) {
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: s.translator.DerivedName("token", pod.Namespace, pod.Name)}}
+func (s tokens) Names(pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) (string, []string) {
 	keys := make([]string, len(projections))
 	for i := range projections {
 		keys[i] = fmt.Sprint("token-", i)
 	}
+	return s.translator.DerivedName("token", pod.Namespace, pod.Name), keys
+}
+
+func (s tokens) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) error {
+	secret := &corev1.Secret{}
+	secret.Name, _ = s.Names(pod, projections)
 	identity := translate.IdentityFor(pod)
 	identity.Kind = "Pod"
 	s.translator.Mark(secret, identity, nil, nil)
@@ -82,7 +87,11 @@ func (s tokens) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev
 	if apierrors.IsAlreadyExists(err) {
 		err = nil
 	}
-	return secret.Name, keys, err
+	return err
+}
+
+func (s tokens) Controller(metrics *engine.Metrics) (*engine.Controller, error) {
+	return engine.NewController(engine.ControllerOptions{Name: "tokens", Metrics: metrics, Clock: clock.RealClock{}}), nil
 }
 
 // setUp makes namespaces for the test and runs a syncer until its end.
