@@ -6,7 +6,10 @@ package resources
 import (
 	"context"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
 	"garret.dev/garret/syncer/engine"
@@ -51,6 +54,16 @@ func declare[T engine.Object](b *builder, virtual, host *engine.Store[T], kind d
 		b.watch(controller, each.informer, each.keys)
 	}
 	return controller
+}
+
+// sidesOf makes the stores of a kind that no other kind looks at. Group and client
+// lead from a client of everything to those of the kind.
+func sidesOf[G any, C engine.Client[T, L], T engine.Object, L runtime.Object](b *builder, resource schema.GroupVersionResource,
+	group func(kubernetes.Interface) G, client func(group G, namespace string) C) (virtual, host *engine.Store[T]) {
+	side := func(informers *engine.Informers, all kubernetes.Interface, options engine.StoreOptions) *engine.Store[T] {
+		return engine.NewStore(informers, resource, func(namespace string) C { return client(group(all), namespace) }, options)
+	}
+	return side(b.Virtual.Informers, b.Virtual.Client, engine.StoreOptions{}), side(b.Host.Informers, b.Host.Client, synced(b.Translator.Cluster()))
 }
 
 // declaredKind is what the engine sees of it.

@@ -45,6 +45,7 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 		tenancyv1.ResourceEndpointSlices: {nil, nil}, // it takes services
 		tenancyv1.ResourceClaims:         {[]string{"persistentvolumeclaims", "persistentvolumes"}, []string{"persistentvolumeclaims"}},
 		tenancyv1.ResourcePods:           {[]string{"namespaces", "nodes", "pods", "services"}, []string{"configmaps", "pods"}},
+		tenancyv1.ResourceBudgets:        {[]string{"poddisruptionbudgets"}, []string{"poddisruptionbudgets"}},
 		tenancyv1.ResourceEvents:         {nil, nil}, // it takes pods
 	}
 	for _, name := range all {

@@ -60,7 +60,13 @@ type side struct {
 	translator *translate.Translator
 	// hostNamespace and namespace are the test's own.
 	hostNamespace, namespace string
-	stop                     func()
+	// off are kinds that the next syncer does not sync; all others are on.
+	off []string
+	// virtualStores and hostStores are the running syncer's, metrics its measurements.
+	virtualStores *resources.Virtual
+	hostStores    *resources.Host
+	metrics       metrics.KubeRegistry
+	stop          func()
 }
 
 // tokens makes host secrets without tokens: what is in them is tested with package tokens.
@@ -161,16 +167,21 @@ func (s *side) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: s.virtual.CoreV1().Events("")})
-	selection, err := resources.Select(nil, nil)
+	selection, err := resources.Select(tenancyv1.OptionalResources(), nil)
 	s.must(err)
+	for _, name := range s.off {
+		selection[name] = false
+	}
+	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.host, s.translator.Cluster(), false)
+	s.metrics = metrics.NewKubeRegistry()
 	e := &engine.Engine{}
 	s.must(resources.Register(e, resources.Config{
 		Translator: s.translator,
-		Virtual:    resources.NewVirtual(s.virtual),
-		Host:       resources.NewHost(s.host, s.translator.Cluster(), false),
+		Virtual:    s.virtualStores,
+		Host:       s.hostStores,
 		Tokens:     tokens{s.host, s.translator},
 		Recorder:   broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
-		Metrics:    engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{},
+		Metrics:    engine.NewMetrics(s.metrics), Clock: clock.RealClock{},
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
