@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -33,24 +34,34 @@ import (
 const hostNamespace = "team"
 
 // clusters are the two sides that all tests of the package share.
-type clusters struct{ host, virtual *kubernetes.Clientset }
+type clusters struct {
+	host, virtual *kubernetes.Clientset
+	// hostObjects and virtualObjects are clients of every kind.
+	hostObjects, virtualObjects *dynamic.DynamicClient
+}
 
 var shared clusters
 
-func TestMain(m *testing.M) { os.Exit(framework.Run(m, "sync", setUpSides)) }
+func TestMain(m *testing.M) {
+	// Checks wait for the syncer, so that the number of processors is no measure.
+	framework.SideBySide(16)
+	os.Exit(framework.Run(m, "sync", setUpSides))
+}
 
 // setUpSides starts the control planes of both sides.
 func setUpSides(stage *framework.Stage) error {
-	start := func(name string, client **kubernetes.Clientset) func() error {
+	start := func(name string, client **kubernetes.Clientset, objects **dynamic.DynamicClient) func() error {
 		return func() error {
 			plane, err := stage.StartControlPlane(name, "--service-node-port-range=30000-30010", framework.WithoutNodes)
-			if err == nil {
-				*client = plane.Client
+			if err != nil {
+				return err
 			}
+			*client = plane.Client
+			*objects, err = dynamic.NewForConfig(plane.Config)
 			return err
 		}
 	}
-	return framework.Together(start("host", &shared.host), start("virtual", &shared.virtual))
+	return framework.Together(start("host", &shared.host, &shared.hostObjects), start("virtual", &shared.virtual, &shared.virtualObjects))
 }
 
 // side is one test's view: a host namespace and a virtual namespace of its own, and a syncer between.
