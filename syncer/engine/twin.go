@@ -10,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -218,7 +217,8 @@ func (t *Twin[T]) gracePeriod(host T) *int64 {
 
 func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	host := t.host.New()
-	if err := t.kind.ToHost(ctx, virtual, host); err != nil {
+	fill := func(host T) error { return t.kind.ToHost(ctx, virtual, host) }
+	if err := fill(host); err != nil {
 		return err
 	}
 	if preparer, ok := t.kind.(Preparer[T]); ok {
@@ -226,10 +226,9 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 			return err
 		}
 	}
+	writer := t.host.Writer(host.GetNamespace())
 	var none T
-	_, err := t.write(host, none, func() (T, error) {
-		return t.host.Writer(host.GetNamespace()).Create(ctx, host, metav1.CreateOptions{})
-	})
+	made, err := t.write(host, none, func() (T, error) { return writer.Create(ctx, host, metav1.CreateOptions{}) })
 	if apierrors.IsAlreadyExists(err) {
 		return t.occupied(ctx, host)
 	}
@@ -238,7 +237,7 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	}
 	t.metrics.wrote(t.resource.Resource, "create")
 	klog.FromContext(ctx).V(2).Info("Created on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
-	return nil
+	return keepAnswer(ctx, writer, host, made, fill)
 }
 
 // occupied finds out who has the name that a twin was to get. Its own object,
@@ -266,28 +265,25 @@ func (t *Twin[T]) update(ctx context.Context, virtual, host T) error {
 
 // carry writes to the host what the virtual object asks for.
 func (t *Twin[T]) carry(ctx context.Context, virtual, host T) error {
-	wanted := host.DeepCopyObject().(T)
-	if err := t.kind.ToHost(ctx, virtual, wanted); err != nil {
-		return err
-	}
-	if equality.Semantic.DeepEqual(host, wanted) {
-		return nil
-	}
-	_, err := t.write(wanted, host, func() (T, error) {
-		if updater, ok := t.kind.(HostUpdater[T]); ok {
-			return updater.UpdateOnHost(ctx, host, wanted)
-		}
-		return t.host.Writer(host.GetNamespace()).Update(ctx, wanted, metav1.UpdateOptions{})
+	writer := t.host.Writer(host.GetNamespace())
+	fill := func(wanted T) error { return t.kind.ToHost(ctx, virtual, wanted) }
+	wrote, err := Carry(ctx, writer, host, fill, func(wanted T) (T, error) {
+		written, err := t.write(wanted, host, func() (T, error) {
+			if updater, ok := t.kind.(HostUpdater[T]); ok {
+				return updater.UpdateOnHost(ctx, host, wanted)
+			}
+			return writer.Update(ctx, wanted, metav1.UpdateOptions{})
+		})
+		return written, OnHost("update", err)
 	})
+	if wrote {
+		t.metrics.wrote(t.resource.Resource, "update")
+		klog.FromContext(ctx).V(2).Info("Updated on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
+	}
 	if apierrors.IsNotFound(err) {
 		return Again("the host object was deleted meanwhile")
 	}
-	if err != nil {
-		return OnHost("update", err)
-	}
-	t.metrics.wrote(t.resource.Resource, "update")
-	klog.FromContext(ctx).V(2).Info("Updated on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
-	return nil
+	return err
 }
 
 // write writes the wanted object, once more where the kind can do without what the host refuses.

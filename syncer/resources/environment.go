@@ -12,13 +12,13 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -67,16 +67,14 @@ func (e *environments) Reconcile(ctx context.Context, key types.NamespacedName) 
 	current, found := e.host.ConfigMaps.Get(cluster.HostNamespace, name)
 	writer := e.host.ConfigMaps.Writer(cluster.HostNamespace)
 
-	wanted := &corev1.ConfigMap{}
-	if found {
-		wanted = current.DeepCopy()
+	fill := func(wanted *corev1.ConfigMap) error {
+		wanted.Name = name
+		e.translator.Mark(wanted, translate.Identity{NamespacedName: key, Kind: kindNamespace}, nil, nil)
+		// It is selected with the rest of its namespace.
+		wanted.Labels[tenancyv1.LabelVirtualNamespace] = key.Name
+		wanted.Data = e.data(key.Name)
+		return nil
 	}
-	wanted.Name = name
-	e.translator.Mark(wanted, translate.Identity{NamespacedName: key, Kind: kindNamespace}, nil, nil)
-	// It is selected with the rest of its namespace.
-	wanted.Labels[tenancyv1.LabelVirtualNamespace] = key.Name
-	wanted.Data = e.data(key.Name)
-
 	var err error
 	switch {
 	case len(e.virtual.Pods.ByIndex(cache.NamespaceIndex, key.Name)) == 0:
@@ -85,12 +83,14 @@ func (e *environments) Reconcile(ctx context.Context, key types.NamespacedName) 
 		}
 		err = writer.Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &current.UID}})
 	case !found:
-		if _, err = writer.Create(ctx, wanted, metav1.CreateOptions{}); apierrors.IsAlreadyExists(err) {
+		if err = engine.Create(ctx, writer, &corev1.ConfigMap{}, fill); apierrors.IsAlreadyExists(err) {
 			// Made a moment ago by another worker, with the same content or soon.
 			err = nil
 		}
-	case !equality.Semantic.DeepEqual(current, wanted):
-		_, err = writer.Update(ctx, wanted, metav1.UpdateOptions{})
+	default:
+		_, err = engine.Carry(ctx, writer, current, fill, func(wanted *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+			return writer.Update(ctx, wanted, metav1.UpdateOptions{})
+		})
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		return 0, fmt.Errorf("environment of namespace %s: %w", key.Name, err)

@@ -24,11 +24,6 @@ import (
 )
 
 const (
-	// annotationResources and annotationImages on a host pod tell which resources
-	// and images were asked for last. What the host's admission made of them stays
-	// until something else is asked for.
-	annotationResources = "garret.dev/resources"
-	annotationImages    = "garret.dev/images"
 	// serviceDNS is the Service of the DNS inside, in the namespace kube-system.
 	serviceDNS = "kube-dns"
 	// reasonHostPodDeleted is the reason of a virtual pod whose host pod is gone.
@@ -132,8 +127,8 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 
 func (p *pods) mark(virtual, host *corev1.Pod) {
 	annotations := downwardAnnotations(virtual)
-	annotations[annotationResources] = resourcesHash(&virtual.Spec)
-	annotations[annotationImages] = imagesHash(&virtual.Spec)
+	annotations[annotationResources] = resourcesAsked(&virtual.Spec).annotation()
+	annotations[annotationImages] = imagesAsked(&virtual.Spec).annotation()
 	p.translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, annotations)
 	if metav1.GetControllerOf(virtual) != nil {
 		p.translator.Control(host)
@@ -166,22 +161,22 @@ func (p *pods) ofDNS(object any) []types.NamespacedName {
 func (p *pods) refresh(virtual, host *corev1.Pod) {
 	images := map[string]string{}
 	resources := map[string]corev1.ResourceRequirements{}
-	forEachContainer(&virtual.Spec, func(container *corev1.Container) {
+	forEachLasting(&virtual.Spec, func(container *corev1.Container) {
 		images[container.Name] = container.Image
 		resources[container.Name] = container.Resources
 	})
-	resized := host.Annotations[annotationResources] != resourcesHash(&virtual.Spec)
-	before, known := host.Annotations[annotationImages]
-	replaced := known && before != imagesHash(&virtual.Spec)
-	forEachContainer(&host.Spec, func(container *corev1.Container) {
-		if image, ok := images[container.Name]; ok && image != "" && replaced {
-			container.Image = image
+	askedImages, imagesBefore := imagesAsked(&virtual.Spec), askedBefore(host.Annotations[annotationImages])
+	askedResources, resourcesBefore := resourcesAsked(&virtual.Spec), askedBefore(host.Annotations[annotationResources])
+	forEachLasting(&host.Spec, func(container *corev1.Container) {
+		if askedImages.changed(imagesBefore, container.Name) {
+			container.Image = images[container.Name]
 		}
-		if wanted, ok := resources[container.Name]; ok && resized {
+		if askedResources.changed(resourcesBefore, container.Name) {
+			wanted := resources[container.Name]
 			container.Resources = *wanted.DeepCopy()
 		}
 	})
-	if resized {
+	if askedResources.changed(resourcesBefore, wholePod) {
 		host.Spec.Resources = virtual.Spec.Resources.DeepCopy()
 	}
 	if virtual.Spec.ActiveDeadlineSeconds != nil {
