@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -16,19 +15,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/klog/v2"
 	"k8s.io/utils/ptr"
 
-	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
 
 const (
-	// hostDriver is the driver in the volumes inside. Nothing inside attaches or
-	// mounts them: the host's kubelet does, by the claim on the host.
-	hostDriver = "host.garret.dev"
-
 	// reasonLost is the reason of Events about claims whose data are gone from the host.
 	reasonLost = "HostClaimLost"
 
@@ -45,11 +38,12 @@ type claims struct {
 	translator *translate.Translator
 	virtual    *Virtual
 	host       *Host
+	volumes    *engine.Controller
 	recorder   record.EventRecorder
 }
 
 func (b *builder) claims() {
-	c := &claims{b.Translator, b.Virtual, b.Host, b.Recorder}
+	c := &claims{b.Translator, b.Virtual, b.Host, b.volumes(), b.Recorder}
 	declare(b, b.Virtual.Claims, b.Host.Claims, declared[*corev1.PersistentVolumeClaim]{
 		create:  c.create,
 		apply:   growClaim,
@@ -57,13 +51,7 @@ func (b *builder) claims() {
 		missing: c.hostMissing,
 		// A claim on the host goes only with the one inside.
 		keepsData: true,
-		// A volume that somebody deletes inside is made again from its claim.
-		follows: []follow{{b.Virtual.Volumes.Informer(), ofVolume}},
 	})
-	mirror := &volumes{b.Virtual}
-	removal := b.controller("persistentvolumes", 1, mirror)
-	b.watch(removal, b.Virtual.Volumes.Informer(), engine.SameKey)
-	b.watch(removal, b.Virtual.Claims.Informer(), mirror.ofClaim)
 }
 
 // claimsReleased lets claims go that are not synced.
@@ -144,7 +132,7 @@ func (c *claims) status(ctx context.Context, virtual, host *corev1.PersistentVol
 			}
 			virtual = updated
 		}
-		shown = c.showVolume(ctx, virtual, host)
+		shown = c.volumes.Now(ctx, types.NamespacedName{Name: host.Spec.VolumeName})
 	}
 	status := *host.Status.DeepCopy()
 	if hadVolume(virtual) && status.Phase != corev1.ClaimBound {
@@ -194,119 +182,4 @@ func (c *claims) report(ctx context.Context, virtual *corev1.PersistentVolumeCla
 			"This one is bound again when volume %s is made available on the host cluster; to begin with an empty volume, delete it and create it again.", virtual.Spec.VolumeName)
 	}
 	return nil
-}
-
-// showVolume makes the volume inside what the host's is.
-func (c *claims) showVolume(ctx context.Context, virtual, host *corev1.PersistentVolumeClaim) error {
-	client := c.virtual.Client.CoreV1().PersistentVolumes()
-	volume, found := c.virtual.Volumes.Get("", host.Spec.VolumeName)
-	var err error
-	switch {
-	case !found:
-		volume, err = client.Create(ctx, c.volume(virtual, host), metav1.CreateOptions{})
-		if apierrors.IsAlreadyExists(err) {
-			return engine.Again("the volume inside is not in the cache yet")
-		}
-	case !isMirror(volume):
-		return engine.Refuse(reasonUntranslatable, fmt.Sprintf("the name of volume %s is taken inside", volume.Name))
-	case !equality.Semantic.DeepEqual(volume.Spec.Capacity, host.Status.Capacity):
-		volume = volume.DeepCopy()
-		volume.Spec.Capacity = host.Status.Capacity.DeepCopy()
-		volume, err = client.Update(ctx, volume, metav1.UpdateOptions{})
-	}
-	if err != nil {
-		return fmt.Errorf("volume %s inside: %w", host.Spec.VolumeName, err)
-	}
-	if volume.Status.Phase != corev1.VolumeBound {
-		volume = volume.DeepCopy()
-		volume.Status.Phase = corev1.VolumeBound
-		if _, err := client.UpdateStatus(ctx, volume, metav1.UpdateOptions{}); err != nil {
-			return fmt.Errorf("status of volume %s inside: %w", volume.Name, err)
-		}
-	}
-	return nil
-}
-
-func (c *claims) volume(virtual, host *corev1.PersistentVolumeClaim) *corev1.PersistentVolume {
-	class := virtual.Spec.StorageClassName
-	if class == nil {
-		class = host.Spec.StorageClassName
-	}
-	return &corev1.PersistentVolume{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:   host.Spec.VolumeName,
-			Labels: map[string]string{tenancyv1.LabelCluster: c.translator.Cluster().ID},
-		},
-		Spec: corev1.PersistentVolumeSpec{
-			Capacity:         host.Status.Capacity.DeepCopy(),
-			AccessModes:      virtual.Spec.AccessModes,
-			VolumeMode:       virtual.Spec.VolumeMode,
-			StorageClassName: ptr.Deref(class, ""),
-			// The host decides what becomes of the real one.
-			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-			ClaimRef: &corev1.ObjectReference{
-				APIVersion: "v1", Kind: "PersistentVolumeClaim",
-				Namespace: virtual.Namespace, Name: virtual.Name, UID: virtual.UID,
-			},
-			PersistentVolumeSource: corev1.PersistentVolumeSource{
-				CSI: &corev1.CSIPersistentVolumeSource{Driver: hostDriver, VolumeHandle: host.Name},
-			},
-		},
-	}
-}
-
-// isMirror says whether the volume inside was made for a claim on the host.
-func isMirror(volume *corev1.PersistentVolume) bool {
-	return volume.Spec.CSI != nil && volume.Spec.CSI.Driver == hostDriver && volume.Labels[tenancyv1.LabelCluster] != ""
-}
-
-// ofVolume names the claim that a volume was made for.
-func ofVolume(object any) []types.NamespacedName {
-	volume := object.(*corev1.PersistentVolume)
-	if !isMirror(volume) || volume.Spec.ClaimRef == nil {
-		return nil
-	}
-	return []types.NamespacedName{{Namespace: volume.Spec.ClaimRef.Namespace, Name: volume.Spec.ClaimRef.Name}}
-}
-
-// volumes removes the volumes inside whose claim is gone.
-type volumes struct{ virtual *Virtual }
-
-// Reconcile looks at one volume inside.
-func (v *volumes) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	volume, found := v.virtual.Volumes.Get("", key.Name)
-	if !found || !isMirror(volume) || volume.Spec.ClaimRef == nil {
-		return 0, nil
-	}
-	reference := volume.Spec.ClaimRef
-	if claim, found := v.virtual.Claims.Get(reference.Namespace, reference.Name); found && claim.UID == reference.UID {
-		return 0, nil
-	}
-	client := v.virtual.Client.CoreV1().PersistentVolumes()
-	if volume.Status.Phase == corev1.VolumeBound {
-		// A bound volume is protected from deletion. The change brings it back.
-		released := volume.DeepCopy()
-		released.Status.Phase = corev1.VolumeReleased
-		if _, err := client.UpdateStatus(ctx, released, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			return 0, fmt.Errorf("release volume %s inside: %w", volume.Name, err)
-		}
-		return 0, nil
-	}
-	err := client.Delete(ctx, volume.Name, metav1.DeleteOptions{
-		Preconditions: &metav1.Preconditions{UID: &volume.UID},
-	})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return 0, fmt.Errorf("delete volume %s inside: %w", volume.Name, err)
-	}
-	klog.FromContext(ctx).V(2).Info("Deleted a volume inside", "volume", volume.Name)
-	return 0, nil
-}
-
-// ofClaim names the volume that a claim is bound to.
-func (v *volumes) ofClaim(object any) []types.NamespacedName {
-	claim := object.(*corev1.PersistentVolumeClaim)
-	if claim.Spec.VolumeName == "" {
-		return nil
-	}
-	return []types.NamespacedName{{Name: claim.Spec.VolumeName}}
 }

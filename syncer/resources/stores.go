@@ -26,6 +26,8 @@ const (
 	// indexConfigMap and indexSecret find virtual pods by what they refer to.
 	indexConfigMap = "configmap"
 	indexSecret    = "secret"
+	// indexVolume finds host claims by the volume that they are bound to.
+	indexVolume = "volume"
 	// indexService finds slices by the Service that they belong to.
 	indexService = "service"
 )
@@ -109,8 +111,9 @@ type Host struct {
 func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes bool) *Host {
 	typed, informers := client.CoreV1(), engine.NewInformers(client)
 	options := synced(cluster)
-	pods, slices := options, options
+	pods, claims, slices := options, options, options
 	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode}
+	claims.Indexers = cache.Indexers{indexVolume: claimsByVolume}
 	slices.LabelSelector += "," + discoveryv1.LabelManagedBy + "=" + sliceManager
 	host := &Host{
 		Client: client, Informers: informers,
@@ -118,7 +121,7 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes b
 		Services:       engine.NewStore(informers, core(tenancyv1.ResourceServices), typed.Services, options),
 		ConfigMaps:     engine.NewStore(informers, core(tenancyv1.ResourceConfigMaps), typed.ConfigMaps, options),
 		Secrets:        engine.NewStore(informers, core(tenancyv1.ResourceSecrets), typed.Secrets, options),
-		Claims:         engine.NewStore(informers, core(tenancyv1.ResourceClaims), typed.PersistentVolumeClaims, options),
+		Claims:         engine.NewStore(informers, core(tenancyv1.ResourceClaims), typed.PersistentVolumeClaims, claims),
 		EndpointSlices: engine.NewStore(informers, discoveryv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceEndpointSlices), client.DiscoveryV1().EndpointSlices, slices),
 	}
 	if readNodes {
