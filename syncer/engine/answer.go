@@ -50,7 +50,7 @@ func Carry[T Object](ctx context.Context, writer Writer[T], host T, fill func(T)
 	if err != nil {
 		return false, err
 	}
-	return true, keepAnswer(ctx, writer, wanted, written, fill)
+	return true, KeepAnswer(ctx, writer, wanted, written, fill)
 }
 
 // Create makes the host object that fill fills in.
@@ -62,7 +62,7 @@ func Create[T Object](ctx context.Context, writer Writer[T], host T, fill func(T
 	if err != nil {
 		return err
 	}
-	return keepAnswer(ctx, writer, host, made, fill)
+	return KeepAnswer(ctx, writer, host, made, fill)
 }
 
 // filled is a copy that fill has been at. The answers stay on it.
@@ -93,8 +93,8 @@ func (a answers) keep(host, wanted Object) (answers, error) {
 	return kept, replace(wanted, has, kept)
 }
 
-// keepAnswer has the host object carry what its API server made of what was sent.
-func keepAnswer[T Object](ctx context.Context, writer Writer[T], sent, written T, fill func(T) error) error {
+// KeepAnswer has the host object carry what its API server made of what was sent.
+func KeepAnswer[T Object](ctx context.Context, writer Writer[T], sent, written T, fill func(T) error) error {
 	again, err := filled(written, fill)
 	if err != nil {
 		// The next pass finds it so, and tells.

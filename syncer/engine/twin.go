@@ -237,7 +237,7 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	}
 	t.metrics.wrote(t.resource.Resource, "create")
 	klog.FromContext(ctx).V(2).Info("Created on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
-	return keepAnswer(ctx, writer, host, made, fill)
+	return KeepAnswer(ctx, writer, host, made, fill)
 }
 
 // occupied finds out who has the name that a twin was to get. Its own object,

@@ -25,10 +25,25 @@ const reasonAddress = "AddressMismatch"
 // the virtual one has.
 func HostService(translator *translate.Translator, virtual *corev1.Service) *corev1.Service {
 	host := &corev1.Service{}
-	translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, nil)
 	createService(virtual, host)
-	applyService(translator, virtual, host)
+	refreshService(translator, virtual, host)
 	return host
+}
+
+// KeepServiceAnswer has the host's Service tell what the host's admission made of
+// one that was created outside of the engine, which is to leave it at that.
+func KeepServiceAnswer(ctx context.Context, services engine.Writer[*corev1.Service], translator *translate.Translator, virtual, sent, created *corev1.Service) error {
+	return engine.KeepAnswer(ctx, services, sent, created, func(again *corev1.Service) error {
+		refreshService(translator, virtual, again)
+		// Ports that the host allotted are brought inside.
+		withoutPorts(again, created)
+		return nil
+	})
+}
+
+func refreshService(translator *translate.Translator, virtual, host *corev1.Service) {
+	translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, nil)
+	applyService(translator, virtual, host)
 }
 
 // createService fills in what cannot change.
