@@ -43,14 +43,11 @@ type parts struct {
 
 func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection) (*parts, error) {
 	cluster := both.translator.Cluster()
-	minter, err := tokens.New(tokens.Options{
+	minter := tokens.New(tokens.Options{
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
-		VirtualPodInformer: virtual.Pods.Informer(), HostPodInformer: host.Pods.Informer(), HostSecretInformer: host.Secrets.Informer(),
+		VirtualPods: virtual.Pods, HostPods: host.Pods, HostSecrets: host.Secrets,
 		Clock: clock.RealClock{},
 	})
-	if err != nil {
-		return nil, err
-	}
 	issuer, err := newIssuer(options, both)
 	if err != nil {
 		return nil, err

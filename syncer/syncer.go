@@ -190,7 +190,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		group.Go(func() error { return part(ctx) })
 	}
 	// What writes because of what is inside waits until that can be trusted.
-	for _, part := range []func(context.Context) error{parts.tokens.Run, history.Run, settling.run} {
+	for _, part := range []func(context.Context) error{history.Run, settling.run} {
 		group.Go(func() error { return begun.pass(ctx, part) })
 	}
 	// Whoever has to decide about lost data has to be able to look inside.

@@ -215,6 +215,25 @@ func TestHostServiceHasNoUIDUntilItIsAdopted(t *testing.T) {
 	}
 }
 
+// TestTheHostsAnswerIsKept has the host's admission change the Service, and wants
+// it to carry what the engine needs to leave it at that.
+func TestTheHostsAnswerIsKept(t *testing.T) {
+	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace})
+	onHost := host()
+	onHost.PrependReactor("create", "services", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		action.(clienttesting.CreateAction).GetObject().(*corev1.Service).Spec.LoadBalancerSourceRanges = []string{"10.0.0.0/8"}
+		return false, nil, nil
+	})
+	review(t, NewServer(nil, nil, &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost}), admissionv1.Create, service("web"), nil, false)
+	twin, err := onHost.CoreV1().Services(hostNamespace).Get(t.Context(), translator.HostName("default", "web"), metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := twin.Annotations["garret.dev/answered"]; !strings.Contains(got, "spec.loadBalancerSourceRanges") || strings.Contains(got, "spec.ports") {
+		t.Errorf("answers: got %q, want the field that the host changed", got)
+	}
+}
+
 func TestGeneratedName(t *testing.T) {
 	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace})
 	onHost := host()

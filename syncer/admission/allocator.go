@@ -53,7 +53,7 @@ func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRu
 	// It may yet be refused inside: until it is stored, it has no UID that counts.
 	asked.UID = ""
 	host := resources.HostService(a.Translator, asked)
-	created, err := a.create(ctx, host, dryRun)
+	created, err := a.create(ctx, asked, host, dryRun)
 	// The host looks for the address before it looks at the name: a Service that is
 	// there, with the address asked for, is told as an address in use.
 	if apierrors.IsAlreadyExists(err) || apierrors.IsInvalid(err) && asked.Spec.ClusterIP != "" {
@@ -71,12 +71,22 @@ func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRu
 	return created, nil
 }
 
-func (a *Allocator) create(ctx context.Context, host *corev1.Service, dryRun bool) (*corev1.Service, error) {
+func (a *Allocator) create(ctx context.Context, virtual, host *corev1.Service, dryRun bool) (*corev1.Service, error) {
 	options := metav1.CreateOptions{}
 	if dryRun {
 		options.DryRun = []string{metav1.DryRunAll}
 	}
-	return a.Host.CoreV1().Services(host.Namespace).Create(ctx, host, options)
+	services := a.Host.CoreV1().Services(host.Namespace)
+	created, err := services.Create(ctx, host, options)
+	if err != nil || dryRun {
+		return created, err
+	}
+	// The engine asks for the same later, and is to know what the host answered.
+	err = resources.KeepServiceAnswer(ctx, services, a.Translator, virtual, host, created)
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "What the host's admission changed of a service may be put back", "host", klog.KObj(host))
+	}
+	return created, nil
 }
 
 // existing decides what to do with a host Service that has the name already.
@@ -106,17 +116,17 @@ func (a *Allocator) existing(ctx context.Context, virtual, host *corev1.Service,
 		if err := a.Evidence.Confirm(ctx); err != nil {
 			return nil, apierrors.NewServiceUnavailable("an earlier service of the name is kept on the host: " + err.Error())
 		}
-		return a.replace(ctx, found, host, dryRun)
+		return a.replace(ctx, found, virtual, host, dryRun)
 	}
 	// An earlier try, or one at the same time, made it. To make it anew would take
 	// the address away from the other one.
 	if found.Spec.ClusterIP != corev1.ClusterIPNone && (virtual.Spec.ClusterIP == "" || virtual.Spec.ClusterIP == found.Spec.ClusterIP) {
 		return found, nil
 	}
-	return a.replace(ctx, found, host, dryRun)
+	return a.replace(ctx, found, virtual, host, dryRun)
 }
 
-func (a *Allocator) replace(ctx context.Context, found, host *corev1.Service, dryRun bool) (*corev1.Service, error) {
+func (a *Allocator) replace(ctx context.Context, found, virtual, host *corev1.Service, dryRun bool) (*corev1.Service, error) {
 	if dryRun {
 		return found, nil
 	}
@@ -127,7 +137,7 @@ func (a *Allocator) replace(ctx context.Context, found, host *corev1.Service, dr
 		return nil, err
 	}
 	klog.FromContext(ctx).V(1).Info("Replacing a host service that was left over", "host", klog.KObj(found))
-	return a.create(ctx, host, false)
+	return a.create(ctx, virtual, host, false)
 }
 
 // inside returns an error of the host as one about the Service inside.

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 )
 
 const (
@@ -36,24 +37,34 @@ type Controller struct {
 	workers    int
 	reconciler Reconciler
 	metrics    *Metrics
+	clock      clock.WithTicker
 	queue      workqueue.TypedRateLimitingInterface[types.NamespacedName]
 	synced     []cache.DoneChecker
+	passing    keyLocks
 }
 
-// NewController returns a controller with this many workers. The name is that
-// of the kind in metrics and logs.
-func NewController(name string, workers int, reconciler Reconciler, metrics *Metrics) *Controller {
-	queue := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[types.NamespacedName]{Queue: newFairQueue()})
+// ControllerOptions are what a Controller is made of.
+type ControllerOptions struct {
+	// Name is that of the kind in metrics and logs.
+	Name string
+	// Workers is how many passes run at the same time.
+	Workers    int
+	Reconciler Reconciler
+	Metrics    *Metrics
+	// Clock is what retries and later passes wait by.
+	Clock clock.WithTicker
+}
+
+// NewController returns a controller that watches nothing yet.
+func NewController(o ControllerOptions) *Controller {
+	queue := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[types.NamespacedName]{Queue: newFairQueue(), Clock: o.Clock})
 	return &Controller{
-		name:       name,
-		workers:    workers,
-		reconciler: reconciler,
-		metrics:    metrics,
+		name: o.Name, workers: o.Workers, reconciler: o.Reconciler, metrics: o.Metrics, clock: o.Clock,
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, lastRetry),
 			workqueue.TypedRateLimitingQueueConfig[types.NamespacedName]{
 				DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(
-					workqueue.TypedDelayingQueueConfig[types.NamespacedName]{Queue: queue}),
+					workqueue.TypedDelayingQueueConfig[types.NamespacedName]{Queue: queue, Clock: o.Clock}),
 			}),
 	}
 }
@@ -65,17 +76,32 @@ func (c *Controller) Enqueue(key types.NamespacedName) { c.queue.Add(key) }
 // informer concerns; keys names them. For an update it is called with the
 // object before and after.
 func (c *Controller) Watch(informer cache.SharedIndexInformer, keys func(object any) []types.NamespacedName) error {
-	enqueue := func(object any) {
+	enqueue := c.enqueue(keys)
+	return c.watch(informer, keys, func(before, after any) {
+		enqueue(before)
+		enqueue(after)
+	})
+}
+
+// WatchEnds is Watch for objects that change often in what does not matter: it
+// asks for a pass when one comes or goes.
+func (c *Controller) WatchEnds(informer cache.SharedIndexInformer, keys func(object any) []types.NamespacedName) error {
+	return c.watch(informer, keys, nil)
+}
+
+func (c *Controller) enqueue(keys func(object any) []types.NamespacedName) func(object any) {
+	return func(object any) {
 		for _, key := range keys(object) {
 			c.queue.Add(key)
 		}
 	}
+}
+
+func (c *Controller) watch(informer cache.SharedIndexInformer, keys func(object any) []types.NamespacedName, updated func(before, after any)) error {
+	enqueue := c.enqueue(keys)
 	registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: enqueue,
-		UpdateFunc: func(before, after any) {
-			enqueue(before)
-			enqueue(after)
-		},
+		AddFunc:    enqueue,
+		UpdateFunc: updated,
 		DeleteFunc: func(object any) {
 			if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
 				object = unknown.Obj
@@ -117,10 +143,24 @@ func (c *Controller) next(ctx context.Context) bool {
 		return false
 	}
 	defer c.queue.Done(key)
-	start := time.Now()
+	// What comes of it is seen to.
+	_ = c.Now(ctx, key)
+	return true
+}
+
+// Now runs a pass over the object at once, for somebody who cannot wait. It runs
+// beside no other pass over the object, and what fails is tried again as any.
+func (c *Controller) Now(ctx context.Context, key types.NamespacedName) error {
+	defer c.passing.lock(key)()
+	start := c.clock.Now()
 	again, err := c.pass(ctx, key)
-	took := time.Since(start)
-	logger := klog.FromContext(ctx).WithValues("object", klog.KRef(key.Namespace, key.Name))
+	c.settle(ctx, key, again, err, c.clock.Since(start))
+	return err
+}
+
+// settle sees to what comes of a pass.
+func (c *Controller) settle(ctx context.Context, key types.NamespacedName, again time.Duration, err error, took time.Duration) {
+	logger := klog.FromContext(ctx).WithValues("object", klog.KRef(key.Namespace, key.Name), "kind", c.name)
 	switch {
 	case err == nil:
 		c.queue.Forget(key)
@@ -141,11 +181,10 @@ func (c *Controller) next(ctx context.Context) bool {
 		if told := refusals(err); len(told) > 0 {
 			// The tenant is told; it is nothing that the operator has to see to.
 			logger.V(2).Info("Refused", "message", told[0].message, "attempts", c.queue.NumRequeues(key))
-			return true
+			return
 		}
 		logger.Error(err, "Cannot sync", "attempts", c.queue.NumRequeues(key))
 	}
-	return true
 }
 
 // pass reconciles, and turns a panic over one object into an error of that object.

@@ -4,7 +4,8 @@
 // Package engine brings the objects of a virtual cluster and their twins on
 // the host together, whatever their kind.
 //
-// A Controller has one fair queue of keys and calls one Reconciler; a Twin is
+// A Store is one side of a kind; it is filled only if somebody follows it. A
+// Controller has one fair queue of keys and calls one Reconciler; a Twin is
 // the Reconciler of every kind that has the same object on both sides. What is
 // particular to a kind is a Kind, in package resources: what to translate, what
 // flows back, which other objects a change concerns. The rest is here, once:

@@ -38,7 +38,7 @@ func (t *Twin[T]) keep(ctx context.Context, virtual, host T, hosted, ofAnother b
 		return t.reconcile(ctx, virtual, host, hosted)
 	}
 	// Without it a deletion could go unseen. The change brings the object back.
-	return t.setFinalizers(ctx, virtual, append(slices.Clone(virtual.GetFinalizers()), tenancyv1.FinalizerData))
+	return setFinalizers(ctx, t.virtual, virtual, append(slices.Clone(virtual.GetFinalizers()), tenancyv1.FinalizerData))
 }
 
 // endKept deletes the host object once nothing else holds the virtual one, and
@@ -62,23 +62,23 @@ func (t *Twin[T]) endKept(ctx context.Context, virtual, host T, hosted bool) err
 	}
 	// The cache may not know yet what was made a moment ago.
 	name := t.translator.HostName(virtual.GetNamespace(), virtual.GetName())
-	found, err := t.host.Writer(t.translator.Cluster().HostNamespace).Get(ctx, name, metav1.GetOptions{})
+	found, err := t.host.Writer(t.host.Namespace()).Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case err == nil && t.translator.IsOurs(found) && !t.isOfAnother(virtual, found):
 		return t.remove(ctx, found)
 	case err != nil && !apierrors.IsNotFound(err):
 		return OnHost("read", err)
 	}
-	return t.setFinalizers(ctx, virtual, others)
+	return setFinalizers(ctx, t.virtual, virtual, others)
 }
 
-func (t *Twin[T]) setFinalizers(ctx context.Context, virtual T, finalizers []string) error {
+func setFinalizers[T Object](ctx context.Context, store *Store[T], virtual T, finalizers []string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid": virtual.GetUID(), "resourceVersion": virtual.GetResourceVersion(), "finalizers": finalizers}})
 	if err != nil {
 		return fmt.Errorf("finalizer inside: %w", err)
 	}
-	_, err = t.virtual.Writer(virtual.GetNamespace()).Patch(ctx, virtual.GetName(), types.MergePatchType, patch, metav1.PatchOptions{})
+	_, err = store.Writer(virtual.GetNamespace()).Patch(ctx, virtual.GetName(), types.MergePatchType, patch, metav1.PatchOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("finalizer inside: %w", err)
 	}

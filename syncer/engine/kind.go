@@ -13,6 +13,7 @@ type Kind[T Object] interface {
 	// ToHost makes host what it should be, metadata included. A host object
 	// without UID is about to be created, and everything is to be filled in; one
 	// with a UID is a copy of what the host has, and only what may change is to be changed.
+	// It writes nothing anywhere.
 	ToHost(ctx context.Context, virtual, host T) error
 }
 
@@ -40,13 +41,24 @@ type Remover[T Object] interface {
 	GracePeriod(host T) *int64
 }
 
-// Writer of its own: a Kind of which some changes go through subresources, or
-// that has another try when the host refuses the first.
-type HostWriter[T Object] interface {
-	// CreateOnHost creates the object that ToHost filled in.
-	CreateOnHost(ctx context.Context, virtual, host T) error
-	// UpdateOnHost turns the host's current object into the wanted one.
-	UpdateOnHost(ctx context.Context, current, wanted T) error
+// Preparer is a Kind whose host objects need others, which are made first.
+type Preparer[T Object] interface {
+	// Prepare is called before the host object, which ToHost has filled in, is created.
+	Prepare(ctx context.Context, virtual, host T) error
+}
+
+// Yielder is a Kind that can do without something where the host refuses it.
+type Yielder[T Object] interface {
+	// Yield takes it back, and says whether wanted is worth another try. Current is
+	// nil when the host object is being created.
+	Yield(wanted, current T, refusal error) bool
+}
+
+// HostUpdater is a Kind of which some changes go through subresources.
+type HostUpdater[T Object] interface {
+	// UpdateOnHost turns the host's current object into the wanted one, and returns
+	// what the host made of it.
+	UpdateOnHost(ctx context.Context, current, wanted T) (T, error)
 }
 
 // Ender is a Kind whose virtual objects end by steps, as a pod does. The twin of
@@ -66,12 +78,12 @@ type Misser[T Object] interface {
 	HostMissing(ctx context.Context, virtual T) (bool, error)
 }
 
-// Keeper is a Kind whose host objects hold data. A finalizer keeps the virtual
+// Keeper is a Kind whose host objects may hold data. Where they do, a finalizer keeps the virtual
 // object until the host object is deleted, so that its deletion is always seen;
 // a host object whose virtual one is not there all the same is kept, and marked
 // as an orphan. That an object is missing is no evidence that it was deleted:
 // the API server inside may have lost it, or be another one.
-type Keeper interface{ KeepsData() }
+type Keeper interface{ KeepsData() bool }
 
 // Again returns an error that asks for another pass with back-off and is not
 // reported: something that is under way has to happen first.

@@ -5,9 +5,13 @@ package engine
 
 import (
 	"context"
+	"fmt"
+	"reflect"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -36,16 +40,57 @@ type Writer[T Object] interface {
 	Patch(ctx context.Context, name string, kind types.PatchType, data []byte, options metav1.PatchOptions, subresources ...string) (T, error)
 }
 
-// Store is one side of a kind: a cache of its objects, and the way to write them.
-type Store[T Object] struct {
+// Informers are those of one cluster that somebody follows. A kind that is
+// switched off follows nothing, and costs neither cluster a watch.
+type Informers struct {
+	client   any
+	followed []followed
+}
+
+type followed struct {
+	resource schema.GroupVersionResource
 	informer cache.SharedIndexInformer
-	writer   func(namespace string) Writer[T]
+}
+
+// NewInformers returns an empty set over one cluster. The client is asked whether
+// it can stream lists.
+func NewInformers(client any) *Informers { return &Informers{client: client} }
+
+// Followed are the informers that are to be run.
+func (i *Informers) Followed() []cache.SharedIndexInformer {
+	informers := make([]cache.SharedIndexInformer, len(i.followed))
+	for at, each := range i.followed {
+		informers[at] = each.informer
+	}
+	return informers
+}
+
+// Resources names the kinds that are followed.
+func (i *Informers) Resources() []schema.GroupVersionResource {
+	resources := make([]schema.GroupVersionResource, len(i.followed))
+	for at, each := range i.followed {
+		resources[at] = each.resource
+	}
+	return resources
+}
+
+// Store is one side of a kind: a cache of its objects, and the way to write them.
+// It is filled only if it is followed.
+type Store[T Object] struct {
+	resource  schema.GroupVersionResource
+	namespace string
+	informers *Informers
+	informer  cache.SharedIndexInformer
+	writer    func(namespace string) Writer[T]
+	// read asks the API server for all objects.
+	read     func(ctx context.Context) ([]T, error)
 	partial  bool
+	followed bool
 }
 
 // StoreOptions narrow what a Store caches.
 type StoreOptions struct {
-	// Namespace is the only one that is watched; empty means all.
+	// Namespace is the only one that is watched; empty means all, or that the kind is in none.
 	Namespace string
 	// LabelSelector and FieldSelector narrow the watch.
 	LabelSelector, FieldSelector string
@@ -56,9 +101,15 @@ type StoreOptions struct {
 	Strip func(object any)
 }
 
-// NewStore returns a store over the clients, one for each namespace. It watches once its informer is run.
-// The example is an empty object of the kind; client is asked whether it can stream lists.
-func NewStore[T Object, L runtime.Object, C Client[T, L]](client any, clients func(namespace string) C, example T, options StoreOptions) *Store[T] {
+// Cluster makes the client of a kind of cluster scope one for each namespace.
+func Cluster[C any](client func() C) func(namespace string) C {
+	return func(string) C { return client() }
+}
+
+// NewStore returns a store over the clients, one for each namespace, of one of the
+// clusters. T and L follow from the client.
+func NewStore[C Client[T, L], T Object, L runtime.Object](informers *Informers, resource schema.GroupVersionResource,
+	clients func(namespace string) C, options StoreOptions) *Store[T] {
 	source := clients(options.Namespace)
 	narrow := func(list metav1.ListOptions) metav1.ListOptions {
 		list.LabelSelector, list.FieldSelector = options.LabelSelector, options.FieldSelector
@@ -71,10 +122,27 @@ func NewStore[T Object, L runtime.Object, C Client[T, L]](client any, clients fu
 		WatchFuncWithContext: func(ctx context.Context, list metav1.ListOptions) (watch.Interface, error) {
 			return source.Watch(ctx, narrow(list))
 		},
-	}, client)
-	informer := cache.NewSharedIndexInformerWithOptions(watcher, example, cache.SharedIndexInformerOptions{Indexers: options.Indexers})
+	}, informers.client)
+	s := &Store[T]{
+		resource: resource, namespace: options.Namespace, informers: informers,
+		writer:  func(namespace string) Writer[T] { return clients(namespace) },
+		partial: options.Strip != nil,
+		read: func(ctx context.Context) ([]T, error) {
+			list, err := source.List(ctx, narrow(metav1.ListOptions{}))
+			if err != nil {
+				return nil, err
+			}
+			var objects []T
+			err = meta.EachListItem(list, func(object runtime.Object) error {
+				objects = append(objects, object.(T))
+				return nil
+			})
+			return objects, err
+		},
+	}
+	s.informer = cache.NewSharedIndexInformerWithOptions(watcher, s.New(), cache.SharedIndexInformerOptions{Indexers: options.Indexers})
 	// The informer is new and has not been started: setting its transform cannot fail.
-	_ = informer.SetTransform(func(object any) (any, error) {
+	_ = s.informer.SetTransform(func(object any) (any, error) {
 		if accessor, ok := object.(metav1.Object); ok {
 			accessor.SetManagedFields(nil)
 		}
@@ -83,18 +151,43 @@ func NewStore[T Object, L runtime.Object, C Client[T, L]](client any, clients fu
 		}
 		return object, nil
 	})
-	return &Store[T]{
-		informer: informer,
-		writer:   func(namespace string) Writer[T] { return clients(namespace) },
-		partial:  options.Strip != nil,
+	return s
+}
+
+// Resource names the kind.
+func (s *Store[T]) Resource() schema.GroupVersionResource { return s.resource }
+
+// Namespace is the only one that the store is about; empty for all, or none.
+func (s *Store[T]) Namespace() string { return s.namespace }
+
+// New returns an empty object of the kind.
+func (s *Store[T]) New() T { return reflect.New(reflect.TypeFor[T]().Elem()).Interface().(T) }
+
+// Follow has the store be filled. It is for those who only read it, before the engine runs.
+func (s *Store[T]) Follow() {
+	if !s.followed {
+		s.followed = true
+		s.informers.followed = append(s.informers.followed, followed{s.resource, s.informer})
 	}
 }
 
-// Informer is what feeds the store.
-func (s *Store[T]) Informer() cache.SharedIndexInformer { return s.informer }
+// Informer is what feeds the store, which is followed from now on.
+func (s *Store[T]) Informer() cache.SharedIndexInformer {
+	s.Follow()
+	return s.informer
+}
 
-// Indexer gives a lister what it needs.
+// Indexer gives a lister what it needs. It is empty unless the store is followed.
 func (s *Store[T]) Indexer() cache.Indexer { return s.informer.GetIndexer() }
+
+// cached is the indexer for reading. That nothing was found would be mistaken for
+// evidence in a store that nobody fills.
+func (s *Store[T]) cached() cache.Indexer {
+	if !s.followed {
+		panic(fmt.Sprintf("the store of %s is read, and nobody follows it", s.resource.Resource))
+	}
+	return s.informer.GetIndexer()
+}
 
 // Writer writes to one namespace; to none for a kind of cluster scope.
 func (s *Store[T]) Writer(namespace string) Writer[T] { return s.writer(namespace) }
@@ -106,7 +199,7 @@ func (s *Store[T]) Get(namespace, name string) (T, bool) {
 		key = namespace + "/" + name
 	}
 	// The error belongs to stores that are not kept in memory.
-	object, found, _ := s.informer.GetIndexer().GetByKey(key)
+	object, found, _ := s.cached().GetByKey(key)
 	if !found {
 		var none T
 		return none, false
@@ -117,7 +210,7 @@ func (s *Store[T]) Get(namespace, name string) (T, bool) {
 // ByIndex returns the cached objects that the index has under the value.
 func (s *Store[T]) ByIndex(index, value string) []T {
 	// The error tells that there is no such index, which a test of any use of it would show.
-	objects, err := s.informer.GetIndexer().ByIndex(index, value)
+	objects, err := s.cached().ByIndex(index, value)
 	if err != nil {
 		panic(err)
 	}
@@ -130,7 +223,7 @@ func (s *Store[T]) ByIndex(index, value string) []T {
 
 // List returns all cached objects.
 func (s *Store[T]) List() []T {
-	objects := s.informer.GetIndexer().List()
+	objects := s.cached().List()
 	out := make([]T, 0, len(objects))
 	for _, object := range objects {
 		out = append(out, object.(T))

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -33,11 +32,10 @@ type Twin[T Object] struct {
 	kind       Kind[T]
 	virtual    *Store[T]
 	host       *Store[T]
-	create     func() T
 	translator *translate.Translator
 	recorder   record.EventRecorder
 	metrics    *Metrics
-	clock      clock.PassiveClock
+	clock      clock.WithTicker
 	failing    *patience
 	evidence   Evidence
 	// keeps says that host objects hold data.
@@ -48,18 +46,14 @@ type Twin[T Object] struct {
 
 // TwinOptions are what a Twin is made of.
 type TwinOptions[T Object] struct {
-	// Resource names the kind.
-	Resource schema.GroupVersionResource
-	Kind     Kind[T]
+	Kind Kind[T]
 	// Virtual and Host are the two sides.
 	Virtual, Host *Store[T]
-	// New returns an empty object.
-	New        func() T
-	Translator *translate.Translator
+	Translator    *translate.Translator
 	// Recorder tells Events on virtual objects.
 	Recorder record.EventRecorder
 	Metrics  *Metrics
-	Clock    clock.PassiveClock
+	Clock    clock.WithTicker
 	Evidence Evidence
 	// Orphans is told, after every change, which objects inside have lost their data to
 	// the host: those of a kind that keeps data, as namespace/name.
@@ -77,13 +71,14 @@ type Evidence interface {
 
 // NewTwin returns the reconciler of the kind.
 func NewTwin[T Object](o TwinOptions[T]) *Twin[T] {
-	_, keeps := o.Kind.(Keeper)
-	return &Twin[T]{o.Resource, o.Kind, o.Virtual, o.Host, o.New, o.Translator, o.Recorder, o.Metrics, o.Clock, newPatience(o.Clock), o.Evidence, keeps, o.Orphans}
+	keeper, ok := o.Kind.(Keeper)
+	keeps := ok && keeper.KeepsData()
+	return &Twin[T]{o.Virtual.Resource(), o.Kind, o.Virtual, o.Host, o.Translator, o.Recorder, o.Metrics, o.Clock, newPatience(o.Clock), o.Evidence, keeps, o.Orphans}
 }
 
 // Controller returns a controller of the twin that watches both sides.
 func (t *Twin[T]) Controller(workers int) (*Controller, error) {
-	controller := NewController(t.resource.Resource, workers, t, t.metrics)
+	controller := NewController(ControllerOptions{Name: t.resource.Resource, Workers: workers, Reconciler: t, Metrics: t.metrics, Clock: t.clock})
 	if err := controller.Watch(t.virtual.Informer(), SameKey); err != nil {
 		return nil, err
 	}
@@ -92,8 +87,12 @@ func (t *Twin[T]) Controller(workers int) (*Controller, error) {
 
 // SameKey names the object itself.
 func SameKey(object any) []types.NamespacedName {
-	meta := object.(metav1.Object)
-	return []types.NamespacedName{{Namespace: meta.GetNamespace(), Name: meta.GetName()}}
+	return []types.NamespacedName{KeyOf(object.(metav1.Object))}
+}
+
+// KeyOf is the key of the object.
+func KeyOf(object metav1.Object) types.NamespacedName {
+	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 }
 
 // virtualKey names the virtual object that a host object is the twin of.
@@ -108,7 +107,7 @@ func (t *Twin[T]) virtualKey(object any) []types.NamespacedName {
 // Reconcile brings the virtual object of this name and its twin together.
 func (t *Twin[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
 	virtual, inside := t.virtual.Get(key.Namespace, key.Name)
-	host, hosted := t.host.Get(t.translator.Cluster().HostNamespace, t.translator.HostName(key.Namespace, key.Name))
+	host, hosted := t.host.Get(t.host.Namespace(), t.translator.HostName(key.Namespace, key.Name))
 	if hosted && !t.translator.IsOurs(host) {
 		// The marker was taken off on its way to the cache: the object is the host's now.
 		hosted = false
@@ -244,16 +243,19 @@ func (t *Twin[T]) gracePeriod(host T) *int64 {
 }
 
 func (t *Twin[T]) make(ctx context.Context, virtual T) error {
-	host := t.create()
-	if err := t.kind.ToHost(ctx, virtual, host); err != nil {
+	host := t.host.New()
+	fill := func(host T) error { return t.kind.ToHost(ctx, virtual, host) }
+	if err := fill(host); err != nil {
 		return err
 	}
-	var err error
-	if writer, ok := t.kind.(HostWriter[T]); ok {
-		err = writer.CreateOnHost(ctx, virtual, host)
-	} else {
-		_, err = t.host.Writer(host.GetNamespace()).Create(ctx, host, metav1.CreateOptions{})
+	if preparer, ok := t.kind.(Preparer[T]); ok {
+		if err := preparer.Prepare(ctx, virtual, host); err != nil {
+			return err
+		}
 	}
+	writer := t.host.Writer(host.GetNamespace())
+	var none T
+	made, err := t.write(host, none, func() (T, error) { return writer.Create(ctx, host, metav1.CreateOptions{}) })
 	if apierrors.IsAlreadyExists(err) {
 		return t.occupied(ctx, host)
 	}
@@ -263,7 +265,7 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	t.evidence.Carried()
 	t.metrics.wrote(t.resource.Resource, "create")
 	klog.FromContext(ctx).V(2).Info("Created on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
-	return nil
+	return KeepAnswer(ctx, writer, host, made, fill)
 }
 
 // occupied finds out who has the name that a twin was to get. Its own object,
@@ -291,28 +293,34 @@ func (t *Twin[T]) update(ctx context.Context, virtual, host T) error {
 
 // carry writes to the host what the virtual object asks for.
 func (t *Twin[T]) carry(ctx context.Context, virtual, host T) error {
-	wanted := host.DeepCopyObject().(T)
-	if err := t.kind.ToHost(ctx, virtual, wanted); err != nil {
-		return err
-	}
-	if equality.Semantic.DeepEqual(host, wanted) {
-		return nil
-	}
-	var err error
-	if writer, ok := t.kind.(HostWriter[T]); ok {
-		err = writer.UpdateOnHost(ctx, host, wanted)
-	} else {
-		_, err = t.host.Writer(host.GetNamespace()).Update(ctx, wanted, metav1.UpdateOptions{})
+	writer := t.host.Writer(host.GetNamespace())
+	fill := func(wanted T) error { return t.kind.ToHost(ctx, virtual, wanted) }
+	wrote, err := Carry(ctx, writer, host, fill, func(wanted T) (T, error) {
+		written, err := t.write(wanted, host, func() (T, error) {
+			if updater, ok := t.kind.(HostUpdater[T]); ok {
+				return updater.UpdateOnHost(ctx, host, wanted)
+			}
+			return writer.Update(ctx, wanted, metav1.UpdateOptions{})
+		})
+		return written, OnHost("update", err)
+	})
+	if wrote {
+		t.metrics.wrote(t.resource.Resource, "update")
+		klog.FromContext(ctx).V(2).Info("Updated on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
 	}
 	if apierrors.IsNotFound(err) {
 		return Again("the host object was deleted meanwhile")
 	}
-	if err != nil {
-		return OnHost("update", err)
+	return err
+}
+
+// write writes the wanted object, once more where the kind can do without what the host refuses.
+func (t *Twin[T]) write(wanted, current T, try func() (T, error)) (T, error) {
+	written, err := try()
+	if yielder, ok := t.kind.(Yielder[T]); ok && err != nil && yielder.Yield(wanted, current, err) {
+		return try()
 	}
-	t.metrics.wrote(t.resource.Resource, "update")
-	klog.FromContext(ctx).V(2).Info("Updated on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
-	return nil
+	return written, err
 }
 
 // tell makes an Event on the virtual object for each refusal, and for a failure

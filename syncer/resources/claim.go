@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -17,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/klog/v2"
 	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -26,10 +23,6 @@ import (
 )
 
 const (
-	// hostDriver is the driver in the volumes inside. Nothing inside attaches or
-	// mounts them: the host's kubelet does, by the claim on the host.
-	hostDriver = "host.garret.dev"
-
 	// reasonLost is the reason of Events about claims whose data are gone from the host.
 	reasonLost = "HostClaimLost"
 
@@ -46,23 +39,26 @@ type claims struct {
 	translator *translate.Translator
 	virtual    *Virtual
 	host       *Host
+	volumes    *engine.Controller
 	recorder   record.EventRecorder
 }
 
-var (
-	_ engine.Kind[*corev1.PersistentVolumeClaim]     = &claims{}
-	_ engine.FromHost[*corev1.PersistentVolumeClaim] = &claims{}
-	_ engine.Misser[*corev1.PersistentVolumeClaim]   = &claims{}
-	_ engine.Keeper                                  = &claims{}
-	_ engine.Adopter[*corev1.PersistentVolumeClaim]  = &claims{}
-)
+func (b *builder) claims() {
+	c := &claims{b.Translator, b.Virtual, b.Host, b.volumes(), b.Recorder}
+	declare(b, b.Virtual.Claims, b.Host.Claims, declared[*corev1.PersistentVolumeClaim]{
+		create:  c.create,
+		apply:   growClaim,
+		status:  c.status,
+		missing: c.hostMissing,
+		adopt:   c.adopt,
+		// A claim on the host goes only with the one inside.
+		keepsData: true,
+	})
+}
 
-// KeepsData says that a claim on the host goes only with the one inside.
-func (c *claims) KeepsData() {}
-
-// Adopt creates the claim inside again, bound to the volume that the host claim has,
+// adopt creates the claim inside again, bound to the volume that the host claim has,
 // or finds one of the name that has no volume yet.
-func (c *claims) Adopt(ctx context.Context, host *corev1.PersistentVolumeClaim) (types.UID, error) {
+func (c *claims) adopt(ctx context.Context, host *corev1.PersistentVolumeClaim) (types.UID, error) {
 	identity, _ := c.translator.IdentityOf(host)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: identity.Namespace}}
 	if _, err := c.virtual.Client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
@@ -93,22 +89,22 @@ func (c *claims) Adopt(ctx context.Context, host *corev1.PersistentVolumeClaim) 
 	return found.UID, nil
 }
 
-// Wanted is true for every claim: the host decides whether a volume waits for a pod.
-func (c *claims) Wanted(context.Context, *corev1.PersistentVolumeClaim) (bool, error) {
-	return true, nil
+// claimsReleased lets claims go that are not synced.
+func (b *builder) claimsReleased() {
+	b.engine.AddTask(func(ctx context.Context) { engine.Release(ctx, b.Virtual.Claims) })
 }
 
-// ToHost translates the claim.
-func (c *claims) ToHost(_ context.Context, virtual, host *corev1.PersistentVolumeClaim) error {
-	c.translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, nil)
-	if host.UID != "" {
-		// Only growth is possible.
-		wanted, current := virtual.Spec.Resources.Requests[corev1.ResourceStorage], host.Spec.Resources.Requests[corev1.ResourceStorage]
-		if wanted.Cmp(current) > 0 {
-			host.Spec.Resources.Requests[corev1.ResourceStorage] = wanted.DeepCopy()
-		}
-		return nil
+// growClaim asks for more room: only growth is possible.
+func growClaim(virtual, host *corev1.PersistentVolumeClaim) error {
+	wanted, current := virtual.Spec.Resources.Requests[corev1.ResourceStorage], host.Spec.Resources.Requests[corev1.ResourceStorage]
+	if wanted.Cmp(current) > 0 {
+		host.Spec.Resources.Requests[corev1.ResourceStorage] = wanted.DeepCopy()
 	}
+	return nil
+}
+
+// create translates the claim.
+func (c *claims) create(virtual, host *corev1.PersistentVolumeClaim) error {
 	if err := c.checkVolume(virtual); err != nil {
 		return err
 	}
@@ -149,9 +145,9 @@ func (c *claims) source(virtual, host *corev1.PersistentVolumeClaim) error {
 	return nil
 }
 
-// FromHost plays the binder inside, where none runs: once the host has bound
+// status plays the binder inside, where none runs: once the host has bound
 // the claim, it makes a volume, names it in the claim, and reports the status.
-func (c *claims) FromHost(ctx context.Context, virtual, host *corev1.PersistentVolumeClaim, _ bool) error {
+func (c *claims) status(ctx context.Context, virtual, host *corev1.PersistentVolumeClaim) error {
 	if virtual.DeletionTimestamp != nil {
 		return nil
 	}
@@ -171,7 +167,7 @@ func (c *claims) FromHost(ctx context.Context, virtual, host *corev1.PersistentV
 			}
 			virtual = updated
 		}
-		shown = c.showVolume(ctx, virtual, host)
+		shown = c.volumes.Now(ctx, types.NamespacedName{Name: host.Spec.VolumeName})
 	}
 	status := *host.Status.DeepCopy()
 	if hadVolume(virtual) && status.Phase != corev1.ClaimBound {
@@ -185,9 +181,9 @@ func hadVolume(virtual *corev1.PersistentVolumeClaim) bool {
 	return virtual.Spec.VolumeName != "" && (virtual.Status.Phase == corev1.ClaimBound || virtual.Status.Phase == corev1.ClaimLost)
 }
 
-// HostMissing tells of a claim whose host claim is gone, and with it, for all that
+// hostMissing tells of a claim whose host claim is gone, and with it, for all that
 // is known, its data. A host claim that is made in its place names the volume.
-func (c *claims) HostMissing(ctx context.Context, virtual *corev1.PersistentVolumeClaim) (bool, error) {
+func (c *claims) hostMissing(ctx context.Context, virtual *corev1.PersistentVolumeClaim) (bool, error) {
 	if !hadVolume(virtual) {
 		return false, nil
 	}
@@ -221,126 +217,4 @@ func (c *claims) report(ctx context.Context, virtual *corev1.PersistentVolumeCla
 			"This one is bound again when volume %s is made available on the host cluster; to begin with an empty volume, delete it and create it again.", virtual.Spec.VolumeName)
 	}
 	return nil
-}
-
-// showVolume makes the volume inside what the host's is.
-func (c *claims) showVolume(ctx context.Context, virtual, host *corev1.PersistentVolumeClaim) error {
-	client := c.virtual.Client.CoreV1().PersistentVolumes()
-	volume, found := c.virtual.Volumes.Get("", host.Spec.VolumeName)
-	var err error
-	switch {
-	case !found:
-		volume, err = client.Create(ctx, c.volume(virtual, host), metav1.CreateOptions{})
-		if apierrors.IsAlreadyExists(err) {
-			return engine.Again("the volume inside is not in the cache yet")
-		}
-	case !isMirror(volume):
-		return engine.Refuse(reasonUntranslatable, fmt.Sprintf("the name of volume %s is taken inside", volume.Name))
-	case !equality.Semantic.DeepEqual(volume.Spec.Capacity, host.Status.Capacity):
-		volume = volume.DeepCopy()
-		volume.Spec.Capacity = host.Status.Capacity.DeepCopy()
-		volume, err = client.Update(ctx, volume, metav1.UpdateOptions{})
-	}
-	if err != nil {
-		return fmt.Errorf("volume %s inside: %w", host.Spec.VolumeName, err)
-	}
-	if volume.Status.Phase != corev1.VolumeBound {
-		volume = volume.DeepCopy()
-		volume.Status.Phase = corev1.VolumeBound
-		if _, err := client.UpdateStatus(ctx, volume, metav1.UpdateOptions{}); err != nil {
-			return fmt.Errorf("status of volume %s inside: %w", volume.Name, err)
-		}
-	}
-	return nil
-}
-
-func (c *claims) volume(virtual, host *corev1.PersistentVolumeClaim) *corev1.PersistentVolume {
-	class := virtual.Spec.StorageClassName
-	if class == nil {
-		class = host.Spec.StorageClassName
-	}
-	return &corev1.PersistentVolume{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:   host.Spec.VolumeName,
-			Labels: map[string]string{tenancyv1.LabelCluster: c.translator.Cluster().ID},
-		},
-		Spec: corev1.PersistentVolumeSpec{
-			Capacity:         host.Status.Capacity.DeepCopy(),
-			AccessModes:      virtual.Spec.AccessModes,
-			VolumeMode:       virtual.Spec.VolumeMode,
-			StorageClassName: ptr.Deref(class, ""),
-			// The host decides what becomes of the real one.
-			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-			ClaimRef: &corev1.ObjectReference{
-				APIVersion: "v1", Kind: "PersistentVolumeClaim",
-				Namespace: virtual.Namespace, Name: virtual.Name, UID: virtual.UID,
-			},
-			PersistentVolumeSource: corev1.PersistentVolumeSource{
-				CSI: &corev1.CSIPersistentVolumeSource{Driver: hostDriver, VolumeHandle: host.Name},
-			},
-		},
-	}
-}
-
-// isMirror says whether the volume inside was made for a claim on the host.
-func isMirror(volume *corev1.PersistentVolume) bool {
-	return volume.Spec.CSI != nil && volume.Spec.CSI.Driver == hostDriver && volume.Labels[tenancyv1.LabelCluster] != ""
-}
-
-// volumes removes the volumes inside whose claim is gone.
-type volumes struct{ virtual *Virtual }
-
-// Reconcile looks at one volume inside.
-func (v *volumes) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	volume, found := v.virtual.Volumes.Get("", key.Name)
-	if !found || !isMirror(volume) || volume.Spec.ClaimRef == nil {
-		return 0, nil
-	}
-	reference := volume.Spec.ClaimRef
-	if claim, found := v.virtual.Claims.Get(reference.Namespace, reference.Name); found && claim.UID == reference.UID {
-		return 0, nil
-	}
-	client := v.virtual.Client.CoreV1().PersistentVolumes()
-	if volume.Status.Phase == corev1.VolumeBound {
-		// A bound volume is protected from deletion. The change brings it back.
-		released := volume.DeepCopy()
-		released.Status.Phase = corev1.VolumeReleased
-		if _, err := client.UpdateStatus(ctx, released, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			return 0, fmt.Errorf("release volume %s inside: %w", volume.Name, err)
-		}
-		return 0, nil
-	}
-	err := client.Delete(ctx, volume.Name, metav1.DeleteOptions{
-		Preconditions: &metav1.Preconditions{UID: &volume.UID},
-	})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return 0, fmt.Errorf("delete volume %s inside: %w", volume.Name, err)
-	}
-	klog.FromContext(ctx).V(2).Info("Deleted a volume inside", "volume", volume.Name)
-	return 0, nil
-}
-
-// ofClaim names the volume that a claim is bound to.
-func (v *volumes) ofClaim(object any) []types.NamespacedName {
-	claim := object.(*corev1.PersistentVolumeClaim)
-	if claim.Spec.VolumeName == "" {
-		return nil
-	}
-	return []types.NamespacedName{{Name: claim.Spec.VolumeName}}
-}
-
-// releasedClaims takes the syncer's finalizer from claims, where they are not synced.
-type releasedClaims struct{ virtual *Virtual }
-
-func (r *releasedClaims) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	claim, found := r.virtual.Claims.Get(key.Namespace, key.Name)
-	if !found || !slices.Contains(claim.Finalizers, tenancyv1.FinalizerData) {
-		return 0, nil
-	}
-	released := claim.DeepCopy()
-	released.Finalizers = slices.DeleteFunc(released.Finalizers, func(f string) bool { return f == tenancyv1.FinalizerData })
-	if _, err := r.virtual.Claims.Writer(claim.Namespace).Update(ctx, released, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return 0, fmt.Errorf("release claim inside: %w", err)
-	}
-	return 0, nil
 }

@@ -3,7 +3,8 @@
 
 // Package resources holds what is particular to each kind of object that is
 // synced between a virtual cluster and its host: one kind, one file (a pod, which
-// is many things, has several).
+// is many things, has several). A kind is a line in kinds; a plain one is a declared:
+// a few small functions, and the engine does the rest.
 //
 // Upwards, to the host, go pods, services, configmaps, secrets, volume claims and
 // the endpoints of services without selector. Downwards, into the virtual cluster,

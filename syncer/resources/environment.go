@@ -12,7 +12,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -26,7 +25,6 @@ import (
 const (
 	// purposeEnvironment is in the name of a host ConfigMap with a namespace's environment.
 	purposeEnvironment = "env"
-	kindNamespace      = "Namespace"
 )
 
 // environments keeps, for each virtual namespace with pods, a host ConfigMap
@@ -39,30 +37,23 @@ type environments struct {
 	host       *Host
 }
 
-// Controller returns a controller that follows services and pods.
-func (e *environments) controller(metrics *engine.Metrics) (*engine.Controller, error) {
-	controller := engine.NewController("environments", 1, e, metrics)
-	namespaceOf := func(object any) []types.NamespacedName {
-		return []types.NamespacedName{{Name: object.(metav1.Object).GetNamespace()}}
-	}
-	for _, watch := range []struct {
-		informer cache.SharedIndexInformer
-		keys     func(any) []types.NamespacedName
-	}{
-		{e.virtual.Services.Informer(), namespaceOf},
-		{e.virtual.Pods.Informer(), namespaceOf},
-		{e.host.ConfigMaps.Informer(), e.ownKey},
-	} {
-		if err := controller.Watch(watch.informer, watch.keys); err != nil {
-			return nil, err
-		}
-	}
-	return controller, nil
+// environments adds their controller. It comes before the pods of its namespace.
+func (b *builder) environments() {
+	e := &environments{b.Translator, b.Virtual, b.Host}
+	controller := b.controller("environments", 1, e)
+	b.watch(controller, b.Virtual.Services.Informer(), namespaceOf)
+	b.watch(controller, b.Virtual.Pods.Informer(), namespaceOf)
+	b.watch(controller, b.Host.ConfigMaps.Informer(), e.ownKey)
+	b.beforePods = append(b.beforePods, need{controller: controller, keys: namespaceOf, must: true})
+}
+
+func namespaceOf(object any) []types.NamespacedName {
+	return []types.NamespacedName{{Name: object.(metav1.Object).GetNamespace()}}
 }
 
 func (e *environments) ownKey(object any) []types.NamespacedName {
 	identity, ours := e.translator.IdentityOf(object.(metav1.Object))
-	if !ours || identity.Kind != kindNamespace {
+	if !ours || identity.Kind != tenancyv1.VirtualKindNamespace {
 		return nil
 	}
 	return []types.NamespacedName{identity.NamespacedName}
@@ -75,16 +66,14 @@ func (e *environments) Reconcile(ctx context.Context, key types.NamespacedName) 
 	current, found := e.host.ConfigMaps.Get(cluster.HostNamespace, name)
 	writer := e.host.ConfigMaps.Writer(cluster.HostNamespace)
 
-	wanted := &corev1.ConfigMap{}
-	if found {
-		wanted = current.DeepCopy()
+	fill := func(wanted *corev1.ConfigMap) error {
+		wanted.Name = name
+		e.translator.Mark(wanted, translate.Identity{NamespacedName: key, Kind: tenancyv1.VirtualKindNamespace}, nil, nil)
+		// It is selected with the rest of its namespace.
+		wanted.Labels[tenancyv1.LabelVirtualNamespace] = key.Name
+		wanted.Data = e.data(key.Name)
+		return nil
 	}
-	wanted.Name = name
-	e.translator.Mark(wanted, translate.Identity{NamespacedName: key, Kind: kindNamespace}, nil, nil)
-	// It is selected with the rest of its namespace.
-	wanted.Labels[tenancyv1.LabelVirtualNamespace] = key.Name
-	wanted.Data = e.data(key.Name)
-
 	var err error
 	switch {
 	case len(e.virtual.Pods.ByIndex(cache.NamespaceIndex, key.Name)) == 0:
@@ -93,12 +82,14 @@ func (e *environments) Reconcile(ctx context.Context, key types.NamespacedName) 
 		}
 		err = writer.Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &current.UID}})
 	case !found:
-		if _, err = writer.Create(ctx, wanted, metav1.CreateOptions{}); apierrors.IsAlreadyExists(err) {
+		if err = engine.Create(ctx, writer, &corev1.ConfigMap{}, fill); apierrors.IsAlreadyExists(err) {
 			// Made a moment ago by another worker, with the same content or soon.
 			err = nil
 		}
-	case !equality.Semantic.DeepEqual(current, wanted):
-		_, err = writer.Update(ctx, wanted, metav1.UpdateOptions{})
+	default:
+		_, err = engine.Carry(ctx, writer, current, fill, func(wanted *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+			return writer.Update(ctx, wanted, metav1.UpdateOptions{})
+		})
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		return 0, fmt.Errorf("environment of namespace %s: %w", key.Name, err)

@@ -19,7 +19,9 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -39,7 +41,10 @@ type events struct {
 	translator *translate.Translator
 	virtual    *Virtual
 	host       *Host
-	queue      chan pendingEvent
+	clock      clock.Clock
+	// claims says that claims are synced.
+	claims bool
+	queue  chan pendingEvent
 }
 
 type pendingEvent struct {
@@ -47,8 +52,14 @@ type pendingEvent struct {
 	attempt int
 }
 
-func newEvents(translator *translate.Translator, virtual *Virtual, host *Host) *events {
-	return &events{translator, virtual, host, make(chan pendingEvent, eventBacklog)}
+// events adds their task. An event of a kind that is not synced is about nobody.
+func (b *builder) events() {
+	if !b.Selection[tenancyv1.ResourcePods] {
+		return
+	}
+	e := &events{translator: b.Translator, virtual: b.Virtual, host: b.Host, clock: b.Clock,
+		claims: b.Selection[tenancyv1.ResourceClaims], queue: make(chan pendingEvent, eventBacklog)}
+	b.engine.AddTask(e.run)
 }
 
 // run copies events until the context ends.
@@ -81,10 +92,10 @@ func (e *events) copy(ctx context.Context, pending pendingEvent) error {
 	event := pending.event
 	var host metav1.Object
 	var found bool
-	switch event.InvolvedObject.Kind {
-	case "Pod":
+	switch kind := event.InvolvedObject.Kind; {
+	case kind == "Pod":
 		host, found = get(e.host.Pods.Get(event.Namespace, event.InvolvedObject.Name))
-	case "PersistentVolumeClaim":
+	case kind == "PersistentVolumeClaim" && e.claims:
 		host, found = get(e.host.Claims.Get(event.Namespace, event.InvolvedObject.Name))
 	default:
 		return nil
@@ -113,7 +124,13 @@ func (e *events) later(ctx context.Context, pending pendingEvent) {
 	if pending.attempt++; pending.attempt >= eventAttempts {
 		return
 	}
-	time.AfterFunc(eventInterval, func() { e.push(ctx, pending) })
+	go func() {
+		select {
+		case <-e.clock.After(eventInterval):
+			e.push(ctx, pending)
+		case <-ctx.Done():
+		}
+	}()
 }
 
 func (e *events) push(ctx context.Context, pending pendingEvent) {

@@ -90,6 +90,8 @@ func TestSelect(t *testing.T) {
 		{"enabled again", []string{"events"}, []string{"events"}, tenancyv1.ResourceEvents, true, false},
 		{"a kind of a later release is not synced anyway", nil, []string{"ingresses"}, "ingresses", false, false},
 		{"a kind of a later release cannot be asked for", []string{"ingresses"}, nil, "", false, true},
+		{"a kind that is off by default", nil, nil, tenancyv1.ResourceBudgets, false, false},
+		{"and asked for", []string{tenancyv1.ResourceBudgets}, nil, tenancyv1.ResourceBudgets, true, false},
 		{"nonsense", nil, []string{"podz"}, "", false, true},
 	}
 	for _, test := range tests {

@@ -5,18 +5,14 @@ package resources
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"runtime"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -43,75 +39,59 @@ type nodes struct {
 	// kubeletVersion stands in nodes whose real version cannot be read.
 	kubeletVersion string
 	// capacity stands in nodes whose real one cannot be read.
-	capacity corev1.ResourceList
-	clock    clock.PassiveClock
+	capacity   corev1.ResourceList
+	clock      clock.PassiveClock
+	controller *engine.Controller
 
 	mu sync.Mutex
 	// unused is since when a node has had no pod.
 	unused map[string]time.Time
 }
 
-func (n *nodes) controller(metrics *engine.Metrics) (*engine.Controller, error) {
-	controller := engine.NewController("nodes", 1, n, metrics)
-	nodeOf := func(object any) []types.NamespacedName {
-		if pod := object.(*corev1.Pod); pod.Spec.NodeName != "" {
-			return []types.NamespacedName{{Name: pod.Spec.NodeName}}
-		}
-		return nil
+func (b *builder) nodes() *nodes {
+	capacity, err := machineCapacity()
+	if err != nil {
+		b.fail(err)
 	}
-	if err := controller.Watch(n.virtual.Pods.Informer(), nodeOf); err != nil {
-		return nil, err
+	n := &nodes{translator: b.Translator, virtual: b.Virtual, host: b.Host, kubeletPort: b.KubeletPort,
+		kubeletVersion: b.KubeletVersion, capacity: capacity, clock: b.Clock, unused: map[string]time.Time{}}
+	n.controller = mirrored(b, &mirror[*corev1.Node]{virtual: b.Virtual.Nodes, fate: n.fate, apply: n.apply, status: n.status})
+	b.watch(n.controller, b.Virtual.Pods.Informer(), nodeOf)
+	b.watch(n.controller, b.Host.Pods.Informer(), nodeOf)
+	if b.Host.Nodes != nil {
+		b.watch(n.controller, b.Host.Nodes.Informer(), engine.SameKey)
 	}
-	if err := controller.Watch(n.host.Pods.Informer(), nodeOf); err != nil {
-		return nil, err
-	}
-	if n.host.Nodes != nil {
-		if err := controller.Watch(n.host.Nodes.Informer(), engine.SameKey); err != nil {
-			return nil, err
-		}
-	}
-	return controller, controller.Watch(n.virtual.Nodes.Informer(), engine.SameKey)
+	return n
 }
 
-// Reconcile makes, updates or removes the node inside.
-func (n *nodes) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	node, found := n.virtual.Nodes.Get("", key.Name)
-	// Pods that a tenant put on a node of its own invention do not count.
-	if len(n.host.Pods.ByIndex(indexNode, key.Name)) > 0 {
-		n.mu.Lock()
-		delete(n.unused, key.Name)
-		n.mu.Unlock()
-		if !found {
-			return 0, n.ensure(ctx, key.Name)
-		}
-		return 0, n.update(ctx, node)
+// nodeOf names the node that a pod is bound to.
+func nodeOf(object any) []types.NamespacedName {
+	if pod := object.(*corev1.Pod); pod.Spec.NodeName != "" {
+		return []types.NamespacedName{{Name: pod.Spec.NodeName}}
 	}
-	if !found || node.Labels[tenancyv1.LabelCluster] != n.translator.Cluster().ID {
-		return 0, nil
-	}
-	if left := n.lingers(key.Name); left > 0 {
-		return left, n.update(ctx, node)
-	}
-	err := n.virtual.Client.CoreV1().Nodes().Delete(ctx, key.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &node.UID}})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return 0, fmt.Errorf("delete node %s inside: %w", key.Name, err)
-	}
-	n.mu.Lock()
-	delete(n.unused, key.Name)
-	n.mu.Unlock()
-	return 0, nil
+	return nil
 }
 
-// lingers returns how long the node, which has no pod, is still to stay.
-func (n *nodes) lingers(name string) time.Duration {
+// fate shows a node that runs a synced pod, and for a while longer. Pods that a tenant
+// put on a node of its own invention do not count.
+func (n *nodes) fate(name string, node *corev1.Node, found bool) (fate, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if len(n.host.Pods.ByIndex(indexNode, name)) > 0 {
+		delete(n.unused, name)
+		return fate{shown: true}, nil
+	}
+	if !found || node.Labels[tenancyv1.LabelCluster] != n.translator.Cluster().ID {
+		delete(n.unused, name)
+		return fate{kept: true}, nil
+	}
 	since, known := n.unused[name]
 	if !known {
 		since = n.clock.Now()
 		n.unused[name] = since
 	}
-	return nodeLinger - n.clock.Since(since)
+	left := nodeLinger - n.clock.Since(since)
+	return fate{shown: left > 0, again: max(left, 0)}, nil
 }
 
 // ensure makes the node inside unless there is one.
@@ -119,82 +99,65 @@ func (n *nodes) ensure(ctx context.Context, name string) error {
 	if _, found := n.virtual.Nodes.Get("", name); found {
 		return nil
 	}
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	n.apply(node)
-	status := node.Status
-	client := n.virtual.Client.CoreV1().Nodes()
-	created, err := client.Create(ctx, node, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("create node %s inside: %w", name, err)
-	}
-	klog.FromContext(ctx).V(2).Info("Created a node inside", "node", name)
-	if equality.Semantic.DeepEqual(created.Status, status) && len(created.Spec.Taints) == 0 {
-		return nil
-	}
-	return n.update(ctx, created)
+	return n.controller.Now(ctx, types.NamespacedName{Name: name})
 }
 
-// update brings labels, taints and status up to date.
-func (n *nodes) update(ctx context.Context, node *corev1.Node) error {
-	client := n.virtual.Client.CoreV1().Nodes()
-	wanted := node.DeepCopy()
-	n.apply(wanted)
-	if !maps.Equal(wanted.Labels, node.Labels) || !equality.Semantic.DeepEqual(wanted.Spec.Taints, node.Spec.Taints) {
-		updated, err := client.Update(ctx, wanted, metav1.UpdateOptions{})
-		if err != nil {
-			return fmt.Errorf("update node %s inside: %w", node.Name, err)
-		}
-		node, wanted = updated, updated.DeepCopy()
-		n.apply(wanted)
-	}
-	if equality.Semantic.DeepEqual(wanted.Status, node.Status) {
-		return nil
-	}
-	if _, err := client.UpdateStatus(ctx, wanted, metav1.UpdateOptions{}); err != nil {
-		return fmt.Errorf("update status of node %s inside: %w", node.Name, err)
-	}
-	return nil
-}
-
-// apply makes the node what it should be. Labels and conditions that somebody
-// else set stay.
+// apply makes the node what it should be but for its status. Labels and taints that
+// somebody else set stay.
 func (n *nodes) apply(node *corev1.Node) {
 	labels := map[string]string{
 		corev1.LabelHostname:   node.Name,
 		corev1.LabelOSStable:   runtime.GOOS,
 		corev1.LabelArchStable: runtime.GOARCH,
 	}
-	node.Status.NodeInfo.OperatingSystem, node.Status.NodeInfo.Architecture = runtime.GOOS, runtime.GOARCH
-	node.Status.NodeInfo.KubeletVersion = n.kubeletVersion
-	node.Status.Capacity, node.Status.Allocatable = n.capacity.DeepCopy(), n.capacity.DeepCopy()
-	ready, reason := corev1.ConditionTrue, "SyncerReady"
-	if n.host.Nodes != nil {
-		if real, found := n.host.Nodes.Get("", node.Name); found {
-			maps.Copy(labels, real.Labels)
-			node.Status.NodeInfo = real.Status.NodeInfo
-			node.Status.Capacity, node.Status.Allocatable = real.Status.Capacity.DeepCopy(), real.Status.Allocatable.DeepCopy()
-			for _, condition := range real.Status.Conditions {
-				if condition.Type == corev1.NodeReady {
-					ready, reason = condition.Status, condition.Reason
-				}
-			}
-		}
+	if real, found := n.real(node.Name); found {
+		maps.Copy(labels, real.Labels)
 	}
 	labels[tenancyv1.LabelCluster] = n.translator.Cluster().ID
 	if node.Labels == nil {
 		node.Labels = map[string]string{}
 	}
 	maps.Copy(node.Labels, labels)
+	ready, _ := n.readiness(node.Name)
+	node.Spec.Taints = withReadiness(node.Spec.Taints, ready)
+}
+
+// status makes the status what it should be. Conditions that somebody else set stay.
+func (n *nodes) status(node *corev1.Node) {
+	node.Status.NodeInfo.OperatingSystem, node.Status.NodeInfo.Architecture = runtime.GOOS, runtime.GOARCH
+	node.Status.NodeInfo.KubeletVersion = n.kubeletVersion
+	node.Status.Capacity, node.Status.Allocatable = n.capacity.DeepCopy(), n.capacity.DeepCopy()
+	if real, found := n.real(node.Name); found {
+		node.Status.NodeInfo = real.Status.NodeInfo
+		node.Status.Capacity, node.Status.Allocatable = real.Status.Capacity.DeepCopy(), real.Status.Allocatable.DeepCopy()
+	}
 	node.Status.Addresses = []corev1.NodeAddress{
 		{Type: corev1.NodeInternalIP, Address: n.translator.Cluster().PodIP},
 		{Type: corev1.NodeHostName, Address: node.Name},
 	}
 	node.Status.DaemonEndpoints.KubeletEndpoint.Port = n.kubeletPort
+	ready, reason := n.readiness(node.Name)
 	n.setReady(node, ready, reason)
-	node.Spec.Taints = withReadiness(node.Spec.Taints, ready)
+}
+
+// real is the host's node, where the syncer may read it.
+func (n *nodes) real(name string) (*corev1.Node, bool) {
+	if n.host.Nodes == nil {
+		return nil, false
+	}
+	return n.host.Nodes.Get("", name)
+}
+
+// readiness is what the host says; a node that may not be read is taken for ready.
+func (n *nodes) readiness(name string) (corev1.ConditionStatus, string) {
+	if real, found := n.real(name); found {
+		for _, condition := range real.Status.Conditions {
+			if condition.Type == corev1.NodeReady {
+				return condition.Status, condition.Reason
+			}
+		}
+	}
+	return corev1.ConditionTrue, "SyncerReady"
 }
 
 func (n *nodes) setReady(node *corev1.Node, status corev1.ConditionStatus, reason string) {

@@ -6,9 +6,9 @@ package resources
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,16 +18,12 @@ import (
 	"k8s.io/utils/lru"
 	"k8s.io/utils/ptr"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
 
 const (
-	// annotationResources and annotationImages on a host pod tell which resources
-	// and images were asked for last. What the host's admission made of them stays
-	// until something else is asked for.
-	annotationResources = "garret.dev/resources"
-	annotationImages    = "garret.dev/images"
 	// serviceDNS is the Service of the DNS inside, in the namespace kube-system.
 	serviceDNS = "kube-dns"
 	// reasonHostPodDeleted is the reason of a virtual pod whose host pod is gone.
@@ -43,30 +39,55 @@ const (
 // it binds a virtual pod to the node that the host chose, reports the status,
 // and confirms the end.
 type pods struct {
-	translator  *translate.Translator
-	spec        podTranslator
-	virtual     *Virtual
-	host        *Host
-	tokens      Tokens
-	nodes       *nodes
-	environment *environments
-	// configMaps and secrets carry over what a pod refers to, before the pod.
-	configMaps, secrets engine.Reconciler
-	clock               clock.PassiveClock
-	started             time.Time
+	translator *translate.Translator
+	spec       podTranslator
+	virtual    *Virtual
+	host       *Host
+	tokens     Tokens
+	nodes      *nodes
+	// before is what a pod needs on the host.
+	before []need
+	// claims says that claims are synced.
+	claims  bool
+	clock   clock.PassiveClock
+	started time.Time
 	// known are the UIDs of the virtual pods that this syncer has seen last.
 	known *lru.Cache
 }
 
 var (
-	_ engine.Kind[*corev1.Pod]       = &pods{}
-	_ engine.FromHost[*corev1.Pod]   = &pods{}
-	_ engine.HostWriter[*corev1.Pod] = &pods{}
-	_ engine.Ender[*corev1.Pod]      = &pods{}
-	_ engine.Misser[*corev1.Pod]     = &pods{}
-	_ engine.Referrer[*corev1.Pod]   = &pods{}
-	_ engine.Remover[*corev1.Pod]    = &pods{}
+	_ engine.Kind[*corev1.Pod]        = &pods{}
+	_ engine.Preparer[*corev1.Pod]    = &pods{}
+	_ engine.FromHost[*corev1.Pod]    = &pods{}
+	_ engine.HostUpdater[*corev1.Pod] = &pods{}
+	_ engine.Ender[*corev1.Pod]       = &pods{}
+	_ engine.Misser[*corev1.Pod]      = &pods{}
+	_ engine.Referrer[*corev1.Pod]    = &pods{}
+	_ engine.Remover[*corev1.Pod]     = &pods{}
 )
+
+// need is what a pod refers to on the host, or depends on.
+type need struct {
+	controller *engine.Controller
+	// keys names the objects that a virtual pod needs.
+	keys func(pod any) []types.NamespacedName
+	// must says that the pod is not made without them.
+	must bool
+}
+
+func (b *builder) pods() {
+	b.environments()
+	b.add(b.Tokens.Controller(b.Metrics))
+	b.Virtual.Namespaces.Follow()
+	kind := &pods{
+		translator: b.Translator, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
+		nodes: b.nodes(), before: b.beforePods, claims: b.Selection[tenancyv1.ResourceClaims],
+		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods),
+		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}},
+	}
+	controller := twin(b, podWorkers, kind, b.Virtual.Pods, b.Host.Pods)
+	b.watch(controller, b.Virtual.Services.Informer(), kind.ofDNS)
+}
 
 // Wanted leaves out what runs elsewhere, and what is not to be scheduled yet.
 func (p *pods) Wanted(_ context.Context, virtual *corev1.Pod) (bool, error) {
@@ -76,7 +97,7 @@ func (p *pods) Wanted(_ context.Context, virtual *corev1.Pod) (bool, error) {
 }
 
 // ToHost fills a new host pod in, or brings what may change of one up to date.
-func (p *pods) ToHost(ctx context.Context, virtual, host *corev1.Pod) error {
+func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 	if host.UID != "" {
 		p.refresh(virtual, host)
 		return nil
@@ -93,10 +114,7 @@ func (p *pods) ToHost(ctx context.Context, virtual, host *corev1.Pod) error {
 		inputs.dns = server
 	}
 	if projections := TokenProjections(virtual); len(projections) > 0 {
-		var err error
-		if inputs.tokenSecret, inputs.tokenKeys, err = p.tokens.Ensure(ctx, virtual, projections); err != nil {
-			return fmt.Errorf("tokens: %w", err)
-		}
+		inputs.tokenSecret, inputs.tokenKeys = p.tokens.Names(virtual, projections)
 	}
 	spec, err := p.spec.spec(virtual, inputs)
 	if err != nil {
@@ -109,8 +127,8 @@ func (p *pods) ToHost(ctx context.Context, virtual, host *corev1.Pod) error {
 
 func (p *pods) mark(virtual, host *corev1.Pod) {
 	annotations := downwardAnnotations(virtual)
-	annotations[annotationResources] = resourcesHash(&virtual.Spec)
-	annotations[annotationImages] = imagesHash(&virtual.Spec)
+	annotations[annotationResources] = resourcesAsked(&virtual.Spec).annotation()
+	annotations[annotationImages] = imagesAsked(&virtual.Spec).annotation()
 	p.translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, annotations)
 	if metav1.GetControllerOf(virtual) != nil {
 		p.translator.Control(host)
@@ -134,7 +152,7 @@ func (p *pods) ofDNS(object any) []types.NamespacedName {
 	}
 	var keys []types.NamespacedName
 	for _, pod := range p.virtual.Pods.List() {
-		keys = append(keys, types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name})
+		keys = append(keys, engine.KeyOf(pod))
 	}
 	return keys
 }
@@ -143,22 +161,22 @@ func (p *pods) ofDNS(object any) []types.NamespacedName {
 func (p *pods) refresh(virtual, host *corev1.Pod) {
 	images := map[string]string{}
 	resources := map[string]corev1.ResourceRequirements{}
-	forEachContainer(&virtual.Spec, func(container *corev1.Container) {
+	forEachLasting(&virtual.Spec, func(container *corev1.Container) {
 		images[container.Name] = container.Image
 		resources[container.Name] = container.Resources
 	})
-	resized := host.Annotations[annotationResources] != resourcesHash(&virtual.Spec)
-	before, known := host.Annotations[annotationImages]
-	replaced := known && before != imagesHash(&virtual.Spec)
-	forEachContainer(&host.Spec, func(container *corev1.Container) {
-		if image, ok := images[container.Name]; ok && image != "" && replaced {
-			container.Image = image
+	askedImages, imagesBefore := imagesAsked(&virtual.Spec), askedBefore(host.Annotations[annotationImages])
+	askedResources, resourcesBefore := resourcesAsked(&virtual.Spec), askedBefore(host.Annotations[annotationResources])
+	forEachLasting(&host.Spec, func(container *corev1.Container) {
+		if askedImages.changed(imagesBefore, container.Name) {
+			container.Image = images[container.Name]
 		}
-		if wanted, ok := resources[container.Name]; ok && resized {
+		if askedResources.changed(resourcesBefore, container.Name) {
+			wanted := resources[container.Name]
 			container.Resources = *wanted.DeepCopy()
 		}
 	})
-	if resized {
+	if askedResources.changed(resourcesBefore, wholePod) {
 		host.Spec.Resources = virtual.Spec.Resources.DeepCopy()
 	}
 	if virtual.Spec.ActiveDeadlineSeconds != nil {
@@ -226,39 +244,31 @@ func (p *pods) bind(ctx context.Context, virtual *corev1.Pod, node string) error
 	return nil
 }
 
-// CreateOnHost first carries over what the pod refers to: the host's kubelet
-// would try again only after a while.
-func (p *pods) CreateOnHost(ctx context.Context, virtual, host *corev1.Pod) error {
-	refers := referencesOf(virtual)
-	var group sync.WaitGroup
-	carry := func(reconciler engine.Reconciler, name string) {
-		if reconciler == nil || name == "" {
-			return
-		}
-		group.Go(func() {
-			// Its own controller tries again. A pod may be made before what it refers
-			// to; the kubelet says so then, as anywhere.
-			if _, err := reconciler.Reconcile(ctx, types.NamespacedName{Namespace: virtual.Namespace, Name: name}); err != nil {
-				klog.FromContext(ctx).V(2).Info("Not carried over before its pod", "name", name, "pod", klog.KObj(virtual), "err", err)
+// Prepare carries over what the pod refers to: the host's kubelet would try again
+// only after a while.
+func (p *pods) Prepare(ctx context.Context, virtual, _ *corev1.Pod) error {
+	var group errgroup.Group
+	if projections := TokenProjections(virtual); len(projections) > 0 {
+		group.Go(func() error {
+			if err := p.tokens.Ensure(ctx, virtual, projections); err != nil {
+				return fmt.Errorf("tokens: %w", err)
 			}
+			return nil
 		})
 	}
-	for _, name := range refers.configMaps {
-		carry(p.configMaps, name)
+	for _, need := range p.before {
+		for _, key := range need.keys(virtual) {
+			group.Go(func() error {
+				if err := need.controller.Now(ctx, key); need.must {
+					return err
+				}
+				// A pod may be made before what it refers to; the kubelet says so then,
+				// as anywhere.
+				return nil
+			})
+		}
 	}
-	for _, name := range refers.secrets {
-		carry(p.secrets, name)
-	}
-	var environmentErr error
-	group.Go(func() {
-		_, environmentErr = p.environment.Reconcile(ctx, types.NamespacedName{Name: virtual.Namespace})
-	})
-	group.Wait()
-	if environmentErr != nil {
-		return environmentErr
-	}
-	_, err := p.host.Pods.Writer(host.Namespace).Create(ctx, host, metav1.CreateOptions{})
-	return err
+	return group.Wait()
 }
 
 // References are the configmaps, secrets and claims that the pod names.
@@ -269,6 +279,9 @@ func (p *pods) References(virtual *corev1.Pod) []string { return referencesOf(vi
 // host knows only the name, and would mount them.
 func (p *pods) checkClaims(virtual *corev1.Pod) error {
 	for _, name := range referencesOf(virtual).claims {
+		if !p.claims {
+			return engine.Refuse(reasonUntranslatable, fmt.Sprintf("claim %s: volume claims are not synced to the host cluster", name))
+		}
 		host, found := p.host.Claims.Get(p.translator.Cluster().HostNamespace, p.translator.HostName(virtual.Namespace, name))
 		if !found {
 			continue // the host's scheduler waits for it

@@ -22,7 +22,7 @@ import (
 const reasonDetached = "HostPodDetached"
 
 // UpdateOnHost writes what changed, each part where Kubernetes wants it.
-func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) error {
+func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) (*corev1.Pod, error) {
 	client := p.host.Client.CoreV1().Pods(wanted.Namespace)
 	written := current
 	// Each part goes by itself: one that the host refuses does not hold up the others.
@@ -61,11 +61,11 @@ func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) er
 		equality.Semantic.DeepEqual(written.Labels, rest.Labels) &&
 		equality.Semantic.DeepEqual(written.Annotations, rest.Annotations) &&
 		equality.Semantic.DeepEqual(written.OwnerReferences, rest.OwnerReferences) {
-		return errors.Join(errs...)
+		return written, errors.Join(errs...)
 	}
 	updated, err := client.Update(ctx, rest, metav1.UpdateOptions{})
 	wrote("update", updated, err)
-	return errors.Join(errs...)
+	return written, errors.Join(errs...)
 }
 
 // withResources returns the pod with the resources of wanted, or nil when it has them.

@@ -4,9 +4,6 @@
 package resources
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -173,26 +170,4 @@ func (p podTranslator) ephemeralContainers(virtual *corev1.Pod, environment stri
 	p.rename(spec, virtual.Namespace)
 	forEachContainer(spec, func(container *corev1.Container) { p.environment(container, &virtual.Spec, environment) })
 	return spec.EphemeralContainers
-}
-
-// resourcesHash identifies the resources of a pod's containers. The host may
-// default some, so a change is told by comparing with what was asked for last.
-func resourcesHash(spec *corev1.PodSpec) string {
-	asked := map[string]corev1.ResourceRequirements{}
-	forEachLasting(spec, func(container *corev1.Container) { asked[container.Name] = container.Resources })
-	return hashOf([]any{asked, spec.Resources})
-}
-
-// imagesHash tells whether other images are asked for than before.
-func imagesHash(spec *corev1.PodSpec) string {
-	asked := map[string]string{}
-	forEachLasting(spec, func(container *corev1.Container) { asked[container.Name] = container.Image })
-	return hashOf(asked)
-}
-
-// hashOf is a short digest of quantities, names and maps, which can always be written.
-func hashOf(asked any) string {
-	data, _ := json.Marshal(asked)
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:8])
 }

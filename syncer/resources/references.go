@@ -7,11 +7,16 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 )
 
 // references are the objects in its own namespace that a pod needs.
 type references struct{ configMaps, secrets, claims []string }
+
+func (r references) ofConfigMaps() []string { return r.configMaps }
+
+func (r references) ofSecrets() []string { return r.secrets }
 
 func (r references) all() []string { return slices.Concat(r.configMaps, r.secrets, r.claims) }
 
@@ -49,6 +54,21 @@ func podsByReference(of func(references) []string) cache.IndexFunc {
 			names[i] = pod.Namespace + "/" + name
 		}
 		return names, nil
+	}
+}
+
+// referredBy names the objects that a pod refers to, for who follows pods.
+func referredBy(of func(references) []string) func(object any) []types.NamespacedName {
+	return func(object any) []types.NamespacedName {
+		pod := object.(*corev1.Pod)
+		var keys []types.NamespacedName
+		for _, name := range of(referencesOf(pod)) {
+			// An image pull secret without a name is allowed, and means none.
+			if name != "" {
+				keys = append(keys, types.NamespacedName{Namespace: pod.Namespace, Name: name})
+			}
+		}
+		return keys
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
@@ -26,13 +25,35 @@ const reasonAddress = "AddressMismatch"
 // the virtual one has.
 func HostService(translator *translate.Translator, virtual *corev1.Service) *corev1.Service {
 	host := &corev1.Service{}
-	host.Spec.ClusterIP = virtual.Spec.ClusterIP
-	host.Spec.ClusterIPs = append([]string(nil), virtual.Spec.ClusterIPs...)
-	host.Spec.IPFamilies = append([]corev1.IPFamily(nil), virtual.Spec.IPFamilies...)
-	host.Spec.IPFamilyPolicy = virtual.DeepCopy().Spec.IPFamilyPolicy
-	host.Spec.LoadBalancerClass = virtual.DeepCopy().Spec.LoadBalancerClass
-	applyService(translator, virtual, host)
+	createService(virtual, host)
+	refreshService(translator, virtual, host)
 	return host
+}
+
+// KeepServiceAnswer has the host's Service tell what the host's admission made of
+// one that was created outside of the engine, which is to leave it at that.
+func KeepServiceAnswer(ctx context.Context, services engine.Writer[*corev1.Service], translator *translate.Translator, virtual, sent, created *corev1.Service) error {
+	return engine.KeepAnswer(ctx, services, sent, created, func(again *corev1.Service) error {
+		refreshService(translator, virtual, again)
+		// Ports that the host allotted are brought inside.
+		withoutPorts(again, created)
+		return nil
+	})
+}
+
+func refreshService(translator *translate.Translator, virtual, host *corev1.Service) {
+	translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, nil)
+	applyService(translator, virtual, host)
+}
+
+// createService fills in what cannot change.
+func createService(virtual, host *corev1.Service) {
+	spec := virtual.Spec.DeepCopy()
+	host.Spec.ClusterIP = spec.ClusterIP
+	host.Spec.ClusterIPs = spec.ClusterIPs
+	host.Spec.IPFamilies = spec.IPFamilies
+	host.Spec.IPFamilyPolicy = spec.IPFamilyPolicy
+	host.Spec.LoadBalancerClass = spec.LoadBalancerClass
 }
 
 // applyService brings what may change of the host's Service up to date.
@@ -41,7 +62,6 @@ func HostService(translator *translate.Translator, virtual *corev1.Service) *cor
 // that passes through the host's nodes.
 func applyService(translator *translate.Translator, virtual, host *corev1.Service) {
 	spec := virtual.Spec.DeepCopy()
-	translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, nil)
 	host.Spec.Type = spec.Type
 	host.Spec.Ports = spec.Ports
 	host.Spec.Selector = translator.HostSelector(virtual.Namespace, spec.Selector)
@@ -82,26 +102,24 @@ func HasHostService(virtual *corev1.Service) bool {
 type services struct {
 	translator *translate.Translator
 	virtual    *Virtual
-	host       *Host
 }
 
-var (
-	_ engine.Kind[*corev1.Service]       = &services{}
-	_ engine.FromHost[*corev1.Service]   = &services{}
-	_ engine.HostWriter[*corev1.Service] = &services{}
-)
-
-// Wanted is HasHostService.
-func (s *services) Wanted(_ context.Context, virtual *corev1.Service) (bool, error) {
-	return HasHostService(virtual), nil
+func (b *builder) services() {
+	s := &services{b.Translator, b.Virtual}
+	declare(b, b.Virtual.Services, b.Host.Services, declared[*corev1.Service]{
+		wanted: HasHostService,
+		create: func(virtual, host *corev1.Service) error {
+			createService(virtual, host)
+			return nil
+		},
+		apply:  s.apply,
+		yield:  yieldPorts,
+		status: s.status,
+	})
 }
 
-// ToHost translates the service. The first pass over one that the webhook made adopts it.
-func (s *services) ToHost(_ context.Context, virtual, host *corev1.Service) error {
-	if host.UID == "" {
-		*host = *HostService(s.translator, virtual)
-		return nil
-	}
+// apply translates the service. The first pass over one that the webhook made adopts it.
+func (s *services) apply(virtual, host *corev1.Service) error {
 	if host.Spec.ClusterIP != virtual.Spec.ClusterIP {
 		return engine.Refuse(reasonAddress, fmt.Sprintf("the address inside is %s, but the host allotted %s: delete the service and create it again",
 			virtual.Spec.ClusterIP, host.Spec.ClusterIP))
@@ -110,34 +128,10 @@ func (s *services) ToHost(_ context.Context, virtual, host *corev1.Service) erro
 	return nil
 }
 
-// CreateOnHost asks for the node ports inside; where the host has given them
-// away, for any.
-func (s *services) CreateOnHost(ctx context.Context, _, host *corev1.Service) error {
-	writer := s.host.Services.Writer(host.Namespace)
-	_, err := writer.Create(ctx, host, metav1.CreateOptions{})
-	if !apierrors.IsInvalid(err) {
-		return err
-	}
-	// The host looks for the address before it looks at the name: the Service that
-	// the webhook made, not yet in the cache, is told as an address in use.
-	if _, missing := writer.Get(ctx, host.Name, metav1.GetOptions{}); missing == nil {
-		return apierrors.NewAlreadyExists(corev1.Resource(tenancyv1.ResourceServices), host.Name)
-	}
-	if withoutPorts(host, nil) {
-		_, err = writer.Create(ctx, host, metav1.CreateOptions{})
-	}
-	return err
-}
-
-// UpdateOnHost asks for the node ports inside; where the host has given them
-// away, it keeps those that it has.
-func (s *services) UpdateOnHost(ctx context.Context, current, wanted *corev1.Service) error {
-	writer := s.host.Services.Writer(wanted.Namespace)
-	_, err := writer.Update(ctx, wanted, metav1.UpdateOptions{})
-	if apierrors.IsInvalid(err) && withoutPorts(wanted, current) {
-		_, err = writer.Update(ctx, wanted, metav1.UpdateOptions{})
-	}
-	return err
+// yieldPorts asks for the node ports inside at first; where the host has given them
+// away, for those that it has allotted, or any.
+func yieldPorts(wanted, current *corev1.Service, refusal error) bool {
+	return apierrors.IsInvalid(refusal) && withoutPorts(wanted, current)
 }
 
 // withoutPorts takes back what was asked of the host's own ports, so that it gives
@@ -181,8 +175,8 @@ func nodePortOf(service *corev1.Service, port *corev1.ServicePort) int32 {
 	return 0
 }
 
-// FromHost brings the node ports and the balancer's addresses inside.
-func (s *services) FromHost(ctx context.Context, virtual, host *corev1.Service, _ bool) error {
+// status brings the node ports and the balancer's addresses inside.
+func (s *services) status(ctx context.Context, virtual, host *corev1.Service) error {
 	client := s.virtual.Client.CoreV1().Services(virtual.Namespace)
 	if exposed(host) && exposed(virtual) {
 		changed := virtual.DeepCopy()

@@ -6,9 +6,8 @@ package resources
 import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
-	typeddiscoveryv1 "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	corev1listers "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 
@@ -24,16 +23,18 @@ const (
 
 	// indexNode finds pods by the node that they are bound to.
 	indexNode = "node"
-	// indexConfigMap, indexSecret and indexClaim find virtual pods by what they refer to.
+	// indexConfigMap and indexSecret find virtual pods by what they refer to.
 	indexConfigMap = "configmap"
 	indexSecret    = "secret"
-	indexClaim     = "claim"
+	// indexVolume finds host claims by the volume that they are bound to.
+	indexVolume = "volume"
 	// indexService finds slices by the Service that they belong to.
 	indexService = "service"
 )
 
 // Virtual caches the objects of the virtual cluster.
 type Virtual struct {
+	*engine.Informers
 	Client         kubernetes.Interface
 	Pods           *engine.Store[*corev1.Pod]
 	Services       *engine.Store[*corev1.Service]
@@ -49,54 +50,42 @@ type Virtual struct {
 // NewVirtual returns caches over the client of the virtual cluster. The data of
 // configmaps and secrets is not kept: a tenant may have any amount of it, of which few is synced.
 func NewVirtual(client kubernetes.Interface) *Virtual {
-	core, discovery := client.CoreV1(), client.DiscoveryV1()
+	typed, informers := client.CoreV1(), engine.NewInformers(client)
+	byNamespace := engine.StoreOptions{Indexers: cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}}
 	return &Virtual{
-		Client: client,
-		Pods: engine.NewStore[*corev1.Pod, *corev1.PodList](client, func(ns string) typedcorev1.PodInterface { return core.Pods(ns) }, &corev1.Pod{}, engine.StoreOptions{
+		Client: client, Informers: informers,
+		Pods: engine.NewStore(informers, core(tenancyv1.ResourcePods), typed.Pods, engine.StoreOptions{
 			Indexers: cache.Indexers{
 				cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
 				indexNode:            podsByNode,
-				indexConfigMap:       podsByReference(func(r references) []string { return r.configMaps }),
-				indexSecret:          podsByReference(func(r references) []string { return r.secrets }),
-				indexClaim:           podsByReference(func(r references) []string { return r.claims }),
+				indexConfigMap:       podsByReference(references.ofConfigMaps),
+				indexSecret:          podsByReference(references.ofSecrets),
 			},
 		}),
-		Services: engine.NewStore[*corev1.Service, *corev1.ServiceList](client, func(ns string) typedcorev1.ServiceInterface { return core.Services(ns) }, &corev1.Service{}, engine.StoreOptions{
-			Indexers: cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc},
-		}),
-		ConfigMaps: engine.NewStore[*corev1.ConfigMap, *corev1.ConfigMapList](client, func(ns string) typedcorev1.ConfigMapInterface { return core.ConfigMaps(ns) }, &corev1.ConfigMap{}, engine.StoreOptions{
+		Services: engine.NewStore(informers, core(tenancyv1.ResourceServices), typed.Services, byNamespace),
+		ConfigMaps: engine.NewStore(informers, core(tenancyv1.ResourceConfigMaps), typed.ConfigMaps, engine.StoreOptions{
 			Strip: func(object any) {
 				if configMap, ok := object.(*corev1.ConfigMap); ok {
 					configMap.Data, configMap.BinaryData, configMap.Annotations = nil, nil, nil
 				}
 			},
 		}),
-		Secrets: engine.NewStore[*corev1.Secret, *corev1.SecretList](client, func(ns string) typedcorev1.SecretInterface { return core.Secrets(ns) }, &corev1.Secret{}, engine.StoreOptions{
+		Secrets: engine.NewStore(informers, core(tenancyv1.ResourceSecrets), typed.Secrets, engine.StoreOptions{
 			Strip: func(object any) {
 				if secret, ok := object.(*corev1.Secret); ok {
 					secret.Data, secret.Annotations = nil, nil
 				}
 			},
 		}),
-		Claims: engine.NewStore[*corev1.PersistentVolumeClaim, *corev1.PersistentVolumeClaimList](client, func(ns string) typedcorev1.PersistentVolumeClaimInterface {
-			return core.PersistentVolumeClaims(ns)
-		}, &corev1.PersistentVolumeClaim{}, engine.StoreOptions{}),
-		Volumes: engine.NewStore[*corev1.PersistentVolume, *corev1.PersistentVolumeList](client, func(string) typedcorev1.PersistentVolumeInterface { return core.PersistentVolumes() }, &corev1.PersistentVolume{}, engine.StoreOptions{}),
-		EndpointSlices: engine.NewStore[*discoveryv1.EndpointSlice, *discoveryv1.EndpointSliceList](client, func(ns string) typeddiscoveryv1.EndpointSliceInterface {
-			return discovery.EndpointSlices(ns)
-		}, &discoveryv1.EndpointSlice{}, engine.StoreOptions{
+		Claims:  engine.NewStore(informers, core(tenancyv1.ResourceClaims), typed.PersistentVolumeClaims, engine.StoreOptions{}),
+		Volumes: engine.NewStore(informers, core("persistentvolumes"), engine.Cluster(typed.PersistentVolumes), engine.StoreOptions{}),
+		EndpointSlices: engine.NewStore(informers, discoveryv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceEndpointSlices), client.DiscoveryV1().EndpointSlices, engine.StoreOptions{
 			LabelSelector: foreignSlices,
 			Indexers:      cache.Indexers{indexService: slicesByService},
 		}),
-		Nodes:      engine.NewStore[*corev1.Node, *corev1.NodeList](client, func(string) typedcorev1.NodeInterface { return core.Nodes() }, &corev1.Node{}, engine.StoreOptions{}),
-		Namespaces: engine.NewStore[*corev1.Namespace, *corev1.NamespaceList](client, func(string) typedcorev1.NamespaceInterface { return core.Namespaces() }, &corev1.Namespace{}, engine.StoreOptions{}),
+		Nodes:      engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{}),
+		Namespaces: engine.NewStore(informers, core("namespaces"), engine.Cluster(typed.Namespaces), engine.StoreOptions{}),
 	}
-}
-
-// Informers feed the caches.
-func (v *Virtual) Informers() []cache.SharedIndexInformer {
-	return []cache.SharedIndexInformer{v.Pods.Informer(), v.Services.Informer(), v.ConfigMaps.Informer(), v.Secrets.Informer(),
-		v.Claims.Informer(), v.Volumes.Informer(), v.EndpointSlices.Informer(), v.Nodes.Informer(), v.Namespaces.Informer()}
 }
 
 // PodLister lists the pods of the virtual cluster.
@@ -104,18 +93,9 @@ func (v *Virtual) PodLister() corev1listers.PodLister {
 	return corev1listers.NewPodLister(v.Pods.Indexer())
 }
 
-// ServiceLister lists the services of the virtual cluster.
-func (v *Virtual) ServiceLister() corev1listers.ServiceLister {
-	return corev1listers.NewServiceLister(v.Services.Indexer())
-}
-
-// NodeLister lists the nodes of the virtual cluster.
-func (v *Virtual) NodeLister() corev1listers.NodeLister {
-	return corev1listers.NewNodeLister(v.Nodes.Indexer())
-}
-
 // Host caches the objects that were synced to the host, and only those.
 type Host struct {
+	*engine.Informers
 	Client         kubernetes.Interface
 	Pods           *engine.Store[*corev1.Pod]
 	Services       *engine.Store[*corev1.Service]
@@ -129,52 +109,39 @@ type Host struct {
 
 // NewHost returns caches over the client of the host cluster.
 func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes bool) *Host {
-	core, discovery := client.CoreV1(), client.DiscoveryV1()
-	options := engine.StoreOptions{
-		Namespace:     cluster.HostNamespace,
-		LabelSelector: tenancyv1.LabelCluster + "=" + cluster.ID,
-	}
-	pods := options
+	typed, informers := client.CoreV1(), engine.NewInformers(client)
+	options := synced(cluster)
+	pods, claims, slices := options, options, options
 	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode}
-	slices := options
+	claims.Indexers = cache.Indexers{indexVolume: claimsByVolume}
 	slices.LabelSelector += "," + discoveryv1.LabelManagedBy + "=" + sliceManager
 	host := &Host{
-		Client:     client,
-		Pods:       engine.NewStore[*corev1.Pod, *corev1.PodList](client, func(ns string) typedcorev1.PodInterface { return core.Pods(ns) }, &corev1.Pod{}, pods),
-		Services:   engine.NewStore[*corev1.Service, *corev1.ServiceList](client, func(ns string) typedcorev1.ServiceInterface { return core.Services(ns) }, &corev1.Service{}, options),
-		ConfigMaps: engine.NewStore[*corev1.ConfigMap, *corev1.ConfigMapList](client, func(ns string) typedcorev1.ConfigMapInterface { return core.ConfigMaps(ns) }, &corev1.ConfigMap{}, options),
-		Secrets:    engine.NewStore[*corev1.Secret, *corev1.SecretList](client, func(ns string) typedcorev1.SecretInterface { return core.Secrets(ns) }, &corev1.Secret{}, options),
-		Claims: engine.NewStore[*corev1.PersistentVolumeClaim, *corev1.PersistentVolumeClaimList](client, func(ns string) typedcorev1.PersistentVolumeClaimInterface {
-			return core.PersistentVolumeClaims(ns)
-		}, &corev1.PersistentVolumeClaim{}, options),
-		EndpointSlices: engine.NewStore[*discoveryv1.EndpointSlice, *discoveryv1.EndpointSliceList](client, func(ns string) typeddiscoveryv1.EndpointSliceInterface {
-			return discovery.EndpointSlices(ns)
-		}, &discoveryv1.EndpointSlice{}, slices),
+		Client: client, Informers: informers,
+		Pods:           engine.NewStore(informers, core(tenancyv1.ResourcePods), typed.Pods, pods),
+		Services:       engine.NewStore(informers, core(tenancyv1.ResourceServices), typed.Services, options),
+		ConfigMaps:     engine.NewStore(informers, core(tenancyv1.ResourceConfigMaps), typed.ConfigMaps, options),
+		Secrets:        engine.NewStore(informers, core(tenancyv1.ResourceSecrets), typed.Secrets, options),
+		Claims:         engine.NewStore(informers, core(tenancyv1.ResourceClaims), typed.PersistentVolumeClaims, claims),
+		EndpointSlices: engine.NewStore(informers, discoveryv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceEndpointSlices), client.DiscoveryV1().EndpointSlices, slices),
 	}
 	if readNodes {
-		host.Nodes = engine.NewStore[*corev1.Node, *corev1.NodeList](client, func(string) typedcorev1.NodeInterface { return core.Nodes() }, &corev1.Node{}, engine.StoreOptions{})
+		host.Nodes = engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{})
 	}
 	return host
 }
 
-// Informers feed the caches.
-func (h *Host) Informers() []cache.SharedIndexInformer {
-	informers := []cache.SharedIndexInformer{h.Pods.Informer(), h.Services.Informer(), h.ConfigMaps.Informer(), h.Secrets.Informer(),
-		h.Claims.Informer(), h.EndpointSlices.Informer()}
-	if h.Nodes != nil {
-		informers = append(informers, h.Nodes.Informer())
-	}
-	return informers
+// synced narrows a store of the host to what was synced for the cluster.
+func synced(cluster translate.Cluster) engine.StoreOptions {
+	return engine.StoreOptions{Namespace: cluster.HostNamespace, LabelSelector: tenancyv1.LabelCluster + "=" + cluster.ID}
+}
+
+func core(resource string) schema.GroupVersionResource {
+	return corev1.SchemeGroupVersion.WithResource(resource)
 }
 
 // PodLister lists the synced pods on the host.
 func (h *Host) PodLister() corev1listers.PodLister {
 	return corev1listers.NewPodLister(h.Pods.Indexer())
-}
-
-// SecretLister lists the secrets that the syncer made on the host.
-func (h *Host) SecretLister() corev1listers.SecretLister {
-	return corev1listers.NewSecretLister(h.Secrets.Indexer())
 }
 
 func podsByNode(object any) ([]string, error) {

@@ -19,12 +19,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
-	"k8s.io/client-go/tools/cache"
+	"k8s.io/component-base/metrics"
 	testingclock "k8s.io/utils/clock/testing"
 
+	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -36,7 +36,7 @@ type fixture struct {
 	virtual, host *fake.Clientset
 	clock         *testingclock.FakeClock
 	translator    *translate.Translator
-	virtualPods   cache.SharedIndexInformer
+	controller    *engine.Controller
 
 	mutex    sync.Mutex
 	requests []authenticationv1.TokenRequest
@@ -82,35 +82,41 @@ func startWith(t *testing.T, run bool, virtualObjects, hostObjects []runtime.Obj
 		action.(clienttesting.CreateAction).GetObject().(*corev1.Secret).UID = types.UID(fmt.Sprintf("secret-uid-%d", created))
 		return false, nil, nil
 	})
-	factory := informers.NewSharedInformerFactoryWithOptions(f.host, 0, informers.WithNamespace(hostNamespace))
-	pods, secrets := factory.Core().V1().Pods(), factory.Core().V1().Secrets()
-	f.virtualPods = informers.NewSharedInformerFactory(f.virtual, 0).Core().V1().Pods().Informer()
-	minter, err := New(Options{
+	inside, outside := engine.NewInformers(f.virtual), engine.NewInformers(f.host)
+	podResource, secretResource := corev1.SchemeGroupVersion.WithResource("pods"), corev1.SchemeGroupVersion.WithResource("secrets")
+	narrow := engine.StoreOptions{Namespace: hostNamespace}
+	f.minter = New(Options{
 		Translator: f.translator, Virtual: f.virtual, Host: f.host,
-		VirtualPodInformer: f.virtualPods, HostPodInformer: pods.Informer(), HostSecretInformer: secrets.Informer(), Clock: f.clock,
+		VirtualPods: engine.NewStore(inside, podResource, f.virtual.CoreV1().Pods, engine.StoreOptions{}),
+		HostPods:    engine.NewStore(outside, podResource, f.host.CoreV1().Pods, narrow),
+		HostSecrets: engine.NewStore(outside, secretResource, f.host.CoreV1().Secrets, narrow),
+		Clock:       f.clock,
 	})
+	controller, err := f.minter.Controller(engine.NewMetrics(metrics.NewKubeRegistry()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.minter = minter
+	f.controller = controller
 	ctx, cancel := context.WithCancel(t.Context())
-	factory.StartWithContext(ctx)
-	factory.WaitForCacheSyncWithContext(ctx)
-	go f.virtualPods.RunWithContext(ctx)
+	works := &engine.Engine{}
+	works.AddInformers(inside.Followed()...)
+	works.AddInformers(outside.Followed()...)
+	if run {
+		works.AddControllers(controller)
+	}
+	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	close(ready)
+	go func() {
+		defer close(done)
+		_ = works.Run(ctx, engine.Stages{Ready: ready, Started: func() { close(started) }, Settle: func(context.Context) error { return nil }})
+	}()
+	<-started
 	awaitWatch(t, f.host, "pods")
 	awaitWatch(t, f.host, "secrets")
 	awaitWatch(t, f.virtual, "pods")
-	done := make(chan error, 1)
-	if run {
-		go func() { done <- minter.Run(ctx) }()
-	} else {
-		done <- nil
-	}
 	t.Cleanup(func() {
 		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
-		}
+		<-done
 	})
 	return f
 }
@@ -144,8 +150,8 @@ func (f *fixture) pod(t *testing.T, name, uid string, projections ...corev1.Serv
 		t.Fatal(err)
 	}
 	eventually(t, "the pod is known", func(context.Context) bool {
-		found, err := f.minter.virtualPods.Pods(pod.Namespace).Get(name)
-		return err == nil && found.UID == pod.UID
+		known, found := f.minter.virtualPods.Get(pod.Namespace, name)
+		return found && known.UID == pod.UID
 	})
 	return pod
 }
@@ -156,8 +162,8 @@ func (f *fixture) deletePod(t *testing.T, pod *corev1.Pod) {
 		t.Fatal(err)
 	}
 	eventually(t, "the end of the pod is known", func(context.Context) bool {
-		_, err := f.minter.virtualPods.Pods(pod.Namespace).Get(pod.Name)
-		return err != nil
+		_, found := f.minter.virtualPods.Get(pod.Namespace, pod.Name)
+		return !found
 	})
 }
 
@@ -167,11 +173,10 @@ func (f *fixture) ensure(t *testing.T, pod *corev1.Pod) (string, []string) {
 	for _, volume := range pod.Spec.Volumes {
 		projections = append(projections, *volume.Projected.Sources[0].ServiceAccountToken)
 	}
-	secret, keys, err := f.minter.Ensure(t.Context(), pod, projections)
-	if err != nil {
+	if err := f.minter.Ensure(t.Context(), pod, projections); err != nil {
 		t.Fatal(err)
 	}
-	return secret, keys
+	return f.minter.Names(pod, projections)
 }
 
 func (f *fixture) secret(t *testing.T, name string) *corev1.Secret {

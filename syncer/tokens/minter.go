@@ -13,14 +13,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-	corev1listers "k8s.io/client-go/listers/core/v1"
-	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
@@ -29,10 +26,8 @@ const (
 	// annotationRenew on the Secret is when its tokens are to be renewed.
 	annotationRenew = "garret.dev/tokens-renew"
 
-	// purpose stands in the name of the Secret, kind in its identity: it is not
-	// the twin of a Secret inside.
+	// purpose stands in the name of the Secret, which is not the twin of one inside.
 	purpose = "token"
-	kindPod = "Pod"
 
 	workers = 4
 )
@@ -42,10 +37,11 @@ type Options struct {
 	Translator *translate.Translator
 	// Virtual mints, Host keeps the secrets.
 	Virtual, Host kubernetes.Interface
-	// VirtualPodInformer has the pods inside. HostPodInformer and HostSecretInformer
-	// have those that the syncer made on the host, and tell of changes.
-	VirtualPodInformer, HostPodInformer, HostSecretInformer cache.SharedIndexInformer
-	Clock                                                   clock.WithTicker
+	// VirtualPods are the pods inside. HostPods and HostSecrets are those that the
+	// syncer made on the host.
+	VirtualPods, HostPods *engine.Store[*corev1.Pod]
+	HostSecrets           *engine.Store[*corev1.Secret]
+	Clock                 clock.WithTicker
 }
 
 // Minter makes the tokens of pods and keeps them fresh. It is safe for
@@ -53,79 +49,39 @@ type Options struct {
 type Minter struct {
 	translator            *translate.Translator
 	virtual, host         kubernetes.Interface
-	virtualPods, hostPods corev1listers.PodLister
-	secrets               corev1listers.SecretLister
-	synced                []cache.InformerSynced
-	queue                 workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	virtualPods, hostPods *engine.Store[*corev1.Pod]
+	secrets               *engine.Store[*corev1.Secret]
 	clock                 clock.WithTicker
 }
 
-// New returns a Minter. The informers are run by somebody else.
-func New(o Options) (*Minter, error) {
-	m := &Minter{
+// New returns a Minter.
+func New(o Options) *Minter {
+	return &Minter{
 		translator: o.Translator, virtual: o.Virtual, host: o.Host,
-		virtualPods: corev1listers.NewPodLister(o.VirtualPodInformer.GetIndexer()),
-		hostPods:    corev1listers.NewPodLister(o.HostPodInformer.GetIndexer()),
-		secrets:     corev1listers.NewSecretLister(o.HostSecretInformer.GetIndexer()),
-		synced:      []cache.InformerSynced{o.VirtualPodInformer.HasSynced, o.HostPodInformer.HasSynced, o.HostSecretInformer.HasSynced},
-		clock:       o.Clock,
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](200*time.Millisecond, time.Minute),
-			workqueue.TypedRateLimitingQueueConfig[types.NamespacedName]{Name: "tokens", Clock: o.Clock}),
+		virtualPods: o.VirtualPods, hostPods: o.HostPods, secrets: o.HostSecrets, clock: o.Clock,
 	}
-	if err := m.follow(o.HostSecretInformer, kindPod); err != nil {
-		return nil, err
-	}
-	// A host pod that comes becomes the Secret's owner, one that goes has it removed.
-	return m, m.follow(o.HostPodInformer, "")
-}
-
-// follow queues the virtual pods that host objects of this kind of identity stand for.
-func (m *Minter) follow(informer cache.SharedIndexInformer, kind string) error {
-	add := func(object any) {
-		if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
-			object = unknown.Obj
-		}
-		meta, ok := object.(metav1.Object)
-		if !ok {
-			return
-		}
-		if identity, ours := m.translator.IdentityOf(meta); ours && identity.Kind == kind {
-			m.queue.Add(identity.NamespacedName)
-		}
-	}
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: add,
-		// A host pod changes often, and what matters of it here never does.
-		UpdateFunc: func(_, object any) {
-			if _, pod := object.(*corev1.Pod); !pod {
-				add(object)
-			}
-		},
-		DeleteFunc: add,
-	})
-	if err != nil {
-		return fmt.Errorf("tokens: %w", err)
-	}
-	return nil
 }
 
 func (m *Minter) secretName(namespace, pod string) string {
 	return m.translator.DerivedName(purpose, namespace, pod)
 }
 
-// Ensure returns, once it is there, the name of the host Secret that holds a token
-// of the virtual cluster for each of the pod's projections, and the key of each
-// projection in their order.
-func (m *Minter) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) (string, []string, error) {
-	name, keys := m.secretName(pod.Namespace, pod.Name), keysOf(projections)
+// Names returns the name of the host Secret that holds a token of the virtual
+// cluster for each of the pod's projections, and the key of each in their order.
+func (m *Minter) Names(pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) (secret string, keys []string) {
+	return m.secretName(pod.Namespace, pod.Name), keysOf(projections)
+}
+
+// Ensure returns once that Secret is there, with good tokens.
+func (m *Minter) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) error {
+	name, keys := m.Names(pod, projections)
 	namespace := m.translator.Cluster().HostNamespace
-	if secret, err := m.secrets.Secrets(namespace).Get(name); err == nil && m.good(secret, pod, keys) {
-		return name, keys, nil
+	if secret, found := m.secrets.Get(namespace, name); found && m.good(secret, pod, keys) {
+		return nil
 	}
 	tokens, err := m.mint(ctx, pod, projections)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
 	secret := m.secretFor(pod, name, tokens)
 	_, err = m.host.CoreV1().Secrets(namespace).Create(ctx, secret, metav1.CreateOptions{})
@@ -133,9 +89,9 @@ func (m *Minter) Ensure(ctx context.Context, pod *corev1.Pod, projections []core
 		err = m.replace(ctx, pod, secret)
 	}
 	if err != nil {
-		return "", nil, engine.OnHost(fmt.Sprintf("secret %s/%s with the tokens of pod %s", namespace, name, klog.KObj(pod)), err)
+		return engine.OnHost(fmt.Sprintf("secret %s/%s with the tokens of pod %s", namespace, name, klog.KObj(pod)), err)
 	}
-	return name, keys, nil
+	return nil
 }
 
 func (m *Minter) secretFor(pod *corev1.Pod, name string, tokens *minted) *corev1.Secret {
@@ -145,7 +101,7 @@ func (m *Minter) secretFor(pod *corev1.Pod, name string, tokens *minted) *corev1
 		Data:       tokens.data,
 	}
 	identity := translate.IdentityFor(pod)
-	identity.Kind = kindPod
+	identity.Kind = tenancyv1.VirtualKindPod
 	m.translator.Mark(secret, identity, nil, map[string]string{annotationRenew: tokens.renew.UTC().Format(time.RFC3339)})
 	return secret
 }
@@ -161,7 +117,7 @@ func (m *Minter) replace(ctx context.Context, pod *corev1.Pod, secret *corev1.Se
 		return err
 	}
 	if err == nil {
-		if identity, ours := m.translator.IdentityOf(found); !ours || identity.Kind != kindPod {
+		if identity, ours := m.translator.IdentityOf(found); !ours || identity.Kind != tenancyv1.VirtualKindPod {
 			return fmt.Errorf("the name belongs to an object that the syncer did not make")
 		}
 		if m.good(found, pod, slices.Collect(maps.Keys(secret.Data))) {

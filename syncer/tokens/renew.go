@@ -8,79 +8,63 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/ptr"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/resources"
 )
 
-// Run renews tokens, and removes those of pods that are gone, until the context
-// ends. It begins when all informers have synced: a pod that is not known yet is not gone.
-func (m *Minter) Run(ctx context.Context) error {
-	defer m.queue.ShutDown()
-	if !cache.WaitForCacheSync(ctx.Done(), m.synced...) {
+// Controller returns one that renews tokens, and removes those of pods that are gone.
+func (m *Minter) Controller(metrics *engine.Metrics) (*engine.Controller, error) {
+	controller := engine.NewController(engine.ControllerOptions{
+		Name: "tokens", Workers: workers, Reconciler: m, Metrics: metrics, Clock: m.clock,
+	})
+	m.virtualPods.Follow()
+	if err := controller.Watch(m.secrets.Informer(), m.podOf(tenancyv1.VirtualKindPod)); err != nil {
+		return nil, err
+	}
+	// A host pod that comes becomes the Secret's owner, one that goes has it removed.
+	return controller, controller.WatchEnds(m.hostPods.Informer(), m.podOf(""))
+}
+
+// podOf names the virtual pod that a host object of this kind of identity stands for.
+func (m *Minter) podOf(kind string) func(object any) []types.NamespacedName {
+	return func(object any) []types.NamespacedName {
+		if identity, ours := m.translator.IdentityOf(object.(metav1.Object)); ours && identity.Kind == kind {
+			return []types.NamespacedName{identity.NamespacedName}
+		}
 		return nil
 	}
-	stop := context.AfterFunc(ctx, m.queue.ShutDown)
-	defer stop()
-	var group sync.WaitGroup
-	for range workers {
-		group.Go(func() {
-			for m.next(ctx) {
-			}
-		})
-	}
-	group.Wait()
-	return nil
 }
 
-func (m *Minter) next(ctx context.Context) bool {
-	key, down := m.queue.Get()
-	if down {
-		return false
-	}
-	defer m.queue.Done(key)
+// Reconcile brings the Secret of one pod up to date, and says when to look at it again.
+func (m *Minter) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
 	after, err := m.reconcile(ctx, key)
-	switch {
-	case err == nil:
-		m.queue.Forget(key)
-		if after > 0 {
-			m.queue.AddAfter(key, after)
-		}
-	case apierrors.IsConflict(err) || apierrors.IsNotFound(err):
-		// The cache is behind; it will say so itself, or this is tried again.
-		m.queue.AddRateLimited(key)
-	case ctx.Err() == nil:
-		klog.FromContext(ctx).Error(err, "Cannot keep the tokens of a pod fresh", "pod", klog.KRef(key.Namespace, key.Name))
-		m.queue.AddRateLimited(key)
+	if apierrors.IsNotFound(err) {
+		return 0, engine.Again("the cache is behind: " + err.Error())
 	}
-	return true
+	return after, err
 }
 
-// reconcile brings the Secret of one pod up to date, and says when to look at it again.
 func (m *Minter) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	pod, err := m.virtualPods.Pods(key.Namespace).Get(key.Name)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return 0, fmt.Errorf("virtual pod: %w", err)
-	}
-	exists := err == nil
-	secret, err := m.secrets.Secrets(m.translator.Cluster().HostNamespace).Get(m.secretName(key.Namespace, key.Name))
-	if err != nil {
+	pod, exists := m.virtualPods.Get(key.Namespace, key.Name)
+	secret, found := m.secrets.Get(m.translator.Cluster().HostNamespace, m.secretName(key.Namespace, key.Name))
+	if !found {
 		if exists {
 			return 0, m.restore(ctx, pod)
 		}
 		return 0, nil
 	}
 	identity, ours := m.translator.IdentityOf(secret)
-	if !ours || identity.Kind != kindPod || secret.DeletionTimestamp != nil {
+	if !ours || identity.Kind != tenancyv1.VirtualKindPod || secret.DeletionTimestamp != nil {
 		return 0, nil
 	}
 	if !exists || pod.UID != identity.UID {
@@ -96,19 +80,16 @@ func (m *Minter) restore(ctx context.Context, pod *corev1.Pod) error {
 	if len(projections) == 0 || pod.DeletionTimestamp != nil {
 		return nil
 	}
-	if _, running, err := m.hostPod(pod); err != nil || !running {
-		return err
+	if _, running := m.hostPod(pod); !running {
+		return nil
 	}
-	_, _, err := m.Ensure(ctx, pod, projections)
-	return err
+	return m.Ensure(ctx, pod, projections)
 }
 
 // refresh renews the tokens in the pod's Secret when their time has come.
 func (m *Minter) refresh(ctx context.Context, pod *corev1.Pod, secret *corev1.Secret) (time.Duration, error) {
 	wanted := secret.DeepCopy()
-	if err := m.own(pod, wanted); err != nil {
-		return 0, err
-	}
+	m.own(pod, wanted)
 	projections := resources.TokenProjections(pod)
 	renew := m.renewal(secret)
 	// An account whose pod is ending gets no further tokens, and needs none.
@@ -134,29 +115,25 @@ func (m *Minter) refresh(ctx context.Context, pod *corev1.Pod, secret *corev1.Se
 
 // own makes the host pod the only owner: beside another one, its end would not
 // take the Secret along.
-func (m *Minter) own(pod *corev1.Pod, secret *corev1.Secret) error {
-	host, running, err := m.hostPod(pod)
-	if err != nil || !running {
-		return err
+func (m *Minter) own(pod *corev1.Pod, secret *corev1.Secret) {
+	host, running := m.hostPod(pod)
+	if !running {
+		return
 	}
 	secret.OwnerReferences = []metav1.OwnerReference{{
 		APIVersion: "v1", Kind: "Pod", Name: host.Name, UID: host.UID,
 		BlockOwnerDeletion: ptr.To(false),
 	}}
-	return nil
 }
 
 // hostPod finds the twin of this life of the pod.
-func (m *Minter) hostPod(pod *corev1.Pod) (*corev1.Pod, bool, error) {
-	host, err := m.hostPods.Pods(m.translator.Cluster().HostNamespace).Get(m.translator.HostName(pod.Namespace, pod.Name))
-	if apierrors.IsNotFound(err) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("host pod: %w", err)
+func (m *Minter) hostPod(pod *corev1.Pod) (*corev1.Pod, bool) {
+	host, found := m.hostPods.Get(m.translator.Cluster().HostNamespace, m.translator.HostName(pod.Namespace, pod.Name))
+	if !found {
+		return nil, false
 	}
 	identity, ours := m.translator.IdentityOf(host)
-	return host, ours && identity.UID == pod.UID && host.DeletionTimestamp == nil, nil
+	return host, ours && identity.UID == pod.UID && host.DeletionTimestamp == nil
 }
 
 func sameOwner(a, b metav1.OwnerReference) bool { return a.UID == b.UID }

@@ -68,8 +68,8 @@ func TestSameProjectionsShareAToken(t *testing.T) {
 		t.Errorf("asked for %d tokens with keys %q, want 2 and the first like the third", len(f.asked()), keys)
 	}
 	eventually(t, "the cache has the secret", func(context.Context) bool {
-		_, err := f.minter.secrets.Secrets(hostNamespace).Get(f.minter.secretName("default", "web"))
-		return err == nil
+		_, found := f.minter.secrets.Get(hostNamespace, f.minter.secretName("default", "web"))
+		return found
 	})
 	f.ensure(t, pod)
 	if got := len(f.asked()); got != 2 {
@@ -84,10 +84,10 @@ func TestRenewal(t *testing.T) {
 	pass := func(token string, after time.Duration) {
 		t.Helper()
 		eventually(t, "the cache has the secret", func(context.Context) bool {
-			cached, err := f.minter.secrets.Secrets(hostNamespace).Get(name)
-			return err == nil && string(cached.Data[keys[0]]) == string(f.secret(t, name).Data[keys[0]])
+			cached, found := f.minter.secrets.Get(hostNamespace, name)
+			return found && string(cached.Data[keys[0]]) == string(f.secret(t, name).Data[keys[0]])
 		})
-		got, err := f.minter.reconcile(t.Context(), types.NamespacedName{Namespace: "default", Name: "web"})
+		got, err := f.minter.Reconcile(t.Context(), types.NamespacedName{Namespace: "default", Name: "web"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +144,7 @@ func TestRemovedWithThePod(t *testing.T) {
 			pod := f.pod(t, "web", "uid", projection("", nil))
 			name, _ := f.ensure(t, pod)
 			test.end(t, f, pod)
-			f.minter.queue.Add(types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name})
+			f.controller.Enqueue(types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name})
 			eventually(t, "the secret is removed", func(ctx context.Context) bool {
 				_, err := f.host.CoreV1().Secrets(hostNamespace).Get(ctx, name, metav1.GetOptions{})
 				return err != nil
@@ -175,7 +175,7 @@ func TestForeignSecretIsLeftAlone(t *testing.T) {
 	}
 	f := start(t, foreign)
 	pod := f.pod(t, "web", "uid", projection("", nil))
-	if _, _, err := f.minter.Ensure(t.Context(), pod, []corev1.ServiceAccountTokenProjection{projection("", nil)}); err == nil {
+	if err := f.minter.Ensure(t.Context(), pod, []corev1.ServiceAccountTokenProjection{projection("", nil)}); err == nil {
 		t.Error("got no error for a name that is taken")
 	} else if strings.Contains(err.Error(), "secret-1") {
 		t.Errorf("the error tells the token: %v", err)
@@ -233,7 +233,7 @@ func TestDeletedOnTheHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the host pod is known", func(context.Context) bool {
-		_, running, _ := f.minter.hostPod(pod)
+		_, running := f.minter.hostPod(pod)
 		return running
 	})
 	uid := f.secret(t, name).UID

@@ -24,9 +24,11 @@ type Identity struct {
 	Kind string
 }
 
-// IsOurs says whether the host object was made by this cluster's syncer.
+// IsOurs says whether the host object was made by this cluster's syncer. One of
+// cluster scope has no namespace, and the id is unique within the host cluster.
 func (t *Translator) IsOurs(host metav1.Object) bool {
-	return host.GetNamespace() == t.cluster.HostNamespace &&
+	namespace := host.GetNamespace()
+	return (namespace == t.cluster.HostNamespace || namespace == "") &&
 		host.GetLabels()[tenancyv1.LabelCluster] == t.cluster.ID &&
 		host.GetAnnotations()[tenancyv1.AnnotationVirtualName] != ""
 }
@@ -59,10 +61,11 @@ func IdentityFor(virtual metav1.Object) Identity {
 // Mark writes the metadata of a host object that stands for the identity:
 // labels of the tenant, marker, annotations with the identity, and further ones.
 // Labels and annotations in the syncer's own domains that are no longer wanted
-// are removed; those that somebody on the host added stay. Namespace and name are
-// set while they are empty. No owner is set: the garbage collector would follow it.
+// are removed; those that somebody on the host added stay. Namespace, where there
+// is one, and name are set while they are empty. No owner is set: the garbage collector would follow it.
 func (t *Translator) Mark(host metav1.Object, identity Identity, tenantLabels, annotations map[string]string) {
-	if host.GetNamespace() == "" {
+	// The twin of an object that is in no namespace is in none either.
+	if host.GetNamespace() == "" && (identity.Namespace != "" || identity.Kind != "") {
 		host.SetNamespace(t.cluster.HostNamespace)
 	}
 	if host.GetName() == "" {

@@ -95,9 +95,9 @@ func TestRefusedChangeDoesNotStopTheStatus(t *testing.T) {
 func TestImageThatTheHostChangedStays(t *testing.T) {
 	s := setUp(t)
 	ctx := t.Context()
-	_, host := s.running("web", corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
+	_, host := s.running("web", corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}, {Name: "other", Image: "busybox:1"}}})
 	pods := s.host.CoreV1().Pods(s.hostNamespace)
-	_, err := pods.Patch(ctx, host.Name, types.StrategicMergePatchType, []byte(`{"spec":{"containers":[{"name":"app","image":"mirror.example/busybox:1"}]}}`), metav1.PatchOptions{})
+	_, err := pods.Patch(ctx, host.Name, types.StrategicMergePatchType, []byte(`{"spec":{"containers":[{"name":"app","image":"mirror.example/busybox:1"},{"name":"other","image":"mirror.example/busybox:1"}]}}`), metav1.PatchOptions{})
 	s.must(err)
 	change := func(patch string) {
 		t.Helper()
@@ -122,6 +122,9 @@ func TestImageThatTheHostChangedStays(t *testing.T) {
 	framework.Eventually(t, "another image that is asked for is on the host", func(context.Context) (bool, error) {
 		return s.hostPod("web").Spec.Containers[0].Image == "busybox:2", nil
 	})
+	if got := s.hostPod("web").Spec.Containers[1].Image; got != "mirror.example/busybox:1" {
+		t.Errorf("image of the other container on the host: got %s, want the mirror's", got)
+	}
 }
 
 // TestForcedDeletion deletes a pod with a long grace period by force.

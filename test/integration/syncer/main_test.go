@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -34,24 +35,34 @@ import (
 const hostNamespace = "team"
 
 // clusters are the two sides that all tests of the package share.
-type clusters struct{ host, virtual *kubernetes.Clientset }
+type clusters struct {
+	host, virtual *kubernetes.Clientset
+	// hostObjects and virtualObjects are clients of every kind.
+	hostObjects, virtualObjects *dynamic.DynamicClient
+}
 
 var shared clusters
 
-func TestMain(m *testing.M) { os.Exit(framework.Run(m, "sync", setUpSides)) }
+func TestMain(m *testing.M) {
+	// Checks wait for the syncer, so that the number of processors is no measure.
+	framework.SideBySide(16)
+	os.Exit(framework.Run(m, "sync", setUpSides))
+}
 
 // setUpSides starts the control planes of both sides.
 func setUpSides(stage *framework.Stage) error {
-	start := func(name string, client **kubernetes.Clientset) func() error {
+	start := func(name string, client **kubernetes.Clientset, objects **dynamic.DynamicClient) func() error {
 		return func() error {
 			plane, err := stage.StartControlPlane(name, "--service-node-port-range=30000-30010", framework.WithoutNodes)
-			if err == nil {
-				*client = plane.Client
+			if err != nil {
+				return err
 			}
+			*client = plane.Client
+			*objects, err = dynamic.NewForConfig(plane.Config)
 			return err
 		}
 	}
-	return framework.Together(start("host", &shared.host), start("virtual", &shared.virtual))
+	return framework.Together(start("host", &shared.host, &shared.hostObjects), start("virtual", &shared.virtual, &shared.virtualObjects))
 }
 
 // side is one test's view: a host namespace and a virtual namespace of its own, and a syncer between.
@@ -61,7 +72,13 @@ type side struct {
 	translator *translate.Translator
 	// hostNamespace and namespace are the test's own.
 	hostNamespace, namespace string
-	stop                     func()
+	// off are kinds that the next syncer does not sync; all others are on.
+	off []string
+	// virtualStores and hostStores are the running syncer's, metrics its measurements.
+	virtualStores *resources.Virtual
+	hostStores    *resources.Host
+	metrics       metrics.KubeRegistry
+	stop          func()
 }
 
 // tokens makes host secrets without tokens: what is in them is tested with package tokens.
@@ -70,12 +87,17 @@ type tokens struct {
 	translator *translate.Translator
 }
 
-func (s tokens) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) (string, []string, error) {
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: s.translator.DerivedName("token", pod.Namespace, pod.Name)}}
+func (s tokens) Names(pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) (string, []string) {
 	keys := make([]string, len(projections))
 	for i := range projections {
 		keys[i] = fmt.Sprint("token-", i)
 	}
+	return s.translator.DerivedName("token", pod.Namespace, pod.Name), keys
+}
+
+func (s tokens) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) error {
+	secret := &corev1.Secret{}
+	secret.Name, _ = s.Names(pod, projections)
 	identity := translate.IdentityFor(pod)
 	identity.Kind = "Pod"
 	s.translator.Mark(secret, identity, nil, nil)
@@ -83,7 +105,11 @@ func (s tokens) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev
 	if apierrors.IsAlreadyExists(err) {
 		err = nil
 	}
-	return secret.Name, keys, err
+	return err
+}
+
+func (s tokens) Controller(metrics *engine.Metrics) (*engine.Controller, error) {
+	return engine.NewController(engine.ControllerOptions{Name: "tokens", Metrics: metrics, Clock: clock.RealClock{}}), nil
 }
 
 // setUp makes namespaces for the test and runs a syncer until its end.
@@ -153,17 +179,22 @@ func (s *side) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: s.virtual.CoreV1().Events("")})
-	selection, err := resources.Select(nil, nil)
+	selection, err := resources.Select(tenancyv1.CataloguedResources(), nil)
 	s.must(err)
+	for _, name := range s.off {
+		selection[name] = false
+	}
+	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.host, s.translator.Cluster(), false)
+	s.metrics = metrics.NewKubeRegistry()
 	e := &engine.Engine{}
 	history := lineage.New(lineage.Options{Cluster: s.translator.Cluster(), Virtual: s.virtual, Host: s.host, Clock: clock.RealClock{}})
 	s.must(resources.Register(e, resources.Config{
 		Translator: s.translator,
-		Virtual:    resources.NewVirtual(s.virtual),
-		Host:       resources.NewHost(s.host, s.translator.Cluster(), false),
+		Virtual:    s.virtualStores,
+		Host:       s.hostStores,
 		Tokens:     tokens{s.host, s.translator},
 		Recorder:   broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
-		Metrics:    engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Evidence: history,
+		Metrics:    engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history,
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})

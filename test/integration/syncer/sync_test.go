@@ -5,7 +5,6 @@ package syncer
 
 import (
 	"context"
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -190,41 +189,6 @@ func TestNameUsedAgain(t *testing.T) {
 	}
 }
 
-func TestChangesWhileTheSyncerIsDown(t *testing.T) {
-	s := setUp(t)
-	ctx := t.Context()
-	service, err := s.virtual.CoreV1().Services(s.namespace).Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "api"},
-		Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{})
-	s.must(err)
-	orphan := s.createPod("orphan", podSpec())
-	host := s.hostPod("orphan")
-	name := s.translator.HostName(s.namespace, "api")
-	framework.Eventually(t, "the service is on the host", func(ctx context.Context) (bool, error) {
-		found, err := s.host.CoreV1().Services(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
-		return err == nil && found.Spec.ClusterIP == service.Spec.ClusterIP, nil
-	})
-
-	s.stop()
-	_, err = s.virtual.CoreV1().Services(s.namespace).Patch(ctx, "api", types.MergePatchType, []byte(`{"spec":{"ports":[{"port":81}]}}`), metav1.PatchOptions{})
-	s.must(err)
-	_, err = s.host.CoreV1().Services(s.hostNamespace).Patch(ctx, name, types.MergePatchType, []byte(`{"spec":{"selector":{"app":"stolen"}}}`), metav1.PatchOptions{})
-	s.must(err)
-	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(ctx, orphan.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
-	s.start()
-
-	framework.Eventually(t, "the service is right again", func(ctx context.Context) (bool, error) {
-		found, err := s.host.CoreV1().Services(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return false, err
-		}
-		return found.Spec.Ports[0].Port == 81 && found.Spec.Selector["tenant.garret.dev/app"] == "web" && found.Spec.Selector["app"] == "", nil
-	})
-	framework.Eventually(t, "the orphan is gone", func(ctx context.Context) (bool, error) {
-		_, err := s.host.CoreV1().Pods(s.hostNamespace).Get(ctx, host.Name, metav1.GetOptions{})
-		return apierrors.IsNotFound(err), nil
-	})
-}
-
 func TestServices(t *testing.T) {
 	s := setUp(t)
 	ctx := t.Context()
@@ -285,55 +249,6 @@ func TestServices(t *testing.T) {
 		virtual, err := s.virtual.CoreV1().Services(s.namespace).Get(ctx, "outside", metav1.GetOptions{})
 		return err == nil && len(virtual.Status.LoadBalancer.Ingress) == 1 && virtual.Status.LoadBalancer.Ingress[0].IP == "198.51.100.9", nil
 	})
-}
-
-func TestRefusalIsTold(t *testing.T) {
-	s := setUp(t)
-	ctx := t.Context()
-	_, err := s.host.CoreV1().Namespaces().Patch(ctx, s.hostNamespace, types.MergePatchType,
-		[]byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"baseline"}}}`), metav1.PatchOptions{})
-	s.must(err)
-	spec := podSpec()
-	spec.HostNetwork = true
-	framework.Eventually(t, "the host heeds the label", func(ctx context.Context) (bool, error) {
-		_, err := s.host.CoreV1().Pods(s.hostNamespace).Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe"}, Spec: spec},
-			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "baseline"), nil
-	})
-	pod := s.createPod("greedy", spec)
-	framework.Eventually(t, "there is an event on the pod", func(ctx context.Context) (bool, error) {
-		events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
-		if err != nil {
-			return false, err
-		}
-		for _, event := range events.Items {
-			if event.Reason == "HostRefused" && strings.Contains(event.Message, "baseline") {
-				return true, nil
-			}
-		}
-		return false, nil
-	})
-}
-
-func TestForeignObjectIsLeftAlone(t *testing.T) {
-	s := setUp(t)
-	ctx := t.Context()
-	name := s.translator.HostName(s.namespace, "web")
-	foreign, err := s.host.CoreV1().Pods(s.hostNamespace).Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "x", Image: "x"}}}}, metav1.CreateOptions{})
-	s.must(err)
-	pod := s.createPod("web", podSpec())
-	framework.Eventually(t, "there is an event on the pod", func(ctx context.Context) (bool, error) {
-		events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
-		return len(events.Items) > 0 && events.Items[0].Reason == "NameOccupied", err
-	})
-	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(ctx, "web", metav1.DeleteOptions{}))
-	s.gone(pod)
-	found, err := s.host.CoreV1().Pods(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
-	s.must(err)
-	if found.UID != foreign.UID || found.ResourceVersion != foreign.ResourceVersion {
-		t.Error("an object that was not synced was changed")
-	}
 }
 
 func TestClaims(t *testing.T) {
