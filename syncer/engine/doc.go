@@ -20,6 +20,8 @@
 //     finalizer keeps until then.
 //   - Neither direction waits for the other: what is refused on one side does not
 //     stop what the other has to say.
+//   - What the host's admission changed stays: a field is written when something
+//     else is asked for, or when somebody changed what the host had answered.
 //   - What the host refuses (quota, pod security, admission) is told as an Event
 //     on the virtual object, with the host's reason, and tried again with back-off.
 //   - Queues take turns between virtual namespaces, so that one with ten thousand

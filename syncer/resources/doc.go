@@ -6,9 +6,9 @@
 // is many things, has several). A kind is a line in kinds; a plain one is a declared:
 // a few small functions, and the engine does the rest.
 //
-// Upwards, to the host, go pods, services, configmaps, secrets, volume claims and
-// the endpoints of services without selector. Downwards, into the virtual cluster,
-// go their status, nodes, volumes, and the host's Events about them. Configmaps
+// Upwards, to the host, go pods, services, configmaps, secrets, volume claims,
+// disruption budgets and the endpoints of services without selector. Downwards, into the virtual cluster,
+// go their status, nodes and volumes, each a mirror, and the host's Events about them. Configmaps
 // and secrets travel only while a pod needs them.
 //
 // What a tenant writes is translated, never trusted: whatever decides about

@@ -34,22 +34,34 @@ func (noTokens) Controller(metrics *engine.Metrics) (*engine.Controller, error) 
 	return engine.NewController(engine.ControllerOptions{Metrics: metrics, Clock: clock.RealClock{}}), nil
 }
 
+// TestEveryKindIsSynced wants each kind that can be switched on to be made of something.
+func TestEveryKindIsSynced(t *testing.T) {
+	var got []string
+	for _, kind := range kinds() {
+		got = append(got, kind.resource)
+	}
+	if want := tenancyv1.CataloguedResources(); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // TestWhatIsOffIsNotFollowed switches one kind on at a time, and names what each
-// cluster is watched for.
+// cluster is watched for. A kind without a row looks at nothing but its own objects.
 func TestWhatIsOffIsNotFollowed(t *testing.T) {
-	all := tenancyv1.CataloguedResources()
 	tests := map[string]struct{ virtual, host []string }{
 		tenancyv1.ResourceConfigMaps:     {[]string{"configmaps", "pods"}, []string{"configmaps"}},
 		tenancyv1.ResourceSecrets:        {[]string{"pods", "secrets"}, []string{"secrets"}},
-		tenancyv1.ResourceServices:       {[]string{"services"}, []string{"services"}},
 		tenancyv1.ResourceEndpointSlices: {nil, nil}, // it takes services
 		tenancyv1.ResourceClaims:         {[]string{"persistentvolumeclaims", "persistentvolumes"}, []string{"persistentvolumeclaims"}},
 		tenancyv1.ResourcePods:           {[]string{"namespaces", "nodes", "pods", "services"}, []string{"configmaps", "pods"}},
-		tenancyv1.ResourceBudgets:        {[]string{"poddisruptionbudgets"}, []string{"poddisruptionbudgets"}},
 		tenancyv1.ResourceEvents:         {nil, nil}, // it takes pods
 	}
-	for _, name := range all {
+	for _, name := range tenancyv1.CataloguedResources() {
 		t.Run(name, func(t *testing.T) {
+			want, listed := tests[name]
+			if !listed {
+				want.virtual, want.host = []string{name}, []string{name}
+			}
 			virtual, host := NewVirtual(fake.NewClientset()), NewHost(fake.NewClientset(), testTranslator().Cluster(), false)
 			err := Register(&engine.Engine{}, Config{
 				Translator: testTranslator(), Virtual: virtual, Host: host, Tokens: noTokens{}, Recorder: &record.FakeRecorder{},
@@ -58,11 +70,11 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := namesOf(virtual.Resources()); !slices.Equal(got, tests[name].virtual) {
-				t.Errorf("inside: got %v, want %v", got, tests[name].virtual)
+			if got := namesOf(virtual.Resources()); !slices.Equal(got, want.virtual) {
+				t.Errorf("inside: got %v, want %v", got, want.virtual)
 			}
-			if got := namesOf(host.Resources()); !slices.Equal(got, tests[name].host) {
-				t.Errorf("on the host: got %v, want %v", got, tests[name].host)
+			if got := namesOf(host.Resources()); !slices.Equal(got, want.host) {
+				t.Errorf("on the host: got %v, want %v", got, want.host)
 			}
 		})
 	}

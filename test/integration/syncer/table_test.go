@@ -6,6 +6,7 @@ package syncer
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,6 +41,7 @@ var checks = []struct {
 
 // TestKinds makes each check for each kind.
 func TestKinds(t *testing.T) {
+	everyKindHasARow(t)
 	s := setUp(t)
 	s.refuseOnHost()
 	t.Run("syncing", func(t *testing.T) {
@@ -57,6 +59,19 @@ func TestKinds(t *testing.T) {
 		t.Run(k.Resource+"/switched off", func(t *testing.T) { checkOff(newSubject(t, s, k), s) })
 	}
 	// What another incarnation of the API server inside finds has its check here.
+}
+
+// everyKindHasARow wants a row for each kind but events, which are copied and have no twins.
+func everyKindHasARow(t *testing.T) {
+	rows := []string{tenancyv1.ResourceEvents}
+	for _, k := range kinds() {
+		rows = append(rows, k.Resource)
+	}
+	for _, name := range tenancyv1.CataloguedResources() {
+		if !slices.Contains(rows, name) {
+			t.Errorf("%s are synced, and have no row in kinds", name)
+		}
+	}
 }
 
 // checkCarried wants a change of what is asked for to reach the host.
