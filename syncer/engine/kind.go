@@ -71,6 +71,14 @@ type Ender[T Object] interface {
 	HostEnding(ctx context.Context, virtual, host T) error
 }
 
+// Remaker is a Kind whose host object has to be made again when what it says may
+// not change.
+type Remaker[T Object] interface {
+	// Outdated tells whether the host object is to be deleted for another one. One that
+	// changes meanwhile is not.
+	Outdated(virtual, host T) bool
+}
+
 // Misser is a Kind for which it matters that there is no host object.
 type Misser[T Object] interface {
 	// HostMissing is called when there is no host object, before one is made. It

@@ -188,7 +188,24 @@ func (t *Twin[T]) reconcile(ctx context.Context, virtual, host T, hosted bool) e
 	if !hosted {
 		return t.make(ctx, virtual)
 	}
+	if remaker, ok := t.kind.(Remaker[T]); ok && remaker.Outdated(virtual, host) {
+		return t.remake(ctx, host)
+	}
 	return t.update(ctx, virtual, host)
+}
+
+// remake deletes the host object as it was seen. Its deletion has another one made.
+func (t *Twin[T]) remake(ctx context.Context, host T) error {
+	uid, version, now := host.GetUID(), host.GetResourceVersion(), int64(0)
+	err := t.host.Writer(host.GetNamespace()).Delete(ctx, host.GetName(), metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}, GracePeriodSeconds: &now,
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return OnHost("make it again", err)
+	}
+	t.metrics.wrote(t.resource.Resource, "delete")
+	klog.FromContext(ctx).V(2).Info("Deleted on the host, to be made again", "host", klog.KObj(host))
+	return nil
 }
 
 // orphan removes a host object whose virtual object does not exist, unless it

@@ -131,13 +131,37 @@ func (n *nodes) status(node *corev1.Node) {
 		node.Status.NodeInfo = real.Status.NodeInfo
 		node.Status.Capacity, node.Status.Allocatable = real.Status.Capacity.DeepCopy(), real.Status.Allocatable.DeepCopy()
 	}
-	node.Status.Addresses = []corev1.NodeAddress{
-		{Type: corev1.NodeInternalIP, Address: n.translator.Cluster().PodIP},
-		{Type: corev1.NodeHostName, Address: node.Name},
-	}
+	node.Status.Addresses = append(n.addresses(node),
+		corev1.NodeAddress{Type: corev1.NodeInternalDNS, Address: n.translator.Cluster().PodIP},
+		corev1.NodeAddress{Type: corev1.NodeHostName, Address: node.Name})
 	node.Status.DaemonEndpoints.KubeletEndpoint.Port = n.kubeletPort
 	ready, reason := n.readiness(node.Name)
 	n.setReady(node, ready, reason)
+}
+
+// addresses are those of the host's node, where node ports and host ports answer. Its
+// pods tell them; until one does, they are as they were. The kubelet is the syncer,
+// whose address stands as InternalDNS: the API server inside prefers that.
+func (n *nodes) addresses(node *corev1.Node) []corev1.NodeAddress {
+	internal := func(address string) corev1.NodeAddress {
+		return corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: address}
+	}
+	for _, pod := range n.host.Pods.ByIndex(indexNode, node.Name) {
+		var found []corev1.NodeAddress
+		for _, ip := range pod.Status.HostIPs {
+			found = append(found, internal(ip.IP))
+		}
+		if len(found) > 0 {
+			return found
+		}
+	}
+	var before []corev1.NodeAddress
+	for _, address := range node.Status.Addresses {
+		if address.Type == corev1.NodeInternalIP && address.Address != n.translator.Cluster().PodIP {
+			before = append(before, address)
+		}
+	}
+	return before
 }
 
 // real is the host's node, where the syncer may read it.

@@ -64,6 +64,7 @@ var (
 	_ engine.Misser[*corev1.Pod]      = &pods{}
 	_ engine.Referrer[*corev1.Pod]    = &pods{}
 	_ engine.Remover[*corev1.Pod]     = &pods{}
+	_ engine.Remaker[*corev1.Pod]     = &pods{}
 )
 
 // need is what a pod refers to on the host, or depends on.
@@ -83,10 +84,11 @@ func (b *builder) pods() {
 		translator: b.Translator, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
 		nodes: b.nodes(), before: b.beforePods, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods),
-		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}},
+		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts},
 	}
 	controller := twin(b, podWorkers, kind, b.Virtual.Pods, b.Host.Pods)
 	b.watch(controller, b.Virtual.Services.Informer(), kind.ofDNS)
+	b.watch(controller, b.Virtual.Nodes.Informer(), kind.ofNode)
 }
 
 // Wanted leaves out what runs elsewhere, and what is not to be scheduled yet.
@@ -105,7 +107,10 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 	if err := p.checkClaims(virtual); err != nil {
 		return err
 	}
-	inputs := podInputs{environment: p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)}
+	inputs := podInputs{
+		environment: p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace),
+		avoid:       avoidedNodes(virtual, p.virtual.Nodes.List()),
+	}
 	if usesClusterDNS(&virtual.Spec) {
 		server, known := p.dns()
 		if !known && p.clock.Since(p.started) < dnsPatience {
@@ -129,6 +134,9 @@ func (p *pods) mark(virtual, host *corev1.Pod) {
 	annotations := downwardAnnotations(virtual)
 	annotations[annotationResources] = resourcesAsked(&virtual.Spec).annotation()
 	annotations[annotationImages] = imagesAsked(&virtual.Spec).annotation()
+	if avoids := p.avoids(virtual, host); avoids != "" {
+		annotations[annotationAvoids] = avoids
+	}
 	p.translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, annotations)
 	if metav1.GetControllerOf(virtual) != nil {
 		p.translator.Control(host)
@@ -274,6 +282,32 @@ func (p *pods) Prepare(ctx context.Context, virtual, _ *corev1.Pod) error {
 // References are the configmaps, secrets and claims that the pod names.
 func (p *pods) References(virtual *corev1.Pod) []string { return referencesOf(virtual).all() }
 
+// avoids identifies the nodes that a host pod keeps away from, which are settled
+// when it is made.
+func (p *pods) avoids(virtual, host *corev1.Pod) string {
+	if host.UID != "" {
+		return host.Annotations[annotationAvoids]
+	}
+	return hashOfNodes(avoidedNodes(virtual, p.virtual.Nodes.List()))
+}
+
+// Outdated is true for a host pod that has no node yet and keeps away from other
+// nodes than it should by now: where it may go cannot be changed.
+func (p *pods) Outdated(virtual, host *corev1.Pod) bool {
+	return host.Spec.NodeName == "" && host.Annotations[annotationAvoids] != hashOfNodes(avoidedNodes(virtual, p.virtual.Nodes.List()))
+}
+
+// ofNode names the pods without a node, which a cordon or a taint may concern.
+func (p *pods) ofNode(any) []types.NamespacedName {
+	var keys []types.NamespacedName
+	for _, pod := range p.virtual.Pods.List() {
+		if pod.Spec.NodeName == "" {
+			keys = append(keys, engine.KeyOf(pod))
+		}
+	}
+	return keys
+}
+
 // checkClaims refuses a pod that names a claim whose data on the host are not those
 // of the claim inside: of one that is missing, or of an earlier one of the name. The
 // host knows only the name, and would mount them.
@@ -288,6 +322,9 @@ func (p *pods) checkClaims(virtual *corev1.Pod) error {
 		}
 		identity, ours := p.translator.IdentityOf(host)
 		claim, inside := p.virtual.Claims.Get(virtual.Namespace, name)
+		if inside && isEphemeralClaim(virtual, name) && !metav1.IsControlledBy(claim, virtual) {
+			return engine.Refuse(reasonUntranslatable, fmt.Sprintf("claim %s was not made for this pod, whose ephemeral volume needs a claim of that name: delete one of them", name))
+		}
 		if ours && inside && identity.UID == claim.UID {
 			continue
 		}

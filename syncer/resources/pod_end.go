@@ -28,6 +28,9 @@ func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) (*
 	// Each part goes by itself: one that the host refuses does not hold up the others.
 	var errs []error
 	wrote := func(what string, updated *corev1.Pod, err error) {
+		if apierrors.IsNotFound(err) && p.isThere(ctx, wanted) {
+			err = engine.Refuse(reasonUntranslatable, "the host cluster does not serve this change: "+what)
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", what, err))
 			return
@@ -68,6 +71,12 @@ func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) (*
 	return written, errors.Join(errs...)
 }
 
+// isThere tells a pod that is gone from a subresource that the host does not have.
+func (p *pods) isThere(ctx context.Context, host *corev1.Pod) bool {
+	found, err := p.host.Pods.Writer(host.Namespace).Get(ctx, host.Name, metav1.GetOptions{})
+	return err == nil && found.UID == host.UID
+}
+
 // withResources returns the pod with the resources of wanted, or nil when it has them.
 func withResources(pod, wanted *corev1.Pod) *corev1.Pod {
 	resized := pod.DeepCopy()
@@ -84,6 +93,7 @@ func withResources(pod, wanted *corev1.Pod) *corev1.Pod {
 // VirtualEnding passes the deletion on with its grace period, reports while the
 // pod winds up, and confirms the end once the host pod is gone.
 func (p *pods) VirtualEnding(ctx context.Context, virtual, host *corev1.Pod, hosted bool) error {
+	p.known.Add(virtual.UID, nil)
 	if !hosted {
 		return p.finish(ctx, virtual)
 	}

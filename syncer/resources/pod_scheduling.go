@@ -8,9 +8,15 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
 
+	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
+
+// annotationAvoids on a host pod identifies the nodes that it keeps away from because
+// of what somebody inside did to them.
+const annotationAvoids = "garret.dev/avoids"
 
 // scheduling translates what a pod says about the node that it wants. All pods
 // of a virtual cluster lie in one namespace of the host, so a rule about
@@ -21,7 +27,8 @@ type scheduling struct {
 	namespaces func(*metav1.LabelSelector) ([]string, error)
 }
 
-func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod) error {
+// apply translates it; avoid names the nodes that the pod must not go to.
+func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod, avoid []string) error {
 	if affinity := host.Affinity; affinity != nil {
 		if affinity.PodAffinity != nil {
 			if err := s.terms(affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution,
@@ -46,9 +53,47 @@ func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod) error {
 		// A pod that names its node would pass the host's scheduler by, taints
 		// and resources included. It asks for the node instead.
 		host.NodeName = ""
-		requireNode(host, virtual.Spec.NodeName)
+		restrictNode(host, corev1.NodeSelectorOpIn, virtual.Spec.NodeName)
+	}
+	for _, node := range avoid {
+		restrictNode(host, corev1.NodeSelectorOpNotIn, node)
 	}
 	return nil
+}
+
+// avoidedNodes names the nodes that somebody inside keeps the pod away from, by a
+// cordon or a taint. The host's scheduler does not know of it. Whether a node is
+// ready it knows better.
+func avoidedNodes(pod *corev1.Pod, nodes []*corev1.Node) []string {
+	if pod.Spec.NodeName != "" {
+		return nil // a scheduler is not asked
+	}
+	var avoided []string
+	for _, node := range nodes {
+		taints := withReadiness(node.Spec.Taints, corev1.ConditionTrue)
+		if node.Spec.Unschedulable {
+			taints = append(taints, corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule})
+		}
+		if slices.ContainsFunc(taints, func(taint corev1.Taint) bool { return keepsAway(pod, &taint) }) {
+			avoided = append(avoided, node.Name)
+		}
+	}
+	slices.Sort(avoided)
+	return avoided
+}
+
+func keepsAway(pod *corev1.Pod, taint *corev1.Taint) bool {
+	return taint.Effect != corev1.TaintEffectPreferNoSchedule && !slices.ContainsFunc(pod.Spec.Tolerations, func(toleration corev1.Toleration) bool {
+		return toleration.ToleratesTaint(klog.Background(), taint, true)
+	})
+}
+
+// hashOfNodes identifies the nodes; it is empty for none.
+func hashOfNodes(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return engine.Hash(names)
 }
 
 func (s scheduling) terms(required []corev1.PodAffinityTerm, preferred []corev1.WeightedPodAffinityTerm, virtual *corev1.Pod) error {
@@ -120,8 +165,9 @@ func withLabelKeys(selector *metav1.LabelSelector, labels map[string]string, key
 	return narrowed
 }
 
-// requireNode adds the node to every alternative of the pod's node affinity.
-func requireNode(host *corev1.PodSpec, node string) {
+// restrictNode adds to every alternative of the pod's node affinity that it must, or
+// must not, be the node.
+func restrictNode(host *corev1.PodSpec, operator corev1.NodeSelectorOperator, node string) {
 	if host.Affinity == nil {
 		host.Affinity = &corev1.Affinity{}
 	}
@@ -133,7 +179,7 @@ func requireNode(host *corev1.PodSpec, node string) {
 		affinity.RequiredDuringSchedulingIgnoredDuringExecution = &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{}}}
 	}
 	terms := affinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
-	requirement := corev1.NodeSelectorRequirement{Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node}}
+	requirement := corev1.NodeSelectorRequirement{Key: metav1.ObjectNameField, Operator: operator, Values: []string{node}}
 	for i := range terms {
 		named := slices.ContainsFunc(terms[i].MatchFields, func(r corev1.NodeSelectorRequirement) bool {
 			return r.Key == requirement.Key && r.Operator == requirement.Operator && slices.Equal(r.Values, requirement.Values)

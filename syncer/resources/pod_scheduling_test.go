@@ -4,6 +4,7 @@
 package resources
 
 import (
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -82,5 +83,37 @@ func TestSpreadStaysInItsNamespace(t *testing.T) {
 		if got := selector.Matches(labels.Set(pod)); got != want {
 			t.Errorf("pod in %s: got %v, want %v", namespace, got, want)
 		}
+	}
+}
+
+// TestAvoidedNodes keeps pods from nodes that somebody inside cordoned or tainted.
+func TestAvoidedNodes(t *testing.T) {
+	node := func(name string, cordoned bool, taints ...corev1.Taint) *corev1.Node {
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{Unschedulable: cordoned, Taints: taints}}
+	}
+	special := corev1.Taint{Key: "special", Value: "yes", Effect: corev1.TaintEffectNoSchedule}
+	nodes := []*corev1.Node{
+		node("free", false), node("special", false, special), node("cordoned", true),
+		node("disliked", false, corev1.Taint{Key: "x", Effect: corev1.TaintEffectPreferNoSchedule}),
+		node("not-ready", false, corev1.Taint{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoSchedule}),
+	}
+	tolerating := corev1.PodSpec{Tolerations: []corev1.Toleration{{Key: "special", Operator: corev1.TolerationOpExists}}}
+	for name, test := range map[string]struct {
+		spec corev1.PodSpec
+		want []string
+	}{
+		"any pod":             {corev1.PodSpec{}, []string{"cordoned", "special"}},
+		"one that tolerates":  {tolerating, []string{"cordoned"}},
+		"one of a DaemonSet":  {corev1.PodSpec{Tolerations: []corev1.Toleration{{Operator: corev1.TolerationOpExists}}}, nil},
+		"one with a node set": {corev1.PodSpec{NodeName: "cordoned"}, nil},
+	} {
+		if got := avoidedNodes(&corev1.Pod{Spec: test.spec}, nodes); !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %v, want %v", name, got, test.want)
+		}
+	}
+	_, host := translated(t, nil, podInputs{avoid: []string{"cordoned", "special"}})
+	terms := host.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+	if len(terms) != 1 || len(terms[0].MatchFields) != 2 || terms[0].MatchFields[0].Operator != corev1.NodeSelectorOpNotIn {
+		t.Errorf("node affinity: got %v, want neither of the two nodes", terms)
 	}
 }

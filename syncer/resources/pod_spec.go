@@ -26,12 +26,15 @@ type podInputs struct {
 	tokenKeys   []string
 	// environment is the host ConfigMap with the environment of the pod's namespace.
 	environment string
+	// avoid names the nodes that the pod must not go to.
+	avoid []string
 }
 
 // podTranslator makes the spec of a host pod.
 type podTranslator struct {
 	translator *translate.Translator
 	scheduling scheduling
+	hosts      HostsFile
 }
 
 // spec returns the spec of the pod on the host, as it is created.
@@ -52,7 +55,8 @@ func (p podTranslator) spec(virtual *corev1.Pod, in podInputs) (*corev1.PodSpec,
 	domain := p.translator.Cluster().Domain
 	applyHostname(host, virtual, domain)
 	applyDNS(host, virtual, in.dns, domain)
-	if err := p.scheduling.apply(host, virtual); err != nil {
+	p.hosts.apply(host, virtual, domain)
+	if err := p.scheduling.apply(host, virtual, in.avoid); err != nil {
 		return nil, err
 	}
 	return host, nil

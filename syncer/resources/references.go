@@ -42,6 +42,13 @@ func referencesOf(pod *corev1.Pod) references {
 // ephemeralClaim is the name that Kubernetes gives to the claim of a generic ephemeral volume.
 func ephemeralClaim(pod *corev1.Pod, volume string) string { return pod.Name + "-" + volume }
 
+// isEphemeralClaim tells whether the claim is that of a generic ephemeral volume of the pod.
+func isEphemeralClaim(pod *corev1.Pod, claim string) bool {
+	return slices.ContainsFunc(pod.Spec.Volumes, func(volume corev1.Volume) bool {
+		return volume.Ephemeral != nil && ephemeralClaim(pod, volume.Name) == claim
+	})
+}
+
 // podsByReference indexes pods by namespace/name of what they refer to.
 func podsByReference(of func(references) []string) cache.IndexFunc {
 	return func(object any) ([]string, error) {

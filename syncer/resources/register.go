@@ -39,6 +39,8 @@ type Config struct {
 	Orphans  func(resource string, names []string)
 	// Selection says which kinds are synced.
 	Selection Selection
+	// Hosts gives pods their hosts file.
+	Hosts HostsFile
 	// KubeletPort is where the syncer serves the kubelet's API.
 	KubeletPort int32
 	// KubeletVersion stands in nodes whose real version cannot be read.
