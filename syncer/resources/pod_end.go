@@ -126,8 +126,12 @@ func (p *pods) endOnHost(ctx context.Context, virtual, host *corev1.Pod) error {
 }
 
 // HostEnding deletes the virtual pod of a host pod that is being deleted, by
-// eviction say, so that what owns it makes another.
+// eviction say, so that what owns it makes another. One that never had a node is
+// made again on the host, and nothing inside has to know.
 func (p *pods) HostEnding(ctx context.Context, virtual, host *corev1.Pod) error {
+	if host.Spec.NodeName == "" && !ran(virtual) {
+		return nil
+	}
 	return errors.Join(ignoreConflict(p.report(ctx, virtual, host, true)), p.deleteInside(ctx, virtual, host.DeletionGracePeriodSeconds))
 }
 
