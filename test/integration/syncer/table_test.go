@@ -5,6 +5,7 @@ package syncer
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/translate"
@@ -58,7 +60,7 @@ func TestKinds(t *testing.T) {
 	for _, k := range kinds() {
 		t.Run(k.Resource+"/switched off", func(t *testing.T) { checkOff(newSubject(t, s, k), s) })
 	}
-	// What another incarnation of the API server inside finds has its check here.
+	t.Run("other data inside", func(t *testing.T) { checkOtherData(t, s) })
 }
 
 // everyKindHasARow wants a row for each kind but events, which are copied and have no twins.
@@ -207,6 +209,49 @@ func checkDown(t *testing.T, s *side) {
 	}
 	for each, virtual := range made {
 		each.awaitTwin("made-while-down", virtual.GetUID())
+	}
+}
+
+// checkOtherData has the data inside go back in time under a running syncer, by
+// an older checkpoint in them. What is missing then is no evidence for any kind.
+func checkOtherData(t *testing.T, s *side) {
+	namespaces := s.virtual.CoreV1().Namespaces()
+	mark := func(checkpoint string) {
+		t.Helper()
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{"garret.dev/checkpoint":%q}}}`, checkpoint)
+		_, err := namespaces.Patch(context.WithoutCancel(t.Context()), metav1.NamespaceSystem, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		s.must(err)
+	}
+	before := map[*subject]types.UID{}
+	for _, k := range kinds() {
+		row, _ := tenancyv1.CataloguedKind(k.Resource)
+		if row.HoldsData || k.Resource == tenancyv1.ResourcePods {
+			continue // what holds data never goes for missing, and a pod is seen ending
+		}
+		each := newSubject(t, s, k)
+		_, host := each.carried("of-before")
+		before[each] = host.GetUID()
+	}
+	system, err := namespaces.Get(t.Context(), metav1.NamespaceSystem, metav1.GetOptions{})
+	s.must(err)
+	t.Cleanup(func() { mark(system.Annotations["garret.dev/checkpoint"]) })
+	mark("1-aaaaaaaaaa")
+	for each := range before {
+		each.remove("of-before")
+		each.goneInside("of-before")
+	}
+	// By a pod that is carried meanwhile time is told.
+	s.within(t).createPod("of-other-data", corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
+	s.within(t).hostPod("of-other-data")
+	for each, uid := range before {
+		host, err := each.onHost.Get(t.Context(), each.hostName("of-before"), metav1.GetOptions{})
+		if err != nil || host.GetUID() != uid || host.GetDeletionTimestamp() != nil {
+			t.Errorf("%s on the host whose object is missing in other data: got %v, want it as it was", each.Resource, err)
+		}
+	}
+	mark(system.Annotations["garret.dev/checkpoint"])
+	for each := range before {
+		each.goneOnHost("of-before")
 	}
 }
 
