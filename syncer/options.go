@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/types"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
@@ -52,6 +53,9 @@ type Options struct {
 	KubeletPort, IssuerPort, WebhookPort, HealthPort int
 	// BindAddress is where the ports other than the webhook's are served.
 	BindAddress string
+
+	// Clock is the machine's, unless a test has it jump.
+	Clock clock.WithTicker
 }
 
 // NewOptions returns the options that a pod of a virtual cluster has.
@@ -66,6 +70,7 @@ func NewOptions() *Options {
 		IssuerPort:    tenancyv1.PortIssuer,
 		WebhookPort:   tenancyv1.PortWebhook,
 		HealthPort:    tenancyv1.PortHealth,
+		Clock:         clock.RealClock{},
 	}
 }
 

@@ -9,8 +9,6 @@ import (
 	"net"
 	"strconv"
 
-	"k8s.io/utils/clock"
-
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
 	"garret.dev/garret/syncer/access"
@@ -46,7 +44,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	minter := tokens.New(tokens.Options{
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.Pods, HostPods: host.Pods, HostSecrets: host.Secrets,
-		Clock: clock.RealClock{},
+		Clock: options.Clock,
 	})
 	issuer, err := newIssuer(options, both)
 	if err != nil {
@@ -66,7 +64,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, fmt.Errorf("client of the host's virtual clusters: %w", err)
 	}
-	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, clock.RealClock{}, partData, bootstrap.PartBootstrap, partSync)
+	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, partData, bootstrap.PartBootstrap, partSync)
 	reporter.Room = func() error { return checkRoom(options.DataDir) }
 	inside := bootstrap.New(bootstrap.Options{
 		Translator: both.translator, Virtual: both.virtual, Allocator: allocator,
@@ -75,7 +73,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	})
 	itself := own.New(tenancy.RESTClient(), cluster)
 	keeper, err := access.NewKeeper(access.Options{
-		Own: itself, Virtual: both.virtual, Clock: clock.RealClock{},
+		Own: itself, Virtual: both.virtual, Clock: options.Clock,
 		Standing: inside.RestoreRights,
 		Report:   func(o access.Outcome) { reporter.Access(o.Generation, o.Reason, o.Message) },
 	})
@@ -95,7 +93,7 @@ func newWebhook(options Options, authority *pki.Authority, allocator *admission.
 	if err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
-	return admission.NewServer(listener, pki.NewServing(authority, "garret-admission", admission.Hosts(), clock.RealClock{}), allocator), nil
+	return admission.NewServer(listener, pki.NewServing(authority, "garret-admission", admission.Hosts(), options.Clock), allocator), nil
 }
 
 // newKubelet returns the kubelet of all nodes inside, which the API server there
@@ -108,7 +106,7 @@ func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *
 	name := "system:node:" + both.translator.Cluster().ReleaseName()
 	return kubelet.New(kubelet.Options{
 		Listener:   listener,
-		Serving:    pki.NewServing(pki.ServerAuthority(options.DataDir), name, []string{options.PodIP}, clock.RealClock{}),
+		Serving:    pki.NewServing(pki.ServerAuthority(options.DataDir), name, []string{options.PodIP}, options.Clock),
 		Callers:    pki.NewPool(pki.ClientAuthority(options.DataDir).CertificateFile()),
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(), HostConfig: both.hostConfig,
@@ -126,11 +124,11 @@ func newIssuer(options Options, both *sides) (*issuer.Issuer, error) {
 		name + "." + cluster.Domain, cluster.ServiceIP, cluster.PodIP}
 	return &issuer.Issuer{
 		Listener: listener,
-		Serving:  pki.NewServing(pki.ServerAuthority(options.DataDir), name, hosts, clock.RealClock{}),
+		Serving:  pki.NewServing(pki.ServerAuthority(options.DataDir), name, hosts, options.Clock),
 		Callers:  pki.NewPool(options.IssuerClientCAFile),
 		Signer:   pki.ClientAuthority(options.DataDir),
 		Rights:   access.NewKubeconfigs(both.virtual),
-		Clock:    clock.RealClock{},
+		Clock:    options.Clock,
 	}, nil
 }
 

@@ -28,7 +28,6 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/metrics"
 	"k8s.io/klog/v2"
-	"k8s.io/utils/clock"
 
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/lineage"
@@ -156,7 +155,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 
 	virtual := resources.NewVirtual(both.virtual)
 	host := resources.NewHost(both.host, both.translator.Cluster(), options.SyncNodesFromHost)
-	history := lineage.New(lineage.Options{Cluster: both.translator.Cluster(), Virtual: both.virtual, Host: both.host, Clock: clock.RealClock{}})
+	history := lineage.New(lineage.Options{Cluster: both.translator.Cluster(), Virtual: both.virtual, Host: both.host, Clock: options.Clock})
 	parts, err := newParts(options, both, virtual, host, history, selection)
 	if err != nil {
 		return err
@@ -165,7 +164,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	err = resources.Register(works, resources.Config{
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: parts.tokens,
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
-		Metrics:  engine.NewMetrics(registry), Clock: clock.RealClock{},
+		Metrics:  engine.NewMetrics(registry), Clock: options.Clock,
 		Evidence: history, Orphans: parts.reporter.Orphans,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,

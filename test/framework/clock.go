@@ -5,9 +5,11 @@ package framework
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 )
 
@@ -54,3 +56,19 @@ func (c *Clock) Push(by time.Duration) {
 	c.ahead += by
 	c.SetTime(time.Now().Add(c.ahead))
 }
+
+// WallClock is the machine's clock, whose time of day jumps when a test says so.
+// What waits for a while is not woken by that, as it is not on a machine.
+type WallClock struct {
+	clock.RealClock
+	ahead atomic.Int64
+}
+
+// Jump sets the time of day forward, or back.
+func (c *WallClock) Jump(by time.Duration) { c.ahead.Add(int64(by)) }
+
+// Now is the time of day.
+func (c *WallClock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+// Since compares with the time of day.
+func (c *WallClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }

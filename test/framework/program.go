@@ -21,6 +21,9 @@ func NewProgram(dir, program string, args ...string) *Program {
 	return &Program{dir: dir, program: program, args: args}
 }
 
+// Args are those that it is started with.
+func (p *Program) Args() []string { return p.args }
+
 // Start starts it.
 func (p *Program) Start() error {
 	if p.process != nil && p.process.Ended() == nil {
