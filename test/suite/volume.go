@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"garret.dev/garret/test/framework"
 )
@@ -175,17 +174,4 @@ func Fill(t testing.TB, folder string) (free func()) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// Await waits until a condition of a virtual cluster has a status and a reason.
-func (s *Suite) Await(t testing.TB, namespace, name, condition, status, reason string) {
-	t.Helper()
-	path := fmt.Sprintf(`jsonpath={range .status.conditions[?(@.type==%q)]}{.status} {.reason}: {.message}{end}`, condition)
-	framework.SucceedsWithin(t, 2*time.Minute, fmt.Sprintf("%s of %s is %s for %s", condition, name, status, reason), func(context.Context) error {
-		got, err := s.Admin().Try("get", "vc", name, "-n", namespace, "-o", path)
-		if err == nil && !strings.HasPrefix(got, status+" "+reason+":") {
-			err = fmt.Errorf("got %q", got)
-		}
-		return err
-	})
 }
