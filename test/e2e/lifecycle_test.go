@@ -175,7 +175,6 @@ func TestVolumes(t *testing.T) {
 	if got := inside.Do(t, "logs", "writer"); got != "kept\n" {
 		t.Errorf("what the pod read from its volume: got %q, want %q", got, "kept\n")
 	}
-	keptWithoutService(t, ns, inside)
 	admin.Do(t, "delete", "vc", "kept", "-n", ns, "--timeout=120s")
 	framework.SucceedsWithin(t, 30*time.Second, "the claims alone are left", func(context.Context) error {
 		left, err := objects(ns)
@@ -207,29 +206,6 @@ func madeAgain(t *testing.T, ns string) {
 		}
 		return nil
 	})
-}
-
-// keptWithoutService has somebody delete the virtual cluster's Service on the host,
-// and wants the volume to be the same, with what was written, when it is Ready again.
-func keptWithoutService(t *testing.T, ns string, inside framework.Client) {
-	admin := shared.Admin()
-	claims := func() string {
-		return admin.Do(t, "get", "pvc", "-n", ns, "-l", "garret.dev/cluster", "-o", "jsonpath={.items[*].metadata.uid} {.items[*].metadata.deletionTimestamp}")
-	}
-	before := claims()
-	was := admin.Do(t, "get", "service", "vc-kept", "-n", ns, "-o", "jsonpath={.metadata.uid}")
-	admin.Do(t, "delete", "service", "vc-kept", "-n", ns)
-	framework.SucceedsWithin(t, 2*time.Minute, "the Service is there again, and the virtual cluster Ready", func(context.Context) error {
-		if is, err := admin.Try("get", "service", "vc-kept", "-n", ns, "-o", "jsonpath={.metadata.uid}"); err != nil || is == was {
-			return fmt.Errorf("the Service was not made again yet: %w", err)
-		}
-		_, err := admin.Try("wait", "--for=condition=Ready", "vc/kept", "-n", ns, "--timeout=5s")
-		return err
-	})
-	readAgain(t, inside)
-	if got := claims(); got != before {
-		t.Errorf("claims on the host: got %q, want %q as before", got, before)
-	}
 }
 
 // readAgain has a pod of its own read what the writer left on its volume.

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,8 @@ func TestWorkload(t *testing.T) {
 		t.Run("relay/"+protocol.name+"/port-forward", func(t *testing.T) { forward(t, through, protocol.target) })
 		t.Run("kubeconfig/"+protocol.name+"/exec", func(t *testing.T) { execute(t, alone.With(protocol.env...)) })
 	}
+	t.Run("hostname", func(t *testing.T) { longHostname(t, relay) })
+	t.Run("deleted by force", func(t *testing.T) { deletedByForce(t, relay) })
 	t.Run("update", func(t *testing.T) { updates(t, relay) })
 	t.Run("events", func(t *testing.T) {
 		framework.SucceedsWithin(t, 30*time.Second, "the pod's events are inside", func(context.Context) error {
@@ -97,6 +100,12 @@ func hostSide(t *testing.T, ns string) {
 	}
 	if running != 3 {
 		t.Errorf("pods of the Deployment Running on the host: got %d, want 3\n%s", running, out)
+	}
+	// The Deployment's pods are made again: to drain their node takes no --force.
+	node := shared.Admin().Do(t, "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
+	drained := shared.Admin().Do(t, "drain", node, "--dry-run=server", "--ignore-daemonsets", "--delete-emptydir-data", "--pod-selector=tenant.garret.dev/app=web,garret.dev/cluster")
+	if got := strings.Count(drained, "evicting pod "+ns+"/web-"); got != 3 {
+		t.Errorf("pods of the Deployment that a drain on the host would evict: got %d, want 3\n%s", got, drained)
 	}
 }
 
@@ -292,6 +301,51 @@ func forward(t *testing.T, c framework.Client, target string) {
 			t.Errorf("got %q, %v; want a pod's name", body, err)
 		}
 	}
+}
+
+// longHostname runs pods whose hostname takes thought: a kubelet cuts the name of the
+// one, at a dash, and leaves the dot in the other's.
+func longHostname(t *testing.T, c framework.Client) {
+	cut := strings.Repeat("a", 40) + ".b-" + strings.Repeat("c", 19)
+	hostnames := map[string]string{cut + "-tail.part": cut, "my.web": "my.web"}
+	for name := range hostnames {
+		c.Apply(t, fmt.Sprintf(`apiVersion: v1
+kind: Pod
+metadata: {name: %s}
+spec: {restartPolicy: Never, containers: [{name: app, image: "docker.io/library/busybox:1.36", command: [hostname]}]}
+`, name))
+	}
+	for name, want := range hostnames {
+		c.Do(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/"+name, "--timeout=60s")
+		if got := strings.TrimSpace(c.Do(t, "logs", name)); got != want {
+			t.Errorf("hostname of %s: got %s, want %s", name, got, want)
+		}
+	}
+}
+
+// deletedByForce deletes pods that take ten minutes to end. Their containers may not
+// hold the names on the host for so long.
+func deletedByForce(t *testing.T, c framework.Client) {
+	c.Apply(t, manifest(t, "stubborn.yaml"))
+	c.Do(t, "rollout", "status", "statefulset/stubborn", "--timeout=90s")
+	ready := func() ([]string, error) {
+		out, err := c.Try("get", "pods", "-l", "app=stubborn", "-o", `jsonpath={range .items[?(@.status.containerStatuses[0].ready==true)]}{.metadata.uid}{"\n"}{end}`)
+		return strings.Fields(out), err
+	}
+	before, err := ready()
+	if err != nil || len(before) != 5 {
+		t.Fatalf("pods that are ready: got %q, %v; want 5", before, err)
+	}
+	c.Do(t, "delete", "pod", "-l", "app=stubborn", "--force", "--grace-period=0")
+	framework.SucceedsWithin(t, time.Minute, "other pods of the same names run", func(context.Context) error {
+		now, err := ready()
+		if err == nil && (len(now) != 5 || slices.ContainsFunc(now, func(uid string) bool { return slices.Contains(before, uid) })) {
+			err = fmt.Errorf("ready: got %q, want 5 others than %q", now, before)
+		}
+		return err
+	})
+	c.Do(t, "delete", "statefulset", "stubborn", "--cascade=orphan")
+	c.Do(t, "delete", "pod", "-l", "app=stubborn", "--force", "--grace-period=0")
 }
 
 // updates changes what pods refer to, and the pods.

@@ -53,14 +53,16 @@ func Processes(containerID string) ([]int, error) {
 }
 
 // Kill sends SIGKILL to every process of a container and returns how many there were.
-func Kill(containerID string) (int, error) {
+func Kill(containerID string) (int, error) { return send(containerID, syscall.SIGKILL) }
+
+func send(containerID string, with syscall.Signal) (int, error) {
 	pids, err := Processes(containerID)
 	if err != nil {
 		return 0, err
 	}
 	for _, pid := range pids {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return 0, fmt.Errorf("killing process %d: %w", pid, err)
+		if err := syscall.Kill(pid, with); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return 0, fmt.Errorf("sending %s to process %d: %w", with, pid, err)
 		}
 	}
 	return len(pids), nil

@@ -4,10 +4,12 @@
 package suite
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -62,6 +64,19 @@ func (s *Suite) VirtualCluster(t testing.TB, namespace, name string) {
 	t.Helper()
 	s.Admin().Apply(t, Object(namespace, name, "{}"))
 	s.Admin().Do(t, "wait", "--for=condition=Ready", "virtualcluster/"+name, "-n", namespace, "--timeout=180s")
+}
+
+// Await waits until a condition of a virtual cluster has a status and a reason.
+func (s *Suite) Await(t testing.TB, namespace, name, condition, status, reason string) {
+	t.Helper()
+	path := fmt.Sprintf(`jsonpath={range .status.conditions[?(@.type==%q)]}{.status} {.reason}: {.message}{end}`, condition)
+	framework.SucceedsWithin(t, 2*time.Minute, fmt.Sprintf("%s of %s is %s for %s", condition, name, status, reason), func(context.Context) error {
+		got, err := s.Admin().Try("get", "vc", name, "-n", namespace, "-o", path)
+		if err == nil && !strings.HasPrefix(got, status+" "+reason+":") {
+			err = fmt.Errorf("got %q", got)
+		}
+		return err
+	})
 }
 
 // ThroughRelay returns a client that reaches the virtual cluster as the user

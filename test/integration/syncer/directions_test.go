@@ -51,8 +51,8 @@ func (s *side) awaitReadyInside(name string, want corev1.ConditionStatus) {
 	})
 }
 
-// TestRefusedChangeDoesNotStopTheStatus has the host refuse a resize and a debug
-// container, and wants what happens to the pod to be reported on.
+// TestRefusedChangeDoesNotStopTheStatus has the host refuse a resize, and wants what
+// happens to the pod to be reported on.
 func TestRefusedChangeDoesNotStopTheStatus(t *testing.T) {
 	s := setUp(t)
 	ctx := t.Context()
@@ -156,41 +156,39 @@ func TestNodeInsideIsUntainted(t *testing.T) {
 	})
 }
 
-// TestRefusalNamesTheTenantsPod wants the host's quota to be told without names
-// that mean nothing inside.
-func TestRefusalNamesTheTenantsPod(t *testing.T) {
-	s := setUp(t)
-	_, err := s.host.CoreV1().ResourceQuotas(s.hostNamespace).Create(t.Context(), &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "none"},
-		Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}}}, metav1.CreateOptions{})
-	s.must(err)
-	framework.Eventually(t, "the quota is in force", func(ctx context.Context) (bool, error) {
-		quota, err := s.host.CoreV1().ResourceQuotas(s.hostNamespace).Get(ctx, "none", metav1.GetOptions{})
-		return err == nil && quota.Status.Hard.Pods() != nil && len(quota.Status.Hard) == 1, err
-	})
-	pod := s.createPod("greedy", corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
-	message := s.awaitEvent(pod.UID, "HostRefused")
-	if !strings.Contains(message, `pods "greedy"`) || !strings.Contains(message, "exceeded quota") || strings.Contains(message, s.translator.HostName(s.namespace, "greedy")) {
-		t.Errorf("event: got %q, want the pod by its name inside, and why", message)
-	}
-}
-
 // TestHealthCheckPort wants load balancers to find the same port on the host that
-// the Service shows inside, also where the policy is changed later.
+// the Service shows inside, whether it was made with that policy or is changed to it,
+// and later changes to get through.
 func TestHealthCheckPort(t *testing.T) {
 	s := setUp(t)
 	ctx := t.Context()
 	services := s.virtual.CoreV1().Services(s.namespace)
-	_, err := services.Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "web"},
-		Spec: corev1.ServiceSpec{Selector: map[string]string{"a": "b"}, Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{})
-	s.must(err)
-	_, err = services.Patch(ctx, "web", types.MergePatchType, []byte(`{"spec":{"type":"LoadBalancer","externalTrafficPolicy":"Local"}}`), metav1.PatchOptions{})
-	s.must(err)
-	framework.Eventually(t, "the host checks health on the port that is shown inside", func(ctx context.Context) (bool, error) {
-		host, err := s.host.CoreV1().Services(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "web"), metav1.GetOptions{})
-		if err != nil {
-			return false, nil
+	local := corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, ExternalTrafficPolicy: corev1.ServiceExternalTrafficPolicyLocal}
+	for name, spec := range map[string]corev1.ServiceSpec{"made": local, "changed": {}} {
+		spec.Selector, spec.Ports = map[string]string{"a": "b"}, []corev1.ServicePort{{Name: "http", Port: 80}}
+		_, err := services.Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}, metav1.CreateOptions{})
+		s.must(err)
+	}
+	for name, patch := range map[string]string{
+		"made":    `{"spec":{"ports":[{"name":"web","port":80}]}}`,
+		"changed": `{"spec":{"type":"LoadBalancer","externalTrafficPolicy":"Local","ports":[{"name":"web","port":80}]}}`,
+	} {
+		same := func(portName string) {
+			framework.Eventually(t, "the host checks the health of "+name+" on the port that is shown inside", func(ctx context.Context) (bool, error) {
+				host, err := s.host.CoreV1().Services(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, name), metav1.GetOptions{})
+				if err != nil {
+					return false, nil
+				}
+				virtual, err := services.Get(ctx, name, metav1.GetOptions{})
+				return err == nil && virtual.Spec.HealthCheckNodePort != 0 && host.Spec.HealthCheckNodePort == virtual.Spec.HealthCheckNodePort &&
+					host.Spec.Ports[0].Name == portName, err
+			})
 		}
-		virtual, err := services.Get(ctx, "web", metav1.GetOptions{})
-		return err == nil && virtual.Spec.HealthCheckNodePort != 0 && host.Spec.HealthCheckNodePort == virtual.Spec.HealthCheckNodePort, err
-	})
+		if name == "made" {
+			same("http")
+		}
+		_, err := services.Patch(ctx, name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		s.must(err)
+		same("web")
+	}
 }
