@@ -44,7 +44,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	minter := tokens.New(tokens.Options{
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.Pods, HostPods: host.Pods, HostSecrets: host.Secrets,
-		Clock: options.Clock,
+		Clock: options.Clock, Evidence: history,
 	})
 	issuer, err := newIssuer(options, both)
 	if err != nil {

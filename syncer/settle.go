@@ -21,9 +21,16 @@ import (
 	"garret.dev/garret/syncer/translate"
 )
 
-// announcementPatience is how long a syncer whose data end with its pod waits to
-// learn whether somebody decided beforehand.
-const announcementPatience = 5 * time.Second
+const (
+	// announcementPatience is how long a syncer whose data end with its pod waits to
+	// learn whether somebody decided beforehand.
+	announcementPatience = 5 * time.Second
+	// lookAgain is how often the data are compared while somebody is to decide.
+	lookAgain = 5 * time.Second
+)
+
+// errBack has the syncer start over: its caches hold what was inside meanwhile.
+var errBack = errors.New("the data of before are back in the control plane: starting over")
 
 // settling holds syncing back while the data inside are not those that the host's
 // objects stand for, and does what somebody decides about what was lost.
@@ -39,6 +46,7 @@ type settling struct {
 
 	mu       sync.Mutex
 	decision string
+	observed bool
 	// changed has room for one note that the VirtualCluster was seen.
 	changed chan struct{}
 }
@@ -46,26 +54,32 @@ type settling struct {
 // observe takes over what somebody decided.
 func (s *settling) observe(vc *tenancyv1.VirtualCluster) {
 	s.mu.Lock()
-	s.decision = vc.Annotations[tenancyv1.AnnotationRecover]
+	s.decision, s.observed = vc.Annotations[tenancyv1.AnnotationRecover], true
 	s.mu.Unlock()
+	s.wake()
+}
+
+func (s *settling) wake() {
 	select {
 	case s.changed <- struct{}{}:
 	default:
 	}
 }
 
-// open returns a decision that was not acted on yet, and its verb.
-func (s *settling) open() (decision, verb string) {
+// open returns a decision that was not acted on yet, its verb, and whether it was
+// made before anything was lost.
+func (s *settling) open() (decision, verb string, beforehand bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.lineage.IsOpen(s.decision) {
-		return "", ""
+	open, sure := s.lineage.IsOpen(s.decision)
+	if !sure && s.observed {
+		s.lineage.Presume(s.decision)
 	}
-	verb, _, _ = strings.Cut(s.decision, " ")
-	if verb != tenancyv1.RecoverAdopt && verb != tenancyv1.RecoverGiveUp {
-		return "", ""
+	words := strings.Fields(s.decision)
+	if !open || len(words) < 2 || words[0] != tenancyv1.RecoverAdopt && words[0] != tenancyv1.RecoverGiveUp {
+		return "", "", false
 	}
-	return s.decision, verb
+	return s.decision, words[0], len(words) == 3 && words[2] == tenancyv1.RecoverBeforehand
 }
 
 // settle returns when the data inside are those to go on with.
@@ -87,7 +101,8 @@ func (s *settling) compare(ctx context.Context) error {
 	}
 	found, err := s.works.Survey(ctx)
 	if err != nil {
-		return fmt.Errorf("survey of the host: %w", err)
+		// It is told all the same.
+		klog.FromContext(ctx).Error(err, "Cannot mark all that holds data on the host")
 	}
 	klog.FromContext(ctx).Info("The data inside are not those that the host's objects stand for", "reason", loss.Reason, "message", loss.Message, "missing", describe(found))
 	decision, verb, err := s.decide(ctx, loss, found)
@@ -106,19 +121,23 @@ func (s *settling) decide(ctx context.Context, loss *lineage.Loss, found []engin
 	if s.ephemeral && loss.Reason == tenancyv1.ReasonDataReplaced {
 		patience = time.After(announcementPatience)
 	} else {
-		s.reporter.Pending(partData, loss.Reason, fmt.Sprintf("%s Nothing is synced, and nothing was deleted. On the host without a counterpart inside: %s. Decide with: garret recover %s -n %s",
+		s.reporter.Pending(partData, loss.Reason, fmt.Sprintf("%s The syncer has stopped, and deletes nothing. These objects on the host have none inside: %s. Decide with: garret recover %s -n %s",
 			loss.Message, describe(found), s.cluster.Name, s.cluster.HostNamespace))
 		s.waiting()
 	}
 	for {
-		if decision, verb = s.open(); verb != "" {
+		if decision, verb, _ = s.open(); verb != "" {
 			return decision, verb, nil
 		}
 		select {
 		case <-s.changed:
 			if patience != nil {
-				decision, verb = s.open()
+				decision, verb, _ = s.open()
 				return decision, verb, nil
+			}
+		case <-time.After(lookAgain):
+			if now, err := s.lineage.Open(ctx); err == nil && now == nil {
+				return "", "", errBack
 			}
 		case <-patience:
 			return "", "", nil
@@ -152,22 +171,26 @@ func (s *settling) run(ctx context.Context) error {
 			return nil
 		case <-s.changed:
 		}
-		decision, verb := s.open()
+		decision, verb, beforehand := s.open()
 		if verb == "" {
 			continue
 		}
 		found, err := s.works.Survey(ctx)
-		if err == nil && !anyKept(found) {
-			continue // it decides the next loss
-		}
 		if err == nil {
 			err = s.lineage.Confirm(ctx)
 		}
 		if err != nil {
 			klog.FromContext(ctx).Error(err, "Cannot act on a decision yet", "decision", decision)
+			time.AfterFunc(lookAgain, s.wake)
 			continue
 		}
-		s.recover(ctx, verb)
+		kept := anyKept(found)
+		if beforehand && !kept {
+			continue // it decides the next loss
+		}
+		if kept {
+			s.recover(ctx, verb)
+		}
 		if err := s.insist(ctx, func(ctx context.Context) error { return s.lineage.Decided(ctx, decision) }); err != nil {
 			return err
 		}

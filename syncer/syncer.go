@@ -195,7 +195,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	}
 	// Whoever has to decide about lost data has to be able to look inside.
 	group.Go(func() error {
-		return entered.pass(ctx, func(ctx context.Context) error { return watchControlPlane(ctx, options, both, health) })
+		return entered.pass(ctx, func(ctx context.Context) error { return watchControlPlane(ctx, options, both, health, history) })
 	})
 	return group.Wait()
 }
@@ -223,7 +223,7 @@ func (p passage) pass(ctx context.Context, do func(context.Context) error) error
 
 // watchControlPlane keeps the syncer ready while the control plane is, and
 // fails when it has become another one.
-func watchControlPlane(ctx context.Context, options Options, both *sides, health *health) error {
+func watchControlPlane(ctx context.Context, options Options, both *sides, health *health, history *lineage.Lineage) error {
 	return wait.PollUntilContextCancel(ctx, watchInterval, true, func(ctx context.Context) (bool, error) {
 		if content, err := os.ReadFile(options.VirtualKubeconfig); err == nil && !bytes.Equal(content, both.kubeconfig) {
 			return false, errors.New("the control plane has new credentials: starting over")
@@ -233,6 +233,8 @@ func watchControlPlane(ctx context.Context, options Options, both *sides, health
 			health.set("the control plane is not ready: " + err.Error())
 			return false, nil
 		}
+		// What it finds ends the syncer; while nothing is settled it finds nothing.
+		_ = history.Confirm(ctx)
 		if err := checkRoom(options.DataDir); err != nil {
 			health.set(err.Error())
 			return false, nil

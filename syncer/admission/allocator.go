@@ -33,6 +33,7 @@ type Allocator struct {
 	// Evidence tells whether a service that is missing inside was deleted there.
 	Evidence interface {
 		Confirm(ctx context.Context) error
+		Carried()
 	}
 }
 
@@ -81,6 +82,7 @@ func (a *Allocator) create(ctx context.Context, virtual, host *corev1.Service, d
 	if err != nil || dryRun {
 		return created, err
 	}
+	a.Evidence.Carried()
 	// The engine asks for the same later, and is to know what the host answered.
 	err = resources.KeepServiceAnswer(ctx, services, a.Translator, virtual, host, created)
 	if err != nil {

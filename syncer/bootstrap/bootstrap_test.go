@@ -4,6 +4,7 @@
 package bootstrap
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ const address = "10.0.7.7"
 
 func newBootstrap(virtual *fake.Clientset) *Bootstrap {
 	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: "team", ServiceIP: address, Domain: "cluster.local"})
-	return New(Options{Translator: translator, Virtual: virtual, Allocator: &admission.Allocator{Translator: translator, Virtual: virtual, Host: fake.NewClientset()}})
+	return New(Options{Translator: translator, Virtual: virtual, Allocator: &admission.Allocator{Translator: translator, Virtual: virtual, Host: fake.NewClientset(), Evidence: certain{}}})
 }
 
 func TestKubernetesService(t *testing.T) {
@@ -222,3 +223,9 @@ func TestObserve(t *testing.T) {
 		t.Error("the change was not noted")
 	}
 }
+
+// certain takes all that is missing for deleted.
+type certain struct{}
+
+func (certain) Confirm(context.Context) error { return nil }
+func (certain) Carried()                      {}

@@ -201,11 +201,11 @@ func describeOrphans(orphans map[string][]string, undone string, cluster transla
 	if len(kinds) == 0 {
 		return ""
 	}
-	message := fmt.Sprintf("The host keeps the data of objects that are missing inside, and were not deleted there: %s. Decide with: garret recover %s -n %s",
-		strings.Join(kinds, "; "), cluster.Name, cluster.HostNamespace)
+	message := fmt.Sprintf("The host keeps data of objects that are missing inside. Decide with: garret recover %s -n %s. ", cluster.Name, cluster.HostNamespace)
 	if undone != "" {
-		message += ". The last decision was not carried out for all: " + undone
+		message += "The last decision failed for some: " + undone + ". "
 	}
+	message += "They are " + strings.Join(kinds, "; ")
 	return message
 }
 

@@ -7,7 +7,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,8 +33,7 @@ func (t *Twin[T]) keep(ctx context.Context, virtual, host T, hosted, ofAnother b
 		if err := t.markOrphan(ctx, host); err != nil {
 			return err
 		}
-		return Refuse(ReasonDataKept, fmt.Sprintf("the host cluster still holds the data of an earlier object of this name, whose deletion nobody saw, in %s: "+
-			"use another name, or have it deleted there", host.GetName()))
+		return Refuse(ReasonDataKept, fmt.Sprintf("the host cluster holds the data of an earlier object of this name, in %s. Use another name, or ask the host's administrator to run garret recover", host.GetName()))
 	}
 	if slices.Contains(virtual.GetFinalizers(), tenancyv1.FinalizerData) {
 		return t.reconcile(ctx, virtual, host, hosted)
@@ -106,18 +107,35 @@ func (t *Twin[T]) markOrphan(ctx context.Context, host T) error {
 	return nil
 }
 
-// reportOrphans counts the host objects that are kept for want of their virtual ones.
-func (t *Twin[T]) reportOrphans() {
-	var names []string
-	for _, host := range t.host.List() {
-		if t.isMissingInside(host) {
-			identity, _ := t.translator.IdentityOf(host)
-			names = append(names, identity.String())
-		}
+// orphanage knows which objects of a kind are missing inside while the host holds their data.
+type orphanage struct {
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+// note takes down whether one is, and returns all of them, sorted, if that is new.
+func (o *orphanage) note(name string, orphaned bool) (all []string, changed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.names[name] == orphaned {
+		return nil, false
+	}
+	if orphaned {
+		o.names[name] = true
+	} else {
+		delete(o.names, name)
+	}
+	return slices.Sorted(maps.Keys(o.names)), true
+}
+
+// reportOrphan tells whether the host object is kept for want of its virtual one.
+func (t *Twin[T]) reportOrphan(key types.NamespacedName, orphaned bool) {
+	names, changed := t.kept.note(key.String(), orphaned)
+	if !changed {
+		return
 	}
 	t.metrics.orphaned(t.resource.Resource, len(names))
 	if t.orphans != nil {
-		slices.Sort(names)
 		t.orphans(t.resource.Resource, names)
 	}
 }

@@ -43,11 +43,10 @@ func (t *Twin[T]) Survey(ctx context.Context) (Survey, error) {
 		}
 		found.Count++
 		if t.keeps {
+			identity, _ := t.translator.IdentityOf(host)
+			t.reportOrphan(identity.NamespacedName, true)
 			errs = append(errs, t.markOrphan(ctx, host))
 		}
-	}
-	if t.keeps {
-		t.reportOrphans()
 	}
 	return found, errors.Join(errs...)
 }
@@ -58,6 +57,9 @@ func (t *Twin[T]) isMissingInside(host T) bool {
 	identity, ours := t.translator.IdentityOf(host)
 	if !ours || identity.Kind != "" || identity.UID == "" || host.GetDeletionTimestamp() != nil {
 		return false
+	}
+	if host.GetName() != t.translator.HostName(identity.Namespace, identity.Name) {
+		return false // somebody's copy
 	}
 	virtual, inside := t.virtual.Get(identity.Namespace, identity.Name)
 	return !inside || virtual.GetUID() != identity.UID

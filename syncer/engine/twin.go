@@ -40,8 +40,9 @@ type Twin[T Object] struct {
 	evidence   Evidence
 	// keeps says that host objects hold data.
 	keeps bool
-	// orphans is told of those that have lost their virtual object.
+	// orphans is told of those that have lost their virtual object, which kept knows.
 	orphans func(resource string, names []string)
+	kept    orphanage
 }
 
 // TwinOptions are what a Twin is made of.
@@ -73,7 +74,7 @@ type Evidence interface {
 func NewTwin[T Object](o TwinOptions[T]) *Twin[T] {
 	keeper, ok := o.Kind.(Keeper)
 	keeps := ok && keeper.KeepsData()
-	return &Twin[T]{o.Virtual.Resource(), o.Kind, o.Virtual, o.Host, o.Translator, o.Recorder, o.Metrics, o.Clock, newPatience(o.Clock), o.Evidence, keeps, o.Orphans}
+	return &Twin[T]{o.Virtual.Resource(), o.Kind, o.Virtual, o.Host, o.Translator, o.Recorder, o.Metrics, o.Clock, newPatience(o.Clock), o.Evidence, keeps, o.Orphans, orphanage{names: map[string]bool{}}}
 }
 
 // Controller returns a controller of the twin that watches both sides.
@@ -113,7 +114,7 @@ func (t *Twin[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time
 		hosted = false
 	}
 	if t.keeps {
-		t.reportOrphans()
+		t.reportOrphan(key, hosted && t.isMissingInside(host))
 	}
 	if !inside {
 		t.failing.forget(key)

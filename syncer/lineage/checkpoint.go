@@ -5,6 +5,7 @@ package lineage
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,10 @@ import (
 
 // annotationCheckpoint is on the namespace kube-system inside.
 const annotationCheckpoint = "garret.dev/checkpoint"
+
+// maxLead is how far a checkpoint inside can be ahead of the host's, where the
+// host's record was put back. One that is further ahead was made up by somebody.
+const maxLead = 1 << 30
 
 // idLength makes ids of two histories differ where their numbers do not.
 const idLength = 10
@@ -40,7 +45,7 @@ func (c checkpoint) next(other checkpoint) checkpoint {
 func parseCheckpoint(s string) (checkpoint, bool) {
 	digits, id, found := strings.Cut(s, "-")
 	number, err := strconv.ParseInt(digits, 10, 64)
-	if !found || err != nil || number <= 0 || len(id) != idLength {
+	if !found || err != nil || number <= 0 || number > math.MaxInt64/2 || len(id) != idLength {
 		return checkpoint{}, false
 	}
 	return checkpoint{number, id}, true
@@ -52,13 +57,22 @@ type inside struct {
 	checkpoint  checkpoint
 	// marked says that there is a checkpoint.
 	marked bool
-	// revision is the resourceVersion of the namespace kube-system.
-	revision string
+	// revision is the resourceVersion of the namespace kube-system, newest that of
+	// all the data.
+	revision, newest string
 }
 
-func insideOf(namespace *corev1.Namespace) inside {
+func insideOf(namespace *corev1.Namespace, newest string) inside {
 	found, marked := parseCheckpoint(namespace.Annotations[annotationCheckpoint])
-	return inside{namespace.UID, found, marked, namespace.ResourceVersion}
+	return inside{namespace.UID, found, marked, namespace.ResourceVersion, newest}
+}
+
+// believed leaves out a checkpoint that no syncer can have left.
+func (i inside) believed(known record) inside {
+	if i.marked && i.checkpoint.number > known.checkpoint.number+maxLead {
+		i.checkpoint, i.marked = checkpoint{}, false
+	}
+	return i
 }
 
 // record is what the host remembers of it.
@@ -69,8 +83,10 @@ type record struct {
 	revision string
 	// written is when the checkpoint was.
 	written time.Time
-	// decision is the value of AnnotationRecover that was acted on last.
+	// decision is the value of AnnotationRecover that was acted on last. It is not
+	// decided while that is unknown, as it is to a new record.
 	decision string
+	decided  bool
 }
 
 // Loss says that the data inside are not those that the host's objects stand for.
@@ -90,6 +106,7 @@ func judge(found inside, known record) *Loss {
 	if found.incarnation != known.incarnation {
 		return replaced(known.incarnation, found.incarnation)
 	}
+	found = found.believed(known)
 	if found.marked && (found.checkpoint == known.checkpoint || found.checkpoint.number > known.checkpoint.number) {
 		return nil
 	}
@@ -110,7 +127,7 @@ func replaced(before, now types.UID) *Loss {
 		"its namespace kube-system has the UID %s, and had %s.", now, before)}
 }
 
-// younger compares resourceVersions of one object.
+// younger compares resourceVersions of one control plane. It is false where one is unknown.
 func younger(found, known string) bool {
 	order, err := resourceversion.CompareResourceVersion(found, known)
 	return err == nil && order > 0

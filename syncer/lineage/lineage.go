@@ -42,6 +42,9 @@ const (
 // errUnsettled is the answer while it is not known, or not decided, what the data inside are.
 var errUnsettled = errors.New("it is not settled yet whether the data of the control plane are those that the host objects stand for")
 
+// errWentBack has the syncer start over.
+var errWentBack = errors.New("the data of the control plane went back in time, to after the last checkpoint: starting over")
+
 // Options are what a Lineage is made of.
 type Options struct {
 	Cluster       translate.Cluster
@@ -56,17 +59,19 @@ type Lineage struct {
 	// carried has room for one note that something was created on the host.
 	carried chan struct{}
 	// lost has room for the first loss that Confirm saw.
-	lost chan *Loss
+	lost chan error
 
 	mu   sync.Mutex
 	last record
+	// newest is the highest resourceVersion of the data inside that was seen.
+	newest string
 	// settled says that the data inside are those of the record.
 	settled bool
 }
 
 // New returns a Lineage that has yet to be opened.
 func New(o Options) *Lineage {
-	return &Lineage{Options: o, carried: make(chan struct{}, 1), lost: make(chan *Loss, 1)}
+	return &Lineage{Options: o, carried: make(chan struct{}, 1), lost: make(chan error, 1)}
 }
 
 // Open compares the data inside with the host's record. Where both agree, or where
@@ -101,7 +106,7 @@ func (l *Lineage) Accept(ctx context.Context, decision string) error {
 	}
 	known, _ := l.known()
 	if decision != "" {
-		known.decision = decision
+		known.decision, known.decided = decision, true
 	}
 	return l.mark(ctx, found, known)
 }
@@ -109,7 +114,7 @@ func (l *Lineage) Accept(ctx context.Context, decision string) error {
 // Decided remembers that the value of AnnotationRecover was acted on.
 func (l *Lineage) Decided(ctx context.Context, decision string) error {
 	known, _ := l.known()
-	known.decision = decision
+	known.decision, known.decided = decision, true
 	if err := l.write(ctx, known); err != nil {
 		return err
 	}
@@ -117,34 +122,64 @@ func (l *Lineage) Decided(ctx context.Context, decision string) error {
 	return nil
 }
 
-// IsOpen tells whether the value of AnnotationRecover was not acted on yet.
-func (l *Lineage) IsOpen(decision string) bool {
+// IsOpen tells whether the value of AnnotationRecover was not acted on yet. Where
+// no record says what was, what is there already counts as acted on: it may be a
+// decision of long ago. Sure says that the record knows.
+func (l *Lineage) IsOpen(decision string) (open, sure bool) {
 	known, _ := l.known()
-	return decision != "" && decision != known.decision
+	return decision != "" && known.decided && decision != known.decision, known.decided
+}
+
+// Presume takes the value that is there for one that was acted on. It is written
+// with the next checkpoint.
+func (l *Lineage) Presume(decision string) {
+	l.mu.Lock()
+	l.last.decision, l.last.decided = decision, true
+	l.mu.Unlock()
+	l.Carried()
 }
 
 // Confirm returns nil when the data inside are still those that the host's
 // objects stand for. Somebody who calls it after finding an object missing knows
 // that it was deleted. The error may be a *Loss.
+//
+// It has to be called now and then, too: watches that were opened in younger data
+// wait in older ones for events that have been, and tell nothing meanwhile.
 func (l *Lineage) Confirm(ctx context.Context) error {
 	// What is known first: a checkpoint that follows meanwhile must not look like a loss.
 	known, settled := l.known()
 	if !settled {
 		return errUnsettled
 	}
+	newest := l.seen("")
 	found, err := l.look(ctx)
 	if err != nil {
 		return err
 	}
-	loss := judge(found, known)
-	if loss == nil {
+	if loss := judge(found, known); loss != nil {
+		err = loss
+	} else if younger(newest, found.newest) {
+		// Nothing is lost on the host, but what the caches hold is not what is inside.
+		err = errWentBack
+	} else {
+		l.seen(found.newest)
 		return nil
 	}
 	select {
-	case l.lost <- loss:
+	case l.lost <- err:
 	default:
 	}
-	return loss
+	return err
+}
+
+// seen returns the highest resourceVersion that was seen, this one included.
+func (l *Lineage) seen(version string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.newest == "" || younger(version, l.newest) {
+		l.newest = version
+	}
+	return l.newest
 }
 
 // Carried notes that something was created on the host.
@@ -155,15 +190,15 @@ func (l *Lineage) Carried() {
 	}
 }
 
-// Run leaves checkpoints until the context ends. It returns the loss when the data
+// Run leaves checkpoints until the context ends. It returns an error when the data
 // inside turn out to be others.
 func (l *Lineage) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case loss := <-l.lost:
-			return loss
+		case err := <-l.lost:
+			return err
 		case <-l.carried:
 		}
 		if !l.pause(ctx, checkpointDelay) {
@@ -211,7 +246,8 @@ func (l *Lineage) advance(ctx context.Context) error {
 
 // mark writes the next checkpoint, first inside and then on the host.
 func (l *Lineage) mark(ctx context.Context, found inside, known record) error {
-	next := record{incarnation: found.incarnation, checkpoint: found.checkpoint.next(known.checkpoint), written: l.Clock.Now(), decision: known.decision}
+	found = found.believed(known)
+	next := record{incarnation: found.incarnation, checkpoint: found.checkpoint.next(known.checkpoint), decision: known.decision, decided: known.decided, written: l.Clock.Now()}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid": found.incarnation, "resourceVersion": found.revision,
 		"annotations": map[string]string{annotationCheckpoint: next.checkpoint.String()},
@@ -229,6 +265,9 @@ func (l *Lineage) mark(ctx context.Context, found inside, known record) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if now := l.last; now.decided && !next.decided {
+		next.decision, next.decided = now.decision, now.decided
+	}
 	l.last, l.settled = next, true
 	return nil
 }
@@ -248,11 +287,14 @@ func (l *Lineage) remember(r record) {
 
 // look asks the control plane itself, not a cache.
 func (l *Lineage) look(ctx context.Context) (inside, error) {
-	namespace, err := l.Virtual.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	list, err := l.Virtual.CoreV1().Namespaces().List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + metav1.NamespaceSystem})
 	if err != nil {
 		return inside{}, fmt.Errorf("checkpoint inside: %w", err)
 	}
-	return insideOf(namespace), nil
+	if len(list.Items) != 1 {
+		return inside{}, fmt.Errorf("checkpoint inside: there is no namespace %s", metav1.NamespaceSystem)
+	}
+	return insideOf(&list.Items[0], list.ResourceVersion), nil
 }
 
 // RecordName is the name of the ConfigMap on the host.
@@ -271,7 +313,8 @@ func (l *Lineage) read(ctx context.Context) (*record, error) {
 		// It is that of an earlier virtual cluster of the name.
 		return nil, nil
 	}
-	known := &record{incarnation: types.UID(found.Data[keyIncarnation]), revision: found.Data[keyRevision], decision: found.Data[keyDecision]}
+	known := &record{incarnation: types.UID(found.Data[keyIncarnation]), revision: found.Data[keyRevision]}
+	known.decision, known.decided = found.Data[keyDecision]
 	var marked bool
 	if known.checkpoint, marked = parseCheckpoint(found.Data[keyCheckpoint]); !marked || known.incarnation == "" {
 		return nil, fmt.Errorf("checkpoint on the host: ConfigMap %s was changed by somebody: delete it, and the syncer makes it again", found.Name)
@@ -287,8 +330,11 @@ func (l *Lineage) write(ctx context.Context, r record) error {
 		ObjectMeta: metav1.ObjectMeta{Name: RecordName(l.Cluster), Labels: map[string]string{tenancyv1.LabelCluster: l.Cluster.ID}},
 		Data: map[string]string{
 			keyIncarnation: string(r.incarnation), keyCheckpoint: r.checkpoint.String(), keyRevision: r.revision,
-			keyWritten: r.written.UTC().Format(time.RFC3339), keyDecision: r.decision,
+			keyWritten: r.written.UTC().Format(time.RFC3339),
 		},
+	}
+	if r.decided {
+		wanted.Data[keyDecision] = r.decision
 	}
 	_, err := client.Update(ctx, wanted, metav1.UpdateOptions{FieldManager: fieldManager})
 	if apierrors.IsNotFound(err) {
@@ -306,6 +352,9 @@ func (l *Lineage) write(ctx context.Context, r record) error {
 func (l *Lineage) unrecorded(ctx context.Context, found inside) (*Loss, error) {
 	claims, err := l.Host.CoreV1().PersistentVolumeClaims(l.Cluster.HostNamespace).List(ctx, metav1.ListOptions{
 		LabelSelector: tenancyv1.LabelCluster + "=" + l.Cluster.ID + ",!" + tenancyv1.LabelOrphan})
+	if apierrors.IsForbidden(err) {
+		return nil, nil // claims are not synced
+	}
 	if err != nil {
 		return nil, fmt.Errorf("claims on the host: %w", err)
 	}

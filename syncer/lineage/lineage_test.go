@@ -46,6 +46,8 @@ func TestJudge(t *testing.T) {
 		"the same number in another history":            {found("", 5, "dddddddddd", "100"), tenancyv1.ReasonDataOlder},
 		"from before the first":                         {found("", 0, "", "3"), tenancyv1.ReasonDataOlder},
 		"taken away by somebody":                        {found("", 0, "", "101"), ""},
+		"one that somebody made up":                     {found("", 1<<40, "ffffffffff", "101"), ""},
+		"one made up in older data":                     {found("", 1<<40, "ffffffffff", "90"), tenancyv1.ReasonDataOlder},
 		"another incarnation":                           {found("b", 5, "aaaaaaaaaa", "100"), tenancyv1.ReasonDataReplaced},
 		"another incarnation of later revision":         {found("b", 9, "eeeeeeeeee", "900"), tenancyv1.ReasonDataReplaced},
 	} {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -83,8 +84,18 @@ func (c *claims) adopt(ctx context.Context, host *corev1.PersistentVolumeClaim) 
 	if err != nil {
 		return "", fmt.Errorf("read inside: %w", err)
 	}
+	if found.DeletionTimestamp != nil {
+		return "", errors.New("a claim of that name is being deleted inside: wait until it is gone, and decide again")
+	}
 	if found.Spec.VolumeName != "" && found.Spec.VolumeName != host.Spec.VolumeName {
 		return "", fmt.Errorf("a claim of that name has another volume, %s: delete it inside, or the one on the host, %s", found.Spec.VolumeName, host.Name)
+	}
+	if !slices.Contains(found.Finalizers, tenancyv1.FinalizerData) {
+		// Before it has the data: its deletion is seen from now on.
+		found.Finalizers = append(found.Finalizers, tenancyv1.FinalizerData)
+		if found, err = client.Update(ctx, found, metav1.UpdateOptions{}); err != nil {
+			return "", fmt.Errorf("finalizer inside: %w", err)
+		}
 	}
 	return found.UID, nil
 }
@@ -140,6 +151,15 @@ func (c *claims) source(virtual, host *corev1.PersistentVolumeClaim) error {
 	if source.Kind != "PersistentVolumeClaim" || ptr.Deref(source.APIGroup, "") != "" || ptr.Deref(source.Namespace, virtual.Namespace) != virtual.Namespace {
 		return engine.Refuse(reasonUntranslatable, fmt.Sprintf("data source %s %s is not carried to the host cluster", source.Kind, source.Name))
 	}
+	// The host knows only the name, and would copy the data of whoever had it before.
+	claim, inside := c.virtual.Claims.Get(virtual.Namespace, source.Name)
+	held, found := c.host.Claims.Get(c.translator.Cluster().HostNamespace, c.translator.HostName(virtual.Namespace, source.Name))
+	if !inside || !found {
+		return engine.Again("the claim to copy, " + source.Name + ", is not there yet")
+	}
+	if identity, ours := c.translator.IdentityOf(held); !ours || identity.UID != claim.UID {
+		return engine.Refuse(engine.ReasonDataKept, fmt.Sprintf("the data that the host cluster holds for claim %s are not those of the claim inside", source.Name))
+	}
 	host.Spec.DataSourceRef.Namespace = nil
 	host.Spec.DataSourceRef.Name = c.translator.HostName(virtual.Namespace, source.Name)
 	return nil
@@ -170,10 +190,16 @@ func (c *claims) status(ctx context.Context, virtual, host *corev1.PersistentVol
 		shown = c.volumes.Now(ctx, types.NamespacedName{Name: host.Spec.VolumeName})
 	}
 	status := *host.Status.DeepCopy()
-	if hadVolume(virtual) && status.Phase != corev1.ClaimBound {
+	if hasOtherVolume(virtual, host) || hadVolume(virtual) && status.Phase != corev1.ClaimBound {
 		status.Phase = corev1.ClaimLost
 	}
 	return errors.Join(shown, c.report(ctx, virtual, status))
+}
+
+// hasOtherVolume tells whether the host claim is bound to another volume than the one
+// inside: somebody made it again, and the data are not in it.
+func hasOtherVolume(virtual, host *corev1.PersistentVolumeClaim) bool {
+	return virtual.Spec.VolumeName != "" && host.Spec.VolumeName != "" && virtual.Spec.VolumeName != host.Spec.VolumeName
 }
 
 // hadVolume tells whether the claim has been bound: its data are somewhere, or lost.

@@ -35,11 +35,12 @@ type environments struct {
 	translator *translate.Translator
 	virtual    *Virtual
 	host       *Host
+	evidence   engine.Evidence
 }
 
 // environments adds their controller. It comes before the pods of its namespace.
 func (b *builder) environments() {
-	e := &environments{b.Translator, b.Virtual, b.Host}
+	e := &environments{b.Translator, b.Virtual, b.Host, b.Evidence}
 	controller := b.controller("environments", 1, e)
 	b.watch(controller, b.Virtual.Services.Informer(), namespaceOf)
 	b.watch(controller, b.Virtual.Pods.Informer(), namespaceOf)
@@ -79,6 +80,9 @@ func (e *environments) Reconcile(ctx context.Context, key types.NamespacedName) 
 	case len(e.virtual.Pods.ByIndex(cache.NamespaceIndex, key.Name)) == 0:
 		if !found {
 			return 0, nil
+		}
+		if err = e.evidence.Confirm(ctx); err != nil {
+			return 0, fmt.Errorf("environment of namespace %s: %w", key.Name, err)
 		}
 		err = writer.Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &current.UID}})
 	case !found:

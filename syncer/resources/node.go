@@ -85,6 +85,9 @@ func (n *nodes) fate(name string, node *corev1.Node, found bool) (fate, error) {
 		delete(n.unused, name)
 		return fate{kept: true}, nil
 	}
+	if node.Spec.Unschedulable || len(withReadiness(node.Spec.Taints, corev1.ConditionTrue)) > 0 {
+		return fate{shown: true}, nil // somebody keeps pods away from it
+	}
 	since, known := n.unused[name]
 	if !known {
 		since = n.clock.Now()

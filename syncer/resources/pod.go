@@ -325,7 +325,7 @@ func (p *pods) checkClaims(virtual *corev1.Pod) error {
 		if inside && isEphemeralClaim(virtual, name) && !metav1.IsControlledBy(claim, virtual) {
 			return engine.Refuse(reasonUntranslatable, fmt.Sprintf("claim %s was not made for this pod, whose ephemeral volume needs a claim of that name: delete one of them", name))
 		}
-		if ours && inside && identity.UID == claim.UID {
+		if ours && inside && identity.UID == claim.UID && !hasOtherVolume(claim, host) {
 			continue
 		}
 		if host.DeletionTimestamp != nil {

@@ -34,7 +34,7 @@ type HostsFile struct {
 // the file that it writes. It comes after the pod got its hostname.
 func (h HostsFile) apply(host *corev1.PodSpec, virtual *corev1.Pod, domain string) {
 	spec := &virtual.Spec
-	if h.Image == "" || spec.Subdomain == "" || spec.HostNetwork || spec.HostnameOverride != nil || len(host.Containers) == 0 {
+	if windows := spec.OS != nil && spec.OS.Name == corev1.Windows; windows || h.Image == "" || spec.Subdomain == "" || spec.HostNetwork || spec.HostnameOverride != nil || len(host.Containers) == 0 {
 		return
 	}
 	hostname := ptr.Deref(host.HostnameOverride, host.Hostname)

@@ -42,6 +42,7 @@ type Options struct {
 	VirtualPods, HostPods *engine.Store[*corev1.Pod]
 	HostSecrets           *engine.Store[*corev1.Secret]
 	Clock                 clock.WithTicker
+	Evidence              engine.Evidence
 }
 
 // Minter makes the tokens of pods and keeps them fresh. It is safe for
@@ -52,13 +53,14 @@ type Minter struct {
 	virtualPods, hostPods *engine.Store[*corev1.Pod]
 	secrets               *engine.Store[*corev1.Secret]
 	clock                 clock.WithTicker
+	evidence              engine.Evidence
 }
 
 // New returns a Minter.
 func New(o Options) *Minter {
 	return &Minter{
 		translator: o.Translator, virtual: o.Virtual, host: o.Host,
-		virtualPods: o.VirtualPods, hostPods: o.HostPods, secrets: o.HostSecrets, clock: o.Clock,
+		virtualPods: o.VirtualPods, hostPods: o.HostPods, secrets: o.HostSecrets, clock: o.Clock, evidence: o.Evidence,
 	}
 }
 

@@ -68,6 +68,9 @@ func (m *Minter) reconcile(ctx context.Context, key types.NamespacedName) (time.
 		return 0, nil
 	}
 	if !exists || pod.UID != identity.UID {
+		if err := m.evidence.Confirm(ctx); err != nil {
+			return 0, fmt.Errorf("tokens of a pod that is missing: %w", err)
+		}
 		klog.FromContext(ctx).V(2).Info("Removing the tokens of a pod that is gone", "secret", klog.KObj(secret))
 		return 0, m.remove(ctx, secret)
 	}

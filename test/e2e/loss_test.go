@@ -209,7 +209,7 @@ func withOlderData(t *testing.T, o tenantOf) {
 	})
 	pods, claims := o.onHost(t, "pods"), o.onHost(t, "pvc")
 
-	suite.PutFilesBack(t, folder, older, containers...)
+	suite.PutFilesBack(t, folder, older, containers[:1]...)
 	shared.Await(t, o.ns, "demo", "SyncerReady", "False", "DataOlder")
 	shared.Await(t, o.ns, "demo", "HostDataOrphaned", "True", "MissingInside")
 	o.unharmed(t, pods, claims)

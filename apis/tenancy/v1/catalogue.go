@@ -112,7 +112,7 @@ func writing() []string {
 // needs, which is the order in which host objects go: somebody on the host may
 // make the slices of a Service again while there is the Service.
 func Catalogue() []SyncedKind {
-	kept := []string{"get", "list", "watch", "create", "update", "delete"}
+	kept := writing()
 	return []SyncedKind{
 		{
 			Version: "v1", Resource: ResourcePods, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),

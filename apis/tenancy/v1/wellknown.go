@@ -49,9 +49,11 @@ const (
 	AnnotationClusterID = "tenancy.garret.dev/cluster-id"
 	// AnnotationRecover on a VirtualCluster decides what becomes of host objects
 	// whose objects inside were lost: one of the Recover verbs, a space, and a token
-	// of the writer's choice. Each value is acted on once. One that is there before
-	// anything is lost, as before data are restored, decides the next loss.
+	// of the writer's choice. Each value is acted on once. With a space and
+	// RecoverBeforehand at its end it decides the next loss, as before data are restored.
 	AnnotationRecover = "tenancy.garret.dev/recover"
+	// RecoverBeforehand ends a decision about the next loss.
+	RecoverBeforehand = "beforehand"
 	// RecoverAdopt makes what holds data again inside, with its data.
 	RecoverAdopt = "adopt"
 	// RecoverGiveUp deletes it on the host.

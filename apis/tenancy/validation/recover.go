@@ -13,7 +13,7 @@ import (
 )
 
 // decision is a value of the annotation that decides about lost data.
-var decision = regexp.MustCompile(`^(` + v1.RecoverAdopt + `|` + v1.RecoverGiveUp + `) [a-z0-9-]{1,63}$`)
+var decision = regexp.MustCompile(`^(` + v1.RecoverAdopt + `|` + v1.RecoverGiveUp + `) [a-z0-9-]{1,63}( ` + v1.RecoverBeforehand + `)?$`)
 
 // recovery judges the decision about lost data, unless old says the same. A
 // value that the syncer could not read would look like a decision, and be none.
@@ -25,5 +25,5 @@ func recovery(annotations, old map[string]string, path *field.Path) field.ErrorL
 	}
 	return field.ErrorList{field.Invalid(path.Key(v1.AnnotationRecover), value, fmt.Sprintf(
 		"must be %q or %q, where TOKEN is one that was not used before, of at most 63 of the characters a-z, 0-9 and -, such as %q; "+
-			"take the annotation away to decide nothing", v1.RecoverAdopt+" TOKEN", v1.RecoverGiveUp+" TOKEN", v1.RecoverAdopt+" 1"))}
+			"add %q for a decision about the next loss, and take the annotation away to decide nothing", v1.RecoverAdopt+" TOKEN", v1.RecoverGiveUp+" TOKEN", v1.RecoverAdopt+" 1", " "+v1.RecoverBeforehand))}
 }

@@ -203,7 +203,7 @@ func (c *Commands) announce(ctx context.Context, client versioned.Interface, see
 	if err := c.agree(ctx, consequencesBeforehand(options.verb()), options); err != nil {
 		return err
 	}
-	value := decision(options.verb())
+	value := decision(options.verb()) + " " + tenancyv1.RecoverBeforehand
 	if _, err := c.write(ctx, client, object, value); err != nil {
 		return err
 	}

@@ -176,7 +176,7 @@ func TestRecoverAnnounced(t *testing.T) {
 		t.Fatal(err)
 	}
 	tells(t, told, "nothing is lost", "garret recover demo --namespace team-a --adopt --beforehand")
-	if _, told, err = api.run("", file, "recover", "demo", "--give-up", "--beforehand", "--yes"); err != nil || !strings.HasPrefix(api.decision(), "give-up ") {
+	if _, told, err = api.run("", file, "recover", "demo", "--give-up", "--beforehand", "--yes"); err != nil || !strings.HasPrefix(api.decision(), "give-up ") || !strings.HasSuffix(api.decision(), " beforehand") {
 		t.Fatalf("announced %q (%v)", api.decision(), err)
 	}
 	tells(t, told, "asks nobody", "deletes claims without an object inside on the host", "--cancel")

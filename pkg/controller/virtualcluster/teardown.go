@@ -114,6 +114,11 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 			}
 		}
 	} else {
+		claims = slices.DeleteFunc(claims, func(claim metav1.PartialObjectMetadata) bool {
+			// It holds the data of an earlier one, which were to be retained.
+			id := claim.Annotations[tenancyv1.AnnotationClusterID]
+			return id != "" && id != clusterID(vc)
+		})
 		if err := c.deleteAll(ctx, vc, claimResource(), claims); err != nil {
 			return nil, err
 		}

@@ -177,9 +177,80 @@ func TestOlderDataAdopted(t *testing.T) {
 	c.decide(t, "adopt 1")
 	c.goesOn(t, before, true)
 	c.isAdopted(t, volume)
-	// A decision is acted on once: the next loss is not decided by it.
-	c.Syncer.Kill()
+}
+
+// TestOldDecision loses data again after a decision whose record is lost, too. What
+// was decided once decides nothing more.
+func TestOldDecision(t *testing.T) {
+	t.Parallel()
+	c, before := restored(t, newVirtualCluster(t), func(c cluster, backup string) {
+		// While nothing is lost it is done with at once.
+		c.decide(t, "give-up long-ago")
+		framework.Eventually(t, "the syncer is done with the decision", func(ctx context.Context) (bool, error) {
+			found, err := host.Client.CoreV1().ConfigMaps(c.Namespace).Get(ctx, "vc-demo-lineage", metav1.GetOptions{})
+			return err == nil && found.Data["decision"] == "give-up long-ago", err
+		})
+		c.Kill()
+		if err := host.Client.CoreV1().ConfigMaps(c.Namespace).Delete(t.Context(), "vc-demo-lineage", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		c.Restore(t, "")
+		c.StartControlPlane(t)
+	})
+	c.awaitCondition(t, v1.ConditionSyncerReady, metav1.ConditionFalse, v1.ReasonDataReplaced)
+	c.awaitOrphan(t)
+	c.unharmed(t, before)
+	c.decide(t, "give-up today")
+	c.goesOn(t, map[string]map[string]types.UID{}, false)
+}
+
+// TestDataOfBeforeAreBack puts the right data back while the syncer waits for a
+// decision, and wants it to go on by itself.
+func TestDataOfBeforeAreBack(t *testing.T) {
+	t.Parallel()
+	var young string
+	c, before := restored(t, newVirtualCluster(t), func(c cluster, backup string) {
+		c.Syncer.Kill()
+		c.ControlPlane.Stop()
+		young = c.Backup(t)
+		c.Restore(t, backup)
+		c.StartControlPlane(t)
+	})
+	c.awaitCondition(t, v1.ConditionSyncerReady, metav1.ConditionFalse, v1.ReasonDataOlder)
+	c.ControlPlane.Kill()
+	c.Restore(t, young)
+	c.StartControlPlane(t)
 	c.awaitCondition(t, v1.ConditionSyncerReady, metav1.ConditionTrue, syncing)
+	c.awaitNoOrphans(t)
+	c.unharmed(t, before)
+}
+
+// TestAdoptedByOneThatIsDeleted has a claim of the name be created and deleted inside
+// before its data are adopted. It does not take them along.
+func TestAdoptedByOneThatIsDeleted(t *testing.T) {
+	t.Parallel()
+	c, before := restored(t, newVirtualCluster(t), powerOff(t))
+	c.stops(t, v1.ReasonDataOlder, before)
+	claims := c.Client.CoreV1().PersistentVolumeClaims(space)
+	_, err := claims.Create(t.Context(), &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: "young", Finalizers: []string{"example.org/hold"}}, Spec: claimSpec()}, metav1.CreateOptions{})
+	if err == nil {
+		err = claims.Delete(t.Context(), "young", metav1.DeleteOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	volume := c.volumeOf(t, "young")
+	c.decide(t, "adopt 1")
+	c.awaitCondition(t, v1.ConditionSyncerReady, metav1.ConditionTrue, syncing)
+	if _, err := claims.Patch(t.Context(), "young", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.decide(t, "adopt 2")
+	c.isAdopted(t, volume)
+	if now := c.onHost(t, "persistentvolumeclaims")[space+"/young"]; now != before["persistentvolumeclaims"][space+"/young"] {
+		t.Errorf("the host claim of young: got UID %q, want the one with the data", now)
+	}
 }
 
 // TestOlderDataUnderneath puts a backup back while the syncer runs, and has what is
@@ -234,7 +305,7 @@ func TestAnnouncedRestore(t *testing.T) {
 	var volume string
 	c, before := restored(t, newVirtualCluster(t), func(c cluster, backup string) {
 		volume = c.volumeOf(t, "young")
-		c.decide(t, "adopt restore-of-today")
+		c.decide(t, "adopt restore-of-today beforehand")
 		powerOff(t)(c, backup)
 	})
 	c.goesOn(t, before, true)

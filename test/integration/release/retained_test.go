@@ -32,6 +32,37 @@ func (v tenant) keptID(ctx context.Context) (string, error) {
 	return claim.Annotations[tenancyv1.AnnotationClusterID], nil
 }
 
+// TestRetainedDataOfAnother deletes a virtual cluster that never ran on the data that
+// lie retained under its name.
+func TestRetainedDataOfAnother(t *testing.T) {
+	t.Parallel()
+	v := newTenant(t)
+	v.create(retain)
+	before := v.makeReady()
+	framework.Eventually(t, "the claim names the id", func(ctx context.Context) (bool, error) {
+		id, err := v.keptID(ctx)
+		return id == before.Status.ClusterID, err
+	})
+	v.delete()
+	claims := shared.kube.CoreV1().PersistentVolumeClaims(v.ns)
+	claim, err := claims.Get(t.Context(), controlPlaneClaim, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The id is that of nobody who may take the data up.
+	claim.Annotations[tenancyv1.AnnotationClusterID] = "0123456789"
+	claim.Labels["example.org/why"] = "kept"
+	if _, err := claims.Update(t.Context(), claim, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	v.create(func(vc *tenancyv1.VirtualCluster) { vc.Spec.ControlPlane.Storage.Persistent = new(bool) })
+	v.statefulSet()
+	v.delete()
+	if id, err := v.keptID(t.Context()); err != nil || id != "0123456789" {
+		t.Errorf("the retained claim: got id %q, %v, want it as it was", id, err)
+	}
+}
+
 // TestMadeAgainOnRetainedData has a virtual cluster take up the claims of the one before.
 func TestMadeAgainOnRetainedData(t *testing.T) {
 	t.Parallel()

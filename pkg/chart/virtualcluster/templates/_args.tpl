@@ -49,9 +49,11 @@
   (printf "--cluster-domain=%s" .Values.host.clusterDomain)
   (printf "--service-ip=%s" .Values.service.clusterIP)
   "--pod-ip=$(POD_IP)"
-  "--issuer-client-ca-file=/etc/garret/client-ca/ca.crt"
-  (printf "--image=%s" .Values.syncer.image)
-  (printf "--image-pull-policy=%s" .Values.imagePullPolicy) }}
+  "--issuer-client-ca-file=/etc/garret/client-ca/ca.crt" }}
+{{- /* Pods of tenants are not lent the secrets that an image is pulled with. */}}
+{{- if not .Values.imagePullSecrets }}
+{{- $args = concat $args (list (printf "--image=%s" .Values.syncer.image) (printf "--image-pull-policy=%s" .Values.imagePullPolicy)) }}
+{{- end }}
 {{- if not (or .Values.controlPlane.storage.persistent .Values.controlPlane.datastore.secretName) }}
 {{- $args = append $args "--ephemeral-data" }}
 {{- end }}
