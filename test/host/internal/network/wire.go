@@ -148,7 +148,11 @@ func (w Network) machineRoutes(nodes int) []string {
 func (w Network) Down(ctx context.Context) error {
 	var errs []error
 	if _, err := net.InterfaceByName(w.Link()); err == nil {
-		errs = append(errs, ip(ctx, "link del "+w.Link()))
+		err := ip(ctx, "link del "+w.Link())
+		// The kernel takes a link away by itself when the namespace at its other end goes.
+		if _, there := net.InterfaceByName(w.Link()); there == nil {
+			errs = append(errs, err)
+		}
 	}
 	entries, err := os.ReadDir(w.Dir)
 	if err != nil && !os.IsNotExist(err) {
