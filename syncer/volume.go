@@ -28,5 +28,5 @@ func checkRoom(dir string) error {
 	amount := func(bytes uint64) string {
 		return resource.NewQuantity(int64(bytes>>20<<20), resource.BinarySI).String()
 	}
-	return fmt.Errorf("the volume of the control plane is full: %s of %s are free, and nothing can be written: delete objects inside, or expand the claim on the host", amount(free), amount(size))
+	return fmt.Errorf("the volume of the control plane is full: %s of %s are free, and it can write nothing; delete objects inside, or give the volume more room", amount(free), amount(size))
 }

@@ -74,7 +74,6 @@ func TestRole(t *testing.T) {
 
 const (
 	allVerbs    = "create delete get list patch update watch"
-	companion   = "create delete get list update watch"
 	recordVerbs = "create delete get update"
 )
 
@@ -101,7 +100,7 @@ func TestRoleFollowsWhatIsSynced(t *testing.T) {
 		"no services": {[]string{"--disable-sync-resources=services"}, map[string]string{"services": none, "discovery.k8s.io/endpointslices": none}},
 		"no events":   {[]string{"--disable-sync-resources=events"}, map[string]string{"events": none}},
 		// The tokens of pods and the variables of their namespaces come with pods.
-		"no secrets, no configmaps": {[]string{"--disable-sync-resources=secrets,configmaps"}, map[string]string{"secrets": companion, "configmaps": companion}},
+		"no secrets, no configmaps": {[]string{"--disable-sync-resources=secrets,configmaps"}, nil},
 		"no pods": {[]string{"--disable-sync-resources=pods"}, map[string]string{"pods": none, "events": none, "pods/exec": none, "pods/attach": none,
 			"pods/portforward": none, "pods/log": none, "pods/ephemeralcontainers": none, "pods/resize": none, "pods/status": none}},
 		"no pods, secrets or configmaps": {[]string{"--disable-sync-resources=pods,secrets,configmaps"}, map[string]string{"pods": none, "events": none,

@@ -6,17 +6,23 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
 
@@ -40,7 +46,9 @@ const (
 // TestKilledAtRandomMoments kills each program of Garret many times, while objects
 // of every kind are created, changed and deleted, and compares both sides at the end.
 func TestKilledAtRandomMoments(t *testing.T) {
-	c := run(t, newVirtualCluster(t))
+	object := newVirtualCluster(t)
+	object.Spec.Syncer.ExtraArgs = []string{"--sync-resources=poddisruptionbudgets"}
+	c := run(t, object)
 	asked := &askedFor{claims: map[types.UID]bool{}}
 	lost := watchClaims(t, c, asked)
 	churned := host.NewNamespace(t, "churn-")
@@ -160,7 +168,8 @@ func (c cluster) change(ctx context.Context, name string, asked *askedFor) error
 	stamp := []byte(fmt.Sprintf(`{"metadata":{"labels":{"stamp":"%d"}}}`, rand.Int32()))
 	forced := metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}
 	var err error
-	switch rand.IntN(11) {
+	policy := c.Client.PolicyV1().PodDisruptionBudgets(space)
+	switch rand.IntN(16) {
 	case 0, 1:
 		_, err = core.PersistentVolumeClaims(space).Create(ctx, &corev1.PersistentVolumeClaim{ObjectMeta: meta, Spec: claimSpec()}, metav1.CreateOptions{})
 	case 2:
@@ -174,14 +183,28 @@ func (c cluster) change(ctx context.Context, name string, asked *askedFor) error
 	case 4:
 		_, err = core.ConfigMaps(space).Patch(ctx, name, types.MergePatchType, []byte(fmt.Sprintf(`{"data":{"stamp":"%d"}}`, rand.Int32())), metav1.PatchOptions{})
 	case 5:
+		// One without a selector has the endpoints that somebody writes.
 		_, err = core.Services(space).Create(ctx, &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{
-			Selector: meta.Labels, Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{})
+			Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{})
 	case 6:
 		err = core.Services(space).Delete(ctx, name, metav1.DeleteOptions{})
 	case 7, 8:
 		_, err = core.Pods(space).Create(ctx, &corev1.Pod{ObjectMeta: meta, Spec: podSpec(name)}, metav1.CreateOptions{})
 	case 9:
 		_, err = core.Pods(space).Patch(ctx, name, types.MergePatchType, stamp, metav1.PatchOptions{})
+	case 10:
+		_, err = core.Secrets(space).Create(ctx, &corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"name": name}}, metav1.CreateOptions{})
+	case 11:
+		_, err = core.Secrets(space).Patch(ctx, name, types.MergePatchType, []byte(fmt.Sprintf(`{"stringData":{"stamp":"%d"}}`, rand.Int32())), metav1.PatchOptions{})
+	case 12:
+		slice := &discoveryv1.EndpointSlice{ObjectMeta: meta, AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"192.0.2.1"}}}}
+		slice.Labels = map[string]string{discoveryv1.LabelServiceName: name}
+		_, err = c.Client.DiscoveryV1().EndpointSlices(space).Create(ctx, slice, metav1.CreateOptions{})
+	case 13:
+		_, err = policy.Create(ctx, &policyv1.PodDisruptionBudget{ObjectMeta: meta, Spec: policyv1.PodDisruptionBudgetSpec{
+			MinAvailable: ptr.To(intstr.FromInt32(1)), Selector: &metav1.LabelSelector{MatchLabels: meta.Labels}}}, metav1.CreateOptions{})
+	case 14:
+		err = policy.Delete(ctx, name, metav1.DeleteOptions{})
 	default:
 		err = core.Pods(space).Delete(ctx, name, forced)
 	}
@@ -206,72 +229,74 @@ func churn(ctx context.Context, namespace string) {
 
 // agree is an error while a kind of object is not on the host as it is inside.
 func (c cluster) agree(ctx context.Context, t *testing.T) error {
-	core := c.Client.CoreV1()
-	pods, err := core.Pods(space).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
+	inside := map[string]map[string]types.UID{}
+	for _, kind := range twins() {
+		found, err := uids(ctx, c.Client, kind, space, "", func(object metav1.PartialObjectMetadata) (string, types.UID) { return object.Name, object.UID })
+		if err != nil {
+			return err
+		}
+		inside[kind.Resource] = found
 	}
-	services, err := core.Services(space).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	claims, err := core.PersistentVolumeClaims(space).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	configMaps, err := core.ConfigMaps(space).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	inside := map[string]map[string]types.UID{"pods": {}, "services": {}, "persistentvolumeclaims": {}, "configmaps": {}}
-	for _, pod := range pods.Items {
-		inside["pods"][pod.Name] = pod.UID
-	}
-	for _, service := range services.Items {
-		inside["services"][service.Name] = service.UID
-	}
-	for _, claim := range claims.Items {
-		inside["persistentvolumeclaims"][claim.Name] = claim.UID
-	}
-	for _, configMap := range configMaps.Items {
-		if _, used := inside["pods"][configMap.Name]; used {
-			inside["configmaps"][configMap.Name] = configMap.UID
+	for name := range inside["configmaps"] {
+		if _, used := inside["pods"][name]; !used {
+			delete(inside["configmaps"], name)
 		}
 	}
-	for resource, wanted := range inside {
-		found := c.standsFor(ctx, t, resource)
-		for name, uid := range wanted {
-			if found[name] != uid {
-				return fmt.Errorf("%s %s: the host's stands for UID %q, want %q", resource, name, found[name], uid)
-			}
+	for name := range inside["secrets"] {
+		if _, used := inside["pods"][name]; !used {
+			delete(inside["secrets"], name)
 		}
-		for name := range found {
-			if wanted[name] == "" {
-				return fmt.Errorf("%s %s is on the host only", resource, name)
+	}
+	for name := range inside["endpointslices"] {
+		if _, used := inside["services"][name]; !used {
+			delete(inside["endpointslices"], name)
+		}
+	}
+	for _, kind := range twins() {
+		onHost, err := uids(ctx, host.Client, kind, c.Namespace, v1.LabelVirtualNamespace+"="+space, func(object metav1.PartialObjectMetadata) (string, types.UID) {
+			if object.Annotations[v1.AnnotationVirtualKind] != "" {
+				return "", ""
 			}
+			return object.Annotations[v1.AnnotationVirtualName], types.UID(object.Annotations[v1.AnnotationVirtualUID])
+		})
+		if err != nil {
+			return err
+		}
+		if wanted := inside[kind.Resource]; !maps.Equal(onHost, wanted) {
+			return fmt.Errorf("%s: the host's stand for %v, want %v", kind.Resource, onHost, wanted)
 		}
 	}
 	return nil
 }
 
-// standsFor are the UIDs inside that the host's objects of a kind carry, by name.
-func (c cluster) standsFor(ctx context.Context, t *testing.T, resource string) map[string]types.UID {
-	t.Helper()
+// twins are all kinds that have twins on the host.
+func twins() []v1.SyncedKind {
+	return slices.DeleteFunc(v1.Catalogue(), func(kind v1.SyncedKind) bool { return kind.Direction != v1.ToHost })
+}
+
+// uids are the UIDs of the load's objects of a kind by their names, as the function
+// says them.
+func uids(ctx context.Context, client *kubernetes.Clientset, kind v1.SyncedKind, namespace, selector string,
+	identity func(metav1.PartialObjectMetadata) (string, types.UID)) (map[string]types.UID, error) {
+	path := "/api/" + kind.Version
+	if kind.Group != "" {
+		path = "/apis/" + kind.Group + "/" + kind.Version
+	}
 	list := &metav1.PartialObjectMetadataList{}
-	err := host.Client.CoreV1().RESTClient().Get().Namespace(c.Namespace).Resource(resource).
+	err := client.CoreV1().RESTClient().Get().AbsPath(path, "namespaces", namespace, kind.Resource).
 		SetHeader("Accept", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io").
-		Param("labelSelector", v1.LabelVirtualNamespace+"="+space).Do(ctx).Into(list)
+		Param("labelSelector", selector).Do(ctx).Into(list)
 	if err != nil {
-		t.Fatal(err)
+		return nil, fmt.Errorf("list %s: %w", kind.Resource, err)
 	}
 	found := map[string]types.UID{}
 	for _, item := range list.Items {
 		// Every pod brings the authority of its API server, too.
-		if item.Annotations[v1.AnnotationVirtualKind] == "" && strings.HasPrefix(item.Annotations[v1.AnnotationVirtualName], loadPrefix) {
-			found[item.Annotations[v1.AnnotationVirtualName]] = types.UID(item.Annotations[v1.AnnotationVirtualUID])
+		if name, uid := identity(item); strings.HasPrefix(name, loadPrefix) {
+			found[name] = uid
 		}
 	}
-	return found
+	return found, nil
 }
 
 // deployedAlone is an error unless every virtual cluster has its release, and
