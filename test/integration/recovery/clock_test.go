@@ -55,8 +55,9 @@ func TestClockJumps(t *testing.T) {
 	for i, jump := range []time.Duration{time.Hour, -2 * time.Hour, time.Hour} {
 		clock.Jump(jump)
 		name := []string{"ahead", "behind", "right"}[i]
+		last := c.checkpoint(t)
 		c.create(t, name)
-		c.checkpointed(t)
+		c.awaitCheckpoint(t, last)
 		c.unharmed(t, before)
 		if err := c.Client.CoreV1().Pods(space).Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)

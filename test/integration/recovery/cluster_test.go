@@ -152,18 +152,20 @@ func (c cluster) onHost(t *testing.T, resource string) map[string]types.UID {
 	return found
 }
 
-// checkpointed waits until a checkpoint follows what was created.
-func (c cluster) checkpointed(t *testing.T) {
+// checkpoint is the last one that the host knows.
+func (c cluster) checkpoint(t *testing.T) string {
 	t.Helper()
-	read := func(ctx context.Context) string {
-		found, err := host.Client.CoreV1().ConfigMaps(c.Namespace).Get(ctx, "vc-demo-lineage", metav1.GetOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return found.Data["checkpoint"]
+	found, err := host.Client.CoreV1().ConfigMaps(c.Namespace).Get(t.Context(), "vc-demo-lineage", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	before := read(t.Context())
-	framework.Eventually(t, "there is another checkpoint", func(ctx context.Context) (bool, error) { return read(ctx) != before, nil })
+	return found.Data["checkpoint"]
+}
+
+// awaitCheckpoint waits until one follows the one of before.
+func (c cluster) awaitCheckpoint(t *testing.T, before string) {
+	t.Helper()
+	framework.Eventually(t, "there is another checkpoint", func(context.Context) (bool, error) { return c.checkpoint(t) != before, nil })
 }
 
 // awaitCondition waits for a condition and returns its message.

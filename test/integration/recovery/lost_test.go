@@ -132,8 +132,9 @@ func restored(t *testing.T, object *v1.VirtualCluster, put func(c cluster, backu
 	backup := c.Backup(t)
 	c.StartControlPlane(t)
 	c.awaitCondition(t, v1.ConditionSyncerReady, metav1.ConditionTrue, syncing)
+	last := c.checkpoint(t)
 	c.create(t, "young")
-	c.checkpointed(t)
+	c.awaitCheckpoint(t, last)
 	before := c.everything(t)
 	put(c, backup)
 	return c, before
