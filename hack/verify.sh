@@ -13,6 +13,8 @@ complain() {
 unformatted=$(gofmt -l apis artifacts cmd docs generated hack pkg syncer test)
 [ -z "$unformatted" ] || complain "run gofmt -w on: $unformatted"
 
+go run ./hack/docs apis cmd hack pkg syncer test || failed=1
+
 for module in . cmd/controlplane test; do
     (cd "$module" && GOWORK=off go mod tidy -diff >/dev/null) || complain "run GOWORK=off go mod tidy in $module"
 done

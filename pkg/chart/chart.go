@@ -13,7 +13,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart/loader"
 )
 
-// Folder of the chart within the embedded files.
+// folder is that of the chart within the embedded files.
 const folder = "virtualcluster"
 
 //go:embed all:virtualcluster

@@ -23,7 +23,7 @@ const apiService = "kubernetes"
 //
 // The control plane makes it with the first address of the range. That range is
 // the host's, on which the first address is the host's own API server: pods would turn to that one,
-// with tokens of this one. An address cannot be changed, so the Service is made anew. The control
+// with tokens of this one. An address cannot be changed, so the Service is made again. The control
 // plane may make its own in between; then the next try deletes that.
 func (b *Bootstrap) kubernetesService(ctx context.Context) error {
 	address := b.Translator.Cluster().ServiceIP

@@ -170,7 +170,7 @@ func (t *Twin[T]) reconcile(ctx context.Context, virtual, host T, hosted bool) e
 		if ends {
 			return ender.HostEnding(ctx, virtual, host)
 		}
-		// It is made anew when it is gone.
+		// It is made again when it is gone.
 		return nil
 	}
 	if misser, misses := t.kind.(Misser[T]); misses && !hosted {

@@ -23,7 +23,7 @@ import (
 const Validity = 7 * 24 * time.Hour
 
 // Serving is the certificate of one of the syncer's servers. It is made when it
-// is first asked for, and made anew when it ages or its authority changes.
+// is first asked for, and made again when it ages or its authority changes.
 type Serving struct {
 	authority *Authority
 	name      string

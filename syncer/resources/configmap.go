@@ -10,7 +10,7 @@ import (
 )
 
 // configMaps carries the configmaps that pods refer to. The host's copy is never
-// immutable, so that one made anew inside can take its place.
+// immutable, so that one made again inside can take its place.
 func (b *builder) configMaps() {
 	ofPod := referredBy(references.ofConfigMaps)
 	controller := declare(b, b.Virtual.ConfigMaps, b.Host.ConfigMaps, declared[*corev1.ConfigMap]{

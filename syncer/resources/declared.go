@@ -67,7 +67,7 @@ func sidesOf[G any, C engine.Client[T, L], T engine.Object, L runtime.Object](b 
 	side := func(informers *engine.Informers, all kubernetes.Interface, options engine.StoreOptions) *engine.Store[T] {
 		return engine.NewStore(informers, resource, func(namespace string) C { return client(group(all), namespace) }, options)
 	}
-	return side(b.Virtual.Informers, b.Virtual.Client, engine.StoreOptions{}), side(b.Host.Informers, b.Host.Client, synced(b.Translator.Cluster()))
+	return side(b.Virtual.Informers, b.Virtual.Client, engine.StoreOptions{}), side(b.Host.Informers, b.Host.Client, marked(b.Translator.Cluster()))
 }
 
 // declaredKind is what the engine sees of it.

@@ -19,7 +19,7 @@ const (
 )
 
 // applyHostname gives the host pod the hostname that the virtual one would have.
-// The name and the domain on the host differ, so both are set in so many words.
+// The name and the domain on the host differ, so the syncer sets both.
 //
 // The host's kubelet would compose a full name from the host's namespace and domain;
 // therefore no subdomain is passed on. The full name resolves through the DNS inside.

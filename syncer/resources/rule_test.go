@@ -39,7 +39,7 @@ func TestRule(t *testing.T) {
 	b := &builder{engine: works, Config: Config{Translator: translator, Recorder: &record.FakeRecorder{},
 		Metrics: engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Evidence: certain{}}}
 	virtualStore := engine.NewDynamicStore(inside, widgets, "Widget", virtual, engine.StoreOptions{})
-	hostStore := engine.NewDynamicStore(outside, widgets, "Widget", host, synced(translator.Cluster()))
+	hostStore := engine.NewDynamicStore(outside, widgets, "Widget", host, marked(translator.Cluster()))
 	rule := Rule{Fields: [][]string{{"spec", "size"}}, Status: [][]string{{"status", "phase"}}}
 	declare(b, virtualStore, hostStore, rule.declared(virtualStore))
 	if b.err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // secrets carries the secrets that pods refer to. The host's copy is never
-// immutable, so that one made anew inside can take its place.
+// immutable, so that one made again inside can take its place.
 func (b *builder) secrets() {
 	ofPod := referredBy(references.ofSecrets)
 	controller := declare(b, b.Virtual.Secrets, b.Host.Secrets, declared[*corev1.Secret]{

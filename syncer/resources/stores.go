@@ -110,7 +110,7 @@ type Host struct {
 // NewHost returns caches over the client of the host cluster.
 func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes bool) *Host {
 	typed, informers := client.CoreV1(), engine.NewInformers(client)
-	options := synced(cluster)
+	options := marked(cluster)
 	pods, claims, slices := options, options, options
 	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode}
 	claims.Indexers = cache.Indexers{indexVolume: claimsByVolume}
@@ -130,8 +130,8 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes b
 	return host
 }
 
-// synced narrows a store of the host to what was synced for the cluster.
-func synced(cluster translate.Cluster) engine.StoreOptions {
+// marked narrows a store of the host to what was synced for the cluster.
+func marked(cluster translate.Cluster) engine.StoreOptions {
 	return engine.StoreOptions{Namespace: cluster.HostNamespace, LabelSelector: tenancyv1.LabelCluster + "=" + cluster.ID}
 }
 

@@ -80,7 +80,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	return nil
 }
 
-// clusterUpdated passes over the many updates that change nothing that is counted.
+// clusterUpdated skips the many updates that change nothing that is counted.
 func (c *Controller) clusterUpdated(old, now any) {
 	before, after := old.(*tenancyv1.VirtualCluster), now.(*tenancyv1.VirtualCluster)
 	if before.UID != after.UID || before.Generation != after.Generation {

@@ -69,7 +69,7 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 		end(err)
 		return again, err
 	}
-	if vc, err = c.claim(ctx, vc); err != nil {
+	if vc, err = c.hold(ctx, vc); err != nil {
 		return 0, err
 	}
 	m := c.remember(name)
@@ -234,7 +234,7 @@ func (c *Controller) answers(ctx context.Context, vc *tenancyv1.VirtualCluster, 
 	return &trouble{Reason: reasonUnreachable, Message: fmt.Sprintf("the API at %s does not answer: %v", endpoint(clusterIP), err), retry: true}
 }
 
-// next is when a pass is due although nothing happened.
+// due is when the next pass is, although nothing happened.
 func (c *Controller) due(m *memory, found *trouble, stallsIn time.Duration) time.Duration {
 	m.Lock()
 	defer m.Unlock()

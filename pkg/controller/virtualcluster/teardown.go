@@ -26,8 +26,8 @@ import (
 // syncer made are not watched here.
 const leavesAgain = 300 * time.Millisecond
 
-// claim puts the finalizer on the object before anything is made for it.
-func (c *Controller) claim(ctx context.Context, vc *tenancyv1.VirtualCluster) (*tenancyv1.VirtualCluster, error) {
+// hold puts the finalizer on the object before anything is made for it.
+func (c *Controller) hold(ctx context.Context, vc *tenancyv1.VirtualCluster) (*tenancyv1.VirtualCluster, error) {
 	if slices.Contains(vc.Finalizers, tenancyv1.Finalizer) {
 		return vc, nil
 	}

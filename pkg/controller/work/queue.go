@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package work is the loop of every controller: names of objects come into a
-// queue, each is passed over by one worker at a time, and what failed is passed
-// over again, later and later.
+// queue, one worker at a time looks at each, and what failed is tried again, later
+// and later.
 package work
 
 import (
@@ -30,7 +30,7 @@ type Queue struct {
 // returned, where that is more than zero, and after an error.
 type Pass func(ctx context.Context, name cache.ObjectName) (again time.Duration, err error)
 
-// NewQueue returns the queue of the named controller. What fails is passed over
+// NewQueue returns the queue of the named controller. What fails is tried
 // again after retryFirst, then after twice as long, and so on up to retryLast, by
 // this clock.
 func NewQueue(controller, kind string, retryFirst, retryLast time.Duration, clock clock.WithTicker) *Queue {

@@ -4,6 +4,6 @@
 // Package hostcluster serves the resource hostclusters and its subresource status.
 //
 // There is one HostCluster, local, which exists by itself: what is missing is
-// made anew, without limits. Spec belongs to the host's administrators, status
+// made again, without limits. Spec belongs to the host's administrators, status
 // to Garret.
 package hostcluster
