@@ -45,7 +45,10 @@ spec:
 `, claim))
 	o.run(t, claim, claim)
 	// By hand: what the container did itself it would do again on an empty volume.
-	o.inside.Do(t, "exec", claim, "--", "sh", "-c", "echo bytes of "+claim+" > /data/file && sync")
+	framework.SucceedsWithin(t, 60*time.Second, "something is written on the volume of "+claim, func(context.Context) error {
+		_, err := o.inside.Try("exec", claim, "--", "sh", "-c", "echo bytes of "+claim+" > /data/file && sync")
+		return err
+	})
 }
 
 // run makes a pod inside that has a claim's volume, and waits until it runs.
