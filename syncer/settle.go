@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -101,7 +102,7 @@ func (s *settling) compare(ctx context.Context) error {
 	}
 	found, err := s.works.Survey(ctx)
 	if err != nil {
-		// It is told all the same.
+		// The condition names what is missing all the same.
 		klog.FromContext(ctx).Error(err, "Cannot mark all that holds data on the host")
 	}
 	klog.FromContext(ctx).Info("The data inside are not those that the host's objects stand for", "reason", loss.Reason, "message", loss.Message, "missing", describe(found))
@@ -184,7 +185,7 @@ func (s *settling) run(ctx context.Context) error {
 			time.AfterFunc(lookAgain, s.wake)
 			continue
 		}
-		kept := anyKept(found)
+		kept := slices.ContainsFunc(found, func(one engine.Survey) bool { return one.Keeps })
 		if beforehand && !kept {
 			continue // it decides the next loss
 		}
@@ -194,16 +195,9 @@ func (s *settling) run(ctx context.Context) error {
 		if err := s.insist(ctx, func(ctx context.Context) error { return s.lineage.Decided(ctx, decision) }); err != nil {
 			return err
 		}
+		// It may have failed before, which was reported.
+		s.reporter.Done(partData)
 	}
-}
-
-func anyKept(found []engine.Survey) bool {
-	for _, one := range found {
-		if one.Keeps {
-			return true
-		}
-	}
-	return false
 }
 
 // recover does what was decided. What cannot be done stays an orphan, with the

@@ -40,7 +40,7 @@ type Twin[T Object] struct {
 	evidence   Evidence
 	// keeps says that host objects hold data.
 	keeps bool
-	// orphans is told of those that have lost their virtual object, which kept knows.
+	// kept knows the host objects that have lost their virtual ones; orphans reports them.
 	orphans func(resource string, names []string)
 	kept    orphanage
 }
@@ -56,8 +56,8 @@ type TwinOptions[T Object] struct {
 	Metrics  *Metrics
 	Clock    clock.WithTicker
 	Evidence Evidence
-	// Orphans is told, after every change, which objects inside have lost their data to
-	// the host: those of a kind that keeps data, as namespace/name.
+	// Orphans is called after every change with all objects of a kind that are missing
+	// inside while the host holds their data, as namespace/name.
 	Orphans func(resource string, names []string)
 }
 

@@ -61,6 +61,10 @@ type Lineage struct {
 	// lost has room for the first loss that Confirm saw.
 	lost chan error
 
+	// writing is held from a look at the record until it is written: a decision and a
+	// checkpoint at the same time must not undo each other.
+	writing sync.Mutex
+
 	mu   sync.Mutex
 	last record
 	// newest is the highest resourceVersion of the data inside that was seen.
@@ -77,6 +81,8 @@ func New(o Options) *Lineage {
 // Open compares the data inside with the host's record. Where both agree, or where
 // there is nothing on the host that could be lost, it leaves a new checkpoint.
 func (l *Lineage) Open(ctx context.Context) (*Loss, error) {
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	found, err := l.look(ctx)
 	if err != nil {
 		return nil, err
@@ -100,6 +106,8 @@ func (l *Lineage) Open(ctx context.Context) (*Loss, error) {
 // Accept goes on with the data inside, whatever they are; decision is the value of
 // AnnotationRecover that says so, if any.
 func (l *Lineage) Accept(ctx context.Context, decision string) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	found, err := l.look(ctx)
 	if err != nil {
 		return err
@@ -113,6 +121,8 @@ func (l *Lineage) Accept(ctx context.Context, decision string) error {
 
 // Decided remembers that the value of AnnotationRecover was acted on.
 func (l *Lineage) Decided(ctx context.Context, decision string) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	known, _ := l.known()
 	known.decision, known.decided = decision, true
 	if err := l.write(ctx, known); err != nil {
@@ -231,6 +241,8 @@ func (l *Lineage) pause(ctx context.Context, d time.Duration) bool {
 
 // advance leaves a checkpoint unless the data are others.
 func (l *Lineage) advance(ctx context.Context) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		known, _ := l.known()
 		found, err := l.look(ctx)

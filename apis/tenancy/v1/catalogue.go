@@ -112,7 +112,6 @@ func writing() []string {
 // needs, which is the order in which host objects go: somebody on the host may
 // make the slices of a Service again while there is the Service.
 func Catalogue() []SyncedKind {
-	kept := writing()
 	return []SyncedKind{
 		{
 			Version: "v1", Resource: ResourcePods, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
@@ -127,8 +126,8 @@ func Catalogue() []SyncedKind {
 			},
 			Companions: []Companion{
 				// The tokens of its ServiceAccount, and the variables that announce Services.
-				{ResourceSecrets, VirtualKindPod, kept},
-				{ResourceConfigMaps, VirtualKindNamespace, kept},
+				{ResourceSecrets, VirtualKindPod, writing()},
+				{ResourceConfigMaps, VirtualKindNamespace, writing()},
 			},
 			Words: "all, with their logs, `exec`, `attach` and `port-forward`",
 		},
