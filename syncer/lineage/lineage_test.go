@@ -4,9 +4,19 @@
 package lineage
 
 import (
+	"context"
 	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/translate"
 )
 
 func TestCheckpoint(t *testing.T) {
@@ -58,5 +68,40 @@ func TestJudge(t *testing.T) {
 		if got != test.want {
 			t.Errorf("%s: got %q, want %q", name, got, test.want)
 		}
+	}
+}
+
+// TestDecidedWhileACheckpointIsWritten has a decision be carried out between the two
+// writes of a checkpoint, and wants the record to keep it.
+func TestDecidedWhileACheckpointIsWritten(t *testing.T) {
+	virtual := fake.NewClientset(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: metav1.NamespaceSystem, UID: "a"}})
+	l := New(Options{Cluster: translate.Cluster{ID: "c", Name: "demo", HostNamespace: "team"}, Virtual: virtual, Host: fake.NewClientset(), Clock: clock.RealClock{}})
+	if loss, err := l.Open(t.Context()); loss != nil || err != nil {
+		t.Fatal(loss, err)
+	}
+	l.Presume("")
+	decided := make(chan error, 1)
+	virtual.PrependReactor("patch", "namespaces", func(clienttesting.Action) (bool, runtime.Object, error) {
+		go func() { decided <- l.Decided(context.Background(), "give-up 1") }()
+		// Long enough for it to come first, if nothing holds it up.
+		select {
+		case err := <-decided:
+			decided <- err
+		case <-time.After(50 * time.Millisecond):
+		}
+		return false, nil, nil
+	})
+	if err := l.advance(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-decided; err != nil {
+		t.Fatal(err)
+	}
+	known, err := l.read(t.Context())
+	if err != nil || known == nil || known.decision != "give-up 1" {
+		t.Fatalf("record: got %+v, %v, want the decision in it", known, err)
+	}
+	if open, _ := l.IsOpen("give-up 1"); open {
+		t.Error("the decision would be acted on once more")
 	}
 }
