@@ -4,7 +4,6 @@
 package bootstrap
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -21,6 +20,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/admission"
+	"garret.dev/garret/syncer/lineage/lineagetest"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/pki/pkitest"
 	"garret.dev/garret/syncer/translate"
@@ -30,7 +30,7 @@ const address = "10.0.7.7"
 
 func newBootstrap(virtual *fake.Clientset) *Bootstrap {
 	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: "team", ServiceIP: address, Domain: "cluster.local"})
-	return New(Options{Translator: translator, Virtual: virtual, Allocator: &admission.Allocator{Translator: translator, Virtual: virtual, Host: fake.NewClientset(), Evidence: certain{}}})
+	return New(Options{Translator: translator, Virtual: virtual, Allocator: &admission.Allocator{Translator: translator, Virtual: virtual, Host: fake.NewClientset(), Evidence: lineagetest.Certain{}}})
 }
 
 func TestKubernetesService(t *testing.T) {
@@ -223,9 +223,3 @@ func TestObserve(t *testing.T) {
 		t.Error("the change was not noted")
 	}
 }
-
-// certain takes all that is missing for deleted.
-type certain struct{}
-
-func (certain) Confirm(context.Context) error { return nil }
-func (certain) Carried()                      {}

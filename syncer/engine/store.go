@@ -97,7 +97,7 @@ type StoreOptions struct {
 	// Indexers find objects by other things than their name.
 	Indexers cache.Indexers
 	// Strip removes from a cached object what nobody reads from the cache. An
-	// object of such a store is read anew before it is translated.
+	// object of such a store is read again before it is translated.
 	Strip func(object any)
 }
 

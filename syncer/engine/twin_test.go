@@ -18,6 +18,7 @@ import (
 	"k8s.io/component-base/metrics"
 	"k8s.io/utils/clock"
 
+	"garret.dev/garret/syncer/lineage/lineagetest"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -31,12 +32,6 @@ func (c classes) ToHost(_ context.Context, virtual, host *schedulingv1.PriorityC
 	host.Value = virtual.Value
 	return nil
 }
-
-// certain takes all that is missing for deleted.
-type certain struct{}
-
-func (certain) Confirm(context.Context) error { return nil }
-func (certain) Carried()                      {}
 
 // TestTwinWithoutANamespace follows one from creation to its end, beside one that
 // another cluster made.
@@ -52,7 +47,7 @@ func TestTwinWithoutANamespace(t *testing.T) {
 		Kind:       classes{translator},
 		Virtual:    NewStore(inside, resource, Cluster(virtual.SchedulingV1().PriorityClasses), StoreOptions{}),
 		Host:       NewStore(outside, resource, Cluster(host.SchedulingV1().PriorityClasses), StoreOptions{}),
-		Translator: translator, Recorder: &record.FakeRecorder{}, Metrics: NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Evidence: certain{},
+		Translator: translator, Recorder: &record.FakeRecorder{}, Metrics: NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Evidence: lineagetest.Certain{},
 	})
 	controller, err := twin.Controller(1)
 	if err != nil {

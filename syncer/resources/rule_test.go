@@ -20,13 +20,8 @@ import (
 	"k8s.io/utils/clock"
 
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/lineage/lineagetest"
 )
-
-// certain takes all that is missing for deleted.
-type certain struct{}
-
-func (certain) Confirm(context.Context) error { return nil }
-func (certain) Carried()                      {}
 
 // TestRule carries objects of a kind without a Go type, and brings their status back.
 func TestRule(t *testing.T) {
@@ -37,7 +32,7 @@ func TestRule(t *testing.T) {
 	inside, outside := engine.NewInformers(virtual), engine.NewInformers(host)
 	works := &engine.Engine{}
 	b := &builder{engine: works, Config: Config{Translator: translator, Recorder: &record.FakeRecorder{},
-		Metrics: engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Evidence: certain{}}}
+		Metrics: engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Evidence: lineagetest.Certain{}}}
 	virtualStore := engine.NewDynamicStore(inside, widgets, "Widget", virtual, engine.StoreOptions{})
 	hostStore := engine.NewDynamicStore(outside, widgets, "Widget", host, marked(translator.Cluster()))
 	rule := Rule{Fields: [][]string{{"spec", "size"}}, Status: [][]string{{"status", "phase"}}}

@@ -25,6 +25,7 @@ import (
 	testingclock "k8s.io/utils/clock/testing"
 
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/lineage/lineagetest"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -89,7 +90,7 @@ func startWith(t *testing.T, run bool, virtualObjects, hostObjects []runtime.Obj
 		Translator: f.translator, Virtual: f.virtual, Host: f.host,
 		VirtualPods: engine.NewStore(inside, podResource, f.virtual.CoreV1().Pods, engine.StoreOptions{}),
 		HostPods:    engine.NewStore(outside, podResource, f.host.CoreV1().Pods, narrow),
-		HostSecrets: engine.NewStore(outside, secretResource, f.host.CoreV1().Secrets, narrow), Evidence: certain{},
+		HostSecrets: engine.NewStore(outside, secretResource, f.host.CoreV1().Secrets, narrow), Evidence: lineagetest.Certain{},
 		Clock: f.clock,
 	})
 	controller, err := f.minter.Controller(engine.NewMetrics(metrics.NewKubeRegistry()))
@@ -212,9 +213,3 @@ func eventually(t *testing.T, what string, condition func(ctx context.Context) b
 func projection(audience string, life *int64) corev1.ServiceAccountTokenProjection {
 	return corev1.ServiceAccountTokenProjection{Audience: audience, ExpirationSeconds: life, Path: "token"}
 }
-
-// certain takes all that is missing for deleted.
-type certain struct{}
-
-func (certain) Confirm(context.Context) error { return nil }
-func (certain) Carried()                      {}

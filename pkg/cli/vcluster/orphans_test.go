@@ -91,7 +91,7 @@ func TestListOrphansAsFarAsOneMay(t *testing.T) {
 	for args, want := range map[string]string{"": "in namespace team-a: the ClusterRole view", "-A": "name one of your namespaces with --namespace"} {
 		_, _, err := api.run("", file, strings.Fields("list --orphans "+args)...)
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("who may list no claims is told %v, want a remedy with %q", err, want)
+			t.Errorf("error for a user who may list no claims: got %v, want a remedy with %q", err, want)
 		}
 	}
 }

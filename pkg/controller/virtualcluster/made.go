@@ -48,7 +48,7 @@ func namesOf(kinds []tenancyv1.SyncedKind) string {
 // clearUnsynced deletes what kinds that are switched off left on the host, and marks
 // what of it holds data. It does so once after each change, and returns whether
 // something is on its way out still. It waits for a pod whose syncer has the kinds off:
-// the syncer of before might make anew what is deleted here.
+// the syncer of before might create again what is deleted here.
 func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (bool, error) {
 	off := unsynced(vc.Spec.Syncer.ExtraArgs)
 	wanted := clusterID(vc) + ":" + namesOf(off)

@@ -47,7 +47,7 @@ func TestTakeUp(t *testing.T) {
 		claims []runtime.Object
 		others []runtime.Object
 		want   string
-		// event begins with what is told, if anything is.
+		// event is how the Event begins; empty for none.
 		event string
 	}{
 		{"no claim", nil, nil, nil, own, ""},

@@ -201,7 +201,7 @@ func (v tenant) switchTo(args ...string) {
 		_, err = v.clusters().Update(ctx, vc, metav1.UpdateOptions{})
 		return err
 	})
-	framework.Succeeds(v.t, "the pod is made anew", func(ctx context.Context) error {
+	framework.Succeeds(v.t, "the StatefulSet makes another pod", func(ctx context.Context) error {
 		pod, err := shared.kube.CoreV1().Pods(v.ns).Get(ctx, "vc-demo-0", metav1.GetOptions{})
 		if err != nil {
 			return err

@@ -240,7 +240,7 @@ func checkOtherData(t *testing.T, s *side) {
 		each.remove("of-before")
 		each.goneInside("of-before")
 	}
-	// By a pod that is carried meanwhile time is told.
+	// The syncer has looked at what is missing by the time that it carries a pod.
 	s.within(t).createPod("of-other-data", corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
 	s.within(t).hostPod("of-other-data")
 	for each, uid := range before {
@@ -280,7 +280,7 @@ func checkOff(s *subject, running *side) {
 	}
 }
 
-// marker has an object of another kind be carried, by which time is told.
+// marker waits until the syncer has carried an object of another kind.
 func (s *subject) marker() {
 	s.t.Helper()
 	name := "marker-" + s.Resource
