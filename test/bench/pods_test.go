@@ -14,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/ptr"
@@ -77,15 +78,12 @@ func deploy(b *testing.B, cluster framework.Client, namespace string, replicas i
 	if err != nil {
 		b.Fatal(err)
 	}
-	for {
+	err = wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		found, err := apps.Get(ctx, made.Name, metav1.GetOptions{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if found.Status.ReadyReplicas == replicas {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
+		return err == nil && found.Status.ReadyReplicas == replicas, err
+	})
+	if err != nil {
+		b.Fatal(err)
 	}
 	took := time.Since(start)
 	cluster.Do(b, "delete", "deployment", made.Name, "-n", namespace, "--cascade=foreground", "--timeout=120s")

@@ -133,11 +133,11 @@ func (c *Cluster) StartControlPlane(t testing.TB) {
 	if err := c.ControlPlane.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c.AwaitControlPlane(t)
+	c.awaitControlPlane(t)
 }
 
-// AwaitControlPlane waits until the control plane is ready.
-func (c *Cluster) AwaitControlPlane(t testing.TB) {
+// awaitControlPlane waits until the control plane is ready.
+func (c *Cluster) awaitControlPlane(t testing.TB) {
 	t.Helper()
 	framework.Eventually(t, "the control plane inside is ready", func(ctx context.Context) (bool, error) {
 		if err := c.ControlPlane.Ended(); err != nil {
@@ -174,15 +174,6 @@ func (c *Cluster) Supervise(ctx context.Context) {
 func (c *Cluster) Kill() {
 	c.Syncer.Kill()
 	c.ControlPlane.Kill()
-}
-
-// Start starts both containers, and waits until the control plane serves.
-func (c *Cluster) Start(t testing.TB) {
-	t.Helper()
-	if err := c.Syncer.Start(); err != nil {
-		t.Fatal(err)
-	}
-	c.StartControlPlane(t)
 }
 
 // Backup copies the data of the control plane, which must not run.

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
@@ -136,20 +137,34 @@ func (c cluster) claims(t *testing.T) []corev1.PersistentVolumeClaim {
 // the UID of each by namespace and name inside.
 func (c cluster) onHost(t *testing.T, resource string) map[string]types.UID {
 	t.Helper()
-	list := &metav1.PartialObjectMetadataList{}
-	err := host.Client.CoreV1().RESTClient().Get().Namespace(c.Namespace).Resource(resource).
-		SetHeader("Accept", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io").
-		Param("labelSelector", v1.LabelCluster).Do(t.Context()).Into(list)
+	kind, _ := v1.CataloguedKind(resource)
+	items, err := metadataOf(t.Context(), host.Client, kind, c.Namespace, v1.LabelCluster)
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]types.UID{}
-	for _, item := range list.Items {
+	for _, item := range items {
 		if item.Annotations[v1.AnnotationVirtualName] != "" && item.Annotations[v1.AnnotationVirtualKind] == "" && item.DeletionTimestamp == nil {
 			found[item.Annotations[v1.AnnotationVirtualNamespace]+"/"+item.Annotations[v1.AnnotationVirtualName]] = item.UID
 		}
 	}
 	return found
+}
+
+// metadataOf lists the metadata of a kind's objects in a namespace.
+func metadataOf(ctx context.Context, client *kubernetes.Clientset, kind v1.SyncedKind, namespace, selector string) ([]metav1.PartialObjectMetadata, error) {
+	path := "/api/" + kind.Version
+	if kind.Group != "" {
+		path = "/apis/" + kind.Group + "/" + kind.Version
+	}
+	list := &metav1.PartialObjectMetadataList{}
+	err := client.CoreV1().RESTClient().Get().AbsPath(path, "namespaces", namespace, kind.Resource).
+		SetHeader("Accept", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io").
+		Param("labelSelector", selector).Do(ctx).Into(list)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", kind.Resource, err)
+	}
+	return list.Items, nil
 }
 
 // checkpoint is the last one that the host knows.

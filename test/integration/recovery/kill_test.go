@@ -237,20 +237,12 @@ func (c cluster) agree(ctx context.Context, t *testing.T) error {
 		}
 		inside[kind.Resource] = found
 	}
-	for name := range inside["configmaps"] {
-		if _, used := inside["pods"][name]; !used {
-			delete(inside["configmaps"], name)
-		}
-	}
-	for name := range inside["secrets"] {
-		if _, used := inside["pods"][name]; !used {
-			delete(inside["secrets"], name)
-		}
-	}
-	for name := range inside["endpointslices"] {
-		if _, used := inside["services"][name]; !used {
-			delete(inside["endpointslices"], name)
-		}
+	// These are carried for others.
+	for resource, user := range map[string]string{"configmaps": "pods", "secrets": "pods", "endpointslices": "services"} {
+		maps.DeleteFunc(inside[resource], func(name string, _ types.UID) bool {
+			_, used := inside[user][name]
+			return !used
+		})
 	}
 	for _, kind := range twins() {
 		onHost, err := uids(ctx, host.Client, kind, c.Namespace, v1.LabelVirtualNamespace+"="+space, func(object metav1.PartialObjectMetadata) (string, types.UID) {
@@ -278,19 +270,12 @@ func twins() []v1.SyncedKind {
 // says them.
 func uids(ctx context.Context, client *kubernetes.Clientset, kind v1.SyncedKind, namespace, selector string,
 	identity func(metav1.PartialObjectMetadata) (string, types.UID)) (map[string]types.UID, error) {
-	path := "/api/" + kind.Version
-	if kind.Group != "" {
-		path = "/apis/" + kind.Group + "/" + kind.Version
-	}
-	list := &metav1.PartialObjectMetadataList{}
-	err := client.CoreV1().RESTClient().Get().AbsPath(path, "namespaces", namespace, kind.Resource).
-		SetHeader("Accept", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io").
-		Param("labelSelector", selector).Do(ctx).Into(list)
+	items, err := metadataOf(ctx, client, kind, namespace, selector)
 	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", kind.Resource, err)
+		return nil, err
 	}
 	found := map[string]types.UID{}
-	for _, item := range list.Items {
+	for _, item := range items {
 		// Every pod brings the authority of its API server, too.
 		if name, uid := identity(item); strings.HasPrefix(name, loadPrefix) {
 			found[name] = uid
