@@ -68,7 +68,7 @@ func newDoors(options Options) (*doors, error) {
 }
 
 func newBounds(options Options, host *egress.Host) (egress.Bounds, error) {
-	allowed, err := ranges(options.AllowedRanges)
+	allowed, err := ranges(options.EgressRanges)
 	if err != nil {
 		return egress.Bounds{}, err
 	}

@@ -48,10 +48,16 @@ type Options struct {
 	EgressDir string
 	// NodeIP is the address of the node that the pod runs on.
 	NodeIP string
-	// PublicEgress lets webhooks have URLs of public addresses. AllowedRanges are further
-	// ranges that the control plane may connect to, ClosedRanges such that it may not.
-	PublicEgress                bool
-	AllowedRanges, ClosedRanges []string
+	// InlineVolumeDrivers are the CSI drivers that pods may name in inline volumes.
+	InlineVolumeDrivers []string
+	// EndpointRanges are what an EndpointSlice inside may name, besides own pods.
+	EndpointRanges []string
+	// EgressRanges are what the control plane may reach, besides what is its own.
+	EgressRanges []string
+	// ClosedRanges are what it may not, unless EgressRanges have a part of one.
+	ClosedRanges []string
+	// PublicEgress lets it reach public addresses.
+	PublicEgress bool
 
 	// Image is that of the syncer itself, which init containers run that write the
 	// hosts file of a pod. None are added without it.
@@ -104,9 +110,11 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
 	flags.StringVar(&o.EgressDir, "egress-dir", o.EgressDir, "Directory for the sockets through which the control plane connects to pods, Services, webhooks and its kubelet. Empty for none.")
 	flags.StringVar(&o.NodeIP, "node-ip", o.NodeIP, "Address of the node that the syncer's pod runs on. Defaults to NODE_IP.")
-	flags.BoolVar(&o.PublicEgress, "public-egress", o.PublicEgress, "Let webhooks inside have URLs of public addresses.")
-	flags.StringSliceVar(&o.AllowedRanges, "allowed-ranges", o.AllowedRanges, "Further ranges of addresses that the control plane may connect to.")
-	flags.StringSliceVar(&o.ClosedRanges, "closed-ranges", o.ClosedRanges, "Ranges of addresses of the host that it may not connect to, whatever else is allowed.")
+	flags.StringSliceVar(&o.InlineVolumeDrivers, "inline-volume-drivers", o.InlineVolumeDrivers, "CSI drivers that pods may name in inline volumes.")
+	flags.StringSliceVar(&o.EndpointRanges, "endpoint-ranges", o.EndpointRanges, "Address ranges that EndpointSlices may name, besides the addresses of own pods.")
+	flags.StringSliceVar(&o.EgressRanges, "egress-ranges", o.EgressRanges, "Address ranges that the control plane may reach, besides own pods and Services.")
+	flags.StringSliceVar(&o.ClosedRanges, "closed-ranges", o.ClosedRanges, "Address ranges of the host that the control plane may not reach, unless --egress-ranges has a part of one.")
+	flags.BoolVar(&o.PublicEgress, "public-egress", o.PublicEgress, "Let the control plane reach public addresses.")
 	flags.StringVar(&o.Image, "image", o.Image, "The syncer's own image. Pods with a subdomain get an init container of it, which writes their full name into /etc/hosts. Empty for none.")
 	flags.StringVar(&o.ImagePullPolicy, "image-pull-policy", o.ImagePullPolicy, "Pull policy of such init containers: Always, IfNotPresent or Never.")
 	flags.BoolVar(&o.EphemeralData, "ephemeral-data", o.EphemeralData, "The data of the control plane end with the pod, so that new ones are nothing to stop for.")
@@ -138,7 +146,7 @@ func (o *Options) Validate() error {
 			errs = append(errs, fmt.Errorf("--%s is required", flag))
 		}
 	}
-	for flag, texts := range map[string][]string{"allowed-ranges": o.AllowedRanges, "closed-ranges": o.ClosedRanges} {
+	for flag, texts := range map[string][]string{"egress-ranges": o.EgressRanges, "closed-ranges": o.ClosedRanges} {
 		if _, err := ranges(texts); err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", flag, err))
 		}

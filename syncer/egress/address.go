@@ -41,6 +41,17 @@ func within(ranges []netip.Prefix, address netip.Addr) bool {
 	return false
 }
 
+// longest is the length of the narrowest of the ranges that has the address; none is -1.
+func longest(ranges []netip.Prefix, address netip.Addr) int {
+	bits := -1
+	for _, prefix := range ranges {
+		if prefix.Contains(address) {
+			bits = max(bits, prefix.Bits())
+		}
+	}
+	return bits
+}
+
 // public says whether the address is one of the internet's.
 func public(address netip.Addr) bool {
 	return !within(local, address) && !within(private, address) && (address.Is4() || globalUnicast.Contains(address))

@@ -13,6 +13,9 @@ import (
 	"strings"
 )
 
+// lift is what the host's administrator can do about a refusal.
+const lift = "the host's administrator can open it in spec.isolation.egressRanges of the HostCluster"
+
 // Refusal is why a door stays closed, in words for the tenant.
 type Refusal string
 
@@ -28,8 +31,8 @@ type Bounds struct {
 	Itself []netip.Addr
 	// Public says whether public addresses may be reached.
 	Public bool
-	// Allowed are ranges that the host's administrator opened, Closed those that
-	// stay closed even though they are public or within the former.
+	// Allowed are ranges that the host's administrator opened. Closed are the host's own,
+	// which neither public egress nor a wider range of the former opens.
 	Allowed, Closed []netip.Prefix
 }
 
@@ -145,14 +148,14 @@ func (d *Door) judge(ctx context.Context, target netip.AddrPort) error {
 		return nil
 	case d.Own.Hosts(ctx, address):
 		return refuse("%s is the host's API server or one of its nodes: nobody can open it", address)
-	case within(d.Closed, address):
-		return refuse("%s is in a range of the host's and no pod or Service with that port of this virtual cluster: nobody can open it", target)
-	case within(d.Allowed, address):
+	case longest(d.Allowed, address) > longest(d.Closed, address):
 		return nil
+	case within(d.Closed, address):
+		return refuse("%s is in a range of the host's, and neither a pod nor a Service with a selector and that port of this virtual cluster; %s", target, lift)
 	case !public(address):
-		return refuse("%s is no pod and no Service with a selector and that port of this virtual cluster; the host's administrator can open its range, in the HostCluster", target)
+		return refuse("%s is no pod and no Service with a selector and that port of this virtual cluster; %s", target, lift)
 	case d.Resolver == nil:
-		return refuse("%s is public: of public addresses only those in a webhook's clientConfig.url are connected to; the host's administrator can open its range, in the HostCluster", address)
+		return refuse("%s is public: of public addresses only those in a webhook's clientConfig.url are connected to; %s", address, lift)
 	case !d.Public:
 		return refuse("%s is public, and public egress is off: whoever may write the VirtualCluster turns it on in spec.isolation.networkPolicy.publicEgress", address)
 	}

@@ -44,7 +44,7 @@ func (n *names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, er
 func bounds() Bounds {
 	return Bounds{
 		Own: own{}, Itself: []netip.Addr{netip.MustParseAddr("10.32.0.2"), netip.MustParseAddr("10.96.0.20")}, Public: true,
-		Allowed: prefixes("192.168.0.0/16", "169.254.0.0/16", "127.0.0.0/8"), Closed: prefixes("10.96.0.0/16", "8.8.8.0/24"),
+		Allowed: prefixes("192.168.0.0/16", "169.254.0.0/16", "127.0.0.0/8", "10.96.5.5/32", "10.96.0.0/12"), Closed: prefixes("10.96.0.0/16", "8.8.8.0/24"),
 	}
 }
 
@@ -70,6 +70,8 @@ func TestDoors(t *testing.T) {
 		{"virtual kubelet", "10.32.0.2:10250", open, "own control plane"},
 		{"syncer's webhook", "127.0.0.1:9443", "loopback", open},
 		{"a range that is open", "192.168.1.1:443", open, open},
+
+		{"a part of a closed range", "10.96.5.5:443", open, open},
 
 		{"API server inside", "10.32.0.2:6443", "own control plane", "own control plane"},
 		{"issuer", "10.32.0.2:8443", "own control plane", "own control plane"},
