@@ -10,8 +10,9 @@
 // virtual cluster, for from here it goes on with the syncer's own rights, which
 // cover a whole namespace of the host:
 //
-//   - Only the virtual API server is let in, by its client certificate. Its subject
-//     cannot be had through the certificates API inside, which refuses system:masters.
+//   - Only the virtual API server is let in, by its client certificate. Nobody gets such
+//     a one through the certificates API inside: either that has nothing signed for clients by
+//     the authority in question, or it refuses the group, which is system:masters (see TrustIn).
 //   - The pod must exist inside, and its container must stand in the pod's spec
 //     inside. A container that something on the host injected is not the tenant's.
 //   - The host pod is found by the translated name, and must carry this virtual

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
 	"io"
@@ -114,7 +115,13 @@ func lister(t *testing.T, pods ...*corev1.Pod) (corev1listers.PodLister, *fake.C
 
 func start(t *testing.T, virtual, host []*corev1.Pod, translator *translate.Translator) *fixture {
 	t.Helper()
-	f := &fixture{dir: pkitest.NewDataDir(t), host: newRecorder(t), translator: translator}
+	return startIn(t, pkitest.NewDataDir(t), virtual, host, translator)
+}
+
+// startIn is start with the data directory of a control plane.
+func startIn(t *testing.T, dir *pkitest.DataDir, virtual, host []*corev1.Pod, translator *translate.Translator) *fixture {
+	t.Helper()
+	f := &fixture{dir: dir, host: newRecorder(t), translator: translator}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -124,8 +131,8 @@ func start(t *testing.T, virtual, host []*corev1.Pod, translator *translate.Tran
 	hostPods, hostClient := lister(t, host...)
 	server, err := New(Options{
 		Listener:   listener,
-		Serving:    pki.NewServing(pki.ServerAuthority(f.dir.Path), "kubelet", []string{"127.0.0.1"}, clock.RealClock{}),
-		Callers:    pki.NewPool(pki.ClientAuthority(f.dir.Path).CertificateFile()),
+		Serving:    pki.NewServing(TrustIn(f.dir.Path).Authority, "kubelet", []string{"127.0.0.1"}, clock.RealClock{}),
+		Trust:      TrustIn(f.dir.Path),
 		Translator: translator, Virtual: virtualClient, Host: hostClient, VirtualPods: virtualPods, HostPods: hostPods,
 		HostConfig: &rest.Config{
 			Host: f.host.server.URL, BearerToken: "syncer",
@@ -148,13 +155,24 @@ func start(t *testing.T, virtual, host []*corev1.Pod, translator *translate.Tran
 }
 
 func (f *fixture) apiServer(t *testing.T) tls.Certificate {
+	if f.dir.Kubelet != nil {
+		return f.dir.Kubelet.Client(t, pkix.Name{CommonName: "kube-apiserver-kubelet-client"})
+	}
 	return f.dir.Client.Client(t, pkix.Name{CommonName: "system:apiserver", Organization: []string{"system:masters"}})
+}
+
+// roots are what the API server verifies the kubelet with.
+func (f *fixture) roots() *x509.CertPool {
+	if f.dir.Kubelet != nil {
+		return f.dir.Kubelet.Pool()
+	}
+	return f.dir.Server.Pool()
 }
 
 // request sends one request whose path is not cleaned on the way, and returns the answer.
 func (f *fixture) request(t *testing.T, certificate tls.Certificate, method, target string, header http.Header) (*http.Response, net.Conn, *bufio.Reader, error) {
 	t.Helper()
-	connection, err := tls.Dial("tcp", f.address, &tls.Config{RootCAs: f.dir.Server.Pool(), Certificates: []tls.Certificate{certificate}})
+	connection, err := tls.Dial("tcp", f.address, &tls.Config{RootCAs: f.roots(), Certificates: []tls.Certificate{certificate}})
 	if err != nil {
 		return nil, nil, nil, err
 	}

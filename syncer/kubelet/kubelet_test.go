@@ -141,6 +141,35 @@ func TestCallers(t *testing.T) {
 	}
 }
 
+// TestCallersOfOwnControlPlane calls the kubelet of a control plane that has an
+// authority for kubelets.
+func TestCallersOfOwnControlPlane(t *testing.T) {
+	translator := newTranslator("here")
+	virtual := virtualPod("default", "web", "1", "app")
+	f := startIn(t, pkitest.NewOwnDataDir(t), []*corev1.Pod{virtual}, []*corev1.Pod{twin(translator, virtual)}, translator)
+	name := pkix.Name{CommonName: "kube-apiserver-kubelet-client"}
+	for _, test := range []struct {
+		name        string
+		certificate tls.Certificate
+		code        int // 0: no connection
+	}{
+		{"the API server", f.apiServer(t), 200},
+		{"a kubelet", f.dir.Kubelet.Client(t, pkix.Name{CommonName: "system:node:x", Organization: []string{"system:nodes"}}), 403},
+		{"the name, by the certificates API", f.dir.Client.Client(t, name), 0},
+		{"the API server of k3s", f.dir.Client.Client(t, pkix.Name{CommonName: "system:apiserver", Organization: []string{"system:masters"}}), 0},
+		{"the authority of servers", f.dir.Server.Client(t, name), 0},
+	} {
+		answer, _, _, err := f.request(t, test.certificate, "GET", "/containerLogs/default/web/app", nil)
+		code := 0
+		if err == nil {
+			code = answer.StatusCode
+		}
+		if code != test.code {
+			t.Errorf("%s: got code %d (error %v), want %d", test.name, code, err, test.code)
+		}
+	}
+}
+
 func TestLogs(t *testing.T) {
 	f := standard(t)
 	path := "/api/v1/namespaces/" + hostNamespace + "/pods/" + f.translator.HostName("default", "web") + "/log"
