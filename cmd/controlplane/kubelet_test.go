@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,21 +29,39 @@ import (
 // TestKubelets is about what the API server is to kubelets, and what anybody can make of it.
 func TestKubelets(t *testing.T) {
 	t.Parallel()
-	p := start(t, shortDir(t), freePort(t), "--tls-san=vc-demo.ns.svc")
+	address := machineAddress(t)
+	p := start(t, shortDir(t), freePort(t), "--tls-san=vc-demo.ns.svc", "--bind-address=0.0.0.0", "--advertise-address="+address)
 	client := p.client(t)
-	t.Run("a node that is the API server", func(t *testing.T) { testNodesProxy(t, p, client) })
+	t.Run("a node that is the API server", func(t *testing.T) { testNodesProxy(t, p, client, address) })
 	t.Run("the API server's certificate at itself", func(t *testing.T) { testAtItself(t, p) })
 	t.Run("a kubelet's certificate for the API server's name", func(t *testing.T) { testServingRequest(t, p, client) })
 }
 
+// machineAddress is one of this machine that is not on loopback, where an API server
+// by itself refuses to be a proxy to.
+func machineAddress(t *testing.T) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range addresses {
+		if network, ok := address.(*net.IPNet); ok && network.IP.To4() != nil && network.IP.IsGlobalUnicast() {
+			return network.IP.String()
+		}
+	}
+	t.Skip("this machine has no address but loopback")
+	return ""
+}
+
 // testNodesProxy has somebody who may use nodes/proxy, and nothing else, turn to a node
 // that is the API server itself.
-func testNodesProxy(t *testing.T, p *process, client kubernetes.Interface) {
+func testNodesProxy(t *testing.T, p *process, client kubernetes.Interface, address string) {
 	ctx := t.Context()
 	_, err := client.CoreV1().Nodes().Create(ctx, &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: "itself"},
 		Status: corev1.NodeStatus{
-			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}},
+			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: address}},
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: int32(p.port)}},
 		},
 	}, metav1.CreateOptions{})
