@@ -43,6 +43,15 @@ type Options struct {
 	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
 	SyncNodesFromHost bool
 
+	// InlineVolumeDrivers are the CSI drivers that pods may name in inline volumes.
+	InlineVolumeDrivers []string
+	// EndpointRanges are what an EndpointSlice inside may name, besides own pods.
+	EndpointRanges []string
+	// EgressRanges are what the control plane may reach, besides what is its own.
+	EgressRanges []string
+	// PublicEgress lets it reach public addresses.
+	PublicEgress bool
+
 	// Image is that of the syncer itself, which init containers run that write the
 	// hosts file of a pod. None are added without it.
 	Image           string
@@ -90,6 +99,10 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.SyncResources, "sync-resources", o.SyncResources, "Kinds to sync to the host that are not synced by default.")
 	flags.StringSliceVar(&o.DisableSyncResources, "disable-sync-resources", o.DisableSyncResources, "Kinds that stay inside.")
 	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
+	flags.StringSliceVar(&o.InlineVolumeDrivers, "inline-volume-drivers", o.InlineVolumeDrivers, "CSI drivers that pods may name in inline volumes.")
+	flags.StringSliceVar(&o.EndpointRanges, "endpoint-ranges", o.EndpointRanges, "Address ranges that EndpointSlices may name, besides the addresses of own pods.")
+	flags.StringSliceVar(&o.EgressRanges, "egress-ranges", o.EgressRanges, "Address ranges that the control plane may reach, besides own pods and Services.")
+	flags.BoolVar(&o.PublicEgress, "public-egress", o.PublicEgress, "Let the control plane reach public addresses.")
 	flags.StringVar(&o.Image, "image", o.Image, "The syncer's own image. Pods with a subdomain get an init container of it, which writes their full name into /etc/hosts. Empty for none.")
 	flags.StringVar(&o.ImagePullPolicy, "image-pull-policy", o.ImagePullPolicy, "Pull policy of such init containers: Always, IfNotPresent or Never.")
 	flags.BoolVar(&o.EphemeralData, "ephemeral-data", o.EphemeralData, "The data of the control plane end with the pod, so that new ones are nothing to stop for.")

@@ -57,6 +57,14 @@
 {{- if not (or .Values.controlPlane.storage.persistent .Values.controlPlane.datastore.secretName) }}
 {{- $args = append $args "--ephemeral-data" }}
 {{- end }}
+{{- with .Values.isolation }}
+{{- range $flag, $values := dict "inline-volume-drivers" .inlineVolumeDrivers "endpoint-ranges" .endpointRanges "egress-ranges" .networkPolicy.allowedRanges }}
+{{- with $values }}
+{{- $args = append $args (printf "--%s=%s" $flag (join "," .)) }}
+{{- end }}
+{{- end }}
+{{- $args = append $args (printf "--public-egress=%t" .networkPolicy.publicEgress) }}
+{{- end }}
 {{- concat $args .Values.syncer.extraArgs | toYaml }}
 {{- end }}
 
