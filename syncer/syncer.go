@@ -173,6 +173,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		Evidence: history, Orphans: parts.reporter.Orphans,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
+		EndpointRanges: options.EndpointRanges,
 	})
 	if err != nil {
 		return err
