@@ -31,6 +31,7 @@ var listOne = metav1.ListOptions{Limit: 1}
 // which namespaces are being deleted.
 type watched struct {
 	clusters       tenancylisters.VirtualClusterLister
+	hosts          tenancylisters.HostClusterLister
 	pods           corelisters.PodLister
 	claims         corelisters.PersistentVolumeClaimLister
 	services       corelisters.ServiceLister
@@ -39,6 +40,7 @@ type watched struct {
 	configMaps     corelisters.ConfigMapLister
 	namespaces     corelisters.NamespaceLister
 	clusterChanges cache.SharedIndexInformer
+	hostChanges    cache.SharedIndexInformer
 	eventChanges   cache.SharedIndexInformer
 	mapChanges     cache.SharedIndexInformer
 	spaceChanges   cache.SharedIndexInformer
@@ -64,6 +66,7 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 	core, apps, rbac := released.Core().V1(), released.Apps().V1(), released.Rbac().V1()
 	return &watched{
 		clusters:       clusters.Tenancy().V1().VirtualClusters().Lister(),
+		hosts:          clusters.Tenancy().V1().HostClusters().Lister(),
 		pods:           core.Pods().Lister(),
 		claims:         core.PersistentVolumeClaims().Lister(),
 		services:       core.Services().Lister(),
@@ -72,6 +75,7 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		configMaps:     published.Core().V1().ConfigMaps().Lister(),
 		namespaces:     spaces.Core().V1().Namespaces().Lister(),
 		clusterChanges: clusters.Tenancy().V1().VirtualClusters().Informer(),
+		hostChanges:    clusters.Tenancy().V1().HostClusters().Informer(),
 		eventChanges:   refusals.Core().V1().Events().Informer(),
 		mapChanges:     published.Core().V1().ConfigMaps().Informer(),
 		spaceChanges:   spaces.Core().V1().Namespaces().Informer(),
@@ -91,7 +95,7 @@ func (w *watched) start(ctx context.Context) {
 }
 
 func (w *watched) informers() []cache.SharedIndexInformer {
-	all := []cache.SharedIndexInformer{w.clusterChanges, w.eventChanges, w.mapChanges, w.spaceChanges}
+	all := []cache.SharedIndexInformer{w.clusterChanges, w.hostChanges, w.eventChanges, w.mapChanges, w.spaceChanges}
 	return append(append(all, w.lookedAt...), w.kept...)
 }
 
@@ -133,6 +137,15 @@ func (w *watched) handle(c *Controller) error {
 	add(w.eventChanges, onAny(c.enqueueRefused))
 	add(w.mapChanges, onAny(func(any) { c.enqueueAll() }))
 	add(w.spaceChanges, onAny(c.enqueueEnding))
+	add(w.hostChanges, cache.ResourceEventHandlerFuncs{
+		AddFunc: func(any) { c.enqueueAll() },
+		// Its status counts virtual clusters, and concerns none of them.
+		UpdateFunc: func(before, now any) {
+			if changed(before, now) {
+				c.enqueueAll()
+			}
+		},
+	})
 	for _, informer := range w.lookedAt {
 		add(informer, onAny(c.enqueueOwner))
 	}
