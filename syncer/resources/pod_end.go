@@ -21,6 +21,10 @@ import (
 // reasonDetached is the reason of Events about a host pod that somebody on the host took over.
 const reasonDetached = "HostPodDetached"
 
+// orphanGrace is the longest that a host pod without a virtual one has to end, in
+// seconds. It is what Kubernetes gives a pod that does not ask.
+const orphanGrace = corev1.DefaultTerminationGracePeriodSeconds
+
 // UpdateOnHost writes what changed, each part where Kubernetes wants it.
 func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) (*corev1.Pod, error) {
 	client := p.host.Client.CoreV1().Pods(wanted.Namespace)
@@ -224,11 +228,12 @@ func (p *pods) deleteInside(ctx context.Context, virtual *corev1.Pod, grace *int
 // GracePeriod is a second where this syncer has seen the virtual pod, which is gone
 // before its host pod: it was deleted by force. Its containers are stopped at once,
 // as a kubelet does, and the name is free again. One that was never seen may have
-// been lost inside, and ends as it asks to.
+// been lost inside, and gets the time that it asks for: within reason, since a tenant
+// may ask for years.
 func (p *pods) GracePeriod(host *corev1.Pod) *int64 {
 	identity, _ := p.translator.IdentityOf(host)
-	if _, seen := p.known.Get(identity.UID); !seen {
-		return nil
+	if _, seen := p.known.Get(identity.UID); seen {
+		return ptr.To[int64](1)
 	}
-	return ptr.To[int64](1)
+	return ptr.To(min(ptr.Deref(host.Spec.TerminationGracePeriodSeconds, orphanGrace), orphanGrace))
 }
