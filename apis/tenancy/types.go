@@ -53,6 +53,9 @@ type VirtualClusterSpec struct {
 	// access gives rights inside to users and groups of the host, besides those
 	// that follow from their permissions on the virtual cluster.
 	Access []AccessRule
+	// isolation says what pods of the virtual cluster may ask for, whom they may speak
+	// to, and how much the virtual cluster may hold on the host.
+	Isolation IsolationSpec
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	Helm HelmSpec
 }
@@ -167,6 +170,65 @@ type SyncerSpec struct {
 	ExtraArgs []string
 }
 
+// PodSecurityLevel is a level of the Pod Security Standards.
+type PodSecurityLevel string
+
+const (
+	// PodSecurityPrivileged allows whatever the host allows. It needs the verb use on
+	// podsecuritylevels/privileged of tenancy.garret.dev, in the namespace.
+	PodSecurityPrivileged PodSecurityLevel = "privileged"
+	// PodSecurityBaseline allows what gives no known power over the node.
+	PodSecurityBaseline PodSecurityLevel = "baseline"
+	// PodSecurityRestricted asks for what is good practice, too.
+	PodSecurityRestricted PodSecurityLevel = "restricted"
+)
+
+// IsolationSpec bounds what a virtual cluster does on its host.
+type IsolationSpec struct {
+	// podSecurity is the level of the Pod Security Standards that the syncer holds
+	// pods to, whatever the labels of the host namespace say: privileged,
+	// baseline or restricted. Who sets privileged needs the verb use on it. Defaults to baseline.
+	PodSecurity PodSecurityLevel
+	// networkPolicy says what the pods of the virtual cluster, and its control plane, may reach.
+	NetworkPolicy NetworkIsolation
+	// quota is how much the virtual cluster may hold on the host. The syncer enforces
+	// it before it asks the host, for this virtual cluster alone.
+	Quota QuotaSpec
+	// resourceQuota is a ResourceQuota that is deployed into the host namespace, for
+	// all that there is in it. Who sets it needs the right to create resourcequotas there.
+	ResourceQuota *corev1.ResourceQuotaSpec
+	// limitRange is a LimitRange that is deployed into the host namespace, for all
+	// that there is in it. Who sets it needs the right to create limitranges there.
+	LimitRange *corev1.LimitRangeSpec
+}
+
+// NetworkIsolation is what the pods of a virtual cluster may reach.
+type NetworkIsolation struct {
+	// enabled deploys NetworkPolicies that keep the pods of the virtual cluster to each
+	// other, to DNS and to their own API. The host's network has to enforce them. Defaults to true.
+	Enabled *bool
+	// publicEgress lets them reach public addresses, too. Defaults to true.
+	PublicEgress *bool
+}
+
+// QuotaSpec is how much a virtual cluster may hold on the host.
+type QuotaSpec struct {
+	// hard is the most of each resource, under the names of a ResourceQuota: pods,
+	// requests.cpu, requests.memory, requests.ephemeral-storage, limits.cpu,
+	// limits.memory, limits.ephemeral-storage, requests.storage, persistentvolumeclaims,
+	// services, services.nodeports, services.loadbalancers, configmaps, secrets.
+	// What is not named has no limit of its own.
+	Hard corev1.ResourceList
+}
+
+// QuotaStatus is how much of its quota a virtual cluster has used.
+type QuotaStatus struct {
+	// hard is the quota that the syncer enforces.
+	Hard corev1.ResourceList
+	// used is what the virtual cluster holds on the host, for each name in hard.
+	Used corev1.ResourceList
+}
+
 // HelmSpec gives access to the advanced values of the chart.
 type HelmSpec struct {
 	// values are merged last over the chart's values. The chart's schema says
@@ -237,6 +299,9 @@ type VirtualClusterStatus struct {
 	Template *TemplateStatus
 	// release is the Helm release that deploys the virtual cluster.
 	Release *ReleaseStatus
+	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
+	// the syncer reports it.
+	Quota *QuotaStatus
 }
 
 // TemplateStatus is a template as it was applied to a virtual cluster.

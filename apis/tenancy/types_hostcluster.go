@@ -40,6 +40,25 @@ type HostClusterSpec struct {
 	// maxVirtualClusters is how many virtual clusters there may be on the host
 	// cluster. No limit when not set. Those that are there already stay.
 	MaxVirtualClusters *int32
+	// isolation bounds and widens what virtual clusters do on the host cluster.
+	Isolation HostIsolation
+}
+
+// HostIsolation is what the host's administrator decides about the isolation of all
+// virtual clusters. What is named here is open to the tenants of each of them.
+type HostIsolation struct {
+	// inlineVolumeDrivers are the CSI drivers that pods may name in an inline volume.
+	// No pod may use one when not set: such a volume names what the driver opens for it.
+	InlineVolumeDrivers []string
+	// endpointRanges are the ranges, such as 192.0.2.0/24, that an EndpointSlice of a
+	// Service without selector may name, besides the addresses of the virtual cluster's own pods.
+	EndpointRanges []string
+	// egressRanges are the ranges that pods and control planes of virtual clusters may
+	// reach, besides their own pods, DNS and their own API.
+	EgressRanges []string
+	// quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is
+	// where nobody sets it. Virtual clusters that are there already keep theirs until they change it.
+	Quota QuotaSpec
 }
 
 // LocalTemplateReference names a VirtualClusterTemplate.

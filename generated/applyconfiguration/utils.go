@@ -35,10 +35,20 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.HostClusterSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HostClusterStatus"):
 		return &tenancyv1.HostClusterStatusApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("HostIsolation"):
+		return &tenancyv1.HostIsolationApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("IsolationSpec"):
+		return &tenancyv1.IsolationSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KubernetesSpec"):
 		return &tenancyv1.KubernetesSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("LocalTemplateReference"):
 		return &tenancyv1.LocalTemplateReferenceApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("NetworkIsolation"):
+		return &tenancyv1.NetworkIsolationApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("QuotaSpec"):
+		return &tenancyv1.QuotaSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("QuotaStatus"):
+		return &tenancyv1.QuotaStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ReleaseStatus"):
 		return &tenancyv1.ReleaseStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("StorageSpec"):

@@ -32,12 +32,17 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.HostClusterReference{}.OpenAPIModelName():                   schema_garret_apis_tenancy_v1_HostClusterReference(ref),
 		v1.HostClusterSpec{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_HostClusterSpec(ref),
 		v1.HostClusterStatus{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_HostClusterStatus(ref),
+		v1.HostIsolation{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_HostIsolation(ref),
+		v1.IsolationSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_IsolationSpec(ref),
 		v1.KubeconfigGrant{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_KubeconfigGrant(ref),
 		v1.KubeconfigRequest{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_KubeconfigRequest(ref),
 		v1.KubeconfigRequestSpec{}.OpenAPIModelName():                  schema_garret_apis_tenancy_v1_KubeconfigRequestSpec(ref),
 		v1.KubeconfigRequestStatus{}.OpenAPIModelName():                schema_garret_apis_tenancy_v1_KubeconfigRequestStatus(ref),
 		v1.KubernetesSpec{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_KubernetesSpec(ref),
 		v1.LocalTemplateReference{}.OpenAPIModelName():                 schema_garret_apis_tenancy_v1_LocalTemplateReference(ref),
+		v1.NetworkIsolation{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_NetworkIsolation(ref),
+		v1.QuotaSpec{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_QuotaSpec(ref),
+		v1.QuotaStatus{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_QuotaStatus(ref),
 		v1.ReleaseStatus{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ReleaseStatus(ref),
 		v1.StorageSpec{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_StorageSpec(ref),
 		v1.SyncerSpec{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_SyncerSpec(ref),
@@ -707,11 +712,18 @@ func schema_garret_apis_tenancy_v1_HostClusterSpec(ref common.ReferenceCallback)
 							Format:      "int32",
 						},
 					},
+					"isolation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "isolation bounds and widens what virtual clusters do on the host cluster.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.HostIsolation{}.OpenAPIModelName()),
+						},
+					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1.LocalTemplateReference{}.OpenAPIModelName()},
+			v1.HostIsolation{}.OpenAPIModelName(), v1.LocalTemplateReference{}.OpenAPIModelName()},
 	}
 }
 
@@ -772,6 +784,134 @@ func schema_garret_apis_tenancy_v1_HostClusterStatus(ref common.ReferenceCallbac
 		},
 		Dependencies: []string{
 			metav1.Condition{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HostIsolation is what the host's administrator decides about the isolation of all virtual clusters. What is named here is open to the tenants of each of them.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"inlineVolumeDrivers": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "inlineVolumeDrivers are the CSI drivers that pods may name in an inline volume. No pod may use one when not set: such a volume names what the driver opens for it.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"endpointRanges": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "endpointRanges are the ranges, such as 192.0.2.0/24, that an EndpointSlice of a Service without selector may name, besides the addresses of the virtual cluster's own pods.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"egressRanges": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "egressRanges are the ranges that pods and control planes of virtual clusters may reach, besides their own pods, DNS and their own API.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"quota": {
+						SchemaProps: spec.SchemaProps{
+							Description: "quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is where nobody sets it. Virtual clusters that are there already keep theirs until they change it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.QuotaSpec{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.QuotaSpec{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_IsolationSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "IsolationSpec bounds what a virtual cluster does on its host.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"podSecurity": {
+						SchemaProps: spec.SchemaProps{
+							Description: "podSecurity is the level of the Pod Security Standards that the syncer holds pods to, whatever the labels of the host namespace say: privileged, baseline or restricted. Who sets privileged needs the verb use on it. Defaults to baseline.\n\nPossible enum values:\n - `\"baseline\"` allows what gives no known power over the node.\n - `\"privileged\"` allows whatever the host allows. It needs the verb use on podsecuritylevels/privileged of tenancy.garret.dev, in the namespace.\n - `\"restricted\"` asks for what is good practice, too.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"baseline", "privileged", "restricted"},
+						},
+					},
+					"networkPolicy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "networkPolicy says what the pods of the virtual cluster, and its control plane, may reach.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.NetworkIsolation{}.OpenAPIModelName()),
+						},
+					},
+					"quota": {
+						SchemaProps: spec.SchemaProps{
+							Description: "quota is how much the virtual cluster may hold on the host. The syncer enforces it before it asks the host, for this virtual cluster alone.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.QuotaSpec{}.OpenAPIModelName()),
+						},
+					},
+					"resourceQuota": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceQuota is a ResourceQuota that is deployed into the host namespace, for all that there is in it. Who sets it needs the right to create resourcequotas there.",
+							Ref:         ref(corev1.ResourceQuotaSpec{}.OpenAPIModelName()),
+						},
+					},
+					"limitRange": {
+						SchemaProps: spec.SchemaProps{
+							Description: "limitRange is a LimitRange that is deployed into the host namespace, for all that there is in it. Who sets it needs the right to create limitranges there.",
+							Ref:         ref(corev1.LimitRangeSpec{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.NetworkIsolation{}.OpenAPIModelName(), v1.QuotaSpec{}.OpenAPIModelName(), corev1.LimitRangeSpec{}.OpenAPIModelName(), corev1.ResourceQuotaSpec{}.OpenAPIModelName()},
 	}
 }
 
@@ -1004,6 +1144,105 @@ func schema_garret_apis_tenancy_v1_LocalTemplateReference(ref common.ReferenceCa
 				Required: []string{"name"},
 			},
 		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_NetworkIsolation(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "NetworkIsolation is what the pods of a virtual cluster may reach.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"enabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "enabled deploys NetworkPolicies that keep the pods of the virtual cluster to each other, to DNS and to their own API. The host's network has to enforce them. Defaults to true.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"publicEgress": {
+						SchemaProps: spec.SchemaProps{
+							Description: "publicEgress lets them reach public addresses, too. Defaults to true.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_QuotaSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "QuotaSpec is how much a virtual cluster may hold on the host.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"hard": {
+						SchemaProps: spec.SchemaProps{
+							Description: "hard is the most of each resource, under the names of a ResourceQuota: pods, requests.cpu, requests.memory, requests.ephemeral-storage, limits.cpu, limits.memory, limits.ephemeral-storage, requests.storage, persistentvolumeclaims, services, services.nodeports, services.loadbalancers, configmaps, secrets. What is not named has no limit of its own.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			resource.Quantity{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_QuotaStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "QuotaStatus is how much of its quota a virtual cluster has used.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"hard": {
+						SchemaProps: spec.SchemaProps{
+							Description: "hard is the quota that the syncer enforces.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"used": {
+						SchemaProps: spec.SchemaProps{
+							Description: "used is what the virtual cluster holds on the host, for each name in hard.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			resource.Quantity{}.OpenAPIModelName()},
 	}
 }
 
@@ -1646,6 +1885,13 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 							},
 						},
 					},
+					"isolation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "isolation says what pods of the virtual cluster may ask for, whom they may speak to, and how much the virtual cluster may hold on the host.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.IsolationSpec{}.OpenAPIModelName()),
+						},
+					},
 					"helm": {
 						SchemaProps: spec.SchemaProps{
 							Description: "helm gives access to the advanced values of the chart that deploys the control plane.",
@@ -1657,7 +1903,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 			},
 		},
 		Dependencies: []string{
-			v1.AccessRule{}.OpenAPIModelName(), v1.ControlPlaneSpec{}.OpenAPIModelName(), v1.HelmSpec{}.OpenAPIModelName(), v1.HostClusterReference{}.OpenAPIModelName(), v1.KubernetesSpec{}.OpenAPIModelName(), v1.SyncerSpec{}.OpenAPIModelName(), v1.TemplateReference{}.OpenAPIModelName()},
+			v1.AccessRule{}.OpenAPIModelName(), v1.ControlPlaneSpec{}.OpenAPIModelName(), v1.HelmSpec{}.OpenAPIModelName(), v1.HostClusterReference{}.OpenAPIModelName(), v1.IsolationSpec{}.OpenAPIModelName(), v1.KubernetesSpec{}.OpenAPIModelName(), v1.SyncerSpec{}.OpenAPIModelName(), v1.TemplateReference{}.OpenAPIModelName()},
 	}
 }
 
@@ -1746,11 +1992,17 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							Ref:         ref(v1.ReleaseStatus{}.OpenAPIModelName()),
 						},
 					},
+					"quota": {
+						SchemaProps: spec.SchemaProps{
+							Description: "quota is how much the virtual cluster holds of what spec.isolation.quota bounds; the syncer reports it.",
+							Ref:         ref(v1.QuotaStatus{}.OpenAPIModelName()),
+						},
+					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1.ReleaseStatus{}.OpenAPIModelName(), v1.TemplateStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			v1.QuotaStatus{}.OpenAPIModelName(), v1.ReleaseStatus{}.OpenAPIModelName(), v1.TemplateStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
 	}
 }
 

@@ -19,6 +19,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -33,6 +35,7 @@ func testValues() Values {
 		ControlPlane: ControlPlane{Image: "docker.io/rancher/k3s:v1.37.2-k3s1", Storage: Storage{Persistent: true, Size: "5Gi"}},
 		Syncer:       Syncer{Image: "garret.dev/garret/syncer:v0.1.0"},
 		RBAC:         RBAC{Rules: rulesOf()},
+		Isolation:    Isolation{NetworkPolicy: NetworkPolicy{Enabled: true, PublicEgress: true}},
 		Host:         Host{ServiceCIDR: "10.96.0.0/16", ClusterDomain: "cluster.local", ClientCA: testCA},
 		Service:      Service{ClusterIP: "10.96.7.7"},
 	}
@@ -45,7 +48,10 @@ type objects struct {
 	serviceAccount *corev1.ServiceAccount
 	role           *rbacv1.Role
 	roleBinding    *rbacv1.RoleBinding
-	networkPolicy  *networkingv1.NetworkPolicy
+	// networkPolicies are by name.
+	networkPolicies map[string]*networkingv1.NetworkPolicy
+	resourceQuota   *corev1.ResourceQuota
+	limitRange      *corev1.LimitRange
 }
 
 func render(t *testing.T, values Values, tenant map[string]any) objects {
@@ -102,7 +108,14 @@ func decode(t *testing.T, rendered map[string]string) objects {
 			case *rbacv1.RoleBinding:
 				all.roleBinding = object
 			case *networkingv1.NetworkPolicy:
-				all.networkPolicy = object
+				if all.networkPolicies == nil {
+					all.networkPolicies = map[string]*networkingv1.NetworkPolicy{}
+				}
+				all.networkPolicies[object.Name] = object
+			case *corev1.ResourceQuota:
+				all.resourceQuota = object
+			case *corev1.LimitRange:
+				all.limitRange = object
 			default:
 				t.Fatalf("%s: unexpected %T", name, object)
 			}
@@ -150,9 +163,6 @@ func TestRenderedObjects(t *testing.T) {
 			t.Errorf("%s is missing", kind)
 		}
 	}
-	if got.networkPolicy != nil {
-		t.Errorf("a NetworkPolicy that nobody asked for")
-	}
 	for _, object := range []interface {
 		GetName() string
 		GetNamespace() string
@@ -184,7 +194,10 @@ func TestControlPlaneArguments(t *testing.T) {
 		{"newest", "v1.37.2", nil, []string{
 			"server", "--data-dir=/data", "--https-listen-port=6443", "--service-cidr=10.96.0.0/16", "--cluster-domain=cluster.local",
 			"--tls-san=vc-demo", "--tls-san=vc-demo.team-a", "--tls-san=vc-demo.team-a.svc", "--tls-san=vc-demo.team-a.svc.cluster.local", "--tls-san=10.96.7.7",
-			"--disable-agent", "--disable-scheduler", "--flannel-backend=none", "--egress-selector-mode=disabled"}, nil},
+			"--disable-agent", "--disable-scheduler", "--flannel-backend=none", "--egress-selector-mode=disabled",
+			"--kube-apiserver-arg=egress-selector-config-file=/etc/garret/egress/egress.yaml",
+			"--kube-controller-manager-arg=cluster-signing-kubelet-serving-cert-file=", "--kube-controller-manager-arg=cluster-signing-kubelet-serving-key-file=",
+			"--kube-controller-manager-arg=cluster-signing-legacy-unknown-cert-file=", "--kube-controller-manager-arg=cluster-signing-legacy-unknown-key-file="}, nil},
 		{"first with an egress selector", "v1.24.0", nil, []string{"--egress-selector-mode=disabled"}, nil},
 		{"before the egress selector", "v1.23.17", nil, []string{"--disable-agent"}, []string{"--egress-selector-mode=disabled"}},
 		{"the owner's come last", "v1.37.2", []string{"--kube-apiserver-arg=v=2"}, []string{"--kube-apiserver-arg=v=2"}, nil},
@@ -330,5 +343,46 @@ func TestChartVersion(t *testing.T) {
 		if loaded.Metadata.Version != want {
 			t.Errorf("Load(%q): version %s, want %s", version, loaded.Metadata.Version, want)
 		}
+	}
+}
+
+// What an owner asks for the namespace is rendered as it is, and nothing else is.
+func TestNamespaceLimits(t *testing.T) {
+	values := testValues()
+	if got := render(t, values, nil); got.resourceQuota != nil || got.limitRange != nil {
+		t.Errorf("nobody asked for %v and %v", got.resourceQuota, got.limitRange)
+	}
+	quota := &corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"pods": resource.MustParse("5")}, Scopes: []corev1.ResourceQuotaScope{corev1.ResourceQuotaScopeNotTerminating}}
+	limits := &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Default: corev1.ResourceList{"cpu": resource.MustParse("250m")}}}}
+	values.Isolation.ResourceQuota, values.Isolation.LimitRange = quota, limits
+	got := render(t, values, nil)
+	if got.resourceQuota == nil || !equality.Semantic.DeepEqual(got.resourceQuota.Spec, *quota) || got.resourceQuota.Name != "vc-demo" {
+		t.Errorf("got %v, want the quota that was asked for", got.resourceQuota)
+	}
+	if got.limitRange == nil || !equality.Semantic.DeepEqual(got.limitRange.Spec, *limits) || got.limitRange.Name != "vc-demo" {
+		t.Errorf("got %v, want the limits that were asked for", got.limitRange)
+	}
+}
+
+// What the host's administrator opens reaches the syncer, and no list that is empty does.
+func TestOpenedArguments(t *testing.T) {
+	values := testValues()
+	values.Isolation = Isolation{
+		InlineVolumeDrivers: []string{"a.example.com", "b.example.com"}, EndpointRanges: []string{"192.0.2.0/24"},
+		NetworkPolicy: NetworkPolicy{Enabled: true, PublicEgress: false, AllowedRanges: []string{"2001:db8::/32"}},
+	}
+	args := render(t, values, nil).container(t, "syncer").Args
+	for _, want := range []string{
+		"--inline-volume-drivers=a.example.com,b.example.com", "--endpoint-ranges=192.0.2.0/24", "--egress-ranges=2001:db8::/32", "--public-egress=false",
+	} {
+		if !slices.Contains(args, want) {
+			t.Errorf("%s is missing in %q", want, args)
+		}
+	}
+	args = render(t, testValues(), nil).container(t, "syncer").Args
+	if !slices.Contains(args, "--public-egress=true") || slices.ContainsFunc(args, func(arg string) bool {
+		return strings.Contains(arg, "-ranges=") && !strings.HasPrefix(arg, "--closed-") || strings.Contains(arg, "-drivers=")
+	}) {
+		t.Errorf("got %q, want nothing opened", args)
 	}
 }

@@ -25,6 +25,7 @@ type Values struct {
 	ControlPlane     ControlPlane                  `json:"controlPlane"`
 	Syncer           Syncer                        `json:"syncer"`
 	RBAC             RBAC                          `json:"rbac"`
+	Isolation        Isolation                     `json:"isolation"`
 	ImagePullPolicy  corev1.PullPolicy             `json:"imagePullPolicy,omitempty"`
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
 	Host             Host                          `json:"host"`
@@ -77,6 +78,23 @@ type Syncer struct {
 // RBAC is what the syncer may do on the host for the kinds that are synced.
 type RBAC struct {
 	Rules []rbacv1.PolicyRule `json:"rules,omitempty"`
+}
+
+// Isolation is what the virtual cluster may reach, and what its pods may name.
+type Isolation struct {
+	InlineVolumeDrivers []string      `json:"inlineVolumeDrivers,omitempty"`
+	EndpointRanges      []string      `json:"endpointRanges,omitempty"`
+	NetworkPolicy       NetworkPolicy `json:"networkPolicy"`
+	// ResourceQuota and LimitRange are for the whole namespace; nil for none.
+	ResourceQuota *corev1.ResourceQuotaSpec `json:"resourceQuota,omitempty"`
+	LimitRange    *corev1.LimitRangeSpec    `json:"limitRange,omitempty"`
+}
+
+// NetworkPolicy is what pods may reach besides each other, DNS and their own API.
+type NetworkPolicy struct {
+	Enabled       bool     `json:"enabled"`
+	PublicEgress  bool     `json:"publicEgress"`
+	AllowedRanges []string `json:"allowedRanges,omitempty"`
 }
 
 // Host is what the virtual cluster must know of the host cluster.

@@ -61,12 +61,18 @@ func (g *guard) Build(reader io.Reader, validate bool) (kube.ResourceList, error
 	}
 	for _, info := range resources {
 		kind := info.Mapping.GroupVersionKind
-		if !slices.Contains(g.kinds, kind) || info.Namespace != g.namespace || info.Name != g.name {
+		if !slices.Contains(g.kinds, kind) || info.Namespace != g.namespace || !named(kind.Kind, info.Name, g.name) {
 			return nil, &manifestError{fmt.Errorf("manifest of release %s/%s holds %s %s/%s, which is no part of the chart",
 				g.namespace, g.name, kind.Kind, info.Namespace, info.Name)}
 		}
 	}
 	return resources, nil
+}
+
+// named says whether an object of the release can have the name: that of the release,
+// or for the NetworkPolicy of its workloads one that no other release has.
+func named(kind, name, release string) bool {
+	return name == release || kind == "NetworkPolicy" && name == release+".workloads"
 }
 
 // Update changes and creates objects, after looking whose they are. Helm itself

@@ -19,7 +19,7 @@ import (
 )
 
 // kinds are all that the chart consists of, each in the namespace of the release
-// and under its name.
+// and under its name, or one that begins with it.
 type kinds []schema.GroupVersionKind
 
 func chartKinds() kinds {
@@ -30,6 +30,8 @@ func chartKinds() kinds {
 		rbacv1.SchemeGroupVersion.WithKind("RoleBinding"),
 		rbacv1.SchemeGroupVersion.WithKind("Role"),
 		corev1.SchemeGroupVersion.WithKind("ServiceAccount"),
+		corev1.SchemeGroupVersion.WithKind("ResourceQuota"),
+		corev1.SchemeGroupVersion.WithKind("LimitRange"),
 	}
 }
 

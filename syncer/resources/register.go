@@ -41,6 +41,8 @@ type Config struct {
 	Selection Selection
 	// Hosts gives pods their hosts file.
 	Hosts HostsFile
+	// EndpointRanges are what EndpointSlices may name, besides the addresses of own pods.
+	EndpointRanges []string
 	// KubeletPort is where the syncer serves the kubelet's API.
 	KubeletPort int32
 	// KubeletVersion stands in nodes whose real version cannot be read.

@@ -32,6 +32,8 @@ const (
 	indexVolume = "volume"
 	// indexService finds slices by the Service that they belong to.
 	indexService = "service"
+	// indexAddress finds slices inside, and pods on the host, by their addresses.
+	indexAddress = "address"
 )
 
 // Virtual caches the objects of the virtual cluster.
@@ -83,7 +85,7 @@ func NewVirtual(client kubernetes.Interface) *Virtual {
 		Volumes: engine.NewStore(informers, core("persistentvolumes"), engine.Cluster(typed.PersistentVolumes), engine.StoreOptions{}),
 		EndpointSlices: engine.NewStore(informers, discoveryv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceEndpointSlices), client.DiscoveryV1().EndpointSlices, engine.StoreOptions{
 			LabelSelector: foreignSlices,
-			Indexers:      cache.Indexers{indexService: slicesByService},
+			Indexers:      cache.Indexers{indexService: slicesByService, indexAddress: byAddress(sliceAddresses)},
 		}),
 		Nodes:      engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{}),
 		Namespaces: engine.NewStore(informers, core("namespaces"), engine.Cluster(typed.Namespaces), engine.StoreOptions{}),
@@ -114,7 +116,8 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes b
 	typed, informers := client.CoreV1(), engine.NewInformers(client)
 	options := marked(cluster)
 	pods, claims, slices := options, options, options
-	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode, indexVirtualNamespace: podsByVirtualNamespace}
+	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode,
+		indexAddress: byAddress(podAddresses), indexVirtualNamespace: podsByVirtualNamespace}
 	claims.Indexers = cache.Indexers{indexVolume: claimsByVolume}
 	slices.LabelSelector += "," + discoveryv1.LabelManagedBy + "=" + sliceManager
 	host := &Host{
@@ -159,6 +162,10 @@ func podsByVirtualNamespace(object any) ([]string, error) {
 		return nil, nil
 	}
 	return []string{pod.Annotations[tenancyv1.AnnotationVirtualNamespace]}, nil
+}
+
+func byAddress(addresses func(object any) []string) cache.IndexFunc {
+	return func(object any) ([]string, error) { return addresses(object), nil }
 }
 
 func slicesByService(object any) ([]string, error) {

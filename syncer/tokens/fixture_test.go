@@ -146,9 +146,10 @@ func newPod(name, uid string, projections ...corev1.ServiceAccountTokenProjectio
 	return pod
 }
 
-// hostPodOf is the twin of the pod.
+// hostPodOf is the twin of the pod. It waits, so that nobody but the test asks for tokens.
 func (f *fixture) hostPodOf(pod *corev1.Pod) *corev1.Pod {
 	host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "host-" + pod.UID}}
+	host.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "syncer.garret.dev/needs"}}
 	f.translator.Mark(host, translate.IdentityFor(pod), nil, nil)
 	return host
 }

@@ -6,6 +6,7 @@ package v1
 import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
 )
 
 const (
@@ -42,6 +43,17 @@ func DefaultSpec(spec *VirtualClusterSpec) {
 	}
 	if storage.WhenDeleted == "" {
 		storage.WhenDeleted = RetentionDelete
+	}
+	isolation := &spec.Isolation
+	if isolation.PodSecurity == "" {
+		isolation.PodSecurity = PodSecurityBaseline
+	}
+	network := &isolation.NetworkPolicy
+	if network.Enabled == nil {
+		network.Enabled = ptr.To(true)
+	}
+	if network.PublicEgress == nil {
+		network.PublicEgress = ptr.To(true)
 	}
 }
 

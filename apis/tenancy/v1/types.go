@@ -74,6 +74,10 @@ type VirtualClusterSpec struct {
 	// +k8s:optional
 	// +k8s:maxItems=64
 	Access []AccessRule `json:"access,omitempty"`
+	// isolation says what pods of the virtual cluster may ask for, whom they may speak
+	// to, and how much the virtual cluster may hold on the host.
+	// +optional
+	Isolation IsolationSpec `json:"isolation,omitempty"`
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	// +optional
 	Helm HelmSpec `json:"helm,omitempty"`
@@ -254,6 +258,85 @@ type SyncerSpec struct {
 	ExtraArgs []string `json:"extraArgs,omitempty"`
 }
 
+// PodSecurityLevel is a level of the Pod Security Standards.
+// +enum
+// +k8s:enum
+type PodSecurityLevel string
+
+const (
+	// PodSecurityPrivileged allows whatever the host allows. It needs the verb use on
+	// podsecuritylevels/privileged of tenancy.garret.dev, in the namespace.
+	PodSecurityPrivileged PodSecurityLevel = "privileged"
+	// PodSecurityBaseline allows what gives no known power over the node.
+	PodSecurityBaseline PodSecurityLevel = "baseline"
+	// PodSecurityRestricted asks for what is good practice, too.
+	PodSecurityRestricted PodSecurityLevel = "restricted"
+)
+
+// IsolationSpec bounds what a virtual cluster does on its host.
+type IsolationSpec struct {
+	// podSecurity is the level of the Pod Security Standards that the syncer holds
+	// pods to, whatever the labels of the host namespace say: privileged,
+	// baseline or restricted. Who sets privileged needs the verb use on it. Defaults to baseline.
+	// +optional
+	// +k8s:optional
+	PodSecurity PodSecurityLevel `json:"podSecurity,omitempty"`
+	// networkPolicy says what the pods of the virtual cluster, and its control plane, may reach.
+	// +optional
+	NetworkPolicy NetworkIsolation `json:"networkPolicy,omitempty"`
+	// quota is how much the virtual cluster may hold on the host. The syncer enforces
+	// it before it asks the host, for this virtual cluster alone.
+	// +optional
+	Quota QuotaSpec `json:"quota,omitempty"`
+	// resourceQuota is a ResourceQuota that is deployed into the host namespace, for
+	// all that there is in it. Who sets it needs the right to create resourcequotas there.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	ResourceQuota *corev1.ResourceQuotaSpec `json:"resourceQuota,omitempty"`
+	// limitRange is a LimitRange that is deployed into the host namespace, for all
+	// that there is in it. Who sets it needs the right to create limitranges there.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	LimitRange *corev1.LimitRangeSpec `json:"limitRange,omitempty"`
+}
+
+// NetworkIsolation is what the pods of a virtual cluster may reach.
+type NetworkIsolation struct {
+	// enabled deploys NetworkPolicies that keep the pods of the virtual cluster to each
+	// other, to DNS and to their own API. The host's network has to enforce them. Defaults to true.
+	// +optional
+	Enabled *bool `json:"enabled,omitempty"`
+	// publicEgress lets them reach public addresses, too. Defaults to true.
+	// +optional
+	PublicEgress *bool `json:"publicEgress,omitempty"`
+}
+
+// QuotaSpec is how much a virtual cluster may hold on the host.
+type QuotaSpec struct {
+	// hard is the most of each resource, under the names of a ResourceQuota: pods,
+	// requests.cpu, requests.memory, requests.ephemeral-storage, limits.cpu,
+	// limits.memory, limits.ephemeral-storage, requests.storage, persistentvolumeclaims,
+	// services, services.nodeports, services.loadbalancers, configmaps, secrets.
+	// What is not named has no limit of its own.
+	// +optional
+	// +k8s:opaqueType
+	Hard corev1.ResourceList `json:"hard,omitempty"`
+}
+
+// QuotaStatus is how much of its quota a virtual cluster has used.
+type QuotaStatus struct {
+	// hard is the quota that the syncer enforces.
+	// +optional
+	// +k8s:opaqueType
+	Hard corev1.ResourceList `json:"hard,omitempty"`
+	// used is what the virtual cluster holds on the host, for each name in hard.
+	// +optional
+	// +k8s:opaqueType
+	Used corev1.ResourceList `json:"used,omitempty"`
+}
+
 // HelmSpec gives access to the advanced values of the chart.
 type HelmSpec struct {
 	// values are merged last over the chart's values. The chart's schema says
@@ -365,6 +448,11 @@ type VirtualClusterStatus struct {
 	// release is the Helm release that deploys the virtual cluster.
 	// +optional
 	Release *ReleaseStatus `json:"release,omitempty"`
+	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
+	// the syncer reports it.
+	// +optional
+	// +k8s:optional
+	Quota *QuotaStatus `json:"quota,omitempty"`
 }
 
 // TemplateStatus is a template as it was applied to a virtual cluster.

@@ -56,6 +56,45 @@ type HostClusterSpec struct {
 	// +k8s:optional
 	// +k8s:minimum=0
 	MaxVirtualClusters *int32 `json:"maxVirtualClusters,omitempty"`
+	// isolation bounds and widens what virtual clusters do on the host cluster.
+	// +optional
+	Isolation HostIsolation `json:"isolation,omitempty"`
+}
+
+// HostIsolation is what the host's administrator decides about the isolation of all
+// virtual clusters. What is named here is open to the tenants of each of them.
+type HostIsolation struct {
+	// inlineVolumeDrivers are the CSI drivers that pods may name in an inline volume.
+	// No pod may use one when not set: such a volume names what the driver opens for it.
+	// +optional
+	// +listType=set
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=32
+	InlineVolumeDrivers []string `json:"inlineVolumeDrivers,omitempty"`
+	// endpointRanges are the ranges, such as 192.0.2.0/24, that an EndpointSlice of a
+	// Service without selector may name, besides the addresses of the virtual cluster's own pods.
+	// +optional
+	// +listType=set
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=64
+	EndpointRanges []string `json:"endpointRanges,omitempty"`
+	// egressRanges are the ranges that pods and control planes of virtual clusters may
+	// reach, besides their own pods, DNS and their own API.
+	// +optional
+	// +listType=set
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=64
+	EgressRanges []string `json:"egressRanges,omitempty"`
+	// quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is
+	// where nobody sets it. Virtual clusters that are there already keep theirs until they change it.
+	// +optional
+	Quota QuotaSpec `json:"quota,omitempty"`
 }
 
 // LocalTemplateReference names a VirtualClusterTemplate.

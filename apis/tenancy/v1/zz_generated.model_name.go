@@ -69,6 +69,16 @@ func (in HostClusterStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostIsolation) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.HostIsolation"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in IsolationSpec) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.IsolationSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in KubeconfigGrant) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.KubeconfigGrant"
 }
@@ -96,6 +106,21 @@ func (in KubernetesSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in LocalTemplateReference) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.LocalTemplateReference"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in NetworkIsolation) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.NetworkIsolation"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in QuotaSpec) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.QuotaSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in QuotaStatus) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.QuotaStatus"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

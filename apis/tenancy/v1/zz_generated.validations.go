@@ -12,6 +12,7 @@ import (
 	context "context"
 	fmt "fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	equality "k8s.io/apimachinery/pkg/api/equality"
 	operation "k8s.io/apimachinery/pkg/api/operation"
 	safe "k8s.io/apimachinery/pkg/api/safe"
@@ -443,6 +444,28 @@ func Validate_HostClusterSpec(
 		errs = append(errs, fn(fldPath.Child("maxVirtualClusters"), obj.MaxVirtualClusters, oldVal, oldObj != nil)...)
 	}
 
+	{ // field HostClusterSpec.Isolation
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *HostIsolation,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_HostIsolation(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostClusterSpec) *HostIsolation {
+				return &oldObj.Isolation
+			})
+		errs = append(errs, fn(fldPath.Child("isolation"), &obj.Isolation, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -547,6 +570,222 @@ func Validate_HostClusterStatus(
 				return &oldObj.VirtualClusters
 			})
 		errs = append(errs, fn(fldPath.Child("virtualClusters"), &obj.VirtualClusters, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_HostIsolation validates an instance of HostIsolation according
+// to declarative validation rules in the API schema.
+func Validate_HostIsolation(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *HostIsolation) (errs field.ErrorList) {
+
+	{ // field HostIsolation.InlineVolumeDrivers
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 32).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// lists with set semantics require unique values
+			if e := validate.ValSliceUnique(ctx, op, fldPath, obj, oldObj, validate.DirectEqual); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostIsolation) []string {
+				return oldObj.InlineVolumeDrivers
+			})
+		errs = append(errs, fn(fldPath.Child("inlineVolumeDrivers"), obj.InlineVolumeDrivers, oldVal, oldObj != nil)...)
+	}
+
+	{ // field HostIsolation.EndpointRanges
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 64).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// lists with set semantics require unique values
+			if e := validate.ValSliceUnique(ctx, op, fldPath, obj, oldObj, validate.DirectEqual); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostIsolation) []string {
+				return oldObj.EndpointRanges
+			})
+		errs = append(errs, fn(fldPath.Child("endpointRanges"), obj.EndpointRanges, oldVal, oldObj != nil)...)
+	}
+
+	{ // field HostIsolation.EgressRanges
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 64).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// lists with set semantics require unique values
+			if e := validate.ValSliceUnique(ctx, op, fldPath, obj, oldObj, validate.DirectEqual); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostIsolation) []string {
+				return oldObj.EgressRanges
+			})
+		errs = append(errs, fn(fldPath.Child("egressRanges"), obj.EgressRanges, oldVal, oldObj != nil)...)
+	}
+
+	// field HostIsolation.Quota has no validation
+	return errs
+}
+
+// Validate_IsolationSpec validates an instance of IsolationSpec according
+// to declarative validation rules in the API schema.
+func Validate_IsolationSpec(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *IsolationSpec) (errs field.ErrorList) {
+
+	{ // field IsolationSpec.PodSecurity
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *PodSecurityLevel,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_PodSecurityLevel(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *IsolationSpec) *PodSecurityLevel {
+				return &oldObj.PodSecurity
+			})
+		errs = append(errs, fn(fldPath.Child("podSecurity"), &obj.PodSecurity, oldVal, oldObj != nil)...)
+	}
+
+	// field IsolationSpec.NetworkPolicy has no validation
+	// field IsolationSpec.Quota has no validation
+
+	{ // field IsolationSpec.ResourceQuota
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *corev1.ResourceQuotaSpec,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *IsolationSpec) *corev1.ResourceQuotaSpec {
+				return oldObj.ResourceQuota
+			})
+		errs = append(errs, fn(fldPath.Child("resourceQuota"), obj.ResourceQuota, oldVal, oldObj != nil)...)
+	}
+
+	{ // field IsolationSpec.LimitRange
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *corev1.LimitRangeSpec,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *IsolationSpec) *corev1.LimitRangeSpec {
+				return oldObj.LimitRange
+			})
+		errs = append(errs, fn(fldPath.Child("limitRange"), obj.LimitRange, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -682,6 +921,21 @@ func Validate_Phase(
 	obj, oldObj *Phase) (errs field.ErrorList) {
 
 	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForPhase, nil); len(e) != 0 {
+		errs = append(errs, e...)
+	}
+
+	return errs
+}
+
+var symbolsForPodSecurityLevel = sets.New(PodSecurityBaseline, PodSecurityPrivileged, PodSecurityRestricted)
+
+// Validate_PodSecurityLevel validates an instance of PodSecurityLevel according
+// to declarative validation rules in the API schema.
+func Validate_PodSecurityLevel(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *PodSecurityLevel) (errs field.ErrorList) {
+
+	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForPodSecurityLevel, nil); len(e) != 0 {
 		errs = append(errs, e...)
 	}
 
@@ -1488,6 +1742,28 @@ func Validate_VirtualClusterSpec(
 		errs = append(errs, fn(fldPath.Child("access"), obj.Access, oldVal, oldObj != nil)...)
 	}
 
+	{ // field VirtualClusterSpec.Isolation
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *IsolationSpec,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_IsolationSpec(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterSpec) *IsolationSpec {
+				return &oldObj.Isolation
+			})
+		errs = append(errs, fn(fldPath.Child("isolation"), &obj.Isolation, oldVal, oldObj != nil)...)
+	}
+
 	// field VirtualClusterSpec.Helm has no validation
 	return errs
 }
@@ -1628,6 +1904,35 @@ func Validate_VirtualClusterStatus(
 	}
 
 	// field VirtualClusterStatus.Release has no validation
+
+	{ // field VirtualClusterStatus.Quota
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *QuotaStatus,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterStatus) *QuotaStatus {
+				return oldObj.Quota
+			})
+		errs = append(errs, fn(fldPath.Child("quota"), obj.Quota, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 

@@ -64,7 +64,8 @@ func syncerRules() argRules {
 			"vmodule":                   moduleVerbosity,
 		},
 		owned: []string{
-			"bind-address", "cluster-*", "data-dir", "ephemeral-data", "health-*", "host-*", "image*", "issuer-*", "kubelet-*", "namespace", "pod-ip",
+			"bind-address", "cluster-*", "data-dir", "egress-*", "endpoint-*", "ephemeral-data", "health-*", "host-*", "image*", "inline-*", "issuer-*", "kubelet-*",
+			"namespace", "pod-ip", "public-egress",
 			"service-*", "uid", "virtual-*", "webhook-*",
 		},
 	}

@@ -41,8 +41,9 @@ func hostClusterName(name string, _ bool) []string {
 }
 
 func hostClusterSpec(spec *tenancy.HostClusterSpec, path *field.Path) field.ErrorList {
+	errs := hostIsolation(&spec.Isolation, path.Child("isolation"))
 	if ref := spec.DefaultTemplateRef; ref != nil {
-		return templateVersion(ref.Version, path.Child("defaultTemplateRef", "version"))
+		errs = append(errs, templateVersion(ref.Version, path.Child("defaultTemplateRef", "version"))...)
 	}
-	return nil
+	return errs
 }

@@ -77,6 +77,7 @@ func (v *Validator) spec(spec, old *tenancy.VirtualClusterSpec, path *field.Path
 	if !equality.Semantic.DeepEqual(spec.Syncer, old.Syncer) {
 		errs = append(errs, syncerArgs(spec.Syncer.ExtraArgs, path.Child("syncer", "extraArgs"))...)
 	}
+	errs = append(errs, isolation(&spec.Isolation, &old.Isolation, path.Child("isolation"))...)
 	if !equality.Semantic.DeepEqual(spec.Helm, old.Helm) {
 		errs = append(errs, v.helmValues(spec.Helm.Values, path.Child("helm", "values"))...)
 	}

@@ -105,6 +105,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: defaultTemplateRef
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.LocalTemplateReference
+    - name: isolation
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.HostIsolation
+      default: {}
     - name: maxVirtualClusters
       type:
         scalar: numeric
@@ -129,6 +133,51 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 0
+- name: dev.garret.garret.apis.tenancy.v1.HostIsolation
+  map:
+    fields:
+    - name: egressRanges
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: endpointRanges
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: inlineVolumeDrivers
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: quota
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.QuotaSpec
+      default: {}
+- name: dev.garret.garret.apis.tenancy.v1.IsolationSpec
+  map:
+    fields:
+    - name: limitRange
+      type:
+        namedType: io.k8s.api.core.v1.LimitRangeSpec
+    - name: networkPolicy
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.NetworkIsolation
+      default: {}
+    - name: podSecurity
+      type:
+        scalar: string
+    - name: quota
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.QuotaSpec
+      default: {}
+    - name: resourceQuota
+      type:
+        namedType: io.k8s.api.core.v1.ResourceQuotaSpec
 - name: dev.garret.garret.apis.tenancy.v1.KubernetesSpec
   map:
     fields:
@@ -154,6 +203,36 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
+- name: dev.garret.garret.apis.tenancy.v1.NetworkIsolation
+  map:
+    fields:
+    - name: enabled
+      type:
+        scalar: boolean
+    - name: publicEgress
+      type:
+        scalar: boolean
+- name: dev.garret.garret.apis.tenancy.v1.QuotaSpec
+  map:
+    fields:
+    - name: hard
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+- name: dev.garret.garret.apis.tenancy.v1.QuotaStatus
+  map:
+    fields:
+    - name: hard
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: used
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
 - name: dev.garret.garret.apis.tenancy.v1.ReleaseStatus
   map:
     fields:
@@ -349,6 +428,10 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.HostClusterReference
       default: {}
+    - name: isolation
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.IsolationSpec
+      default: {}
     - name: kubernetes
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KubernetesSpec
@@ -389,6 +472,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: phase
       type:
         scalar: string
+    - name: quota
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.QuotaStatus
     - name: release
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ReleaseStatus
@@ -429,6 +515,47 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - version
+- name: io.k8s.api.core.v1.LimitRangeItem
+  map:
+    fields:
+    - name: default
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: defaultRequest
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: max
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: maxLimitRequestRatio
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: min
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: type
+      type:
+        scalar: string
+      default: ""
+- name: io.k8s.api.core.v1.LimitRangeSpec
+  map:
+    fields:
+    - name: limits
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.LimitRangeItem
+          elementRelationship: atomic
 - name: io.k8s.api.core.v1.LocalObjectReference
   map:
     fields:
@@ -447,6 +574,23 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: request
       type:
         scalar: string
+- name: io.k8s.api.core.v1.ResourceQuotaSpec
+  map:
+    fields:
+    - name: hard
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: scopeSelector
+      type:
+        namedType: io.k8s.api.core.v1.ScopeSelector
+    - name: scopes
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: io.k8s.api.core.v1.ResourceRequirements
   map:
     fields:
@@ -468,6 +612,33 @@ var schemaYAML = typed.YAMLObject(`types:
         map:
           elementType:
             namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+- name: io.k8s.api.core.v1.ScopeSelector
+  map:
+    fields:
+    - name: matchExpressions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.ScopedResourceSelectorRequirement
+          elementRelationship: atomic
+    elementRelationship: atomic
+- name: io.k8s.api.core.v1.ScopedResourceSelectorRequirement
+  map:
+    fields:
+    - name: operator
+      type:
+        scalar: string
+      default: ""
+    - name: scopeName
+      type:
+        scalar: string
+      default: ""
+    - name: values
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: io.k8s.apimachinery.pkg.api.resource.Quantity
   scalar: untyped
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.Condition

@@ -21,6 +21,7 @@ var now = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 func object(generation int64, conditions ...metav1.Condition) *tenancyv1.VirtualCluster {
 	return &tenancyv1.VirtualCluster{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "demo", UID: "u", Generation: generation},
+		Spec:       tenancyv1.VirtualClusterSpec{HostClusterRef: tenancyv1.HostClusterReference{Name: tenancyv1.LocalHostCluster}},
 		Status:     tenancyv1.VirtualClusterStatus{Conditions: conditions},
 	}
 }

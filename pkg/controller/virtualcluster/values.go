@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/chart"
@@ -40,6 +41,10 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 		// Validation refuses it now: it was stored under an earlier release.
 		return chart.Values{}, &trouble{Reason: reasonInvalidSpec, Message: "spec.syncer.extraArgs: " + err.Error(), final: true}
 	}
+	isolation, err := c.isolation(vc)
+	if err != nil {
+		return chart.Values{}, err
+	}
 	return chart.Values{
 		Cluster:    chart.Cluster{Name: vc.Name, ID: clusterID(vc), UID: string(vc.UID)},
 		Kubernetes: chart.Kubernetes{Distro: string(vc.Spec.Kubernetes.Distro), Version: vc.Spec.Kubernetes.Version, ExtraArgs: vc.Spec.Kubernetes.ExtraArgs},
@@ -55,8 +60,31 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 			Resources: chart.SyncerResources(),
 		},
 		RBAC:            chart.RBAC{Rules: chart.SyncerRules(synced)},
+		Isolation:       isolation,
 		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
 		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},
+	}, nil
+}
+
+// isolation is what the owner asks for, with what the host's administrator has
+// opened to all virtual clusters.
+func (c *Controller) isolation(vc *tenancyv1.VirtualCluster) (chart.Isolation, error) {
+	host, err := c.watched.hosts.Get(vc.Spec.HostClusterRef.Name)
+	if err != nil {
+		// It is there always; its coming leads to another pass.
+		return chart.Isolation{}, &trouble{Reason: reasonHostNotReady, Message: fmt.Sprintf("HostCluster %s: %v", vc.Spec.HostClusterRef.Name, err), retry: true}
+	}
+	asked, opened := vc.Spec.Isolation, host.Spec.Isolation
+	return chart.Isolation{
+		InlineVolumeDrivers: opened.InlineVolumeDrivers,
+		EndpointRanges:      opened.EndpointRanges,
+		NetworkPolicy: chart.NetworkPolicy{
+			Enabled:       ptr.Deref(asked.NetworkPolicy.Enabled, true),
+			PublicEgress:  ptr.Deref(asked.NetworkPolicy.PublicEgress, true),
+			AllowedRanges: opened.EgressRanges,
+		},
+		ResourceQuota: asked.ResourceQuota,
+		LimitRange:    asked.LimitRange,
 	}, nil
 }
 

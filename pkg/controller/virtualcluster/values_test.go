@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyfake "garret.dev/garret/generated/clientset/versioned/fake"
@@ -34,6 +35,12 @@ func deployer(t *testing.T, published bool, objects ...runtime.Object) *Controll
 			t.Fatal(err)
 		}
 	}
+	local := &tenancyv1.HostCluster{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.LocalHostCluster}, Spec: tenancyv1.HostClusterSpec{Isolation: tenancyv1.HostIsolation{
+		InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, EndpointRanges: []string{"192.0.2.0/24"}, EgressRanges: []string{"198.51.100.0/24"},
+	}}}
+	if err := watched.hostChanges.GetStore().Add(local); err != nil {
+		t.Fatal(err)
+	}
 	clock := clocktesting.NewFakeClock(now)
 	return &Controller{
 		Dependencies: Dependencies{Host: host, Clock: clock}, watched: watched,
@@ -47,6 +54,8 @@ func TestValues(t *testing.T) {
 	vc.Status.ClusterID = "0123456789"
 	vc.Spec.Kubernetes = tenancyv1.KubernetesSpec{Distro: tenancyv1.DistroK3s, Version: "v1.37.2", ExtraArgs: []string{"--a=b"}}
 	vc.Spec.Syncer.ExtraArgs = []string{"--v=2", "--disable-sync-resources=secrets"}
+	vc.Spec.Isolation.NetworkPolicy.PublicEgress = ptr.To(false)
+	vc.Spec.Isolation.LimitRange = &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer}}}
 	got, err := deployer(t, true).values(t.Context(), vc)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +71,12 @@ func TestValues(t *testing.T) {
 			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("256Mi")}}},
 		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0", ExtraArgs: []string{"--v=2", "--disable-sync-resources=secrets"},
 			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("20m"), "memory": resource.MustParse("48Mi")}}},
-		RBAC:            chart.RBAC{Rules: chart.SyncerRules(synced)},
+		RBAC: chart.RBAC{Rules: chart.SyncerRules(synced)},
+		Isolation: chart.Isolation{
+			InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, EndpointRanges: []string{"192.0.2.0/24"},
+			NetworkPolicy: chart.NetworkPolicy{Enabled: true, AllowedRanges: []string{"198.51.100.0/24"}},
+			LimitRange:    vc.Spec.Isolation.LimitRange,
+		},
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Host:            chart.Host{ServiceCIDR: "10.96.0.0/16,fd00::/112", ClusterDomain: "cluster.local", ClientCA: "PEM"},
 	}

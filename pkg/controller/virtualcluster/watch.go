@@ -30,6 +30,7 @@ var listOne = metav1.ListOptions{Limit: 1}
 // StatefulSet controller could not do, and garret-apiserver's published authority.
 type watched struct {
 	clusters       tenancylisters.VirtualClusterLister
+	hosts          tenancylisters.HostClusterLister
 	pods           corelisters.PodLister
 	claims         corelisters.PersistentVolumeClaimLister
 	services       corelisters.ServiceLister
@@ -37,6 +38,7 @@ type watched struct {
 	events         corelisters.EventLister
 	configMaps     corelisters.ConfigMapLister
 	clusterChanges cache.SharedIndexInformer
+	hostChanges    cache.SharedIndexInformer
 	eventChanges   cache.SharedIndexInformer
 	mapChanges     cache.SharedIndexInformer
 	// lookedAt change by themselves; kept must not change but by us.
@@ -60,6 +62,7 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 	core, apps, rbac := released.Core().V1(), released.Apps().V1(), released.Rbac().V1()
 	return &watched{
 		clusters:       clusters.Tenancy().V1().VirtualClusters().Lister(),
+		hosts:          clusters.Tenancy().V1().HostClusters().Lister(),
 		pods:           core.Pods().Lister(),
 		claims:         core.PersistentVolumeClaims().Lister(),
 		services:       core.Services().Lister(),
@@ -67,6 +70,7 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		events:         refusals.Core().V1().Events().Lister(),
 		configMaps:     published.Core().V1().ConfigMaps().Lister(),
 		clusterChanges: clusters.Tenancy().V1().VirtualClusters().Informer(),
+		hostChanges:    clusters.Tenancy().V1().HostClusters().Informer(),
 		eventChanges:   refusals.Core().V1().Events().Informer(),
 		mapChanges:     published.Core().V1().ConfigMaps().Informer(),
 		lookedAt:       []cache.SharedIndexInformer{core.Pods().Informer(), core.PersistentVolumeClaims().Informer()},
@@ -77,14 +81,6 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 	}
 }
 
-// trim drops what nobody here reads and what makes up half of many objects.
-func trim(object any) (any, error) {
-	if accessor, err := meta.Accessor(object); err == nil {
-		accessor.SetManagedFields(nil)
-	}
-	return object, nil
-}
-
 func (w *watched) start(ctx context.Context) {
 	w.tenancy.Start(ctx.Done())
 	for _, factory := range w.factories {
@@ -93,7 +89,7 @@ func (w *watched) start(ctx context.Context) {
 }
 
 func (w *watched) informers() []cache.SharedIndexInformer {
-	all := []cache.SharedIndexInformer{w.clusterChanges, w.eventChanges, w.mapChanges}
+	all := []cache.SharedIndexInformer{w.clusterChanges, w.hostChanges, w.eventChanges, w.mapChanges}
 	return append(append(all, w.lookedAt...), w.kept...)
 }
 
@@ -134,6 +130,15 @@ func (w *watched) handle(c *Controller) error {
 	add(w.clusterChanges, onAny(c.queue.AddObject))
 	add(w.eventChanges, onAny(c.enqueueRefused))
 	add(w.mapChanges, onAny(func(any) { c.enqueueAll() }))
+	add(w.hostChanges, cache.ResourceEventHandlerFuncs{
+		AddFunc: func(any) { c.enqueueAll() },
+		// Its status counts virtual clusters, and concerns none of them.
+		UpdateFunc: func(before, now any) {
+			if changed(before, now) {
+				c.enqueueAll()
+			}
+		},
+	})
 	for _, informer := range w.lookedAt {
 		add(informer, onAny(c.enqueueOwner))
 	}

@@ -166,6 +166,7 @@ func (s *side) start() {
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
 		Metrics:  engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history,
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
+		EndpointRanges: []string{"192.0.2.0/28"},
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)

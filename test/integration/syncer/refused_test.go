@@ -22,22 +22,22 @@ import (
 	"garret.dev/garret/test/framework"
 )
 
-// restrain bounds what the host namespace may have, and waits until the spec is refused.
-func (s *side) restrain(hard corev1.ResourceList, until corev1.PodSpec) {
+// restrain bounds what the host namespace may have.
+func (s *side) restrain(hard corev1.ResourceList) {
 	s.t.Helper()
 	_, err := s.host.CoreV1().ResourceQuotas(s.hostNamespace).Create(s.t.Context(), &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Name: "small"}, Spec: corev1.ResourceQuotaSpec{Hard: hard}}, metav1.CreateOptions{})
 	s.must(err)
-	if until.Containers == nil {
-		framework.Eventually(s.t, "the quota is in force", func(ctx context.Context) (bool, error) {
-			quota, err := s.host.CoreV1().ResourceQuotas(s.hostNamespace).Get(ctx, "small", metav1.GetOptions{})
-			return err == nil && len(quota.Status.Hard) == len(hard), err
-		})
-		return
-	}
 	framework.Eventually(s.t, "the quota is in force", func(ctx context.Context) (bool, error) {
-		return strings.Contains(s.refusalOnHost(ctx, until), "exceeded quota"), nil
+		quota, err := s.host.CoreV1().ResourceQuotas(s.hostNamespace).Get(ctx, "small", metav1.GetOptions{})
+		return err == nil && len(quota.Status.Hard) == len(hard), err
 	})
+}
+
+// stored is a pod with a container of so much storage.
+func stored(size string) corev1.PodSpec {
+	list := corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse(size)}
+	return corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1", Resources: corev1.ResourceRequirements{Requests: list}}}}
 }
 
 // refusedCreates counts what the API server of the host refused to create, whoever asked.
@@ -60,18 +60,24 @@ func (s *side) refusedCreates(resource string) int {
 	return count
 }
 
-// carriedPods are the pods of this cluster on the host.
+// ofTest selects what lies on the host for the virtual namespace of the test. Those of
+// earlier tests are inside still.
+func (s *side) ofTest() metav1.ListOptions {
+	return metav1.ListOptions{LabelSelector: tenancyv1.LabelVirtualNamespace + "=" + s.namespace}
+}
+
+// carriedPods are the pods of the test on the host.
 func (s *side) carriedPods() []corev1.Pod {
 	s.t.Helper()
-	pods, err := s.host.CoreV1().Pods(s.hostNamespace).List(s.t.Context(), metav1.ListOptions{LabelSelector: tenancyv1.LabelCluster})
+	pods, err := s.host.CoreV1().Pods(s.hostNamespace).List(s.t.Context(), s.ofTest())
 	s.must(err)
 	return pods.Items
 }
 
-// carriedSecrets are the secrets of this cluster on the host.
+// carriedSecrets are the secrets of the test on the host.
 func (s *side) carriedSecrets() []corev1.Secret {
 	s.t.Helper()
-	secrets, err := s.host.CoreV1().Secrets(s.hostNamespace).List(s.t.Context(), metav1.ListOptions{LabelSelector: tenancyv1.LabelCluster})
+	secrets, err := s.host.CoreV1().Secrets(s.hostNamespace).List(s.t.Context(), s.ofTest())
 	s.must(err)
 	return secrets.Items
 }
@@ -83,11 +89,10 @@ func TestFullQuotaIsLeftAlone(t *testing.T) {
 	const places, pods = 5, 60
 	s := setUp(t)
 	ctx := t.Context()
-	s.restrain(corev1.ResourceList{corev1.ResourcePods: resource.MustParse(fmt.Sprint(places))}, corev1.PodSpec{})
+	s.restrain(corev1.ResourceList{corev1.ResourceRequestsEphemeralStorage: resource.MustParse(fmt.Sprint(places, "Gi"))})
 	spec := corev1.PodSpec{
 		TerminationGracePeriodSeconds: ptr.To[int64](0),
-		Containers: []corev1.Container{{Name: "app", Image: "busybox:1", EnvFrom: []corev1.EnvFromSource{
-			{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "login"}}}}}},
+		Containers:                    stored("1Gi").Containers,
 	}
 	before := s.refusedCreates("pods")
 	made := map[string]*corev1.Pod{}
@@ -102,7 +107,7 @@ func TestFullQuotaIsLeftAlone(t *testing.T) {
 	}
 	for name, pod := range made {
 		if !on[name] {
-			s.refused(pod, `pods "`+pod.Name+`" is forbidden: exceeded quota: small, requested: pods=1`)
+			s.refused(pod, `pods "`+pod.Name+`" is forbidden: exceeded quota: small, requested: requests.ephemeral-storage=1Gi`)
 		}
 	}
 	asked := s.refusedCreates("pods") - before
@@ -151,13 +156,11 @@ func TestFullQuotaIsLeftAlone(t *testing.T) {
 // not take, and beside them pods that the host refuses by a rule, until it is lifted.
 func TestFullQuotaHoldsUpNothingElse(t *testing.T) {
 	s := setUp(t)
-	storage := corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")}
-	large := corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1", Resources: corev1.ResourceRequirements{Requests: storage}}}}
-	s.restrain(corev1.ResourceList{corev1.ResourceRequestsEphemeralStorage: resource.MustParse("1500Mi")}, corev1.PodSpec{})
+	s.restrain(corev1.ResourceList{corev1.ResourceRequestsEphemeralStorage: resource.MustParse("1500Mi")})
 	s.enforce("baseline", corev1.PodSpec{HostNetwork: true, Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
 	var waiting []*corev1.Pod
 	for i := range 20 {
-		waiting = append(waiting, s.createPod(fmt.Sprint("large-", i), large))
+		waiting = append(waiting, s.createPod(fmt.Sprint("large-", i), stored("1Gi")))
 	}
 	framework.Eventually(t, "the quota is taken", func(context.Context) (bool, error) { return len(s.carriedPods()) == 1, nil })
 	for _, pod := range waiting {
@@ -205,7 +208,7 @@ func TestGatedPodBringsNothing(t *testing.T) {
 	s.createPod("marker", corev1.PodSpec{EnableServiceLinks: ptr.To(false), AutomountServiceAccountToken: ptr.To(false), Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
 	s.hostPod("marker")
 	configMaps := func() int {
-		list, err := s.host.CoreV1().ConfigMaps(s.hostNamespace).List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelCluster})
+		list, err := s.host.CoreV1().ConfigMaps(s.hostNamespace).List(ctx, s.ofTest())
 		s.must(err)
 		return len(list.Items)
 	}

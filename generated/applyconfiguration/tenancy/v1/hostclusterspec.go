@@ -16,6 +16,8 @@ type HostClusterSpecApplyConfiguration struct {
 	// maxVirtualClusters is how many virtual clusters there may be on the host
 	// cluster. No limit when not set. Those that are there already stay.
 	MaxVirtualClusters *int32 `json:"maxVirtualClusters,omitempty"`
+	// isolation bounds and widens what virtual clusters do on the host cluster.
+	Isolation *HostIsolationApplyConfiguration `json:"isolation,omitempty"`
 }
 
 // HostClusterSpecApplyConfiguration constructs a declarative configuration of the HostClusterSpec type for use with
@@ -37,5 +39,13 @@ func (b *HostClusterSpecApplyConfiguration) WithDefaultTemplateRef(value *LocalT
 // If called multiple times, the MaxVirtualClusters field is set to the value of the last call.
 func (b *HostClusterSpecApplyConfiguration) WithMaxVirtualClusters(value int32) *HostClusterSpecApplyConfiguration {
 	b.MaxVirtualClusters = &value
+	return b
+}
+
+// WithIsolation sets the Isolation field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Isolation field is set to the value of the last call.
+func (b *HostClusterSpecApplyConfiguration) WithIsolation(value *HostIsolationApplyConfiguration) *HostClusterSpecApplyConfiguration {
+	b.Isolation = value
 	return b
 }

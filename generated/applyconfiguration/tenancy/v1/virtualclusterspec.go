@@ -25,6 +25,9 @@ type VirtualClusterSpecApplyConfiguration struct {
 	// access gives rights inside to users and groups of the host, besides those
 	// that follow from their permissions on the virtual cluster.
 	Access []AccessRuleApplyConfiguration `json:"access,omitempty"`
+	// isolation says what pods of the virtual cluster may ask for, whom they may speak
+	// to, and how much the virtual cluster may hold on the host.
+	Isolation *IsolationSpecApplyConfiguration `json:"isolation,omitempty"`
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	Helm *HelmSpecApplyConfiguration `json:"helm,omitempty"`
 }
@@ -85,6 +88,14 @@ func (b *VirtualClusterSpecApplyConfiguration) WithAccess(values ...*AccessRuleA
 		}
 		b.Access = append(b.Access, *values[i])
 	}
+	return b
+}
+
+// WithIsolation sets the Isolation field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Isolation field is set to the value of the last call.
+func (b *VirtualClusterSpecApplyConfiguration) WithIsolation(value *IsolationSpecApplyConfiguration) *VirtualClusterSpecApplyConfiguration {
+	b.Isolation = value
 	return b
 }
 

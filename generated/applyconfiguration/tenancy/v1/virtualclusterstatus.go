@@ -35,6 +35,9 @@ type VirtualClusterStatusApplyConfiguration struct {
 	Template *TemplateStatusApplyConfiguration `json:"template,omitempty"`
 	// release is the Helm release that deploys the virtual cluster.
 	Release *ReleaseStatusApplyConfiguration `json:"release,omitempty"`
+	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
+	// the syncer reports it.
+	Quota *QuotaStatusApplyConfiguration `json:"quota,omitempty"`
 }
 
 // VirtualClusterStatusApplyConfiguration constructs a declarative configuration of the VirtualClusterStatus type for use with
@@ -119,5 +122,13 @@ func (b *VirtualClusterStatusApplyConfiguration) WithTemplate(value *TemplateSta
 // If called multiple times, the Release field is set to the value of the last call.
 func (b *VirtualClusterStatusApplyConfiguration) WithRelease(value *ReleaseStatusApplyConfiguration) *VirtualClusterStatusApplyConfiguration {
 	b.Release = value
+	return b
+}
+
+// WithQuota sets the Quota field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Quota field is set to the value of the last call.
+func (b *VirtualClusterStatusApplyConfiguration) WithQuota(value *QuotaStatusApplyConfiguration) *VirtualClusterStatusApplyConfiguration {
+	b.Quota = value
 	return b
 }

@@ -1,0 +1,85 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// isolation judges what differs from old.
+func isolation(spec, old *tenancy.IsolationSpec, path *field.Path) field.ErrorList {
+	errs := quotaHard(spec.Quota.Hard, old.Quota.Hard, path.Child("quota", "hard"))
+	if ptr.Deref(spec.NetworkPolicy.Enabled, true) || spec.NetworkPolicy.PublicEgress == nil || *spec.NetworkPolicy.PublicEgress {
+		return errs
+	}
+	if ptr.Equal(spec.NetworkPolicy.Enabled, old.NetworkPolicy.Enabled) && ptr.Equal(spec.NetworkPolicy.PublicEgress, old.NetworkPolicy.PublicEgress) {
+		return errs
+	}
+	return append(errs, field.Invalid(path.Child("networkPolicy", "publicEgress"), false,
+		"has no effect without NetworkPolicies: set networkPolicy.enabled to true, or leave this out"))
+}
+
+// quotaHard judges the names that are new and the quantities that differ.
+func quotaHard(hard, old corev1.ResourceList, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, name := range slices.Sorted(maps.Keys(hard)) {
+		quantity := hard[name]
+		if before, known := old[name]; known && before.Cmp(quantity) == 0 {
+			continue
+		}
+		at := path.Key(string(name))
+		if !slices.Contains(v1.QuotaNames(), name) {
+			errs = append(errs, field.NotSupported(at, name, v1.QuotaNames()))
+			continue
+		}
+		switch {
+		case quantity.Sign() < 0:
+			errs = append(errs, field.Invalid(at, quantity.String(), "must be zero or more; leave it out for no limit"))
+		case v1.CountsObjects(name) && quantity.MilliValue()%1000 != 0:
+			errs = append(errs, field.Invalid(at, quantity.String(), "must be a whole number"))
+		}
+	}
+	return errs
+}
+
+// hostIsolation judges what an administrator opens to all virtual clusters.
+func hostIsolation(spec *tenancy.HostIsolation, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, driver := range spec.InlineVolumeDrivers {
+		for _, problem := range utilvalidation.IsDNS1123Subdomain(driver) {
+			errs = append(errs, field.Invalid(path.Child("inlineVolumeDrivers").Index(i), driver, problem))
+		}
+	}
+	errs = append(errs, ranges(spec.EndpointRanges, path.Child("endpointRanges"))...)
+	errs = append(errs, ranges(spec.EgressRanges, path.Child("egressRanges"))...)
+	return append(errs, quotaHard(spec.Quota.Hard, nil, path.Child("quota", "hard"))...)
+}
+
+// ranges allows CIDRs that are written in the one way that there is for each.
+func ranges(cidrs []string, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, cidr := range cidrs {
+		prefix, err := netip.ParsePrefix(cidr)
+		switch {
+		case err != nil:
+			errs = append(errs, field.Invalid(path.Index(i), cidr, "must be an address range such as 192.0.2.0/24"))
+		case prefix.Addr().Is4In6():
+			errs = append(errs, field.Invalid(path.Index(i), cidr, "must be written as the IPv4 range that it is"))
+		case prefix.Masked() != prefix:
+			errs = append(errs, field.Invalid(path.Index(i), cidr, fmt.Sprintf("must begin with the first address of the range: %s", prefix.Masked())))
+		}
+	}
+	return errs
+}
