@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
@@ -46,7 +46,9 @@ type pods struct {
 	tokens     Tokens
 	nodes      *nodes
 	// before is what a pod needs on the host.
-	before []need
+	before       []need
+	environments *environments
+	recorder     record.EventRecorder
 	// claims says that claims are synced.
 	claims  bool
 	clock   clock.PassiveClock
@@ -67,22 +69,13 @@ var (
 	_ engine.Remaker[*corev1.Pod]     = &pods{}
 )
 
-// need is what a pod refers to on the host, or depends on.
-type need struct {
-	controller *engine.Controller
-	// keys names the objects that a virtual pod needs.
-	keys func(pod any) []types.NamespacedName
-	// must says that the pod is not made without them.
-	must bool
-}
-
 func (b *builder) pods() {
-	b.environments()
-	b.add(b.Tokens.Controller(b.Metrics))
+	environments := b.environments()
+	b.tokens()
 	b.Virtual.Namespaces.Follow()
 	kind := &pods{
 		translator: b.Translator, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
-		nodes: b.nodes(), before: b.beforePods, claims: b.Selection[tenancyv1.ResourceClaims],
+		nodes: b.nodes(), before: b.beforePods, environments: environments, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts},
 	}
@@ -126,6 +119,7 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 		return err
 	}
 	host.Spec = *spec
+	keepWaiting(&host.Spec)
 	p.mark(virtual, host)
 	return nil
 }
@@ -223,6 +217,9 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried 
 	if virtual.Spec.NodeName == "" && host.Spec.NodeName != "" {
 		return p.bind(ctx, virtual, host.Spec.NodeName)
 	}
+	if startsWaiting(host) {
+		return nil
+	}
 	if host.Spec.NodeName != "" {
 		// The node may have been deleted inside meanwhile.
 		if err := p.nodes.ensure(ctx, host.Spec.NodeName); err != nil {
@@ -250,33 +247,6 @@ func (p *pods) bind(ctx context.Context, virtual *corev1.Pod, node string) error
 	}
 	klog.FromContext(ctx).V(2).Info("Bound", "pod", klog.KObj(virtual), "node", node)
 	return nil
-}
-
-// Prepare carries over what the pod refers to: the host's kubelet would try again
-// only after a while.
-func (p *pods) Prepare(ctx context.Context, virtual, _ *corev1.Pod) error {
-	var group errgroup.Group
-	if projections := TokenProjections(virtual); len(projections) > 0 {
-		group.Go(func() error {
-			if err := p.tokens.Ensure(ctx, virtual, projections); err != nil {
-				return fmt.Errorf("tokens: %w", err)
-			}
-			return nil
-		})
-	}
-	for _, need := range p.before {
-		for _, key := range need.keys(virtual) {
-			group.Go(func() error {
-				if err := need.controller.Now(ctx, key); need.must {
-					return err
-				}
-				// A pod may be made before what it refers to; the kubelet says so then,
-				// as anywhere.
-				return nil
-			})
-		}
-	}
-	return group.Wait()
 }
 
 // References are the configmaps, secrets and claims that the pod names.

@@ -44,12 +44,16 @@ func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) (*
 	if len(wanted.Spec.EphemeralContainers) > len(current.Spec.EphemeralContainers) {
 		debugged := written.DeepCopy()
 		debugged.Spec.EphemeralContainers = wanted.Spec.EphemeralContainers
-		updated, err := client.UpdateEphemeralContainers(ctx, wanted.Name, debugged, metav1.UpdateOptions{})
+		updated, err := p.host.Pods.Ask("ephemeralcontainers", written, debugged, func() (*corev1.Pod, error) {
+			return client.UpdateEphemeralContainers(ctx, wanted.Name, debugged, metav1.UpdateOptions{})
+		})
 		wrote("ephemeral containers", updated, err)
 	}
 	refused := false
 	if asked := withResources(written, wanted); asked != nil {
-		updated, err := client.UpdateResize(ctx, wanted.Name, asked, metav1.UpdateOptions{})
+		updated, err := p.host.Pods.Ask("resize", written, asked, func() (*corev1.Pod, error) {
+			return client.UpdateResize(ctx, wanted.Name, asked, metav1.UpdateOptions{})
+		})
 		wrote("resize", updated, err)
 		refused = err != nil
 	}
@@ -70,7 +74,7 @@ func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) (*
 		equality.Semantic.DeepEqual(written.OwnerReferences, rest.OwnerReferences) {
 		return written, errors.Join(errs...)
 	}
-	updated, err := client.Update(ctx, rest, metav1.UpdateOptions{})
+	updated, err := p.host.Pods.Writer(rest.Namespace).Update(ctx, rest, metav1.UpdateOptions{})
 	wrote("update", updated, err)
 	return written, errors.Join(errs...)
 }
