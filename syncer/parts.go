@@ -109,7 +109,7 @@ func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *
 		Listener:   listener,
 		Serving:    pki.NewServing(trust.Authority, name, []string{options.PodIP}, options.Clock),
 		Trust:      trust,
-		Translator: both.translator, Virtual: both.virtual,
+		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(), HostConfig: both.hostConfig,
 	})
 }

@@ -19,6 +19,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/containers"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
@@ -55,6 +56,8 @@ type pods struct {
 	started time.Time
 	// known are the UIDs of the virtual pods that this syncer has seen last.
 	known *lru.Cache
+	// made are the ephemeral containers that this syncer made, as madeContainer.
+	made *lru.Cache
 }
 
 var (
@@ -76,7 +79,7 @@ func (b *builder) pods() {
 	kind := &pods{
 		translator: b.Translator, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
 		nodes: b.nodes(), before: b.beforePods, environments: environments, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
-		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods),
+		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts},
 	}
 	controller := twin(b, podWorkers, kind, b.Virtual.Pods, b.Host.Pods)
@@ -128,6 +131,7 @@ func (p *pods) mark(virtual, host *corev1.Pod) {
 	annotations := downwardAnnotations(virtual)
 	annotations[annotationResources] = resourcesAsked(&virtual.Spec).annotation()
 	annotations[annotationImages] = imagesAsked(&virtual.Spec).annotation()
+	annotations[containers.Annotation] = p.asked(virtual, host).String()
 	if avoids := p.avoids(virtual, host); avoids != "" {
 		annotations[annotationAvoids] = avoids
 	}
@@ -169,7 +173,11 @@ func (p *pods) refresh(virtual, host *corev1.Pod) {
 	})
 	askedImages, imagesBefore := imagesAsked(&virtual.Spec), askedBefore(host.Annotations[annotationImages])
 	askedResources, resourcesBefore := resourcesAsked(&virtual.Spec), askedBefore(host.Annotations[annotationResources])
+	own := p.asked(virtual, host).Own(virtual, host)
 	forEachLasting(&host.Spec, func(container *corev1.Container) {
+		if _, is := own.Find(container.Name); !is {
+			return
+		}
 		if askedImages.changed(imagesBefore, container.Name) {
 			container.Image = images[container.Name]
 		}
@@ -189,16 +197,7 @@ func (p *pods) refresh(virtual, host *corev1.Pod) {
 			host.Spec.Tolerations = append(host.Spec.Tolerations, toleration)
 		}
 	}
-	environment := p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)
-	there := map[string]bool{}
-	for _, container := range host.Spec.EphemeralContainers {
-		there[container.Name] = true
-	}
-	for _, container := range p.spec.ephemeralContainers(virtual, environment) {
-		if !there[container.Name] {
-			host.Spec.EphemeralContainers = append(host.Spec.EphemeralContainers, container)
-		}
-	}
+	p.wantEphemeral(virtual, host)
 	p.mark(virtual, host)
 }
 
