@@ -8,7 +8,7 @@
 // Secrets can forge one, while the caller of this package has rights in all
 // namespaces. So a record is a hint, never an order: the objects that it lists
 // are touched only when they are of the kinds that the chart has, bear the
-// release's name and lie in its namespace; what they are made is what the chart
+// release's name, or that of its workloads, and lie in its namespace; what they are made is what the chart
 // renders, whatever the record's manifest says; its hooks never run; and an object
 // that does not carry the release's marks is left alone.
 //

@@ -61,12 +61,21 @@ func (g *guard) Build(reader io.Reader, validate bool) (kube.ResourceList, error
 	}
 	for _, info := range resources {
 		kind := info.Mapping.GroupVersionKind
-		if !slices.Contains(g.kinds, kind) || info.Namespace != g.namespace || info.Name != g.name {
+		if !slices.Contains(g.kinds, kind) || info.Namespace != g.namespace || !slices.Contains(namesOf(kind.Kind, g.name), info.Name) {
 			return nil, &manifestError{fmt.Errorf("manifest of release %s/%s holds %s %s/%s, which is no part of the chart",
 				g.namespace, g.name, kind.Kind, info.Namespace, info.Name)}
 		}
 	}
 	return resources, nil
+}
+
+// namesOf are the names that objects of a kind can have in a release: that of the
+// release, or of its workloads. No other release has either, since its name has no dot.
+func namesOf(kind, release string) []string {
+	if kind == "NetworkPolicy" || kind == "ServiceAccount" {
+		return []string{release, release + ".workloads"}
+	}
+	return []string{release}
 }
 
 // Update changes and creates objects, after looking whose they are. Helm itself
