@@ -12,6 +12,7 @@
 //   - A Service that is then not stored, because something else refuses it, leaves
 //     one on the host without the UID of a virtual object; the engine removes it after half a minute.
 //   - A dry run asks the host for a dry run, and has no effect there either.
+//   - A Service that isolation keeps from the host is refused, with the field.
 //   - What the host refuses is refused inside, with the host's reason: a Service
 //     whose address the host did not allot would lead somewhere else.
 //   - While the syncer is away no Service can be created (failurePolicy Fail).

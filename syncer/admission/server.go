@@ -20,6 +20,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/syncer/resources"
 )
 
 // maxBody is what the API server takes of an object, twice, for an update.
@@ -105,6 +106,9 @@ func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionReques
 		return nil, err
 	}
 	service.Namespace = request.Namespace
+	if err := s.check(request, service); err != nil {
+		return nil, err
+	}
 	if !NeedsAddress(service) {
 		return nil, nil
 	}
@@ -137,6 +141,21 @@ func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionReques
 		klog.FromContext(ctx).V(1).Info("The host allotted an address", "host", klog.KObj(host), "address", host.Spec.ClusterIP)
 	}
 	return patch(service, host, generated)
+}
+
+// check refuses a Service that is kept from the host. One that was stored before it was
+// refused may change: its finalizers have to go, say.
+func (s *Server) check(request *admissionv1.AdmissionRequest, service *corev1.Service) error {
+	refused := resources.CheckService(service)
+	if refused == nil || s.Allocator.Inside || !resources.HasHostService(service) {
+		return nil
+	}
+	if request.Operation == admissionv1.Update {
+		if old, err := decode(request.OldObject.Raw); err != nil || resources.CheckService(old) != nil {
+			return err
+		}
+	}
+	return apierrors.NewForbidden(corev1.Resource("services"), request.Name, refused)
 }
 
 func serviceResource() metav1.GroupVersionResource {
