@@ -43,12 +43,19 @@ type Options struct {
 	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
 	SyncNodesFromHost bool
 
+	// EgressDir is where the sockets are made through which the control plane connects
+	// to anything. Empty for none: then nothing bounds where it may connect.
+	EgressDir string
+	// NodeIP is the address of the node that the pod runs on.
+	NodeIP string
 	// InlineVolumeDrivers are the CSI drivers that pods may name in inline volumes.
 	InlineVolumeDrivers []string
 	// EndpointRanges are what an EndpointSlice inside may name, besides own pods.
 	EndpointRanges []string
 	// EgressRanges are what the control plane may reach, besides what is its own.
 	EgressRanges []string
+	// ClosedRanges are what it may not, unless EgressRanges have a part of one.
+	ClosedRanges []string
 	// PublicEgress lets it reach public addresses.
 	PublicEgress bool
 
@@ -72,6 +79,8 @@ func NewOptions() *Options {
 	return &Options{
 		Namespace:     os.Getenv("POD_NAMESPACE"),
 		PodIP:         os.Getenv("POD_IP"),
+		NodeIP:        os.Getenv("NODE_IP"),
+		PublicEgress:  true,
 		ServiceIP:     os.Getenv("SERVICE_IP"),
 		DataDir:       "/data",
 		ClusterDomain: "cluster.local",
@@ -99,9 +108,12 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.SyncResources, "sync-resources", o.SyncResources, "Kinds to sync to the host that are not synced by default.")
 	flags.StringSliceVar(&o.DisableSyncResources, "disable-sync-resources", o.DisableSyncResources, "Kinds that stay inside.")
 	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
+	flags.StringVar(&o.EgressDir, "egress-dir", o.EgressDir, "Directory for the sockets through which the control plane connects to pods, Services, webhooks and its kubelet. Empty for none.")
+	flags.StringVar(&o.NodeIP, "node-ip", o.NodeIP, "Address of the node that the syncer's pod runs on. Defaults to NODE_IP.")
 	flags.StringSliceVar(&o.InlineVolumeDrivers, "inline-volume-drivers", o.InlineVolumeDrivers, "CSI drivers that pods may name in inline volumes.")
 	flags.StringSliceVar(&o.EndpointRanges, "endpoint-ranges", o.EndpointRanges, "Address ranges that EndpointSlices may name, besides the addresses of own pods.")
 	flags.StringSliceVar(&o.EgressRanges, "egress-ranges", o.EgressRanges, "Address ranges that the control plane may reach, besides own pods and Services.")
+	flags.StringSliceVar(&o.ClosedRanges, "closed-ranges", o.ClosedRanges, "Address ranges of the host that the control plane may not reach, unless --egress-ranges has a part of one.")
 	flags.BoolVar(&o.PublicEgress, "public-egress", o.PublicEgress, "Let the control plane reach public addresses.")
 	flags.StringVar(&o.Image, "image", o.Image, "The syncer's own image. Pods with a subdomain get an init container of it, which writes their full name into /etc/hosts. Empty for none.")
 	flags.StringVar(&o.ImagePullPolicy, "image-pull-policy", o.ImagePullPolicy, "Pull policy of such init containers: Always, IfNotPresent or Never.")
@@ -132,6 +144,11 @@ func (o *Options) Validate() error {
 	} {
 		if value == "" {
 			errs = append(errs, fmt.Errorf("--%s is required", flag))
+		}
+	}
+	for flag, texts := range map[string][]string{"egress-ranges": o.EgressRanges, "closed-ranges": o.ClosedRanges} {
+		if _, err := ranges(texts); err != nil {
+			errs = append(errs, fmt.Errorf("--%s: %w", flag, err))
 		}
 	}
 	return utilerrors.NewAggregate(errs)

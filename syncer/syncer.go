@@ -58,14 +58,19 @@ func Run(ctx context.Context, options Options) error {
 	}
 	registry := metrics.NewKubeRegistry()
 	health := newHealth(options.BindAddress, options.HealthPort, registry)
+	doors, err := newDoors(options)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return health.run(ctx) })
+	group.Go(func() error { return doors.run(ctx) })
 	group.Go(func() error {
 		both, err := connect(ctx, options)
 		if err != nil {
 			return err
 		}
-		return run(ctx, options, both, selection, registry, health)
+		return run(ctx, options, both, selection, registry, health, doors)
 	})
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -149,7 +154,7 @@ func serverVersion(client kubernetes.Interface) (string, error) {
 }
 
 // run runs everything that needs both clusters.
-func run(ctx context.Context, options Options, both *sides, selection resources.Selection, registry metrics.KubeRegistry, health *health) error {
+func run(ctx context.Context, options Options, both *sides, selection resources.Selection, registry metrics.KubeRegistry, health *health, doors *doors) error {
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	defer broadcaster.Shutdown()
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: both.virtual.CoreV1().Events("")})
@@ -175,10 +180,12 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		PodSecurity: security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: options.InlineVolumeDrivers},
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
+		EndpointRanges: options.EndpointRanges,
 	})
 	if err != nil {
 		return err
 	}
+	doors.follow(host)
 	group, ctx := errgroup.WithContext(ctx)
 	begun, entered := gate(), gate()
 	settling := &settling{

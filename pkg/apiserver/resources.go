@@ -42,6 +42,7 @@ func (c *Config) newResources(kubeconfigs virtualcluster.KubeconfigIssuer, relay
 		Templates:   templates,
 		Hosts:       hosts.HostCluster,
 		Validator:   &validation.Validator{Values: c.options.ValidateValues},
+		Authorizer:  c.generic.Authorization.Authorizer,
 		Kubeconfigs: kubeconfigs,
 		Relay:       relay,
 	})

@@ -49,9 +49,10 @@ type objects struct {
 	workloads      *corev1.ServiceAccount
 	role           *rbacv1.Role
 	roleBinding    *rbacv1.RoleBinding
-	networkPolicy  *networkingv1.NetworkPolicy
-	resourceQuota  *corev1.ResourceQuota
-	limitRange     *corev1.LimitRange
+	// networkPolicies are by name.
+	networkPolicies map[string]*networkingv1.NetworkPolicy
+	resourceQuota   *corev1.ResourceQuota
+	limitRange      *corev1.LimitRange
 }
 
 func render(t *testing.T, values Values, tenant map[string]any) objects {
@@ -112,7 +113,10 @@ func decode(t *testing.T, rendered map[string]string) objects {
 			case *rbacv1.RoleBinding:
 				all.roleBinding = object
 			case *networkingv1.NetworkPolicy:
-				all.networkPolicy = object
+				if all.networkPolicies == nil {
+					all.networkPolicies = map[string]*networkingv1.NetworkPolicy{}
+				}
+				all.networkPolicies[object.Name] = object
 			case *corev1.ResourceQuota:
 				all.resourceQuota = object
 			case *corev1.LimitRange:
@@ -164,9 +168,6 @@ func TestRenderedObjects(t *testing.T) {
 			t.Errorf("%s is missing", kind)
 		}
 	}
-	if got.networkPolicy != nil {
-		t.Errorf("a NetworkPolicy that nobody asked for")
-	}
 	for _, object := range []interface {
 		GetName() string
 		GetNamespace() string
@@ -198,7 +199,10 @@ func TestControlPlaneArguments(t *testing.T) {
 		{"newest", "v1.37.2", nil, []string{
 			"server", "--data-dir=/data", "--https-listen-port=6443", "--service-cidr=10.96.0.0/16", "--cluster-domain=cluster.local",
 			"--tls-san=vc-demo", "--tls-san=vc-demo.team-a", "--tls-san=vc-demo.team-a.svc", "--tls-san=vc-demo.team-a.svc.cluster.local", "--tls-san=10.96.7.7",
-			"--disable-agent", "--disable-scheduler", "--flannel-backend=none", "--egress-selector-mode=disabled"}, nil},
+			"--disable-agent", "--disable-scheduler", "--flannel-backend=none", "--egress-selector-mode=disabled",
+			"--kube-apiserver-arg=egress-selector-config-file=/etc/garret/egress/egress.yaml",
+			"--kube-controller-manager-arg=cluster-signing-kubelet-serving-cert-file=", "--kube-controller-manager-arg=cluster-signing-kubelet-serving-key-file=",
+			"--kube-controller-manager-arg=cluster-signing-legacy-unknown-cert-file=", "--kube-controller-manager-arg=cluster-signing-legacy-unknown-key-file="}, nil},
 		{"first with an egress selector", "v1.24.0", nil, []string{"--egress-selector-mode=disabled"}, nil},
 		{"before the egress selector", "v1.23.17", nil, []string{"--disable-agent"}, []string{"--egress-selector-mode=disabled"}},
 		{"the owner's come last", "v1.37.2", []string{"--kube-apiserver-arg=v=2"}, []string{"--kube-apiserver-arg=v=2"}, nil},
@@ -381,7 +385,9 @@ func TestOpenedArguments(t *testing.T) {
 		}
 	}
 	args = render(t, testValues(), nil).container(t, "syncer").Args
-	if !slices.Contains(args, "--public-egress=true") || slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(arg, "-ranges=") || strings.Contains(arg, "-drivers=") }) {
+	if !slices.Contains(args, "--public-egress=true") || slices.ContainsFunc(args, func(arg string) bool {
+		return strings.Contains(arg, "-ranges=") && !strings.HasPrefix(arg, "--closed-") || strings.Contains(arg, "-drivers=")
+	}) {
 		t.Errorf("got %q, want nothing opened", args)
 	}
 }

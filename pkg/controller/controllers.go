@@ -27,6 +27,7 @@ import (
 	"garret.dev/garret/pkg/controller/template"
 	"garret.dev/garret/pkg/controller/virtualcluster"
 	"garret.dev/garret/pkg/release"
+	"garret.dev/garret/pkg/release/sealed"
 )
 
 // retryRefused is after what time a change of a template that a virtual cluster
@@ -74,7 +75,7 @@ func newControllers(config *rest.Config, host kubernetes.Interface, broadcaster 
 	}
 	all.clusters, err = virtualcluster.New(virtualcluster.Dependencies{
 		Host: host, Metadata: objects, Tenancy: tenancy, Informers: informers,
-		Releases: release.New(config, host, loaded),
+		Releases: release.New(config, host, objects, sealed.NewKey(host.CoreV1().Secrets(options.Namespace)), loaded),
 		Prober:   virtualcluster.TLSProber{Wrap: tracing.WrapperFor(spans)},
 		Recorder: recorder,
 		Clock:    clock.RealClock{},

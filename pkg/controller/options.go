@@ -47,7 +47,7 @@ func NewOptions() *Options {
 			K3sImage:        "docker.io/rancher/k3s",
 			ImagePullPolicy: "IfNotPresent",
 			StallAfter:      2 * time.Minute,
-			Workers:         8,
+			Workers:         16,
 		},
 	}
 }
@@ -65,7 +65,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Clusters.K3sImage, "k3s-image", o.Clusters.K3sImage, "Image of k3s, without the tag.")
 	flags.StringVar(&o.Clusters.ImagePullPolicy, "image-pull-policy", o.Clusters.ImagePullPolicy, "Pull policy of virtual clusters' containers: Always, IfNotPresent or Never.")
 	flags.DurationVar(&o.Clusters.StallAfter, "stall-after", o.Clusters.StallAfter, "How long a trouble must last for a virtual cluster to be called Failed.")
-	flags.IntVar(&o.Clusters.Workers, "concurrent-reconciles", o.Clusters.Workers, "How many virtual clusters are worked on at a time.")
+	flags.IntVar(&o.Clusters.Workers, "concurrent-reconciles", o.Clusters.Workers, "How many virtual clusters are worked on at a time; those of one namespace have a quarter of that.")
 }
 
 // Complete fills in what depends on the machine.

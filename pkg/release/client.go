@@ -18,12 +18,18 @@ import (
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
+
+	"garret.dev/garret/pkg/release/sealed"
 )
 
 // maxHistory is how many revisions of a release are kept.
 const maxHistory = 3
+
+// maxForeign is how many records that others wrote are deleted in one pass.
+const maxForeign = 100
 
 // requestTimeout bounds each request, since Helm's own take no context.
 const requestTimeout = 30 * time.Second
@@ -45,6 +51,9 @@ type Status struct {
 	ChartVersion string
 	// Deployed is false while the last change is not finished.
 	Deployed bool
+	// Foreign is how many records of the release somebody else had written. They were
+	// deleted unread.
+	Foreign int
 }
 
 // ErrNotFound says that there is no release of that name.
@@ -67,24 +76,26 @@ type Interface interface {
 
 // Client is an Interface on a real host cluster.
 type Client struct {
-	config *rest.Config
-	kube   kubernetes.Interface
-	chart  *chart.Chart
-	digest string
-	kinds  kinds
+	config  *rest.Config
+	kube    kubernetes.Interface
+	objects metadata.Interface
+	key     *sealed.Key
+	chart   *chart.Chart
+	digest  string
+	kinds   kinds
 	// manifests are what the chart gave for each release.
 	manifests *manifests
 }
 
 var _ Interface = (*Client)(nil)
 
-// New returns a client for releases of chart on the host that config and client
-// lead to.
-func New(config *rest.Config, client kubernetes.Interface, chart *chart.Chart) *Client {
+// New returns a client for releases of chart on the host that config and the clients
+// lead to. It seals its records with the key.
+func New(config *rest.Config, client kubernetes.Interface, objects metadata.Interface, key *sealed.Key, chart *chart.Chart) *Client {
 	config = rest.CopyConfig(config)
 	config.Timeout = requestTimeout
 	return &Client{
-		config: config, kube: client, chart: chart, digest: digest(chart), kinds: chartKinds(),
+		config: config, kube: client, objects: objects, key: key, chart: chart, digest: digest(chart), kinds: chartKinds(),
 		manifests: &manifests{known: map[string]rendering{}},
 	}
 }
@@ -108,6 +119,14 @@ func status(record *release.Release) Status {
 
 // Ensure implements Interface.
 func (c *Client) Ensure(ctx context.Context, spec Spec) (Status, error) {
+	// Also those of a Garret that did not seal them: the objects are adopted without.
+	foreign, err := c.records(spec.Namespace).RemoveForeign(ctx, recordSelector(spec.Name), maxForeign)
+	if err != nil {
+		return Status{}, identify(err, spec.Namespace, spec.Name)
+	}
+	if foreign > 0 {
+		klog.FromContext(ctx).Info("Deleted records of a release that this Garret did not write, unread", "release", klog.KRef(spec.Namespace, spec.Name), "count", foreign)
+	}
 	config := c.configuration(ctx, spec.Namespace, spec.Name)
 	last, err := config.Releases.Last(spec.Name)
 	var record *release.Release
@@ -126,8 +145,8 @@ func (c *Client) Ensure(ctx context.Context, spec Spec) (Status, error) {
 		record, err = c.upgrade(ctx, config, last, spec)
 	}
 	if bad := new(manifestError); errors.As(err, &bad) {
-		// Whoever wrote that record, it is of no use. The objects that are there
-		// bear the release's marks and are adopted.
+		// The record is of no use. The objects that are there bear the release's marks
+		// and are adopted.
 		klog.FromContext(ctx).Info("Discarding the records of a release", "release", klog.KRef(spec.Namespace, spec.Name), "reason", bad.Error())
 		if err = c.deleteRecords(ctx, spec.Namespace, spec.Name); err == nil {
 			record, err = c.install(ctx, config, spec)
@@ -136,7 +155,9 @@ func (c *Client) Ensure(ctx context.Context, spec Spec) (Status, error) {
 	if err != nil {
 		return Status{}, identify(err, spec.Namespace, spec.Name)
 	}
-	return status(record), nil
+	ensured := status(record)
+	ensured.Foreign = foreign
+	return ensured, nil
 }
 
 func (c *Client) install(ctx context.Context, config *action.Configuration, spec Spec) (*release.Release, error) {
@@ -148,6 +169,9 @@ func (c *Client) installation(config *action.Configuration, spec Spec) *action.I
 	install := action.NewInstall(config)
 	install.ReleaseName, install.Namespace = spec.Name, spec.Namespace
 	install.DisableHooks, install.DisableOpenAPIValidation, install.SkipCRDs = true, true, true
+	// What is adopted is replaced: without a record nobody knows which of its fields an
+	// earlier chart set, and a merge would leave them.
+	install.Force = true
 	return install
 }
 
@@ -175,7 +199,7 @@ func (c *Client) configuration(ctx context.Context, namespace, name string) *act
 	getter := &getter{config: spanned(c.config, span), namespace: namespace, mapper: c.kinds.mapper()}
 	client := kube.New(getter)
 	client.Namespace, client.Log = namespace, log
-	secrets := driver.NewSecrets(records{c.kube.CoreV1().Secrets(namespace), span})
+	secrets := driver.NewSecrets(records{c.records(namespace), span})
 	secrets.Log = log
 	releases := storage.Init(secrets)
 	releases.Log, releases.MaxHistory = log, maxHistory
@@ -187,6 +211,14 @@ func (c *Client) configuration(ctx context.Context, namespace, name string) *act
 		Log:          log,
 	}
 }
+
+// records are those in a namespace that this client wrote.
+func (c *Client) records(namespace string) *sealed.Secrets {
+	return sealed.New(c.kube.CoreV1().Secrets(namespace), c.objects, namespace, c.key)
+}
+
+// recordSelector selects the records of a release, as Helm labels them.
+func recordSelector(name string) string { return "owner=helm,name=" + name }
 
 // identify says which release an error is about, and turns Helm's words for what
 // callers tell apart into this package's errors.

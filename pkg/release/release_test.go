@@ -14,10 +14,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	metadatafake "k8s.io/client-go/metadata/fake"
 	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
 
 	"garret.dev/garret/pkg/chart"
+	"garret.dev/garret/pkg/release/sealed"
 )
 
 // The whole package is tested on a real API server in test/integration/release;
@@ -31,7 +33,8 @@ func testClient(t *testing.T, objects ...runtime.Object) (*Client, *fake.Clients
 	}
 	host := fake.NewClientset(objects...)
 	// Where nothing listens: what is tested must not ask the host.
-	return New(&rest.Config{Host: "https://127.0.0.1:1"}, host, loaded), host
+	none := metadatafake.NewSimpleMetadataClient(metadatafake.NewTestScheme())
+	return New(&rest.Config{Host: "https://127.0.0.1:1"}, host, none, sealed.NewKey(host.CoreV1().Secrets("garret-system")), loaded), host
 }
 
 func testSpec(t *testing.T, change func(*chart.Values)) Spec {

@@ -9,14 +9,10 @@ import (
 	"fmt"
 
 	"helm.sh/helm/v3/pkg/action"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 )
-
-// recordType is the type of the Secrets that Helm keeps its records in.
-const recordType = corev1.SecretType("helm.sh/release.v1")
 
 // Uninstall implements Interface. Helm deletes what its record says; what it
 // cannot, because the record is gone, broken or forged, or because the namespace
@@ -96,20 +92,7 @@ func (c *Client) deleteOwned(ctx context.Context, kind, namespace, name, release
 	return nil
 }
 
-// deleteRecords deletes every record of the release, also those that cannot be read.
+// deleteRecords deletes every record of the release, whoever wrote it.
 func (c *Client) deleteRecords(ctx context.Context, namespace, name string) error {
-	secrets := c.kube.CoreV1().Secrets(namespace)
-	list, err := secrets.List(ctx, metav1.ListOptions{LabelSelector: "owner=helm,name=" + name})
-	if err != nil {
-		return fmt.Errorf("list records of release %s/%s: %w", namespace, name, err)
-	}
-	for _, secret := range list.Items {
-		if secret.Type != recordType {
-			continue
-		}
-		if err := secrets.Delete(ctx, secret.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("delete record %s/%s: %w", namespace, secret.Name, err)
-		}
-	}
-	return nil
+	return c.records(namespace).RemoveAll(ctx, recordSelector(name))
 }

@@ -46,6 +46,8 @@ type Config struct {
 	PodSecurity *isolation.PodSecurity
 	// Exceptions are what the host's administrator opens to pods.
 	Exceptions isolation.Exceptions
+	// EndpointRanges are what EndpointSlices may name, besides the addresses of own pods.
+	EndpointRanges []string
 	// KubeletPort is where the syncer serves the kubelet's API.
 	KubeletPort int32
 	// KubeletVersion stands in nodes whose real version cannot be read.

@@ -30,6 +30,8 @@ const (
 	indexVolume = "volume"
 	// indexService finds slices by the Service that they belong to.
 	indexService = "service"
+	// indexAddress finds slices inside, and pods on the host, by their addresses.
+	indexAddress = "address"
 )
 
 // Virtual caches the objects of the virtual cluster.
@@ -81,7 +83,7 @@ func NewVirtual(client kubernetes.Interface) *Virtual {
 		Volumes: engine.NewStore(informers, core("persistentvolumes"), engine.Cluster(typed.PersistentVolumes), engine.StoreOptions{}),
 		EndpointSlices: engine.NewStore(informers, discoveryv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceEndpointSlices), client.DiscoveryV1().EndpointSlices, engine.StoreOptions{
 			LabelSelector: foreignSlices,
-			Indexers:      cache.Indexers{indexService: slicesByService},
+			Indexers:      cache.Indexers{indexService: slicesByService, indexAddress: byAddress(sliceAddresses)},
 		}),
 		Nodes:      engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{}),
 		Namespaces: engine.NewStore(informers, core("namespaces"), engine.Cluster(typed.Namespaces), engine.StoreOptions{}),
@@ -112,7 +114,7 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes b
 	typed, informers := client.CoreV1(), engine.NewInformers(client)
 	options := marked(cluster)
 	pods, claims, slices := options, options, options
-	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode}
+	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode, indexAddress: byAddress(podAddresses)}
 	claims.Indexers = cache.Indexers{indexVolume: claimsByVolume}
 	slices.LabelSelector += "," + discoveryv1.LabelManagedBy + "=" + sliceManager
 	host := &Host{
@@ -149,6 +151,10 @@ func podsByNode(object any) ([]string, error) {
 		return []string{pod.Spec.NodeName}, nil
 	}
 	return nil, nil
+}
+
+func byAddress(addresses func(object any) []string) cache.IndexFunc {
+	return func(object any) ([]string, error) { return addresses(object), nil }
 }
 
 func slicesByService(object any) ([]string, error) {

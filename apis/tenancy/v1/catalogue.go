@@ -138,7 +138,7 @@ func Catalogue() []SyncedKind {
 		{
 			Group: "discovery.k8s.io", Version: "v1", Resource: ResourceEndpointSlices, Direction: ToHost, Default: true, Namespaced: true,
 			Verbs: writing(), Needs: []string{ResourceServices},
-			Words: "those of Services without a selector; the host makes the others itself",
+			Words: "those of Services without a selector, with the addresses of own pods and of ranges that the HostCluster names; the host makes the others itself",
 		},
 		{
 			Version: "v1", Resource: ResourceClaims, Direction: ToHost, Default: true, Namespaced: true, HoldsData: true, Verbs: writing(),

@@ -88,6 +88,16 @@ const (
 	FieldManagerController = "garret-controller"
 )
 
+// Rights on the host that no API stands behind: RBAC grants them, and Garret asks for them.
+const (
+	// VerbUse on ResourcePodSecurityLevels lets somebody choose the level of that name
+	// for the pods of a virtual cluster. Only privileged needs it.
+	VerbUse                   = "use"
+	ResourcePodSecurityLevels = "podsecuritylevels"
+	// RolePrivilegedPods is the ClusterRole of the install chart that grants it.
+	RolePrivilegedPods = "garret-privileged-pods"
+)
+
 // Ports of a virtual cluster's pod and Service.
 const (
 	// PortHTTPS is the port of the Service vc-NAME for the API server inside.

@@ -24,6 +24,7 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/chart"
 	"garret.dev/garret/pkg/release"
+	"garret.dev/garret/pkg/release/sealed"
 )
 
 var everything = labels.Everything()
@@ -190,6 +191,7 @@ func (c *Controller) ensure(ctx context.Context, vc *tenancyv1.VirtualCluster, s
 		m.deployed = ""
 		return known, err
 	}
+	c.tellForeign(vc, spec, &status)
 	m.deployed, m.deployedAt, m.release = digest, c.Clock.Now(), status
 	c.Metrics.deployed(c.Clock.Since(start))
 	if status != known {
@@ -197,6 +199,17 @@ func (c *Controller) ensure(ctx context.Context, vc *tenancyv1.VirtualCluster, s
 			"sinceCreation", c.Clock.Since(vc.CreationTimestamp.Time).Round(time.Millisecond))
 	}
 	return status, nil
+}
+
+// tellForeign puts an event on the object when somebody else had written records of its
+// release. A Garret that does not seal its records is somebody else, too.
+func (c *Controller) tellForeign(vc *tenancyv1.VirtualCluster, spec release.Spec, status *release.Status) {
+	if status.Foreign > 0 {
+		c.Recorder.Event(vc, corev1.EventTypeWarning, reasonForeignRecords, fmt.Sprintf(
+			"deleted %d Secrets of type %s that garret-controller had not written under the release %s, without reading them: an earlier Garret wrote them, or somebody forged them",
+			status.Foreign, sealed.RecordType, spec.Name))
+	}
+	status.Foreign = 0
 }
 
 func digestOf(vc *tenancyv1.VirtualCluster, values map[string]any) (string, error) {

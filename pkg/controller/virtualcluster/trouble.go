@@ -42,6 +42,8 @@ const (
 const (
 	reasonTakenUp   = "RetainedDataTakenUp"
 	reasonIDRefused = "RetainedIDRefused"
+	// reasonForeignRecords is that of records that this Garret did not write.
+	reasonForeignRecords = "ForeignReleaseRecords"
 )
 
 // trouble is why a virtual cluster is not ready, said so that its owner can act.

@@ -81,14 +81,6 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 	}
 }
 
-// trim drops what nobody here reads and what makes up half of many objects.
-func trim(object any) (any, error) {
-	if accessor, err := meta.Accessor(object); err == nil {
-		accessor.SetManagedFields(nil)
-	}
-	return object, nil
-}
-
 func (w *watched) start(ctx context.Context) {
 	w.tenancy.Start(ctx.Done())
 	for _, factory := range w.factories {

@@ -3,7 +3,8 @@
 
 // Package work is the loop of every controller: names of objects come into a
 // queue, one worker at a time looks at each, and what failed is tried again, later
-// and later.
+// and later. No namespace has more than a quarter of the workers at a time, so that
+// one that is slow holds up no other.
 package work
 
 import (
@@ -57,10 +58,11 @@ func (q *Queue) Run(ctx context.Context, workers int, pass Pass, synced ...cache
 	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
 		return
 	}
+	share := newShare(workers)
 	var group sync.WaitGroup
 	for range workers {
 		group.Go(func() {
-			for q.next(ctx, pass) {
+			for q.next(ctx, share, pass) {
 			}
 		})
 	}
@@ -69,13 +71,22 @@ func (q *Queue) Run(ctx context.Context, workers int, pass Pass, synced ...cache
 	group.Wait()
 }
 
-// next makes one pass. It returns false when there are to be no more.
-func (q *Queue) next(ctx context.Context, pass Pass) bool {
+// next makes one pass, unless the namespace has its share. It returns false when there
+// are to be no more.
+func (q *Queue) next(ctx context.Context, share *share, pass Pass) bool {
 	name, quit := q.Get()
 	if quit {
 		return false
 	}
 	defer q.Done(name)
+	if !share.enter(name) {
+		return true
+	}
+	defer func() {
+		if waited, some := share.leave(name); some {
+			q.Add(waited)
+		}
+	}()
 	logger := klog.LoggerWithValues(klog.FromContext(ctx), q.kind, klog.KRef(name.Namespace, name.Name))
 	again, err := pass(klog.NewContext(ctx, logger), name)
 	switch {

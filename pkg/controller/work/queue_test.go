@@ -6,6 +6,9 @@ package work
 import (
 	"context"
 	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,7 +45,7 @@ func TestPasses(t *testing.T) {
 			q := NewQueue("", "thing", time.Millisecond, time.Millisecond, clock.RealClock{})
 			defer q.ShutDown()
 			q.AddObject(cache.DeletedFinalStateUnknown{Key: "team/demo", Obj: &corev1.ConfigMap{}})
-			q.next(ctx, func(_ context.Context, got cache.ObjectName) (time.Duration, error) {
+			q.next(ctx, newShare(1), func(_ context.Context, got cache.ObjectName) (time.Duration, error) {
 				if got != name {
 					t.Errorf("got %s, want %s", got, name)
 				}
@@ -75,7 +78,7 @@ func TestClock(t *testing.T) {
 		"failed": func(context.Context, cache.ObjectName) (time.Duration, error) { return 0, errors.New("no answer") },
 	} {
 		q.Add(name)
-		q.next(ctx, pass)
+		q.next(ctx, newShare(1), pass)
 		clock.Step(time.Hour)
 		if got, quit := q.Get(); got != name || quit {
 			t.Errorf("%s: got %s, want it in the queue again after an hour", what, got)
@@ -102,4 +105,53 @@ func TestRunEnds(t *testing.T) {
 		t.Errorf("finished %v with %d failures, want a pass that is finished and counts for nothing", finished, q.NumRequeues(name))
 	}
 	NewQueue("", "thing", 0, 0, clock.RealClock{}).Run(ctx, 1, nil, func() bool { return false })
+}
+
+// TestOneNamespaceHoldsUpNoOther has every pass in a namespace hang, and wants those of
+// another made, and those that waited made afterwards.
+func TestOneNamespaceHoldsUpNoOther(t *testing.T) {
+	_, ctx := ktesting.NewTestContext(t)
+	ctx, cancel := context.WithCancel(ctx)
+	q := NewQueue("", "thing", time.Millisecond, time.Millisecond, clock.RealClock{})
+	const workers, slow = 8, 50
+	for i := range slow {
+		q.Add(cache.NewObjectName("slow", strconv.Itoa(i)))
+	}
+	q.Add(name)
+	passed, others, release := make(chan cache.ObjectName, slow), make(chan struct{}), make(chan struct{})
+	var hanging, most atomic.Int32
+	var run sync.WaitGroup
+	run.Go(func() {
+		q.Run(ctx, workers, func(_ context.Context, name cache.ObjectName) (time.Duration, error) {
+			if name.Namespace != "slow" {
+				close(others)
+				return 0, nil
+			}
+			most.Store(max(most.Load(), hanging.Add(1)))
+			<-release
+			hanging.Add(-1)
+			passed <- name
+			return 0, nil
+		})
+	})
+	defer run.Wait()
+	defer cancel()
+	select {
+	case <-others:
+	case <-time.After(10 * time.Second):
+		t.Error("the other namespace waits for the slow one")
+	}
+	close(release)
+	seen := map[cache.ObjectName]bool{}
+	for len(seen) < slow {
+		select {
+		case one := <-passed:
+			seen[one] = true
+		case <-time.After(10 * time.Second):
+			t.Fatalf("only %d of %d passes of the slow namespace are made", len(seen), slow)
+		}
+	}
+	if most.Load() > workers/shares {
+		t.Errorf("the slow namespace had %d of %d workers, want at most %d", most.Load(), workers, workers/shares)
+	}
 }

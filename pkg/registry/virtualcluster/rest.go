@@ -17,11 +17,12 @@ import (
 )
 
 // REST serves virtualclusters. Before the store sees an object, its template is
-// applied and its host cluster asked for room.
+// applied, its host cluster asked for room, and its writer's rights looked at.
 type REST struct {
 	*genericregistry.Store
 	completer *completer
 	limit     *limit
+	rights    rights
 }
 
 var (
@@ -30,8 +31,11 @@ var (
 	_ rest.CategoriesProvider = &REST{}
 )
 
-func newREST(store *genericregistry.Store, templates Templates, limit *limit) *REST {
-	return &REST{Store: store, completer: &completer{templates: templates, hosts: limit.hosts}, limit: limit}
+func newREST(store *genericregistry.Store, config Config, limit *limit) *REST {
+	return &REST{
+		Store: store, completer: &completer{templates: config.Templates, hosts: config.Hosts},
+		limit: limit, rights: rights{config.Authorizer},
+	}
 }
 
 // ShortNames lets people type kubectl get vc.
@@ -53,7 +57,7 @@ func (r *REST) Create(ctx context.Context, obj runtime.Object, validate rest.Val
 	if err != nil {
 		return nil, err
 	}
-	if *result, err = r.completer.create(ctx, vc); err != nil {
+	if *result, err = r.create(ctx, vc); err != nil {
 		return nil, err
 	}
 	room := r.limit.turn.Claim(options.DryRun)
@@ -79,16 +83,28 @@ func (r *REST) Update(ctx context.Context, name string, info rest.UpdatedObjectI
 		switch {
 		case before.UID == "":
 			if err = r.limit.check(ctx, vc); err == nil {
-				*result, err = r.completer.create(ctx, vc)
+				*result, err = r.create(ctx, vc)
 			}
 		case stale(vc, before):
 			// The store refuses it as a conflict; another refusal would not be tried again.
 		default:
-			*result, err = r.completer.update(ctx, vc, before, options.FieldManager)
+			if *result, err = r.completer.update(ctx, vc, before, options.FieldManager); err == nil {
+				err = r.rights.check(ctx, vc, &before.Spec)
+			}
 		}
 		return vc, err
 	}
 	return r.Store.Update(ctx, name, rest.WrapUpdatedObjectInfo(info, complete), r.limit.after(createValidation, room), updateValidation, forceAllowCreate, options)
+}
+
+// create completes a new virtual cluster. Its writer needs the rights that it lends,
+// whether the template or the writer says so.
+func (r *REST) create(ctx context.Context, vc *tenancy.VirtualCluster) (outcome, error) {
+	result, err := r.completer.create(ctx, vc)
+	if err != nil {
+		return outcome{}, err
+	}
+	return result, r.rights.check(ctx, vc, &tenancy.VirtualClusterSpec{})
 }
 
 // stale says that vc is a change of another version of the object than old.

@@ -9,6 +9,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -34,6 +35,8 @@ type Config struct {
 	// Templates and Hosts are what virtual clusters are made from and limited by.
 	Templates Templates
 	Hosts     rest.Getter
+	// Authorizer tells what users may do on the host.
+	Authorizer authorizer.UnconditionalAuthorizer
 	// Kubeconfigs issues credentials.
 	Kubeconfigs KubeconfigIssuer
 	// Relay carries requests inside.
@@ -67,7 +70,7 @@ func NewStorage(config Config) (*Storage, error) {
 	store.DestroyFunc = func() { destroy(); disconnect() }
 
 	return &Storage{
-		VirtualCluster: newREST(store, config.Templates, limit),
+		VirtualCluster: newREST(store, config, limit),
 		Status:         status.New(store, statusStrategy{main}),
 		Kubeconfig:     &KubeconfigREST{clusters: store, issuer: config.Kubeconfigs},
 		Proxy:          &ProxyREST{clusters: store, relay: config.Relay},

@@ -4,6 +4,7 @@
 package virtualcluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -77,7 +78,7 @@ func (c *completer) create(ctx context.Context, vc *tenancy.VirtualCluster) (out
 		return outcome{}, err
 	}
 	errs := template.Apply(&vc.Spec, template.Write{Now: resolved}, specPath)
-	return outcome{template: resolved, applied: true}, invalid(vc, errs)
+	return outcome{template: resolved, applied: true}, c.bound(ctx, vc, nil, errs)
 }
 
 // update completes a changed spec. A template that has been chosen stays chosen,
@@ -103,7 +104,16 @@ func (c *completer) update(ctx context.Context, vc, old *tenancy.VirtualCluster,
 		}
 	}
 	errs := template.Apply(&vc.Spec, template.Write{Old: &old.Spec, Before: recorded, Now: now}, specPath)
-	return outcome{template: now, applied: anew}, invalid(vc, errs)
+	return outcome{template: now, applied: anew}, c.bound(ctx, vc, &old.Spec, errs)
+}
+
+// bound holds the completed spec to the bounds of its host cluster, and adds to errs.
+func (c *completer) bound(ctx context.Context, vc *tenancy.VirtualCluster, old *tenancy.VirtualClusterSpec, errs field.ErrorList) error {
+	host, err := hostCluster(ctx, c.hosts, vc)
+	if err != nil {
+		return err
+	}
+	return invalid(vc, append(errs, bound(&vc.Spec, old, host)...))
 }
 
 // follows says whether later changes of the template are asked for.
@@ -182,12 +192,11 @@ func invalid(vc *tenancy.VirtualCluster, errs field.ErrorList) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	name := vc.Name
-	if name == "" {
-		name = vc.GenerateName
-	}
-	return apierrors.NewInvalid(tenancy.SchemeGroupVersion.WithKind("VirtualCluster").GroupKind(), name, errs)
+	return apierrors.NewInvalid(tenancy.SchemeGroupVersion.WithKind("VirtualCluster").GroupKind(), nameOf(vc), errs)
 }
+
+// nameOf is what a refusal calls vc, which may not have a name yet.
+func nameOf(vc *tenancy.VirtualCluster) string { return cmp.Or(vc.Name, vc.GenerateName) }
 
 // sameTemplate says whether two references resolve to the same, as long as the template stays.
 func sameTemplate(a, b *tenancy.TemplateReference) bool {

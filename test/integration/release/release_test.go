@@ -13,14 +13,19 @@ import (
 	helm "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/util/retry"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/chart"
 	"garret.dev/garret/pkg/release"
+	"garret.dev/garret/pkg/release/sealed"
 	"garret.dev/garret/test/framework"
 )
 
@@ -32,7 +37,21 @@ func newClient(t testing.TB) *release.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return release.New(shared.config, shared.kube, loaded)
+	return release.New(shared.config, shared.kube, objects(t), sealKey(), loaded)
+}
+
+func objects(t testing.TB) metadata.Interface {
+	t.Helper()
+	client, err := metadata.NewForConfig(shared.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// sealKey is that of all releases here.
+func sealKey() *sealed.Key {
+	return sealed.NewKey(shared.kube.CoreV1().Secrets(metav1.NamespaceDefault))
 }
 
 // spec is a release as the controller asks for it.
@@ -75,7 +94,13 @@ func ensure(t testing.TB, client *release.Client, spec release.Spec, wantRevisio
 	}
 }
 
-func records(namespace string) *storage.Storage {
+// records are those of a release, as garret-controller reads and writes them.
+func records(t testing.TB, namespace string) *storage.Storage {
+	return storage.Init(driver.NewSecrets(sealed.New(shared.kube.CoreV1().Secrets(namespace), objects(t), namespace, sealKey())))
+}
+
+// unsealed are the same, as Helm and whoever may write Secrets reads and writes them.
+func unsealed(namespace string) *storage.Storage {
 	return storage.Init(driver.NewSecrets(shared.kube.CoreV1().Secrets(namespace)))
 }
 
@@ -104,7 +129,7 @@ func TestInstallUpgradeRepairUninstall(t *testing.T) {
 		ensure(t, client, changed, i+2)
 		first = changed
 	}
-	history, err := records(ns).History(releaseName)
+	history, err := unsealed(ns).History(releaseName)
 	if err != nil || len(history) > 3 {
 		t.Errorf("history holds %d revisions (%v), want 3 at most", len(history), err)
 	}
@@ -177,7 +202,7 @@ func TestInterrupted(t *testing.T) {
 			t.Parallel()
 			ns, client := namespace(t), newClient(t)
 			ensure(t, client, spec(t, client, ns, nil), 1)
-			store := records(ns)
+			store := records(t, ns)
 			record, err := store.Last(releaseName)
 			if err != nil {
 				t.Fatal(err)
@@ -252,7 +277,7 @@ func TestForgedRecord(t *testing.T) {
 			forged := &helm.Release{Name: releaseName, Namespace: ns, Version: 1, Manifest: text, Info: &helm.Info{Status: helm.StatusDeployed},
 				Hooks: []*helm.Hook{{Name: "prey", Kind: "ServiceAccount", Manifest: manifest, Events: []helm.HookEvent{helm.HookPreDelete, helm.HookPreUpgrade},
 					DeletePolicies: []helm.HookDeletePolicy{helm.HookBeforeHookCreation}}}}
-			if err := records(ns).Create(forged); err != nil {
+			if err := unsealed(ns).Create(forged); err != nil {
 				t.Fatal(err)
 			}
 			wanted := spec(t, client, ns, nil)
@@ -276,10 +301,10 @@ func TestForgedRecord(t *testing.T) {
 	}
 }
 
-// Whoever may write Secrets of the namespace, and so the syncer, can change the
-// manifest in the record of a release that is there. What it holds would be put in
-// place with the controller's rights.
-func TestForgedManifest(t *testing.T) {
+// TestOwnManifestIsChecked has a record that bears a valid seal hold another manifest
+// than its values give: one that was taken from an earlier release of the name, say. What
+// it holds would be put in place with the controller's rights.
+func TestOwnManifestIsChecked(t *testing.T) {
 	t.Parallel()
 	ns, client := namespace(t), newClient(t)
 	wanted := spec(t, client, ns, nil)
@@ -288,7 +313,7 @@ func TestForgedManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := records(ns)
+	store := records(t, ns)
 	record, err := store.Last(releaseName)
 	if err != nil {
 		t.Fatal(err)
@@ -310,6 +335,102 @@ func TestForgedManifest(t *testing.T) {
 	if record, err = store.Last(releaseName); err != nil || strings.Contains(record.Manifest, forged) {
 		t.Errorf("the record has the forged manifest still (%v)", err)
 	}
+}
+
+// TestTakenUpFromUnsealedRecords upgrades a release of a Garret that did not seal its
+// records, and whose chart had what this one has not.
+func TestTakenUpFromUnsealedRecords(t *testing.T) {
+	t.Parallel()
+	ns, client := namespace(t), newClient(t)
+	wanted := spec(t, client, ns, nil)
+	ensure(t, client, wanted, 1)
+	sets := shared.kube.AppsV1().StatefulSets(ns)
+	var before *appsv1.StatefulSet
+	// The host's controller writes its status at the same time.
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() (err error) {
+		if before, err = sets.Get(t.Context(), releaseName, metav1.GetOptions{}); err != nil {
+			return err
+		}
+		older := before.DeepCopy()
+		pod := &older.Spec.Template.Spec
+		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "of-old"})
+		pod.Containers[0].Env = append(pod.Containers[0].Env, corev1.EnvVar{Name: "OF_OLD", Value: "1"})
+		pod.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")}
+		_, err = sets.Update(t.Context(), older, metav1.UpdateOptions{})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := unsealed(ns).Last(releaseName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As another writer leaves it, and two revisions more.
+	for ; last.Version <= 3; last.Version++ {
+		write := unsealed(ns).Create
+		if last.Version == 1 {
+			write = unsealed(ns).Update
+		}
+		if err := write(last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := client.Ensure(t.Context(), wanted)
+	if err != nil || got.Revision != 1 || !got.Deployed || got.Foreign != 3 {
+		t.Fatalf("got %+v, %v; want revision 1 deployed, in place of three foreign records", got, err)
+	}
+	after, err := sets.Get(t.Context(), releaseName, metav1.GetOptions{})
+	if err != nil || after.UID != before.UID || !equality.Semantic.DeepEqual(after.Spec, before.Spec) {
+		t.Errorf("the StatefulSet of UID %s is %+v (%v), want that of before, with this chart's spec", before.UID, after, err)
+	}
+	ensure(t, client, wanted, 1)
+	if history, err := unsealed(ns).History(releaseName); err != nil || len(history) != 1 {
+		t.Errorf("Helm's own client sees %d revisions (%v), want 1", len(history), err)
+	}
+}
+
+// TestReplayedRecord puts back a record of an earlier life of the release, which says
+// that it is being uninstalled, and wants that no more is done than its writer could.
+func TestReplayedRecord(t *testing.T) {
+	t.Parallel()
+	ns, client := namespace(t), newClient(t)
+	ensure(t, client, spec(t, client, ns, nil), 1)
+	ensure(t, client, spec(t, client, ns, func(v *chart.Values) { v.Syncer.ExtraArgs = []string{"--v=2"} }), 2)
+	store := records(t, ns)
+	old, err := store.Last(releaseName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.SetStatus(helm.StatusUninstalling, "")
+	if err := store.Update(old); err != nil {
+		t.Fatal(err)
+	}
+	secrets := shared.kube.CoreV1().Secrets(ns)
+	stashed, err := secrets.Get(t.Context(), "sh.helm.release.v1."+releaseName+".v2", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Uninstall(t.Context(), ns, releaseName); err != nil {
+		t.Fatal(err)
+	}
+	again := spec(t, client, ns, nil)
+	ensure(t, client, again, 1)
+	stashed.ResourceVersion, stashed.UID = "", ""
+	if _, err := secrets.Create(t.Context(), stashed, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	again = spec(t, client, ns, nil)
+	got, err := client.Ensure(t.Context(), again)
+	if err != nil || !got.Deployed {
+		t.Fatalf("got %+v, %v; want it deployed", got, err)
+	}
+	set, err := shared.kube.AppsV1().StatefulSets(ns).Get(t.Context(), releaseName, metav1.GetOptions{})
+	if err != nil || set.DeletionTimestamp != nil {
+		t.Errorf("the StatefulSet: %v", err)
+	}
+	again = spec(t, client, ns, nil)
+	ensure(t, client, again, got.Revision)
 }
 
 // Records that cannot be read are deleted as well.

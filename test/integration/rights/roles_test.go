@@ -25,7 +25,7 @@ var roles = func() map[string][]string {
 		"garret-admin": all, "garret-view": see, "garret-enter-gateway": get,
 		"garret-enter-readonly": look, "garret-enter": enter,
 		// These are about other kinds.
-		"garret-catalog": nil, "garret-catalog-admin": nil,
+		"garret-catalog": nil, "garret-catalog-admin": nil, "garret-privileged-pods": nil,
 	}
 }()
 

@@ -210,6 +210,7 @@ func (s *side) start() {
 		Metrics:    engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
+		EndpointRanges: []string{"192.0.2.0/28"},
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)

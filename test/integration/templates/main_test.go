@@ -103,7 +103,9 @@ func setHost(t *testing.T, patch string) {
 		}
 	}
 	set(t.Context(), patch)
-	t.Cleanup(func() { set(context.Background(), `{"defaultTemplateRef":null,"maxVirtualClusters":null}`) })
+	t.Cleanup(func() {
+		set(context.Background(), `{"defaultTemplateRef":null,"maxVirtualClusters":null,"isolation":null}`)
+	})
 }
 
 // invalid wants a write refused with 422, and these causes: field and a part of the message.

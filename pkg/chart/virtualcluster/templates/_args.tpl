@@ -30,6 +30,19 @@
 {{- $args = append $args "--kube-controller-manager-arg=controllers=*,-nodeipam,-nodelifecycle,-persistentvolume-binder,-attachdetach,-persistentvolume-expander,-ttl" }}
 {{- /* A node has the address of the host's node, where node ports answer. Its kubelet is the syncer. */}}
 {{- $args = append $args "--kube-apiserver-arg=kubelet-preferred-address-types=InternalDNS,InternalIP,Hostname" }}
+{{- /* The API server connects through the syncer's doors, and to endpoints rather than to
+       addresses that a node translates, so that the doors see where it goes. */}}
+{{- $args = concat $args (list
+  "--kube-apiserver-arg=egress-selector-config-file=/etc/garret/egress/egress.yaml"
+  "--kube-apiserver-arg=enable-aggregator-routing=true") }}
+{{- /* There are no kubelets inside that ask for certificates. k3s would sign those with
+       the authority that stands for the API server, which clients pin. */}}
+{{- if eq .Values.kubernetes.distro "k3s" }}
+{{- range list "kubelet-serving" "legacy-unknown" }}
+{{- $args = append $args (printf "--kube-controller-manager-arg=cluster-signing-%s-cert-file=" .) }}
+{{- $args = append $args (printf "--kube-controller-manager-arg=cluster-signing-%s-key-file=" .) }}
+{{- end }}
+{{- end }}
 {{- if .Values.audit.enabled }}
 {{- $args = concat $args (list
   "--kube-apiserver-arg=audit-policy-file=/etc/garret/audit/policy.yaml"
@@ -49,7 +62,9 @@
   (printf "--cluster-domain=%s" .Values.host.clusterDomain)
   (printf "--service-ip=%s" .Values.service.clusterIP)
   "--pod-ip=$(POD_IP)"
-  "--issuer-client-ca-file=/etc/garret/client-ca/ca.crt" }}
+  "--issuer-client-ca-file=/etc/garret/client-ca/ca.crt"
+  "--egress-dir=/run/garret"
+  (printf "--closed-ranges=%s" .Values.host.serviceCIDR) }}
 {{- /* Pods of tenants are not lent the secrets that an image is pulled with. */}}
 {{- if not .Values.imagePullSecrets }}
 {{- $args = concat $args (list (printf "--image=%s" .Values.syncer.image) (printf "--image-pull-policy=%s" .Values.imagePullPolicy)) }}

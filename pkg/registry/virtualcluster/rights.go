@@ -1,0 +1,142 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// need is a right on the host, in the namespace of the virtual cluster.
+type need struct {
+	verb, group, resource, name string
+	// because says what the right stands for, and remedy who can lift the refusal.
+	because, remedy string
+}
+
+// lent is a field of the spec that Garret acts on with rights of its own. Who writes
+// such a field needs the same rights, or Garret would lend them to anybody who may
+// create a VirtualCluster.
+type lent struct {
+	// field is the path below spec.
+	field string
+	// needs are the rights that it takes to bring the field from old to now. Old is
+	// empty for a new virtual cluster.
+	needs func(now, old *tenancy.VirtualClusterSpec) []need
+}
+
+// lentFields are all fields that lend rights. A test finds each field that names
+// something, and wants it here or among those that lend nothing.
+var lentFields = []lent{
+	{"controlPlane.datastore.endpointSecretRef", secretOfDatastore},
+	{"isolation.podSecurity", levelOfPods},
+	{"isolation.resourceQuota", func(now, old *tenancy.VirtualClusterSpec) []need {
+		return deployed("resourcequotas", now.Isolation.ResourceQuota, old.Isolation.ResourceQuota)
+	}},
+	{"isolation.limitRange", func(now, old *tenancy.VirtualClusterSpec) []need {
+		return deployed("limitranges", now.Isolation.LimitRange, old.Isolation.LimitRange)
+	}},
+}
+
+// secretOfDatastore is for the Secret that the control plane mounts. Its state is
+// told in the status, too.
+func secretOfDatastore(now, old *tenancy.VirtualClusterSpec) []need {
+	if now.ControlPlane.Datastore == nil || now.ControlPlane.Datastore.EndpointSecretRef.Name == "" ||
+		equality.Semantic.DeepEqual(now.ControlPlane.Datastore, old.ControlPlane.Datastore) {
+		return nil
+	}
+	return []need{{
+		verb: "get", resource: "secrets", name: now.ControlPlane.Datastore.EndpointSecretRef.Name,
+		because: "Garret reads the Secret for the virtual cluster", remedy: "name a Secret that you may get, or have that right granted to you",
+	}}
+}
+
+// levelOfPods is for the one level that opens the host's nodes. It makes no
+// difference whether a template sets it: anybody can choose a template.
+func levelOfPods(now, old *tenancy.VirtualClusterSpec) []need {
+	if now.Isolation.PodSecurity != tenancy.PodSecurityPrivileged || old.Isolation.PodSecurity == tenancy.PodSecurityPrivileged {
+		return nil
+	}
+	return []need{{
+		verb: v1.VerbUse, group: tenancy.GroupName, resource: v1.ResourcePodSecurityLevels, name: string(tenancy.PodSecurityPrivileged),
+		because: "privileged pods have the host's nodes in their hands",
+		remedy: fmt.Sprintf("choose %s or %s, or have an administrator bind the ClusterRole %s to you",
+			tenancy.PodSecurityBaseline, tenancy.PodSecurityRestricted, v1.RolePrivilegedPods),
+	}}
+}
+
+// deployed is for an object that garret-controller keeps in the namespace.
+func deployed[T any](resource string, now, old *T) []need {
+	verb := "update"
+	switch {
+	case equality.Semantic.DeepEqual(now, old):
+		return nil
+	case old == nil:
+		verb = "create"
+	case now == nil:
+		verb = "delete"
+	}
+	return []need{{
+		verb: verb, resource: resource, because: "the object holds for the whole namespace",
+		remedy: "leave the field as it is, or have that right granted to you",
+	}}
+}
+
+// rights asks the host whether who writes a spec has the rights that it lends.
+type rights struct {
+	authorizer authorizer.UnconditionalAuthorizer
+}
+
+// check refuses what the user of the request may not do on the host. The answer
+// does not depend on whether there is what a field names. Errors are API errors.
+func (r rights) check(ctx context.Context, vc *tenancy.VirtualCluster, old *tenancy.VirtualClusterSpec) error {
+	for _, field := range lentFields {
+		for _, need := range field.needs(&vc.Spec, old) {
+			if err := r.one(ctx, vc, field.field, need); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r rights) one(ctx context.Context, vc *tenancy.VirtualCluster, field string, need need) error {
+	writer, ok := genericapirequest.UserFrom(ctx)
+	if !ok {
+		return apierrors.NewInternalError(errors.New("the request has no user"))
+	}
+	namespace := genericapirequest.NamespaceValue(ctx)
+	decision, _, err := r.authorizer.Authorize(ctx, authorizer.AttributesRecord{
+		User: writer, Verb: need.verb, Namespace: namespace, APIGroup: need.group, APIVersion: "v1",
+		Resource: need.resource, Name: need.name, ResourceRequest: true,
+	})
+	if decision == authorizer.DecisionAllow {
+		return nil
+	}
+	object := need.resource
+	if need.group != "" {
+		object += "." + need.group
+	}
+	if need.name != "" {
+		object = fmt.Sprintf("%s %q", object, need.name)
+	}
+	if err != nil {
+		return apierrors.NewInternalError(fmt.Errorf("whether user %q may %s %s in the namespace %s: %w", writer.GetName(), need.verb, object, namespace, err))
+	}
+	path := specPath.Child(field).String()
+	message := fmt.Sprintf("user %q cannot %s %s in the namespace %q, and %s: %s", writer.GetName(), need.verb, object, namespace, need.because, need.remedy)
+	refused := apierrors.NewForbidden(tenancy.Resource("virtualclusters"), nameOf(vc), fmt.Errorf("%s: %s", path, message))
+	refused.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseTypeForbidden, Field: path, Message: message}}
+	return refused
+}

@@ -1,0 +1,289 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+type specChange = func(*tenancy.VirtualClusterSpec)
+
+func specOf(changes ...specChange) tenancy.VirtualClusterSpec {
+	var spec tenancy.VirtualClusterSpec
+	for _, change := range changes {
+		change(&spec)
+	}
+	return spec
+}
+
+func datastoreIn(secret string) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) {
+		spec.ControlPlane.Datastore = &tenancy.DatastoreSpec{EndpointSecretRef: corev1.LocalObjectReference{Name: secret}}
+	}
+}
+
+func level(level tenancy.PodSecurityLevel) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) { spec.Isolation.PodSecurity = level }
+}
+
+func quotaOfPods(pods string) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) {
+		spec.Isolation.ResourceQuota = &corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse(pods)}}
+	}
+}
+
+func ranges(kind corev1.LimitType) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) {
+		spec.Isolation.LimitRange = &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: kind}}}
+	}
+}
+
+// TestLentRights says what each change of a spec takes. Where there is something to
+// take, the test makes the change without the right, too.
+func TestLentRights(t *testing.T) {
+	const (
+		secret     = "get secrets db"
+		privileged = "use podsecuritylevels.tenancy.garret.dev privileged"
+	)
+	for name, test := range map[string]struct {
+		old, now []specChange
+		want     []string
+	}{
+		"nothing in particular":     {nil, nil, nil},
+		"baseline":                  {nil, []specChange{level(tenancy.PodSecurityBaseline)}, nil},
+		"restricted to baseline":    {[]specChange{level(tenancy.PodSecurityRestricted)}, []specChange{level(tenancy.PodSecurityBaseline)}, nil},
+		"privileged":                {nil, []specChange{level(tenancy.PodSecurityPrivileged)}, []string{privileged}},
+		"baseline to privileged":    {[]specChange{level(tenancy.PodSecurityBaseline)}, []specChange{level(tenancy.PodSecurityPrivileged)}, []string{privileged}},
+		"privileged stays":          {[]specChange{level(tenancy.PodSecurityPrivileged)}, []specChange{level(tenancy.PodSecurityPrivileged)}, nil},
+		"privileged is given up":    {[]specChange{level(tenancy.PodSecurityPrivileged)}, []specChange{level(tenancy.PodSecurityRestricted)}, nil},
+		"datastore":                 {nil, []specChange{datastoreIn("db")}, []string{secret}},
+		"datastore without a name":  {nil, []specChange{datastoreIn("")}, nil},
+		"datastore stays":           {[]specChange{datastoreIn("db")}, []specChange{datastoreIn("db")}, nil},
+		"another datastore":         {[]specChange{datastoreIn("mine")}, []specChange{datastoreIn("db")}, []string{secret}},
+		"quota of the namespace":    {nil, []specChange{quotaOfPods("5")}, []string{"create resourcequotas"}},
+		"the same quota":            {[]specChange{quotaOfPods("1000")}, []specChange{quotaOfPods("1k")}, nil},
+		"another quota":             {[]specChange{quotaOfPods("5")}, []specChange{quotaOfPods("6")}, []string{"update resourcequotas"}},
+		"quota is taken away":       {[]specChange{quotaOfPods("5")}, nil, []string{"delete resourcequotas"}},
+		"limits":                    {nil, []specChange{ranges(corev1.LimitTypePod)}, []string{"create limitranges"}},
+		"other limits":              {[]specChange{ranges(corev1.LimitTypePod)}, []specChange{ranges(corev1.LimitTypeContainer)}, []string{"update limitranges"}},
+		"limits are taken away":     {[]specChange{ranges(corev1.LimitTypePod)}, nil, []string{"delete limitranges"}},
+		"all at once, in one order": {nil, []specChange{datastoreIn("db"), level(tenancy.PodSecurityPrivileged), quotaOfPods("1"), ranges(corev1.LimitTypePod)}, []string{secret, privileged, "create resourcequotas", "create limitranges"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vc, old := existing(), specOf(test.old...)
+			vc.Spec = specOf(test.now...)
+			ctx := request.WithNamespace(request.WithUser(t.Context(), &user.DefaultInfo{Name: "alice"}), "team")
+			var asked []string
+			missing := ""
+			r := rights{authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+				if a.GetUser().GetName() != "alice" || a.GetNamespace() != "team" || !a.IsResourceRequest() {
+					t.Errorf("asked about %v", a)
+				}
+				resource := a.GetResource()
+				if a.GetAPIGroup() != "" {
+					resource += "." + a.GetAPIGroup()
+				}
+				right := strings.TrimSpace(a.GetVerb() + " " + resource + " " + a.GetName())
+				asked = append(asked, right)
+				if right == missing {
+					return authorizer.DecisionNoOpinion, "", nil
+				}
+				return authorizer.DecisionAllow, "", nil
+			})}
+			if err := r.check(ctx, vc, &old); err != nil || !slices.Equal(asked, test.want) {
+				t.Fatalf("with every right: got %v, asked %q, want %q", err, asked, test.want)
+			}
+			for _, missing = range test.want {
+				err := r.check(ctx, vc, &old)
+				if !apierrors.IsForbidden(err) {
+					t.Fatalf("without the right to %s: got %v, want Forbidden", missing, err)
+				}
+				verb, _, _ := strings.Cut(missing, " ")
+				if !strings.Contains(err.Error(), `user "alice" cannot `+verb) || !strings.Contains(err.Error(), "spec.") {
+					t.Errorf("got %q, want the field, the right and the user", err)
+				}
+			}
+		})
+	}
+}
+
+// TestUnknownRights keeps the door shut while nobody can tell.
+func TestUnknownRights(t *testing.T) {
+	vc := existing()
+	vc.Spec = specOf(datastoreIn("db"))
+	r := rights{authorizer.AuthorizerFunc(func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
+		return authorizer.DecisionNoOpinion, "", errors.New("the host does not answer")
+	})}
+	ctx := request.WithNamespace(request.WithUser(t.Context(), &user.DefaultInfo{Name: "alice"}), "team")
+	if err := r.check(ctx, vc, &tenancy.VirtualClusterSpec{}); !apierrors.IsInternalError(err) {
+		t.Errorf("got %v, want an internal error", err)
+	}
+	if err := r.check(t.Context(), vc, &tenancy.VirtualClusterSpec{}); !apierrors.IsInternalError(err) {
+		t.Errorf("without a user: got %v, want an internal error", err)
+	}
+}
+
+// lendNothing are the fields that name something, and why that lends no right.
+var lendNothing = map[string]string{
+	"templateRef.name":                      "templates are there for everybody who makes virtual clusters, and what they fill in is judged as the writer's",
+	"templateRef.version":                   "the same",
+	"templateRef.parameters.name":           "it is the name of a parameter",
+	"hostClusterRef.name":                   "there is one",
+	"kubernetes.version":                    "it is the tag of an image that Garret names",
+	"access.clusterRole":                    "it is in the virtual cluster, whose administrator the writer is",
+	"controlPlane.resources.claims.name":    "validation refuses claims",
+	"controlPlane.resources.claims.request": "validation refuses claims",
+	"controlPlane.storage.storageClassName": "a class is no object of the namespace; the host's quotas bound what is asked of it",
+}
+
+// naming matches the last part of the path of a field that names something.
+var naming = regexp.MustCompile(`(?i)(ref|refs|name|names|from|secret|secrets|configmaps?|claims?|class|role|account|request|version)$`)
+
+// TestFieldsThatName wants a decision about each field of a spec that names
+// something: it takes a right, or a reason why it lends none.
+func TestFieldsThatName(t *testing.T) {
+	var found []string
+	for _, path := range namingFields(reflect.TypeFor[v1.VirtualClusterSpec](), "") {
+		lends := slices.ContainsFunc(lentFields, func(l lent) bool { return path == l.field || strings.HasPrefix(path, l.field+".") })
+		if !lends && lendNothing[path] == "" {
+			t.Errorf("spec.%s names something: give it a row in lentFields, or a reason in this test", path)
+		}
+		found = append(found, path)
+	}
+	for path := range lendNothing {
+		if !slices.Contains(found, path) {
+			t.Errorf("there is no field spec.%s", path)
+		}
+	}
+	for _, each := range lentFields {
+		if _, there := fieldAt(reflect.TypeFor[v1.VirtualClusterSpec](), strings.Split(each.field, ".")); !there {
+			t.Errorf("there is no field spec.%s", each.field)
+		}
+	}
+}
+
+// namingFields are the paths of strings whose name says that they name something, and of
+// everything in a type that refers to an object.
+func namingFields(of reflect.Type, path string) []string {
+	switch of.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return namingFields(of.Elem(), path)
+	case reflect.String:
+		if naming.MatchString(path) {
+			return []string{path}
+		}
+	case reflect.Struct:
+		var found []string
+		for field := range of.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if name == "" || !field.IsExported() {
+				continue
+			}
+			found = append(found, namingFields(field.Type, strings.TrimPrefix(path+"."+name, "."))...)
+		}
+		return found
+	}
+	return nil
+}
+
+func fieldAt(of reflect.Type, path []string) (reflect.Type, bool) {
+	for of.Kind() == reflect.Pointer {
+		of = of.Elem()
+	}
+	if len(path) == 0 {
+		return of, true
+	}
+	for field := range of.Fields() {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name == path[0] {
+			return fieldAt(field.Type, path[1:])
+		}
+	}
+	return nil, false
+}
+
+// TestBounds fills the host's quota in where nobody set one, and refuses more.
+func TestBounds(t *testing.T) {
+	list := func(pairs ...string) corev1.ResourceList {
+		if len(pairs) == 0 {
+			return nil
+		}
+		hard := corev1.ResourceList{}
+		for i := 0; i < len(pairs); i += 2 {
+			hard[corev1.ResourceName(pairs[i])] = resource.MustParse(pairs[i+1])
+		}
+		return hard
+	}
+	none := corev1.ResourceList(nil)
+	for name, test := range map[string]struct {
+		most, old, asked, want corev1.ResourceList
+		isNew                  bool
+		refused                []string
+	}{
+		"no bounds":                {none, none, list("pods", "900"), list("pods", "900"), true, nil},
+		"nothing set":              {list("pods", "10", "secrets", "5"), none, none, list("pods", "10", "secrets", "5"), true, nil},
+		"another name set":         {list("pods", "10"), none, list("services", "3"), list("pods", "10", "services", "3"), true, nil},
+		"less":                     {list("pods", "10"), none, list("pods", "3"), list("pods", "3"), true, nil},
+		"as much, in other words":  {list("requests.cpu", "1"), none, list("requests.cpu", "1000m"), list("requests.cpu", "1"), true, nil},
+		"more":                     {list("pods", "10", "secrets", "5"), none, list("pods", "11", "secrets", "6"), list("pods", "11", "secrets", "6"), true, []string{"pods", "secrets"}},
+		"more than nothing":        {list("services.nodeports", "0"), none, list("services.nodeports", "1"), list("services.nodeports", "1"), true, []string{"services.nodeports"}},
+		"stored ones stay":         {list("pods", "10"), list("pods", "50"), list("pods", "50"), list("pods", "50"), false, nil},
+		"stored without stays":     {list("pods", "10"), none, list("secrets", "9"), list("secrets", "9"), false, nil},
+		"raised":                   {list("pods", "10"), list("pods", "5"), list("pods", "11"), list("pods", "11"), false, []string{"pods"}},
+		"lowered, still too much":  {list("pods", "10"), list("pods", "50"), list("pods", "40"), list("pods", "40"), false, []string{"pods"}},
+		"lowered":                  {list("pods", "10"), list("pods", "50"), list("pods", "10"), list("pods", "10"), false, nil},
+		"taken away":               {list("pods", "10"), list("pods", "5"), none, list("pods", "10"), false, nil},
+		"zero set where there was": {list("pods", "10"), none, list("pods", "0"), list("pods", "0"), false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := &tenancy.HostCluster{}
+			host.Name, host.Spec.Isolation.Quota.Hard = "local", test.most
+			var spec tenancy.VirtualClusterSpec
+			spec.Isolation.Quota.Hard = test.asked.DeepCopy()
+			var old *tenancy.VirtualClusterSpec
+			if !test.isNew {
+				old = &tenancy.VirtualClusterSpec{}
+				old.Isolation.Quota.Hard = test.old
+			}
+			var refused []string
+			for _, err := range bound(&spec, old, host) {
+				refused = append(refused, strings.TrimSuffix(strings.TrimPrefix(err.Field, "spec.isolation.quota.hard["), "]"))
+				if !strings.Contains(err.Detail, "have spec.isolation.quota of the HostCluster raised") {
+					t.Errorf("no remedy in %q", err.Detail)
+				}
+			}
+			if !slices.Equal(refused, test.refused) {
+				t.Errorf("refused %q, want %q", refused, test.refused)
+			}
+			got, want := spec.Isolation.Quota.Hard, test.want
+			same := len(got) == len(want)
+			for name := range want {
+				a, b := got[name], want[name]
+				same = same && a.Cmp(b) == 0
+			}
+			if !same {
+				t.Errorf("got %v, want %v", fmt.Sprint(got), fmt.Sprint(want))
+			}
+		})
+	}
+	if errs := bound(&tenancy.VirtualClusterSpec{}, nil, nil); errs != nil {
+		t.Errorf("without a host cluster: got %v", errs)
+	}
+}
