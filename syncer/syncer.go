@@ -30,7 +30,6 @@ import (
 	"k8s.io/klog/v2"
 
 	"garret.dev/garret/syncer/engine"
-	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
@@ -166,18 +165,13 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return err
 	}
-	security, err := isolation.NewPodSecurity(both.hostVersion)
-	if err != nil {
-		return err
-	}
-	parts.own.Observe(security.Observe)
 	works := &engine.Engine{}
 	err = resources.Register(works, resources.Config{
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: parts.tokens,
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
 		Metrics:  engine.NewMetrics(registry), Clock: options.Clock,
 		Evidence: history, Orphans: parts.reporter.Orphans,
-		PodSecurity: security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: options.InlineVolumeDrivers},
+		PodSecurity: parts.security, Exceptions: options.exceptions(),
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
 		EndpointRanges: options.EndpointRanges,

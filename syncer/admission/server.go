@@ -34,6 +34,8 @@ type Server struct {
 	Serving *pki.Serving
 	// Allocator has the host allot addresses.
 	Allocator *Allocator
+	// Check says what will keep a pod from the host; nil for nothing.
+	Check func(spec *corev1.PodSpec) error
 
 	once    sync.Once
 	reached chan struct{}
@@ -56,23 +58,31 @@ func (s *Server) Run(ctx context.Context) error {
 // Handler answers AdmissionReviews.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+servicesPath, func(w http.ResponseWriter, r *http.Request) {
-		var review admissionv1.AdmissionReview
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&review); err != nil || review.Request == nil {
+	mux.HandleFunc("POST "+servicesPath, answer(func(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
+		s.once.Do(func() { close(s.reached) })
+		return s.review(ctx, request)
+	}))
+	mux.HandleFunc("POST "+warningsPath, answer(s.warn))
+	return mux
+}
+
+// answer reads an AdmissionReview and writes the response to it.
+func answer(review func(context.Context, *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var asked admissionv1.AdmissionReview
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&asked); err != nil || asked.Request == nil {
 			http.Error(w, "the body is not an AdmissionReview", http.StatusBadRequest)
 			return
 		}
-		s.once.Do(func() { close(s.reached) })
-		response := s.review(r.Context(), review.Request)
-		response.UID = review.Request.UID
+		response := review(r.Context(), asked.Request)
+		response.UID = asked.Request.UID
 		w.Header().Set("Content-Type", "application/json")
 		// A caller that has gone away cannot be told.
 		_ = json.NewEncoder(w).Encode(admissionv1.AdmissionReview{
 			TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: admissionv1.SchemeGroupVersion.String()},
 			Response: response,
 		})
-	})
-	return mux
+	}
 }
 
 func (s *Server) review(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {

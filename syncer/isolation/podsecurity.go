@@ -81,6 +81,16 @@ func (p *PodSecurity) Watch(changed func()) {
 	p.watchers = append(p.watchers, changed)
 }
 
+// CheckInside is Check for a pod as a tenant writes it, with the fields that the
+// tables refuse. What a host pod becomes decides later.
+func (p *PodSecurity) CheckInside(spec *corev1.PodSpec, exceptions Exceptions) error {
+	allowed, violations := PodSpec(spec, exceptions)
+	if err := violations.Err(); err != nil {
+		return err
+	}
+	return p.Check(&metav1.ObjectMeta{}, allowed)
+}
+
 // Check returns an error in words for tenants when the pod falls short of the level.
 func (p *PodSecurity) Check(metadata *metav1.ObjectMeta, spec *corev1.PodSpec) error {
 	p.mu.RLock()
