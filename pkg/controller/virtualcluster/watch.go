@@ -27,7 +27,8 @@ var listOne = metav1.ListOptions{Limit: 1}
 
 // watched are the caches that a pass reads, and what fills them: VirtualClusters,
 // the objects of their releases and of nothing else on the host, what the
-// StatefulSet controller could not do, and garret-apiserver's published authority.
+// StatefulSet controller could not do, garret-apiserver's published authority, and
+// the labels of namespaces.
 type watched struct {
 	clusters       tenancylisters.VirtualClusterLister
 	hosts          tenancylisters.HostClusterLister
@@ -37,10 +38,12 @@ type watched struct {
 	statefulSets   appslisters.StatefulSetLister
 	events         corelisters.EventLister
 	configMaps     corelisters.ConfigMapLister
+	namespaces     corelisters.NamespaceLister
 	clusterChanges cache.SharedIndexInformer
 	hostChanges    cache.SharedIndexInformer
 	eventChanges   cache.SharedIndexInformer
 	mapChanges     cache.SharedIndexInformer
+	spaceChanges   cache.SharedIndexInformer
 	// lookedAt change by themselves; kept must not change but by us.
 	lookedAt, kept []cache.SharedIndexInformer
 
@@ -59,6 +62,7 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
 			o.FieldSelector = fields.OneTermEqualSelector("metadata.name", tenancyv1.CAConfigMap).String()
 		}))
+	spaces := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trimToLabels))
 	core, apps, rbac := released.Core().V1(), released.Apps().V1(), released.Rbac().V1()
 	return &watched{
 		clusters:       clusters.Tenancy().V1().VirtualClusters().Lister(),
@@ -69,16 +73,27 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		statefulSets:   apps.StatefulSets().Lister(),
 		events:         refusals.Core().V1().Events().Lister(),
 		configMaps:     published.Core().V1().ConfigMaps().Lister(),
+		namespaces:     spaces.Core().V1().Namespaces().Lister(),
 		clusterChanges: clusters.Tenancy().V1().VirtualClusters().Informer(),
 		hostChanges:    clusters.Tenancy().V1().HostClusters().Informer(),
 		eventChanges:   refusals.Core().V1().Events().Informer(),
 		mapChanges:     published.Core().V1().ConfigMaps().Informer(),
+		spaceChanges:   spaces.Core().V1().Namespaces().Informer(),
 		lookedAt:       []cache.SharedIndexInformer{core.Pods().Informer(), core.PersistentVolumeClaims().Informer()},
 		kept: []cache.SharedIndexInformer{apps.StatefulSets().Informer(), core.Services().Informer(), core.ServiceAccounts().Informer(),
 			rbac.Roles().Informer(), rbac.RoleBindings().Informer()},
 		tenancy:   clusters,
-		factories: []informers.SharedInformerFactory{released, refusals, published},
+		factories: []informers.SharedInformerFactory{released, refusals, published, spaces},
 	}
+}
+
+// trimToLabels keeps of a namespace what says how its pods are held.
+func trimToLabels(object any) (any, error) {
+	if namespace, ok := object.(*corev1.Namespace); ok {
+		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			Name: namespace.Name, UID: namespace.UID, ResourceVersion: namespace.ResourceVersion, Labels: namespace.Labels}}, nil
+	}
+	return object, nil
 }
 
 func (w *watched) start(ctx context.Context) {
@@ -89,7 +104,7 @@ func (w *watched) start(ctx context.Context) {
 }
 
 func (w *watched) informers() []cache.SharedIndexInformer {
-	all := []cache.SharedIndexInformer{w.clusterChanges, w.hostChanges, w.eventChanges, w.mapChanges}
+	all := []cache.SharedIndexInformer{w.clusterChanges, w.hostChanges, w.eventChanges, w.mapChanges, w.spaceChanges}
 	return append(append(all, w.lookedAt...), w.kept...)
 }
 
@@ -139,6 +154,11 @@ func (w *watched) handle(c *Controller) error {
 			}
 		},
 	})
+	add(w.spaceChanges, cache.ResourceEventHandlerFuncs{UpdateFunc: func(before, now any) {
+		if enforcedIn(before) != enforcedIn(now) {
+			c.enqueueNamespace(now)
+		}
+	}})
 	for _, informer := range w.lookedAt {
 		add(informer, onAny(c.enqueueOwner))
 	}
@@ -178,6 +198,29 @@ func changed(before, now any) bool {
 func (c *Controller) enqueueAll() {
 	for _, object := range c.watched.clusterChanges.GetStore().List() {
 		c.queue.AddObject(object)
+	}
+}
+
+func enforcedIn(namespace any) tenancyv1.PodSecurityLevel {
+	known, ok := namespace.(*corev1.Namespace)
+	if !ok {
+		return ""
+	}
+	return tenancyv1.EnforcedPodSecurity(known.Labels)
+}
+
+// enqueueNamespace asks for a pass over all virtual clusters of a namespace.
+func (c *Controller) enqueueNamespace(namespace any) {
+	accessor, err := meta.Accessor(namespace)
+	if err != nil {
+		return
+	}
+	clusters, err := c.watched.clusters.VirtualClusters(accessor.GetName()).List(everything)
+	if err != nil {
+		return // a lister of what is in memory
+	}
+	for _, vc := range clusters {
+		c.queue.AddObject(vc)
 	}
 }
 
