@@ -28,7 +28,7 @@ var listOne = metav1.ListOptions{Limit: 1}
 // watched are the caches that a pass reads, and what fills them: VirtualClusters,
 // the objects of their releases and of nothing else on the host, what the
 // StatefulSet controller could not do, garret-apiserver's published authority, and
-// the labels of namespaces.
+// which namespaces are being deleted, and how their pods are held.
 type watched struct {
 	clusters       tenancylisters.VirtualClusterLister
 	hosts          tenancylisters.HostClusterLister
@@ -62,7 +62,7 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
 			o.FieldSelector = fields.OneTermEqualSelector("metadata.name", tenancyv1.CAConfigMap).String()
 		}))
-	spaces := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trimToLabels))
+	spaces := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trim))
 	core, apps, rbac := released.Core().V1(), released.Apps().V1(), released.Rbac().V1()
 	return &watched{
 		clusters:       clusters.Tenancy().V1().VirtualClusters().Lister(),
@@ -85,15 +85,6 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		tenancy:   clusters,
 		factories: []informers.SharedInformerFactory{released, refusals, published, spaces},
 	}
-}
-
-// trimToLabels keeps of a namespace what says how its pods are held.
-func trimToLabels(object any) (any, error) {
-	if namespace, ok := object.(*corev1.Namespace); ok {
-		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-			Name: namespace.Name, UID: namespace.UID, ResourceVersion: namespace.ResourceVersion, Labels: namespace.Labels}}, nil
-	}
-	return object, nil
 }
 
 func (w *watched) start(ctx context.Context) {
@@ -145,6 +136,10 @@ func (w *watched) handle(c *Controller) error {
 	add(w.clusterChanges, onAny(c.queue.AddObject))
 	add(w.eventChanges, onAny(c.enqueueRefused))
 	add(w.mapChanges, onAny(func(any) { c.enqueueAll() }))
+	add(w.spaceChanges, cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { c.enqueueNamespace(nil, object) },
+		UpdateFunc: c.enqueueNamespace,
+	})
 	add(w.hostChanges, cache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { c.enqueueAll() },
 		// Its status counts virtual clusters, and concerns none of them.
@@ -154,11 +149,6 @@ func (w *watched) handle(c *Controller) error {
 			}
 		},
 	})
-	add(w.spaceChanges, cache.ResourceEventHandlerFuncs{UpdateFunc: func(before, now any) {
-		if enforcedIn(before) != enforcedIn(now) {
-			c.enqueueNamespace(now)
-		}
-	}})
 	for _, informer := range w.lookedAt {
 		add(informer, onAny(c.enqueueOwner))
 	}
@@ -201,26 +191,21 @@ func (c *Controller) enqueueAll() {
 	}
 }
 
-func enforcedIn(namespace any) tenancyv1.PodSecurityLevel {
-	known, ok := namespace.(*corev1.Namespace)
+// enqueueNamespace is for namespaces, of which those matter that are being deleted, or
+// whose pods are held to another level than before.
+func (c *Controller) enqueueNamespace(before, now any) {
+	space, ok := now.(*corev1.Namespace)
 	if !ok {
-		return ""
-	}
-	return tenancyv1.EnforcedPodSecurity(known.Labels)
-}
-
-// enqueueNamespace asks for a pass over all virtual clusters of a namespace.
-func (c *Controller) enqueueNamespace(namespace any) {
-	accessor, err := meta.Accessor(namespace)
-	if err != nil {
 		return
 	}
-	clusters, err := c.watched.clusters.VirtualClusters(accessor.GetName()).List(everything)
-	if err != nil {
-		return // a lister of what is in memory
+	known, ok := before.(*corev1.Namespace)
+	if space.DeletionTimestamp == nil && (!ok || tenancyv1.EnforcedPodSecurity(known.Labels) == tenancyv1.EnforcedPodSecurity(space.Labels)) {
+		return
 	}
-	for _, vc := range clusters {
-		c.queue.AddObject(vc)
+	for _, each := range c.watched.clusterChanges.GetStore().List() {
+		if accessor, err := meta.Accessor(each); err == nil && accessor.GetNamespace() == space.Name {
+			c.queue.AddObject(each)
+		}
 	}
 }
 
