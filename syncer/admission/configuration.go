@@ -14,11 +14,13 @@ import (
 )
 
 const (
-	// ConfigurationName is the name of the MutatingWebhookConfiguration inside.
+	// ConfigurationName is the name of both webhook configurations inside.
 	ConfigurationName = "garret.dev"
 
 	webhookName    = "services.garret.dev"
 	servicesPath   = "/services"
+	nodesName      = "nodes.garret.dev"
+	nodesPath      = "/nodes"
 	timeoutSeconds = 10
 )
 
@@ -29,9 +31,7 @@ func Hosts() []string { return []string{"localhost", "127.0.0.1"} }
 func Configuration(authority []byte, port int) *applyv1.MutatingWebhookConfigurationApplyConfiguration {
 	return applyv1.MutatingWebhookConfiguration(ConfigurationName).WithWebhooks(applyv1.MutatingWebhook().
 		WithName(webhookName).
-		WithClientConfig(applyv1.WebhookClientConfig().
-			WithURL("https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + servicesPath).
-			WithCABundle(authority...)).
+		WithClientConfig(client(authority, port, servicesPath)).
 		WithRules(applyv1.RuleWithOperations().
 			WithAPIGroups("").WithAPIVersions("v1").WithResources("services").
 			WithOperations(admissionregistrationv1.Create, admissionregistrationv1.Update).
@@ -47,6 +47,42 @@ func Configuration(authority []byte, port int) *applyv1.MutatingWebhookConfigura
 		WithSideEffects(admissionregistrationv1.SideEffectClassNoneOnDryRun).
 		WithTimeoutSeconds(timeoutSeconds).
 		WithAdmissionReviewVersions("v1"))
+}
+
+func client(authority []byte, port int, path string) *applyv1.WebhookClientConfigApplyConfiguration {
+	return applyv1.WebhookClientConfig().
+		WithURL("https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + path).
+		WithCABundle(authority...)
+}
+
+// NodesConfiguration tells the virtual API server of the webhook about Nodes. Without it,
+// the doors still stand: so Nodes can be written while the syncer is away.
+func NodesConfiguration(authority []byte, port int) *applyv1.ValidatingWebhookConfigurationApplyConfiguration {
+	return applyv1.ValidatingWebhookConfiguration(ConfigurationName).WithWebhooks(applyv1.ValidatingWebhook().
+		WithName(nodesName).
+		WithClientConfig(client(authority, port, nodesPath)).
+		WithRules(applyv1.RuleWithOperations().
+			WithAPIGroups("").WithAPIVersions("v1").WithResources("nodes", "nodes/status").
+			WithOperations(admissionregistrationv1.Create, admissionregistrationv1.Update).
+			WithScope(admissionregistrationv1.ClusterScope)).
+		WithFailurePolicy(admissionregistrationv1.Ignore).
+		WithMatchPolicy(admissionregistrationv1.Equivalent).
+		WithSideEffects(admissionregistrationv1.SideEffectClassNone).
+		WithTimeoutSeconds(timeoutSeconds).
+		WithAdmissionReviewVersions("v1"))
+}
+
+// NodesInForce says whether what is stored would call the webhook about Nodes as it should.
+func NodesInForce(found *admissionregistrationv1.ValidatingWebhookConfiguration, authority []byte, port int) bool {
+	if len(found.Webhooks) != 1 {
+		return false
+	}
+	webhook, wanted := found.Webhooks[0], NodesConfiguration(authority, port).Webhooks[0]
+	return webhook.Name == nodesName && webhook.NamespaceSelector.Size() == 0 && webhook.ObjectSelector.Size() == 0 && len(webhook.MatchConditions) == 0 &&
+		webhook.ClientConfig.URL != nil && *webhook.ClientConfig.URL == *wanted.ClientConfig.URL &&
+		bytes.Equal(webhook.ClientConfig.CABundle, wanted.ClientConfig.CABundle) &&
+		len(webhook.Rules) == 1 && slices.Equal(webhook.Rules[0].Operations, wanted.Rules[0].Operations) &&
+		slices.Equal(webhook.Rules[0].Resources, wanted.Rules[0].Resources)
 }
 
 // InForce says whether what is stored would call the webhook as it should.

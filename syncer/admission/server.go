@@ -33,6 +33,8 @@ type Server struct {
 	Serving *pki.Serving
 	// Allocator has the host allot addresses.
 	Allocator *Allocator
+	// Nodes judges Nodes. Without it, all pass.
+	Nodes *Nodes
 
 	once    sync.Once
 	reached chan struct{}
@@ -55,14 +57,28 @@ func (s *Server) Run(ctx context.Context) error {
 // Handler answers AdmissionReviews.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+servicesPath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST "+servicesPath, answer(func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error) {
+		s.once.Do(func() { close(s.reached) })
+		return s.admit(ctx, request)
+	}))
+	mux.HandleFunc("POST "+nodesPath, answer(func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error) {
+		return nil, s.admitNode(ctx, request)
+	}))
+	return mux
+}
+
+// decide returns the changes to the object that is about to be stored.
+type decide func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error)
+
+// answer reads a review, and answers with what was decided.
+func answer(decide decide) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		var review admissionv1.AdmissionReview
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&review); err != nil || review.Request == nil {
 			http.Error(w, "the body is not an AdmissionReview", http.StatusBadRequest)
 			return
 		}
-		s.once.Do(func() { close(s.reached) })
-		response := s.review(r.Context(), review.Request)
+		response := reviewed(r.Context(), review.Request, decide)
 		response.UID = review.Request.UID
 		w.Header().Set("Content-Type", "application/json")
 		// A caller that has gone away cannot be told.
@@ -70,15 +86,14 @@ func (s *Server) Handler() http.Handler {
 			TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: admissionv1.SchemeGroupVersion.String()},
 			Response: response,
 		})
-	})
-	return mux
+	}
 }
 
-func (s *Server) review(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
-	logger := klog.FromContext(ctx).WithValues("service", klog.KRef(request.Namespace, request.Name))
-	changes, err := s.admit(klog.NewContext(ctx, logger), request)
+func reviewed(ctx context.Context, request *admissionv1.AdmissionRequest, decide decide) *admissionv1.AdmissionResponse {
+	logger := klog.FromContext(ctx).WithValues("resource", request.Resource.Resource, "object", klog.KRef(request.Namespace, request.Name))
+	changes, err := decide(klog.NewContext(ctx, logger), request)
 	if err != nil {
-		logger.Info("Refused a service", "reason", err)
+		logger.Info("Refused an object", "reason", err)
 		var known apierrors.APIStatus
 		if !errors.As(err, &known) {
 			known = apierrors.NewInternalError(err)
@@ -137,6 +152,29 @@ func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionReques
 		klog.FromContext(ctx).V(1).Info("The host allotted an address", "host", klog.KObj(host), "address", host.Spec.ClusterIP)
 	}
 	return patch(service, host, generated)
+}
+
+// admitNode returns why the Node may not be stored.
+func (s *Server) admitNode(ctx context.Context, request *admissionv1.AdmissionRequest) error {
+	if request.Resource != nodeResource() || s.Nodes == nil {
+		return nil
+	}
+	node := &corev1.Node{}
+	if err := json.Unmarshal(request.Object.Raw, node); err != nil {
+		return apierrors.NewBadRequest(fmt.Sprintf("node: %v", err))
+	}
+	var old *corev1.Node
+	if request.Operation == admissionv1.Update {
+		old = &corev1.Node{}
+		if err := json.Unmarshal(request.OldObject.Raw, old); err != nil {
+			return apierrors.NewBadRequest(fmt.Sprintf("old node: %v", err))
+		}
+	}
+	return s.Nodes.admit(ctx, node, old)
+}
+
+func nodeResource() metav1.GroupVersionResource {
+	return metav1.GroupVersionResource{Version: "v1", Resource: "nodes"}
 }
 
 func serviceResource() metav1.GroupVersionResource {
