@@ -42,7 +42,7 @@ type parts struct {
 func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection, doors *doors) (*parts, error) {
 	cluster := both.translator.Cluster()
 	minter := tokens.New(tokens.Options{
-		Translator: both.translator, Virtual: both.virtual, Host: both.host,
+		Translator: both.translator, Virtual: both.virtual,
 		VirtualPods: virtual.Pods, HostPods: host.Pods, HostSecrets: host.Secrets,
 		Clock: options.Clock, Evidence: history,
 	})

@@ -29,6 +29,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
+	"garret.dev/garret/syncer/containers"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/pki/pkitest"
 	"garret.dev/garret/syncer/translate"
@@ -81,6 +82,8 @@ type fixture struct {
 	host       *recorder
 	address    string
 	translator *translate.Translator
+	// virtualClient and hostClient are the API servers behind the kubelet's caches.
+	virtualClient, hostClient *fake.Clientset
 }
 
 // virtualPod is a pod inside with those containers.
@@ -92,12 +95,26 @@ func virtualPod(namespace, name, uid string, containers ...string) *corev1.Pod {
 	return pod
 }
 
-// twin is the host pod of a virtual one, with a container that the host injected.
+// twin is the host pod of a virtual one, with a container that the host injected. The
+// syncer asked for all that are inside.
 func twin(translator *translate.Translator, virtual *corev1.Pod) *corev1.Pod {
 	host := &corev1.Pod{Spec: *virtual.Spec.DeepCopy()}
-	translator.Mark(host, translate.IdentityFor(virtual), nil, nil)
+	asked := containers.RecordOf(virtual, host)
+	for i := range virtual.Spec.EphemeralContainers {
+		asked = asked.With(virtual.Spec.EphemeralContainers[i].Name)
+	}
+	translator.Mark(host, translate.IdentityFor(virtual), nil, map[string]string{containers.Annotation: asked.String()})
 	host.Spec.Containers = append(host.Spec.Containers, corev1.Container{Name: "injected"})
 	return host
+}
+
+// debugged is the pod after its tenant added ephemeral containers.
+func debugged(pod *corev1.Pod, names ...string) *corev1.Pod {
+	pod = pod.DeepCopy()
+	for _, name := range names {
+		pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name}})
+	}
+	return pod
 }
 
 func lister(t *testing.T, pods ...*corev1.Pod) (corev1listers.PodLister, *fake.Clientset) {
@@ -129,6 +146,7 @@ func startIn(t *testing.T, dir *pkitest.DataDir, virtual, host []*corev1.Pod, tr
 	f.address = listener.Addr().String()
 	virtualPods, virtualClient := lister(t, virtual...)
 	hostPods, hostClient := lister(t, host...)
+	f.virtualClient, f.hostClient = virtualClient, hostClient
 	server, err := New(Options{
 		Listener:   listener,
 		Serving:    pki.NewServing(TrustIn(f.dir.Path).Authority, "kubelet", []string{"127.0.0.1"}, clock.RealClock{}),

@@ -160,6 +160,10 @@ type CertificateResponse struct {
 // name, and of every object that deploys it.
 func ReleaseName(virtualCluster string) string { return ReleasePrefix + virtualCluster }
 
+// LineageName is the name of the ConfigMap in which the syncer of the virtual cluster
+// of this name remembers, on the host, what the data inside were.
+func LineageName(virtualCluster string) string { return ReleaseName(virtualCluster) + "-lineage" }
+
 // ServerName is the DNS name that the serving certificates of a virtual
 // cluster carry and that clients pin.
 func ServerName(virtualCluster, namespace string) string {
