@@ -46,7 +46,7 @@ type parts struct {
 func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection) (*parts, error) {
 	cluster := both.translator.Cluster()
 	minter := tokens.New(tokens.Options{
-		Translator: both.translator, Virtual: both.virtual, Host: both.host,
+		Translator: both.translator, Virtual: both.virtual,
 		VirtualPods: virtual.Pods, HostPods: host.Pods, HostSecrets: host.Secrets,
 		Clock: options.Clock, Evidence: history,
 	})
@@ -115,11 +115,12 @@ func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *
 	if err != nil {
 		return nil, fmt.Errorf("kubelet: %w", err)
 	}
+	trust := kubelet.TrustIn(options.DataDir)
 	name := "system:node:" + both.translator.Cluster().ReleaseName()
 	return kubelet.New(kubelet.Options{
 		Listener:   listener,
-		Serving:    pki.NewServing(pki.ServerAuthority(options.DataDir), name, []string{options.PodIP}, options.Clock),
-		Callers:    pki.NewPool(pki.ClientAuthority(options.DataDir).CertificateFile()),
+		Serving:    pki.NewServing(trust.Authority, name, []string{options.PodIP}, options.Clock),
+		Trust:      trust,
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(), HostConfig: both.hostConfig,
 	})

@@ -4,7 +4,6 @@
 package resources
 
 import (
-	"context"
 	"slices"
 	"testing"
 
@@ -25,10 +24,6 @@ type noTokens struct{}
 
 func (noTokens) Names(*corev1.Pod, []corev1.ServiceAccountTokenProjection) (string, []string) {
 	return "", nil
-}
-
-func (noTokens) Ensure(context.Context, *corev1.Pod, []corev1.ServiceAccountTokenProjection) error {
-	return nil
 }
 
 func (noTokens) Controller(metrics *engine.Metrics) (*engine.Controller, error) {
@@ -54,7 +49,7 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 		tenancyv1.ResourceSecrets:        {[]string{"pods", "secrets"}, []string{"secrets"}},
 		tenancyv1.ResourceEndpointSlices: {nil, nil}, // it takes services
 		tenancyv1.ResourceClaims:         {[]string{"persistentvolumeclaims", "persistentvolumes"}, []string{"persistentvolumeclaims"}},
-		tenancyv1.ResourcePods:           {[]string{"namespaces", "nodes", "pods", "services"}, []string{"configmaps", "pods"}},
+		tenancyv1.ResourcePods:           {[]string{"namespaces", "nodes", "pods", "services"}, []string{"configmaps", "pods", "secrets"}},
 		tenancyv1.ResourceEvents:         {nil, nil}, // it takes pods
 	}
 	for _, name := range tenancyv1.CataloguedResources() {

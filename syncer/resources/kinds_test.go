@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/containers"
 )
 
 func TestVirtualStatus(t *testing.T) {
@@ -31,6 +32,7 @@ func TestVirtualStatus(t *testing.T) {
 	hostName := tr.HostName("shop", "web")
 	host := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: hostName, Generation: 9},
+		Spec:       corev1.PodSpec{InitContainers: []corev1.Container{{Name: "mesh-init"}}, Containers: []corev1.Container{{Name: "mesh-proxy"}, {Name: "app"}}},
 		Status: corev1.PodStatus{
 			Phase: corev1.PodRunning, PodIP: "10.0.0.5", QOSClass: corev1.PodQOSBurstable, ObservedGeneration: 9,
 			Message:               "pod team/" + hostName + " is well",
@@ -42,7 +44,7 @@ func TestVirtualStatus(t *testing.T) {
 			},
 		},
 	}
-	status := virtualStatus(virtual, host, tr.Readable("shop", "web"), true)
+	status := virtualStatus(virtual, host, containers.OwnOf(virtual, host), tr.Readable("shop", "web"), true)
 	if status.Phase != corev1.PodRunning || status.PodIP != "10.0.0.5" {
 		t.Errorf("got %s at %s, want what the host says", status.Phase, status.PodIP)
 	}
@@ -55,7 +57,7 @@ func TestVirtualStatus(t *testing.T) {
 	if status.ObservedGeneration != 3 {
 		t.Errorf("generation: got %d, want that inside", status.ObservedGeneration)
 	}
-	if behind := virtualStatus(virtual, host, tr.Readable("shop", "web"), false); behind.ObservedGeneration != 0 {
+	if behind := virtualStatus(virtual, host, containers.OwnOf(virtual, host), tr.Readable("shop", "web"), false); behind.ObservedGeneration != 0 {
 		t.Errorf("generation while a change is not carried: got %d, want that of before", behind.ObservedGeneration)
 	}
 	if want := "pod shop/web is well"; status.Message != want {
@@ -74,7 +76,7 @@ func TestVirtualStatus(t *testing.T) {
 			t.Errorf("condition %s: got %s, want %s", condition, got[condition], value)
 		}
 	}
-	if again := virtualStatus(&corev1.Pod{ObjectMeta: virtual.ObjectMeta, Spec: virtual.Spec, Status: *status}, host, tr.Readable("shop", "web"), true); len(again.Conditions) != len(status.Conditions) {
+	if again := virtualStatus(&corev1.Pod{ObjectMeta: virtual.ObjectMeta, Spec: virtual.Spec, Status: *status}, host, containers.OwnOf(virtual, host), tr.Readable("shop", "web"), true); len(again.Conditions) != len(status.Conditions) {
 		t.Errorf("a second report differs: %v", again.Conditions)
 	}
 }

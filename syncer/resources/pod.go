@@ -9,17 +9,18 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
 	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/containers"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
@@ -49,13 +50,17 @@ type pods struct {
 	tokens     Tokens
 	nodes      *nodes
 	// before is what a pod needs on the host.
-	before []need
+	before       []need
+	environments *environments
+	recorder     record.EventRecorder
 	// claims says that claims are synced.
 	claims  bool
 	clock   clock.PassiveClock
 	started time.Time
 	// known are the UIDs of the virtual pods that this syncer has seen last.
 	known *lru.Cache
+	// made are the ephemeral containers that this syncer made, as madeContainer.
+	made *lru.Cache
 }
 
 var (
@@ -70,23 +75,14 @@ var (
 	_ engine.Remaker[*corev1.Pod]     = &pods{}
 )
 
-// need is what a pod refers to on the host, or depends on.
-type need struct {
-	controller *engine.Controller
-	// keys names the objects that a virtual pod needs.
-	keys func(pod any) []types.NamespacedName
-	// must says that the pod is not made without them.
-	must bool
-}
-
 func (b *builder) pods() {
-	b.environments()
-	b.add(b.Tokens.Controller(b.Metrics))
+	environments := b.environments()
+	b.tokens()
 	b.Virtual.Namespaces.Follow()
 	kind := &pods{
 		translator: b.Translator, security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
-		nodes: b.nodes(), before: b.beforePods, claims: b.Selection[tenancyv1.ResourceClaims],
-		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods),
+		nodes: b.nodes(), before: b.beforePods, environments: environments, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
+		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions},
 	}
 	controller := twin(b, podWorkers, kind, b.Virtual.Pods, b.Host.Pods)
@@ -135,6 +131,7 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 		return err
 	}
 	host.Spec = *spec
+	keepWaiting(&host.Spec)
 	p.mark(virtual, host)
 	return p.judge(host, &host.Spec)
 }
@@ -143,6 +140,7 @@ func (p *pods) mark(virtual, host *corev1.Pod) {
 	annotations := downwardAnnotations(virtual)
 	annotations[annotationResources] = resourcesAsked(&virtual.Spec).annotation()
 	annotations[annotationImages] = imagesAsked(&virtual.Spec).annotation()
+	annotations[containers.Annotation] = p.asked(virtual, host).String()
 	if avoids := p.avoids(virtual, host); avoids != "" {
 		annotations[annotationAvoids] = avoids
 	}
@@ -186,7 +184,11 @@ func (p *pods) refresh(virtual, host *corev1.Pod) {
 	})
 	askedImages, imagesBefore := imagesAsked(&virtual.Spec), askedBefore(host.Annotations[annotationImages])
 	askedResources, resourcesBefore := resourcesAsked(&virtual.Spec), askedBefore(host.Annotations[annotationResources])
+	own := p.asked(virtual, host).Own(virtual, host)
 	forEachLasting(&host.Spec, func(container *corev1.Container) {
+		if _, is := own.Find(container.Name); !is {
+			return
+		}
 		if askedImages.changed(imagesBefore, container.Name) {
 			container.Image = images[container.Name]
 		}
@@ -206,9 +208,7 @@ func (p *pods) refresh(virtual, host *corev1.Pod) {
 			host.Spec.Tolerations = append(host.Spec.Tolerations, toleration)
 		}
 	}
-	// FromHost tells of those that are refused, which hold up nothing else.
-	debugs, _ := p.debugContainers(virtual, host)
-	host.Spec.EphemeralContainers = append(host.Spec.EphemeralContainers, debugs...)
+	p.wantEphemeral(virtual, host)
 	p.mark(virtual, host)
 }
 
@@ -227,13 +227,16 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried 
 	if virtual.Spec.NodeName == "" && host.Spec.NodeName != "" {
 		return p.bind(ctx, virtual, host.Spec.NodeName)
 	}
+	if startsWaiting(host) {
+		return nil
+	}
 	if host.Spec.NodeName != "" {
 		// The node may have been deleted inside meanwhile.
 		if err := p.nodes.ensure(ctx, host.Spec.NodeName); err != nil {
 			return err
 		}
 	}
-	_, refused := p.debugContainers(virtual, host)
+	_, refused := p.allowedEphemeral(virtual, host)
 	if err := p.report(ctx, virtual, host, carried && refused == nil); err != nil {
 		return errors.Join(refused, err)
 	}
@@ -255,33 +258,6 @@ func (p *pods) bind(ctx context.Context, virtual *corev1.Pod, node string) error
 	}
 	klog.FromContext(ctx).V(2).Info("Bound", "pod", klog.KObj(virtual), "node", node)
 	return nil
-}
-
-// Prepare carries over what the pod refers to: the host's kubelet would try again
-// only after a while.
-func (p *pods) Prepare(ctx context.Context, virtual, _ *corev1.Pod) error {
-	var group errgroup.Group
-	if projections := TokenProjections(virtual); len(projections) > 0 {
-		group.Go(func() error {
-			if err := p.tokens.Ensure(ctx, virtual, projections); err != nil {
-				return fmt.Errorf("tokens: %w", err)
-			}
-			return nil
-		})
-	}
-	for _, need := range p.before {
-		for _, key := range need.keys(virtual) {
-			group.Go(func() error {
-				if err := need.controller.Now(ctx, key); need.must {
-					return err
-				}
-				// A pod may be made before what it refers to; the kubelet says so then,
-				// as anywhere.
-				return nil
-			})
-		}
-	}
-	return group.Wait()
 }
 
 // References are the configmaps, secrets and claims that the pod names.

@@ -25,32 +25,32 @@ func (p *pods) judge(host *corev1.Pod, spec *corev1.PodSpec) error {
 	return nil
 }
 
-// debugContainers returns the debug containers that the host pod is yet to get, and
-// why it gets no others. Each is judged together with the pod that it comes to.
-func (p *pods) debugContainers(virtual, host *corev1.Pod) ([]corev1.EphemeralContainer, error) {
-	there := map[string]bool{}
-	for _, container := range host.Spec.EphemeralContainers {
-		there[container.Name] = true
+// allowedEphemeral returns the ephemeral containers of the pod inside that the host pod
+// may have, as they are there, and why it may have no others. One that is there already
+// stays. Each of the others is judged together with the pod that it comes to.
+func (p *pods) allowedEphemeral(virtual, host *corev1.Pod) ([]corev1.EphemeralContainer, error) {
+	if len(virtual.Spec.EphemeralContainers) == 0 {
+		return nil, nil
 	}
-	var added []corev1.EphemeralContainer
+	own := p.asked(virtual, host).Own(virtual, host)
+	environment := p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)
+	spec, _ := isolation.PodSpec(&virtual.Spec, p.spec.exceptions)
+	var containers []corev1.EphemeralContainer
 	var refused []error
 	for i := range virtual.Spec.EphemeralContainers {
-		wanted := &virtual.Spec.EphemeralContainers[i]
-		if there[wanted.Name] {
-			continue
+		allowed, violations := isolation.EphemeralContainer(&virtual.Spec.EphemeralContainers[i], i, p.spec.exceptions)
+		if _, there := own.Find(allowed.Name); !there {
+			err := forbidden(violations)
+			if err == nil {
+				spec.EphemeralContainers = []corev1.EphemeralContainer{*allowed}
+				err = p.judge(host, spec)
+			}
+			if err != nil {
+				refused = append(refused, err)
+				continue
+			}
 		}
-		allowed, violations := isolation.EphemeralContainer(wanted, i, p.spec.exceptions)
-		err := forbidden(violations)
-		if err == nil {
-			spec, _ := isolation.PodSpec(&virtual.Spec, p.spec.exceptions)
-			spec.EphemeralContainers = []corev1.EphemeralContainer{*allowed}
-			err = p.judge(host, spec)
-		}
-		if err != nil {
-			refused = append(refused, err)
-			continue
-		}
-		added = append(added, p.spec.ephemeralContainer(virtual, allowed, p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)))
+		containers = append(containers, p.spec.ephemeralContainer(virtual, allowed, environment))
 	}
-	return added, errors.Join(refused...)
+	return containers, errors.Join(refused...)
 }

@@ -107,9 +107,19 @@ func twin[T engine.Object](b *builder, workers int, kind engine.Kind[T], virtual
 		Evidence: b.Evidence, Orphans: b.Orphans,
 	})
 	b.engine.AddTwins(reconciler)
+	guard(b, host)
 	controller, err := reconciler.Controller(workers)
 	b.add(controller, err)
 	return controller
+}
+
+// guard has what the host refuses of a kind be held back, whoever writes it.
+func guard[T engine.Object](b *builder, host *engine.Store[T]) {
+	if host.Guarded() {
+		return
+	}
+	turnstile := engine.NewTurnstile(host.Resource().GroupResource(), b.Metrics, b.Clock)
+	b.add(turnstile.Controller(), host.Guard(turnstile))
 }
 
 // controller adds one that watches nothing yet.
@@ -139,6 +149,13 @@ func (b *builder) fail(err error) {
 func (b *builder) watch(controller *engine.Controller, informer cache.SharedIndexInformer, keys func(any) []types.NamespacedName) {
 	if b.err == nil {
 		b.fail(controller.Watch(informer, keys))
+	}
+}
+
+// watchEnds is watch for what comes and goes, and changes in nothing that matters.
+func (b *builder) watchEnds(controller *engine.Controller, informer cache.SharedIndexInformer, keys func(any) []types.NamespacedName) {
+	if b.err == nil {
+		b.fail(controller.WatchEnds(informer, keys))
 	}
 }
 

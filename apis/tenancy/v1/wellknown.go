@@ -167,6 +167,10 @@ func WorkloadsAccount(virtualCluster string) string {
 	return ReleaseName(virtualCluster) + ".workloads"
 }
 
+// LineageName is the name of the ConfigMap in which the syncer of the virtual cluster
+// of this name remembers, on the host, what the data inside were.
+func LineageName(virtualCluster string) string { return ReleaseName(virtualCluster) + "-lineage" }
+
 // ServerName is the DNS name that the serving certificates of a virtual
 // cluster carry and that clients pin.
 func ServerName(virtualCluster, namespace string) string {

@@ -125,6 +125,11 @@ func TestRefusedDebugContainer(t *testing.T) {
 	s.refused(s.virtualPod("web"), `pods "web" is forbidden: violates PodSecurity "baseline:latest": privileged`)
 	s.setReadyOnHost("web", corev1.ConditionFalse)
 	s.awaitReadyInside("web", corev1.ConditionFalse)
+	// The refused one cannot be taken back inside: another one is taken all the same.
+	debug(t, s.virtual.CoreV1().Pods(s.namespace), "web", "harmless")
+	framework.Eventually(t, "another debug container is on the host", func(context.Context) (bool, error) {
+		return strings.Join(ephemeral(s.hostPod("web")), " ") == "harmless", nil
+	})
 	if now := s.hostPod("web"); now.UID != host.UID {
 		t.Error("the pod on the host is another")
 	}

@@ -7,7 +7,6 @@ package syncer
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"testing"
 
@@ -29,6 +28,7 @@ import (
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
 	"garret.dev/garret/syncer/resources"
+	"garret.dev/garret/syncer/tokens"
 	"garret.dev/garret/syncer/translate"
 	"garret.dev/garret/test/framework"
 )
@@ -86,37 +86,6 @@ type side struct {
 	hostStores    *resources.Host
 	metrics       metrics.KubeRegistry
 	stop          func()
-}
-
-// tokens makes host secrets without tokens: what is in them is tested with package tokens.
-type tokens struct {
-	host       kubernetes.Interface
-	translator *translate.Translator
-}
-
-func (s tokens) Names(pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) (string, []string) {
-	keys := make([]string, len(projections))
-	for i := range projections {
-		keys[i] = fmt.Sprint("token-", i)
-	}
-	return s.translator.DerivedName("token", pod.Namespace, pod.Name), keys
-}
-
-func (s tokens) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) error {
-	secret := &corev1.Secret{}
-	secret.Name, _ = s.Names(pod, projections)
-	identity := translate.IdentityFor(pod)
-	identity.Kind = "Pod"
-	s.translator.Mark(secret, identity, nil, nil)
-	_, err := s.host.CoreV1().Secrets(secret.Namespace).Create(ctx, secret, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		err = nil
-	}
-	return err
-}
-
-func (s tokens) Controller(metrics *engine.Metrics) (*engine.Controller, error) {
-	return engine.NewController(engine.ControllerOptions{Name: "tokens", Metrics: metrics, Clock: clock.RealClock{}}), nil
 }
 
 // setUp makes namespaces for the test and runs a syncer until its end.
@@ -205,9 +174,10 @@ func (s *side) start() {
 		Translator: s.translator,
 		Virtual:    s.virtualStores,
 		Host:       s.hostStores,
-		Tokens:     tokens{s.host, s.translator},
-		Recorder:   broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
-		Metrics:    engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history,
+		Tokens: tokens.New(tokens.Options{Translator: s.translator, Virtual: s.virtual, VirtualPods: s.virtualStores.Pods,
+			HostPods: s.hostStores.Pods, HostSecrets: s.hostStores.Secrets, Clock: clock.RealClock{}, Evidence: history}),
+		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
+		Metrics:  engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 		EndpointRanges: []string{"192.0.2.0/28"},
@@ -255,14 +225,14 @@ func (s *side) must(err error) {
 	}
 }
 
-// hostPod waits for the host pod of the virtual pod.
+// hostPod waits for the host pod of the virtual pod, until what it needs is there, too.
 func (s *side) hostPod(name string) *corev1.Pod {
 	s.t.Helper()
 	var pod *corev1.Pod
 	framework.Eventually(s.t, "pod "+name+" is on the host", func(ctx context.Context) (bool, error) {
 		var err error
 		pod, err = s.host.CoreV1().Pods(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, name), metav1.GetOptions{})
-		return err == nil, nil
+		return err == nil && len(pod.Spec.SchedulingGates) == 0, nil
 	})
 	return pod
 }
