@@ -395,6 +395,10 @@ const (
 	ReasonDataOlder = "DataOlder"
 )
 
+// ReasonMissingRights of the condition SyncerReady says that the host does not let the
+// syncer do what is switched on. The message names the rights and who can grant them.
+const ReasonMissingRights = "MissingRights"
+
 // Reasons of the condition TemplateApplied.
 const (
 	// ReasonApplied says that the spec holds what the template says.

@@ -59,7 +59,7 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 			ExtraArgs: vc.Spec.Syncer.ExtraArgs,
 			Resources: chart.SyncerResources(),
 		},
-		RBAC:            chart.RBAC{Rules: chart.SyncerRules(synced)},
+		RBAC:            chart.RBAC{Rules: tenancyv1.SyncerRules(synced)},
 		Isolation:       isolation,
 		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
 		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},

@@ -71,7 +71,7 @@ func TestValues(t *testing.T) {
 			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("256Mi")}}},
 		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0", ExtraArgs: []string{"--v=2", "--disable-sync-resources=secrets"},
 			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("20m"), "memory": resource.MustParse("48Mi")}}},
-		RBAC: chart.RBAC{Rules: chart.SyncerRules(synced)},
+		RBAC: chart.RBAC{Rules: tenancyv1.SyncerRules(synced)},
 		Isolation: chart.Isolation{
 			InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, EndpointRanges: []string{"192.0.2.0/24"},
 			NetworkPolicy: chart.NetworkPolicy{Enabled: true, AllowedRanges: []string{"198.51.100.0/24"}},
