@@ -70,7 +70,7 @@ func TestValues(t *testing.T) {
 		ControlPlane: chart.ControlPlane{Image: "docker.io/rancher/k3s:v1.37.2-k3s1", Storage: chart.Storage{Persistent: true, Size: "5Gi", DatabaseBytes: "2147483648"},
 			Resources: chart.ControlPlaneResources(corev1.ResourceRequirements{})},
 		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0", ExtraArgs: []string{"--v=2", "--disable-sync-resources=secrets"}},
-		RBAC: chart.RBAC{Rules: tenancyv1.SyncerRules(synced)},
+		RBAC:   chart.RBAC{Rules: tenancyv1.SyncerRules(synced)},
 		Isolation: chart.Isolation{
 			InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, EndpointRanges: []string{"192.0.2.0/24"},
 			NetworkPolicy: chart.NetworkPolicy{Enabled: true, AllowedRanges: []string{"198.51.100.0/24"}},
