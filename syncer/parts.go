@@ -23,6 +23,7 @@ import (
 	"garret.dev/garret/syncer/own"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/resources"
+	"garret.dev/garret/syncer/rights"
 	"garret.dev/garret/syncer/tokens"
 )
 
@@ -30,6 +31,8 @@ import (
 const (
 	partSync = "sync"
 	partData = "comparing the data inside with the host's record"
+	// partRights comes first: without rights nothing else works.
+	partRights = "looking at what the host allows"
 )
 
 // parts are what runs beside the engine.
@@ -75,7 +78,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, fmt.Errorf("client of the host's virtual clusters: %w", err)
 	}
-	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, partData, bootstrap.PartBootstrap, partSync)
+	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, partRights, partData, bootstrap.PartBootstrap, partSync)
 	reporter.Room = func() error { return checkRoom(options.DataDir) }
 	inside := bootstrap.New(bootstrap.Options{
 		Translator: both.translator, Virtual: both.virtual, Allocator: allocator,
@@ -92,9 +95,20 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
+	watched := rights.New(rights.Options{
+		Host: both.host.AuthorizationV1(), Namespace: cluster.HostNamespace, Doubts: both.doubts, Clock: options.Clock,
+		Needs: rights.NeedsOf(cluster.Name, selection, options.SyncNodesFromHost),
+		Report: func(missing []rights.Need) {
+			if len(missing) == 0 {
+				reporter.Done(partRights)
+				return
+			}
+			reporter.Pending(partRights, tenancyv1.ReasonMissingRights, rights.Describe(missing, cluster.HostNamespace, cluster.ReleaseName()))
+		},
+	})
 	return &parts{
 		tokens: minter, reporter: reporter, own: itself, security: security, ready: inside.Ready(),
-		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run},
+		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, watched.Run},
 	}, nil
 }
 
