@@ -27,6 +27,9 @@ var errExists = errors.New("the service exists")
 type Allocator struct {
 	Translator    *translate.Translator
 	Virtual, Host kubernetes.Interface
+	// Charge, when set, charges a Service to the quota of the virtual cluster before it is
+	// made; settle is called with what came of it.
+	Charge func(ctx context.Context, host *corev1.Service) (settle func(created *corev1.Service, err error), err error)
 	// Inside says that Services stay inside, where the API server allots what addresses
 	// it likes.
 	Inside bool
@@ -77,11 +80,20 @@ func (a *Allocator) create(ctx context.Context, virtual, host *corev1.Service, d
 	if dryRun {
 		options.DryRun = []string{metav1.DryRunAll}
 	}
+	settle := func(*corev1.Service, error) {}
+	if a.Charge != nil {
+		var err error
+		if settle, err = a.Charge(ctx, host); err != nil {
+			return nil, apierrors.NewForbidden(corev1.Resource("services"), virtual.Name, err)
+		}
+	}
 	services := a.Host.CoreV1().Services(host.Namespace)
 	created, err := services.Create(ctx, host, options)
 	if err != nil || dryRun {
+		settle(nil, err)
 		return created, err
 	}
+	settle(created, nil)
 	a.Evidence.Carried()
 	// The engine asks for the same later, and is to know what the host answered.
 	err = resources.KeepServiceAnswer(ctx, services, a.Translator, virtual, host, created)

@@ -26,6 +26,7 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/lineage"
+	"garret.dev/garret/syncer/quota"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/tokens"
 	"garret.dev/garret/syncer/translate"
@@ -78,7 +79,9 @@ type side struct {
 	virtualStores *resources.Virtual
 	hostStores    *resources.Host
 	metrics       metrics.KubeRegistry
-	stop          func()
+	// ledger bounds nothing at first.
+	ledger *quota.Ledger
+	stop   func()
 }
 
 // setUp makes namespaces for the test and runs a syncer until its end.
@@ -155,6 +158,8 @@ func (s *side) start() {
 	}
 	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.host, s.translator.Cluster(), false)
 	s.metrics = metrics.NewKubeRegistry()
+	s.ledger = quota.New(s.hostNamespace, "demo", clock.RealClock{})
+	s.ledger.Set(quota.Bounds{})
 	e := &engine.Engine{}
 	history := lineage.New(lineage.Options{Cluster: s.translator.Cluster(), Virtual: s.virtual, Host: s.host, Clock: clock.RealClock{}})
 	s.must(resources.Register(e, resources.Config{
@@ -164,7 +169,7 @@ func (s *side) start() {
 		Tokens: tokens.New(tokens.Options{Translator: s.translator, Virtual: s.virtual, VirtualPods: s.virtualStores.Pods,
 			HostPods: s.hostStores.Pods, HostSecrets: s.hostStores.Secrets, Clock: clock.RealClock{}, Evidence: history}),
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
-		Metrics:  engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history,
+		Metrics:  engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 		EndpointRanges: []string{"192.0.2.0/28"},
 	}))
@@ -221,6 +226,10 @@ func (s *side) hostPod(name string) *corev1.Pod {
 func (s *side) schedule(pod *corev1.Pod, node string) {
 	s.t.Helper()
 	ctx := s.t.Context()
+	framework.Eventually(s.t, "pod "+pod.Name+" has what it needs", func(ctx context.Context) (bool, error) {
+		now, err := s.host.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+		return err == nil && len(now.Spec.SchedulingGates) == 0, err
+	})
 	plenty := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi")}
 	_, err := s.host.CoreV1().Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node},
 		Status: corev1.NodeStatus{Capacity: plenty, Allocatable: plenty}}, metav1.CreateOptions{})
