@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -17,6 +18,7 @@ import (
 	"garret.dev/garret/syncer/access"
 	"garret.dev/garret/syncer/admission"
 	"garret.dev/garret/syncer/bootstrap"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/issuer"
 	"garret.dev/garret/syncer/kubelet"
 	"garret.dev/garret/syncer/lineage"
@@ -39,6 +41,7 @@ type parts struct {
 	reporter *bootstrap.Reporter
 	own      *own.Cluster
 	ledger   *quota.Ledger
+	security *isolation.PodSecurity
 	// ready is closed when what pods depend on is in place inside.
 	ready <-chan struct{}
 	run   []func(context.Context) error
@@ -65,6 +68,13 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
+	security, err := isolation.NewPodSecurity(both.hostVersion)
+	if err != nil {
+		return nil, err
+	}
+	if selection[tenancyv1.ResourcePods] {
+		webhook.Check = func(spec *corev1.PodSpec) error { return security.CheckInside(spec, options.exceptions()) }
+	}
 	tenancy, err := tenancyclientv1.NewForConfig(both.hostConfig)
 	if err != nil {
 		return nil, fmt.Errorf("client of the host's virtual clusters: %w", err)
@@ -79,6 +89,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	itself := own.New(tenancy.RESTClient(), cluster)
 	ledger := quota.New(cluster.HostNamespace, cluster.Name, options.Clock)
 	itself.Observe(func(cluster *tenancyv1.VirtualCluster) { ledger.Set(boundsOf(cluster)) })
+	itself.Observe(security.Observe)
 	keeper, err := access.NewKeeper(access.Options{
 		Own: itself, Virtual: both.virtual, Clock: options.Clock,
 		Standing: inside.RestoreRights,
@@ -88,7 +99,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		return nil, err
 	}
 	return &parts{
-		tokens: minter, reporter: reporter, own: itself, ledger: ledger, ready: inside.Ready(),
+		tokens: minter, reporter: reporter, own: itself, security: security, ledger: ledger, ready: inside.Ready(),
 		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run,
 			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }},
 	}, nil
@@ -142,12 +153,13 @@ func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *
 	if err != nil {
 		return nil, fmt.Errorf("kubelet: %w", err)
 	}
+	trust := kubelet.TrustIn(options.DataDir)
 	name := "system:node:" + both.translator.Cluster().ReleaseName()
 	return kubelet.New(kubelet.Options{
 		Listener:   listener,
-		Serving:    pki.NewServing(pki.ServerAuthority(options.DataDir), name, []string{options.PodIP}, options.Clock),
-		Callers:    pki.NewPool(pki.ClientAuthority(options.DataDir).CertificateFile()),
-		Translator: both.translator, Virtual: both.virtual,
+		Serving:    pki.NewServing(trust.Authority, name, []string{options.PodIP}, options.Clock),
+		Trust:      trust,
+		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(), HostConfig: both.hostConfig,
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -69,6 +70,23 @@ func TestRole(t *testing.T) {
 	subject := got.roleBinding.Subjects
 	if len(subject) != 1 || subject[0].Name != "vc-demo" || subject[0].Namespace != "team-a" || got.roleBinding.RoleRef.Name != "vc-demo" || got.roleBinding.RoleRef.Kind != "Role" {
 		t.Errorf("binding: got %v to %v", subject, got.roleBinding.RoleRef)
+	}
+}
+
+// TestWorkloadsAccount wants pods to run as an account that lends them nothing.
+func TestWorkloadsAccount(t *testing.T) {
+	values := testValues()
+	values.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}}
+	got := render(t, values, nil)
+	account := got.workloads
+	if account == nil || account.Name != tenancyv1.WorkloadsAccount("demo") || account.Namespace != "team-a" || account.AutomountServiceAccountToken == nil || *account.AutomountServiceAccountToken ||
+		len(account.ImagePullSecrets) > 0 || len(account.Secrets) > 0 {
+		t.Fatalf("got %+v, want one without token and pull secrets", account)
+	}
+	for _, subject := range got.roleBinding.Subjects {
+		if subject.Name == account.Name {
+			t.Errorf("the workloads' account has rights: %+v", got.roleBinding)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ func TestFlags(t *testing.T) {
 		wantErr string
 	}{
 		{"defaults", nil, ""},
+		{"no time to end", []string{"--teardown-grace-period=0s"}, "--teardown-grace-period"},
 		{"no workers", []string{"--concurrent-reconciles=0"}, "--concurrent-reconciles"},
 		{"no patience", []string{"--stall-after=0s"}, "--stall-after"},
 		{"no such policy", []string{"--image-pull-policy=Sometimes"}, "--image-pull-policy=Sometimes"},

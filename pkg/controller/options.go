@@ -47,6 +47,7 @@ func NewOptions() *Options {
 			K3sImage:        "docker.io/rancher/k3s",
 			ImagePullPolicy: "IfNotPresent",
 			StallAfter:      2 * time.Minute,
+			TeardownGrace:   5 * time.Minute,
 			Workers:         16,
 		},
 	}
@@ -65,6 +66,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Clusters.K3sImage, "k3s-image", o.Clusters.K3sImage, "Image of k3s, without the tag.")
 	flags.StringVar(&o.Clusters.ImagePullPolicy, "image-pull-policy", o.Clusters.ImagePullPolicy, "Pull policy of virtual clusters' containers: Always, IfNotPresent or Never.")
 	flags.DurationVar(&o.Clusters.StallAfter, "stall-after", o.Clusters.StallAfter, "How long a trouble must last for a virtual cluster to be called Failed.")
+	flags.DurationVar(&o.Clusters.TeardownGrace, "teardown-grace-period", o.Clusters.TeardownGrace, "How long the pods of a virtual cluster that is deleted may take to end, whatever grace period they ask for. Then they are deleted by force.")
 	flags.IntVar(&o.Clusters.Workers, "concurrent-reconciles", o.Clusters.Workers, "How many virtual clusters are worked on at a time; those of one namespace have a quarter of that.")
 }
 
@@ -94,6 +96,7 @@ func (o *Options) Validate() error {
 	need(o.Clusters.ImageRepository != "" && o.Clusters.K3sImage != "", "--image-repository and --k3s-image: must not be empty")
 	need(slices.Contains([]string{"Always", "IfNotPresent", "Never"}, o.Clusters.ImagePullPolicy), "--image-pull-policy=%s: want Always, IfNotPresent or Never", o.Clusters.ImagePullPolicy)
 	need(o.Clusters.StallAfter > 0, "--stall-after=%s: must be greater than zero", o.Clusters.StallAfter)
+	need(o.Clusters.TeardownGrace > 0, "--teardown-grace-period=%s: must be greater than zero", o.Clusters.TeardownGrace)
 	errs = append(errs, o.Serving.Validate()...)
 	need(o.Clusters.Workers > 0, "--concurrent-reconciles=%d: must be greater than zero", o.Clusters.Workers)
 	return errors.Join(errs...)

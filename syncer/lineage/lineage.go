@@ -310,7 +310,7 @@ func (l *Lineage) look(ctx context.Context) (inside, error) {
 }
 
 // RecordName is the name of the ConfigMap on the host.
-func RecordName(cluster translate.Cluster) string { return cluster.ReleaseName() + "-lineage" }
+func RecordName(cluster translate.Cluster) string { return tenancyv1.LineageName(cluster.Name) }
 
 // read returns nil when the host has no record of this virtual cluster.
 func (l *Lineage) read(ctx context.Context) (*record, error) {

@@ -15,11 +15,16 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/ptr"
 
+	"garret.dev/garret/syncer/containers"
 	"garret.dev/garret/syncer/engine"
 )
 
 // reasonDetached is the reason of Events about a host pod that somebody on the host took over.
 const reasonDetached = "HostPodDetached"
+
+// orphanGrace is the longest that a host pod without a virtual one has to end, in
+// seconds. It is what Kubernetes gives a pod that does not ask.
+const orphanGrace = corev1.DefaultTerminationGracePeriodSeconds
 
 // UpdateOnHost writes what changed, each part where Kubernetes wants it.
 func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) (*corev1.Pod, error) {
@@ -37,18 +42,23 @@ func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) (*
 		}
 		written = updated
 	}
-	if len(wanted.Spec.EphemeralContainers) > len(current.Spec.EphemeralContainers) {
-		debugged := written.DeepCopy()
-		debugged.Spec.EphemeralContainers = wanted.Spec.EphemeralContainers
-		updated, err := p.host.Pods.Ask("ephemeralcontainers", written, debugged, func() (*corev1.Pod, error) {
-			return client.UpdateEphemeralContainers(ctx, wanted.Name, debugged, metav1.UpdateOptions{})
-		})
-		wrote("ephemeral containers", updated, err)
+	asked := containers.RecordOf(wanted, wanted)
+	for _, container := range addedEphemeral(current, wanted) {
+		// One that the host refuses stays in the pod inside: it must not hold up the others.
+		updated, err := p.addEphemeral(ctx, written, container)
+		wrote("ephemeral container "+container.Name, updated, err)
+		if err == nil {
+			asked = asked.With(container.Name)
+		}
+	}
+	if written != current {
+		updated, err := p.remember(ctx, written, asked)
+		wrote("remember ephemeral containers", updated, err)
 	}
 	refused := false
-	if asked := withResources(written, wanted); asked != nil {
-		updated, err := p.host.Pods.Ask("resize", written, asked, func() (*corev1.Pod, error) {
-			return client.UpdateResize(ctx, wanted.Name, asked, metav1.UpdateOptions{})
+	if resized := withResources(written, wanted); resized != nil {
+		updated, err := p.host.Pods.Ask("resize", written, resized, func() (*corev1.Pod, error) {
+			return client.UpdateResize(ctx, wanted.Name, resized, metav1.UpdateOptions{})
 		})
 		wrote("resize", updated, err)
 		refused = err != nil
@@ -56,6 +66,7 @@ func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) (*
 	rest := wanted.DeepCopy()
 	rest.ResourceVersion = written.ResourceVersion
 	rest.Spec.EphemeralContainers = written.Spec.EphemeralContainers
+	rest.Annotations[containers.Annotation] = asked.String()
 	if same := withResources(rest, written); same != nil {
 		// The host may have defaulted what was resized.
 		rest = same
@@ -228,11 +239,12 @@ func (p *pods) deleteInside(ctx context.Context, virtual *corev1.Pod, grace *int
 // GracePeriod is a second where this syncer has seen the virtual pod, which is gone
 // before its host pod: it was deleted by force. Its containers are stopped at once,
 // as a kubelet does, and the name is free again. One that was never seen may have
-// been lost inside, and ends as it asks to.
+// been lost inside, and gets the time that it asks for: within reason, since a tenant
+// may ask for years.
 func (p *pods) GracePeriod(host *corev1.Pod) *int64 {
 	identity, _ := p.translator.IdentityOf(host)
-	if _, seen := p.known.Get(identity.UID); !seen {
-		return nil
+	if _, seen := p.known.Get(identity.UID); seen {
+		return ptr.To[int64](1)
 	}
-	return ptr.To[int64](1)
+	return ptr.To(min(ptr.Deref(host.Spec.TerminationGracePeriodSeconds, orphanGrace), orphanGrace))
 }

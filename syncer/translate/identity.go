@@ -24,13 +24,9 @@ type Identity struct {
 	Kind string
 }
 
-// IsOurs says whether the host object was made by this cluster's syncer. One of
-// cluster scope has no namespace, and the id is unique within the host cluster.
+// IsOurs says whether the host object was made by this cluster's syncer.
 func (t *Translator) IsOurs(host metav1.Object) bool {
-	namespace := host.GetNamespace()
-	return (namespace == t.cluster.HostNamespace || namespace == "") &&
-		host.GetLabels()[tenancyv1.LabelCluster] == t.cluster.ID &&
-		host.GetAnnotations()[tenancyv1.AnnotationVirtualName] != ""
+	return tenancyv1.IsSyncedFor(host, t.cluster.ID, t.cluster.HostNamespace)
 }
 
 // IdentityOf reads the virtual identity of a host object. It is false for an

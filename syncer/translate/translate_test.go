@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/apis/tenancy/v1/syncedtest"
 )
 
 func translator(id string) *Translator {
@@ -216,6 +217,17 @@ func TestMark(t *testing.T) {
 	} {
 		if stranger.IsOurs(host) {
 			t.Errorf("%s takes the object for its own", what)
+		}
+	}
+}
+
+// TestIsOurs judges by the table that the controller's teardown is held to, too.
+func TestIsOurs(t *testing.T) {
+	tr := New(Cluster{ID: syncedtest.ID, HostNamespace: syncedtest.Namespace})
+	for _, row := range syncedtest.Table() {
+		_, identified := tr.IdentityOf(&row.Object)
+		if got := tr.IsOurs(&row.Object); got != row.Ours || identified != row.Ours {
+			t.Errorf("%s: ours %t, identified %t, want %t", row.What, got, identified, row.Ours)
 		}
 	}
 }

@@ -49,6 +49,9 @@ type Options struct {
 	ImagePullPolicy string
 	// StallAfter is how long a trouble must last to be called a failure.
 	StallAfter time.Duration
+	// TeardownGrace is how long the pods of a virtual cluster that is deleted may take
+	// to end, whatever grace period they ask for.
+	TeardownGrace time.Duration
 	// Workers is how many virtual clusters are worked on at a time.
 	Workers int
 }
@@ -98,9 +101,9 @@ type memory struct {
 	drifted bool
 	// cleared tells the kinds that are switched off, once the host is clear of them.
 	cleared string
-	// said is the reason of the last event. refused and orphaned are messages
+	// said is the reason of the last event. refused, orphaned, and forced are messages
 	// of events that do not follow from a trouble.
-	said, refused, orphaned string
+	said, refused, orphaned, forced string
 	// answered is when the API inside last did, unanswered how often it has not since.
 	answered   time.Time
 	unanswered int

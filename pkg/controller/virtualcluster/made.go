@@ -121,22 +121,44 @@ func (c *Controller) clearKind(ctx context.Context, vc *tenancyv1.VirtualCluster
 }
 
 // twins are the host objects that stand for objects inside of a kind. An empty kind
-// is the host objects' own. Controllers of the host copy the label of a Service to
-// the slices that they make for it, and those are no twins.
+// is the host objects' own.
 func (c *Controller) twins(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, virtualKind string) ([]metav1.PartialObjectMetadata, error) {
-	all, err := c.list(ctx, vc, resource, madeBy(vc))
+	all, err := c.made(ctx, vc, resource)
 	return slices.DeleteFunc(all, func(object metav1.PartialObjectMetadata) bool {
-		return object.Annotations[tenancyv1.AnnotationVirtualName] == "" || object.Annotations[tenancyv1.AnnotationVirtualKind] != virtualKind
+		return object.Annotations[tenancyv1.AnnotationVirtualKind] != virtualKind
 	}), err
 }
 
-// clear deletes the objects of a kind that carry a label, and returns how many are there.
-func (c *Controller) clear(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, selector string) (int, error) {
-	all, err := c.list(ctx, vc, resource, selector)
-	if err != nil {
-		return 0, err
-	}
-	return len(all), c.deleteAll(ctx, vc, resource, all)
+// made are the objects of a kind that the syncer made: what it calls its own, and
+// nothing else. Controllers of the host copy the label of a Service to the slices that
+// they make for it, and those go with the Service.
+func (c *Controller) made(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource) ([]metav1.PartialObjectMetadata, error) {
+	all, err := c.list(ctx, vc, resource, madeBy(vc))
+	return slices.DeleteFunc(all, func(object metav1.PartialObjectMetadata) bool {
+		return !tenancyv1.IsSyncedFor(&object, clusterID(vc), vc.Namespace)
+	}), err
+}
+
+// released are the objects of a kind that the release's StatefulSet made: there is one
+// at most, and its name is known.
+func (c *Controller) released(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, name string) ([]metav1.PartialObjectMetadata, error) {
+	all, err := c.list(ctx, vc, resource, tenancyv1.LabelVirtualCluster+"="+vc.Name)
+	return slices.DeleteFunc(all, func(object metav1.PartialObjectMetadata) bool { return object.Name != name }), err
+}
+
+// lineage is the record in which the syncer remembers what the data inside were. It
+// stands for nothing inside.
+func (c *Controller) lineage(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]metav1.PartialObjectMetadata, error) {
+	all, err := c.list(ctx, vc, configMapResource(), madeBy(vc))
+	return slices.DeleteFunc(all, func(object metav1.PartialObjectMetadata) bool { return object.Name != tenancyv1.LineageName(vc.Name) }), err
+}
+
+func podResource() schema.GroupVersionResource {
+	return corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourcePods)
+}
+
+func configMapResource() schema.GroupVersionResource {
+	return corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceConfigMaps)
 }
 
 func (c *Controller) list(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, selector string) ([]metav1.PartialObjectMetadata, error) {
@@ -160,7 +182,7 @@ func (c *Controller) deleteAll(ctx context.Context, vc *tenancyv1.VirtualCluster
 			continue
 		}
 		err := client.Delete(ctx, object.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &object.UID}, PropagationPolicy: &background})
-		if ignoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+		if tolerable(err) != nil {
 			return fmt.Errorf("delete %s %s: %w", resource.Resource, object.Name, err)
 		}
 	}

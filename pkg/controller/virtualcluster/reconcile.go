@@ -70,10 +70,13 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 		end(err)
 		return again, err
 	}
+	m := c.remember(name)
+	if c.namespaceEnds(vc) != nil {
+		return c.endNamespace(ctx, vc, m)
+	}
 	if vc, err = c.hold(ctx, vc); err != nil {
 		return 0, err
 	}
-	m := c.remember(name)
 	c.tellOrphans(vc, m)
 	if vc, err = c.takeUp(ctx, vc, m); err != nil {
 		return 0, err

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,10 +20,6 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
-
-// leavesAgain is the pause while objects are on their way out: those that the
-// syncer made are not watched here.
-const leavesAgain = 300 * time.Millisecond
 
 // hold puts the finalizer on the object before anything is made for it.
 func (c *Controller) hold(ctx context.Context, vc *tenancyv1.VirtualCluster) (*tenancyv1.VirtualCluster, error) {
@@ -60,13 +55,17 @@ func (c *Controller) tearDown(ctx context.Context, vc *tenancyv1.VirtualCluster)
 		_, statusErr := c.leaving(ctx, vc, m, "the release cannot be uninstalled: "+err.Error())
 		return 0, errors.Join(err, statusErr)
 	}
-	left, err := c.remove(ctx, vc)
+	left, err := c.remove(ctx, vc, m)
 	if err != nil {
 		_, statusErr := c.leaving(ctx, vc, m, err.Error())
 		return 0, errors.Join(err, statusErr)
 	}
-	if len(left) > 0 {
-		return c.leaving(ctx, vc, m, "waiting for the host to delete "+strings.Join(left, ", "))
+	if len(left.what) > 0 {
+		message := "waiting for the host to delete " + strings.Join(left.what, ", ")
+		if left.pods {
+			message += c.endingOf(vc).describe()
+		}
+		return c.leaving(ctx, vc, m, message)
 	}
 	if _, err := c.setFinalizers(ctx, vc, slices.DeleteFunc(slices.Clone(vc.Finalizers), func(f string) bool { return f == tenancyv1.Finalizer })); err != nil {
 		return 0, ignoreNotFound(err)
@@ -77,100 +76,139 @@ func (c *Controller) tearDown(ctx context.Context, vc *tenancyv1.VirtualCluster)
 
 // leaving says in the status what the deletion waits for.
 func (c *Controller) leaving(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, message string) (time.Duration, error) {
-	v := verdict{phase: tenancyv1.PhaseTerminating, reason: reasonTerminating, message: message}
+	err := c.conclude(ctx, vc, m, verdict{phase: tenancyv1.PhaseTerminating, reason: reasonTerminating, message: message})
+	return c.endingOf(vc).again(), ignoreNotFound(err)
+}
+
+// conclude writes a verdict into the status, and nothing else.
+func (c *Controller) conclude(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, v verdict) error {
 	want := vc.Status.DeepCopy()
 	v.apply(want, vc.Generation, metav1.NewTime(c.Clock.Now()))
 	want.ObservedGeneration = vc.Generation
 	if err := c.applyStatus(ctx, vc, want); err != nil {
-		return 0, ignoreNotFound(err)
+		return err
 	}
 	c.announce(vc, m, v)
-	return leavesAgain, nil
+	return nil
+}
+
+// leftover is what is still on the host.
+type leftover struct {
+	what []string
+	// pods says that pods are among it.
+	pods bool
+}
+
+func (l *leftover) count(what string, n int) {
+	switch n {
+	case 0:
+	case 1:
+		l.what = append(l.what, "1 "+what)
+	default:
+		l.what = append(l.what, fmt.Sprintf("%d %ss", n, what))
+	}
 }
 
 // remove deletes what the release leaves behind and what the syncer made, and
 // returns what is still there. While the release's own pod is, nothing that it
 // made counts as gone for good.
-func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]string, error) {
-	own := tenancyv1.LabelVirtualCluster + "=" + vc.Name
-	pods, err := c.clear(ctx, vc, corev1.SchemeGroupVersion.WithResource("pods"), own)
+func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (left leftover, err error) {
+	pods, err := c.released(ctx, vc, podResource(), podName(vc))
 	if err != nil {
-		return nil, err
+		return left, err
 	}
-	left := count(nil, "pod", pods)
-	retain := vc.Spec.ControlPlane.Storage.WhenDeleted == tenancyv1.RetentionRetain
-	claims, err := c.list(ctx, vc, claimResource(), own)
+	if err := c.endPods(ctx, vc, m, pods); err != nil {
+		return left, err
+	}
+	left.count("pod", len(pods))
+	left.pods = len(pods) > 0
+	if err := c.removeData(ctx, vc, &left); err != nil {
+		return left, err
+	}
+	for _, kind := range tenancyv1.Catalogue() {
+		if kind.Direction != tenancyv1.ToHost {
+			continue
+		}
+		n, err := c.removeKind(ctx, vc, m, kind)
+		if err != nil {
+			return left, err
+		}
+		left.count("synced "+strings.TrimSuffix(kind.Resource, "s"), n)
+		left.pods = left.pods || n > 0 && kind.Resource == tenancyv1.ResourcePods
+	}
+	record, err := c.lineage(ctx, vc)
 	if err != nil {
-		return nil, err
+		return left, err
 	}
-	if retain {
+	if err := c.deleteAll(ctx, vc, configMapResource(), record); err != nil {
+		return left, err
+	}
+	left.count("checkpoint", len(record))
+	_, err = c.Host.AppsV1().StatefulSets(vc.Namespace).Get(ctx, tenancyv1.ReleaseName(vc.Name), metav1.GetOptions{})
+	if err == nil && len(left.what) == 0 {
+		return c.standing(ctx, vc)
+	}
+	return left, ignoreNotFound(err)
+}
+
+// removeData deletes the claim of the control plane, or gives it the id that takes its
+// data up again.
+func (c *Controller) removeData(ctx context.Context, vc *tenancyv1.VirtualCluster, left *leftover) error {
+	claims, err := c.released(ctx, vc, claimResource(), claimName(vc))
+	if err != nil {
+		return err
+	}
+	if retains(vc) {
 		for i := range claims {
 			if claims[i].Annotations[tenancyv1.AnnotationClusterID] != "" && vc.Status.Release == nil {
 				// It never ran on these data, which are another one's still.
 				continue
 			}
 			if err := c.writeID(ctx, vc, &claims[i]); err != nil {
-				return nil, err
+				return err
 			}
 		}
-	} else {
-		claims = slices.DeleteFunc(claims, func(claim metav1.PartialObjectMetadata) bool {
-			// It holds the data of an earlier one, which were to be retained.
-			id := claim.Annotations[tenancyv1.AnnotationClusterID]
-			return id != "" && id != clusterID(vc)
-		})
-		if err := c.deleteAll(ctx, vc, claimResource(), claims); err != nil {
-			return nil, err
-		}
-		left = count(left, "persistentvolumeclaim", len(claims))
+		return nil
 	}
-	for _, kind := range tenancyv1.Catalogue() {
-		if kind.Direction != tenancyv1.ToHost {
-			continue
-		}
-		if retain && kind.HoldsData {
-			// The data of the workloads are worth no less than those of the control plane.
-			kept, err := c.list(ctx, vc, kind.GroupVersionResource(), madeBy(vc))
-			if err != nil {
-				return nil, err
-			}
-			if err := c.markOrphans(ctx, vc, kind.GroupVersionResource(), kept); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		objects, err := c.clear(ctx, vc, kind.GroupVersionResource(), madeBy(vc))
-		if err != nil {
-			return nil, err
-		}
-		left = count(left, "synced "+strings.TrimSuffix(kind.Resource, "s"), objects)
+	claims = slices.DeleteFunc(claims, func(claim metav1.PartialObjectMetadata) bool {
+		// It holds the data of an earlier one, which were to be retained.
+		id := claim.Annotations[tenancyv1.AnnotationClusterID]
+		return id != "" && id != clusterID(vc)
+	})
+	left.count("persistentvolumeclaim", len(claims))
+	return c.deleteAll(ctx, vc, claimResource(), claims)
+}
+
+func retains(vc *tenancyv1.VirtualCluster) bool {
+	return vc.Spec.ControlPlane.Storage.WhenDeleted == tenancyv1.RetentionRetain
+}
+
+// removeKind deletes what the syncer made of a kind, or marks it as kept, and returns
+// how much is on its way out.
+func (c *Controller) removeKind(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, kind tenancyv1.SyncedKind) (int, error) {
+	objects, err := c.made(ctx, vc, kind.GroupVersionResource())
+	switch {
+	case err != nil:
+		return 0, err
+	case kind.HoldsData && retains(vc):
+		// The data of the workloads are worth no less than those of the control plane.
+		return 0, c.markOrphans(ctx, vc, kind.GroupVersionResource(), objects)
+	case kind.Resource == tenancyv1.ResourcePods:
+		return len(objects), c.endPods(ctx, vc, m, objects)
+	default:
+		return len(objects), c.deleteAll(ctx, vc, kind.GroupVersionResource(), objects)
 	}
-	_, err = c.Host.AppsV1().StatefulSets(vc.Namespace).Get(ctx, tenancyv1.ReleaseName(vc.Name), metav1.GetOptions{})
-	if err == nil && len(left) == 0 {
-		return c.standing(ctx, vc)
-	}
-	return left, ignoreNotFound(err)
 }
 
 // standing tells a StatefulSet of the release, on its way out, from somebody else's
 // of that name.
-func (c *Controller) standing(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]string, error) {
+func (c *Controller) standing(ctx context.Context, vc *tenancyv1.VirtualCluster) (left leftover, err error) {
 	list, err := c.Host.AppsV1().StatefulSets(vc.Namespace).List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelVirtualCluster + "=" + vc.Name})
 	if err != nil {
-		return nil, err
+		return left, err
 	}
-	return count(nil, "statefulset", len(list.Items)), nil
-}
-
-func count(left []string, what string, n int) []string {
-	switch n {
-	case 0:
-		return left
-	case 1:
-		return append(left, "1 "+what)
-	default:
-		return append(left, fmt.Sprintf("%d %ss", n, what))
-	}
+	left.count("statefulset", len(list.Items))
+	return left, nil
 }
 
 func ignoreNotFound(err error) error {
@@ -178,4 +216,12 @@ func ignoreNotFound(err error) error {
 		return nil
 	}
 	return err
+}
+
+// tolerable leaves out that an object is gone, or is another one by now.
+func tolerable(err error) error {
+	if apierrors.IsConflict(err) {
+		return nil
+	}
+	return ignoreNotFound(err)
 }

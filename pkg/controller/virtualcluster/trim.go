@@ -30,6 +30,8 @@ func trim(object any) (any, error) {
 		return &corev1.Service{ObjectMeta: kept(o), Spec: corev1.ServiceSpec{ClusterIP: o.Spec.ClusterIP}}, nil
 	case *appsv1.StatefulSet:
 		return &appsv1.StatefulSet{ObjectMeta: kept(o), Status: o.Status}, nil
+	case *corev1.Namespace:
+		return &corev1.Namespace{ObjectMeta: kept(o)}, nil
 	case *corev1.ServiceAccount:
 		return &corev1.ServiceAccount{ObjectMeta: kept(o)}, nil
 	case *rbacv1.Role:

@@ -42,6 +42,8 @@ const (
 const (
 	reasonTakenUp   = "RetainedDataTakenUp"
 	reasonIDRefused = "RetainedIDRefused"
+	// reasonPodsForced is that of pods that did not end in their time.
+	reasonPodsForced = "PodsDeletedByForce"
 	// reasonForeignRecords is that of records that this Garret did not write.
 	reasonForeignRecords = "ForeignReleaseRecords"
 )

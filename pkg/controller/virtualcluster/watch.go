@@ -27,7 +27,8 @@ var listOne = metav1.ListOptions{Limit: 1}
 
 // watched are the caches that a pass reads, and what fills them: VirtualClusters,
 // the objects of their releases and of nothing else on the host, what the
-// StatefulSet controller could not do, and garret-apiserver's published authority.
+// StatefulSet controller could not do, garret-apiserver's published authority, and
+// which namespaces are being deleted.
 type watched struct {
 	clusters       tenancylisters.VirtualClusterLister
 	hosts          tenancylisters.HostClusterLister
@@ -37,10 +38,12 @@ type watched struct {
 	statefulSets   appslisters.StatefulSetLister
 	events         corelisters.EventLister
 	configMaps     corelisters.ConfigMapLister
+	namespaces     corelisters.NamespaceLister
 	clusterChanges cache.SharedIndexInformer
 	hostChanges    cache.SharedIndexInformer
 	eventChanges   cache.SharedIndexInformer
 	mapChanges     cache.SharedIndexInformer
+	spaceChanges   cache.SharedIndexInformer
 	// lookedAt change by themselves; kept must not change but by us.
 	lookedAt, kept []cache.SharedIndexInformer
 
@@ -59,6 +62,7 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
 			o.FieldSelector = fields.OneTermEqualSelector("metadata.name", tenancyv1.CAConfigMap).String()
 		}))
+	spaces := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trim))
 	core, apps, rbac := released.Core().V1(), released.Apps().V1(), released.Rbac().V1()
 	return &watched{
 		clusters:       clusters.Tenancy().V1().VirtualClusters().Lister(),
@@ -69,15 +73,17 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		statefulSets:   apps.StatefulSets().Lister(),
 		events:         refusals.Core().V1().Events().Lister(),
 		configMaps:     published.Core().V1().ConfigMaps().Lister(),
+		namespaces:     spaces.Core().V1().Namespaces().Lister(),
 		clusterChanges: clusters.Tenancy().V1().VirtualClusters().Informer(),
 		hostChanges:    clusters.Tenancy().V1().HostClusters().Informer(),
 		eventChanges:   refusals.Core().V1().Events().Informer(),
 		mapChanges:     published.Core().V1().ConfigMaps().Informer(),
+		spaceChanges:   spaces.Core().V1().Namespaces().Informer(),
 		lookedAt:       []cache.SharedIndexInformer{core.Pods().Informer(), core.PersistentVolumeClaims().Informer()},
 		kept: []cache.SharedIndexInformer{apps.StatefulSets().Informer(), core.Services().Informer(), core.ServiceAccounts().Informer(),
 			rbac.Roles().Informer(), rbac.RoleBindings().Informer()},
 		tenancy:   clusters,
-		factories: []informers.SharedInformerFactory{released, refusals, published},
+		factories: []informers.SharedInformerFactory{released, refusals, published, spaces},
 	}
 }
 
@@ -89,7 +95,7 @@ func (w *watched) start(ctx context.Context) {
 }
 
 func (w *watched) informers() []cache.SharedIndexInformer {
-	all := []cache.SharedIndexInformer{w.clusterChanges, w.hostChanges, w.eventChanges, w.mapChanges}
+	all := []cache.SharedIndexInformer{w.clusterChanges, w.hostChanges, w.eventChanges, w.mapChanges, w.spaceChanges}
 	return append(append(all, w.lookedAt...), w.kept...)
 }
 
@@ -130,6 +136,7 @@ func (w *watched) handle(c *Controller) error {
 	add(w.clusterChanges, onAny(c.queue.AddObject))
 	add(w.eventChanges, onAny(c.enqueueRefused))
 	add(w.mapChanges, onAny(func(any) { c.enqueueAll() }))
+	add(w.spaceChanges, onAny(c.enqueueEnding))
 	add(w.hostChanges, cache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { c.enqueueAll() },
 		// Its status counts virtual clusters, and concerns none of them.
@@ -178,6 +185,19 @@ func changed(before, now any) bool {
 func (c *Controller) enqueueAll() {
 	for _, object := range c.watched.clusterChanges.GetStore().List() {
 		c.queue.AddObject(object)
+	}
+}
+
+// enqueueEnding is for namespaces, of which those matter that are being deleted.
+func (c *Controller) enqueueEnding(object any) {
+	space, ok := object.(*corev1.Namespace)
+	if !ok || space.DeletionTimestamp == nil {
+		return
+	}
+	for _, each := range c.watched.clusterChanges.GetStore().List() {
+		if accessor, err := meta.Accessor(each); err == nil && accessor.GetNamespace() == space.Name {
+			c.queue.AddObject(each)
+		}
 	}
 }
 

@@ -39,8 +39,12 @@ import (
 	"garret.dev/garret/test/framework"
 )
 
-// stallAfter is longer than a test takes: its clock is pushed on where a trouble shall last.
-const stallAfter = 5 * time.Minute
+// stallAfter and teardownGrace are longer than a test takes: its clock is pushed on where
+// a trouble shall last, or a deletion.
+const (
+	stallAfter    = 5 * time.Minute
+	teardownGrace = 3 * time.Minute
+)
 
 // answers is a virtual cluster's API, which the tests play: it is there or not.
 type answers struct{ down atomic.Bool }
@@ -81,7 +85,7 @@ func newTenant(t *testing.T) tenant {
 		Recorder:  broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-controller"}),
 		Clock:     v.clock, Metrics: virtualcluster.NewMetrics(metrics.NewKubeRegistry().MustRegister),
 	}, virtualcluster.Options{Namespace: tenancyv1.SystemNamespace, ClusterDomain: "cluster.local", Version: "v0.1.0",
-		ImageRepository: "garret.dev/garret", K3sImage: "docker.io/rancher/k3s", ImagePullPolicy: "IfNotPresent", StallAfter: stallAfter, Workers: 4})
+		ImageRepository: "garret.dev/garret", K3sImage: "docker.io/rancher/k3s", ImagePullPolicy: "IfNotPresent", StallAfter: stallAfter, TeardownGrace: teardownGrace, Workers: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,9 +106,10 @@ func TestDeletionLeavesNothing(t *testing.T) {
 			v.create(func(vc *tenancyv1.VirtualCluster) { vc.Spec.ControlPlane.Storage.WhenDeleted = retention })
 			vc := v.makeReady()
 			for _, kind := range withTwins() {
-				v.made(kind, "synced", vc.Status.ClusterID, "", "")
-				v.made(kind, "of-another", "ffffffffff", "", "")
-				v.made(kind, "plain", "", "", "")
+				v.made(kind, "synced", vc.Status.ClusterID, "inside", "")
+				v.made(kind, "of-another", "ffffffffff", "inside", "")
+				v.made(kind, "half-marked", vc.Status.ClusterID, "", "")
+				v.made(kind, "plain", "", "inside", "")
 			}
 			v.delete()
 			retained := retention == tenancyv1.RetentionRetain
@@ -118,7 +119,7 @@ func TestDeletionLeavesNothing(t *testing.T) {
 				if is, orphan, err := v.there(t.Context(), kind, "synced"); err != nil || is != want || orphan != want {
 					t.Errorf("%s: kept %t, marked %t, %v; want %t", kind.Resource, is, orphan, err, want)
 				}
-				for _, name := range []string{"of-another", "plain"} {
+				for _, name := range []string{"of-another", "half-marked", "plain"} {
 					if is, orphan, err := v.there(t.Context(), kind, name); err != nil || !is || orphan {
 						t.Errorf("%s %s: there %t, marked %t, %v; want it left alone", kind.Resource, name, is, orphan, err)
 					}

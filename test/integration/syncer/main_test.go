@@ -25,6 +25,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
 	"garret.dev/garret/syncer/quota"
 	"garret.dev/garret/syncer/resources"
@@ -75,6 +76,12 @@ type side struct {
 	hostNamespace, namespace string
 	// off are kinds that the next syncer does not sync; all others are on.
 	off []string
+	// level is what the VirtualCluster asks for of Pod Security, drivers what the
+	// host's administrator opens, for the next syncer.
+	level   tenancyv1.PodSecurityLevel
+	drivers []string
+	// security is the running syncer's.
+	security *isolation.PodSecurity
 	// virtualStores and hostStores are the running syncer's, metrics its measurements.
 	virtualStores *resources.Virtual
 	hostStores    *resources.Host
@@ -119,6 +126,9 @@ func setUp(t *testing.T) *side {
 		}, metav1.CreateOptions{})
 		s.must(err)
 	}
+	_, err = s.host.CoreV1().ServiceAccounts(s.hostNamespace).Create(ctx, &corev1.ServiceAccount{
+		ObjectMeta: metav1.ObjectMeta{Name: s.translator.Cluster().WorkloadsAccount()}}, metav1.CreateOptions{})
+	s.must(err)
 	s.start()
 	t.Cleanup(s.tearDown)
 	return s
@@ -160,6 +170,9 @@ func (s *side) start() {
 	s.metrics = metrics.NewKubeRegistry()
 	s.ledger = quota.New(s.hostNamespace, "demo", clock.RealClock{})
 	s.ledger.Set(quota.Bounds{})
+	s.security, err = isolation.NewPodSecurity("v1.37.2")
+	s.must(err)
+	s.hold(s.level)
 	e := &engine.Engine{}
 	history := lineage.New(lineage.Options{Cluster: s.translator.Cluster(), Virtual: s.virtual, Host: s.host, Clock: clock.RealClock{}})
 	s.must(resources.Register(e, resources.Config{
@@ -170,6 +183,7 @@ func (s *side) start() {
 			HostPods: s.hostStores.Pods, HostSecrets: s.hostStores.Secrets, Clock: clock.RealClock{}, Evidence: history}),
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
 		Metrics:  engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
+		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 		EndpointRanges: []string{"192.0.2.0/28"},
 	}))
@@ -194,6 +208,12 @@ func (s *side) start() {
 		broadcaster.Shutdown()
 	}
 	<-started
+}
+
+// hold has the VirtualCluster ask for a level of Pod Security.
+func (s *side) hold(level tenancyv1.PodSecurityLevel) {
+	s.security.Observe(&tenancyv1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Namespace: s.hostNamespace, Name: "demo"},
+		Spec: tenancyv1.VirtualClusterSpec{Isolation: tenancyv1.IsolationSpec{PodSecurity: level}}})
 }
 
 // within is the side for a subtest.

@@ -164,6 +164,7 @@ func TestFullQuotaIsLeftAlone(t *testing.T) {
 // not take, and beside them pods that the host refuses by a rule, until it is lifted.
 func TestFullQuotaHoldsUpNothingElse(t *testing.T) {
 	s := setUp(t)
+	s.hold(tenancyv1.PodSecurityPrivileged)
 	s.restrain(corev1.ResourceList{corev1.ResourceRequestsEphemeralStorage: resource.MustParse("1500Mi")})
 	s.enforce("baseline", corev1.PodSpec{HostNetwork: true, Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
 	var waiting []*corev1.Pod

@@ -1,0 +1,16 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// IsSyncedFor says whether the syncer of the virtual cluster with this id made an
+// object on the host, for the virtual cluster in this namespace; an object of cluster
+// scope is in none. It takes both marks: controllers of the host copy labels, and so
+// do people. Syncer and controller both decide by it what they may delete.
+func IsSyncedFor(object metav1.Object, id, namespace string) bool {
+	at := object.GetNamespace()
+	return id != "" && (at == namespace || at == "") &&
+		object.GetLabels()[LabelCluster] == id && object.GetAnnotations()[AnnotationVirtualName] != ""
+}
