@@ -25,6 +25,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/lineage/lineagetest"
 	"garret.dev/garret/syncer/translate"
 )
@@ -277,9 +278,13 @@ func TestQuotaOfTheVirtualCluster(t *testing.T) {
 	if want := []string{"false <nil>", "true <nil>"}; !slices.Equal(settled, want) {
 		t.Errorf("charges: got %v, want that of the dry run to be taken back", settled)
 	}
-	full = errors.New("exceeded quota of the virtual cluster")
+	full = engine.Again("the quota is not known yet")
+	if response := review(t, server, admissionv1.Create, service("two"), nil, false); response.Allowed || response.Result.Code != http.StatusServiceUnavailable {
+		t.Errorf("before the quota is known: got %v, want it to be tried again", response.Result)
+	}
+	full = engine.Refuse("QuotaExceeded", "exceeded quota of the virtual cluster")
 	response := review(t, server, admissionv1.Create, service("two"), nil, false)
-	if response.Allowed || response.Result.Code != http.StatusForbidden || !strings.Contains(response.Result.Message, "exceeded quota of the virtual cluster") {
+	if response.Allowed || response.Result.Code != http.StatusForbidden || response.Result.Message != `services "two" is forbidden: exceeded quota of the virtual cluster` {
 		t.Errorf("got %v, want a refusal", response.Result)
 	}
 	if services, err := onHost.CoreV1().Services(hostNamespace).List(t.Context(), metav1.ListOptions{}); err != nil || len(services.Items) != 1 {

@@ -16,12 +16,16 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
 
+	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
 )
 
 // errExists says that the Service exists inside, with its twin.
 var errExists = errors.New("the service exists")
+
+// unchargedError says why a Service is not charged to the quota of the virtual cluster.
+type unchargedError struct{ error }
 
 // Allocator has the host allot addresses for Services inside.
 type Allocator struct {
@@ -84,7 +88,7 @@ func (a *Allocator) create(ctx context.Context, virtual, host *corev1.Service, d
 	if a.Charge != nil {
 		var err error
 		if settle, err = a.Charge(ctx, host); err != nil {
-			return nil, apierrors.NewForbidden(corev1.Resource("services"), virtual.Name, err)
+			return nil, unchargedError{err}
 		}
 	}
 	services := a.Host.CoreV1().Services(host.Namespace)
@@ -158,6 +162,13 @@ func (a *Allocator) replace(ctx context.Context, found, virtual, host *corev1.Se
 func (a *Allocator) inside(err error, host, virtual *corev1.Service) error {
 	if errors.Is(err, errExists) {
 		return apierrors.NewAlreadyExists(corev1.Resource("services"), virtual.Name)
+	}
+	var uncharged unchargedError
+	if errors.As(err, &uncharged) {
+		if engine.IsRefusal(uncharged.error) {
+			return apierrors.NewForbidden(corev1.Resource("services"), virtual.Name, uncharged.error)
+		}
+		return apierrors.NewServiceUnavailable(uncharged.Error())
 	}
 	status, known := err.(apierrors.APIStatus)
 	if !known {
