@@ -10,11 +10,14 @@ import (
 	"net/http"
 	"strconv"
 
+	corev1 "k8s.io/api/core/v1"
+
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
 	"garret.dev/garret/syncer/access"
 	"garret.dev/garret/syncer/admission"
 	"garret.dev/garret/syncer/bootstrap"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/issuer"
 	"garret.dev/garret/syncer/kubelet"
 	"garret.dev/garret/syncer/lineage"
@@ -35,6 +38,7 @@ type parts struct {
 	tokens   *tokens.Minter
 	reporter *bootstrap.Reporter
 	own      *own.Cluster
+	security *isolation.PodSecurity
 	// ready is closed when what pods depend on is in place inside.
 	ready <-chan struct{}
 	run   []func(context.Context) error
@@ -61,6 +65,13 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
+	security, err := isolation.NewPodSecurity(both.hostVersion)
+	if err != nil {
+		return nil, err
+	}
+	if selection[tenancyv1.ResourcePods] {
+		webhook.Check = func(spec *corev1.PodSpec) error { return security.CheckInside(spec, options.exceptions()) }
+	}
 	tenancy, err := tenancyclientv1.NewForConfig(both.hostConfig)
 	if err != nil {
 		return nil, fmt.Errorf("client of the host's virtual clusters: %w", err)
@@ -73,6 +84,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		Authority: authority, Reporter: reporter,
 	})
 	itself := own.New(tenancy.RESTClient(), cluster)
+	itself.Observe(security.Observe)
 	keeper, err := access.NewKeeper(access.Options{
 		Own: itself, Virtual: both.virtual, Clock: options.Clock,
 		Standing: inside.RestoreRights,
@@ -82,7 +94,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		return nil, err
 	}
 	return &parts{
-		tokens: minter, reporter: reporter, own: itself, ready: inside.Ready(),
+		tokens: minter, reporter: reporter, own: itself, security: security, ready: inside.Ready(),
 		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run},
 	}, nil
 }

@@ -20,6 +20,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/syncer/resources"
 )
 
 // maxBody is what the API server takes of an object, twice, for an update.
@@ -35,6 +36,8 @@ type Server struct {
 	Allocator *Allocator
 	// Nodes judges Nodes. Without it, all pass.
 	Nodes *Nodes
+	// Check says what will keep a pod from the host; nil for nothing.
+	Check func(spec *corev1.PodSpec) error
 
 	once    sync.Once
 	reached chan struct{}
@@ -57,29 +60,27 @@ func (s *Server) Run(ctx context.Context) error {
 // Handler answers AdmissionReviews.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+servicesPath, answer(func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error) {
+	mux.HandleFunc("POST "+servicesPath, answer(func(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
 		s.once.Do(func() { close(s.reached) })
-		return s.admit(ctx, request)
+		return reviewed(ctx, request, s.admit)
 	}))
-	mux.HandleFunc("POST "+nodesPath, answer(func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error) {
-		return nil, s.admitNode(ctx, request)
+	mux.HandleFunc("POST "+nodesPath, answer(func(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
+		return reviewed(ctx, request, s.admitNode)
 	}))
+	mux.HandleFunc("POST "+warningsPath, answer(s.warn))
 	return mux
 }
 
-// decide returns the changes to the object that is about to be stored.
-type decide func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error)
-
-// answer reads a review, and answers with what was decided.
-func answer(decide decide) http.HandlerFunc {
+// answer reads an AdmissionReview and writes the response to it.
+func answer(review func(context.Context, *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var review admissionv1.AdmissionReview
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&review); err != nil || review.Request == nil {
+		var asked admissionv1.AdmissionReview
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&asked); err != nil || asked.Request == nil {
 			http.Error(w, "the body is not an AdmissionReview", http.StatusBadRequest)
 			return
 		}
-		response := reviewed(r.Context(), review.Request, decide)
-		response.UID = review.Request.UID
+		response := review(r.Context(), asked.Request)
+		response.UID = asked.Request.UID
 		w.Header().Set("Content-Type", "application/json")
 		// A caller that has gone away cannot be told.
 		_ = json.NewEncoder(w).Encode(admissionv1.AdmissionReview{
@@ -88,6 +89,9 @@ func answer(decide decide) http.HandlerFunc {
 		})
 	}
 }
+
+// decide returns the changes to the object that is about to be stored, or why it is not.
+type decide func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error)
 
 func reviewed(ctx context.Context, request *admissionv1.AdmissionRequest, decide decide) *admissionv1.AdmissionResponse {
 	logger := klog.FromContext(ctx).WithValues("resource", request.Resource.Resource, "object", klog.KRef(request.Namespace, request.Name))
@@ -120,6 +124,9 @@ func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionReques
 		return nil, err
 	}
 	service.Namespace = request.Namespace
+	if err := s.check(request, service); err != nil {
+		return nil, err
+	}
 	if !NeedsAddress(service) {
 		return nil, nil
 	}
@@ -154,27 +161,42 @@ func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionReques
 	return patch(service, host, generated)
 }
 
-// admitNode returns why the Node may not be stored.
-func (s *Server) admitNode(ctx context.Context, request *admissionv1.AdmissionRequest) error {
+// admitNode changes nothing, and returns why the Node may not be stored.
+func (s *Server) admitNode(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error) {
 	if request.Resource != nodeResource() || s.Nodes == nil {
-		return nil
+		return nil, nil
 	}
 	node := &corev1.Node{}
 	if err := json.Unmarshal(request.Object.Raw, node); err != nil {
-		return apierrors.NewBadRequest(fmt.Sprintf("node: %v", err))
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("node: %v", err))
 	}
 	var old *corev1.Node
 	if request.Operation == admissionv1.Update {
 		old = &corev1.Node{}
 		if err := json.Unmarshal(request.OldObject.Raw, old); err != nil {
-			return apierrors.NewBadRequest(fmt.Sprintf("old node: %v", err))
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("old node: %v", err))
 		}
 	}
-	return s.Nodes.admit(ctx, node, old)
+	return nil, s.Nodes.admit(ctx, node, old)
 }
 
 func nodeResource() metav1.GroupVersionResource {
 	return metav1.GroupVersionResource{Version: "v1", Resource: "nodes"}
+}
+
+// check refuses a Service that is kept from the host. One that was stored before it was
+// refused may change: its finalizers have to go, say.
+func (s *Server) check(request *admissionv1.AdmissionRequest, service *corev1.Service) error {
+	refused := resources.CheckService(service)
+	if refused == nil || s.Allocator.Inside || !resources.HasHostService(service) {
+		return nil
+	}
+	if request.Operation == admissionv1.Update {
+		if old, err := decode(request.OldObject.Raw); err != nil || resources.CheckService(old) != nil {
+			return err
+		}
+	}
+	return apierrors.NewForbidden(corev1.Resource("services"), request.Name, refused)
 }
 
 func serviceResource() metav1.GroupVersionResource {

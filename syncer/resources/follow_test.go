@@ -16,6 +16,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
 )
 
 // noTokens mints nothing.
@@ -58,8 +59,13 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 				want.virtual, want.host = []string{name}, []string{name}
 			}
 			virtual, host := NewVirtual(fake.NewClientset()), NewHost(fake.NewClientset(), testTranslator().Cluster(), false)
-			err := Register(&engine.Engine{}, Config{
-				Translator: testTranslator(), Virtual: virtual, Host: host, Tokens: noTokens{}, Recorder: &record.FakeRecorder{},
+			security, err := isolation.NewPodSecurity("v1.37.2")
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = Register(&engine.Engine{}, Config{
+				PodSecurity: security,
+				Translator:  testTranslator(), Virtual: virtual, Host: host, Tokens: noTokens{}, Recorder: &record.FakeRecorder{},
 				Metrics: engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Selection: Selection{name: true},
 			})
 			if err != nil {

@@ -4,6 +4,7 @@
 package resources
 
 import (
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -115,6 +116,9 @@ func TestHostService(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "api", Labels: map[string]string{"l": "v"}, Annotations: map[string]string{"service.example.org/internal": "false"}},
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Selector: map[string]string{"app": "web"}, ExternalIPs: []string{"192.0.2.1"},
 			Ports: []corev1.ServicePort{{Port: 80}}},
+	}
+	if err := CheckService(virtual); err == nil || !strings.Contains(err.Error(), "spec.externalIPs is refused") {
+		t.Errorf("external addresses: got %v, want a refusal that names the field", err)
 	}
 	host := HostService(tr, virtual)
 	if host.Name != tr.HostName("shop", "api") || host.Namespace != "team" {

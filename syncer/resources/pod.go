@@ -5,6 +5,7 @@ package resources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/containers"
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -42,6 +44,7 @@ const (
 type pods struct {
 	translator *translate.Translator
 	spec       podTranslator
+	security   *isolation.PodSecurity
 	virtual    *Virtual
 	host       *Host
 	tokens     Tokens
@@ -77,14 +80,20 @@ func (b *builder) pods() {
 	b.tokens()
 	b.Virtual.Namespaces.Follow()
 	kind := &pods{
-		translator: b.Translator, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
+		translator: b.Translator, security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
 		nodes: b.nodes(), before: b.beforePods, environments: environments, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), made: lru.New(knownContainers),
-		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts},
+		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions},
 	}
 	controller := twin(b, podWorkers, kind, b.Virtual.Pods, b.Host.Pods)
 	b.watch(controller, b.Virtual.Services.Informer(), kind.ofDNS)
 	b.watch(controller, b.Virtual.Nodes.Informer(), kind.ofNode)
+	// What fell short of the level of before may go now.
+	b.PodSecurity.Watch(func() {
+		for _, pod := range b.Virtual.Pods.List() {
+			controller.Enqueue(engine.KeyOf(pod))
+		}
+	})
 }
 
 // Wanted leaves out what runs elsewhere, and what is not to be scheduled yet.
@@ -124,7 +133,7 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 	host.Spec = *spec
 	keepWaiting(&host.Spec)
 	p.mark(virtual, host)
-	return nil
+	return p.judge(host, &host.Spec)
 }
 
 func (p *pods) mark(virtual, host *corev1.Pod) {
@@ -165,9 +174,11 @@ func (p *pods) ofDNS(object any) []types.NamespacedName {
 
 // refresh brings the fields of the host pod that Kubernetes allows to change up to date.
 func (p *pods) refresh(virtual, host *corev1.Pod) {
+	// What keeps a pod from the host was refused when it was made.
+	allowed, _ := isolation.PodSpec(&virtual.Spec, p.spec.exceptions)
 	images := map[string]string{}
 	resources := map[string]corev1.ResourceRequirements{}
-	forEachLasting(&virtual.Spec, func(container *corev1.Container) {
+	forEachLasting(allowed, func(container *corev1.Container) {
 		images[container.Name] = container.Image
 		resources[container.Name] = container.Resources
 	})
@@ -187,12 +198,12 @@ func (p *pods) refresh(virtual, host *corev1.Pod) {
 		}
 	})
 	if askedResources.changed(resourcesBefore, wholePod) {
-		host.Spec.Resources = virtual.Spec.Resources.DeepCopy()
+		host.Spec.Resources = allowed.Resources.DeepCopy()
 	}
 	if virtual.Spec.ActiveDeadlineSeconds != nil {
 		host.Spec.ActiveDeadlineSeconds = ptr.To(*virtual.Spec.ActiveDeadlineSeconds)
 	}
-	for _, toleration := range virtual.Spec.Tolerations {
+	for _, toleration := range allowed.Tolerations {
 		if !tolerates(host.Spec.Tolerations, toleration) {
 			host.Spec.Tolerations = append(host.Spec.Tolerations, toleration)
 		}
@@ -225,10 +236,11 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried 
 			return err
 		}
 	}
-	if err := p.report(ctx, virtual, host, carried); err != nil {
-		return err
+	refused := p.refusedEphemeral(virtual, host)
+	if err := p.report(ctx, virtual, host, carried && refused == nil); err != nil {
+		return errors.Join(refused, err)
 	}
-	return p.passGates(ctx, virtual, host)
+	return errors.Join(refused, p.passGates(ctx, virtual, host))
 }
 
 // bind is the scheduler's part. The change that it makes brings the pod back,

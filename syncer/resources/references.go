@@ -187,34 +187,7 @@ func visitVolume(volume *corev1.VolumeSource, visit visitor) {
 				visit.secret(&source.Secret.Name)
 			}
 		}
-	case volume.AzureFile != nil:
-		visit.secret(&volume.AzureFile.SecretName)
-	default:
-		if secret := driverSecret(volume); secret != nil {
-			visit.secret(&secret.Name)
-		}
+	case volume.CSI != nil && volume.CSI.NodePublishSecretRef != nil:
+		visit.secret(&volume.CSI.NodePublishSecretRef.Name)
 	}
-}
-
-// driverSecret is the secret that a storage driver is given for the volume, if any.
-func driverSecret(volume *corev1.VolumeSource) *corev1.LocalObjectReference {
-	switch {
-	case volume.CSI != nil:
-		return volume.CSI.NodePublishSecretRef
-	case volume.CephFS != nil:
-		return volume.CephFS.SecretRef
-	case volume.Cinder != nil:
-		return volume.Cinder.SecretRef
-	case volume.FlexVolume != nil:
-		return volume.FlexVolume.SecretRef
-	case volume.ISCSI != nil:
-		return volume.ISCSI.SecretRef
-	case volume.RBD != nil:
-		return volume.RBD.SecretRef
-	case volume.ScaleIO != nil:
-		return volume.ScaleIO.SecretRef
-	case volume.StorageOS != nil:
-		return volume.StorageOS.SecretRef
-	}
-	return nil
 }

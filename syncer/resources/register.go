@@ -15,6 +15,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -41,6 +42,10 @@ type Config struct {
 	Selection Selection
 	// Hosts gives pods their hosts file.
 	Hosts HostsFile
+	// PodSecurity judges pods before the host does.
+	PodSecurity *isolation.PodSecurity
+	// Exceptions are what the host's administrator opens to pods.
+	Exceptions isolation.Exceptions
 	// EndpointRanges are what EndpointSlices may name, besides the addresses of own pods.
 	EndpointRanges []string
 	// KubeletPort is where the syncer serves the kubelet's API.

@@ -106,6 +106,7 @@ func TestPodSecurityOfTheHost(t *testing.T) {
 // and wants what happens to the pod to be reported on.
 func TestRefusedDebugContainer(t *testing.T) {
 	s := setUp(t)
+	s.hold(tenancyv1.PodSecurityPrivileged)
 	spec := corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}}
 	_, host := s.running("web", spec)
 	s.setReadyOnHost("web", corev1.ConditionTrue)
