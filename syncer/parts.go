@@ -43,7 +43,7 @@ type parts struct {
 	run   []func(context.Context) error
 }
 
-func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection) (*parts, error) {
+func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection, doors *doors) (*parts, error) {
 	cluster := both.translator.Cluster()
 	minter := tokens.New(tokens.Options{
 		Translator: both.translator, Virtual: both.virtual,
@@ -60,7 +60,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	}
 	authority := pki.ServerAuthority(options.DataDir)
 	allocator := &admission.Allocator{Translator: both.translator, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices]}
-	webhook, err := newWebhook(options, authority, allocator)
+	webhook, err := newWebhook(options, authority, allocator, doors.nodes(options))
 	if err != nil {
 		return nil, err
 	}
@@ -100,12 +100,14 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 
 // newWebhook returns the admission webhook, which only the control plane beside
 // the syncer reaches.
-func newWebhook(options Options, authority *pki.Authority, allocator *admission.Allocator) (*admission.Server, error) {
+func newWebhook(options Options, authority *pki.Authority, allocator *admission.Allocator, nodes *admission.Nodes) (*admission.Server, error) {
 	listener, err := listen("127.0.0.1", options.WebhookPort)
 	if err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
-	return admission.NewServer(listener, pki.NewServing(authority, "garret-admission", admission.Hosts(), options.Clock), allocator), nil
+	server := admission.NewServer(listener, pki.NewServing(authority, "garret-admission", admission.Hosts(), options.Clock), allocator)
+	server.Nodes = nodes
+	return server, nil
 }
 
 // newKubelet returns the kubelet of all nodes inside, which the API server there

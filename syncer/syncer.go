@@ -161,7 +161,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	virtual := resources.NewVirtual(both.virtual)
 	host := resources.NewHost(both.host, both.translator.Cluster(), options.SyncNodesFromHost)
 	history := lineage.New(lineage.Options{Cluster: both.translator.Cluster(), Virtual: both.virtual, Host: both.host, Clock: options.Clock})
-	parts, err := newParts(options, both, virtual, host, history, selection)
+	parts, err := newParts(options, both, virtual, host, history, selection, doors)
 	if err != nil {
 		return err
 	}
