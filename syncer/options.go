@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/isolation"
 )
 
 // Options say which virtual cluster is synced, and where its parts are.
@@ -133,6 +134,11 @@ func (o *Options) Complete() {
 	if o.ClusterID == "" && o.UID != "" {
 		o.ClusterID = tenancyv1.ClusterID(types.UID(o.UID))
 	}
+}
+
+// exceptions are what the host's administrator opens to pods.
+func (o *Options) exceptions() isolation.Exceptions {
+	return isolation.Exceptions{InlineVolumeDrivers: o.InlineVolumeDrivers}
 }
 
 // Validate says what is missing.

@@ -9,11 +9,14 @@ import (
 	"net"
 	"strconv"
 
+	corev1 "k8s.io/api/core/v1"
+
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
 	"garret.dev/garret/syncer/access"
 	"garret.dev/garret/syncer/admission"
 	"garret.dev/garret/syncer/bootstrap"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/issuer"
 	"garret.dev/garret/syncer/kubelet"
 	"garret.dev/garret/syncer/lineage"
@@ -37,6 +40,7 @@ type parts struct {
 	tokens   *tokens.Minter
 	reporter *bootstrap.Reporter
 	own      *own.Cluster
+	security *isolation.PodSecurity
 	// ready is closed when what pods depend on is in place inside.
 	ready <-chan struct{}
 	run   []func(context.Context) error
@@ -45,7 +49,7 @@ type parts struct {
 func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection) (*parts, error) {
 	cluster := both.translator.Cluster()
 	minter := tokens.New(tokens.Options{
-		Translator: both.translator, Virtual: both.virtual, Host: both.host,
+		Translator: both.translator, Virtual: both.virtual,
 		VirtualPods: virtual.Pods, HostPods: host.Pods, HostSecrets: host.Secrets,
 		Clock: options.Clock, Evidence: history,
 	})
@@ -63,6 +67,13 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
+	security, err := isolation.NewPodSecurity(both.hostVersion)
+	if err != nil {
+		return nil, err
+	}
+	if selection[tenancyv1.ResourcePods] {
+		webhook.Check = func(spec *corev1.PodSpec) error { return security.CheckInside(spec, options.exceptions()) }
+	}
 	tenancy, err := tenancyclientv1.NewForConfig(both.hostConfig)
 	if err != nil {
 		return nil, fmt.Errorf("client of the host's virtual clusters: %w", err)
@@ -75,6 +86,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		Authority: authority, Reporter: reporter,
 	})
 	itself := own.New(tenancy.RESTClient(), cluster)
+	itself.Observe(security.Observe)
 	keeper, err := access.NewKeeper(access.Options{
 		Own: itself, Virtual: both.virtual, Clock: options.Clock,
 		Standing: inside.RestoreRights,
@@ -95,7 +107,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		},
 	})
 	return &parts{
-		tokens: minter, reporter: reporter, own: itself, ready: inside.Ready(),
+		tokens: minter, reporter: reporter, own: itself, security: security, ready: inside.Ready(),
 		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, watched.Run},
 	}, nil
 }
@@ -117,11 +129,12 @@ func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *
 	if err != nil {
 		return nil, fmt.Errorf("kubelet: %w", err)
 	}
+	trust := kubelet.TrustIn(options.DataDir)
 	name := "system:node:" + both.translator.Cluster().ReleaseName()
 	return kubelet.New(kubelet.Options{
 		Listener:   listener,
-		Serving:    pki.NewServing(pki.ServerAuthority(options.DataDir), name, []string{options.PodIP}, options.Clock),
-		Callers:    pki.NewPool(pki.ClientAuthority(options.DataDir).CertificateFile()),
+		Serving:    pki.NewServing(trust.Authority, name, []string{options.PodIP}, options.Clock),
+		Trust:      trust,
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(), HostConfig: both.hostConfig,
 	})

@@ -286,7 +286,8 @@ type VirtualClusterStatus struct {
 	// phase sums the conditions up in one word.
 	Phase Phase
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// TemplateApplied where there is a template, and AccessApplied where there is access.
+	// TemplateApplied where there is a template, AccessApplied where there is access, and
+	// HostPodSecurity, which says whether the host holds pods to a level, too.
 	Conditions []metav1.Condition
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration int64

@@ -46,6 +46,7 @@ type objects struct {
 	statefulSet    *appsv1.StatefulSet
 	service        *corev1.Service
 	serviceAccount *corev1.ServiceAccount
+	workloads      *corev1.ServiceAccount
 	role           *rbacv1.Role
 	roleBinding    *rbacv1.RoleBinding
 	// networkPolicies are by name.
@@ -102,7 +103,11 @@ func decode(t *testing.T, rendered map[string]string) objects {
 			case *corev1.Service:
 				all.service = object
 			case *corev1.ServiceAccount:
-				all.serviceAccount = object
+				if strings.HasSuffix(object.Name, ".workloads") {
+					all.workloads = object
+				} else {
+					all.serviceAccount = object
+				}
 			case *rbacv1.Role:
 				all.role = object
 			case *rbacv1.RoleBinding:

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -57,6 +58,8 @@ func TestRole(t *testing.T) {
 				t.Errorf("resource %s in %v", resource, rule)
 			case strings.HasPrefix(resource, "virtualclusters") && !slices.Equal(rule.ResourceNames, []string{"demo"}):
 				t.Errorf("virtual clusters other than its own in %v", rule)
+			case resource == "hostobjects" && slices.Contains(rule.Verbs, "own") && !slices.Equal(rule.ResourceNames, []string{values.Cluster.ID}):
+				t.Errorf("host objects other than its own in %v", rule)
 			case resource == "namespaces" && !(slices.Equal(rule.ResourceNames, []string{"team-a"}) && slices.Equal(rule.Verbs, []string{"get"})):
 				t.Errorf("more than reading its own namespace in %v", rule)
 			case resource == "statefulsets":
@@ -72,6 +75,23 @@ func TestRole(t *testing.T) {
 	}
 }
 
+// TestWorkloadsAccount wants pods to run as an account that lends them nothing.
+func TestWorkloadsAccount(t *testing.T) {
+	values := testValues()
+	values.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}}
+	got := render(t, values, nil)
+	account := got.workloads
+	if account == nil || account.Name != tenancyv1.WorkloadsAccount("demo") || account.Namespace != "team-a" || account.AutomountServiceAccountToken == nil || *account.AutomountServiceAccountToken ||
+		len(account.ImagePullSecrets) > 0 || len(account.Secrets) > 0 {
+		t.Fatalf("got %+v, want one without token and pull secrets", account)
+	}
+	for _, subject := range got.roleBinding.Subjects {
+		if subject.Name == account.Name {
+			t.Errorf("the workloads' account has rights: %+v", got.roleBinding)
+		}
+	}
+}
+
 const (
 	allVerbs    = "create delete get list patch update watch"
 	recordVerbs = "create delete get update"
@@ -82,7 +102,8 @@ const (
 func TestRoleFollowsWhatIsSynced(t *testing.T) {
 	byDefault := map[string]string{
 		"namespaces": "get", "tenancy.garret.dev/virtualclusters": "get list watch", "tenancy.garret.dev/virtualclusters/status": "get patch update",
-		"pods": allVerbs, "services": allVerbs, "configmaps": allVerbs, "secrets": allVerbs, "persistentvolumeclaims": allVerbs,
+		"tenancy.garret.dev/hostobjects": "bound own",
+		"pods":                           allVerbs, "services": allVerbs, "configmaps": allVerbs, "secrets": allVerbs, "persistentvolumeclaims": allVerbs,
 		"discovery.k8s.io/endpointslices": allVerbs, "events": "get list watch",
 		"pods/exec": "create get", "pods/attach": "create get", "pods/portforward": "create get", "pods/log": "get",
 		"pods/ephemeralcontainers": "get patch update", "pods/resize": "get patch update", "pods/status": "get patch",

@@ -61,7 +61,7 @@ func (g *guard) Build(reader io.Reader, validate bool) (kube.ResourceList, error
 	}
 	for _, info := range resources {
 		kind := info.Mapping.GroupVersionKind
-		if !slices.Contains(g.kinds, kind) || info.Namespace != g.namespace || !named(kind.Kind, info.Name, g.name) {
+		if !slices.Contains(g.kinds, kind) || info.Namespace != g.namespace || !slices.Contains(namesOf(kind.Kind, g.name), info.Name) {
 			return nil, &manifestError{fmt.Errorf("manifest of release %s/%s holds %s %s/%s, which is no part of the chart",
 				g.namespace, g.name, kind.Kind, info.Namespace, info.Name)}
 		}
@@ -69,10 +69,13 @@ func (g *guard) Build(reader io.Reader, validate bool) (kube.ResourceList, error
 	return resources, nil
 }
 
-// named says whether an object of the release can have the name: that of the release,
-// or for the NetworkPolicy of its workloads one that no other release has.
-func named(kind, name, release string) bool {
-	return name == release || kind == "NetworkPolicy" && name == release+".workloads"
+// namesOf are the names that objects of a kind can have in a release: that of the
+// release, or of its workloads. No other release has either, since its name has no dot.
+func namesOf(kind, release string) []string {
+	if kind == "NetworkPolicy" || kind == "ServiceAccount" {
+		return []string{release, release + ".workloads"}
+	}
+	return []string{release}
 }
 
 // Update changes and creates objects, after looking whose they are. Helm itself

@@ -19,7 +19,7 @@ import (
 )
 
 // kinds are all that the chart consists of, each in the namespace of the release
-// and under its name, or one that begins with it.
+// and under one of its names.
 type kinds []schema.GroupVersionKind
 
 func chartKinds() kinds {

@@ -161,6 +161,8 @@ func TestGuardBuild(t *testing.T) {
 	}{
 		{"the chart's", manifest("ServiceAccount", "team", "vc-demo"), true},
 		{"without a namespace", "apiVersion: v1\nkind: Service\nmetadata: {name: vc-demo}\n", true},
+		{"the chart's for workloads", manifest("ServiceAccount", "team", "vc-demo.workloads"), true},
+		{"another kind under that name", manifest("Service", "team", "vc-demo.workloads"), false},
 		{"another name", manifest("ServiceAccount", "team", "prey"), false},
 		{"another namespace", manifest("ServiceAccount", "kube-system", "vc-demo"), false},
 		{"another kind", manifest("Secret", "team", "vc-demo"), false},

@@ -27,8 +27,10 @@ func (c *Client) Uninstall(ctx context.Context, namespace, name string) error {
 	}
 	var errs []error
 	for _, kind := range c.kinds {
-		if err := c.deleteOwned(ctx, kind.Kind, namespace, name); err != nil {
-			errs = append(errs, err)
+		for _, object := range namesOf(kind.Kind, name) {
+			if err := c.deleteOwned(ctx, kind.Kind, namespace, object, name); err != nil {
+				errs = append(errs, err)
+			}
 		}
 	}
 	errs = append(errs, c.deleteRecords(ctx, namespace, name))
@@ -70,7 +72,7 @@ func adapt[T metav1.Object](get func(context.Context, string, metav1.GetOptions)
 	}
 }
 
-func (c *Client) deleteOwned(ctx context.Context, kind, namespace, name string) error {
+func (c *Client) deleteOwned(ctx context.Context, kind, namespace, name, release string) error {
 	client := c.accessor(kind, namespace)
 	live, err := client.get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -79,7 +81,7 @@ func (c *Client) deleteOwned(ctx context.Context, kind, namespace, name string) 
 	if err != nil {
 		return fmt.Errorf("read %s %s/%s: %w", kind, namespace, name, err)
 	}
-	if !owned(live, namespace, name) || live.GetDeletionTimestamp() != nil {
+	if !owned(live, namespace, release) || live.GetDeletionTimestamp() != nil {
 		return nil
 	}
 	uid, background := live.GetUID(), metav1.DeletePropagationBackground

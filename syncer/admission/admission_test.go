@@ -280,6 +280,50 @@ func TestRefusalsOfTheHost(t *testing.T) {
 	}
 }
 
+// TestForbiddenServices wants a Service with a field that is kept from the host to
+// be refused when it is written, and one that has it already to change.
+func TestForbiddenServices(t *testing.T) {
+	external := func(s *corev1.Service) { s.Spec.ExternalIPs = []string{"10.0.0.7"} }
+	headless := func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone }
+	balancer := func(s *corev1.Service) { s.Spec.LoadBalancerIP = "192.0.2.1" }
+	tests := []struct {
+		name      string
+		operation admissionv1.Operation
+		service   *corev1.Service
+		old       *corev1.Service
+		inside    bool
+		want      string
+	}{
+		{"created", admissionv1.Create, service("web", external), nil, false, `services "web" is forbidden: spec.externalIPs is refused`},
+		{"created without an address", admissionv1.Create, service("web", external, headless), nil, false, "spec.externalIPs is refused"},
+		{"a balancer's address", admissionv1.Create, service("web", of(corev1.ServiceTypeLoadBalancer), balancer), nil, false, "spec.loadBalancerIP"},
+		{"added later", admissionv1.Update, service("web", external, at("10.0.0.1")), service("web", at("10.0.0.1")), false, "spec.externalIPs is refused"},
+		{"there already", admissionv1.Update, service("web", external, at("10.0.0.1")), service("web", external, at("10.0.0.1")), false, ""},
+		{"an alias", admissionv1.Create, service("web", external, of(corev1.ServiceTypeExternalName)), nil, false, ""},
+		{"where services stay inside", admissionv1.Create, service("web", external), nil, true, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			client := host()
+			allocator := &Allocator{Translator: translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace}),
+				Virtual: fake.NewClientset(), Host: client, Evidence: lineagetest.Certain{}, Inside: test.inside}
+			response := review(t, NewServer(nil, nil, allocator), test.operation, test.service, test.old, false)
+			if test.want == "" {
+				if !response.Allowed {
+					t.Errorf("got %s, want it allowed", response.Result.Message)
+				}
+				return
+			}
+			if response.Allowed || response.Result.Code != http.StatusForbidden || !strings.Contains(response.Result.Message, test.want) {
+				t.Errorf("got %+v, want a refusal with %q", response.Result, test.want)
+			}
+			if did := writes(client); len(did) > 0 {
+				t.Errorf("host: got %v, want nothing", did)
+			}
+		})
+	}
+}
+
 func TestReached(t *testing.T) {
 	server := NewServer(nil, nil, &Allocator{})
 	select {

@@ -20,6 +20,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/syncer/resources"
 )
 
 // maxBody is what the API server takes of an object, twice, for an update.
@@ -33,6 +34,8 @@ type Server struct {
 	Serving *pki.Serving
 	// Allocator has the host allot addresses.
 	Allocator *Allocator
+	// Check says what will keep a pod from the host; nil for nothing.
+	Check func(spec *corev1.PodSpec) error
 
 	once    sync.Once
 	reached chan struct{}
@@ -55,23 +58,31 @@ func (s *Server) Run(ctx context.Context) error {
 // Handler answers AdmissionReviews.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+servicesPath, func(w http.ResponseWriter, r *http.Request) {
-		var review admissionv1.AdmissionReview
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&review); err != nil || review.Request == nil {
+	mux.HandleFunc("POST "+servicesPath, answer(func(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
+		s.once.Do(func() { close(s.reached) })
+		return s.review(ctx, request)
+	}))
+	mux.HandleFunc("POST "+warningsPath, answer(s.warn))
+	return mux
+}
+
+// answer reads an AdmissionReview and writes the response to it.
+func answer(review func(context.Context, *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var asked admissionv1.AdmissionReview
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&asked); err != nil || asked.Request == nil {
 			http.Error(w, "the body is not an AdmissionReview", http.StatusBadRequest)
 			return
 		}
-		s.once.Do(func() { close(s.reached) })
-		response := s.review(r.Context(), review.Request)
-		response.UID = review.Request.UID
+		response := review(r.Context(), asked.Request)
+		response.UID = asked.Request.UID
 		w.Header().Set("Content-Type", "application/json")
 		// A caller that has gone away cannot be told.
 		_ = json.NewEncoder(w).Encode(admissionv1.AdmissionReview{
 			TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: admissionv1.SchemeGroupVersion.String()},
 			Response: response,
 		})
-	})
-	return mux
+	}
 }
 
 func (s *Server) review(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
@@ -105,6 +116,9 @@ func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionReques
 		return nil, err
 	}
 	service.Namespace = request.Namespace
+	if err := s.check(request, service); err != nil {
+		return nil, err
+	}
 	if !NeedsAddress(service) {
 		return nil, nil
 	}
@@ -137,6 +151,21 @@ func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionReques
 		klog.FromContext(ctx).V(1).Info("The host allotted an address", "host", klog.KObj(host), "address", host.Spec.ClusterIP)
 	}
 	return patch(service, host, generated)
+}
+
+// check refuses a Service that is kept from the host. One that was stored before it was
+// refused may change: its finalizers have to go, say.
+func (s *Server) check(request *admissionv1.AdmissionRequest, service *corev1.Service) error {
+	refused := resources.CheckService(service)
+	if refused == nil || s.Allocator.Inside || !resources.HasHostService(service) {
+		return nil
+	}
+	if request.Operation == admissionv1.Update {
+		if old, err := decode(request.OldObject.Raw); err != nil || resources.CheckService(old) != nil {
+			return err
+		}
+	}
+	return apierrors.NewForbidden(corev1.Resource("services"), request.Name, refused)
 }
 
 func serviceResource() metav1.GroupVersionResource {

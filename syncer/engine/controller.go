@@ -22,6 +22,10 @@ const (
 	// interval each time, up to lastRetry.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 30 * time.Second
+
+	// What is held back at a turnstile has a pass after heldPass all the same. It asks
+	// the host nothing, and tells again why, before the last Event of it is forgotten.
+	heldPass = 15 * time.Minute
 )
 
 // Reconciler makes one object what it should be.
@@ -29,6 +33,12 @@ type Reconciler interface {
 	// Reconcile looks at the object of this name inside. A positive duration
 	// asks for another pass after it; an error for one with back-off.
 	Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error)
+}
+
+// Aged is a Reconciler that knows how old the object of a name is. The oldest of those
+// that are held back has the first turn.
+type Aged interface {
+	Since(key types.NamespacedName) time.Time
 }
 
 // Controller works off the queue of one kind.
@@ -41,6 +51,7 @@ type Controller struct {
 	queue      workqueue.TypedRateLimitingInterface[types.NamespacedName]
 	synced     []cache.DoneChecker
 	passing    keyLocks
+	parking    parking
 }
 
 // ControllerOptions are what a Controller is made of.
@@ -89,6 +100,16 @@ func (c *Controller) WatchEnds(informer cache.SharedIndexInformer, keys func(obj
 	return c.watch(informer, keys, nil)
 }
 
+// WatchNew is Watch for what comes.
+func (c *Controller) WatchNew(informer cache.SharedIndexInformer, keys func(object any) []types.NamespacedName) error {
+	return c.handle(informer, cache.ResourceEventHandlerFuncs{AddFunc: c.enqueue(keys)})
+}
+
+// WatchGone is Watch for what goes.
+func (c *Controller) WatchGone(informer cache.SharedIndexInformer, keys func(object any) []types.NamespacedName) error {
+	return c.handle(informer, cache.ResourceEventHandlerFuncs{DeleteFunc: deleted(c.enqueue(keys))})
+}
+
 func (c *Controller) enqueue(keys func(object any) []types.NamespacedName) func(object any) {
 	return func(object any) {
 		for _, key := range keys(object) {
@@ -99,16 +120,21 @@ func (c *Controller) enqueue(keys func(object any) []types.NamespacedName) func(
 
 func (c *Controller) watch(informer cache.SharedIndexInformer, keys func(object any) []types.NamespacedName, updated func(before, after any)) error {
 	enqueue := c.enqueue(keys)
-	registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    enqueue,
-		UpdateFunc: updated,
-		DeleteFunc: func(object any) {
-			if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
-				object = unknown.Obj
-			}
-			enqueue(object)
-		},
-	})
+	return c.handle(informer, cache.ResourceEventHandlerFuncs{AddFunc: enqueue, UpdateFunc: updated, DeleteFunc: deleted(enqueue)})
+}
+
+// deleted calls do with the last that is known of a deleted object.
+func deleted(do func(object any)) func(object any) {
+	return func(object any) {
+		if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
+			object = unknown.Obj
+		}
+		do(object)
+	}
+}
+
+func (c *Controller) handle(informer cache.SharedIndexInformer, handler cache.ResourceEventHandler) error {
+	registration, err := informer.AddEventHandler(handler)
 	if err != nil {
 		return fmt.Errorf("watch for %s: %w", c.name, err)
 	}
@@ -161,6 +187,8 @@ func (c *Controller) Now(ctx context.Context, key types.NamespacedName) error {
 // settle sees to what comes of a pass.
 func (c *Controller) settle(ctx context.Context, key types.NamespacedName, again time.Duration, err error, took time.Duration) {
 	logger := klog.FromContext(ctx).WithValues("object", klog.KRef(key.Namespace, key.Name), "kind", c.name)
+	held, onlyHeld := heldBy(err)
+	c.park(key, held)
 	switch {
 	case err == nil:
 		c.queue.Forget(key)
@@ -170,6 +198,16 @@ func (c *Controller) settle(ctx context.Context, key types.NamespacedName, again
 		c.metrics.observe(c.name, "success", took, c.queue.Len())
 	case ctx.Err() != nil:
 		// Stopping: what is cut off is done by the next syncer.
+	case onlyHeld:
+		c.queue.Forget(key)
+		wait := heldPass
+		if len(failures(err)) > 0 {
+			// Only what lasts is told.
+			wait = failingPatience
+		}
+		c.queue.AddAfter(key, wait)
+		c.metrics.observe(c.name, "held", took, c.queue.Len())
+		logger.V(2).Info("Held back", "reason", err)
 	case passes(err):
 		// Somebody was faster, which is no fault: the change is on its way to the cache.
 		c.queue.AddRateLimited(key)
@@ -196,4 +234,57 @@ func (c *Controller) pass(ctx context.Context, key types.NamespacedName) (again 
 		}
 	}()
 	return c.reconciler.Reconcile(ctx, key)
+}
+
+// park has the passes that come to what is held back be run when it may be tried again.
+func (c *Controller) park(key types.NamespacedName, held []*heldError) {
+	by := waker{c, key}
+	after := map[place]bool{}
+	for _, each := range held {
+		after[place{each.turnstile, each.name}] = true
+	}
+	for left := range c.parking.change(key, after) {
+		left.turnstile.leave(left.name, by)
+	}
+	var since time.Time
+	if aged, ok := c.reconciler.(Aged); ok && len(after) > 0 {
+		since = aged.Since(key)
+	}
+	for at := range after {
+		at.turnstile.park(at.name, by, since)
+	}
+}
+
+// place is where a pass waits.
+type place struct {
+	turnstile *Turnstile
+	name      string
+}
+
+// parking knows where the passes over each object wait.
+type parking struct {
+	mu     sync.Mutex
+	places map[types.NamespacedName]map[place]bool
+}
+
+// change takes down where the passes over an object wait now, and returns where they
+// do no longer.
+func (p *parking) change(key types.NamespacedName, to map[place]bool) (left map[place]bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left = map[place]bool{}
+	for before := range p.places[key] {
+		if !to[before] {
+			left[before] = true
+		}
+	}
+	if p.places == nil {
+		p.places = map[types.NamespacedName]map[place]bool{}
+	}
+	if len(to) == 0 {
+		delete(p.places, key)
+	} else {
+		p.places[key] = to
+	}
+	return left
 }

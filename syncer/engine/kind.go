@@ -41,10 +41,12 @@ type Remover[T Object] interface {
 	GracePeriod(host T) *int64
 }
 
-// Preparer is a Kind whose host objects need others, which are made first.
+// Preparer is a Kind whose host objects need others, which are made once the host has
+// taken them.
 type Preparer[T Object] interface {
-	// Prepare is called before the host object, which ToHost has filled in, is created.
-	Prepare(ctx context.Context, virtual, host T) error
+	// Prepare makes what the host object needs before it may begin, and returns what is
+	// then done to it; nil for one that has begun.
+	Prepare(ctx context.Context, virtual, host T) (begin func(wanted T), err error)
 }
 
 // Yielder is a Kind that can do without something where the host refuses it.

@@ -22,6 +22,7 @@ type Metrics struct {
 	refusals   *metrics.CounterVec
 	depth      *metrics.GaugeVec
 	orphans    *metrics.GaugeVec
+	held       *metrics.GaugeVec
 }
 
 // NewMetrics registers the engine's measurements with the registry.
@@ -58,8 +59,13 @@ func NewMetrics(registry metrics.KubeRegistry) *Metrics {
 			Help:           "Host objects that hold data and whose virtual object is missing without having been deleted, by kind.",
 			StabilityLevel: metrics.ALPHA,
 		}, []string{"kind"}),
+		held: metrics.NewGaugeVec(&metrics.GaugeOpts{
+			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "held_writes",
+			Help:           "Writes that the host refused and that wait to be tried again, by kind.",
+			StabilityLevel: metrics.ALPHA,
+		}, []string{"kind"}),
 	}
-	registry.MustRegister(m.reconciles, m.duration, m.writes, m.refusals, m.depth, m.orphans)
+	registry.MustRegister(m.reconciles, m.duration, m.writes, m.refusals, m.depth, m.orphans, m.held)
 	return m
 }
 
@@ -79,4 +85,8 @@ func (m *Metrics) refused(kind, reason string) {
 
 func (m *Metrics) orphaned(kind string, n int) {
 	m.orphans.WithLabelValues(kind).Set(float64(n))
+}
+
+func (m *Metrics) holds(kind string, n int) {
+	m.held.WithLabelValues(kind).Set(float64(n))
 }

@@ -6,7 +6,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -54,9 +53,7 @@ func refusals(err error) []refusal {
 			all = append(all, refusal{own.reason, own.message, false})
 			return
 		}
-		code := answer.Status().Code
-		passing := code == http.StatusNotFound || code == http.StatusConflict || code == http.StatusTooManyRequests || code == http.StatusUnauthorized
-		if code >= 400 && code < 500 && !passing {
+		if isRefusal(answer.Status().Code) {
 			all = append(all, refusal{reasonRefused, "The host cluster refused it: " + answer.Status().Message, true})
 		}
 	})
@@ -98,6 +95,31 @@ func walk(err error, onHost bool, visit func(own *refusedError, answer apierrors
 		}
 	default:
 		walk(errors.Unwrap(err), onHost, visit)
+	}
+}
+
+// heldBy finds the turnstiles that hold back what an error is about. All says that
+// nothing else is wrong.
+func heldBy(err error) (held []*heldError, all bool) {
+	several := func(parts []error) ([]*heldError, bool) {
+		all := len(parts) > 0
+		for _, part := range parts {
+			more, only := heldBy(part)
+			held, all = append(held, more...), all && only
+		}
+		return held, all
+	}
+	switch e := err.(type) { //nolint:errorlint // the chain is walked here
+	case nil:
+		return nil, false
+	case *heldError:
+		return []*heldError{e}, true
+	case interface{ Unwrap() []error }:
+		return several(e.Unwrap())
+	case utilerrors.Aggregate:
+		return several(e.Errors())
+	default:
+		return heldBy(errors.Unwrap(err))
 	}
 }
 

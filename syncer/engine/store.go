@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -83,9 +84,10 @@ type Store[T Object] struct {
 	informer  cache.SharedIndexInformer
 	writer    func(namespace string) Writer[T]
 	// read asks the API server for all objects.
-	read     func(ctx context.Context) ([]T, error)
-	partial  bool
-	followed bool
+	read      func(ctx context.Context) ([]T, error)
+	partial   bool
+	followed  bool
+	turnstile *Turnstile
 }
 
 // StoreOptions narrow what a Store caches.
@@ -190,7 +192,12 @@ func (s *Store[T]) cached() cache.Indexer {
 }
 
 // Writer writes to one namespace; to none for a kind of cluster scope.
-func (s *Store[T]) Writer(namespace string) Writer[T] { return s.writer(namespace) }
+func (s *Store[T]) Writer(namespace string) Writer[T] {
+	if s.turnstile != nil {
+		return askingWriter[T]{s.writer(namespace), s}
+	}
+	return s.writer(namespace)
+}
 
 // Get returns the cached object, which must not be changed.
 func (s *Store[T]) Get(namespace, name string) (T, bool) {
@@ -205,6 +212,15 @@ func (s *Store[T]) Get(namespace, name string) (T, bool) {
 		return none, false
 	}
 	return object.(T), true
+}
+
+// Since is when the cached object was created; zero where there is none.
+func (s *Store[T]) Since(key types.NamespacedName) time.Time {
+	object, found := s.Get(key.Namespace, key.Name)
+	if !found {
+		return time.Time{}
+	}
+	return object.GetCreationTimestamp().Time
 }
 
 // ByIndex returns the cached objects that the index has under the value.

@@ -86,6 +86,9 @@ func (t *Twin[T]) Controller(workers int) (*Controller, error) {
 	return controller, controller.Watch(t.host.Informer(), t.virtualKey)
 }
 
+// Since is how old the virtual object of the name is.
+func (t *Twin[T]) Since(key types.NamespacedName) time.Time { return t.virtual.Since(key) }
+
 // SameKey names the object itself.
 func SameKey(object any) []types.NamespacedName {
 	return []types.NamespacedName{KeyOf(object.(metav1.Object))}
@@ -266,11 +269,6 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	if err := fill(host); err != nil {
 		return err
 	}
-	if preparer, ok := t.kind.(Preparer[T]); ok {
-		if err := preparer.Prepare(ctx, virtual, host); err != nil {
-			return err
-		}
-	}
 	writer := t.host.Writer(host.GetNamespace())
 	var none T
 	made, err := t.write(host, none, func() (T, error) { return writer.Create(ctx, host, metav1.CreateOptions{}) })
@@ -302,17 +300,29 @@ func (t *Twin[T]) occupied(ctx context.Context, host T) error {
 // update brings both sides up to date with each other. Neither direction waits
 // for the other: a change that the host refuses must not stop the status.
 func (t *Twin[T]) update(ctx context.Context, virtual, host T) error {
-	err := t.carry(ctx, virtual, host)
+	var begin func(T)
+	var missing error
+	if preparer, ok := t.kind.(Preparer[T]); ok {
+		begin, missing = preparer.Prepare(ctx, virtual, host)
+	}
+	err := errors.Join(missing, t.carry(ctx, virtual, host, begin))
 	if back, ok := t.kind.(FromHost[T]); ok {
 		return errors.Join(err, back.FromHost(ctx, virtual, host, err == nil))
 	}
 	return err
 }
 
-// carry writes to the host what the virtual object asks for.
-func (t *Twin[T]) carry(ctx context.Context, virtual, host T) error {
+// carry writes to the host what the virtual object asks for, and has the host object
+// begin where there is something to that.
+func (t *Twin[T]) carry(ctx context.Context, virtual, host T, begin func(T)) error {
 	writer := t.host.Writer(host.GetNamespace())
-	fill := func(wanted T) error { return t.kind.ToHost(ctx, virtual, wanted) }
+	fill := func(wanted T) error {
+		err := t.kind.ToHost(ctx, virtual, wanted)
+		if begin != nil {
+			begin(wanted)
+		}
+		return err
+	}
 	wrote, err := Carry(ctx, writer, host, fill, func(wanted T) (T, error) {
 		written, err := t.write(wanted, host, func() (T, error) {
 			if updater, ok := t.kind.(HostUpdater[T]); ok {
@@ -357,8 +367,9 @@ func (t *Twin[T]) tell(key types.NamespacedName, virtual T, err error) {
 	}
 	readable := t.translator.Readable(virtual.GetNamespace(), names...)
 	for _, each := range told {
-		t.metrics.refused(t.resource.Resource, each.reason)
-		if each.byHost {
+		if !each.byHost {
+			t.metrics.refused(t.resource.Resource, each.reason)
+		} else {
 			each.message = readable.Replace(each.message)
 		}
 		t.recorder.Event(virtual, corev1.EventTypeWarning, each.reason, each.message)

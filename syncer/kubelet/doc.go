@@ -10,10 +10,12 @@
 // virtual cluster, for from here it goes on with the syncer's own rights, which
 // cover a whole namespace of the host:
 //
-//   - Only the virtual API server is let in, by its client certificate. Its subject
-//     cannot be had through the certificates API inside, which refuses system:masters.
-//   - The pod must exist inside, and its container must stand in the pod's spec
-//     inside. A container that something on the host injected is not the tenant's.
+//   - Only the virtual API server is let in, by its client certificate. Nobody gets such
+//     a one through the certificates API inside: either that has nothing signed for clients by
+//     the authority in question, or it refuses the group, which is system:masters (see TrustIn).
+//   - The pod must exist inside, and its container must be the tenant's: the same list
+//     of the spec has it on both sides, and the syncer asked for it there. See package
+//     containers. What the host injected is not the tenant's, whatever its name.
 //   - The host pod is found by the translated name, and must carry this virtual
 //     cluster's marker and the virtual pod's UID.
 //   - The request to the host is built anew: its path from the names of the host

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
+	"garret.dev/garret/syncer/containers"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/pki/pkitest"
 	"garret.dev/garret/syncer/translate"
@@ -80,6 +82,8 @@ type fixture struct {
 	host       *recorder
 	address    string
 	translator *translate.Translator
+	// virtualClient and hostClient are the API servers behind the kubelet's caches.
+	virtualClient, hostClient *fake.Clientset
 }
 
 // virtualPod is a pod inside with those containers.
@@ -91,12 +95,26 @@ func virtualPod(namespace, name, uid string, containers ...string) *corev1.Pod {
 	return pod
 }
 
-// twin is the host pod of a virtual one, with a container that the host injected.
+// twin is the host pod of a virtual one, with a container that the host injected. The
+// syncer asked for all that are inside.
 func twin(translator *translate.Translator, virtual *corev1.Pod) *corev1.Pod {
 	host := &corev1.Pod{Spec: *virtual.Spec.DeepCopy()}
-	translator.Mark(host, translate.IdentityFor(virtual), nil, nil)
+	asked := containers.RecordOf(virtual, host)
+	for i := range virtual.Spec.EphemeralContainers {
+		asked = asked.With(virtual.Spec.EphemeralContainers[i].Name)
+	}
+	translator.Mark(host, translate.IdentityFor(virtual), nil, map[string]string{containers.Annotation: asked.String()})
 	host.Spec.Containers = append(host.Spec.Containers, corev1.Container{Name: "injected"})
 	return host
+}
+
+// debugged is the pod after its tenant added ephemeral containers.
+func debugged(pod *corev1.Pod, names ...string) *corev1.Pod {
+	pod = pod.DeepCopy()
+	for _, name := range names {
+		pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name}})
+	}
+	return pod
 }
 
 func lister(t *testing.T, pods ...*corev1.Pod) (corev1listers.PodLister, *fake.Clientset) {
@@ -114,7 +132,13 @@ func lister(t *testing.T, pods ...*corev1.Pod) (corev1listers.PodLister, *fake.C
 
 func start(t *testing.T, virtual, host []*corev1.Pod, translator *translate.Translator) *fixture {
 	t.Helper()
-	f := &fixture{dir: pkitest.NewDataDir(t), host: newRecorder(t), translator: translator}
+	return startIn(t, pkitest.NewDataDir(t), virtual, host, translator)
+}
+
+// startIn is start with the data directory of a control plane.
+func startIn(t *testing.T, dir *pkitest.DataDir, virtual, host []*corev1.Pod, translator *translate.Translator) *fixture {
+	t.Helper()
+	f := &fixture{dir: dir, host: newRecorder(t), translator: translator}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -122,10 +146,11 @@ func start(t *testing.T, virtual, host []*corev1.Pod, translator *translate.Tran
 	f.address = listener.Addr().String()
 	virtualPods, virtualClient := lister(t, virtual...)
 	hostPods, hostClient := lister(t, host...)
+	f.virtualClient, f.hostClient = virtualClient, hostClient
 	server, err := New(Options{
 		Listener:   listener,
-		Serving:    pki.NewServing(pki.ServerAuthority(f.dir.Path), "kubelet", []string{"127.0.0.1"}, clock.RealClock{}),
-		Callers:    pki.NewPool(pki.ClientAuthority(f.dir.Path).CertificateFile()),
+		Serving:    pki.NewServing(TrustIn(f.dir.Path).Authority, "kubelet", []string{"127.0.0.1"}, clock.RealClock{}),
+		Trust:      TrustIn(f.dir.Path),
 		Translator: translator, Virtual: virtualClient, Host: hostClient, VirtualPods: virtualPods, HostPods: hostPods,
 		HostConfig: &rest.Config{
 			Host: f.host.server.URL, BearerToken: "syncer",
@@ -148,13 +173,24 @@ func start(t *testing.T, virtual, host []*corev1.Pod, translator *translate.Tran
 }
 
 func (f *fixture) apiServer(t *testing.T) tls.Certificate {
+	if f.dir.Kubelet != nil {
+		return f.dir.Kubelet.Client(t, pkix.Name{CommonName: "kube-apiserver-kubelet-client"})
+	}
 	return f.dir.Client.Client(t, pkix.Name{CommonName: "system:apiserver", Organization: []string{"system:masters"}})
+}
+
+// roots are what the API server verifies the kubelet with.
+func (f *fixture) roots() *x509.CertPool {
+	if f.dir.Kubelet != nil {
+		return f.dir.Kubelet.Pool()
+	}
+	return f.dir.Server.Pool()
 }
 
 // request sends one request whose path is not cleaned on the way, and returns the answer.
 func (f *fixture) request(t *testing.T, certificate tls.Certificate, method, target string, header http.Header) (*http.Response, net.Conn, *bufio.Reader, error) {
 	t.Helper()
-	connection, err := tls.Dial("tcp", f.address, &tls.Config{RootCAs: f.dir.Server.Pool(), Certificates: []tls.Certificate{certificate}})
+	connection, err := tls.Dial("tcp", f.address, &tls.Config{RootCAs: f.roots(), Certificates: []tls.Certificate{certificate}})
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -35,11 +35,18 @@ func standard(t *testing.T) *fixture {
 	// stands for an earlier pod, and that of bare's carries no marker.
 	lost, stale, bare, pending := virtualPod("default", "lost", "uid-lost", "app"), virtualPod("default", "stale", "uid-stale", "app"),
 		virtualPod("default", "bare", "uid-bare", "app"), virtualPod("default", "pending", "uid-pending", "app")
+	// The tenant named debug containers as the host named containers of its own: one
+	// of each list, and one that an administrator debugs the pod with.
+	shop := virtualPod("default", "shop", "uid-shop", "app")
+	shopTwin := twin(translator, shop)
+	shopTwin.Spec.InitContainers = append(shopTwin.Spec.InitContainers, corev1.Container{Name: "injected-init"})
+	shopTwin = debugged(shopTwin, "admin")
+	shop = debugged(shop, "injected", "injected-init", "admin")
 	lostTwin := twin(newTranslator("two"), lost)
 	lostTwin.Name = translator.HostName("default", "lost")
 	staleTwin := twin(translator, virtualPod("default", "stale", "uid-before", "app"))
 	bareTwin := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: hostNamespace, Name: translator.HostName("default", "bare")}, Spec: bare.Spec}
-	return start(t, []*corev1.Pod{web, lost, stale, bare, pending}, []*corev1.Pod{twin(translator, web), lostTwin, staleTwin, bareTwin}, translator)
+	return start(t, []*corev1.Pod{web, shop, lost, stale, bare, pending}, []*corev1.Pod{twin(translator, web), shopTwin, lostTwin, staleTwin, bareTwin}, translator)
 }
 
 func upgrade(protocol string) http.Header {
@@ -72,6 +79,17 @@ func TestWhatNeverReachesTheHost(t *testing.T) {
 		{"log of a container that the host injected", "GET", "/containerLogs/default/web/injected", nil, 404},
 		{"attach to a container that the host injected", "POST", "/attach/default/web/injected", spdy, 404},
 		{"run in a container that the host injected", "POST", "/run/default/web/injected?cmd=id", nil, 404},
+		{"exec into a sidecar by a debug container of its name", "POST", "/exec/default/shop/injected?command=id", spdy, 404},
+		{"exec with UID into a sidecar by its name", "POST", "/exec/default/shop/uid-shop/injected?command=id", spdy, 404},
+		{"exec over WebSocket into a sidecar by its name", "GET", "/exec/default/shop/injected?command=id", upgrade("websocket"), 404},
+		{"attach to a sidecar by its name", "POST", "/attach/default/shop/injected", spdy, 404},
+		{"log of a sidecar by its name", "GET", "/containerLogs/default/shop/injected", nil, 404},
+		{"log of an earlier sidecar by its name", "GET", "/containerLogs/default/shop/injected?previous=true", nil, 404},
+		{"run in a sidecar by its name", "POST", "/run/default/shop/injected?cmd=id", nil, 404},
+		{"exec into an init container of the host by its name", "POST", "/exec/default/shop/injected-init?command=id", spdy, 404},
+		{"exec into an administrator's debug container by its name", "POST", "/exec/default/shop/admin?command=id", spdy, 404},
+		{"attach to an administrator's debug container by its name", "POST", "/attach/default/shop/admin", spdy, 404},
+		{"log of an administrator's debug container by its name", "GET", "/containerLogs/default/shop/admin", nil, 404},
 		{"no container", "POST", "/exec/default/web/?command=id", spdy, 404},
 		{"wrong UID", "POST", "/exec/default/web/uid-other/app?command=id", spdy, 404},
 		{"wrong UID of a port-forward", "POST", "/portForward/default/web/uid-other", spdy, 404},
@@ -141,6 +159,35 @@ func TestCallers(t *testing.T) {
 	}
 }
 
+// TestCallersOfOwnControlPlane calls the kubelet of a control plane that has an
+// authority for kubelets.
+func TestCallersOfOwnControlPlane(t *testing.T) {
+	translator := newTranslator("here")
+	virtual := virtualPod("default", "web", "1", "app")
+	f := startIn(t, pkitest.NewOwnDataDir(t), []*corev1.Pod{virtual}, []*corev1.Pod{twin(translator, virtual)}, translator)
+	name := pkix.Name{CommonName: "kube-apiserver-kubelet-client"}
+	for _, test := range []struct {
+		name        string
+		certificate tls.Certificate
+		code        int // 0: no connection
+	}{
+		{"the API server", f.apiServer(t), 200},
+		{"a kubelet", f.dir.Kubelet.Client(t, pkix.Name{CommonName: "system:node:x", Organization: []string{"system:nodes"}}), 403},
+		{"the name, by the certificates API", f.dir.Client.Client(t, name), 0},
+		{"the API server of k3s", f.dir.Client.Client(t, pkix.Name{CommonName: "system:apiserver", Organization: []string{"system:masters"}}), 0},
+		{"the authority of servers", f.dir.Server.Client(t, name), 0},
+	} {
+		answer, _, _, err := f.request(t, test.certificate, "GET", "/containerLogs/default/web/app", nil)
+		code := 0
+		if err == nil {
+			code = answer.StatusCode
+		}
+		if code != test.code {
+			t.Errorf("%s: got code %d (error %v), want %d", test.name, code, err, test.code)
+		}
+	}
+}
+
 func TestLogs(t *testing.T) {
 	f := standard(t)
 	path := "/api/v1/namespaces/" + hostNamespace + "/pods/" + f.translator.HostName("default", "web") + "/log"
@@ -195,6 +242,42 @@ func TestRefusalsNameThePodInside(t *testing.T) {
 	code, body := f.get(t, "GET", "/containerLogs/default/web/app", nil)
 	if want := `container "app" in pod "web" is waiting to start`; code != 400 || strings.TrimSpace(body) != want {
 		t.Errorf("got %d %q, want 400 %q", code, body, want)
+	}
+}
+
+// TestNameOfAnInjectedContainer wants the tenant to read why a debug container cannot be had.
+func TestNameOfAnInjectedContainer(t *testing.T) {
+	f := standard(t)
+	for _, name := range []string{"injected", "injected-init", "admin"} {
+		code, body := f.get(t, "GET", "/containerLogs/default/shop/"+name, nil)
+		if want := "spec.ephemeralContainers{" + name + "}: the pod has a container of that name on the host cluster"; code != 404 || !strings.Contains(body, want) {
+			t.Errorf("%s: got %d %q, want 404 %q", name, code, body, want)
+		}
+	}
+	if code, body := f.get(t, "GET", "/containerLogs/default/shop/app", nil); code != 200 || body != "hello" {
+		t.Errorf("the pod's own container: got %d %q", code, body)
+	}
+}
+
+// TestYoungDebugContainer has a debug container that the caches do not know yet.
+func TestYoungDebugContainer(t *testing.T) {
+	f := standard(t)
+	pod, err := f.virtualClient.CoreV1().Pods("default").Get(t.Context(), "web", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod = debugged(pod, "young")
+	if _, err := f.virtualClient.CoreV1().Pods("default").Update(t.Context(), pod, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if code, body := f.get(t, "GET", "/containerLogs/default/web/young", nil); code != 404 || len(f.host.seen()) > 0 {
+		t.Errorf("before it is on the host: got %d %s, want 404", code, body)
+	}
+	if _, err := f.hostClient.CoreV1().Pods(hostNamespace).Update(t.Context(), twin(f.translator, pod), metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if code, body := f.get(t, "GET", "/containerLogs/default/web/young", nil); code != 200 || body != "hello" {
+		t.Errorf("once it is on the host: got %d %s, want its log", code, body)
 	}
 }
 
@@ -364,7 +447,10 @@ func TestReports(t *testing.T) {
 			return
 		}
 		fmt.Fprintf(w, `{"items":[{"metadata":{"name":%q},"timestamp":"2026-01-01T00:00:00Z","containers":[
-			{"name":"app","usage":{"cpu":"250m","memory":"64Mi"}},{"name":"injected","usage":{"cpu":"1"}}]}]}`, f.translator.HostName("default", "web"))
+			{"name":"app","usage":{"cpu":"250m","memory":"64Mi"}},{"name":"injected","usage":{"cpu":"1"}}]},
+			{"metadata":{"name":%q},"containers":[{"name":"injected","usage":{"cpu":"1"}},{"name":"admin","usage":{"cpu":"1"}}]},
+			{"metadata":{"name":%q},"containers":[{"name":"app","usage":{"cpu":"7"}}]}]}`,
+			f.translator.HostName("default", "web"), f.translator.HostName("default", "shop"), f.translator.HostName("default", "stale"))
 	})
 	_, body := f.get(t, "GET", "/stats/summary", nil)
 	for _, want := range []string{`"usageNanoCores":250000000`, `"workingSetBytes":67108864`, `"name":"pending"`} {
@@ -372,8 +458,10 @@ func TestReports(t *testing.T) {
 			t.Errorf("summary has no %s: %s", want, body)
 		}
 	}
-	if strings.Contains(body, "injected") {
-		t.Errorf("summary tells of the injected container: %s", body)
+	for _, foreign := range []string{"injected", "admin", "7000000000"} {
+		if strings.Contains(body, foreign) {
+			t.Errorf("summary tells of %s, which is the host's: %s", foreign, body)
+		}
 	}
 	f.host.answers(http.NotFound)
 	if code, body := f.get(t, "GET", "/stats/summary", nil); code != 200 || strings.Contains(body, "usageNanoCores") {

@@ -97,5 +97,5 @@ func refusal(answer *http.Response, t *target) error {
 }
 
 func inside(message string, t *target) string {
-	return strings.ReplaceAll(message, t.host.Name, t.virtual.Name)
+	return strings.ReplaceAll(t.own.Conceal(message), t.host.Name, t.virtual.Name)
 }

@@ -18,6 +18,7 @@ import (
 	corev1listers "k8s.io/client-go/listers/core/v1"
 	"k8s.io/klog/v2"
 
+	"garret.dev/garret/syncer/containers"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -43,12 +44,14 @@ type pods struct {
 // target is a pod that a request is about.
 type target struct {
 	virtual, host *corev1.Pod
+	// own are the containers of the pod that are the tenant's.
+	own *containers.Own
 	// container is empty for requests that are about the pod.
 	container string
 }
 
-// find returns the pod of this name inside and its twin.
-func (p pods) find(ctx context.Context, namespace, name string, uid types.UID) (*target, error) {
+// find returns the pod of this name inside and its twin, as read reads them.
+func (p pods) find(ctx context.Context, read reader, namespace, name string, uid types.UID) (*target, error) {
 	if len(validation.IsDNS1123Label(namespace)) > 0 || len(validation.IsDNS1123Subdomain(name)) > 0 {
 		return nil, notFound("pod %q does not exist", namespace+"/"+name)
 	}
@@ -66,14 +69,32 @@ func (p pods) find(ctx context.Context, namespace, name string, uid types.UID) (
 	if err != nil {
 		return nil, fmt.Errorf("host pod of %s/%s: %w", namespace, name, err)
 	}
-	if identity, ours := p.translator.IdentityOf(host); !ours || identity != translate.IdentityFor(virtual) {
+	if !p.isTwin(virtual, host) {
 		return nil, notFound("pod %q is not running", namespace+"/"+name)
 	}
-	return &target{virtual: virtual, host: host}, nil
+	return &target{virtual: virtual, host: host, own: containers.OwnOf(virtual, host)}, nil
 }
 
-// read asks the lister and, for what it does not know yet, the API server.
-func read(ctx context.Context, lister corev1listers.PodLister, client kubernetes.Interface, namespace, name string) (*corev1.Pod, error) {
+func (p pods) isTwin(virtual, host *corev1.Pod) bool {
+	identity, ours := p.translator.IdentityOf(host)
+	return ours && identity == translate.IdentityFor(virtual)
+}
+
+// own are the containers of a pod inside that are the tenant's on the host. Those of a
+// host pod that is not known yet are none.
+func (p pods) own(virtual *corev1.Pod) *containers.Own {
+	host, err := p.hostPods.Pods(p.translator.Cluster().HostNamespace).Get(p.translator.HostName(virtual.Namespace, virtual.Name))
+	if err != nil || !p.isTwin(virtual, host) {
+		host = &corev1.Pod{}
+	}
+	return containers.OwnOf(virtual, host)
+}
+
+// reader reads a pod of one side.
+type reader func(ctx context.Context, lister corev1listers.PodLister, client kubernetes.Interface, namespace, name string) (*corev1.Pod, error)
+
+// cached asks the lister and, for what it does not know yet, the API server.
+func cached(ctx context.Context, lister corev1listers.PodLister, client kubernetes.Interface, namespace, name string) (*corev1.Pod, error) {
 	pod, err := lister.Pods(namespace).Get(name)
 	if apierrors.IsNotFound(err) {
 		return client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
@@ -81,24 +102,17 @@ func read(ctx context.Context, lister corev1listers.PodLister, client kubernetes
 	return pod, err
 }
 
-// hasContainer says whether the container is one that the tenant asked for.
-func hasContainer(pod *corev1.Pod, name string) bool {
-	for i := range pod.Spec.Containers {
-		if pod.Spec.Containers[i].Name == name {
-			return true
-		}
+// live asks the API server.
+func live(ctx context.Context, _ corev1listers.PodLister, client kubernetes.Interface, namespace, name string) (*corev1.Pod, error) {
+	return client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+}
+
+// noContainer tells why the tenant has no container of this name to enter.
+func (t *target) noContainer(name string) error {
+	if absent, known := t.own.Lacks(name); known {
+		return notFound("container %q in pod %q is not running: %s", name, t.virtual.Name, absent.Message)
 	}
-	for i := range pod.Spec.InitContainers {
-		if pod.Spec.InitContainers[i].Name == name {
-			return true
-		}
-	}
-	for i := range pod.Spec.EphemeralContainers {
-		if pod.Spec.EphemeralContainers[i].Name == name {
-			return true
-		}
-	}
-	return false
+	return notFound("container %q not found in pod %q", name, t.virtual.Name)
 }
 
 // handler answers a request about a target.
@@ -107,7 +121,7 @@ type handler func(w http.ResponseWriter, r *http.Request, t *target) error
 // inPod finds the pod in the path of a request.
 func (s *Server) inPod(next handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		t, err := s.pods.find(r.Context(), r.PathValue("namespace"), r.PathValue("pod"), types.UID(r.PathValue("uid")))
+		t, err := s.find(r, cached)
 		if err == nil {
 			err = next(w, r, t)
 		}
@@ -117,21 +131,24 @@ func (s *Server) inPod(next handler) http.HandlerFunc {
 	}
 }
 
-// inContainer finds the container in the path of a request.
+func (s *Server) find(r *http.Request, read reader) (*target, error) {
+	return s.pods.find(r.Context(), read, r.PathValue("namespace"), r.PathValue("pod"), types.UID(r.PathValue("uid")))
+}
+
+// inContainer finds the container in the path of a request. It must be the tenant's
+// own on the host: the host's API knows a container by its name alone.
 func (s *Server) inContainer(next handler) http.HandlerFunc {
 	return s.inPod(func(w http.ResponseWriter, r *http.Request, t *target) error {
 		name := r.PathValue("container")
-		if hasContainer(t.virtual, name) {
-			t.container = name
-			return next(w, r, t)
-		}
-		// An ephemeral container may be younger than the cache.
-		live, err := s.pods.virtual.CoreV1().Pods(t.virtual.Namespace).Get(r.Context(), t.virtual.Name, metav1.GetOptions{})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("pod %s: %w", klog.KObj(t.virtual), err)
-		}
-		if err != nil || live.UID != t.virtual.UID || !hasContainer(live, name) {
-			return notFound("container %q not found in pod %q", name, t.virtual.Name)
+		if _, own := t.own.Find(name); !own {
+			// An ephemeral container may be younger than the caches.
+			var err error
+			if t, err = s.find(r, live); err != nil {
+				return err
+			}
+			if _, own := t.own.Find(name); !own {
+				return t.noContainer(name)
+			}
 		}
 		t.container = name
 		return next(w, r, t)

@@ -19,6 +19,7 @@ import (
 	statsv1alpha1 "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/containers"
 )
 
 // bound lists the pods that are bound to any node inside. All nodes share one
@@ -115,17 +116,18 @@ func (s *Server) summary(w http.ResponseWriter, r *http.Request) {
 			stats.StartTime = *pod.Status.StartTime
 		}
 		if measured, ok := usage[s.pods.translator.HostName(pod.Namespace, pod.Name)]; ok {
-			stats.Containers = containerStats(pod, measured)
+			stats.Containers = containerStats(s.pods.own(pod), measured)
 		}
 		summary.Pods = append(summary.Pods, stats)
 	}
 	writeJSON(w, summary)
 }
 
-func containerStats(pod *corev1.Pod, measured podMetrics) []statsv1alpha1.ContainerStats {
+// containerStats are those of the tenant's containers.
+func containerStats(own *containers.Own, measured podMetrics) []statsv1alpha1.ContainerStats {
 	stats := []statsv1alpha1.ContainerStats{}
 	for _, container := range measured.Containers {
-		if !hasContainer(pod, container.Name) {
+		if _, is := own.Find(container.Name); !is {
 			continue
 		}
 		one := statsv1alpha1.ContainerStats{Name: container.Name}

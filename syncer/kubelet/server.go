@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/util/proxy"
 	"k8s.io/client-go/kubernetes"
@@ -22,20 +21,14 @@ import (
 	"garret.dev/garret/syncer/translate"
 )
 
-// Identity of the virtual API server towards kubelets, as k3s has it.
-const (
-	apiServerName  = "system:apiserver"
-	apiServerGroup = "system:masters"
-)
-
 // Options are what a Server is made of.
 type Options struct {
 	// Listener is where the kubelet's API is served.
 	Listener net.Listener
-	// Serving is the certificate that it shows.
+	// Serving is the certificate that it shows, of the authority in Trust.
 	Serving *pki.Serving
-	// Callers are the virtual cluster's authorities of clients.
-	Callers *pki.Pool
+	// Trust says who is let in.
+	Trust Trust
 
 	Translator *translate.Translator
 	// Virtual and Host are asked for pods that the listers do not know yet.
@@ -50,7 +43,7 @@ type Options struct {
 type Server struct {
 	listener net.Listener
 	serving  *pki.Serving
-	callers  *pki.Pool
+	trust    Trust
 	pods     pods
 
 	// host is the address of the host's API, config how it is reached.
@@ -79,7 +72,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("virtual kubelet: host: %w", err)
 	}
 	return &Server{
-		listener: o.Listener, serving: o.Serving, callers: o.Callers,
+		listener: o.Listener, serving: o.Serving, trust: o.Trust,
 		pods: pods{o.Translator, o.Virtual, o.Host, o.VirtualPods, o.HostPods},
 		host: host, config: config, client: client, tunnel: tunnel,
 	}, nil
@@ -104,7 +97,7 @@ func tunnelTransport(config *rest.Config) (proxy.UpgradeRequestRoundTripper, err
 
 // Run serves until the context ends.
 func (s *Server) Run(ctx context.Context) error {
-	return pki.Serve(ctx, "kubelet", s.listener, pki.ServerConfig(s.serving, s.callers), s.Handler())
+	return pki.Serve(ctx, "kubelet", s.listener, pki.ServerConfig(s.serving, s.trust.Callers), s.Handler())
 }
 
 // Handler answers requests that came over mutual TLS.
@@ -129,19 +122,18 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("%s is not served by the kubelet of a virtual node", r.URL.Path), http.StatusNotFound)
 	})
-	return guard(mux)
+	return s.guard(mux)
 }
 
 // guard lets the virtual API server in, and paths that mean what they say.
-func guard(next http.Handler) http.Handler {
+func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 			http.Error(w, "a client certificate is required", http.StatusUnauthorized)
 			return
 		}
-		subject := r.TLS.VerifiedChains[0][0].Subject
-		if subject.CommonName != apiServerName || !slices.Contains(subject.Organization, apiServerGroup) {
-			klog.FromContext(r.Context()).Info("Refused a caller of the kubelet", "user", subject.CommonName, "path", r.URL.Path)
+		if caller := r.TLS.VerifiedChains[0][0]; !s.trust.isAPIServer(caller) {
+			klog.FromContext(r.Context()).Info("Refused a caller of the kubelet", "user", caller.Subject.CommonName, "path", r.URL.Path)
 			http.Error(w, "only the API server may call the kubelet", http.StatusForbidden)
 			return
 		}

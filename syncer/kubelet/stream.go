@@ -28,6 +28,11 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request, t *target) error
 
 // portForward connects to ports of a pod. Which ones is said within the
 // connection, except in the oldest protocol, which names them here.
+//
+// Every port is open, those that a container of the host listens on by loopback, too:
+// as anywhere, the containers of a pod share one network. The tenant's own reach
+// those ports without this, and a tenant may add a container to any pod. What the
+// host injects must not take loopback for a border.
 func (s *Server) portForward(w http.ResponseWriter, r *http.Request, t *target) error {
 	query := url.Values{}
 	for _, list := range r.URL.Query()["port"] {

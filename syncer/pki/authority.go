@@ -46,6 +46,16 @@ func ServerAuthority(dataDir string) *Authority { return newAuthority(dataDir, "
 // ClientAuthority signs the certificates that its API server takes for users.
 func ClientAuthority(dataDir string) *Authority { return newAuthority(dataDir, "client-ca") }
 
+// KubeletAuthority signs the certificates of kubelets, and the one with which the API
+// server inside calls them. Garret's own control plane has it, k3s has not.
+func KubeletAuthority(dataDir string) *Authority { return newAuthority(dataDir, "kubelet-ca") }
+
+// Exists says whether the control plane has the authority.
+func (a *Authority) Exists() bool {
+	_, err := stampOf(a.certFile)
+	return err == nil
+}
+
 func newAuthority(dataDir, name string) *Authority {
 	base := filepath.Join(dataDir, "server", "tls", name)
 	return &Authority{certFile: base + ".crt", keyFile: base + ".key"}

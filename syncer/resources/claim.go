@@ -20,6 +20,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -119,12 +120,19 @@ func (c *claims) create(virtual, host *corev1.PersistentVolumeClaim) error {
 	if err := c.checkVolume(virtual); err != nil {
 		return err
 	}
-	host.Spec = *virtual.Spec.DeepCopy()
+	spec, violations := isolation.ClaimSpec(&virtual.Spec)
+	if err := forbidden(violations); err != nil {
+		return err
+	}
+	host.Spec = *spec
 	// The host provisions a volume only for a claim that names none, so that this
 	// one gets back what it had, or nothing.
 	host.Spec.VolumeName = virtual.Spec.VolumeName
 	if class, found := virtual.Annotations[annotationStorageClass]; found && host.Spec.StorageClassName == nil {
 		host.Spec.StorageClassName = &class
+	}
+	if class := host.Spec.StorageClassName; class != nil && *class == "" && host.Spec.VolumeName == "" {
+		return engine.Refuse(reasonForbidden, `spec.storageClassName "" is refused: without a volumeName it takes any volume of the host that is nobody's yet; no setting lifts it, a class of the host has a volume made`)
 	}
 	return c.source(virtual, host)
 }
@@ -143,7 +151,6 @@ func (c *claims) checkVolume(virtual *corev1.PersistentVolumeClaim) error {
 
 // source translates the claim that the volume is to be a copy of.
 func (c *claims) source(virtual, host *corev1.PersistentVolumeClaim) error {
-	host.Spec.DataSource = nil
 	source := virtual.Spec.DataSourceRef
 	if source == nil {
 		return nil

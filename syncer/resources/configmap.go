@@ -4,18 +4,20 @@
 package resources
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"garret.dev/garret/syncer/engine"
 )
 
-// configMaps carries the configmaps that pods refer to. The host's copy is never
+// configMaps carries the configmaps that pods on the host refer to. The host's copy is never
 // immutable, so that one made again inside can take its place.
 func (b *builder) configMaps() {
 	ofPod := referredBy(references.ofConfigMaps)
 	controller := declare(b, b.Virtual.ConfigMaps, b.Host.ConfigMaps, declared[*corev1.ConfigMap]{
 		wanted: func(virtual *corev1.ConfigMap) bool {
-			return len(b.Virtual.Pods.ByIndex(indexConfigMap, engine.KeyOf(virtual).String())) > 0
+			return slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexConfigMap, engine.KeyOf(virtual).String()), b.hosted)
 		},
 		apply: func(virtual, host *corev1.ConfigMap) error {
 			host.Data, host.BinaryData = virtual.Data, virtual.BinaryData
@@ -23,5 +25,6 @@ func (b *builder) configMaps() {
 		},
 		follows: []follow{{b.Virtual.Pods.Informer(), ofPod}},
 	})
+	b.watchPodsGo(controller, ofPod)
 	b.beforePods = append(b.beforePods, need{controller: controller, keys: ofPod})
 }

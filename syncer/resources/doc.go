@@ -11,9 +11,8 @@
 // go their status, nodes and volumes, each a mirror, and the host's Events about them. Configmaps
 // and secrets travel only while a pod needs them.
 //
-// What a tenant writes is translated, never trusted: whatever decides about
-// power on the host (node paths, host namespaces, privileges, scheduling) is
-// passed on unchanged for the host's own admission to judge, and what would give a
-// tenant more than the host can judge (credentials of the host, annotations,
-// external addresses, priorities) is left out.
+// What a tenant writes is translated, never trusted. Package isolation decides which
+// fields of a spec travel, and holds host pods to a level of Pod Security. What it
+// refuses is told by an Event of the reason Forbidden. The host's own admission judges
+// after that.
 package resources

@@ -4,9 +4,11 @@
 package resources
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
@@ -25,11 +28,20 @@ import (
 const (
 	// purposeEnvironment is in the name of a host ConfigMap with a namespace's environment.
 	purposeEnvironment = "env"
+
+	// maxEnvironment is how many bytes the variables of a namespace may have together.
+	// A ConfigMap holds 1 MiB, and a process starts with 2 MiB at most.
+	maxEnvironment = 900 << 10
+	// variableOverhead is what each takes beside its name and value.
+	variableOverhead = 8
+
+	// reasonEnvironment is the reason of Events about variables that are left out.
+	reasonEnvironment = "ServiceLinksTruncated"
 )
 
-// environments keeps, for each virtual namespace with pods, a host ConfigMap
-// with the environment variables that announce its services. Pods take it in
-// before anything else. So a container sees the services that there are when it
+// environments keeps, for each virtual namespace with pods on the host that ask for
+// it, a host ConfigMap with the environment variables that announce its services. Pods
+// take it in before anything else. So a container sees the services that there are when it
 // starts, and what it sets itself takes precedence, both as it is with a kubelet's own.
 type environments struct {
 	translator *translate.Translator
@@ -38,14 +50,46 @@ type environments struct {
 	evidence   engine.Evidence
 }
 
-// environments adds their controller. It comes before the pods of its namespace.
-func (b *builder) environments() {
+// environments adds their controller. One comes before the pods of its namespace begin.
+func (b *builder) environments() *environments {
+	guard(b, b.Host.ConfigMaps)
 	e := &environments{b.Translator, b.Virtual, b.Host, b.Evidence}
 	controller := b.controller("environments", 1, e)
 	b.watch(controller, b.Virtual.Services.Informer(), namespaceOf)
-	b.watch(controller, b.Virtual.Pods.Informer(), namespaceOf)
+	b.watchEnds(controller, b.Host.Pods.Informer(), e.podKey)
 	b.watch(controller, b.Host.ConfigMaps.Informer(), e.ownKey)
-	b.beforePods = append(b.beforePods, need{controller: controller, keys: namespaceOf, must: true})
+	b.beforePods = append(b.beforePods, need{controller: controller, must: true, keys: func(pod any) []types.NamespacedName {
+		if !linksServices(pod.(*corev1.Pod)) {
+			return nil
+		}
+		return namespaceOf(pod)
+	}})
+	return e
+}
+
+// linksServices tells whether the pod asks for the variables of its namespace's services.
+func linksServices(virtual *corev1.Pod) bool { return ptr.Deref(virtual.Spec.EnableServiceLinks, true) }
+
+// podKey names the virtual namespace of a host pod.
+func (e *environments) podKey(object any) []types.NamespacedName {
+	identity, ours := e.translator.IdentityOf(object.(metav1.Object))
+	if !ours {
+		return nil
+	}
+	return []types.NamespacedName{{Name: identity.Namespace}}
+}
+
+// isUsed tells whether a pod on the host takes in the ConfigMap.
+func (e *environments) isUsed(namespace, name string) bool {
+	return slices.ContainsFunc(e.host.Pods.ByIndex(indexVirtualNamespace, namespace), func(host *corev1.Pod) bool {
+		used := false
+		forEachContainer(&host.Spec, func(container *corev1.Container) {
+			used = used || slices.ContainsFunc(container.EnvFrom, func(from corev1.EnvFromSource) bool {
+				return from.ConfigMapRef != nil && from.ConfigMapRef.Name == name
+			})
+		})
+		return used
+	})
 }
 
 func namespaceOf(object any) []types.NamespacedName {
@@ -72,12 +116,12 @@ func (e *environments) Reconcile(ctx context.Context, key types.NamespacedName) 
 		e.translator.Mark(wanted, translate.Identity{NamespacedName: key, Kind: tenancyv1.VirtualKindNamespace}, nil, nil)
 		// It is selected with the rest of its namespace.
 		wanted.Labels[tenancyv1.LabelVirtualNamespace] = key.Name
-		wanted.Data = e.data(key.Name)
+		wanted.Data, _ = e.data(key.Name)
 		return nil
 	}
 	var err error
 	switch {
-	case len(e.virtual.Pods.ByIndex(cache.NamespaceIndex, key.Name)) == 0:
+	case !e.isUsed(key.Name, name):
 		if !found {
 			return 0, nil
 		}
@@ -96,24 +140,54 @@ func (e *environments) Reconcile(ctx context.Context, key types.NamespacedName) 
 		})
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
-		return 0, fmt.Errorf("environment of namespace %s: %w", key.Name, err)
+		return 0, engine.OnHost("environment of namespace "+key.Name, err)
 	}
 	return 0, nil
 }
 
-// data is the environment of one virtual namespace.
-func (e *environments) data(namespace string) map[string]string {
-	data := map[string]string{}
-	for _, service := range e.virtual.Services.ByIndex(cache.NamespaceIndex, namespace) {
-		for _, variable := range serviceEnvironment(service) {
-			data[variable.Name] = variable.Value
-		}
+// data is the environment of one virtual namespace, and how many variables are left out
+// of it because they are too much. Those of the oldest services come first.
+func (e *environments) data(namespace string) (data map[string]string, leftOut int) {
+	services := e.virtual.Services.ByIndex(cache.NamespaceIndex, namespace)
+	slices.SortFunc(services, func(a, b *corev1.Service) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+	})
+	variables := kubernetesEnvironment(e.translator.Cluster().ServiceIP)
+	var ports []corev1.EnvVar
+	for _, service := range services {
+		own := serviceEnvironment(service)
+		at := min(addressVariables, len(own))
+		variables, ports = append(variables, own[:at]...), append(ports, own[at:]...)
 	}
-	for _, variable := range kubernetesEnvironment(e.translator.Cluster().ServiceIP) {
+	data, size := map[string]string{}, 0
+	for _, variable := range append(variables, ports...) {
+		if _, given := data[variable.Name]; given {
+			continue
+		}
+		size += len(variable.Name) + len(variable.Value) + variableOverhead
+		if size > maxEnvironment {
+			leftOut++
+			continue
+		}
 		data[variable.Name] = variable.Value
 	}
-	return data
+	return data, leftOut
 }
+
+// tellLeftOut tells of variables that the pod misses.
+func (p *pods) tellLeftOut(virtual *corev1.Pod) {
+	if !linksServices(virtual) {
+		return
+	}
+	if _, leftOut := p.environments.data(virtual.Namespace); leftOut > 0 {
+		p.recorder.Eventf(virtual, corev1.EventTypeWarning, reasonEnvironment,
+			"%d environment variables that announce services of the namespace are left out, because all of them are more than a container can start with. "+
+				"Find services by their DNS names, and set spec.enableServiceLinks to false.", leftOut)
+	}
+}
+
+// addressVariables is how many variables come before those of a service's ports.
+const addressVariables = 3
 
 // kubernetesEnvironment announces the API server inside.
 func kubernetesEnvironment(address string) []corev1.EnvVar {

@@ -22,6 +22,7 @@ import (
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/containers"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -108,11 +109,21 @@ func (e *events) copy(ctx context.Context, pending pendingEvent) error {
 	if !ours || identity.UID == "" {
 		return nil
 	}
-	names := []string{identity.Name}
-	if pod, inside := e.virtual.Pods.Get(identity.Namespace, identity.Name); inside && event.InvolvedObject.Kind == "Pod" {
-		names = append(names, referencesOf(pod).all()...)
+	names, message := []string{identity.Name}, event.Message
+	if hostPod, isPod := host.(*corev1.Pod); isPod {
+		pod, inside := e.virtual.Pods.Get(identity.Namespace, identity.Name)
+		if !inside {
+			pod = &corev1.Pod{} // it has no container any more
+		}
+		own := containers.OwnOf(pod, hostPod)
+		if list, name, aboutOne := containers.InFieldPath(event.InvolvedObject.FieldPath); aboutOne && !own.Has(list, name) {
+			// What the host's own containers do, with their images and probes, is the host's business.
+			// Where the pod waits for one, its conditions say so.
+			return nil
+		}
+		names, message = append(names, referencesOf(pod).all()...), own.Conceal(message)
 	}
-	return e.write(ctx, virtualEvent(event, identity, e.translator.Readable(identity.Namespace, names...).Replace(event.Message)))
+	return e.write(ctx, virtualEvent(event, identity, e.translator.Readable(identity.Namespace, names...).Replace(message)))
 }
 
 // get hides the type of what a store found.

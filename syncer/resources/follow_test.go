@@ -4,7 +4,6 @@
 package resources
 
 import (
-	"context"
 	"slices"
 	"testing"
 
@@ -17,6 +16,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
 )
 
 // noTokens mints nothing.
@@ -24,10 +24,6 @@ type noTokens struct{}
 
 func (noTokens) Names(*corev1.Pod, []corev1.ServiceAccountTokenProjection) (string, []string) {
 	return "", nil
-}
-
-func (noTokens) Ensure(context.Context, *corev1.Pod, []corev1.ServiceAccountTokenProjection) error {
-	return nil
 }
 
 func (noTokens) Controller(metrics *engine.Metrics) (*engine.Controller, error) {
@@ -53,7 +49,7 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 		tenancyv1.ResourceSecrets:        {[]string{"pods", "secrets"}, []string{"secrets"}},
 		tenancyv1.ResourceEndpointSlices: {nil, nil}, // it takes services
 		tenancyv1.ResourceClaims:         {[]string{"persistentvolumeclaims", "persistentvolumes"}, []string{"persistentvolumeclaims"}},
-		tenancyv1.ResourcePods:           {[]string{"namespaces", "nodes", "pods", "services"}, []string{"configmaps", "pods"}},
+		tenancyv1.ResourcePods:           {[]string{"namespaces", "nodes", "pods", "services"}, []string{"configmaps", "pods", "secrets"}},
 		tenancyv1.ResourceEvents:         {nil, nil}, // it takes pods
 	}
 	for _, name := range tenancyv1.CataloguedResources() {
@@ -63,8 +59,13 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 				want.virtual, want.host = []string{name}, []string{name}
 			}
 			virtual, host := NewVirtual(fake.NewClientset()), NewHost(fake.NewClientset(), testTranslator().Cluster(), false)
-			err := Register(&engine.Engine{}, Config{
-				Translator: testTranslator(), Virtual: virtual, Host: host, Tokens: noTokens{}, Recorder: &record.FakeRecorder{},
+			security, err := isolation.NewPodSecurity("v1.37.2")
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = Register(&engine.Engine{}, Config{
+				PodSecurity: security,
+				Translator:  testTranslator(), Virtual: virtual, Host: host, Tokens: noTokens{}, Recorder: &record.FakeRecorder{},
 				Metrics: engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Selection: Selection{name: true},
 			})
 			if err != nil {

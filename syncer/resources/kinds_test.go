@@ -4,12 +4,14 @@
 package resources
 
 import (
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/containers"
 )
 
 func TestVirtualStatus(t *testing.T) {
@@ -30,6 +32,7 @@ func TestVirtualStatus(t *testing.T) {
 	hostName := tr.HostName("shop", "web")
 	host := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: hostName, Generation: 9},
+		Spec:       corev1.PodSpec{InitContainers: []corev1.Container{{Name: "mesh-init"}}, Containers: []corev1.Container{{Name: "mesh-proxy"}, {Name: "app"}}},
 		Status: corev1.PodStatus{
 			Phase: corev1.PodRunning, PodIP: "10.0.0.5", QOSClass: corev1.PodQOSBurstable, ObservedGeneration: 9,
 			Message:               "pod team/" + hostName + " is well",
@@ -41,7 +44,7 @@ func TestVirtualStatus(t *testing.T) {
 			},
 		},
 	}
-	status := virtualStatus(virtual, host, tr.Readable("shop", "web"), true)
+	status := virtualStatus(virtual, host, containers.OwnOf(virtual, host), tr.Readable("shop", "web"), true)
 	if status.Phase != corev1.PodRunning || status.PodIP != "10.0.0.5" {
 		t.Errorf("got %s at %s, want what the host says", status.Phase, status.PodIP)
 	}
@@ -54,7 +57,7 @@ func TestVirtualStatus(t *testing.T) {
 	if status.ObservedGeneration != 3 {
 		t.Errorf("generation: got %d, want that inside", status.ObservedGeneration)
 	}
-	if behind := virtualStatus(virtual, host, tr.Readable("shop", "web"), false); behind.ObservedGeneration != 0 {
+	if behind := virtualStatus(virtual, host, containers.OwnOf(virtual, host), tr.Readable("shop", "web"), false); behind.ObservedGeneration != 0 {
 		t.Errorf("generation while a change is not carried: got %d, want that of before", behind.ObservedGeneration)
 	}
 	if want := "pod shop/web is well"; status.Message != want {
@@ -73,7 +76,7 @@ func TestVirtualStatus(t *testing.T) {
 			t.Errorf("condition %s: got %s, want %s", condition, got[condition], value)
 		}
 	}
-	if again := virtualStatus(&corev1.Pod{ObjectMeta: virtual.ObjectMeta, Spec: virtual.Spec, Status: *status}, host, tr.Readable("shop", "web"), true); len(again.Conditions) != len(status.Conditions) {
+	if again := virtualStatus(&corev1.Pod{ObjectMeta: virtual.ObjectMeta, Spec: virtual.Spec, Status: *status}, host, containers.OwnOf(virtual, host), tr.Readable("shop", "web"), true); len(again.Conditions) != len(status.Conditions) {
 		t.Errorf("a second report differs: %v", again.Conditions)
 	}
 }
@@ -113,6 +116,9 @@ func TestHostService(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "api", Labels: map[string]string{"l": "v"}, Annotations: map[string]string{"service.example.org/internal": "false"}},
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Selector: map[string]string{"app": "web"}, ExternalIPs: []string{"192.0.2.1"},
 			Ports: []corev1.ServicePort{{Port: 80}}},
+	}
+	if err := CheckService(virtual); err == nil || !strings.Contains(err.Error(), "spec.externalIPs is refused") {
+		t.Errorf("external addresses: got %v, want a refusal that names the field", err)
 	}
 	host := HostService(tr, virtual)
 	if host.Name != tr.HostName("shop", "api") || host.Namespace != "team" {

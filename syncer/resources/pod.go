@@ -5,21 +5,24 @@ package resources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
 	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/containers"
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -41,18 +44,23 @@ const (
 type pods struct {
 	translator *translate.Translator
 	spec       podTranslator
+	security   *isolation.PodSecurity
 	virtual    *Virtual
 	host       *Host
 	tokens     Tokens
 	nodes      *nodes
 	// before is what a pod needs on the host.
-	before []need
+	before       []need
+	environments *environments
+	recorder     record.EventRecorder
 	// claims says that claims are synced.
 	claims  bool
 	clock   clock.PassiveClock
 	started time.Time
 	// known are the UIDs of the virtual pods that this syncer has seen last.
 	known *lru.Cache
+	// made are the ephemeral containers that this syncer made, as madeContainer.
+	made *lru.Cache
 }
 
 var (
@@ -67,28 +75,25 @@ var (
 	_ engine.Remaker[*corev1.Pod]     = &pods{}
 )
 
-// need is what a pod refers to on the host, or depends on.
-type need struct {
-	controller *engine.Controller
-	// keys names the objects that a virtual pod needs.
-	keys func(pod any) []types.NamespacedName
-	// must says that the pod is not made without them.
-	must bool
-}
-
 func (b *builder) pods() {
-	b.environments()
-	b.add(b.Tokens.Controller(b.Metrics))
+	environments := b.environments()
+	b.tokens()
 	b.Virtual.Namespaces.Follow()
 	kind := &pods{
-		translator: b.Translator, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
-		nodes: b.nodes(), before: b.beforePods, claims: b.Selection[tenancyv1.ResourceClaims],
-		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods),
-		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts},
+		translator: b.Translator, security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
+		nodes: b.nodes(), before: b.beforePods, environments: environments, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
+		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), made: lru.New(knownContainers),
+		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions},
 	}
 	controller := twin(b, podWorkers, kind, b.Virtual.Pods, b.Host.Pods)
 	b.watch(controller, b.Virtual.Services.Informer(), kind.ofDNS)
 	b.watch(controller, b.Virtual.Nodes.Informer(), kind.ofNode)
+	// What fell short of the level of before may go now.
+	b.PodSecurity.Watch(func() {
+		for _, pod := range b.Virtual.Pods.List() {
+			controller.Enqueue(engine.KeyOf(pod))
+		}
+	})
 }
 
 // Wanted leaves out what runs elsewhere, and what is not to be scheduled yet.
@@ -126,14 +131,16 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 		return err
 	}
 	host.Spec = *spec
+	keepWaiting(&host.Spec)
 	p.mark(virtual, host)
-	return nil
+	return p.judge(host, &host.Spec)
 }
 
 func (p *pods) mark(virtual, host *corev1.Pod) {
 	annotations := downwardAnnotations(virtual)
 	annotations[annotationResources] = resourcesAsked(&virtual.Spec).annotation()
 	annotations[annotationImages] = imagesAsked(&virtual.Spec).annotation()
+	annotations[containers.Annotation] = p.asked(virtual, host).String()
 	if avoids := p.avoids(virtual, host); avoids != "" {
 		annotations[annotationAvoids] = avoids
 	}
@@ -167,15 +174,21 @@ func (p *pods) ofDNS(object any) []types.NamespacedName {
 
 // refresh brings the fields of the host pod that Kubernetes allows to change up to date.
 func (p *pods) refresh(virtual, host *corev1.Pod) {
+	// What keeps a pod from the host was refused when it was made.
+	allowed, _ := isolation.PodSpec(&virtual.Spec, p.spec.exceptions)
 	images := map[string]string{}
 	resources := map[string]corev1.ResourceRequirements{}
-	forEachLasting(&virtual.Spec, func(container *corev1.Container) {
+	forEachLasting(allowed, func(container *corev1.Container) {
 		images[container.Name] = container.Image
 		resources[container.Name] = container.Resources
 	})
 	askedImages, imagesBefore := imagesAsked(&virtual.Spec), askedBefore(host.Annotations[annotationImages])
 	askedResources, resourcesBefore := resourcesAsked(&virtual.Spec), askedBefore(host.Annotations[annotationResources])
+	own := p.asked(virtual, host).Own(virtual, host)
 	forEachLasting(&host.Spec, func(container *corev1.Container) {
+		if _, is := own.Find(container.Name); !is {
+			return
+		}
 		if askedImages.changed(imagesBefore, container.Name) {
 			container.Image = images[container.Name]
 		}
@@ -185,26 +198,17 @@ func (p *pods) refresh(virtual, host *corev1.Pod) {
 		}
 	})
 	if askedResources.changed(resourcesBefore, wholePod) {
-		host.Spec.Resources = virtual.Spec.Resources.DeepCopy()
+		host.Spec.Resources = allowed.Resources.DeepCopy()
 	}
 	if virtual.Spec.ActiveDeadlineSeconds != nil {
 		host.Spec.ActiveDeadlineSeconds = ptr.To(*virtual.Spec.ActiveDeadlineSeconds)
 	}
-	for _, toleration := range virtual.Spec.Tolerations {
+	for _, toleration := range allowed.Tolerations {
 		if !tolerates(host.Spec.Tolerations, toleration) {
 			host.Spec.Tolerations = append(host.Spec.Tolerations, toleration)
 		}
 	}
-	environment := p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)
-	there := map[string]bool{}
-	for _, container := range host.Spec.EphemeralContainers {
-		there[container.Name] = true
-	}
-	for _, container := range p.spec.ephemeralContainers(virtual, environment) {
-		if !there[container.Name] {
-			host.Spec.EphemeralContainers = append(host.Spec.EphemeralContainers, container)
-		}
-	}
+	p.wantEphemeral(virtual, host)
 	p.mark(virtual, host)
 }
 
@@ -223,16 +227,20 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried 
 	if virtual.Spec.NodeName == "" && host.Spec.NodeName != "" {
 		return p.bind(ctx, virtual, host.Spec.NodeName)
 	}
+	if startsWaiting(host) {
+		return nil
+	}
 	if host.Spec.NodeName != "" {
 		// The node may have been deleted inside meanwhile.
 		if err := p.nodes.ensure(ctx, host.Spec.NodeName); err != nil {
 			return err
 		}
 	}
-	if err := p.report(ctx, virtual, host, carried); err != nil {
-		return err
+	refused := p.refusedEphemeral(virtual, host)
+	if err := p.report(ctx, virtual, host, carried && refused == nil); err != nil {
+		return errors.Join(refused, err)
 	}
-	return p.passGates(ctx, virtual, host)
+	return errors.Join(refused, p.passGates(ctx, virtual, host))
 }
 
 // bind is the scheduler's part. The change that it makes brings the pod back,
@@ -250,33 +258,6 @@ func (p *pods) bind(ctx context.Context, virtual *corev1.Pod, node string) error
 	}
 	klog.FromContext(ctx).V(2).Info("Bound", "pod", klog.KObj(virtual), "node", node)
 	return nil
-}
-
-// Prepare carries over what the pod refers to: the host's kubelet would try again
-// only after a while.
-func (p *pods) Prepare(ctx context.Context, virtual, _ *corev1.Pod) error {
-	var group errgroup.Group
-	if projections := TokenProjections(virtual); len(projections) > 0 {
-		group.Go(func() error {
-			if err := p.tokens.Ensure(ctx, virtual, projections); err != nil {
-				return fmt.Errorf("tokens: %w", err)
-			}
-			return nil
-		})
-	}
-	for _, need := range p.before {
-		for _, key := range need.keys(virtual) {
-			group.Go(func() error {
-				if err := need.controller.Now(ctx, key); need.must {
-					return err
-				}
-				// A pod may be made before what it refers to; the kubelet says so then,
-				// as anywhere.
-				return nil
-			})
-		}
-	}
-	return group.Wait()
 }
 
 // References are the configmaps, secrets and claims that the pod names.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/ptr"
 
+	"garret.dev/garret/syncer/containers"
 	"garret.dev/garret/syncer/engine"
 )
 
@@ -41,21 +42,31 @@ func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) (*
 		}
 		written = updated
 	}
-	if len(wanted.Spec.EphemeralContainers) > len(current.Spec.EphemeralContainers) {
-		debugged := written.DeepCopy()
-		debugged.Spec.EphemeralContainers = wanted.Spec.EphemeralContainers
-		updated, err := client.UpdateEphemeralContainers(ctx, wanted.Name, debugged, metav1.UpdateOptions{})
-		wrote("ephemeral containers", updated, err)
+	asked := containers.RecordOf(wanted, wanted)
+	for _, container := range addedEphemeral(current, wanted) {
+		// One that the host refuses stays in the pod inside: it must not hold up the others.
+		updated, err := p.addEphemeral(ctx, written, container)
+		wrote("ephemeral container "+container.Name, updated, err)
+		if err == nil {
+			asked = asked.With(container.Name)
+		}
+	}
+	if written != current {
+		updated, err := p.remember(ctx, written, asked)
+		wrote("remember ephemeral containers", updated, err)
 	}
 	refused := false
-	if asked := withResources(written, wanted); asked != nil {
-		updated, err := client.UpdateResize(ctx, wanted.Name, asked, metav1.UpdateOptions{})
+	if resized := withResources(written, wanted); resized != nil {
+		updated, err := p.host.Pods.Ask("resize", written, resized, func() (*corev1.Pod, error) {
+			return client.UpdateResize(ctx, wanted.Name, resized, metav1.UpdateOptions{})
+		})
 		wrote("resize", updated, err)
 		refused = err != nil
 	}
 	rest := wanted.DeepCopy()
 	rest.ResourceVersion = written.ResourceVersion
 	rest.Spec.EphemeralContainers = written.Spec.EphemeralContainers
+	rest.Annotations[containers.Annotation] = asked.String()
 	if same := withResources(rest, written); same != nil {
 		// The host may have defaulted what was resized.
 		rest = same
@@ -70,7 +81,7 @@ func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) (*
 		equality.Semantic.DeepEqual(written.OwnerReferences, rest.OwnerReferences) {
 		return written, errors.Join(errs...)
 	}
-	updated, err := client.Update(ctx, rest, metav1.UpdateOptions{})
+	updated, err := p.host.Pods.Writer(rest.Namespace).Update(ctx, rest, metav1.UpdateOptions{})
 	wrote("update", updated, err)
 	return written, errors.Join(errs...)
 }

@@ -4,17 +4,28 @@
 package resources
 
 import (
-	"fmt"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
 )
 
-// reasonUntranslatable is the reason of Events about what a pod asks for and cannot have.
-const reasonUntranslatable = "Untranslatable"
+const (
+	// reasonUntranslatable is the reason of Events about what has no meaning on the host.
+	reasonUntranslatable = "Untranslatable"
+	// reasonForbidden is the reason of Events about what isolation keeps from the host.
+	reasonForbidden = "Forbidden"
+)
+
+// forbidden refuses what isolation keeps from the host; it is nil for nothing.
+func forbidden(violations isolation.Violations) error {
+	if err := violations.Err(); err != nil {
+		return engine.Refuse(reasonForbidden, err.Error())
+	}
+	return nil
+}
 
 // podInputs are the things outside of a pod that its translation depends on.
 type podInputs struct {
@@ -35,17 +46,21 @@ type podTranslator struct {
 	translator *translate.Translator
 	scheduling scheduling
 	hosts      HostsFile
+	exceptions isolation.Exceptions
 }
 
 // spec returns the spec of the pod on the host, as it is created.
 func (p podTranslator) spec(virtual *corev1.Pod, in podInputs) (*corev1.PodSpec, error) {
-	if err := translatable(virtual); err != nil {
+	allowed, violations := isolation.PodSpec(&virtual.Spec, p.exceptions)
+	if err := forbidden(violations); err != nil {
 		return nil, err
 	}
-	host := virtual.Spec.DeepCopy()
+	// From here on nothing is seen but what may travel.
+	virtual = &corev1.Pod{ObjectMeta: virtual.ObjectMeta, Spec: *allowed}
+	host := allowed.DeepCopy()
 	// Ephemeral containers are added by their subresource, to a pod that runs.
 	host.EphemeralContainers = nil
-	p.leaveOut(host)
+	p.lendNothing(host)
 	claimEphemeral(host, virtual)
 	visitFields(host, func(path *string) { *path = hostFieldPath(*path) })
 	p.rename(host, virtual.Namespace)
@@ -62,39 +77,14 @@ func (p podTranslator) spec(virtual *corev1.Pod, in podInputs) (*corev1.PodSpec,
 	return host, nil
 }
 
-// translatable refuses what would silently mean something else on the host.
-func translatable(virtual *corev1.Pod) error {
-	if len(virtual.Spec.ResourceClaims) > 0 {
-		return engine.Refuse(reasonUntranslatable, "resource claims are not carried to the host cluster")
-	}
-	for _, volume := range virtual.Spec.Volumes {
-		if volume.Projected == nil {
-			continue
-		}
-		for _, source := range volume.Projected.Sources {
-			if source.ClusterTrustBundle != nil || source.PodCertificate != nil {
-				return engine.Refuse(reasonUntranslatable, fmt.Sprintf(
-					"volume %s: trust bundles and pod certificates would be the host cluster's", volume.Name))
-			}
-		}
-	}
-	return nil
-}
-
-// leaveOut removes what means something inside only, or would give the tenant
-// a say on the host that the host could not tell from its own users'.
-func (p podTranslator) leaveOut(host *corev1.PodSpec) {
+// lendNothing has the pod run as an account without rights, and without what the
+// host gives to the pods of its own users.
+func (p podTranslator) lendNothing(host *corev1.PodSpec) {
 	// Tokens come from inside; the host's own are never mounted.
-	host.ServiceAccountName, host.DeprecatedServiceAccount = "", ""
+	host.ServiceAccountName, host.DeprecatedServiceAccount = p.translator.Cluster().WorkloadsAccount(), ""
 	host.AutomountServiceAccountToken = ptr.To(false)
-	// Priorities inside order the pods inside.
-	host.Priority, host.PriorityClassName, host.PreemptionPolicy = nil, "", nil
 	// The environment of services is that inside.
 	host.EnableServiceLinks = ptr.To(false)
-	// The host computes the overhead of its own runtime class.
-	host.Overhead = nil
-	host.SchedulingGroup = nil
-	host.EvictionResponders = nil
 	if host.SchedulerName == corev1.DefaultSchedulerName {
 		host.SchedulerName = ""
 	}
@@ -124,9 +114,10 @@ func mountTokens(host *corev1.PodSpec, in podInputs) {
 			if sources[j].ServiceAccountToken == nil {
 				continue
 			}
+			wanted := sources[j].ServiceAccountToken
 			sources[j] = corev1.VolumeProjection{Secret: &corev1.SecretProjection{
 				LocalObjectReference: corev1.LocalObjectReference{Name: in.tokenSecret},
-				Items:                []corev1.KeyToPath{{Key: in.tokenKeys[token], Path: sources[j].ServiceAccountToken.Path}},
+				Items:                []corev1.KeyToPath{{Key: in.tokenKeys[token], Path: wanted.Path, User: wanted.User}},
 			}}
 			token++
 		}
@@ -167,11 +158,11 @@ func (p podTranslator) environment(container *corev1.Container, virtual *corev1.
 	container.Env = append(added, container.Env...)
 }
 
-// ephemeralContainers translates the ephemeral containers of the virtual pod.
-func (p podTranslator) ephemeralContainers(virtual *corev1.Pod, environment string) []corev1.EphemeralContainer {
-	spec := &corev1.PodSpec{EphemeralContainers: virtual.Spec.DeepCopy().EphemeralContainers}
+// ephemeralContainer translates an ephemeral container of the virtual pod.
+func (p podTranslator) ephemeralContainer(virtual *corev1.Pod, allowed *corev1.EphemeralContainer, environment string) corev1.EphemeralContainer {
+	spec := &corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{*allowed.DeepCopy()}}
 	visitFields(spec, func(path *string) { *path = hostFieldPath(*path) })
 	p.rename(spec, virtual.Namespace)
 	forEachContainer(spec, func(container *corev1.Container) { p.environment(container, &virtual.Spec, environment) })
-	return spec.EphemeralContainers
+	return spec.EphemeralContainers[0]
 }

@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -32,7 +34,7 @@ func translated(t *testing.T, change func(*corev1.Pod), in podInputs) (*corev1.P
 		change(virtual)
 	}
 	before := virtual.DeepCopy()
-	p := podTranslator{tr, scheduling{tr, func(*metav1.LabelSelector) ([]string, error) { return []string{"a", "b"}, nil }}, HostsFile{Image: "syncer:1"}}
+	p := podTranslator{tr, scheduling{tr, func(*metav1.LabelSelector) ([]string, error) { return []string{"a", "b"}, nil }}, HostsFile{Image: "syncer:1"}, isolation.Exceptions{InlineVolumeDrivers: []string{"d"}}}
 	host, err := p.spec(virtual, in)
 	if err != nil {
 		t.Fatal(err)
@@ -51,8 +53,8 @@ func TestSpecLeavesPowerBehind(t *testing.T) {
 		pod.Spec.NodeName = "control-plane"
 		pod.Spec.SchedulerName = corev1.DefaultSchedulerName
 	}, podInputs{})
-	if host.ServiceAccountName+host.DeprecatedServiceAccount != "" || ptr.Deref(host.AutomountServiceAccountToken, true) {
-		t.Errorf("service account: got %q, automount %v, want the default one without token", host.ServiceAccountName, host.AutomountServiceAccountToken)
+	if host.ServiceAccountName != "vc-demo.workloads" || host.DeprecatedServiceAccount != "" || ptr.Deref(host.AutomountServiceAccountToken, true) {
+		t.Errorf("service account: got %q, automount %v, want the release's own without token", host.ServiceAccountName, host.AutomountServiceAccountToken)
 	}
 	if host.PriorityClassName != "" || host.Priority != nil || host.PreemptionPolicy != nil {
 		t.Errorf("priority: got %q, want none", host.PriorityClassName)
@@ -98,7 +100,6 @@ func TestReferencesAreRenamed(t *testing.T) {
 			{Name: "2", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "claim"}}},
 			{Name: "scratch", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}},
 			{Name: "3", VolumeSource: corev1.VolumeSource{CSI: &corev1.CSIVolumeSource{Driver: "d", NodePublishSecretRef: &corev1.LocalObjectReference{Name: "csi"}}}},
-			{Name: "4", VolumeSource: corev1.VolumeSource{AzureFile: &corev1.AzureFileVolumeSource{SecretName: "azure"}}},
 			{Name: "5", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
 				{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: local("p-cm")}},
 				{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token"}},
@@ -112,8 +113,8 @@ func TestReferencesAreRenamed(t *testing.T) {
 		"init-env": host.InitContainers[0].EnvFrom[0].SecretRef.Name,
 		"cm":       host.Volumes[0].ConfigMap.Name, "secret": host.Volumes[1].Secret.SecretName,
 		"claim": host.Volumes[2].PersistentVolumeClaim.ClaimName, "web-scratch": host.Volumes[3].PersistentVolumeClaim.ClaimName,
-		"csi": host.Volumes[4].CSI.NodePublishSecretRef.Name, "azure": host.Volumes[5].AzureFile.SecretName,
-		"p-cm": host.Volumes[6].Projected.Sources[0].ConfigMap.Name, "p-secret": host.Volumes[6].Projected.Sources[2].Secret.Name,
+		"csi":  host.Volumes[4].CSI.NodePublishSecretRef.Name,
+		"p-cm": host.Volumes[5].Projected.Sources[0].ConfigMap.Name, "p-secret": host.Volumes[5].Projected.Sources[2].Secret.Name,
 	}
 	for _, variable := range host.Containers[0].Env {
 		if from := variable.ValueFrom; from != nil && from.ConfigMapKeyRef != nil {
@@ -122,8 +123,8 @@ func TestReferencesAreRenamed(t *testing.T) {
 			got["key-secret"] = from.SecretKeyRef.Name
 		}
 	}
-	if len(got) != 13 {
-		t.Errorf("got %d references, want 13", len(got))
+	if len(got) != 12 {
+		t.Errorf("got %d references, want 12", len(got))
 	}
 	for virtual, host := range got {
 		want := ""
@@ -134,7 +135,7 @@ func TestReferencesAreRenamed(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", virtual, host, want)
 		}
 	}
-	token := host.Volumes[6].Projected.Sources[1]
+	token := host.Volumes[5].Projected.Sources[1]
 	if token.ServiceAccountToken != nil || token.Secret == nil || token.Secret.Name != "tokens-of-web" || token.Secret.Items[0] != (corev1.KeyToPath{Key: "t0", Path: "token"}) {
 		t.Errorf("token: got %+v, want key t0 of the Secret at path token", token)
 	}
@@ -278,16 +279,39 @@ func TestServiceEnvironment(t *testing.T) {
 	}
 }
 
-func TestUntranslatableIsRefused(t *testing.T) {
-	tr := testTranslator()
-	for name, spec := range map[string]corev1.PodSpec{
-		"resource claims": {ResourceClaims: []corev1.PodResourceClaim{{Name: "gpu"}}},
-		"trust bundle": {Volumes: []corev1.Volume{{VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
-			Sources: []corev1.VolumeProjection{{ClusterTrustBundle: &corev1.ClusterTrustBundleProjection{}}}}}}}},
-	} {
-		if _, err := (podTranslator{translator: tr}).spec(&corev1.Pod{Spec: spec}, podInputs{}); err == nil {
-			t.Errorf("%s: got no error", name)
+// TestForbiddenIsRefused wants what isolation keeps from the host to be refused as
+// a whole. Its own tests have every field.
+func TestForbiddenIsRefused(t *testing.T) {
+	pod := &corev1.Pod{Spec: corev1.PodSpec{Volumes: []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nas"}}}}}}
+	spec, err := podTranslator{translator: testTranslator()}.spec(pod, podInputs{})
+	if spec != nil || err == nil || !strings.Contains(err.Error(), "spec.volumes[0].nfs is refused") {
+		t.Errorf("got %v and %v, want a refusal that names the field", spec, err)
+	}
+}
+
+// TestWhatTheSyncerAddsIsRestricted translates a pod that meets the strictest
+// level, and wants the result to meet it, too.
+func TestWhatTheSyncerAddsIsRestricted(t *testing.T) {
+	_, host := translated(t, func(pod *corev1.Pod) {
+		pod.Spec.Hostname, pod.Spec.Subdomain = "db-0", "db"
+		pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: ptr.To(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}}
+		pod.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{AllowPrivilegeEscalation: ptr.To(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}}
+		pod.Spec.Volumes = []corev1.Volume{
+			{Name: "scratch", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}},
+			{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+				{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token"}}}}}},
 		}
+	}, podInputs{tokenSecret: "tokens-of-web", tokenKeys: []string{"t0"}, environment: "env", avoid: []string{"a"}})
+	if len(host.InitContainers) != 1 {
+		t.Fatalf("got %d init containers, want the one that writes the hosts file", len(host.InitContainers))
+	}
+	security, err := isolation.NewPodSecurity("v1.37.2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	security.Observe(&tenancyv1.VirtualCluster{Spec: tenancyv1.VirtualClusterSpec{Isolation: tenancyv1.IsolationSpec{PodSecurity: tenancyv1.PodSecurityRestricted}}})
+	if err := security.Check(&metav1.ObjectMeta{}, host); err != nil {
+		t.Error(err)
 	}
 }
 

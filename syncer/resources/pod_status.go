@@ -15,6 +15,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"garret.dev/garret/syncer/containers"
 )
 
 // kubeletConditions are those that a kubelet or scheduler sets and takes off.
@@ -32,22 +34,41 @@ var kubeletConditions = map[corev1.PodConditionType]bool{
 
 // report writes the host pod's status to the virtual pod.
 func (p *pods) report(ctx context.Context, virtual, host *corev1.Pod, carried bool) error {
-	status := virtualStatus(virtual, host, p.translator.Readable(virtual.Namespace, append(p.References(virtual), virtual.Name)...), carried)
+	own := p.asked(virtual, host).Own(virtual, host)
+	status := virtualStatus(virtual, host, own, p.translator.Readable(virtual.Namespace, append(p.References(virtual), virtual.Name)...), carried)
 	if equality.Semantic.DeepEqual(virtual.Status, *status) {
 		return nil
 	}
 	changed := virtual.DeepCopy()
 	changed.Status = *status
 	_, err := p.virtual.Client.CoreV1().Pods(virtual.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("report the status: %w", err)
 	}
+	p.tellAbsent(virtual, own.Absent())
 	return nil
 }
 
+// tellAbsent makes an Event for each container that the status begins to call absent.
+func (p *pods) tellAbsent(virtual *corev1.Pod, absent []containers.Absent) {
+	for _, each := range absent {
+		before := statusOf(*statusesOf(&virtual.Status, each.List), each.Name)
+		ended := before != nil && before.State.Terminated != nil
+		told := before != nil && before.State.Waiting != nil && before.State.Waiting.Reason == each.Reason
+		if !ended && !told {
+			p.recorder.Event(virtual, corev1.EventTypeWarning, each.Reason, each.Message)
+		}
+	}
+}
+
 // virtualStatus is the status that the virtual pod is to have. Names turns the
-// names of the host in messages into those inside.
-func virtualStatus(virtual, host *corev1.Pod, names *strings.Replacer, carried bool) *corev1.PodStatus {
+// names of the host in messages into those inside. Phase and conditions are the
+// host's, whatever containers they come from: the host runs the pod, and its Services
+// go by them. So a Job whose pod gets a container that never ends does not end either.
+func virtualStatus(virtual, host *corev1.Pod, own *containers.Own, names *strings.Replacer, carried bool) *corev1.PodStatus {
 	status := host.Status.DeepCopy()
 	gates := gateTypes(virtual)
 	// What the virtual pod's own people set stays; the rest is the host's.
@@ -79,10 +100,10 @@ func virtualStatus(virtual, host *corev1.Pod, names *strings.Replacer, carried b
 		// The host may have defaulted resources; the class is fixed at creation.
 		status.QOSClass = virtual.Status.QOSClass
 	}
-	keepOwnContainers(status, &virtual.Spec)
+	keepOwn(status, virtual, own)
 	status.ResourceClaimStatuses = virtual.Status.ResourceClaimStatuses
-	status.ExtendedResourceClaimStatus = nil
-	readable := func(message *string) { *message = names.Replace(*message) }
+	status.ExtendedResourceClaimStatus, status.NodeAllocatableResourceClaimStatuses = nil, nil
+	readable := func(message *string) { *message = names.Replace(own.Conceal(*message)) }
 	readable(&status.Message)
 	for i := range status.Conditions {
 		readable(&status.Conditions[i].Message)
@@ -93,6 +114,10 @@ func virtualStatus(virtual, host *corev1.Pod, names *strings.Replacer, carried b
 				readable(&waiting.Message)
 			}
 		}
+	}
+	for _, absent := range own.Absent() {
+		statuses := statusesOf(status, absent.List)
+		*statuses = append(*statuses, absentStatus(virtual, absent))
 	}
 	return status
 }
@@ -134,12 +159,76 @@ func (p *pods) passGates(ctx context.Context, virtual, host *corev1.Pod) error {
 	return nil
 }
 
-// keepOwnContainers leaves out the containers that the host put into the pod, which
-// are none of the tenant's. Whether the pod is ready is the host's to say all the same.
-func keepOwnContainers(status *corev1.PodStatus, virtual *corev1.PodSpec) {
-	own := map[string]bool{}
-	forEachContainer(virtual, func(container *corev1.Container) { own[container.Name] = true })
-	for _, statuses := range []*[]corev1.ContainerStatus{&status.InitContainerStatuses, &status.ContainerStatuses, &status.EphemeralContainerStatuses} {
-		*statuses = slices.DeleteFunc(*statuses, func(c corev1.ContainerStatus) bool { return !own[c.Name] })
+// keepOwn leaves out what the host put into the pod, which is none of the tenant's.
+func keepOwn(status *corev1.PodStatus, virtual *corev1.Pod, own *containers.Own) {
+	inside := map[string]*corev1.Container{}
+	forEachContainer(&virtual.Spec, func(container *corev1.Container) { inside[container.Name] = container })
+	for _, list := range []containers.List{containers.Init, containers.Main, containers.Ephemeral} {
+		statuses := statusesOf(status, list)
+		*statuses = slices.DeleteFunc(*statuses, func(c corev1.ContainerStatus) bool { return !own.Has(list, c.Name) })
+		for i := range *statuses {
+			keepOwnParts(&(*statuses)[i], inside[(*statuses)[i].Name])
+		}
 	}
+	if virtual.Spec.Resources == nil {
+		status.Resources = nil
+		if own.HostOnly() {
+			// The sum counts the host's containers in, and is nothing that the pod asked for.
+			status.AllocatedResources = nil
+		}
+	}
+	status.VolumeHealth = slices.DeleteFunc(status.VolumeHealth, func(health corev1.PodVolumeHealth) bool {
+		return !slices.ContainsFunc(virtual.Spec.Volumes, func(volume corev1.Volume) bool { return volume.Name == health.Name })
+	})
+}
+
+// keepOwnParts leaves out of a status what the host added to the container.
+func keepOwnParts(status *corev1.ContainerStatus, container *corev1.Container) {
+	status.VolumeMounts = slices.DeleteFunc(status.VolumeMounts, func(mounted corev1.VolumeMountStatus) bool {
+		return !slices.ContainsFunc(container.VolumeMounts, func(mount corev1.VolumeMount) bool {
+			return mount.Name == mounted.Name && mount.MountPath == mounted.MountPath
+		})
+	})
+	status.AllocatedResourcesStatus = slices.DeleteFunc(status.AllocatedResourcesStatus, func(allocated corev1.ResourceStatus) bool {
+		_, requested := container.Resources.Requests[allocated.Name]
+		_, limited := container.Resources.Limits[allocated.Name]
+		return !requested && !limited
+	})
+}
+
+// absentStatus is that of a container which the host does not have. One that has ended
+// may not be said to wait.
+func absentStatus(virtual *corev1.Pod, absent containers.Absent) corev1.ContainerStatus {
+	if before := statusOf(*statusesOf(&virtual.Status, absent.List), absent.Name); before != nil && before.State.Terminated != nil {
+		return *before.DeepCopy()
+	}
+	status := corev1.ContainerStatus{Name: absent.Name, State: corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: absent.Reason, Message: absent.Message}}}
+	forEachContainer(&virtual.Spec, func(container *corev1.Container) {
+		if container.Name == absent.Name {
+			status.Image = container.Image
+		}
+	})
+	return status
+}
+
+// statusesOf are the statuses of a list of containers.
+func statusesOf(status *corev1.PodStatus, list containers.List) *[]corev1.ContainerStatus {
+	switch list {
+	case containers.Init:
+		return &status.InitContainerStatuses
+	case containers.Ephemeral:
+		return &status.EphemeralContainerStatuses
+	default:
+		return &status.ContainerStatuses
+	}
+}
+
+func statusOf(statuses []corev1.ContainerStatus, name string) *corev1.ContainerStatus {
+	for i := range statuses {
+		if statuses[i].Name == name {
+			return &statuses[i]
+		}
+	}
+	return nil
 }

@@ -9,6 +9,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/engine"
 )
 
 // references are the objects in its own namespace that a pod needs.
@@ -77,6 +80,39 @@ func referredBy(of func(references) []string) func(object any) []types.Namespace
 		}
 		return keys
 	}
+}
+
+// hosted tells whether the virtual pod is on the host. What only others refer to is not
+// brought there.
+func (b *builder) hosted(virtual *corev1.Pod) bool {
+	if !b.Selection[tenancyv1.ResourcePods] {
+		return false
+	}
+	host, found := b.Host.Pods.Get(b.Host.Pods.Namespace(), b.Translator.HostName(virtual.Namespace, virtual.Name))
+	if !found {
+		return false
+	}
+	identity, ours := b.Translator.IdentityOf(host)
+	return ours && identity.UID == virtual.UID
+}
+
+// watchPodsGo has the controller follow what pods refer to that are gone from the host.
+// For one that comes, what it needs is brought before it begins.
+func (b *builder) watchPodsGo(controller *engine.Controller, ofPod func(pod any) []types.NamespacedName) {
+	if !b.Selection[tenancyv1.ResourcePods] || b.err != nil {
+		return
+	}
+	b.fail(controller.WatchGone(b.Host.Pods.Informer(), func(host any) []types.NamespacedName {
+		identity, ours := b.Translator.IdentityOf(host.(*corev1.Pod))
+		if !ours {
+			return nil
+		}
+		virtual, found := b.Virtual.Pods.Get(identity.Namespace, identity.Name)
+		if !found {
+			return nil // its own end was seen
+		}
+		return ofPod(virtual)
+	}))
 }
 
 // visitReferences calls the visitor for every configmap, secret and volume
@@ -151,34 +187,7 @@ func visitVolume(volume *corev1.VolumeSource, visit visitor) {
 				visit.secret(&source.Secret.Name)
 			}
 		}
-	case volume.AzureFile != nil:
-		visit.secret(&volume.AzureFile.SecretName)
-	default:
-		if secret := driverSecret(volume); secret != nil {
-			visit.secret(&secret.Name)
-		}
+	case volume.CSI != nil && volume.CSI.NodePublishSecretRef != nil:
+		visit.secret(&volume.CSI.NodePublishSecretRef.Name)
 	}
-}
-
-// driverSecret is the secret that a storage driver is given for the volume, if any.
-func driverSecret(volume *corev1.VolumeSource) *corev1.LocalObjectReference {
-	switch {
-	case volume.CSI != nil:
-		return volume.CSI.NodePublishSecretRef
-	case volume.CephFS != nil:
-		return volume.CephFS.SecretRef
-	case volume.Cinder != nil:
-		return volume.Cinder.SecretRef
-	case volume.FlexVolume != nil:
-		return volume.FlexVolume.SecretRef
-	case volume.ISCSI != nil:
-		return volume.ISCSI.SecretRef
-	case volume.RBD != nil:
-		return volume.RBD.SecretRef
-	case volume.ScaleIO != nil:
-		return volume.ScaleIO.SecretRef
-	case volume.StorageOS != nil:
-		return volume.StorageOS.SecretRef
-	}
-	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -41,6 +42,10 @@ type Config struct {
 	Selection Selection
 	// Hosts gives pods their hosts file.
 	Hosts HostsFile
+	// PodSecurity judges pods before the host does.
+	PodSecurity *isolation.PodSecurity
+	// Exceptions are what the host's administrator opens to pods.
+	Exceptions isolation.Exceptions
 	// EndpointRanges are what EndpointSlices may name, besides the addresses of own pods.
 	EndpointRanges []string
 	// KubeletPort is where the syncer serves the kubelet's API.
@@ -102,9 +107,19 @@ func twin[T engine.Object](b *builder, workers int, kind engine.Kind[T], virtual
 		Evidence: b.Evidence, Orphans: b.Orphans,
 	})
 	b.engine.AddTwins(reconciler)
+	guard(b, host)
 	controller, err := reconciler.Controller(workers)
 	b.add(controller, err)
 	return controller
+}
+
+// guard has what the host refuses of a kind be held back, whoever writes it.
+func guard[T engine.Object](b *builder, host *engine.Store[T]) {
+	if host.Guarded() {
+		return
+	}
+	turnstile := engine.NewTurnstile(host.Resource().GroupResource(), b.Metrics, b.Clock)
+	b.add(turnstile.Controller(), host.Guard(turnstile))
 }
 
 // controller adds one that watches nothing yet.
@@ -134,6 +149,13 @@ func (b *builder) fail(err error) {
 func (b *builder) watch(controller *engine.Controller, informer cache.SharedIndexInformer, keys func(any) []types.NamespacedName) {
 	if b.err == nil {
 		b.fail(controller.Watch(informer, keys))
+	}
+}
+
+// watchEnds is watch for what comes and goes, and changes in nothing that matters.
+func (b *builder) watchEnds(controller *engine.Controller, informer cache.SharedIndexInformer, keys func(any) []types.NamespacedName) {
+	if b.err == nil {
+		b.fail(controller.WatchEnds(informer, keys))
 	}
 }
 

@@ -4,18 +4,20 @@
 package resources
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"garret.dev/garret/syncer/engine"
 )
 
-// secrets carries the secrets that pods refer to. The host's copy is never
+// secrets carries the secrets that pods on the host refer to. The host's copy is never
 // immutable, so that one made again inside can take its place.
 func (b *builder) secrets() {
 	ofPod := referredBy(references.ofSecrets)
 	controller := declare(b, b.Virtual.Secrets, b.Host.Secrets, declared[*corev1.Secret]{
 		wanted: func(virtual *corev1.Secret) bool {
-			return len(b.Virtual.Pods.ByIndex(indexSecret, engine.KeyOf(virtual).String())) > 0
+			return slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexSecret, engine.KeyOf(virtual).String()), b.hosted)
 		},
 		create: func(virtual, host *corev1.Secret) error {
 			host.Type = hostSecretType(virtual.Type)
@@ -27,6 +29,7 @@ func (b *builder) secrets() {
 		},
 		follows: []follow{{b.Virtual.Pods.Informer(), ofPod}},
 	})
+	b.watchPodsGo(controller, ofPod)
 	b.beforePods = append(b.beforePods, need{controller: controller, keys: ofPod})
 }
 

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -48,7 +49,7 @@ func refreshService(translator *translate.Translator, virtual, host *corev1.Serv
 
 // createService fills in what cannot change.
 func createService(virtual, host *corev1.Service) {
-	spec := virtual.Spec.DeepCopy()
+	spec, _ := isolation.ServiceSpec(&virtual.Spec)
 	host.Spec.ClusterIP = spec.ClusterIP
 	host.Spec.ClusterIPs = spec.ClusterIPs
 	host.Spec.IPFamilies = spec.IPFamilies
@@ -57,11 +58,8 @@ func createService(virtual, host *corev1.Service) {
 }
 
 // applyService brings what may change of the host's Service up to date.
-//
-// External addresses are left out: they would let a tenant take over traffic
-// that passes through the host's nodes.
 func applyService(translator *translate.Translator, virtual, host *corev1.Service) {
-	spec := virtual.Spec.DeepCopy()
+	spec, _ := isolation.ServiceSpec(&virtual.Spec)
 	host.Spec.Type = spec.Type
 	host.Spec.Ports = spec.Ports
 	host.Spec.Selector = translator.HostSelector(virtual.Namespace, spec.Selector)
@@ -71,7 +69,6 @@ func applyService(translator *translate.Translator, virtual, host *corev1.Servic
 	host.Spec.InternalTrafficPolicy = spec.InternalTrafficPolicy
 	host.Spec.ExternalTrafficPolicy = spec.ExternalTrafficPolicy
 	host.Spec.TrafficDistribution = spec.TrafficDistribution
-	host.Spec.LoadBalancerIP = spec.LoadBalancerIP
 	host.Spec.LoadBalancerSourceRanges = spec.LoadBalancerSourceRanges
 	host.Spec.AllocateLoadBalancerNodePorts = spec.AllocateLoadBalancerNodePorts
 	// Once it is given it cannot change: the host is asked for the one that was
@@ -98,6 +95,12 @@ func HasHostService(virtual *corev1.Service) bool {
 	return virtual.Spec.Type != corev1.ServiceTypeExternalName
 }
 
+// CheckService returns an error in words for tenants when the Service is kept from the host.
+func CheckService(virtual *corev1.Service) error {
+	_, violations := isolation.ServiceSpec(&virtual.Spec)
+	return violations.Err()
+}
+
 // services carries services to the host.
 type services struct {
 	translator *translate.Translator
@@ -120,6 +123,9 @@ func (b *builder) services() {
 
 // apply translates the service. The first pass over one that the webhook made adopts it.
 func (s *services) apply(virtual, host *corev1.Service) error {
+	if err := CheckService(virtual); err != nil {
+		return engine.Refuse(reasonForbidden, err.Error())
+	}
 	if host.Spec.ClusterIP != virtual.Spec.ClusterIP {
 		return engine.Refuse(reasonAddress, fmt.Sprintf("the address inside is %s, but the host allotted %s: delete the service and create it again",
 			virtual.Spec.ClusterIP, host.Spec.ClusterIP))

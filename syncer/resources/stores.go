@@ -23,6 +23,8 @@ const (
 
 	// indexNode finds pods by the node that they are bound to.
 	indexNode = "node"
+	// indexVirtualNamespace finds host pods by the namespace that they have inside.
+	indexVirtualNamespace = "virtual-namespace"
 	// indexConfigMap and indexSecret find virtual pods by what they refer to.
 	indexConfigMap = "configmap"
 	indexSecret    = "secret"
@@ -114,7 +116,8 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes b
 	typed, informers := client.CoreV1(), engine.NewInformers(client)
 	options := marked(cluster)
 	pods, claims, slices := options, options, options
-	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode, indexAddress: byAddress(podAddresses)}
+	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode,
+		indexAddress: byAddress(podAddresses), indexVirtualNamespace: podsByVirtualNamespace}
 	claims.Indexers = cache.Indexers{indexVolume: claimsByVolume}
 	slices.LabelSelector += "," + discoveryv1.LabelManagedBy + "=" + sliceManager
 	host := &Host{
@@ -151,6 +154,14 @@ func podsByNode(object any) ([]string, error) {
 		return []string{pod.Spec.NodeName}, nil
 	}
 	return nil, nil
+}
+
+func podsByVirtualNamespace(object any) ([]string, error) {
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return nil, nil
+	}
+	return []string{pod.Annotations[tenancyv1.AnnotationVirtualNamespace]}, nil
 }
 
 func byAddress(addresses func(object any) []string) cache.IndexFunc {

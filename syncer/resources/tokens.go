@@ -4,9 +4,8 @@
 package resources
 
 import (
-	"context"
-
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"garret.dev/garret/syncer/engine"
 )
@@ -16,10 +15,22 @@ type Tokens interface {
 	// Names returns the name of the host Secret that holds a token of the virtual
 	// cluster for each of the pod's projections, and the key of each in their order.
 	Names(pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) (secret string, keys []string)
-	// Ensure returns once that Secret is there.
-	Ensure(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) error
-	// Controller renews the tokens, and removes those of pods that are gone.
+	// Controller makes the Secret of a pod that is on the host, renews its tokens, and
+	// removes those of pods that are gone.
 	Controller(metrics *engine.Metrics) (*engine.Controller, error)
+}
+
+// tokens adds their controller. Tokens come before the pod begins.
+func (b *builder) tokens() {
+	guard(b, b.Host.Secrets)
+	controller, err := b.Tokens.Controller(b.Metrics)
+	b.add(controller, err)
+	b.beforePods = append(b.beforePods, need{controller: controller, must: true, keys: func(pod any) []types.NamespacedName {
+		if len(TokenProjections(pod.(*corev1.Pod))) == 0 {
+			return nil
+		}
+		return engine.SameKey(pod)
+	}})
 }
 
 // TokenProjections returns the ServiceAccount tokens that a pod mounts, in the

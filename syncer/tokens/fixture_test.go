@@ -43,6 +43,10 @@ type fixture struct {
 	requests []authenticationv1.TokenRequest
 }
 
+func testTranslator() *translate.Translator {
+	return translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace})
+}
+
 func start(t *testing.T, hostObjects ...runtime.Object) *fixture {
 	t.Helper()
 	return startWith(t, true, nil, hostObjects)
@@ -53,7 +57,7 @@ func startWith(t *testing.T, run bool, virtualObjects, hostObjects []runtime.Obj
 	f := &fixture{
 		virtual: fake.NewClientset(virtualObjects...), host: fake.NewClientset(hostObjects...),
 		clock:      testingclock.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)),
-		translator: translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace}),
+		translator: testTranslator(),
 	}
 	f.virtual.PrependReactor("create", "serviceaccounts", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		request := action.(clienttesting.CreateAction).GetObject().(*authenticationv1.TokenRequest).DeepCopy()
@@ -87,7 +91,7 @@ func startWith(t *testing.T, run bool, virtualObjects, hostObjects []runtime.Obj
 	podResource, secretResource := corev1.SchemeGroupVersion.WithResource("pods"), corev1.SchemeGroupVersion.WithResource("secrets")
 	narrow := engine.StoreOptions{Namespace: hostNamespace}
 	f.minter = New(Options{
-		Translator: f.translator, Virtual: f.virtual, Host: f.host,
+		Translator: f.translator, Virtual: f.virtual,
 		VirtualPods: engine.NewStore(inside, podResource, f.virtual.CoreV1().Pods, engine.StoreOptions{}),
 		HostPods:    engine.NewStore(outside, podResource, f.host.CoreV1().Pods, narrow),
 		HostSecrets: engine.NewStore(outside, secretResource, f.host.CoreV1().Secrets, narrow), Evidence: lineagetest.Certain{},
@@ -142,7 +146,16 @@ func newPod(name, uid string, projections ...corev1.ServiceAccountTokenProjectio
 	return pod
 }
 
-// pod puts such a pod inside, in place of one of the same name, and waits until it is known.
+// hostPodOf is the twin of the pod. It waits, so that nobody but the test asks for tokens.
+func (f *fixture) hostPodOf(pod *corev1.Pod) *corev1.Pod {
+	host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "host-" + pod.UID}}
+	host.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "syncer.garret.dev/needs"}}
+	f.translator.Mark(host, translate.IdentityFor(pod), nil, nil)
+	return host
+}
+
+// pod puts such a pod inside and on the host, in place of one of the same name, and
+// waits until it is known.
 func (f *fixture) pod(t *testing.T, name, uid string, projections ...corev1.ServiceAccountTokenProjection) *corev1.Pod {
 	t.Helper()
 	pod := newPod(name, uid, projections...)
@@ -154,7 +167,24 @@ func (f *fixture) pod(t *testing.T, name, uid string, projections ...corev1.Serv
 		known, found := f.minter.virtualPods.Get(pod.Namespace, name)
 		return found && known.UID == pod.UID
 	})
+	host := f.hostPodOf(pod)
+	f.deleteHostPod(t, host)
+	if _, err := f.host.CoreV1().Pods(hostNamespace).Create(t.Context(), host, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the pod is known on the host", func(context.Context) bool { return f.minter.isHosted(pod) })
 	return pod
+}
+
+func (f *fixture) deleteHostPod(t *testing.T, host *corev1.Pod) {
+	t.Helper()
+	if err := f.host.CoreV1().Pods(hostNamespace).Delete(t.Context(), host.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		t.Fatal(err)
+	}
+	eventually(t, "the end of the host pod is known", func(context.Context) bool {
+		_, found := f.minter.hostPods.Get(hostNamespace, host.Name)
+		return !found
+	})
 }
 
 func (f *fixture) deletePod(t *testing.T, pod *corev1.Pod) {

@@ -35,10 +35,10 @@ const (
 // Options are what a Minter is made of.
 type Options struct {
 	Translator *translate.Translator
-	// Virtual mints, Host keeps the secrets.
-	Virtual, Host kubernetes.Interface
+	// Virtual mints.
+	Virtual kubernetes.Interface
 	// VirtualPods are the pods inside. HostPods and HostSecrets are those that the
-	// syncer made on the host.
+	// syncer made on the host; HostSecrets keeps the tokens.
 	VirtualPods, HostPods *engine.Store[*corev1.Pod]
 	HostSecrets           *engine.Store[*corev1.Secret]
 	Clock                 clock.WithTicker
@@ -49,7 +49,7 @@ type Options struct {
 // concurrent use.
 type Minter struct {
 	translator            *translate.Translator
-	virtual, host         kubernetes.Interface
+	virtual               kubernetes.Interface
 	virtualPods, hostPods *engine.Store[*corev1.Pod]
 	secrets               *engine.Store[*corev1.Secret]
 	clock                 clock.WithTicker
@@ -59,7 +59,7 @@ type Minter struct {
 // New returns a Minter.
 func New(o Options) *Minter {
 	return &Minter{
-		translator: o.Translator, virtual: o.Virtual, host: o.Host,
+		translator: o.Translator, virtual: o.Virtual,
 		virtualPods: o.VirtualPods, hostPods: o.HostPods, secrets: o.HostSecrets, clock: o.Clock, evidence: o.Evidence,
 	}
 }
@@ -86,7 +86,7 @@ func (m *Minter) Ensure(ctx context.Context, pod *corev1.Pod, projections []core
 		return err
 	}
 	secret := m.secretFor(pod, name, tokens)
-	_, err = m.host.CoreV1().Secrets(namespace).Create(ctx, secret, metav1.CreateOptions{})
+	_, err = m.secrets.Writer(namespace).Create(ctx, secret, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		err = m.replace(ctx, pod, secret)
 	}
@@ -105,6 +105,7 @@ func (m *Minter) secretFor(pod *corev1.Pod, name string, tokens *minted) *corev1
 	identity := translate.IdentityFor(pod)
 	identity.Kind = tenancyv1.VirtualKindPod
 	m.translator.Mark(secret, identity, nil, map[string]string{annotationRenew: tokens.renew.UTC().Format(time.RFC3339)})
+	m.own(pod, secret)
 	return secret
 }
 
@@ -113,7 +114,7 @@ func (m *Minter) secretFor(pod *corev1.Pod, name string, tokens *minted) *corev1
 // is a host pod that may be on its way out, and would take it along. A good one,
 // of which the cache did not know yet, stays: the pod may have it mounted.
 func (m *Minter) replace(ctx context.Context, pod *corev1.Pod, secret *corev1.Secret) error {
-	client := m.host.CoreV1().Secrets(secret.Namespace)
+	client := m.secrets.Writer(secret.Namespace)
 	found, err := client.Get(ctx, secret.Name, metav1.GetOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return err
@@ -134,7 +135,7 @@ func (m *Minter) replace(ctx context.Context, pod *corev1.Pod, secret *corev1.Se
 }
 
 func (m *Minter) remove(ctx context.Context, secret *corev1.Secret) error {
-	err := m.host.CoreV1().Secrets(secret.Namespace).Delete(ctx, secret.Name, metav1.DeleteOptions{
+	err := m.secrets.Writer(secret.Namespace).Delete(ctx, secret.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &secret.UID},
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
@@ -147,6 +148,10 @@ func (m *Minter) remove(ctx context.Context, secret *corev1.Secret) error {
 func (m *Minter) good(secret *corev1.Secret, pod *corev1.Pod, keys []string) bool {
 	identity, ours := m.translator.IdentityOf(secret)
 	if !ours || identity.UID != pod.UID || secret.DeletionTimestamp != nil || !m.renewal(secret).After(m.clock.Now()) {
+		return false
+	}
+	if host, running := m.hostPod(pod); running && !slices.ContainsFunc(secret.OwnerReferences, func(r metav1.OwnerReference) bool { return r.UID == host.UID }) {
+		// It goes with an earlier host pod of this one.
 		return false
 	}
 	return hasKeys(secret, keys)

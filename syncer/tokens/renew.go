@@ -22,7 +22,8 @@ import (
 	"garret.dev/garret/syncer/resources"
 )
 
-// Controller returns one that renews tokens, and removes those of pods that are gone.
+// Controller returns one that makes the tokens of pods on the host, renews them, and
+// removes those of pods that are gone.
 func (m *Minter) Controller(metrics *engine.Metrics) (*engine.Controller, error) {
 	controller := engine.NewController(engine.ControllerOptions{
 		Name: "tokens", Workers: workers, Reconciler: m, Metrics: metrics, Clock: m.clock,
@@ -31,9 +32,22 @@ func (m *Minter) Controller(metrics *engine.Metrics) (*engine.Controller, error)
 	if err := controller.Watch(m.secrets.Informer(), m.podOf(tenancyv1.VirtualKindPod)); err != nil {
 		return nil, err
 	}
-	// A host pod that comes becomes the Secret's owner, one that goes has it removed.
-	return controller, controller.WatchEnds(m.hostPods.Informer(), m.podOf(""))
+	// One that waits for its tokens has them made by who carries it.
+	of := m.podOf("")
+	err := controller.WatchNew(m.hostPods.Informer(), func(object any) []types.NamespacedName {
+		if resources.Waits(object.(*corev1.Pod)) {
+			return nil
+		}
+		return of(object)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return controller, controller.WatchGone(m.hostPods.Informer(), of)
 }
+
+// Since is how old the pod is.
+func (m *Minter) Since(key types.NamespacedName) time.Time { return m.virtualPods.Since(key) }
 
 // podOf names the virtual pod that a host object of this kind of identity stands for.
 func (m *Minter) podOf(kind string) func(object any) []types.NamespacedName {
@@ -57,27 +71,44 @@ func (m *Minter) Reconcile(ctx context.Context, key types.NamespacedName) (time.
 func (m *Minter) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
 	pod, exists := m.virtualPods.Get(key.Namespace, key.Name)
 	secret, found := m.secrets.Get(m.translator.Cluster().HostNamespace, m.secretName(key.Namespace, key.Name))
-	if !found {
-		if exists {
-			return 0, m.restore(ctx, pod)
+	if found {
+		identity, ours := m.translator.IdentityOf(secret)
+		if !ours || identity.Kind != tenancyv1.VirtualKindPod {
+			return 0, nil
 		}
-		return 0, nil
-	}
-	identity, ours := m.translator.IdentityOf(secret)
-	if !ours || identity.Kind != tenancyv1.VirtualKindPod || secret.DeletionTimestamp != nil {
-		return 0, nil
-	}
-	if !exists || pod.UID != identity.UID {
-		if err := m.evidence.Confirm(ctx); err != nil {
-			return 0, fmt.Errorf("tokens of a pod that is missing: %w", err)
+		if !exists || pod.UID != identity.UID || !m.isHosted(pod) {
+			if err := m.discard(ctx, secret, !exists || pod.UID != identity.UID); err != nil {
+				return 0, err
+			}
+			found = false
 		}
-		klog.FromContext(ctx).V(2).Info("Removing the tokens of a pod that is gone", "secret", klog.KObj(secret))
-		return 0, m.remove(ctx, secret)
+	}
+	switch {
+	case !exists:
+		return 0, nil
+	case !found:
+		return 0, m.restore(ctx, pod)
+	case secret.DeletionTimestamp != nil:
+		return 0, engine.Again("the secret of a pod is being deleted")
 	}
 	return m.refresh(ctx, pod, secret)
 }
 
-// restore makes the Secret of a running pod again, when somebody on the host deleted it.
+// discard removes the Secret of a pod that is missing, inside or on the host.
+func (m *Minter) discard(ctx context.Context, secret *corev1.Secret, inside bool) error {
+	if secret.DeletionTimestamp != nil {
+		return nil
+	}
+	if inside {
+		if err := m.evidence.Confirm(ctx); err != nil {
+			return fmt.Errorf("tokens of a pod that is missing: %w", err)
+		}
+	}
+	klog.FromContext(ctx).V(2).Info("Removing the tokens of a pod that is gone", "secret", klog.KObj(secret))
+	return m.remove(ctx, secret)
+}
+
+// restore makes the Secret of a pod on the host, also when somebody there deleted it.
 func (m *Minter) restore(ctx context.Context, pod *corev1.Pod) error {
 	projections := resources.TokenProjections(pod)
 	if len(projections) == 0 || pod.DeletionTimestamp != nil {
@@ -106,8 +137,8 @@ func (m *Minter) refresh(ctx context.Context, pod *corev1.Pod, secret *corev1.Se
 		klog.FromContext(ctx).V(2).Info("Renewed the tokens of a pod", "pod", klog.KObj(pod), "until", renew)
 	}
 	if !maps.EqualFunc(wanted.Data, secret.Data, slices.Equal) || !slices.EqualFunc(wanted.OwnerReferences, secret.OwnerReferences, sameOwner) {
-		if _, err := m.host.CoreV1().Secrets(secret.Namespace).Update(ctx, wanted, metav1.UpdateOptions{}); err != nil {
-			return 0, fmt.Errorf("update secret: %w", err)
+		if _, err := m.secrets.Writer(secret.Namespace).Update(ctx, wanted, metav1.UpdateOptions{}); err != nil {
+			return 0, engine.OnHost("update secret "+secret.Name, err)
 		}
 	}
 	if pod.DeletionTimestamp != nil {
@@ -137,6 +168,16 @@ func (m *Minter) hostPod(pod *corev1.Pod) (*corev1.Pod, bool) {
 	}
 	identity, ours := m.translator.IdentityOf(host)
 	return host, ours && identity.UID == pod.UID && host.DeletionTimestamp == nil
+}
+
+// isHosted tells whether this life of the pod is on the host, be it to end.
+func (m *Minter) isHosted(pod *corev1.Pod) bool {
+	host, found := m.hostPods.Get(m.translator.Cluster().HostNamespace, m.translator.HostName(pod.Namespace, pod.Name))
+	if !found {
+		return false
+	}
+	identity, ours := m.translator.IdentityOf(host)
+	return ours && identity.UID == pod.UID
 }
 
 func sameOwner(a, b metav1.OwnerReference) bool { return a.UID == b.UID }

@@ -14,8 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
-
-	"garret.dev/garret/syncer/translate"
 )
 
 func TestTokensAsProjected(t *testing.T) {
@@ -125,7 +123,8 @@ func TestRestart(t *testing.T) {
 	left.Annotations[annotationRenew] = "2025-12-31T23:00:00Z"
 	left.Data[keys[0]] = []byte("stale")
 
-	f := startWith(t, true, []runtime.Object{newPod("web", "uid", projection("", nil))}, []runtime.Object{left})
+	pod := newPod("web", "uid", projection("", nil))
+	f := startWith(t, true, []runtime.Object{pod}, []runtime.Object{left, first.hostPodOf(pod)})
 	eventually(t, "the token is renewed", func(context.Context) bool { return string(f.secret(t, name).Data[keys[0]]) == "secret-1" })
 }
 
@@ -137,6 +136,7 @@ func TestRemovedWithThePod(t *testing.T) {
 		{"gone", func(t *testing.T, f *fixture, pod *corev1.Pod) {
 			f.deletePod(t, pod)
 		}},
+		{"gone from the host", func(t *testing.T, f *fixture, pod *corev1.Pod) { f.deleteHostPod(t, f.hostPodOf(pod)) }},
 		{"another of the same name", func(t *testing.T, f *fixture, _ *corev1.Pod) { f.pod(t, "web", "uid-2") }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -168,7 +168,7 @@ func TestNextPodOfTheSameName(t *testing.T) {
 }
 
 func TestForeignSecretIsLeftAlone(t *testing.T) {
-	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace})
+	translator := testTranslator()
 	foreign := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: hostNamespace, Name: translator.DerivedName(purpose, "default", "web")},
 		Data:       map[string][]byte{"key": []byte("theirs")},
@@ -207,19 +207,40 @@ func TestGoodSecretStays(t *testing.T) {
 	}
 }
 
-func TestHostPodBecomesTheOwner(t *testing.T) {
-	f := start(t)
+// TestHostPodIsTheOwner wants the garbage collector of the host to take the Secret along,
+// from the start and after the host pod was made again.
+func TestHostPodIsTheOwner(t *testing.T) {
+	f := startWith(t, false, nil, nil)
 	pod := f.pod(t, "web", "uid", projection("", nil))
 	name, _ := f.ensure(t, pod)
-	host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "host-uid"}}
-	f.translator.Mark(host, translate.IdentityFor(pod), nil, nil)
-	if _, err := f.host.CoreV1().Pods(hostNamespace).Create(t.Context(), host, metav1.CreateOptions{}); err != nil {
+	owned := func(by types.UID) {
+		t.Helper()
+		if owners := f.secret(t, name).OwnerReferences; len(owners) != 1 || owners[0].Kind != "Pod" || owners[0].UID != by {
+			t.Errorf("owners: got %v, want the host pod %s alone", owners, by)
+		}
+	}
+	owned("host-uid")
+	again := f.hostPodOf(pod)
+	f.deleteHostPod(t, again)
+	again.UID = "host-again"
+	if _, err := f.host.CoreV1().Pods(hostNamespace).Create(t.Context(), again, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the host pod is the only owner", func(context.Context) bool {
-		owners := f.secret(t, name).OwnerReferences
-		return len(owners) == 1 && owners[0].Kind == "Pod" && owners[0].UID == "host-uid"
-	})
+	eventually(t, "the host pod is known", func(context.Context) bool { return f.minter.isHosted(pod) })
+	f.ensure(t, pod)
+	owned("host-again")
+}
+
+// TestNothingForWhatTheHostHasNot wants no Secret for a pod that is only inside.
+func TestNothingForWhatTheHostHasNot(t *testing.T) {
+	f := startWith(t, false, []runtime.Object{newPod("web", "uid", projection("", nil))}, nil)
+	if _, err := f.minter.Reconcile(t.Context(), types.NamespacedName{Namespace: "default", Name: "web"}); err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := f.host.CoreV1().Secrets(hostNamespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(secrets.Items) > 0 || len(f.asked()) > 0 {
+		t.Errorf("got %d secrets and %d tokens, %v; want none", len(secrets.Items), len(f.asked()), err)
+	}
 }
 
 // TestDeletedOnTheHost has somebody delete the Secret of a running pod.
@@ -227,15 +248,6 @@ func TestDeletedOnTheHost(t *testing.T) {
 	f := start(t)
 	pod := f.pod(t, "web", "uid", projection("", nil))
 	name, keys := f.ensure(t, pod)
-	host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "host-uid"}}
-	f.translator.Mark(host, translate.IdentityFor(pod), nil, nil)
-	if _, err := f.host.CoreV1().Pods(hostNamespace).Create(t.Context(), host, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the host pod is known", func(context.Context) bool {
-		_, running := f.minter.hostPod(pod)
-		return running
-	})
 	uid := f.secret(t, name).UID
 	if err := f.host.CoreV1().Secrets(hostNamespace).Delete(t.Context(), name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}}); err != nil {
 		t.Fatal(err)

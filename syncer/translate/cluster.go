@@ -35,6 +35,9 @@ type Cluster struct {
 // ReleaseName is the name of everything that deploys the virtual cluster on the host.
 func (c Cluster) ReleaseName() string { return tenancyv1.ReleaseName(c.Name) }
 
+// WorkloadsAccount is the name of the ServiceAccount on the host that pods run as.
+func (c Cluster) WorkloadsAccount() string { return tenancyv1.WorkloadsAccount(c.Name) }
+
 // Translator translates for one virtual cluster. It is immutable and safe for
 // concurrent use.
 type Translator struct {

@@ -384,6 +384,9 @@ const (
 	// ConditionAccessApplied is true when the rights inside are those of spec.access;
 	// the syncer reports it where there is, or was, any.
 	ConditionAccessApplied = "AccessApplied"
+	// ConditionHostPodSecurity is true when the host, too, holds the pods of the namespace
+	// to a level of the Pod Security Standards. No other condition depends on it.
+	ConditionHostPodSecurity = "HostPodSecurity"
 	// ConditionOrphaned is true while host objects hold data whose objects inside
 	// are missing without having been deleted. Nobody deletes them unasked.
 	ConditionOrphaned = "HostDataOrphaned"
@@ -419,7 +422,8 @@ type VirtualClusterStatus struct {
 	// +k8s:optional
 	Phase Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// TemplateApplied where there is a template, and AccessApplied where there is access.
+	// TemplateApplied where there is a template, AccessApplied where there is access, and
+	// HostPodSecurity, which says whether the host holds pods to a level, too.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

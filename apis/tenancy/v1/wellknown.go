@@ -164,6 +164,13 @@ func ReleaseName(virtualCluster string) string { return ReleasePrefix + virtualC
 // of this name remembers, on the host, what the data inside were.
 func LineageName(virtualCluster string) string { return ReleaseName(virtualCluster) + "-lineage" }
 
+// WorkloadsAccount is the name of the ServiceAccount on the host that the pods of the
+// virtual cluster run as. It has no rights. A virtual cluster's name has no dot, so that no
+// other release has an object of that name.
+func WorkloadsAccount(virtualCluster string) string {
+	return ReleaseName(virtualCluster) + ".workloads"
+}
+
 // ServerName is the DNS name that the serving certificates of a virtual
 // cluster carry and that clients pin.
 func ServerName(virtualCluster, namespace string) string {

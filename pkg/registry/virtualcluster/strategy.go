@@ -19,6 +19,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage/names"
+	corelisters "k8s.io/client-go/listers/core/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"garret.dev/garret/apis/tenancy"
@@ -31,6 +32,8 @@ import (
 type strategy struct {
 	registrystrategy.Base
 	validator *validation.Validator
+	// namespaces are those of the host; nil where nobody knows them.
+	namespaces corelisters.NamespaceLister
 }
 
 var (
@@ -63,12 +66,14 @@ func (s shortNames) GenerateName(base string) string {
 
 func (strategy) NamespaceScoped() bool { return true }
 
-func (strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
-	return validation.Warnings(obj.(*tenancy.VirtualCluster), nil)
+func (s strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
+	vc := obj.(*tenancy.VirtualCluster)
+	return append(validation.Warnings(vc, nil), podSecurityWarnings(s.namespaces, vc, nil)...)
 }
 
-func (strategy) WarningsOnUpdate(_ context.Context, obj, old runtime.Object) []string {
-	return validation.Warnings(obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster))
+func (s strategy) WarningsOnUpdate(_ context.Context, obj, old runtime.Object) []string {
+	vc, before := obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster)
+	return append(validation.Warnings(vc, before), podSecurityWarnings(s.namespaces, vc, before)...)
 }
 
 // PrepareForCreate starts the status afresh; the cluster id is there from the

@@ -76,12 +76,23 @@ func (a *Authority) Client(t testing.TB, subject pkix.Name) tls.Certificate {
 type DataDir struct {
 	Path           string
 	Server, Client *Authority
+	// Kubelet is the authority that only Garret's own control plane has.
+	Kubelet *Authority
 }
 
 // NewDataDir makes a data directory in the layout of k3s.
 func NewDataDir(t testing.TB) *DataDir {
 	t.Helper()
 	d := &DataDir{Path: t.TempDir(), Server: NewAuthority(t, "server-ca"), Client: NewAuthority(t, "client-ca")}
+	d.Write(t)
+	return d
+}
+
+// NewOwnDataDir makes one in the layout of Garret's own control plane.
+func NewOwnDataDir(t testing.TB) *DataDir {
+	t.Helper()
+	d := NewDataDir(t)
+	d.Kubelet = NewAuthority(t, "kubelet-ca")
 	d.Write(t)
 	return d
 }
@@ -93,7 +104,10 @@ func (d *DataDir) Write(t testing.TB) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, authority := range map[string]*Authority{"server-ca": d.Server, "client-ca": d.Client} {
+	for name, authority := range map[string]*Authority{"server-ca": d.Server, "client-ca": d.Client, "kubelet-ca": d.Kubelet} {
+		if authority == nil {
+			continue
+		}
 		key, err := keyutil.MarshalPrivateKeyToPEM(authority.Key)
 		if err != nil {
 			t.Fatal(err)

@@ -26,6 +26,7 @@ import (
 	"k8s.io/utils/clock"
 	utilexec "k8s.io/utils/exec"
 
+	"garret.dev/garret/syncer/kubelet"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/test/framework"
 )
@@ -45,13 +46,13 @@ func NewPod(tb testing.TB, plane *framework.ControlPlane, pod string) *Streams {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	serving := pki.NewServing(pki.ServerAuthority(plane.Dir), "kubelet", []string{"127.0.0.1"}, clock.RealClock{})
-	clients := pki.NewPool(pki.ClientAuthority(plane.Dir).CertificateFile())
+	trust := kubelet.TrustIn(plane.Dir)
+	serving := pki.NewServing(trust.Authority, "kubelet", []string{"127.0.0.1"}, clock.RealClock{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := pki.Serve(ctx, "kubelet", listener, pki.ServerConfig(serving, clients), s); err != nil {
+		if err := pki.Serve(ctx, "kubelet", listener, pki.ServerConfig(serving, trust.Callers), s); err != nil {
 			tb.Errorf("kubelet: %v", err)
 		}
 	}()

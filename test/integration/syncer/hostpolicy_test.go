@@ -106,6 +106,7 @@ func TestPodSecurityOfTheHost(t *testing.T) {
 // and wants what happens to the pod to be reported on.
 func TestRefusedDebugContainer(t *testing.T) {
 	s := setUp(t)
+	s.hold(tenancyv1.PodSecurityPrivileged)
 	spec := corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}}
 	_, host := s.running("web", spec)
 	s.setReadyOnHost("web", corev1.ConditionTrue)
@@ -124,6 +125,11 @@ func TestRefusedDebugContainer(t *testing.T) {
 	s.refused(s.virtualPod("web"), `pods "web" is forbidden: violates PodSecurity "baseline:latest": privileged`)
 	s.setReadyOnHost("web", corev1.ConditionFalse)
 	s.awaitReadyInside("web", corev1.ConditionFalse)
+	// The refused one cannot be taken back inside: another one is taken all the same.
+	debug(t, s.virtual.CoreV1().Pods(s.namespace), "web", "harmless")
+	framework.Eventually(t, "another debug container is on the host", func(context.Context) (bool, error) {
+		return strings.Join(ephemeral(s.hostPod("web")), " ") == "harmless", nil
+	})
 	if now := s.hostPod("web"); now.UID != host.UID {
 		t.Error("the pod on the host is another")
 	}

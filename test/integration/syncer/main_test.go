@@ -7,11 +7,12 @@ package syncer
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,16 +21,20 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/metrics"
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
 	"garret.dev/garret/syncer/resources"
+	"garret.dev/garret/syncer/tokens"
 	"garret.dev/garret/syncer/translate"
 	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/aggregation"
 )
 
 const hostNamespace = "team"
@@ -37,6 +42,8 @@ const hostNamespace = "team"
 // clusters are the two sides that all tests of the package share.
 type clusters struct {
 	host, virtual *kubernetes.Clientset
+	// plane is the host's, on which the policy for the accounts of syncers is in force.
+	plane *framework.ControlPlane
 	// hostObjects and virtualObjects are clients of every kind.
 	hostObjects, virtualObjects *dynamic.DynamicClient
 }
@@ -51,18 +58,25 @@ func TestMain(m *testing.M) {
 
 // setUpSides starts the control planes of both sides.
 func setUpSides(stage *framework.Stage) error {
-	start := func(name string, client **kubernetes.Clientset, objects **dynamic.DynamicClient) func() error {
+	start := func(name string, client **kubernetes.Clientset, objects **dynamic.DynamicClient, then func(*framework.ControlPlane) error) func() error {
 		return func() error {
 			plane, err := stage.StartControlPlane(name, "--service-node-port-range=30000-30010", framework.WithoutNodes)
 			if err != nil {
 				return err
 			}
 			*client = plane.Client
-			*objects, err = dynamic.NewForConfig(plane.Config)
-			return err
+			if *objects, err = dynamic.NewForConfig(plane.Config); err != nil {
+				return err
+			}
+			return then(plane)
 		}
 	}
-	return framework.Together(start("host", &shared.host, &shared.hostObjects), start("virtual", &shared.virtual, &shared.virtualObjects))
+	return framework.Together(
+		start("host", &shared.host, &shared.hostObjects, func(plane *framework.ControlPlane) error {
+			shared.plane = plane
+			return aggregation.InstallPolicy(context.Background(), plane)
+		}),
+		start("virtual", &shared.virtual, &shared.virtualObjects, func(*framework.ControlPlane) error { return nil }))
 }
 
 // side is one test's view: a host namespace and a virtual namespace of its own, and a syncer between.
@@ -70,46 +84,23 @@ type side struct {
 	clusters
 	t          *testing.T
 	translator *translate.Translator
+	// account is what the syncer has on the host: its ServiceAccount, with the Role of a release.
+	account *kubernetes.Clientset
 	// hostNamespace and namespace are the test's own.
 	hostNamespace, namespace string
 	// off are kinds that the next syncer does not sync; all others are on.
 	off []string
+	// level is what the VirtualCluster asks for of Pod Security, drivers what the
+	// host's administrator opens, for the next syncer.
+	level   tenancyv1.PodSecurityLevel
+	drivers []string
+	// security is the running syncer's.
+	security *isolation.PodSecurity
 	// virtualStores and hostStores are the running syncer's, metrics its measurements.
 	virtualStores *resources.Virtual
 	hostStores    *resources.Host
 	metrics       metrics.KubeRegistry
 	stop          func()
-}
-
-// tokens makes host secrets without tokens: what is in them is tested with package tokens.
-type tokens struct {
-	host       kubernetes.Interface
-	translator *translate.Translator
-}
-
-func (s tokens) Names(pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) (string, []string) {
-	keys := make([]string, len(projections))
-	for i := range projections {
-		keys[i] = fmt.Sprint("token-", i)
-	}
-	return s.translator.DerivedName("token", pod.Namespace, pod.Name), keys
-}
-
-func (s tokens) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) error {
-	secret := &corev1.Secret{}
-	secret.Name, _ = s.Names(pod, projections)
-	identity := translate.IdentityFor(pod)
-	identity.Kind = "Pod"
-	s.translator.Mark(secret, identity, nil, nil)
-	_, err := s.host.CoreV1().Secrets(secret.Namespace).Create(ctx, secret, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		err = nil
-	}
-	return err
-}
-
-func (s tokens) Controller(metrics *engine.Metrics) (*engine.Controller, error) {
-	return engine.NewController(engine.ControllerOptions{Name: "tokens", Metrics: metrics, Clock: clock.RealClock{}}), nil
 }
 
 // setUp makes namespaces for the test and runs a syncer until its end.
@@ -147,9 +138,34 @@ func setUp(t *testing.T) *side {
 		}, metav1.CreateOptions{})
 		s.must(err)
 	}
+	_, err = s.host.CoreV1().ServiceAccounts(s.hostNamespace).Create(ctx, &corev1.ServiceAccount{
+		ObjectMeta: metav1.ObjectMeta{Name: s.translator.Cluster().WorkloadsAccount()}}, metav1.CreateOptions{})
+	s.must(err)
+	s.appoint()
 	s.start()
 	t.Cleanup(s.tearDown)
 	return s
+}
+
+// appoint gives the syncer its account, as the chart of a virtual cluster does.
+func (s *side) appoint() {
+	s.t.Helper()
+	everything, err := resources.Select(tenancyv1.CataloguedResources(), nil)
+	s.must(err)
+	account := framework.User{
+		Name:    "system:serviceaccount:" + s.hostNamespace + ":vc-demo",
+		Subject: rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: s.hostNamespace, Name: "vc-demo"},
+	}
+	bound := []rbacv1.PolicyRule{
+		{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"hostobjects"}, Verbs: []string{"bound"}},
+		{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"hostobjects"}, ResourceNames: []string{s.translator.Cluster().ID}, Verbs: []string{"own"}},
+	}
+	s.plane.Grant(s.t, account, s.hostNamespace, append(bound, tenancyv1.SyncerRules(everything)...)...)
+	s.plane.AwaitAllowed(s.t, account, authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Namespace: s.hostNamespace})
+	config := rest.CopyConfig(s.plane.Config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: account.Name}
+	s.account, err = kubernetes.NewForConfig(config)
+	s.must(err)
 }
 
 // tearDown takes the services away, whose addresses the next test's syncer would
@@ -184,17 +200,22 @@ func (s *side) start() {
 	for _, name := range s.off {
 		selection[name] = false
 	}
-	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.host, s.translator.Cluster(), false)
+	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.account, s.translator.Cluster(), false)
 	s.metrics = metrics.NewKubeRegistry()
+	s.security, err = isolation.NewPodSecurity("v1.37.2")
+	s.must(err)
+	s.hold(s.level)
 	e := &engine.Engine{}
-	history := lineage.New(lineage.Options{Cluster: s.translator.Cluster(), Virtual: s.virtual, Host: s.host, Clock: clock.RealClock{}})
+	history := lineage.New(lineage.Options{Cluster: s.translator.Cluster(), Virtual: s.virtual, Host: s.account, Clock: clock.RealClock{}})
 	s.must(resources.Register(e, resources.Config{
 		Translator: s.translator,
 		Virtual:    s.virtualStores,
 		Host:       s.hostStores,
-		Tokens:     tokens{s.host, s.translator},
-		Recorder:   broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
-		Metrics:    engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history,
+		Tokens: tokens.New(tokens.Options{Translator: s.translator, Virtual: s.virtual, VirtualPods: s.virtualStores.Pods,
+			HostPods: s.hostStores.Pods, HostSecrets: s.hostStores.Secrets, Clock: clock.RealClock{}, Evidence: history}),
+		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
+		Metrics:  engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history,
+		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 		EndpointRanges: []string{"192.0.2.0/28"},
 	}))
@@ -221,6 +242,12 @@ func (s *side) start() {
 	<-started
 }
 
+// hold has the VirtualCluster ask for a level of Pod Security.
+func (s *side) hold(level tenancyv1.PodSecurityLevel) {
+	s.security.Observe(&tenancyv1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Namespace: s.hostNamespace, Name: "demo"},
+		Spec: tenancyv1.VirtualClusterSpec{Isolation: tenancyv1.IsolationSpec{PodSecurity: level}}})
+}
+
 // within is the side for a subtest.
 func (s *side) within(t *testing.T) *side {
 	inner := *s
@@ -235,14 +262,14 @@ func (s *side) must(err error) {
 	}
 }
 
-// hostPod waits for the host pod of the virtual pod.
+// hostPod waits for the host pod of the virtual pod, until what it needs is there, too.
 func (s *side) hostPod(name string) *corev1.Pod {
 	s.t.Helper()
 	var pod *corev1.Pod
 	framework.Eventually(s.t, "pod "+name+" is on the host", func(ctx context.Context) (bool, error) {
 		var err error
 		pod, err = s.host.CoreV1().Pods(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, name), metav1.GetOptions{})
-		return err == nil, nil
+		return err == nil && len(pod.Spec.SchedulingGates) == 0, nil
 	})
 	return pod
 }

@@ -20,12 +20,21 @@ import (
 	"k8s.io/client-go/util/keyutil"
 )
 
-// Names of the three authorities, as files without extension.
+// Names of the authorities, as files without extension.
 const (
 	ServerCA        = "server-ca"
 	ClientCA        = "client-ca"
 	RequestHeaderCA = "request-header-ca"
+	// KubeletCA is between the API server and kubelets, both ways.
+	KubeletCA = "kubelet-ca"
 )
+
+// authorities are all of them.
+func authorities() []string { return append(sharedAuthorities(), KubeletCA) }
+
+// sharedAuthorities are those that all servers of a cluster have the same of. Who is
+// between a server and its kubelets is nobody else's to know.
+func sharedAuthorities() []string { return []string{ServerCA, ClientCA, RequestHeaderCA} }
 
 const authorityLife = 10 * 365 * 24 * time.Hour
 

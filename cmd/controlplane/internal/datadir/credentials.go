@@ -14,14 +14,14 @@ import (
 // certificates it issued. It may be called at any time while the server runs:
 // the components read their files again.
 func (l Layout) EnsureCredentials(sans []string, now time.Time) (issued []string, err error) {
-	authorities := map[string]*authority{}
-	for _, name := range []string{ServerCA, ClientCA, RequestHeaderCA} {
-		if authorities[name], err = l.authority(name, now); err != nil {
+	signers := map[string]*authority{}
+	for _, name := range authorities() {
+		if signers[name], err = l.authority(name, now); err != nil {
 			return nil, err
 		}
 	}
 	for _, want := range leaves(sans) {
-		fresh, err := l.ensureLeaf(want, authorities[want.authority], now)
+		fresh, err := l.ensureLeaf(want, signers[want.authority], now)
 		if err != nil {
 			return issued, err
 		}

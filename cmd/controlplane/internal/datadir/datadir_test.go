@@ -72,7 +72,6 @@ func TestClientCertificatesNameWhoTheyAre(t *testing.T) {
 		groups []string
 	}{
 		ClientAdmin:      {"system:admin", []string{"system:masters"}},
-		ClientAPIServer:  {"system:apiserver", []string{"system:masters"}},
 		ClientController: {"system:kube-controller-manager", nil},
 		ClientScheduler:  {"system:kube-scheduler", nil},
 	} {
@@ -82,6 +81,48 @@ func TestClientCertificatesNameWhoTheyAre(t *testing.T) {
 		}
 		if _, err := c.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: start, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestAPIServerIsNobodyToItself has the certificate towards kubelets be of an authority
+// that the API server does not believe, and that no client takes for the API server's.
+func TestAPIServerIsNobodyToItself(t *testing.T) {
+	l := newLayout(t)
+	ensure(t, l, start)
+	// An earlier release had one of an administrator's, of the same key.
+	earlier := leaf{name: ClientAPIServer, authority: ClientCA, commonName: "system:apiserver", organizations: []string{"system:masters"}}
+	clients, err := l.authority(ClientCA, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.ensureLeaf(earlier, clients, start); err != nil {
+		t.Fatal(err)
+	}
+	pinned, err := l.CA(ServerCA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{l.Cert(KubeletCA), l.Key(KubeletCA)} {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if issued := ensure(t, l, start); !slices.Equal(issued, []string{ClientAPIServer}) {
+		t.Errorf("issued after an earlier release: got %v, want %s alone", issued, ClientAPIServer)
+	}
+	if now, _ := l.CA(ServerCA); !bytes.Equal(now, pinned) {
+		t.Error("the authority of servers was replaced")
+	}
+	c := certificate(t, l.Cert(ClientAPIServer))
+	if c.Subject.CommonName != "kube-apiserver-kubelet-client" || len(c.Subject.Organization) > 0 {
+		t.Errorf("towards kubelets: got %s, want a name in no group", c.Subject)
+	}
+	for name, want := range map[string]bool{KubeletCA: true, ClientCA: false, ServerCA: false, RequestHeaderCA: false} {
+		roots := x509.NewCertPool()
+		roots.AddCert(certificate(t, l.Cert(name)))
+		if _, err := c.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: start, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); (err == nil) != want {
+			t.Errorf("verified by %s: got %v, want %t", name, err, want)
 		}
 	}
 }
@@ -181,8 +222,8 @@ func TestIdentityMovesToAnotherServer(t *testing.T) {
 	if err := second.AdoptIdentity(identity); err != nil {
 		t.Fatal(err)
 	}
-	if issued := ensure(t, second, start); len(issued) != len(leaves(nil)) {
-		t.Errorf("issued %v, want every certificate anew", issued)
+	if issued := ensure(t, second, start); len(issued) != len(leaves(nil))-1 || slices.Contains(issued, ClientAPIServer) {
+		t.Errorf("issued %v, want every certificate anew but for the one towards the server's own kubelets", issued)
 	}
 	for _, name := range []string{ServerCA, ClientCA, RequestHeaderCA} {
 		a, _ := first.CA(name)

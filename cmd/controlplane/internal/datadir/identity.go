@@ -12,7 +12,7 @@ import (
 // which tokens are believed. All servers of a cluster have the same ones.
 func (l Layout) identityFiles() []string {
 	files := []string{l.ServiceKey()}
-	for _, name := range []string{ServerCA, ClientCA, RequestHeaderCA} {
+	for _, name := range sharedAuthorities() {
 		files = append(files, l.Cert(name), l.Key(name))
 	}
 	return files

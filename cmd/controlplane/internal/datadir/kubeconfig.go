@@ -15,7 +15,8 @@ func (l Layout) WriteKubeconfigs(server string) error {
 	for identity, name := range map[string]string{
 		"admin":      ClientAdmin,
 		"supervisor": ClientSupervisor,
-		"api-server": ClientAPIServer,
+		// What the API server is to kubelets it is not to itself.
+		"api-server": ClientSupervisor,
 		"controller": ClientController,
 		"scheduler":  ClientScheduler,
 	} {

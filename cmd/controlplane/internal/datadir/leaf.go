@@ -38,7 +38,9 @@ func leaves(sans []string) []leaf {
 		{name: ServingKine, authority: ServerCA, commonName: "kine", sans: []string{"localhost", "127.0.0.1", "::1", "kine.sock"}},
 		{name: ClientAdmin, authority: ClientCA, commonName: "system:admin", organizations: []string{"system:masters"}},
 		{name: ClientSupervisor, authority: ClientCA, commonName: "system:k3s-supervisor", organizations: []string{"system:masters"}},
-		{name: ClientAPIServer, authority: ClientCA, commonName: "system:apiserver", organizations: []string{"system:masters"}},
+		// Whoever may have the API server call an address of their choice as a kubelet
+		// may have it call itself: there, this is nobody.
+		{name: ClientAPIServer, authority: KubeletCA, commonName: "kube-apiserver-kubelet-client"},
 		{name: ClientController, authority: ClientCA, commonName: "system:kube-controller-manager"},
 		{name: ClientScheduler, authority: ClientCA, commonName: "system:kube-scheduler"},
 		{name: "client-kube-proxy", authority: ClientCA, commonName: "system:kube-proxy"},

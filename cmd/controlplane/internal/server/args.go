@@ -32,7 +32,7 @@ func apiServerArgs(f *flags.Server, l datadir.Layout, d *datastore.Datastore, ad
 		"enable-admission-plugins":           "NodeRestriction",
 		"enable-aggregator-routing":          "true",
 		"etcd-servers":                       strings.Join(d.Endpoints, ","),
-		"kubelet-certificate-authority":      l.Cert(datadir.ServerCA),
+		"kubelet-certificate-authority":      l.Cert(datadir.KubeletCA),
 		"kubelet-client-certificate":         l.Cert(datadir.ClientAPIServer),
 		"kubelet-client-key":                 l.Key(datadir.ClientAPIServer),
 		"kubelet-preferred-address-types":    "InternalIP,ExternalIP,Hostname",
@@ -76,12 +76,12 @@ func controllerManagerArgs(f *flags.Server, l datadir.Layout, shared bool) []str
 		"cluster-signing-kube-apiserver-client-key-file":  l.Key(datadir.ClientCA),
 		"cluster-signing-kubelet-client-cert-file":        l.Cert(datadir.ClientCA + ".nochain"),
 		"cluster-signing-kubelet-client-key-file":         l.Key(datadir.ClientCA),
-		"cluster-signing-kubelet-serving-cert-file":       l.Cert(datadir.ServerCA + ".nochain"),
-		"cluster-signing-kubelet-serving-key-file":        l.Key(datadir.ServerCA),
-		"cluster-signing-legacy-unknown-cert-file":        l.Cert(datadir.ServerCA + ".nochain"),
-		"cluster-signing-legacy-unknown-key-file":         l.Key(datadir.ServerCA),
-		"configure-cloud-routes":                          "false",
-		"controllers":                                     "*,tokencleaner",
+		// Whoever may approve requests inside gets no certificate of the authority that
+		// clients pin. For the legacy signer there is none at all.
+		"cluster-signing-kubelet-serving-cert-file": l.Cert(datadir.KubeletCA + ".nochain"),
+		"cluster-signing-kubelet-serving-key-file":  l.Key(datadir.KubeletCA),
+		"configure-cloud-routes":                    "false",
+		"controllers":                               "*,tokencleaner",
 		// The API server is in the same process and has its own fairness; the
 		// usual limit would stretch the controllers' start over five seconds.
 		"kube-api-burst": "400",

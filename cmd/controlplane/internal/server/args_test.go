@@ -47,7 +47,7 @@ func TestFlagsReachTheComponents(t *testing.T) {
 		"--advertise-address=192.0.2.7", "--anonymous-auth=false", "--authorization-mode=Node,RBAC", "--event-ttl=5m",
 		"--etcd-servers=https://a,https://b", "--etcd-cafile=/ca", "--service-cluster-ip-range=10.2.0.0/16,fd00::/112",
 		"--service-node-port-range=100-200", "--service-account-issuer=https://kubernetes.default.svc.a.b",
-		"--kubelet-certificate-authority=/d/server/tls/server-ca.crt", "--v=4",
+		"--kubelet-certificate-authority=/d/server/tls/kubelet-ca.crt", "--v=4",
 	} {
 		if !slices.Contains(api, want) {
 			t.Errorf("kube-apiserver lacks %s", want)

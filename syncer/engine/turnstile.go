@@ -1,0 +1,384 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/utils/clock"
+
+	"garret.dev/garret/syncer/quota"
+)
+
+const (
+	// A cause is tried again after firstProbe, then at twice the interval each time.
+	// A quota is one that nobody announces a change of, and is tried again soonest.
+	firstProbe      = 250 * time.Millisecond
+	lastProbe       = 2 * time.Minute
+	lastQuotaProbe  = 30 * time.Second
+	lastFailedProbe = 15 * time.Second
+	// probesPerSecond bounds the tries of all causes of a kind together, so that
+	// somebody who makes up many causes gains nothing.
+	probesPerSecond = 1
+	probesAtOnce    = 10
+)
+
+// Turnstile stands before the writes of one kind to the host, and holds back what
+// the host refused, by cause. One object of a cause is tried again at a growing
+// interval. When it is taken, the others follow: all of them, or one by one where the
+// cause is a quota. Their order is that of a fairQueue: virtual namespaces take turns, and the oldest goes first.
+//
+// An object that asks for more of a quota than one that is held waits behind it
+// without being tried. Anything else is tried when it comes, and when what it asks
+// for changes.
+type Turnstile struct {
+	resource schema.GroupResource
+	clock    clock.WithTicker
+	metrics  *Metrics
+	limiter  flowcontrol.PassiveRateLimiter
+	// probes has a key for each cause, and a pass over it is a try.
+	probes *Controller
+
+	mu      sync.Mutex
+	causes  map[string]*cause
+	waiters map[string]*waiter
+}
+
+// cause is why objects of the kind are refused.
+type cause struct {
+	name string
+	sort sort
+	// err is the host's last answer, to an object of the name answered.
+	err      error
+	answered string
+	interval time.Duration
+	// due is when the next try may be.
+	due     time.Time
+	waiters map[string]*waiter
+	// turn is the virtual namespace that had the last one taken.
+	turn string
+	// tried are those that a quota had no room for since something was taken or freed.
+	tried []*waiter
+}
+
+// waiter is one write that is held back.
+type waiter struct {
+	name  string
+	cause *cause
+	// asked are digests of what was refused: a kind that can do without something asks
+	// for two things in turn. Takes is what of quotas it took, in the class.
+	asked []string
+	takes corev1.ResourceList
+	class string
+	// wakers are the passes that come to the write, namespace and since those of
+	// their object inside.
+	wakers    map[waker]bool
+	namespace string
+	since     time.Time
+	// admitted says that it may be tried once.
+	admitted bool
+}
+
+// waker is a pass over an object.
+type waker struct {
+	controller *Controller
+	key        types.NamespacedName
+}
+
+// heldError is an answer of the host that has the write wait at a turnstile.
+type heldError struct {
+	error
+	turnstile *Turnstile
+	name      string
+	// again says that the host was not asked: it answered so to another write.
+	again bool
+}
+
+func (e *heldError) Unwrap() error { return e.error }
+
+// NewTurnstile returns one before the writes of the kind.
+func NewTurnstile(resource schema.GroupResource, metrics *Metrics, clock clock.WithTicker) *Turnstile {
+	t := &Turnstile{
+		resource: resource, clock: clock, metrics: metrics,
+		limiter: flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(probesPerSecond, probesAtOnce, clock),
+		causes:  map[string]*cause{}, waiters: map[string]*waiter{},
+	}
+	t.probes = NewController(ControllerOptions{Name: resource.Resource + "-held", Workers: 1, Reconciler: t, Metrics: metrics, Clock: clock})
+	return t
+}
+
+// Controller tries again what is held back.
+func (t *Turnstile) Controller() *Controller { return t.probes }
+
+// write is what is asked of the host.
+type write struct {
+	// name is that of the host object, with the part of it that is written.
+	name string
+	// takes is what the write takes of quotas beyond what the object has.
+	takes corev1.ResourceList
+	// class is what a quota may be restricted to.
+	class string
+	// digest returns one of what is asked for.
+	digest func() string
+	// probe is the cause that the write is a try of.
+	probe *cause
+}
+
+// enter lets the write through, or holds it back.
+func (t *Turnstile) enter(w *write) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	held, known := t.waiters[w.name]
+	if known && held.admitted {
+		held.admitted, w.probe = false, held.cause
+		return nil
+	}
+	if known && slices.Contains(held.asked, w.digest()) {
+		return t.hold(held)
+	}
+	if full := t.behind(w); full != nil {
+		return t.hold(t.wait(w, full))
+	}
+	return nil
+}
+
+// behind finds a quota at which something waits that takes no more than the write.
+func (t *Turnstile) behind(w *write) *cause {
+	asked := &waiter{takes: w.takes, class: w.class}
+	for _, cause := range t.causes {
+		if cause.sort != full {
+			continue
+		}
+		for _, other := range cause.waiters {
+			if other.name != w.name && asked.takesMore(other) {
+				return cause
+			}
+		}
+	}
+	return nil
+}
+
+func (t *Turnstile) hold(held *waiter) error {
+	return &heldError{sameAnswer(held.cause.err, held.cause.answered, held.name), t, held.name, true}
+}
+
+// exit takes note of the host's answer to a write that was let through, and returns it.
+func (t *Turnstile) exit(w *write, err error) error {
+	name, sort := causeOf(err, w.name)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if sort == other {
+		if err != nil {
+			return err
+		}
+		if held, known := t.waiters[w.name]; known {
+			held.cause.turn = held.namespace
+			t.remove(held)
+		}
+		t.taken(w)
+		return nil
+	}
+	t.metrics.refused(t.resource.Resource, sort.reason())
+	why, found := t.causes[name]
+	if !found {
+		why = &cause{name: name, sort: sort, interval: firstProbe, waiters: map[string]*waiter{}}
+		t.causes[name] = why
+		t.after(why, why.interval)
+	} else if w.probe == why {
+		t.again(why, w)
+	}
+	why.err, why.answered = err, w.name
+	for _, each := range why.waiters {
+		each.admitted = false
+	}
+	held := t.wait(w, why)
+	if w.probe != nil && w.probe != why {
+		// Of that cause nothing is known now: the next one tries.
+		t.after(w.probe, 0)
+	}
+	return &heldError{err, t, held.name, false}
+}
+
+// again has the cause be tried later, after the host has refused a try.
+func (t *Turnstile) again(c *cause, w *write) {
+	if c.sort == full && len(w.takes) > 0 {
+		c.tried = append(c.tried, &waiter{takes: w.takes, class: w.class})
+		if c.next() != nil {
+			// There may be room for something smaller.
+			t.after(c, firstProbe)
+			return
+		}
+		c.tried = nil
+	}
+	c.interval = min(2*c.interval, c.sort.last())
+	t.after(c, c.interval)
+}
+
+// taken has others follow a try that the host took.
+func (t *Turnstile) taken(w *write) {
+	if w.probe == nil || t.causes[w.probe.name] != w.probe {
+		return
+	}
+	w.probe.interval, w.probe.tried = firstProbe, nil
+	for {
+		next := w.probe.next()
+		if next == nil {
+			break
+		}
+		t.admit(next)
+		if w.probe.sort == full {
+			break
+		}
+	}
+	t.after(w.probe, firstProbe)
+}
+
+// next is the one whose turn it is, of those that a pass would come to.
+func (c *cause) next() *waiter {
+	oldest := map[string]*waiter{}
+	for _, each := range c.waiters {
+		if each.admitted || len(each.wakers) == 0 || slices.ContainsFunc(c.tried, each.takesMore) {
+			continue
+		}
+		if first := oldest[each.namespace]; first == nil || each.since.Before(first.since) || each.since.Equal(first.since) && each.name < first.name {
+			oldest[each.namespace] = each
+		}
+	}
+	if len(oldest) == 0 {
+		return nil
+	}
+	turns := slices.Sorted(maps.Keys(oldest))
+	at, had := slices.BinarySearch(turns, c.turn)
+	if had {
+		at++
+	}
+	return oldest[turns[at%len(turns)]]
+}
+
+// takesMore tells whether there is no room for the waiter where there is none for the other.
+func (w *waiter) takesMore(other *waiter) bool {
+	return w.class == other.class && len(other.takes) > 0 && quota.Covers(w.takes, other.takes)
+}
+
+func (t *Turnstile) admit(w *waiter) {
+	w.admitted = true
+	for waker := range w.wakers {
+		waker.controller.Enqueue(waker.key)
+	}
+}
+
+// after has the cause be tried after a while.
+func (t *Turnstile) after(c *cause, wait time.Duration) {
+	c.due = t.clock.Now().Add(wait)
+	t.probes.queue.AddAfter(types.NamespacedName{Name: c.name}, wait)
+}
+
+// Reconcile tries one object of the cause again.
+func (t *Turnstile) Reconcile(_ context.Context, key types.NamespacedName) (time.Duration, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, found := t.causes[key.Name]
+	if !found {
+		return 0, nil
+	}
+	if wait := c.due.Sub(t.clock.Now()); wait > 0 {
+		return wait, nil
+	}
+	if !t.limiter.TryAccept() {
+		return time.Second / probesPerSecond, nil
+	}
+	if next := c.next(); next != nil {
+		t.admit(next)
+	}
+	// If nothing comes of it, another one has its turn.
+	c.due = t.clock.Now().Add(c.interval)
+	return c.interval, nil
+}
+
+// Freed has what waits for a quota be tried soon, since something of it was given back.
+func (t *Turnstile) Freed() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.causes {
+		if c.sort != full {
+			continue
+		}
+		// The host counts anew a moment after the object has gone.
+		c.interval, c.tried = firstProbe, nil
+		if t.clock.Now().Add(firstProbe).Before(c.due) {
+			t.after(c, firstProbe)
+		}
+	}
+}
+
+// park has the pass be run when the write may be tried again.
+func (t *Turnstile) park(name string, by waker, since time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	held, known := t.waiters[name]
+	if !known {
+		// It was taken, or lost its cause, meanwhile.
+		by.controller.Enqueue(by.key)
+		return
+	}
+	if len(held.wakers) == 0 {
+		held.namespace, held.since = by.key.Namespace, since
+	}
+	held.wakers[by] = true
+}
+
+// leave takes back park: the pass comes to the write no more.
+func (t *Turnstile) leave(name string, by waker) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	held, known := t.waiters[name]
+	if !known || !held.wakers[by] {
+		return
+	}
+	delete(held.wakers, by)
+	if len(held.wakers) > 0 {
+		return
+	}
+	t.remove(held)
+	if held.admitted && t.causes[held.cause.name] == held.cause {
+		// It had its turn and made nothing of it.
+		t.after(held.cause, 0)
+	}
+}
+
+// wait has the write wait for the cause.
+func (t *Turnstile) wait(w *write, to *cause) *waiter {
+	held, known := t.waiters[w.name]
+	if !known {
+		held = &waiter{name: w.name, wakers: map[waker]bool{}}
+	} else if held.cause != to {
+		t.remove(held)
+	}
+	if before := len(held.asked); before > 0 {
+		held.asked = held.asked[before-1:]
+	}
+	held.asked = append(held.asked, w.digest())
+	held.takes, held.class, held.cause, held.admitted = w.takes, w.class, to, false
+	to.waiters[held.name] = held
+	t.waiters[held.name] = held
+	t.metrics.holds(t.resource.Resource, len(t.waiters))
+	return held
+}
+
+func (t *Turnstile) remove(held *waiter) {
+	delete(t.waiters, held.name)
+	delete(held.cause.waiters, held.name)
+	if len(held.cause.waiters) == 0 {
+		delete(t.causes, held.cause.name)
+	}
+	t.metrics.holds(t.resource.Resource, len(t.waiters))
+}

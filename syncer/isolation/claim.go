@@ -1,0 +1,31 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package isolation
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// ClaimSpec returns what of a volume claim's spec may travel, and what keeps the
+// claim from the host.
+func ClaimSpec(spec *corev1.PersistentVolumeClaimSpec) (*corev1.PersistentVolumeClaimSpec, Violations) {
+	return carry(spec, field.NewPath("spec"), Exceptions{})
+}
+
+func claimTable() []typeRules {
+	return []typeRules{
+		of[corev1.PersistentVolumeClaimSpec](
+			passed("accessModes", "resources", "volumeMode"),
+			passed("volumeAttributesClassName").because("the host offers classes to everybody in the namespace"),
+			translated("passed; the empty class only with a volumeName, since it takes any volume of the host that is nobody's yet", "storageClassName"),
+			translated("passed where the host provisioned the volume for a claim of this virtual cluster, refused otherwise", "volumeName"),
+			translated("the host's claim, of the claim inside; any other source is refused", "dataSourceRef"),
+			leftOut("dataSourceRef says the same", "dataSource"),
+			refused("it selects among the volumes of the host, whosever they are", "no setting lifts it, a storageClassName has a volume made", "selector"),
+		),
+		of[corev1.VolumeResourceRequirements](passed("limits", "requests")),
+		of[corev1.TypedObjectReference](translated("the host's claim, of the claim inside", "apiGroup", "kind", "name", "namespace")),
+	}
+}
