@@ -10,7 +10,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // scope is in none. It takes both marks: controllers of the host copy labels, and so
 // do people. Syncer and controller both decide by it what they may delete.
 func IsSyncedFor(object metav1.Object, id, namespace string) bool {
-	at := object.GetNamespace()
-	return id != "" && (at == namespace || at == "") &&
-		object.GetLabels()[LabelCluster] == id && object.GetAnnotations()[AnnotationVirtualName] != ""
+	at, name := object.GetNamespace(), object.GetAnnotations()[AnnotationVirtualName]
+	return id != "" && (at == namespace || at == "") && object.GetLabels()[LabelCluster] == id && name != "" && len(name) <= maxVirtualName
 }
+
+// maxVirtualName is the length of the longest name of an object inside.
+const maxVirtualName = 253

@@ -5,10 +5,12 @@ package virtualcluster
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -125,5 +127,29 @@ func TestRemoveHeedsBothMarks(t *testing.T) {
 	slices.Sort(got)
 	if slices.Sort(want); !slices.Equal(got, want) {
 		t.Errorf("teardown deletes %v, want %v", got, want)
+	}
+}
+
+// TestListsInPages has a host that answers in parts, with metadata that somebody has filled.
+func TestListsInPages(t *testing.T) {
+	c := withCaches(t)
+	host := metadatafake.NewSimpleMetadataClient(metadatafake.NewTestScheme())
+	asked := 0
+	host.PrependReactor("list", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
+		asked++
+		list := &metav1.List{ListMeta: metav1.ListMeta{Continue: map[int]string{1: "more", 2: "more"}[asked]}}
+		list.Items = []runtime.RawExtension{{Object: &metav1.PartialObjectMetadata{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: strconv.Itoa(asked), Annotations: map[string]string{"example.com/x": strings.Repeat("x", 1<<16)},
+				Labels: map[string]string{tenancyv1.LabelCluster: syncedtest.ID}}}}}
+		return true, list, nil
+	})
+	c.Metadata = host
+	got, err := c.list(t.Context(), object(1), corev1.SchemeGroupVersion.WithResource("secrets"), tenancyv1.LabelCluster)
+	if err != nil || len(got) != 3 {
+		t.Fatalf("got %d objects, %v; want 3", len(got), err)
+	}
+	if len(got[0].Annotations) > 0 || got[0].Labels[tenancyv1.LabelCluster] != syncedtest.ID {
+		t.Errorf("got %d annotations and labels %v, want what is read alone", len(got[0].Annotations), got[0].Labels)
 	}
 }

@@ -20,6 +20,9 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
+// page is how many objects are listed at a time.
+const page = 20
+
 // madeBy selects what the syncer of a virtual cluster made on the host.
 func madeBy(vc *tenancyv1.VirtualCluster) string {
 	return tenancyv1.LabelCluster + "=" + clusterID(vc)
@@ -161,16 +164,27 @@ func configMapResource() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceConfigMaps)
 }
 
+// list returns the metadata of all objects of a kind with these labels, as far as they
+// are read here. It takes a few at a time: metadata are as large as who wrote them likes.
 func (c *Controller) list(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, selector string) ([]metav1.PartialObjectMetadata, error) {
-	list, err := c.Metadata.Resource(resource).Namespace(vc.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
-	if apierrors.IsNotFound(err) {
-		// The host does not serve the kind.
-		return nil, nil
+	var all []metav1.PartialObjectMetadata
+	options := metav1.ListOptions{LabelSelector: selector, Limit: page}
+	for {
+		list, err := c.Metadata.Resource(resource).Namespace(vc.Namespace).List(ctx, options)
+		if apierrors.IsNotFound(err) {
+			// The host does not serve the kind.
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list %s of virtual cluster: %w", resource.Resource, err)
+		}
+		for i := range list.Items {
+			all = append(all, metav1.PartialObjectMetadata{TypeMeta: list.Items[i].TypeMeta, ObjectMeta: kept(&list.Items[i])})
+		}
+		if options.Continue = list.Continue; options.Continue == "" {
+			return all, nil
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("list %s of virtual cluster: %w", resource.Resource, err)
-	}
-	return list.Items, nil
 }
 
 // deleteAll deletes the objects, and only these lives of them.

@@ -15,8 +15,9 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
-// maxKept is the length of the longest label or annotation that is kept, in bytes.
-const maxKept = 63
+// maxKept is the length of the longest label or annotation that is kept, in bytes: that of
+// the longest name.
+const maxKept = 253
 
 // trim drops what nobody here reads. That is more than thrift: whoever may write in
 // some namespace can give any object the label that is watched for, and fill it.
@@ -51,8 +52,9 @@ func kept(object metav1.Object) metav1.ObjectMeta {
 		Name: object.GetName(), Namespace: object.GetNamespace(), UID: object.GetUID(),
 		ResourceVersion: object.GetResourceVersion(), Generation: object.GetGeneration(),
 		CreationTimestamp: object.GetCreationTimestamp(), DeletionTimestamp: object.GetDeletionTimestamp(),
-		Labels:      keptOf(object.GetLabels(), tenancyv1.LabelVirtualCluster, appsv1.ControllerRevisionHashLabelKey),
-		Annotations: keptOf(object.GetAnnotations(), tenancyv1.AnnotationClusterID),
+		DeletionGracePeriodSeconds: object.GetDeletionGracePeriodSeconds(),
+		Labels:                     keptOf(object.GetLabels(), tenancyv1.LabelVirtualCluster, tenancyv1.LabelCluster, tenancyv1.LabelOrphan, appsv1.ControllerRevisionHashLabelKey),
+		Annotations:                keptOf(object.GetAnnotations(), tenancyv1.AnnotationClusterID, tenancyv1.AnnotationVirtualName, tenancyv1.AnnotationVirtualKind),
 	}
 }
 

@@ -7,6 +7,8 @@
 package syncedtest
 
 import (
+	"strings"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -45,6 +47,7 @@ func Table() []Row {
 		{"the annotation alone", in(metav1.ObjectMeta{Annotations: name}, "annotated"), false},
 		{"neither", in(metav1.ObjectMeta{}, "plain"), false},
 		{"an empty name inside", in(metav1.ObjectMeta{Labels: label, Annotations: map[string]string{tenancyv1.AnnotationVirtualName: ""}}, "nameless"), false},
+		{"a name that no object can have", in(metav1.ObjectMeta{Labels: label, Annotations: map[string]string{tenancyv1.AnnotationVirtualName: strings.Repeat("x", 254)}}, "overlong"), false},
 		{"the id of another virtual cluster", in(metav1.ObjectMeta{Labels: map[string]string{tenancyv1.LabelCluster: "ffffffffff"}, Annotations: name}, "of-another"), false},
 		{"other annotations of a syncer", in(metav1.ObjectMeta{Labels: label, Annotations: map[string]string{
 			tenancyv1.AnnotationVirtualUID: "u", tenancyv1.AnnotationVirtualNamespace: "default"}}, "described"), false},
