@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -35,8 +36,12 @@ func TestManifestIsCurrent(t *testing.T) {
 	if namespace, ok := all[0].(*corev1.Namespace); !ok || namespace.Name != tenancyv1.SystemNamespace {
 		t.Errorf("first object is %T, want the namespace, or kubectl apply fails on a new cluster", all[0])
 	}
-	if _, ok := all[len(all)-1].(*apiregistrationv1.APIService); !ok {
-		t.Errorf("last object is %T, want the APIService", all[len(all)-1])
+	// Admission that asks through the APIService comes after it.
+	last := slices.IndexFunc(all, func(object runtime.Object) bool { _, ok := object.(*apiregistrationv1.APIService); return ok })
+	for _, object := range all[last+1:] {
+		if group := object.GetObjectKind().GroupVersionKind().Group; group != admissionregistrationv1.GroupName {
+			t.Errorf("%T comes after the APIService", object)
+		}
 	}
 }
 
@@ -107,6 +112,23 @@ func checkRestricted(t *testing.T, spec corev1.PodSpec) {
 	for _, volume := range spec.Volumes {
 		if volume.HostPath != nil {
 			t.Errorf("it mounts %s of its node", volume.HostPath.Path)
+		}
+	}
+}
+
+// TestMemoryIsLimited wants both programs to have a limit, and a runtime that heeds it.
+func TestMemoryIsLimited(t *testing.T) {
+	all := objects(t, nil)
+	for _, pod := range []corev1.PodSpec{
+		find[*appsv1.StatefulSet](t, all, "garret-apiserver").Spec.Template.Spec, find[*appsv1.Deployment](t, all, "garret-controller").Spec.Template.Spec,
+	} {
+		container := pod.Containers[0]
+		limit := container.Resources.Limits[corev1.ResourceMemory]
+		if limit.IsZero() || limit.Cmp(container.Resources.Requests[corev1.ResourceMemory]) < 0 {
+			t.Errorf("%s has the limit %s", container.Name, limit.String())
+		}
+		if !slices.ContainsFunc(container.Env, func(v corev1.EnvVar) bool { return v.Name == "GOMEMLIMIT" && v.Value == "$(MEMORY_LIMIT_MIB)000000" }) {
+			t.Errorf("the runtime of %s does not know its limit: %v", container.Name, container.Env)
 		}
 	}
 }

@@ -34,8 +34,13 @@ const manifestHeader = `# Garret, as "kubectl apply" installs it. Rendered from 
 `
 
 // Render returns the objects of the chart with these values as one stream of
-// documents in the order in which they are to be applied.
+// documents in the order in which they are to be applied, for a host of this release.
 func Render(values map[string]any) (string, error) {
+	return renderFor(chartutil.KubeVersion{Version: "v1.37.0", Major: "1", Minor: "37"}, values)
+}
+
+// renderFor is Render for a host of another version.
+func renderFor(host chartutil.KubeVersion, values map[string]any) (string, error) {
 	loaded, err := Chart()
 	if err != nil {
 		return "", err
@@ -43,7 +48,9 @@ func Render(values map[string]any) (string, error) {
 	options := chartutil.ReleaseOptions{
 		Name: "garret", Namespace: tenancyv1.SystemNamespace, Revision: 1, IsInstall: true,
 	}
-	context, err := chartutil.ToRenderValues(loaded, values, options, chartutil.DefaultCapabilities)
+	capabilities := chartutil.DefaultCapabilities.Copy()
+	capabilities.KubeVersion = host
+	context, err := chartutil.ToRenderValues(loaded, values, options, capabilities)
 	if err != nil {
 		return "", fmt.Errorf("values of the chart: %w", err)
 	}

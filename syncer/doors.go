@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"garret.dev/garret/syncer/admission"
 	"garret.dev/garret/syncer/egress"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
@@ -28,6 +29,7 @@ const (
 // doors are where the control plane connects to anything.
 type doors struct {
 	host    *egress.Host
+	bounds  egress.Bounds
 	servers []*egress.Server
 }
 
@@ -50,13 +52,12 @@ func newDoors(options Options) (*doors, error) {
 	}
 	cluster := translate.Cluster{ID: options.ClusterID, Name: options.VirtualCluster, HostNamespace: options.Namespace}
 	d := &doors{host: egress.NewHost(client, cluster, addresses(options.NodeIP)...)}
-	bounds, err := newBounds(options, d.host)
-	if err != nil {
+	if d.bounds, err = newBounds(options, d.host); err != nil {
 		return nil, err
 	}
 	for name, door := range map[string]*egress.Door{
-		egress.ClusterSocket:      {Bounds: bounds, Syncer: at(options.PodIP, options.KubeletPort)},
-		egress.ControlPlaneSocket: {Bounds: bounds, Syncer: at("127.0.0.1", options.WebhookPort), Resolver: net.DefaultResolver},
+		egress.ClusterSocket:      {Bounds: d.bounds, Syncer: at(options.PodIP, options.KubeletPort)},
+		egress.ControlPlaneSocket: {Bounds: d.bounds, Syncer: at("127.0.0.1", options.WebhookPort), Resolver: net.DefaultResolver},
 	} {
 		server, err := egress.Listen(options.EgressDir, name, door)
 		if err != nil {
@@ -87,6 +88,14 @@ func (d *doors) follow(host *resources.Host) {
 	if d.host != nil {
 		d.host.Follow(egress.Caches{Pods: host.Pods.Indexer(), Services: host.Services.Indexer()})
 	}
+}
+
+// nodes judges Nodes by the same bounds; nil where there are none.
+func (d *doors) nodes(options Options) *admission.Nodes {
+	if d.host == nil {
+		return nil
+	}
+	return &admission.Nodes{Kubelet: at(options.PodIP, options.KubeletPort), Bounds: d.bounds}
 }
 
 // run serves until the context ends.

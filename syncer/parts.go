@@ -26,6 +26,7 @@ import (
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/quota"
 	"garret.dev/garret/syncer/resources"
+	"garret.dev/garret/syncer/rights"
 	"garret.dev/garret/syncer/tokens"
 )
 
@@ -33,6 +34,8 @@ import (
 const (
 	partSync = "sync"
 	partData = "comparing the data inside with the host's record"
+	// partRights comes first: without rights nothing else works.
+	partRights = "looking at what the host allows"
 )
 
 // parts are what runs beside the engine.
@@ -47,7 +50,7 @@ type parts struct {
 	run   []func(context.Context) error
 }
 
-func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection) (*parts, error) {
+func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection, doors *doors) (*parts, error) {
 	cluster := both.translator.Cluster()
 	minter := tokens.New(tokens.Options{
 		Translator: both.translator, Virtual: both.virtual,
@@ -64,7 +67,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	}
 	authority := pki.ServerAuthority(options.DataDir)
 	allocator := &admission.Allocator{Translator: both.translator, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
-	webhook, err := newWebhook(options, authority, allocator)
+	webhook, err := newWebhook(options, authority, allocator, doors.nodes(options))
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +82,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, fmt.Errorf("client of the host's virtual clusters: %w", err)
 	}
-	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, partData, bootstrap.PartBootstrap, partSync)
+	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, partRights, partData, bootstrap.PartBootstrap, partSync)
 	reporter.Room = func() error { return checkRoom(options.DataDir) }
 	inside := bootstrap.New(bootstrap.Options{
 		Translator: both.translator, Virtual: both.virtual, Allocator: allocator,
@@ -98,9 +101,20 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
+	watched := rights.New(rights.Options{
+		Host: both.host.AuthorizationV1(), Namespace: cluster.HostNamespace, Doubts: both.doubts, Clock: options.Clock,
+		Needs: rights.NeedsOf(cluster.Name, selection, options.SyncNodesFromHost),
+		Report: func(missing []rights.Need) {
+			if len(missing) == 0 {
+				reporter.Done(partRights)
+				return
+			}
+			reporter.Pending(partRights, tenancyv1.ReasonMissingRights, rights.Describe(missing, cluster.HostNamespace, cluster.ReleaseName()))
+		},
+	})
 	return &parts{
 		tokens: minter, reporter: reporter, own: itself, security: security, ledger: ledger, ready: inside.Ready(),
-		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run,
+		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, watched.Run,
 			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }},
 	}, nil
 }
@@ -138,12 +152,14 @@ func reportQuota(ctx context.Context, ledger *quota.Ledger, reporter *bootstrap.
 
 // newWebhook returns the admission webhook, which only the control plane beside
 // the syncer reaches.
-func newWebhook(options Options, authority *pki.Authority, allocator *admission.Allocator) (*admission.Server, error) {
+func newWebhook(options Options, authority *pki.Authority, allocator *admission.Allocator, nodes *admission.Nodes) (*admission.Server, error) {
 	listener, err := listen("127.0.0.1", options.WebhookPort)
 	if err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
-	return admission.NewServer(listener, pki.NewServing(authority, "garret-admission", admission.Hosts(), options.Clock), allocator), nil
+	server := admission.NewServer(listener, pki.NewServing(authority, "garret-admission", admission.Hosts(), options.Clock), allocator)
+	server.Nodes = nodes
+	return server, nil
 }
 
 // newKubelet returns the kubelet of all nodes inside, which the API server there

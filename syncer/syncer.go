@@ -32,6 +32,7 @@ import (
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/lineage"
 	"garret.dev/garret/syncer/resources"
+	"garret.dev/garret/syncer/rights"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -45,6 +46,8 @@ type sides struct {
 	translator                *translate.Translator
 	// hostVersion is the version of the host's Kubernetes.
 	hostVersion string
+	// doubts notes what the host refuses.
+	doubts *rights.Doubts
 	// kubeconfig is what the kubeconfig of the virtual cluster held.
 	kubeconfig []byte
 }
@@ -80,14 +83,14 @@ func Run(ctx context.Context, options Options) error {
 
 // connect waits for both clusters at the same time.
 func connect(ctx context.Context, options Options) (*sides, error) {
-	both := &sides{}
+	both := &sides{doubts: rights.NewDoubts()}
 	var namespace, incarnation types.UID
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		if both.hostConfig, err = hostConfig(options.HostKubeconfig); err != nil {
 			return err
 		}
-		if both.host, err = newClient(both.hostConfig); err != nil {
+		if both.host, err = newClient(both.doubts.Watched(both.hostConfig)); err != nil {
 			return err
 		}
 		namespace, both.hostVersion, err = lookAround(ctx, both.host, options.Namespace)
@@ -161,7 +164,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	virtual := resources.NewVirtual(both.virtual)
 	host := resources.NewHost(both.host, both.translator.Cluster(), options.SyncNodesFromHost)
 	history := lineage.New(lineage.Options{Cluster: both.translator.Cluster(), Virtual: both.virtual, Host: both.host, Clock: options.Clock})
-	parts, err := newParts(options, both, virtual, host, history, selection)
+	parts, err := newParts(options, both, virtual, host, history, selection, doors)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ import (
 	"garret.dev/garret/pkg/access"
 	"garret.dev/garret/pkg/apiserver/certs"
 	"garret.dev/garret/pkg/relay"
+	"garret.dev/garret/pkg/slicereview"
 )
 
 // Config is everything that the server is built from.
@@ -37,6 +38,7 @@ type Config struct {
 	keeper    *certs.Keeper
 	publisher *certs.Publisher
 	dial      access.Dialer
+	slices    *slicereview.Reviewer
 }
 
 // NewConfig turns options into a configuration. The datastore must run
@@ -77,6 +79,7 @@ func NewConfig(ctx context.Context, options *Options) (*Config, error) {
 	}
 	c.checks()
 	c.explainKeys()
+	c.slices = &slicereview.Reviewer{Host: host}
 	c.chain()
 	if c.dial = options.Dial; c.dial == nil {
 		c.dial = access.DialDNS()
@@ -145,12 +148,13 @@ func (c *Config) applyRecommended() error {
 	return nil
 }
 
-// chain puts into the handler chain what the relay and the gateway need there.
+// chain puts into the handler chain what the relay and the gateway need there, and
+// what the host asks about EndpointSlices.
 func (c *Config) chain() {
 	c.generic.LongRunningFunc = relay.LongRunning(
 		filters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString()))
 	c.generic.BuildHandlerChainFunc = c.gatewayChain(func(handler http.Handler, config *genericapiserver.Config) http.Handler {
-		handler = withOwnConnection(relay.WithInnerQuery(handler), config.LongRunningFunc)
+		handler = withOwnConnection(relay.WithInnerQuery(c.slices.Serve(handler)), config.LongRunningFunc)
 		return withFarewell(genericapiserver.DefaultBuildHandlerChain(handler, config), config.ShutdownInitiatedNotify())
 	})
 }

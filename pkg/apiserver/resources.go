@@ -10,9 +10,14 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	restclient "k8s.io/client-go/rest"
 
+	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/apis/tenancy/validation"
 	"garret.dev/garret/generated/clientset/versioned"
 	"garret.dev/garret/pkg/registry/hostcluster"
@@ -43,6 +48,7 @@ func (c *Config) newResources(kubeconfigs virtualcluster.KubeconfigIssuer, relay
 		Hosts:       hosts.HostCluster,
 		Validator:   &validation.Validator{Values: c.options.ValidateValues},
 		Authorizer:  c.generic.Authorization.Authorizer,
+		Namespaces:  c.generic.SharedInformerFactory.Core().V1().Namespaces().Lister(),
 		Kubeconfigs: kubeconfigs,
 		Relay:       relay,
 	})
@@ -50,6 +56,22 @@ func (c *Config) newResources(kubeconfigs virtualcluster.KubeconfigIssuer, relay
 		return nil, err
 	}
 	return &resources{clusters: clusters, templates: templates, hosts: hosts}, nil
+}
+
+// endpointRanges are those that the administrator opens to all virtual clusters.
+func (r *resources) endpointRanges(ctx context.Context) ([]string, error) {
+	obj, err := r.hosts.HostCluster.Get(request.WithNamespace(ctx, metav1.NamespaceNone), v1.LocalHostCluster, &metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil // it is made anew in a moment
+	}
+	if err != nil {
+		return nil, err
+	}
+	host, ok := obj.(*tenancy.HostCluster)
+	if !ok {
+		return nil, fmt.Errorf("storage of hostclusters holds a %T", obj)
+	}
+	return host.Spec.Isolation.EndpointRanges, nil
 }
 
 // byPath is what the group is installed from.

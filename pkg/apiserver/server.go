@@ -52,6 +52,7 @@ func (c *Config) New() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.slices.Ranges = served.endpointRanges
 	keepLocal, err := served.keepLocal(c.generic.LoopbackClientConfig)
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ func rulesOf(args ...string) []rbacv1.PolicyRule {
 	if err != nil {
 		panic(err)
 	}
-	return SyncerRules(synced)
+	return tenancyv1.SyncerRules(synced)
 }
 
 // verbsOf are the verbs of a rendered Role on each resource of each group.
@@ -58,6 +58,8 @@ func TestRole(t *testing.T) {
 				t.Errorf("resource %s in %v", resource, rule)
 			case strings.HasPrefix(resource, "virtualclusters") && !slices.Equal(rule.ResourceNames, []string{"demo"}):
 				t.Errorf("virtual clusters other than its own in %v", rule)
+			case resource == "hostobjects" && slices.Contains(rule.Verbs, "own") && !slices.Equal(rule.ResourceNames, []string{values.Cluster.ID}):
+				t.Errorf("host objects other than its own in %v", rule)
 			case resource == "namespaces" && !(slices.Equal(rule.ResourceNames, []string{"team-a"}) && slices.Equal(rule.Verbs, []string{"get"})):
 				t.Errorf("more than reading its own namespace in %v", rule)
 			case resource == "statefulsets":
@@ -100,7 +102,8 @@ const (
 func TestRoleFollowsWhatIsSynced(t *testing.T) {
 	byDefault := map[string]string{
 		"namespaces": "get", "tenancy.garret.dev/virtualclusters": "get list watch", "tenancy.garret.dev/virtualclusters/status": "get patch update",
-		"pods": allVerbs, "services": allVerbs, "configmaps": allVerbs, "secrets": allVerbs, "persistentvolumeclaims": allVerbs,
+		"tenancy.garret.dev/hostobjects": "bound own",
+		"pods":                           allVerbs, "services": allVerbs, "configmaps": allVerbs, "secrets": allVerbs, "persistentvolumeclaims": allVerbs,
 		"discovery.k8s.io/endpointslices": allVerbs, "events": "get list watch",
 		"pods/exec": "create get", "pods/attach": "create get", "pods/portforward": "create get", "pods/log": "get",
 		"pods/ephemeralcontainers": "get patch update", "pods/resize": "get patch update", "pods/status": "get patch",

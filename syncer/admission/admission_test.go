@@ -390,7 +390,7 @@ func TestOtherKinds(t *testing.T) {
 		server := NewServer(nil, nil, &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{}})
 		request := &admissionv1.AdmissionRequest{Operation: admissionv1.Create, Namespace: "default", Name: "web", Resource: resource}
 		request.Object.Raw = marshal(t, service("web"))
-		if response := server.review(t.Context(), request); !response.Allowed || response.Patch != nil {
+		if response := decided(server.admit)(t.Context(), request); !response.Allowed || response.Patch != nil {
 			t.Errorf("%s: got %+v, want it untouched", resource, response)
 		}
 		if got := writes(onHost); len(got) > 0 {

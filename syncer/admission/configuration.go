@@ -19,6 +19,8 @@ const (
 
 	webhookName    = "services.garret.dev"
 	servicesPath   = "/services"
+	nodesName      = "nodes.garret.dev"
+	nodesPath      = "/nodes"
 	timeoutSeconds = 10
 
 	warningsName           = "warnings.garret.dev"
@@ -59,6 +61,36 @@ func ofServices(authority []byte, port int) *applyv1.MutatingWebhookApplyConfigu
 		WithSideEffects(admissionregistrationv1.SideEffectClassNoneOnDryRun).
 		WithTimeoutSeconds(timeoutSeconds).
 		WithAdmissionReviewVersions("v1")
+}
+
+// NodesConfiguration tells the virtual API server of the webhook about Nodes. Without it,
+// the doors still stand: so Nodes can be written while the syncer is away.
+func NodesConfiguration(authority []byte, port int) *applyv1.ValidatingWebhookConfigurationApplyConfiguration {
+	return applyv1.ValidatingWebhookConfiguration(ConfigurationName).WithWebhooks(applyv1.ValidatingWebhook().
+		WithName(nodesName).
+		WithClientConfig(client(authority, port, nodesPath)).
+		WithRules(applyv1.RuleWithOperations().
+			WithAPIGroups("").WithAPIVersions("v1").WithResources("nodes", "nodes/status").
+			WithOperations(admissionregistrationv1.Create, admissionregistrationv1.Update).
+			WithScope(admissionregistrationv1.ClusterScope)).
+		WithFailurePolicy(admissionregistrationv1.Ignore).
+		WithMatchPolicy(admissionregistrationv1.Equivalent).
+		WithSideEffects(admissionregistrationv1.SideEffectClassNone).
+		WithTimeoutSeconds(timeoutSeconds).
+		WithAdmissionReviewVersions("v1"))
+}
+
+// NodesInForce says whether what is stored would call the webhook about Nodes as it should.
+func NodesInForce(found *admissionregistrationv1.ValidatingWebhookConfiguration, authority []byte, port int) bool {
+	if len(found.Webhooks) != 1 {
+		return false
+	}
+	webhook, wanted := found.Webhooks[0], NodesConfiguration(authority, port).Webhooks[0]
+	return webhook.Name == nodesName && webhook.NamespaceSelector.Size() == 0 && webhook.ObjectSelector.Size() == 0 && len(webhook.MatchConditions) == 0 &&
+		webhook.ClientConfig.URL != nil && *webhook.ClientConfig.URL == *wanted.ClientConfig.URL &&
+		bytes.Equal(webhook.ClientConfig.CABundle, wanted.ClientConfig.CABundle) &&
+		len(webhook.Rules) == 1 && slices.Equal(webhook.Rules[0].Operations, wanted.Rules[0].Operations) &&
+		slices.Equal(webhook.Rules[0].Resources, wanted.Rules[0].Resources)
 }
 
 // ofWarnings answers people who write pods. What controllers write has been warned of

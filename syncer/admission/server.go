@@ -36,6 +36,8 @@ type Server struct {
 	Allocator *Allocator
 	// Check says what will keep a pod from the host; nil for nothing.
 	Check func(spec *corev1.PodSpec) error
+	// Nodes judges Nodes. Without it, all pass.
+	Nodes *Nodes
 
 	once    sync.Once
 	reached chan struct{}
@@ -58,10 +60,13 @@ func (s *Server) Run(ctx context.Context) error {
 // Handler answers AdmissionReviews.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+servicesPath, answer(func(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
+	mux.HandleFunc("POST "+servicesPath, answer(decided(func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error) {
 		s.once.Do(func() { close(s.reached) })
-		return s.review(ctx, request)
-	}))
+		return s.admit(ctx, request)
+	})))
+	mux.HandleFunc("POST "+nodesPath, answer(decided(func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error) {
+		return nil, s.admitNode(ctx, request)
+	})))
 	mux.HandleFunc("POST "+warningsPath, answer(s.warn))
 	return mux
 }
@@ -85,24 +90,27 @@ func answer(review func(context.Context, *admissionv1.AdmissionRequest) *admissi
 	}
 }
 
-func (s *Server) review(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
-	logger := klog.FromContext(ctx).WithValues("service", klog.KRef(request.Namespace, request.Name))
-	changes, err := s.admit(klog.NewContext(ctx, logger), request)
-	if err != nil {
-		logger.Info("Refused a service", "reason", err)
-		var known apierrors.APIStatus
-		if !errors.As(err, &known) {
-			known = apierrors.NewInternalError(err)
+// decided answers with the changes to the object that is about to be stored, or why it may not be.
+func decided(decide func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error)) func(context.Context, *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
+	return func(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
+		logger := klog.FromContext(ctx).WithValues("resource", request.Resource.Resource, "object", klog.KRef(request.Namespace, request.Name))
+		changes, err := decide(klog.NewContext(ctx, logger), request)
+		if err != nil {
+			logger.Info("Refused an object", "reason", err)
+			var known apierrors.APIStatus
+			if !errors.As(err, &known) {
+				known = apierrors.NewInternalError(err)
+			}
+			status := known.Status()
+			return &admissionv1.AdmissionResponse{Result: &status}
 		}
-		status := known.Status()
-		return &admissionv1.AdmissionResponse{Result: &status}
+		response := &admissionv1.AdmissionResponse{Allowed: true}
+		if changes != nil {
+			kind := admissionv1.PatchTypeJSONPatch
+			response.Patch, response.PatchType = changes, &kind
+		}
+		return response
 	}
-	response := &admissionv1.AdmissionResponse{Allowed: true}
-	if changes != nil {
-		kind := admissionv1.PatchTypeJSONPatch
-		response.Patch, response.PatchType = changes, &kind
-	}
-	return response
 }
 
 // admit returns the changes to the Service that is about to be stored.
@@ -166,6 +174,29 @@ func (s *Server) check(request *admissionv1.AdmissionRequest, service *corev1.Se
 		}
 	}
 	return apierrors.NewForbidden(corev1.Resource("services"), request.Name, refused)
+}
+
+// admitNode returns why the Node may not be stored.
+func (s *Server) admitNode(ctx context.Context, request *admissionv1.AdmissionRequest) error {
+	if request.Resource != nodeResource() || s.Nodes == nil {
+		return nil
+	}
+	node := &corev1.Node{}
+	if err := json.Unmarshal(request.Object.Raw, node); err != nil {
+		return apierrors.NewBadRequest(fmt.Sprintf("node: %v", err))
+	}
+	var old *corev1.Node
+	if request.Operation == admissionv1.Update {
+		old = &corev1.Node{}
+		if err := json.Unmarshal(request.OldObject.Raw, old); err != nil {
+			return apierrors.NewBadRequest(fmt.Sprintf("old node: %v", err))
+		}
+	}
+	return s.Nodes.admit(ctx, node, old)
+}
+
+func nodeResource() metav1.GroupVersionResource {
+	return metav1.GroupVersionResource{Version: "v1", Resource: "nodes"}
 }
 
 func serviceResource() metav1.GroupVersionResource {

@@ -82,6 +82,7 @@ func (b *Bootstrap) steps() []step {
 		{"the Service kubernetes", b.kubernetesService, true},
 		{"the Service of the DNS", b.dnsService, true},
 		{"the admission webhook", b.webhook, false},
+		{"the admission webhook of Nodes", b.keepNodes, false},
 	}
 	return append(append(steps, b.rights()...), b.dns()...)
 }
@@ -159,7 +160,8 @@ func (b *Bootstrap) keep(ctx context.Context) {
 			return
 		case <-time.After(keepInterval):
 		}
-		steps := []step{{"the Service kubernetes", b.kubernetesService, true}, {"the admission webhook", b.keepWebhook, true}}
+		steps := []step{{"the Service kubernetes", b.kubernetesService, true}, {"the admission webhook", b.keepWebhook, true},
+			{"the admission webhook of Nodes", b.keepNodes, true}}
 		if round%rightsEvery == 0 {
 			steps = append(steps, rights...)
 		}

@@ -41,6 +41,22 @@ func (b *Bootstrap) webhook(ctx context.Context) error {
 	return errors.New("the API server does not call it yet")
 }
 
+// keepNodes has the virtual API server call the webhook about Nodes, and puts the
+// configuration back if it is gone or changed.
+func (b *Bootstrap) keepNodes(ctx context.Context) error {
+	authority, err := b.Authority.Bundle()
+	if err != nil {
+		return err
+	}
+	configurations := b.Virtual.AdmissionregistrationV1().ValidatingWebhookConfigurations()
+	found, err := configurations.Get(ctx, admission.ConfigurationName, metav1.GetOptions{})
+	if err == nil && admission.NodesInForce(found, authority, b.WebhookPort) {
+		return nil
+	}
+	_, err = configurations.Apply(ctx, admission.NodesConfiguration(authority, b.WebhookPort), force())
+	return err
+}
+
 func (b *Bootstrap) applyWebhook(ctx context.Context) error {
 	authority, err := b.Authority.Bundle()
 	if err != nil {

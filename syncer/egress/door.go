@@ -93,7 +93,7 @@ func (d *Door) resolve(ctx context.Context, host string, port uint16) ([]netip.A
 	case !d.Public && len(d.Allowed) == 0:
 		return nil, refuse("%.100q is a name of the world outside, and public egress is off: whoever may write the VirtualCluster turns it on in "+
 			"spec.isolation.networkPolicy.publicEgress; a webhook reaches a Service inside by clientConfig.service", host)
-	case numeric(host):
+	case Numeric(host):
 		return nil, refuse("%.100q is neither a name nor an address in its usual form", host)
 	}
 	addresses, err := d.Resolver.LookupNetIP(ctx, "ip", host)
@@ -121,24 +121,35 @@ func (d *Door) resolve(ctx context.Context, host string, port uint16) ([]netip.A
 	return targets, nil
 }
 
-// numeric says whether a host looks like one of the old forms of an IPv4 address,
+// Numeric says whether a host looks like one of the old forms of an IPv4 address,
 // such as 2130706433, 0x7f.1 or 127.1, which no name of DNS does.
-func numeric(host string) bool {
+func Numeric(host string) bool {
 	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
 	last := strings.ToLower(labels[len(labels)-1])
 	return last == "" || strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x")
 }
 
-// judge returns why the target may not be dialled, if so.
-func (d *Door) judge(ctx context.Context, target netip.AddrPort) error {
-	address := target.Addr()
+// Shut returns why the address is closed whatever ranges are open: a Refusal, or nothing.
+func (b *Bounds) Shut(ctx context.Context, address netip.Addr) error {
 	switch {
-	case target == d.Syncer:
-		return nil
 	case within(local, address):
 		return refuse("%s is loopback, link-local or metadata: no virtual cluster reaches it, and nobody can open it", address)
-	case slices.Contains(d.Itself, address):
-		return refuse("%s is this virtual cluster's own control plane: nobody can open it; a webhook reaches the API server as Service default/kubernetes", target)
+	case slices.Contains(b.Itself, address):
+		return refuse("%s is this virtual cluster's own control plane: nobody can open it; a webhook reaches the API server as Service default/kubernetes", address)
+	case b.Own.Hosts(ctx, address):
+		return refuse("%s is the host's API server or one of its nodes: nobody can open it", address)
+	}
+	return nil
+}
+
+// judge returns why the target may not be dialled, if so.
+func (d *Door) judge(ctx context.Context, target netip.AddrPort) error {
+	if target == d.Syncer {
+		return nil
+	}
+	address := target.Addr()
+	if err := d.Shut(ctx, address); err != nil {
+		return err
 	}
 	own, err := d.Own.Has(ctx, target)
 	switch {
@@ -146,8 +157,6 @@ func (d *Door) judge(ctx context.Context, target netip.AddrPort) error {
 		return fmt.Errorf("the host does not say now whose %s is: %w", target, err)
 	case own:
 		return nil
-	case d.Own.Hosts(ctx, address):
-		return refuse("%s is the host's API server or one of its nodes: nobody can open it", address)
 	case longest(d.Allowed, address) > longest(d.Closed, address):
 		return nil
 	case within(d.Closed, address):

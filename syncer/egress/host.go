@@ -26,8 +26,10 @@ import (
 const (
 	// askTimeout bounds a question to the host, for which a connection waits.
 	askTimeout = 5 * time.Second
-	// serversLast is how long the addresses of the host's API servers are believed.
-	serversLast = 10 * time.Minute
+	// serversLast is how long the addresses of the host's API servers are believed, and
+	// serversRetry how long it takes to ask again after no answer came.
+	serversLast  = 10 * time.Minute
+	serversRetry = 30 * time.Second
 )
 
 // Host is what the virtual cluster has on the host. It looks into the syncer's caches
@@ -39,10 +41,13 @@ type Host struct {
 	// node is where the control plane's pod runs.
 	node []netip.Addr
 
-	mu      sync.Mutex
-	caches  Caches
-	servers []netip.Addr
-	asked   time.Time
+	mu     sync.Mutex
+	caches Caches
+
+	serversMu sync.Mutex
+	servers   []netip.Addr
+	// askAgain is when the host is asked for them the next time.
+	askAgain time.Time
 }
 
 // Caches hold what the syncer has synced to the host, as far as it has. They are empty
@@ -170,17 +175,18 @@ func (h *Host) Hosts(ctx context.Context, address netip.Addr) bool {
 // apiServers are the addresses that the host's API server gives of itself. Everybody may
 // ask for them.
 func (h *Host) apiServers(ctx context.Context) []netip.Addr {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.asked.IsZero() && time.Since(h.asked) < serversLast {
+	h.serversMu.Lock()
+	defer h.serversMu.Unlock()
+	if time.Now().Before(h.askAgain) {
 		return h.servers
 	}
 	found, err := h.askForServers(ctx)
 	if err != nil {
 		klog.FromContext(ctx).Info("The host's API server does not say where it is", "err", err)
+		h.askAgain = time.Now().Add(serversRetry)
 		return h.servers
 	}
-	h.servers, h.asked = found, time.Now()
+	h.servers, h.askAgain = found, time.Now().Add(serversLast)
 	return found
 }
 

@@ -49,7 +49,7 @@ func newHost(t *testing.T, objects ...runtime.Object) *Host {
 	t.Helper()
 	host := NewHost(fake.NewClientset(objects...), translate.Cluster{ID: "mine", Name: "demo", HostNamespace: namespace}, netip.MustParseAddr("192.168.5.1"))
 	// The fake serves no discovery.
-	host.servers, host.asked = []netip.Addr{netip.MustParseAddr("192.168.5.2")}, time.Now()
+	host.servers, host.askAgain = []netip.Addr{netip.MustParseAddr("192.168.5.2")}, time.Now().Add(time.Hour)
 	return host
 }
 

@@ -14,6 +14,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	v1 "garret.dev/garret/apis/tenancy/v1"
 )
 
 const (
@@ -73,7 +75,8 @@ func (c *ControlPlane) Kubectl() Client { return NewClient(c.Kubeconfig) }
 func (c *ControlPlane) NewNamespace(t testing.TB, prefix string) string {
 	t.Helper()
 	namespace, err := c.Client.CoreV1().Namespaces().Create(t.Context(),
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix}}, metav1.CreateOptions{})
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			GenerateName: prefix, Labels: map[string]string{v1.LabelEnforce: string(v1.PodSecurityBaseline)}}}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,11 @@ func (c *Controller) report(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	want := vc.Status.DeepCopy()
 	verdict.apply(want, vc.Generation, metav1.NewTime(c.Clock.Now()))
 	want.ObservedGeneration = vc.Generation
+	if namespace, err := c.watched.namespaces.Get(vc.Namespace); err == nil {
+		condition := hostPodSecurity(vc, namespace.Labels)
+		condition.LastTransitionTime = metav1.NewTime(c.Clock.Now())
+		meta.SetStatusCondition(&want.Conditions, condition)
+	}
 	if seen.clusterIP != "" {
 		want.Endpoint = endpoint(seen.clusterIP)
 	}
@@ -159,7 +164,7 @@ func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualClust
 }
 
 func ownConditions() []string {
-	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled}
+	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity}
 }
 
 func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {
@@ -171,6 +176,9 @@ func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {
 	}
 	for _, kind := range ownConditions() {
 		x, y := meta.FindStatusCondition(a.Conditions, kind), meta.FindStatusCondition(b.Conditions, kind)
+		if x == nil && y == nil {
+			continue
+		}
 		if x == nil || y == nil || x.Status != y.Status || x.Reason != y.Reason || x.Message != y.Message || x.ObservedGeneration != y.ObservedGeneration {
 			return false
 		}

@@ -28,7 +28,7 @@ var listOne = metav1.ListOptions{Limit: 1}
 // watched are the caches that a pass reads, and what fills them: VirtualClusters,
 // the objects of their releases and of nothing else on the host, what the
 // StatefulSet controller could not do, garret-apiserver's published authority, and
-// which namespaces are being deleted.
+// which namespaces are being deleted, and how their pods are held.
 type watched struct {
 	clusters       tenancylisters.VirtualClusterLister
 	hosts          tenancylisters.HostClusterLister
@@ -136,7 +136,10 @@ func (w *watched) handle(c *Controller) error {
 	add(w.clusterChanges, onAny(c.queue.AddObject))
 	add(w.eventChanges, onAny(c.enqueueRefused))
 	add(w.mapChanges, onAny(func(any) { c.enqueueAll() }))
-	add(w.spaceChanges, onAny(c.enqueueEnding))
+	add(w.spaceChanges, cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { c.enqueueNamespace(nil, object) },
+		UpdateFunc: c.enqueueNamespace,
+	})
 	add(w.hostChanges, cache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { c.enqueueAll() },
 		// Its status counts virtual clusters, and concerns none of them.
@@ -188,10 +191,15 @@ func (c *Controller) enqueueAll() {
 	}
 }
 
-// enqueueEnding is for namespaces, of which those matter that are being deleted.
-func (c *Controller) enqueueEnding(object any) {
-	space, ok := object.(*corev1.Namespace)
-	if !ok || space.DeletionTimestamp == nil {
+// enqueueNamespace is for namespaces, of which those matter that are being deleted, or
+// whose pods are held to another level than before.
+func (c *Controller) enqueueNamespace(before, now any) {
+	space, ok := now.(*corev1.Namespace)
+	if !ok {
+		return
+	}
+	known, ok := before.(*corev1.Namespace)
+	if space.DeletionTimestamp == nil && (!ok || tenancyv1.EnforcedPodSecurity(known.Labels) == tenancyv1.EnforcedPodSecurity(space.Labels)) {
 		return
 	}
 	for _, each := range c.watched.clusterChanges.GetStore().List() {

@@ -19,6 +19,8 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/request"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
 
 	"garret.dev/garret/apis/tenancy"
 	v1 "garret.dev/garret/apis/tenancy/v1"
@@ -285,5 +287,49 @@ func TestBounds(t *testing.T) {
 	}
 	if errs := bound(&tenancy.VirtualClusterSpec{}, nil, nil); errs != nil {
 		t.Errorf("without a host cluster: got %v", errs)
+	}
+}
+
+// TestPodSecurityWarnings tells what the labels of the namespace on the host mean for a spec.
+func TestPodSecurityWarnings(t *testing.T) {
+	const none = "enforces no level of Pod Security on the host"
+	for name, test := range map[string]struct {
+		label, asked, before, want string
+	}{
+		"nothing enforced":            {"", "baseline", "", none + ": the syncer alone holds pods to baseline; have the namespace labelled pod-security.kubernetes.io/enforce=baseline"},
+		"privileged enforced":         {"privileged", "restricted", "", "have the namespace labelled pod-security.kubernetes.io/enforce=restricted"},
+		"the same enforced":           {"baseline", "baseline", "", ""},
+		"less enforced":               {"baseline", "restricted", "", ""},
+		"more enforced":               {"restricted", "baseline", "", "the namespace team enforces restricted on the host, which refuses pods that only baseline allows"},
+		"privileged where it is open": {"", "privileged", "", "whoever makes pods in the virtual cluster owns the host's nodes"},
+		"privileged where it is not":  {"baseline", "privileged", "", "enforces baseline on the host, which refuses"},
+		"an update of it":             {"", "restricted", "baseline", none},
+		"an update of something else": {"", "baseline", "baseline", ""},
+		"an unknown namespace":        {"-", "baseline", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			indexer := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
+			namespace := &corev1.Namespace{}
+			namespace.Name = "team"
+			if test.label != "" {
+				namespace.Labels = map[string]string{v1.LabelEnforce: test.label}
+			}
+			if test.label != "-" {
+				if err := indexer.Add(namespace); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := testStrategy()
+			s.namespaces = corelisters.NewNamespaceLister(indexer)
+			vc, old := existing(), existing()
+			vc.Spec.Isolation.PodSecurity, old.Spec.Isolation.PodSecurity = tenancy.PodSecurityLevel(test.asked), tenancy.PodSecurityLevel(test.before)
+			got := s.WarningsOnUpdate(t.Context(), vc, old)
+			if test.before == "" {
+				got = s.WarningsOnCreate(t.Context(), vc)
+			}
+			if (test.want == "") != (len(got) == 0) || len(got) > 0 && !strings.Contains(got[0], test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+	corelisters "k8s.io/client-go/listers/core/v1"
 
 	"garret.dev/garret/apis/tenancy"
 	"garret.dev/garret/apis/tenancy/validation"
@@ -37,6 +38,8 @@ type Config struct {
 	Hosts     rest.Getter
 	// Authorizer tells what users may do on the host.
 	Authorizer authorizer.UnconditionalAuthorizer
+	// Namespaces are those of the host.
+	Namespaces corelisters.NamespaceLister
 	// Kubeconfigs issues credentials.
 	Kubeconfigs KubeconfigIssuer
 	// Relay carries requests inside.
@@ -46,6 +49,7 @@ type Config struct {
 // NewStorage builds the storage of virtualclusters.
 func NewStorage(config Config) (*Storage, error) {
 	main := newStrategy(config.Scheme, config.Validator)
+	main.namespaces = config.Namespaces
 	store := &genericregistry.Store{
 		NewFunc:                   func() runtime.Object { return &tenancy.VirtualCluster{} },
 		NewListFunc:               func() runtime.Object { return &tenancy.VirtualClusterList{} },

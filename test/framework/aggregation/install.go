@@ -28,10 +28,24 @@ import (
 const serviceAccount = "garret-apiserver"
 
 // installed are the kinds of the install chart that need no node.
-var installed = []string{"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+var installed = []string{
+	"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding",
+	"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration",
+}
 
-// InstallRBAC applies the namespace, accounts and roles of the install chart.
+// InstallRBAC applies the namespace, accounts, roles and admission of the install chart.
 func InstallRBAC(ctx context.Context, host *framework.ControlPlane) error {
+	return install(ctx, host, installed)
+}
+
+// InstallPolicy applies the policy of the install chart for the accounts of syncers,
+// on a host without a garret-apiserver.
+func InstallPolicy(ctx context.Context, host *framework.ControlPlane) error {
+	return install(ctx, host, []string{"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
+}
+
+// install applies what there is of these kinds in the install chart.
+func install(ctx context.Context, host *framework.ControlPlane, kinds []string) error {
 	file, err := framework.Artifact("manifests/garret.yaml")
 	if err != nil {
 		return err
@@ -46,7 +60,7 @@ func InstallRBAC(ctx context.Context, host *framework.ControlPlane) error {
 		if err := yaml.Unmarshal([]byte(document), &object.Object); err != nil {
 			return err
 		}
-		if slices.Contains(installed, object.GetKind()) {
+		if slices.Contains(kinds, object.GetKind()) {
 			kept = append(kept, document)
 		}
 	}
@@ -57,7 +71,7 @@ func InstallRBAC(ctx context.Context, host *framework.ControlPlane) error {
 	command := exec.CommandContext(ctx, program, "--kubeconfig", host.Kubeconfig, "apply", "-f", "-")
 	command.Stdin = strings.NewReader(strings.Join(kept, "\n---\n"))
 	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("apply roles: %w: %s", err, bytes.TrimSpace(output))
+		return fmt.Errorf("apply parts of the chart: %w: %s", err, bytes.TrimSpace(output))
 	}
 	return nil
 }

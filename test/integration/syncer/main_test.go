@@ -10,7 +10,9 @@ import (
 	"os"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,11 +21,13 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/metrics"
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/pkg/chart"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
@@ -32,6 +36,7 @@ import (
 	"garret.dev/garret/syncer/tokens"
 	"garret.dev/garret/syncer/translate"
 	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/framework/aggregation"
 )
 
 const hostNamespace = "team"
@@ -39,6 +44,8 @@ const hostNamespace = "team"
 // clusters are the two sides that all tests of the package share.
 type clusters struct {
 	host, virtual *kubernetes.Clientset
+	// plane is the host's, on which the policy for the accounts of syncers is in force.
+	plane *framework.ControlPlane
 	// hostObjects and virtualObjects are clients of every kind.
 	hostObjects, virtualObjects *dynamic.DynamicClient
 }
@@ -53,18 +60,25 @@ func TestMain(m *testing.M) {
 
 // setUpSides starts the control planes of both sides.
 func setUpSides(stage *framework.Stage) error {
-	start := func(name string, client **kubernetes.Clientset, objects **dynamic.DynamicClient) func() error {
+	start := func(name string, client **kubernetes.Clientset, objects **dynamic.DynamicClient, then func(*framework.ControlPlane) error) func() error {
 		return func() error {
 			plane, err := stage.StartControlPlane(name, "--service-node-port-range=30000-30010", framework.WithoutNodes)
 			if err != nil {
 				return err
 			}
 			*client = plane.Client
-			*objects, err = dynamic.NewForConfig(plane.Config)
-			return err
+			if *objects, err = dynamic.NewForConfig(plane.Config); err != nil {
+				return err
+			}
+			return then(plane)
 		}
 	}
-	return framework.Together(start("host", &shared.host, &shared.hostObjects), start("virtual", &shared.virtual, &shared.virtualObjects))
+	return framework.Together(
+		start("host", &shared.host, &shared.hostObjects, func(plane *framework.ControlPlane) error {
+			shared.plane = plane
+			return aggregation.InstallPolicy(context.Background(), plane)
+		}),
+		start("virtual", &shared.virtual, &shared.virtualObjects, func(*framework.ControlPlane) error { return nil }))
 }
 
 // side is one test's view: a host namespace and a virtual namespace of its own, and a syncer between.
@@ -72,6 +86,8 @@ type side struct {
 	clusters
 	t          *testing.T
 	translator *translate.Translator
+	// account is what the syncer has on the host: its ServiceAccount, with the Role of a release.
+	account *kubernetes.Clientset
 	// hostNamespace and namespace are the test's own.
 	hostNamespace, namespace string
 	// off are kinds that the next syncer does not sync; all others are on.
@@ -129,9 +145,31 @@ func setUp(t *testing.T) *side {
 	_, err = s.host.CoreV1().ServiceAccounts(s.hostNamespace).Create(ctx, &corev1.ServiceAccount{
 		ObjectMeta: metav1.ObjectMeta{Name: s.translator.Cluster().WorkloadsAccount()}}, metav1.CreateOptions{})
 	s.must(err)
+	s.appoint()
 	s.start()
 	t.Cleanup(s.tearDown)
 	return s
+}
+
+// appoint gives the syncer its account, as the chart of a virtual cluster does.
+func (s *side) appoint() {
+	s.t.Helper()
+	everything, err := resources.Select(tenancyv1.CataloguedResources(), nil)
+	s.must(err)
+	account := framework.User{
+		Name:    "system:serviceaccount:" + s.hostNamespace + ":vc-demo",
+		Subject: rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: s.hostNamespace, Name: "vc-demo"},
+	}
+	bound := []rbacv1.PolicyRule{
+		{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"hostobjects"}, Verbs: []string{"bound"}},
+		{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"hostobjects"}, ResourceNames: []string{s.translator.Cluster().ID}, Verbs: []string{"own"}},
+	}
+	s.plane.Grant(s.t, account, s.hostNamespace, append(bound, chart.SyncerRules(everything)...)...)
+	s.plane.AwaitAllowed(s.t, account, authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Namespace: s.hostNamespace})
+	config := rest.CopyConfig(s.plane.Config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: account.Name}
+	s.account, err = kubernetes.NewForConfig(config)
+	s.must(err)
 }
 
 // tearDown takes the services away, whose addresses the next test's syncer would
@@ -166,7 +204,7 @@ func (s *side) start() {
 	for _, name := range s.off {
 		selection[name] = false
 	}
-	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.host, s.translator.Cluster(), false)
+	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.account, s.translator.Cluster(), false)
 	s.metrics = metrics.NewKubeRegistry()
 	s.ledger = quota.New(s.hostNamespace, "demo", clock.RealClock{})
 	s.ledger.Set(quota.Bounds{})
@@ -174,7 +212,7 @@ func (s *side) start() {
 	s.must(err)
 	s.hold(s.level)
 	e := &engine.Engine{}
-	history := lineage.New(lineage.Options{Cluster: s.translator.Cluster(), Virtual: s.virtual, Host: s.host, Clock: clock.RealClock{}})
+	history := lineage.New(lineage.Options{Cluster: s.translator.Cluster(), Virtual: s.virtual, Host: s.account, Clock: clock.RealClock{}})
 	s.must(resources.Register(e, resources.Config{
 		Translator: s.translator,
 		Virtual:    s.virtualStores,

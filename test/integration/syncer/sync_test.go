@@ -5,9 +5,12 @@ package syncer
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -344,4 +347,48 @@ func TestServiceOfTheWebhookIsAdopted(t *testing.T) {
 			t.Errorf("the tenant is told of a trouble that is none: %s", event.Message)
 		}
 	}
+}
+
+// TestEndpointsOfOwnPods follows the address of a pod in a slice that somebody wrote: it is
+// carried as long as the pod has it. The host's API server is never carried, and that is told.
+func TestEndpointsOfOwnPods(t *testing.T) {
+	s := setUp(t)
+	ctx := t.Context()
+	_, err := s.virtual.CoreV1().Services(s.namespace).Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "by-hand"},
+		Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{})
+	s.must(err)
+	const own, apiServer = "10.0.0.7", "172.18.0.2"
+	slice, err := s.virtual.DiscoveryV1().EndpointSlices(s.namespace).Create(ctx, &discoveryv1.EndpointSlice{
+		ObjectMeta:  metav1.ObjectMeta{Name: "by-hand-1", Labels: map[string]string{discoveryv1.LabelServiceName: "by-hand"}},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{apiServer}}, {Addresses: []string{own}}},
+	}, metav1.CreateOptions{})
+	s.must(err)
+	carries := func(what string, want ...string) {
+		t.Helper()
+		framework.Eventually(t, what, func(ctx context.Context) (bool, error) {
+			host, err := s.host.DiscoveryV1().EndpointSlices(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, slice.Name), metav1.GetOptions{})
+			if err != nil {
+				return false, nil
+			}
+			var got []string
+			for _, endpoint := range host.Endpoints {
+				got = append(got, endpoint.Addresses...)
+			}
+			return slices.Equal(got, want), nil
+		})
+	}
+	carries("no address is carried")
+	framework.Eventually(t, "an event names the address and who can lift the rule", func(ctx context.Context) (bool, error) {
+		events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + slice.Name})
+		return slices.ContainsFunc(events.Items, func(e corev1.Event) bool {
+			return e.Reason == "AddressNotCarried" && strings.Contains(e.Message, apiServer) && strings.Contains(e.Message, "spec.isolation.endpointRanges of the HostCluster")
+		}), err
+	})
+	s.createPod("web", corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
+	host := s.hostPod("web")
+	s.schedule(host, "node-"+s.namespace)
+	carries("the pod's address is carried", own)
+	s.must(s.host.CoreV1().Pods(s.hostNamespace).Delete(ctx, host.Name, *metav1.NewDeleteOptions(0)))
+	carries("the address goes with the pod")
 }

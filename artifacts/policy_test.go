@@ -1,0 +1,101 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package artifacts
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+
+	"helm.sh/helm/v3/pkg/chartutil"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/pkg/chart"
+	"garret.dev/garret/pkg/slicereview"
+)
+
+const syncerPolicy = "syncers." + tenancyv1.GroupName
+
+// TestPolicyCoversWhatSyncersWrite wants the policy to match every write that the Role of
+// any syncer grants. Who may exec is not a question of labels: the host's edit may, too.
+func TestPolicyCoversWhatSyncersWrite(t *testing.T) {
+	policy := find[*admissionregistrationv1.ValidatingAdmissionPolicy](t, objects(t, nil), syncerPolicy)
+	connects := []string{"pods/exec", "pods/attach", "pods/portforward"}
+	operations := map[string]admissionregistrationv1.OperationType{
+		"create": admissionregistrationv1.Create, "update": admissionregistrationv1.Update,
+		"patch": admissionregistrationv1.Update, "delete": admissionregistrationv1.Delete,
+	}
+	everything, err := tenancyv1.SelectResources(tenancyv1.CataloguedResources(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for _, rule := range chart.SyncerRules(everything) {
+		for _, right := range split(rule) {
+			operation, writes := operations[right.verb]
+			if !writes || slices.Contains(connects, right.resource) {
+				continue
+			}
+			asked++
+			if !slices.ContainsFunc(policy.Spec.MatchConstraints.ResourceRules, func(rule admissionregistrationv1.NamedRuleWithOperations) bool {
+				return len(rule.ResourceNames) == 0 && slices.Contains(rule.APIGroups, right.group) && slices.Contains(rule.APIVersions, "*") &&
+					slices.Contains(rule.Resources, right.resource) && slices.Contains(rule.Operations, operation)
+			}) {
+				t.Errorf("a syncer may %s %s.%s, and no policy looks at it", right.verb, right.resource, right.group)
+			}
+		}
+	}
+	if asked == 0 {
+		t.Error("syncers write nothing: this test looks in the wrong place")
+	}
+}
+
+// TestPolicyDenies wants nothing to be let through by a default.
+func TestPolicyDenies(t *testing.T) {
+	installed := objects(t, nil)
+	policy := find[*admissionregistrationv1.ValidatingAdmissionPolicy](t, installed, syncerPolicy)
+	binding := find[*admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, installed, syncerPolicy)
+	hooks := find[*admissionregistrationv1.ValidatingWebhookConfiguration](t, installed, syncerPolicy).Webhooks
+	if *policy.Spec.FailurePolicy != admissionregistrationv1.Fail || binding.Spec.PolicyName != policy.Name || binding.Spec.MatchResources != nil ||
+		!slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
+		t.Errorf("got %v bound by %v", policy.Spec.FailurePolicy, binding.Spec)
+	}
+	if len(hooks) != 1 || *hooks[0].FailurePolicy != admissionregistrationv1.Fail || hooks[0].NamespaceSelector != nil || hooks[0].ObjectSelector != nil {
+		t.Fatalf("got webhooks %v", hooks)
+	}
+	service := hooks[0].ClientConfig.Service
+	if service.Namespace != "default" || service.Name != "kubernetes" || *service.Path != slicereview.Path {
+		t.Errorf("the webhook asks %v", service)
+	}
+	// A write that one of them matches, the other matches, too; nobody else's write waits for Garret.
+	if len(policy.Spec.MatchConditions) != 1 || len(hooks[0].MatchConditions) != 1 || policy.Spec.MatchConditions[0] != hooks[0].MatchConditions[0] {
+		t.Errorf("got conditions %v and %v, want one and the same", policy.Spec.MatchConditions, hooks[0].MatchConditions)
+	}
+	condition := policy.Spec.MatchConditions[0].Expression
+	for _, part := range []string{"'system:serviceaccount:' + request.namespace + ':" + tenancyv1.ReleasePrefix + "'", "'" + tenancyv1.GroupName + "'"} {
+		if !strings.Contains(condition, part) {
+			t.Errorf("got %s, want %s in it", condition, part)
+		}
+	}
+	for i, operand := range []string{"object", "oldObject"} {
+		if expression := policy.Spec.Validations[i].Expression; !strings.Contains(expression, ".name("+operand+".metadata.labels['"+tenancyv1.LabelCluster+"'])") {
+			t.Errorf("got %s, want the label of %s looked at", expression, operand)
+		}
+	}
+}
+
+// TestOldHostsGetNoPolicy keeps a chart installable where a host knows none of the kinds.
+func TestOldHostsGetNoPolicy(t *testing.T) {
+	for version, want := range map[string]bool{"v1.29.9": false, "v1.30.0": true, "v1.30.0-gke.100": true, "v1.37.2+k3s1": true} {
+		stream, err := renderFor(chartutil.KubeVersion{Version: version, Major: "1"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(stream, "ValidatingAdmissionPolicy\n"); got != want || got != strings.Contains(stream, "ValidatingWebhookConfiguration\n") {
+			t.Errorf("%s: got policies %t, want %t", version, got, want)
+		}
+	}
+}
