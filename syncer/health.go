@@ -12,21 +12,18 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
-
-	"k8s.io/component-base/metrics"
 )
 
-// health serves /healthz, /readyz and /metrics, in the clear: probes carry no
-// credentials, and nothing here is secret.
+// health serves /healthz and /readyz, in the clear: probes carry no credentials, and
+// nothing here is secret. Metrics are served by the issuer, to garret-apiserver.
 type health struct {
-	address  string
-	registry metrics.KubeRegistry
+	address string
 	// unready is why the syncer is not ready; nil when it is.
 	unready atomic.Pointer[string]
 }
 
-func newHealth(bind string, port int, registry metrics.KubeRegistry) *health {
-	h := &health{address: net.JoinHostPort(bind, strconv.Itoa(port)), registry: registry}
+func newHealth(bind string, port int) *health {
+	h := &health{address: net.JoinHostPort(bind, strconv.Itoa(port))}
 	h.set("starting")
 	return h
 }
@@ -50,7 +47,6 @@ func (h *health) run(ctx context.Context) error {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	mux.Handle("GET /metrics", metrics.HandlerFor(h.registry, metrics.HandlerOpts{}))
 	server := &http.Server{Addr: h.address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()

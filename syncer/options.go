@@ -123,7 +123,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.KubeletPort, "kubelet-port", o.KubeletPort, "Port of the kubelet's API.")
 	flags.IntVar(&o.IssuerPort, "issuer-port", o.IssuerPort, "Port of the certificate issuer.")
 	flags.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "Port of the admission webhook, on loopback.")
-	flags.IntVar(&o.HealthPort, "health-port", o.HealthPort, "Port of health and metrics.")
+	flags.IntVar(&o.HealthPort, "health-port", o.HealthPort, "Port of health.")
 }
 
 // Complete fills in what follows from other options.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -50,14 +51,14 @@ type parts struct {
 	run   []func(context.Context) error
 }
 
-func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection, doors *doors) (*parts, error) {
+func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection, doors *doors, measured http.Handler) (*parts, error) {
 	cluster := both.translator.Cluster()
 	minter := tokens.New(tokens.Options{
 		Translator: both.translator, Virtual: both.virtual,
 		VirtualPods: virtual.Pods, HostPods: host.Pods, HostSecrets: host.Secrets,
 		Clock: options.Clock, Evidence: history,
 	})
-	issuer, err := newIssuer(options, both)
+	issuer, err := newIssuer(options, both, measured)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +181,7 @@ func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *
 	})
 }
 
-func newIssuer(options Options, both *sides) (*issuer.Issuer, error) {
+func newIssuer(options Options, both *sides, measured http.Handler) (*issuer.Issuer, error) {
 	cluster := both.translator.Cluster()
 	listener, err := listen(options.BindAddress, options.IssuerPort)
 	if err != nil {
@@ -196,6 +197,7 @@ func newIssuer(options Options, both *sides) (*issuer.Issuer, error) {
 		Signer:   pki.ClientAuthority(options.DataDir),
 		Rights:   access.NewKubeconfigs(both.virtual),
 		Clock:    options.Clock,
+		Metrics:  measured,
 	}, nil
 }
 

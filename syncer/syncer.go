@@ -59,7 +59,7 @@ func Run(ctx context.Context, options Options) error {
 		return err
 	}
 	registry := metrics.NewKubeRegistry()
-	health := newHealth(options.BindAddress, options.HealthPort, registry)
+	health := newHealth(options.BindAddress, options.HealthPort)
 	doors, err := newDoors(options)
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	virtual := resources.NewVirtual(both.virtual)
 	host := resources.NewHost(both.host, both.translator.Cluster(), options.SyncNodesFromHost)
 	history := lineage.New(lineage.Options{Cluster: both.translator.Cluster(), Virtual: both.virtual, Host: both.host, Clock: options.Clock})
-	parts, err := newParts(options, both, virtual, host, history, selection, doors)
+	parts, err := newParts(options, both, virtual, host, history, selection, doors, metrics.HandlerFor(registry, metrics.HandlerOpts{}))
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,8 @@ const (
 	issueTimeout = 15 * time.Second
 	// maxAnswer bounds what is read of an issuer's answer; a certificate chain is a few KiB.
 	maxAnswer = 64 << 10
+	// maxMetrics is many times what a syncer measures.
+	maxMetrics = 2 << 20
 )
 
 // Issuer has certificates signed inside virtual clusters.
@@ -104,19 +106,65 @@ func (i *Issuer) issue(ctx context.Context, cluster *tenancy.VirtualCluster, key
 	return credential, nil
 }
 
-func (i *Issuer) post(ctx context.Context, cluster *tenancy.VirtualCluster, request v1.CertificateRequest) ([]byte, error) {
+// Metrics returns what the virtual cluster's syncer measures, in the text format of Prometheus.
+func (i *Issuer) Metrics(ctx context.Context, cluster *tenancy.VirtualCluster) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, issueTimeout)
+	defer cancel()
+	measured, err := i.get(ctx, cluster)
+	if err != nil {
+		return nil, fmt.Errorf("metrics of virtual cluster %s/%s: %w", cluster.Namespace, cluster.Name, err)
+	}
+	return measured, nil
+}
+
+func (i *Issuer) get(ctx context.Context, cluster *tenancy.VirtualCluster) ([]byte, error) {
+	transport, err := i.transport(cluster)
+	if err != nil {
+		return nil, err
+	}
+	target := url.URL{Scheme: "https", Host: Address(cluster, v1.PortIssuer), Path: v1.SyncerMetricsPath}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxMetrics+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read answer: %w", err)
+	case response.StatusCode != http.StatusOK:
+		return nil, answerError(response.StatusCode, answer)
+	case len(answer) > maxMetrics:
+		return nil, fmt.Errorf("the answer is larger than %d bytes", maxMetrics)
+	}
+	return answer, nil
+}
+
+// transport enters the pod of a virtual cluster for one request.
+func (i *Issuer) transport(cluster *tenancy.VirtualCluster) (*http.Transport, error) {
 	tlsConfig, err := TLSConfig(cluster)
 	if err != nil {
 		return nil, err
 	}
 	tlsConfig.GetClientCertificate = i.clientCertificate
-	transport := &http.Transport{
+	return &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return i.dial(ctx, network, address)
 		},
 		TLSClientConfig:     tlsConfig,
 		TLSHandshakeTimeout: issueTimeout,
 		DisableKeepAlives:   true,
+	}, nil
+}
+
+func (i *Issuer) post(ctx context.Context, cluster *tenancy.VirtualCluster, request v1.CertificateRequest) ([]byte, error) {
+	transport, err := i.transport(cluster)
+	if err != nil {
+		return nil, err
 	}
 	body, err := json.Marshal(request)
 	if err != nil {

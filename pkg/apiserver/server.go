@@ -68,6 +68,7 @@ func (c *Config) New() (*Server, error) {
 		return nil, err
 	}
 	c.openGateway(generic, served.clusters)
+	c.openMetrics(generic, served.clusters.VirtualCluster, issuer)
 	for name, run := range map[string]func(context.Context){
 		"garret-certificates":  c.keeper.Run,
 		"garret-publish-certs": c.publisher.Run,

@@ -57,6 +57,12 @@ func TestAudit(t *testing.T) {
 		{"the syncer giving a right", "system:admin", "", authorizer.AttributesRecord{Verb: "create", APIGroup: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}, auditinternal.LevelMetadata},
 		{"a controller that looks", "system:serviceaccount:kube-system:x", "system:serviceaccounts:kube-system", authorizer.AttributesRecord{Verb: "list", Resource: "pods"}, auditinternal.LevelNone},
 		{"an account of kube-system that changes something", "system:serviceaccount:kube-system:x", "system:serviceaccounts:kube-system", authorizer.AttributesRecord{Verb: "delete", Resource: "pods"}, auditinternal.LevelMetadata},
+		{"the API server's own look around", "system:apiserver", "system:masters", authorizer.AttributesRecord{Verb: "list", Resource: "secrets"}, auditinternal.LevelNone},
+		{"a secret read as the API server", "system:apiserver", "system:masters", authorizer.AttributesRecord{Verb: "get", Resource: "secrets"}, auditinternal.LevelMetadata},
+		{"an exec as the API server", "system:apiserver", "system:masters", authorizer.AttributesRecord{Verb: "create", Resource: "pods", Subresource: "exec"}, auditinternal.LevelMetadata},
+		{"a right given as the API server", "system:apiserver", "system:masters", authorizer.AttributesRecord{Verb: "create", APIGroup: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}, auditinternal.LevelMetadata},
+		{"somebody who uses a node as a proxy", "host:alice", "", authorizer.AttributesRecord{Verb: "get", Resource: "nodes", Subresource: "proxy"}, auditinternal.LevelMetadata},
+		{"a lease of the API server", "system:apiserver", "system:masters", authorizer.AttributesRecord{Verb: "update", APIGroup: "coordination.k8s.io", Resource: "leases"}, auditinternal.LevelNone},
 		{"a lease", "system:serviceaccount:a:b", "", authorizer.AttributesRecord{Verb: "update", APIGroup: "coordination.k8s.io", Resource: "leases"}, auditinternal.LevelNone},
 	} {
 		test.request.ResourceRequest = true

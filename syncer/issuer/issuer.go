@@ -45,6 +45,8 @@ type Issuer struct {
 	Rights Rights
 	// Clock tells when a certificate begins.
 	Clock clock.PassiveClock
+	// Metrics are the syncer's, which the same caller may read. Nil for none.
+	Metrics http.Handler
 }
 
 // Rights gives the group of a kubeconfig its rights inside; package
@@ -75,6 +77,15 @@ func (i *Issuer) Handler() http.Handler {
 		}
 		writeJSON(w, http.StatusOK, response)
 	})
+	if i.Metrics != nil {
+		mux.HandleFunc("GET "+tenancyv1.SyncerMetricsPath, func(w http.ResponseWriter, r *http.Request) {
+			if err := authorize(r); err != nil {
+				writeError(w, err)
+				return
+			}
+			i.Metrics.ServeHTTP(w, r)
+		})
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, apierrors.NewGenericServerResponse(http.StatusNotFound, "get", tenancyv1.Resource("certificates"), "", "only "+tenancyv1.IssuerPath+" is served", 0, true))
 	})

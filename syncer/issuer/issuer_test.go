@@ -17,6 +17,7 @@ import (
 	"encoding/asn1"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -63,6 +64,7 @@ func start(t *testing.T) *fixture {
 		Callers:  pki.NewPool(f.file),
 		Signer:   pki.ClientAuthority(f.dir.Path),
 		Clock:    clock.RealClock{},
+		Metrics:  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "measured 1") }),
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -102,6 +104,32 @@ func (f *fixture) client(certificates ...tls.Certificate) *http.Client {
 
 func (f *fixture) apiServer(t *testing.T) *http.Client {
 	return f.client(f.callers.Client(t, pkix.Name{CommonName: tenancyv1.APIServerUser}))
+}
+
+// TestMetrics has garret-apiserver read metrics, and nobody else.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	target := strings.TrimSuffix(f.url, tenancyv1.IssuerPath) + tenancyv1.SyncerMetricsPath
+	for name, c := range map[string]struct {
+		client *http.Client
+		code   int // 0: no connection
+	}{
+		"garret-apiserver":             {f.apiServer(t), 200},
+		"another of its authority":     {f.client(f.callers.Client(t, pkix.Name{CommonName: "prometheus"})), 403},
+		"a user inside":                {f.client(f.dir.Client.Client(t, pkix.Name{CommonName: tenancyv1.APIServerUser})), 0},
+		"somebody without certificate": {f.client(), 0},
+	} {
+		response, err := c.client.Get(target)
+		code := 0
+		if err == nil {
+			code = response.StatusCode
+			response.Body.Close()
+		}
+		if code != c.code {
+			t.Errorf("%s: got code %d (error %v), want %d", name, code, err, c.code)
+		}
+	}
 }
 
 // post asks for a certificate, and returns it or the code and message of the refusal.

@@ -110,7 +110,7 @@ const (
 	PortKubelet = 10250
 	// PortWebhook is where the syncer serves admission, on loopback.
 	PortWebhook = 9443
-	// PortHealth is where the syncer serves health and metrics, in the clear.
+	// PortHealth is where the syncer serves health, in the clear.
 	PortHealth = 8080
 )
 
@@ -137,6 +137,14 @@ const (
 
 // IssuerPath is where the syncer takes a CertificateRequest, by POST.
 const IssuerPath = "/v1/certificates"
+
+// SyncerMetricsPath is where the syncer serves its metrics, at the port of its issuer and
+// to garret-apiserver alone.
+const SyncerMetricsPath = "/metrics"
+
+// MetricsPrefix is where garret-apiserver serves the metrics of syncers; NAMESPACE/NAME
+// of the VirtualCluster follow.
+const MetricsPrefix = "/metrics/virtualclusters/"
 
 // CertificateRequest is the body of a request to the syncer's issuer.
 type CertificateRequest struct {

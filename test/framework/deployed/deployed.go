@@ -46,6 +46,8 @@ type Cluster struct {
 	// Kubeconfig is the administrator's inside, and Client its client.
 	Kubeconfig string
 	Client     *kubernetes.Clientset
+	// sockets is the directory that both containers mount.
+	sockets string
 }
 
 // Run creates the virtual cluster and runs what the controller deploys for it, until the test ends.
@@ -83,7 +85,10 @@ func Run(t testing.TB, host *framework.ControlPlane, clients versioned.Interface
 	return c
 }
 
-func (c *Cluster) remove() { _ = os.RemoveAll(c.Dir) }
+func (c *Cluster) remove() {
+	_ = os.RemoveAll(c.Dir)
+	_ = os.RemoveAll(c.sockets)
+}
 
 // Data is the directory of the volume that is mounted at /data.
 func (c *Cluster) Data() string { return filepath.Join(c.Dir, "data") }
@@ -98,15 +103,22 @@ func (c *Cluster) prepare(ctx context.Context, host *framework.ControlPlane, tem
 		}
 	}
 	account := filepath.Join(c.Dir, "host.kubeconfig")
-	authority := filepath.Join(c.Dir, "client-ca.crt")
+	authority, egress := filepath.Join(c.Dir, "client-ca.crt"), filepath.Join(c.Dir, "egress.yaml")
+	// Unix sockets have short names only.
+	var err error
+	if c.sockets, err = os.MkdirTemp("/tmp", "doors"); err != nil {
+		return err
+	}
 	if err := errors.Join(os.MkdirAll(c.Data(), 0o700),
 		host.WriteServiceAccount(ctx, account, c.Namespace, template.Spec.ServiceAccountName),
-		os.WriteFile(authority, []byte(template.Annotations["tenancy.garret.dev/client-ca"]), 0o600)); err != nil {
+		os.WriteFile(authority, []byte(template.Annotations["tenancy.garret.dev/client-ca"]), 0o600),
+		os.WriteFile(egress, []byte(strings.ReplaceAll(template.Annotations["tenancy.garret.dev/egress-selector"], "/run/garret", c.sockets)), 0o600)); err != nil {
 		return err
 	}
 	c.Kubeconfig = filepath.Join(c.Dir, "admin.kubeconfig")
 	here := strings.NewReplacer("--data-dir=/data", "--data-dir="+c.Data(), "--https-listen-port=6443", fmt.Sprintf("--https-listen-port=%d", ports[0]),
-		"=/data/kubeconfig.yaml", "="+c.Kubeconfig, "/etc/garret/client-ca/ca.crt", authority, "$(POD_IP)", podIP)
+		"=/data/kubeconfig.yaml", "="+c.Kubeconfig, "/etc/garret/client-ca/ca.crt", authority,
+		"/etc/garret/egress/egress.yaml", egress, "--egress-dir=/run/garret", "--egress-dir="+c.sockets, "$(POD_IP)", podIP)
 	for _, container := range template.Spec.Containers {
 		var args []string
 		for _, arg := range container.Args {

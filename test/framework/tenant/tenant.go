@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -67,6 +68,7 @@ func Serve(stage *framework.Stage, host, plane *framework.ControlPlane, objects 
 		Signer:   pki.ClientAuthority(plane.Dir),
 		Rights:   access.NewKubeconfigs(plane.Client),
 		Clock:    clock.RealClock{},
+		Metrics:  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "garret_syncer_test 1") }),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

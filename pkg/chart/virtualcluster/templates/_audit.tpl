@@ -9,6 +9,19 @@ rules:
   - level: Metadata
     verbs: [create, update, patch, delete, deletecollection]
     resources: [{group: rbac.authorization.k8s.io}]
+  # As whom the API server of k3s calls kubelets, it could be had to call itself: what such
+  # a caller changes or takes is recorded, though most of it is the API server's own housekeeping.
+  - level: None
+    users: ["system:apiserver"]
+    resources: [{group: coordination.k8s.io, resources: [leases]}, {group: "", resources: [events, endpoints]}, {group: discovery.k8s.io},
+      {group: flowcontrol.apiserver.k8s.io}]
+  - level: Metadata
+    users: ["system:apiserver"]
+    verbs: [create, update, patch, delete, deletecollection, impersonate]
+  - level: Metadata
+    users: ["system:apiserver"]
+    verbs: [get]
+    resources: [{group: "", resources: [secrets, nodes/proxy, pods/exec, pods/attach, pods/portforward, pods/log, pods/proxy, services/proxy]}]
   # The cluster's own machinery, which never rests.
   - level: None
     users:
