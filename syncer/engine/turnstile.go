@@ -26,6 +26,8 @@ const (
 	lastProbe       = 2 * time.Minute
 	lastQuotaProbe  = 30 * time.Second
 	lastFailedProbe = 15 * time.Second
+	// manyProbe is how soon one of many objects of a rule is tried after another.
+	manyProbe = 10 * time.Second
 	// probesPerSecond bounds the tries of all causes of a kind together, so that
 	// somebody who makes up many causes gains nothing.
 	probesPerSecond = 1
@@ -84,8 +86,9 @@ type waiter struct {
 	wakers    map[waker]bool
 	namespace string
 	since     time.Time
-	// admitted says that it may be tried once.
+	// admitted says that it may be tried once, and tries how often it was.
 	admitted bool
+	tries    int
 }
 
 // waker is a pass over an object.
@@ -145,8 +148,8 @@ func (t *Turnstile) enter(w *write) error {
 	if known && slices.Contains(held.asked, w.digest()) {
 		return t.hold(held)
 	}
-	if full := t.behind(w); full != nil {
-		return t.hold(t.wait(w, full))
+	if ahead := t.behind(w); ahead != nil {
+		return t.hold(t.wait(w, ahead))
 	}
 	return nil
 }
@@ -222,7 +225,15 @@ func (t *Turnstile) again(c *cause, w *write) {
 		}
 		c.tried = nil
 	}
-	c.interval = min(2*c.interval, c.sort.last())
+	if held, known := c.waiters[w.name]; known {
+		held.tries++
+	}
+	// Where many wait, the rule may be lifted for some: each has its turn.
+	last := max(c.sort.last()/time.Duration(max(len(c.waiters), 1)), min(c.sort.last(), manyProbe))
+	if c.sort == full {
+		last = c.sort.last()
+	}
+	c.interval = min(2*c.interval, last)
 	t.after(c, c.interval)
 }
 
@@ -247,9 +258,15 @@ func (t *Turnstile) taken(w *write) {
 
 // next is the one whose turn it is, of those that a pass would come to.
 func (c *cause) next() *waiter {
+	fewest := -1
+	for _, each := range c.waiters {
+		if c.sort != full && c.mayBeNext(each) && (fewest < 0 || each.tries < fewest) {
+			fewest = each.tries
+		}
+	}
 	oldest := map[string]*waiter{}
 	for _, each := range c.waiters {
-		if each.admitted || len(each.wakers) == 0 || slices.ContainsFunc(c.tried, each.takesMore) {
+		if !c.mayBeNext(each) || fewest >= 0 && each.tries > fewest {
 			continue
 		}
 		if first := oldest[each.namespace]; first == nil || each.since.Before(first.since) || each.since.Equal(first.since) && each.name < first.name {
@@ -265,6 +282,10 @@ func (c *cause) next() *waiter {
 		at++
 	}
 	return oldest[turns[at%len(turns)]]
+}
+
+func (c *cause) mayBeNext(w *waiter) bool {
+	return !w.admitted && len(w.wakers) > 0 && !slices.ContainsFunc(c.tried, w.takesMore)
 }
 
 // takesMore tells whether there is no room for the waiter where there is none for the other.

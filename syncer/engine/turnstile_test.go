@@ -244,6 +244,32 @@ func TestRuleIsLiftedForAll(t *testing.T) {
 	r.awaitHeld(0)
 }
 
+// TestRuleIsLiftedForSome has a rule be lifted for the youngest of many, whose message is
+// the same for all.
+func TestRuleIsLiftedForSome(t *testing.T) {
+	r := newRefusing(t, 100)
+	for i := range 10 {
+		name := fmt.Sprintf("pod-%02d", i)
+		r.rules[name] = "not on the list"
+		r.make("a", name)
+	}
+	r.awaitHeld(10)
+	r.mu.Lock()
+	delete(r.rules, "pod-09")
+	r.mu.Unlock()
+	begun := r.clock.Now()
+	eventually(t, "the one that is allowed is on the host", func(context.Context) bool {
+		r.clock.Step(time.Second)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.has) == 1
+	})
+	r.awaitHeld(9)
+	if took := r.clock.Since(begun); took > 2*lastProbe {
+		t.Errorf("it took %s, want each to have its turn within %s", took, 2*lastProbe)
+	}
+}
+
 // TestOtherClassIsTried has a quota that bounds one class alone, and pods that take less.
 func TestOtherClassIsTried(t *testing.T) {
 	r := newRefusing(t, 0)
