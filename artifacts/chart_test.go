@@ -116,6 +116,23 @@ func checkRestricted(t *testing.T, spec corev1.PodSpec) {
 	}
 }
 
+// TestMemoryIsLimited wants both programs to have a limit, and a runtime that heeds it.
+func TestMemoryIsLimited(t *testing.T) {
+	all := objects(t, nil)
+	for _, pod := range []corev1.PodSpec{
+		find[*appsv1.StatefulSet](t, all, "garret-apiserver").Spec.Template.Spec, find[*appsv1.Deployment](t, all, "garret-controller").Spec.Template.Spec,
+	} {
+		container := pod.Containers[0]
+		limit := container.Resources.Limits[corev1.ResourceMemory]
+		if limit.IsZero() || limit.Cmp(container.Resources.Requests[corev1.ResourceMemory]) < 0 {
+			t.Errorf("%s has the limit %s", container.Name, limit.String())
+		}
+		if !slices.ContainsFunc(container.Env, func(v corev1.EnvVar) bool { return v.Name == "GOMEMLIMIT" && v.Value == "$(MEMORY_LIMIT_MIB)000000" }) {
+			t.Errorf("the runtime of %s does not know its limit: %v", container.Name, container.Env)
+		}
+	}
+}
+
 func TestValues(t *testing.T) {
 	tests := map[string]struct {
 		values map[string]any

@@ -76,7 +76,7 @@ func virtualClusterRBAC(t *testing.T) string {
 			Image: "rancher/k3s", Storage: chart.Storage{Persistent: true, Size: "5Gi"},
 		},
 		Syncer:  chart.Syncer{Image: "syncer"},
-		RBAC:    chart.RBAC{Rules: chart.SyncerRules(everything)},
+		RBAC:    chart.RBAC{Rules: tenancyv1.SyncerRules(everything)},
 		Host:    chart.Host{ServiceCIDR: "10.96.0.0/16", ClusterDomain: "cluster.local", ClientCA: "-----BEGIN CERTIFICATE-----\n"},
 		Service: chart.Service{ClusterIP: "10.96.7.7"},
 	}, nil)

@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
@@ -23,7 +25,9 @@ import (
 	"garret.dev/garret/syncer/lineage"
 	"garret.dev/garret/syncer/own"
 	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/syncer/quota"
 	"garret.dev/garret/syncer/resources"
+	"garret.dev/garret/syncer/rights"
 	"garret.dev/garret/syncer/tokens"
 )
 
@@ -31,6 +35,8 @@ import (
 const (
 	partSync = "sync"
 	partData = "comparing the data inside with the host's record"
+	// partRights comes first: without rights nothing else works.
+	partRights = "looking at what the host allows"
 )
 
 // parts are what runs beside the engine.
@@ -38,6 +44,7 @@ type parts struct {
 	tokens   *tokens.Minter
 	reporter *bootstrap.Reporter
 	own      *own.Cluster
+	ledger   *quota.Ledger
 	security *isolation.PodSecurity
 	// ready is closed when what pods depend on is in place inside.
 	ready <-chan struct{}
@@ -60,7 +67,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		return nil, err
 	}
 	authority := pki.ServerAuthority(options.DataDir)
-	allocator := &admission.Allocator{Translator: both.translator, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices]}
+	allocator := &admission.Allocator{Translator: both.translator, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
 	webhook, err := newWebhook(options, authority, allocator, doors.nodes(options))
 	if err != nil {
 		return nil, err
@@ -76,7 +83,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, fmt.Errorf("client of the host's virtual clusters: %w", err)
 	}
-	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, partData, bootstrap.PartBootstrap, partSync)
+	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, partRights, partData, bootstrap.PartBootstrap, partSync)
 	reporter.Room = func() error { return checkRoom(options.DataDir) }
 	inside := bootstrap.New(bootstrap.Options{
 		Translator: both.translator, Virtual: both.virtual, Allocator: allocator,
@@ -84,6 +91,8 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		Authority: authority, Reporter: reporter,
 	})
 	itself := own.New(tenancy.RESTClient(), cluster)
+	ledger := quota.New(cluster.HostNamespace, cluster.Name, options.Clock)
+	itself.Observe(func(cluster *tenancyv1.VirtualCluster) { ledger.Set(boundsOf(cluster)) })
 	itself.Observe(security.Observe)
 	keeper, err := access.NewKeeper(access.Options{
 		Own: itself, Virtual: both.virtual, Clock: options.Clock,
@@ -93,10 +102,53 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
+	watched := rights.New(rights.Options{
+		Host: both.host.AuthorizationV1(), Namespace: cluster.HostNamespace, Doubts: both.doubts, Clock: options.Clock,
+		Needs: rights.NeedsOf(cluster.Name, selection, options.SyncNodesFromHost),
+		Report: func(missing []rights.Need) {
+			if len(missing) == 0 {
+				reporter.Done(partRights)
+				return
+			}
+			reporter.Pending(partRights, tenancyv1.ReasonMissingRights, rights.Describe(missing, cluster.HostNamespace, cluster.ReleaseName()))
+		},
+	})
 	return &parts{
-		tokens: minter, reporter: reporter, own: itself, security: security, ready: inside.Ready(),
-		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run},
+		tokens: minter, reporter: reporter, own: itself, security: security, ledger: ledger, ready: inside.Ready(),
+		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, watched.Run,
+			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }},
 	}, nil
+}
+
+// boundsOf are those that the host's object sets: nobody inside can change them.
+func boundsOf(cluster *tenancyv1.VirtualCluster) quota.Bounds {
+	bounds := quota.Bounds{Hard: cluster.Spec.Isolation.Quota.Hard}
+	if limits := cluster.Spec.Isolation.LimitRange; limits != nil {
+		bounds.Limits = limits.Limits
+	}
+	return bounds
+}
+
+// quotaInterval is how often the status tells at most what is used.
+const quotaInterval = 3 * time.Second
+
+// reportQuota has the status tell what is used of the quota, until the context ends.
+func reportQuota(ctx context.Context, ledger *quota.Ledger, reporter *bootstrap.Reporter, clock clock.Clock) error {
+	for {
+		select {
+		case <-ledger.Changed():
+		case <-ctx.Done():
+			return nil
+		}
+		if hard, used, known := ledger.Status(); known {
+			reporter.Quota(hard, used)
+		}
+		select {
+		case <-clock.After(quotaInterval):
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // newWebhook returns the admission webhook, which only the control plane beside

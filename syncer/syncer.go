@@ -32,6 +32,7 @@ import (
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/lineage"
 	"garret.dev/garret/syncer/resources"
+	"garret.dev/garret/syncer/rights"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -45,6 +46,8 @@ type sides struct {
 	translator                *translate.Translator
 	// hostVersion is the version of the host's Kubernetes.
 	hostVersion string
+	// doubts notes what the host refuses.
+	doubts *rights.Doubts
 	// kubeconfig is what the kubeconfig of the virtual cluster held.
 	kubeconfig []byte
 }
@@ -80,14 +83,14 @@ func Run(ctx context.Context, options Options) error {
 
 // connect waits for both clusters at the same time.
 func connect(ctx context.Context, options Options) (*sides, error) {
-	both := &sides{}
+	both := &sides{doubts: rights.NewDoubts()}
 	var namespace, incarnation types.UID
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		if both.hostConfig, err = hostConfig(options.HostKubeconfig); err != nil {
 			return err
 		}
-		if both.host, err = newClient(both.hostConfig); err != nil {
+		if both.host, err = newClient(both.doubts.Watched(both.hostConfig)); err != nil {
 			return err
 		}
 		namespace, both.hostVersion, err = lookAround(ctx, both.host, options.Namespace)
@@ -170,7 +173,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: parts.tokens,
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
 		Metrics:  engine.NewMetrics(registry), Clock: options.Clock,
-		Evidence: history, Orphans: parts.reporter.Orphans,
+		Evidence: history, Orphans: parts.reporter.Orphans, Ledger: parts.ledger,
 		PodSecurity: parts.security, Exceptions: options.exceptions(),
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,

@@ -124,7 +124,9 @@ type KubernetesSpec struct {
 
 // ControlPlaneSpec says how the control plane is run on the host.
 type ControlPlaneSpec struct {
-	// resources are the compute resources of the control plane container.
+	// resources are the compute resources of the control plane container. What is not
+	// given of CPU and memory has defaults: requests of 100m and 256Mi, limits of 2 and
+	// 2Gi, or of the request where that is higher.
 	Resources corev1.ResourceRequirements
 	// storage is where the control plane keeps its data.
 	Storage StorageSpec
@@ -147,7 +149,8 @@ type StorageSpec struct {
 	// persistent keeps the data on a PersistentVolume, so that it outlives the
 	// pod. Immutable. Defaults to true.
 	Persistent *bool
-	// size of the volume. Defaults to 5Gi.
+	// size of the volume. Defaults to 5Gi. The embedded database of distro k8s may have
+	// two fifths of it, and refuses writes beyond.
 	Size *resource.Quantity
 	// storageClassName of the volume; the host's default class when not set. Immutable.
 	StorageClassName *string

@@ -14,6 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"garret.dev/garret/cmd/controlplane/internal/datastore"
 )
 
 // mountVolume mounts a file system of this size, which takes root.
@@ -149,4 +151,55 @@ func TestFullVolumeLosesNothing(t *testing.T) {
 	p.kill()
 	l.client = start(t, volume, p.port).client(t)
 	l.compare(t, "after a restart")
+}
+
+// TestFullDatabaseTakesDeletes writes until the database has reached its bound, and wants
+// reads and deletes to go on, and writes after the next compaction. It is not parallel:
+// the bound is in the environment.
+func TestFullDatabaseTakesDeletes(t *testing.T) {
+	t.Setenv(datastore.BoundVariable, "12582912")
+	p := start(t, shortDir(t), freePort(t), "--kube-apiserver-arg=etcd-compaction-interval=1s")
+	client := p.client(t)
+	maps := client.CoreV1().ConfigMaps("default")
+	create := func(name string) error {
+		_, err := maps.Create(background(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}, Data: map[string]string{"a": strings.Repeat("x", 500_000)}}, metav1.CreateOptions{})
+		return err
+	}
+	p.until(t, "the default service account", func() error {
+		_, err := client.CoreV1().ServiceAccounts("default").Get(background(), "default", metav1.GetOptions{})
+		return err
+	})
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "slow"}, Spec: corev1.PodSpec{NodeName: "n", Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
+	if _, err := client.CoreV1().Pods("default").Create(background(), pod, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	created := 0
+	var full error
+	for ; full == nil && created < 100; created++ {
+		full = create(fmt.Sprintf("c-%d", created))
+	}
+	var status apierrors.APIStatus
+	if !errors.As(full, &status) || status.Status().Code < http.StatusInternalServerError {
+		t.Fatalf("after %d objects: got %v, want a Status with a code of 500 or above", created, full)
+	}
+	for _, word := range []string{"database of this virtual cluster is full", "of the 12Mi", "Delete objects", "spec.controlPlane.storage.size"} {
+		want(t, "the answer says "+word, strings.Contains(full.Error(), word), true)
+	}
+	t.Logf("object %d was refused: %v", created, full)
+	// A graceful deletion marks the object first, and needs room for that.
+	if err := client.CoreV1().Pods("default").Delete(background(), "slow", metav1.DeleteOptions{}); err != nil {
+		t.Errorf("graceful deletion: %v", err)
+	}
+	list, err := maps.List(background(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatalf("list: %v", err)
+	}
+	for _, each := range list.Items {
+		if strings.HasPrefix(each.Name, "c-") {
+			if err := maps.Delete(background(), each.Name, metav1.DeleteOptions{}); err != nil {
+				t.Fatalf("delete: %v", err)
+			}
+		}
+	}
+	p.until(t, "room after a compaction", func() error { return create("after") })
 }

@@ -21,7 +21,7 @@ func rulesOf(args ...string) []rbacv1.PolicyRule {
 	if err != nil {
 		panic(err)
 	}
-	return SyncerRules(synced)
+	return tenancyv1.SyncerRules(synced)
 }
 
 // verbsOf are the verbs of a rendered Role on each resource of each group.

@@ -10,6 +10,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 func semanticVersion(version string) bool {
@@ -59,7 +60,13 @@ type Storage struct {
 	Persistent       bool    `json:"persistent"`
 	Size             string  `json:"size"`
 	StorageClassName *string `json:"storageClassName,omitempty"`
+	// DatabaseBytes bounds the embedded database.
+	DatabaseBytes string `json:"databaseBytes,omitempty"`
 }
+
+// DatabaseShare is what the embedded database may have of a volume, in bytes. It may
+// need as much again for its log, when it is made compact.
+func DatabaseShare(volume resource.Quantity) int64 { return volume.Value() / 5 * 2 }
 
 // Datastore is an external datastore; an empty name is the embedded one.
 type Datastore struct {
@@ -71,7 +78,7 @@ type Datastore struct {
 type Syncer struct {
 	Image     string   `json:"image"`
 	ExtraArgs []string `json:"extraArgs,omitempty"`
-	// Resources hold unless the tenant's values have their own.
+	// Resources are set by Merge.
 	Resources corev1.ResourceRequirements `json:"resources"`
 }
 
@@ -121,6 +128,13 @@ func Merge(values Values, tenant map[string]any) (map[string]any, error) {
 	if err := ValidateTenantValues(tenant); err != nil {
 		return nil, err
 	}
+	own, err := json.Marshal(tenant)
+	if err != nil {
+		return nil, fmt.Errorf("encode spec.helm.values of %s: %w", values.Cluster.Name, err)
+	}
+	if values.Syncer.Resources, err = TenantSyncerResources(own); err != nil {
+		return nil, err
+	}
 	data, err := json.Marshal(values)
 	if err != nil {
 		return nil, fmt.Errorf("encode chart values of %s: %w", values.Cluster.Name, err)
@@ -129,17 +143,7 @@ func Merge(values Values, tenant map[string]any) (map[string]any, error) {
 	if err := json.Unmarshal(data, &merged); err != nil {
 		return nil, fmt.Errorf("decode chart values of %s: %w", values.Cluster.Name, err)
 	}
-	dropOwn(merged, tenant)
 	return mergeMaps(merged, tenant), nil
-}
-
-// dropOwn removes the resources of the syncer for which the tenant has its own: a
-// request of the one must not meet a limit of the other.
-func dropOwn(merged, tenant map[string]any) {
-	own, _ := tenant["syncer"].(map[string]any)
-	if _, set := own["resources"]; set {
-		delete(merged["syncer"].(map[string]any), "resources")
-	}
 }
 
 // mergeMaps lays over upon base, map by map, and changes neither.

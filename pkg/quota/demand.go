@@ -37,12 +37,9 @@ func Bounded(quota *corev1.ResourceQuota) []corev1.ResourceName {
 	return quotav1.Intersection(quotav1.ResourceNames(quota.Spec.Hard), Names())
 }
 
-// container is one of the two of a virtual cluster's pod, with where in the spec
-// its resources are set.
-type container struct {
-	field            string
-	requests, limits corev1.ResourceList
-}
+// container is one of the two of a virtual cluster's pod. It has a request and a limit of
+// CPU and of memory, since those that nobody gave have defaults.
+type container struct{ requests, limits corev1.ResourceList }
 
 // containers are both, as the kubelet will see them.
 func containers(spec *v1.VirtualClusterSpec) ([]container, error) {
@@ -55,24 +52,24 @@ func containers(spec *v1.VirtualClusterSpec) ([]container, error) {
 		return nil, err
 	}
 	return []container{
-		asRun("spec.controlPlane.resources", chart.ControlPlaneResources(spec.ControlPlane.Resources)),
-		asRun("spec.helm.values.syncer.resources", syncer),
+		asRun(chart.ControlPlaneResources(spec.ControlPlane.Resources)),
+		asRun(syncer),
 	}, nil
 }
 
 // asRun does what the host does to a pod: a limit without a request is a request too.
-func asRun(field string, asked corev1.ResourceRequirements) container {
+func asRun(asked corev1.ResourceRequirements) container {
 	requests := corev1.ResourceList{}
 	for _, list := range []corev1.ResourceList{asked.Limits, asked.Requests} {
 		for name, quantity := range list {
 			requests[name] = quantity
 		}
 	}
-	return container{field: field, requests: requests, limits: asked.Limits}
+	return container{requests: requests, limits: asked.Limits}
 }
 
-// amount is what the container has of one of our names, if anything.
-func (c container) amount(name corev1.ResourceName) (resource.Quantity, bool) {
+// amount is what the container has of one of our names.
+func (c container) amount(name corev1.ResourceName) resource.Quantity {
 	list, key := c.requests, corev1.ResourceCPU
 	if name == LimitsCPU || name == LimitsMemory {
 		list = c.limits
@@ -80,36 +77,24 @@ func (c container) amount(name corev1.ResourceName) (resource.Quantity, bool) {
 	if name == RequestsMemory || name == LimitsMemory {
 		key = corev1.ResourceMemory
 	}
-	quantity, set := list[key]
-	return quantity, set
+	return list[key]
 }
 
-// demand is what a virtual cluster asks for, and what must be set before that is known.
-type demand struct {
-	asked corev1.ResourceList
-	// unset are, for each name, the fields in which a container does not have it.
-	unset map[corev1.ResourceName][]string
-}
-
-func demandOf(spec *v1.VirtualClusterSpec) (demand, error) {
-	found := demand{asked: corev1.ResourceList{RequestsStorage: whole(RequestsStorage, storage(spec.ControlPlane.Storage))}, unset: map[corev1.ResourceName][]string{}}
+// demandOf is what a virtual cluster asks for.
+func demandOf(spec *v1.VirtualClusterSpec) (corev1.ResourceList, error) {
+	asked := corev1.ResourceList{RequestsStorage: whole(RequestsStorage, storage(spec.ControlPlane.Storage))}
 	both, err := containers(spec)
 	if err != nil {
-		return demand{}, err
+		return nil, err
 	}
 	for _, name := range []corev1.ResourceName{RequestsCPU, RequestsMemory, LimitsCPU, LimitsMemory} {
 		var sum resource.Quantity
 		for _, container := range both {
-			quantity, set := container.amount(name)
-			if !set {
-				found.unset[name] = append(found.unset[name], container.field)
-				continue
-			}
-			sum.Add(quantity)
+			sum.Add(container.amount(name))
 		}
-		found.asked[name] = whole(name, sum)
+		asked[name] = whole(name, sum)
 	}
-	return found, nil
+	return asked, nil
 }
 
 // whole is a quantity in the unit of the name, rounded up.

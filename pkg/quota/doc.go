@@ -10,10 +10,9 @@
 //
 // The names of the host bound pods and claims, which come after the virtual
 // cluster and leave it waiting when they are refused. Ours refuse the virtual
-// cluster itself. The rules are those of the host for pods: a container without a
-// request or limit that is bounded is refused, a limit without a request is a
-// request too, and the size of a volume counts as long as the virtual cluster
-// exists, asleep or not.
+// cluster itself. The rules are those of the host for pods: a limit without a request
+// is a request too. What nobody gave counts with its default, and the size of a volume
+// counts as long as the virtual cluster exists, asleep or not.
 //
 // garret-apiserver enforces, in admission, and adds to the quota's status.used
 // what it lets in. garret-controller counts anew when something goes, or when

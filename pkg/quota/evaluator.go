@@ -4,10 +4,7 @@
 package quota
 
 import (
-	"fmt"
 	"maps"
-	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -34,7 +31,7 @@ func NewEvaluator(list quotageneric.ListFuncByNamespace) quotav1.Evaluator {
 
 // Handles creates, and updates that change what is asked for. All others pass,
 // whatever the quotas are by now: else the last update of one that is being
-// deleted could be refused, because it has no limits.
+// deleted could be refused, because there is no room for it any more.
 func (e *evaluator) Handles(a admission.Attributes) bool {
 	if a.GetSubresource() != "" {
 		return false
@@ -52,42 +49,15 @@ func (e *evaluator) Handles(a admission.Attributes) bool {
 func sameDemand(old, changed runtime.Object) bool {
 	before, oldErr := demandOfObject(old)
 	after, newErr := demandOfObject(changed)
-	return oldErr == nil && newErr == nil && quotav1.Equals(before.asked, after.asked) &&
-		maps.EqualFunc(before.unset, after.unset, slices.Equal)
+	return oldErr == nil && newErr == nil && quotav1.Equals(before, after)
 }
 
-func demandOfObject(object runtime.Object) (demand, error) {
+func demandOfObject(object runtime.Object) (corev1.ResourceList, error) {
 	spec, err := specOf(object)
 	if err != nil {
-		return demand{}, err
+		return nil, err
 	}
 	return demandOf(spec)
-}
-
-// Constraints wants what is bounded to be set, in both containers.
-func (e *evaluator) Constraints(required []corev1.ResourceName, object runtime.Object) error {
-	found, err := demandOfObject(object)
-	if err != nil {
-		return err
-	}
-	var missing []string
-	for _, name := range Names() {
-		if !slices.Contains(required, name) {
-			continue
-		}
-		for _, field := range found.unset[name] {
-			missing = append(missing, field+fieldOf(name))
-		}
-	}
-	if len(missing) > 0 {
-		return fmt.Errorf("must specify %s", strings.Join(missing, ", "))
-	}
-	return nil
-}
-
-// fieldOf is where a container's resources have what a name of ours bounds.
-func fieldOf(name corev1.ResourceName) string {
-	return "." + strings.ReplaceAll(strings.TrimPrefix(string(name), v1.GroupName+"/"), "milli", "")
 }
 
 // Matches is false for quotas with scopes, which are for pods.
@@ -110,7 +80,7 @@ func (e *evaluator) Usage(object runtime.Object) (corev1.ResourceList, error) {
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(used, found.asked)
+	maps.Copy(used, found)
 	return used, nil
 }
 

@@ -4,7 +4,6 @@
 package quota
 
 import (
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -61,16 +60,16 @@ func TestUsage(t *testing.T) {
 		vc   *v1.VirtualCluster
 		want corev1.ResourceList
 	}{
-		{"nothing set: the defaults of both containers", asking(nil, nil, ""), usage("120", "304Mi", "0", "0", "5Gi")},
-		{"requests", asking(list("cpu", "1", "memory", "1Gi"), nil, ""), usage("1020", "1072Mi", "0", "0", "5Gi")},
-		{"one of two requests takes the place of both defaults", asking(list("cpu", "1"), nil, ""), usage("1020", "48Mi", "0", "0", "5Gi")},
-		{"a limit is a request too", asking(nil, list("cpu", "2", "memory", "2Gi"), ""), usage("2020", "2096Mi", "2000", "2Gi", "5Gi")},
-		{"a request below its limit", asking(list("cpu", "1"), list("cpu", "2"), ""), usage("1020", "48Mi", "2000", "0", "5Gi")},
-		{"the syncer's own", asking(nil, nil, syncerLimits), usage("350", "320Mi", "250", "64Mi", "5Gi")},
-		{"values without the syncer", asking(nil, nil, `{"audit":{"enabled":true}}`), usage("120", "304Mi", "0", "0", "5Gi")},
-		{"parts of a unit are rounded up", asking(list("cpu", "100500u", "memory", "500m"), nil, ""), usage("121", "50331649", "0", "0", "5Gi")},
-		{"size", stored(asking(nil, nil, ""), true, "20Gi"), usage("120", "304Mi", "0", "0", "20Gi")},
-		{"nothing is kept", stored(asking(nil, nil, ""), false, "20Gi"), usage("120", "304Mi", "0", "0", "0")},
+		{"nothing set: the defaults of both containers", asking(nil, nil, ""), usage("120", "304Mi", "3000", "2560Mi", "5Gi")},
+		{"requests", asking(list("cpu", "1", "memory", "1Gi"), nil, ""), usage("1020", "1072Mi", "3000", "2560Mi", "5Gi")},
+		{"one of two requests leaves the other's default", asking(list("cpu", "1"), nil, ""), usage("1020", "304Mi", "3000", "2560Mi", "5Gi")},
+		{"a limit is a request too", asking(nil, list("cpu", "2", "memory", "2Gi"), ""), usage("2020", "2096Mi", "3000", "2560Mi", "5Gi")},
+		{"a request below its limit", asking(list("cpu", "1"), list("cpu", "2"), ""), usage("1020", "304Mi", "3000", "2560Mi", "5Gi")},
+		{"the syncer's own", asking(nil, nil, syncerLimits), usage("350", "320Mi", "2250", "2112Mi", "5Gi")},
+		{"values without the syncer", asking(nil, nil, `{"audit":{"enabled":true}}`), usage("120", "304Mi", "3000", "2560Mi", "5Gi")},
+		{"parts of a unit are rounded up", asking(list("cpu", "100500u", "memory", "500m"), nil, ""), usage("121", "50331649", "3000", "2560Mi", "5Gi")},
+		{"size", stored(asking(nil, nil, ""), true, "20Gi"), usage("120", "304Mi", "3000", "2560Mi", "20Gi")},
+		{"nothing is kept", stored(asking(nil, nil, ""), false, "20Gi"), usage("120", "304Mi", "3000", "2560Mi", "0")},
 	}
 	evaluator := NewEvaluator(nil)
 	for _, test := range tests {
@@ -87,37 +86,6 @@ func TestUsage(t *testing.T) {
 	}
 	if _, err := evaluator.Usage(&corev1.Pod{}); err == nil {
 		t.Error("a pod: got no error")
-	}
-}
-
-func TestConstraints(t *testing.T) {
-	all := Names()
-	tests := []struct {
-		name     string
-		vc       *v1.VirtualCluster
-		required []corev1.ResourceName
-		want     []string
-	}{
-		{"defaults are requests", asking(nil, nil, ""), []corev1.ResourceName{count, RequestsCPU, RequestsMemory, RequestsStorage}, nil},
-		{"limits of neither", asking(nil, nil, ""), []corev1.ResourceName{LimitsCPU},
-			[]string{"spec.controlPlane.resources.limits.cpu", "spec.helm.values.syncer.resources.limits.cpu"}},
-		{"no limit of the syncer", asking(nil, list("cpu", "1", "memory", "1Gi"), ""), all,
-			[]string{"spec.helm.values.syncer.resources.limits.cpu", "spec.helm.values.syncer.resources.limits.memory"}},
-		{"all set", asking(nil, list("cpu", "1", "memory", "1Gi"), syncerLimits), all, nil},
-		{"a request that was not made", asking(list("cpu", "1"), nil, ""), []corev1.ResourceName{RequestsMemory}, []string{"spec.controlPlane.resources.requests.memory"}},
-		{"what is not bounded is not asked for", asking(list("cpu", "1"), nil, ""), []corev1.ResourceName{RequestsCPU}, nil},
-	}
-	for _, test := range tests {
-		got, want := "", ""
-		if err := NewEvaluator(nil).Constraints(test.required, test.vc); err != nil {
-			got = err.Error()
-		}
-		if len(test.want) > 0 {
-			want = "must specify " + strings.Join(test.want, ", ")
-		}
-		if got != want {
-			t.Errorf("%s: got %q, want %q", test.name, got, want)
-		}
 	}
 }
 
@@ -138,7 +106,7 @@ func TestHandles(t *testing.T) {
 		{"more", admission.Update, "", plain, bigger, true},
 		{"less", admission.Update, "", bigger, plain, true},
 		{"a label", admission.Update, "", plain, labelled, false},
-		{"a limit goes that counted nothing", admission.Update, "", limited, unlimited, true},
+		{"a limit goes, and its default comes", admission.Update, "", limited, unlimited, true},
 		{"status", admission.Update, "status", plain, bigger, false},
 		{"delete", admission.Delete, "", plain, nil, false},
 	}

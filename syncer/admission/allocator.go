@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
 
+	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
 )
@@ -23,10 +24,16 @@ import (
 // errExists says that the Service exists inside, with its twin.
 var errExists = errors.New("the service exists")
 
+// unchargedError says why a Service is not charged to the quota of the virtual cluster.
+type unchargedError struct{ error }
+
 // Allocator has the host allot addresses for Services inside.
 type Allocator struct {
 	Translator    *translate.Translator
 	Virtual, Host kubernetes.Interface
+	// Charge, when set, charges a Service to the quota of the virtual cluster before it is
+	// made; settle is called with what came of it.
+	Charge func(ctx context.Context, host *corev1.Service) (settle func(created *corev1.Service, err error), err error)
 	// Inside says that Services stay inside, where the API server allots what addresses
 	// it likes.
 	Inside bool
@@ -77,11 +84,20 @@ func (a *Allocator) create(ctx context.Context, virtual, host *corev1.Service, d
 	if dryRun {
 		options.DryRun = []string{metav1.DryRunAll}
 	}
+	settle := func(*corev1.Service, error) {}
+	if a.Charge != nil {
+		var err error
+		if settle, err = a.Charge(ctx, host); err != nil {
+			return nil, unchargedError{err}
+		}
+	}
 	services := a.Host.CoreV1().Services(host.Namespace)
 	created, err := services.Create(ctx, host, options)
 	if err != nil || dryRun {
+		settle(nil, err)
 		return created, err
 	}
+	settle(created, nil)
 	a.Evidence.Carried()
 	// The engine asks for the same later, and is to know what the host answered.
 	err = resources.KeepServiceAnswer(ctx, services, a.Translator, virtual, host, created)
@@ -146,6 +162,13 @@ func (a *Allocator) replace(ctx context.Context, found, virtual, host *corev1.Se
 func (a *Allocator) inside(err error, host, virtual *corev1.Service) error {
 	if errors.Is(err, errExists) {
 		return apierrors.NewAlreadyExists(corev1.Resource("services"), virtual.Name)
+	}
+	var uncharged unchargedError
+	if errors.As(err, &uncharged) {
+		if engine.IsRefusal(uncharged.error) {
+			return apierrors.NewForbidden(corev1.Resource("services"), virtual.Name, uncharged.error)
+		}
+		return apierrors.NewServiceUnavailable(uncharged.Error())
 	}
 	status, known := err.(apierrors.APIStatus)
 	if !known {

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// ConfigurationName is the name of both webhook configurations inside.
+	// ConfigurationName is the name of the MutatingWebhookConfiguration inside.
 	ConfigurationName = "garret.dev"
 
 	webhookName    = "services.garret.dev"

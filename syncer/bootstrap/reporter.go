@@ -5,6 +5,7 @@ package bootstrap
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -63,6 +65,8 @@ type Reporter struct {
 	// undone is why a decision about them could not be carried out.
 	orphans map[string][]string
 	undone  string
+	// quota is how much of what is used, as a QuotaStatus in JSON; empty where nothing is bounded.
+	quota string
 	// changed has room for one note that something did.
 	changed chan struct{}
 }
@@ -118,6 +122,22 @@ func (r *Reporter) Undone(why string) {
 	r.change(func() { r.undone = why })
 }
 
+// Quota says how much is used of what the virtual cluster may hold on the host.
+func (r *Reporter) Quota(hard, used corev1.ResourceList) {
+	text := ""
+	if len(hard) > 0 {
+		// A list of quantities can always be written.
+		data, _ := json.Marshal(tenancyv1.QuotaStatus{Hard: hard, Used: used})
+		text = string(data)
+	}
+	r.mutex.Lock()
+	same := r.quota == text
+	r.mutex.Unlock()
+	if !same {
+		r.change(func() { r.quota = text })
+	}
+}
+
 func (r *Reporter) change(do func()) {
 	r.mutex.Lock()
 	do()
@@ -141,6 +161,7 @@ type state struct {
 	controlPlane, syncer trouble
 	// orphaned tells of orphans; empty when there are none.
 	orphaned  string
+	quota     string
 	version   string
 	authority string
 }
@@ -169,6 +190,7 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	now.access = r.access
+	now.quota = r.quota
 	now.orphaned = describeOrphans(r.orphans, r.undone, r.cluster)
 	for _, part := range r.parts {
 		if found, pending := r.pending[part]; pending {

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
@@ -147,6 +149,24 @@ func TestReporter(t *testing.T) {
 	ready(tenancyv1.ConditionSyncerReady, metav1.ConditionFalse)
 	reporter.Done("sync")
 	ready(tenancyv1.ConditionSyncerReady, metav1.ConditionTrue)
+	reports := func(what string, is func(*tenancyv1.QuotaStatus) bool) {
+		t.Helper()
+		err := wait.PollUntilContextTimeout(ctx, 5*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
+			last, _ := api.last()
+			return is(last.Status.Quota), nil
+		})
+		if err != nil {
+			last, _ := api.last()
+			t.Errorf("quota: got %v, want %s", last.Status.Quota, what)
+		}
+	}
+	one := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("1")}
+	reporter.Quota(corev1.ResourceList{corev1.ResourcePods: resource.MustParse("5")}, one)
+	reports("one pod of five", func(quota *tenancyv1.QuotaStatus) bool {
+		return quota != nil && quota.Hard.Pods().Value() == 5 && quota.Used.Pods().Value() == 1
+	})
+	reporter.Quota(nil, nil)
+	reports("none", func(quota *tenancyv1.QuotaStatus) bool { return quota == nil })
 	api.mutex.Lock()
 	defer api.mutex.Unlock()
 	for _, method := range api.methods {

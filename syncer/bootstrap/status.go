@@ -4,6 +4,7 @@
 package bootstrap
 
 import (
+	"encoding/json"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -35,6 +36,13 @@ func (w *writer) configuration(now state) *applyv1.VirtualClusterApplyConfigurat
 	}
 	if now.orphaned != "" {
 		status.WithConditions(w.stands(tenancyv1.ConditionOrphaned, metav1.ConditionTrue, "MissingInside", now.orphaned))
+	}
+	if now.quota != "" {
+		var quota tenancyv1.QuotaStatus
+		// It was written by Quota.
+		if json.Unmarshal([]byte(now.quota), &quota) == nil {
+			status.WithQuota(applyv1.QuotaStatus().WithHard(quota.Hard).WithUsed(quota.Used))
+		}
 	}
 	if now.version != "" {
 		status.WithKubernetesVersion(now.version)

@@ -47,11 +47,21 @@ func (s sort) reason() string {
 // exceeded begins what the host says of each quota that an object does not fit into.
 const exceeded = "exceeded quota: "
 
+// ownQuota is the cause of what does not fit into the quota of the virtual cluster.
+const ownQuota = "full: of the virtual cluster"
+
 // causeOf names the cause of an answer to a write of the name. Answers that differ
 // in nothing but the name of the object have the same. One that is no answer of
 // the host's API has none.
 func causeOf(err error, name string) (string, sort) {
 	if err == nil {
+		return "", other
+	}
+	var own *refusedError
+	if errors.As(err, &own) {
+		if own.reason == reasonQuota && strings.HasPrefix(own.message, "exceeded ") {
+			return ownQuota, full
+		}
 		return "", other
 	}
 	var answer apierrors.APIStatus

@@ -30,7 +30,7 @@ func NewMetrics(registry metrics.KubeRegistry) *Metrics {
 	m := &Metrics{
 		reconciles: metrics.NewCounterVec(&metrics.CounterOpts{
 			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "reconciles_total",
-			Help:           "Passes over one object, by kind and result: success, retry or error.",
+			Help:           "Passes over one object, by kind and result: success, retry, held or error.",
 			StabilityLevel: metrics.ALPHA,
 		}, []string{"kind", "result"}),
 		duration: metrics.NewHistogramVec(&metrics.HistogramOpts{

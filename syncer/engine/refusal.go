@@ -42,6 +42,9 @@ type refusal struct {
 	byHost bool
 }
 
+// IsRefusal tells whether the error says that an object cannot be carried to the host.
+func IsRefusal(err error) bool { return len(refusals(err)) > 0 }
+
 // refusals finds the refusals in an error, which may join several. They are the
 // translation's own, and the host's: every answer with a code of 400 to 499,
 // whatever its reason, except what passes by itself (404, 409, 429) and what is

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+
+	"garret.dev/garret/syncer/quota"
 )
 
 // Object is any Kubernetes object.
@@ -88,6 +90,7 @@ type Store[T Object] struct {
 	partial   bool
 	followed  bool
 	turnstile *Turnstile
+	book      *quota.Book
 }
 
 // StoreOptions narrow what a Store caches.

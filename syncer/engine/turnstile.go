@@ -159,7 +159,8 @@ func (t *Turnstile) behind(w *write) *cause {
 			continue
 		}
 		for _, other := range cause.waiters {
-			if other.name != w.name && asked.takesMore(other) {
+			// Nobody would wake one that no pass waits for.
+			if other.name != w.name && len(other.wakers) > 0 && asked.takesMore(other) {
 				return cause
 			}
 		}
@@ -187,7 +188,9 @@ func (t *Turnstile) exit(w *write, err error) error {
 		t.taken(w)
 		return nil
 	}
-	t.metrics.refused(t.resource.Resource, sort.reason())
+	if name != ownQuota {
+		t.metrics.refused(t.resource.Resource, sort.reason())
+	}
 	why, found := t.causes[name]
 	if !found {
 		why = &cause{name: name, sort: sort, interval: firstProbe, waiters: map[string]*waiter{}}
@@ -317,6 +320,16 @@ func (t *Turnstile) Freed() {
 		if t.clock.Now().Add(firstProbe).Before(c.due) {
 			t.after(c, firstProbe)
 		}
+	}
+}
+
+// Widened has what waits for the quota of the virtual cluster be tried, since that is another.
+func (t *Turnstile) Widened() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c, waits := t.causes[ownQuota]; waits {
+		c.interval, c.tried = firstProbe, nil
+		t.after(c, 0)
 	}
 }
 

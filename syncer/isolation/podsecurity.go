@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 
@@ -41,19 +42,12 @@ func NewPodSecurity(hostVersion string) (*PodSecurity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pod security standards: %w", err)
 	}
-	host, err := minorVersion(hostVersion)
+	host, err := version.ParseGeneric(hostVersion)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("version of the host cluster: %w", err)
 	}
-	return &PodSecurity{evaluator: evaluator, versions: []api.Version{api.LatestVersion(), host}}, nil
-}
-
-func minorVersion(full string) (api.Version, error) {
-	var major, minor int
-	if _, err := fmt.Sscanf(full, "v%d.%d", &major, &minor); err != nil {
-		return api.Version{}, fmt.Errorf("version of the host cluster %q: %w", full, err)
-	}
-	return api.MajorMinorVersion(major, minor), nil
+	standards := []api.Version{api.LatestVersion(), api.MajorMinorVersion(int(host.Major()), int(host.Minor()))}
+	return &PodSecurity{evaluator: evaluator, versions: standards}, nil
 }
 
 // Observe takes over the level. One that this release does not know is restricted.
@@ -99,8 +93,8 @@ func (p *PodSecurity) Check(metadata *metav1.ObjectMeta, spec *corev1.PodSpec) e
 	if level == "" {
 		return ErrLevelUnknown
 	}
-	for _, version := range p.versions {
-		held := api.LevelVersion{Level: level, Version: version}
+	for _, standards := range p.versions {
+		held := api.LevelVersion{Level: level, Version: standards}
 		result := policy.AggregateCheckResults(p.evaluator.EvaluatePod(held, metadata, spec))
 		if !result.Allowed {
 			return fmt.Errorf("violates PodSecurity %q: %s; spec.isolation.podSecurity of VirtualCluster %s sets the level, and who may change it there can lift it",

@@ -129,7 +129,7 @@ func TestLevelFollowsTheVirtualCluster(t *testing.T) {
 func TestOldHost(t *testing.T) {
 	spec := restrictedSpec()
 	spec.HostUsers, spec.SecurityContext.RunAsNonRoot, spec.SecurityContext.RunAsUser = ptr.To(false), nil, ptr.To[int64](0)
-	for version, allowed := range map[string]bool{"v1.37.2": true, "v1.30.4-gke.1": false} {
+	for version, allowed := range map[string]bool{"v1.37.2": true, "v1.99.0+k3s1": true, "v1.30.4-gke.1": false} {
 		security := newPodSecurity(t, version)
 		security.Observe(at("restricted"))
 		if err := security.Check(&metav1.ObjectMeta{}, spec); (err == nil) != allowed {

@@ -236,7 +236,7 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried 
 			return err
 		}
 	}
-	refused := p.refusedEphemeral(virtual, host)
+	_, refused := p.allowedEphemeral(virtual, host)
 	if err := p.report(ctx, virtual, host, carried && refused == nil); err != nil {
 		return errors.Join(refused, err)
 	}

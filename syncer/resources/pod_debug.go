@@ -38,28 +38,24 @@ func (p *pods) asked(virtual, host *corev1.Pod) containers.Record {
 	return record
 }
 
-// wantEphemeral has the host pod have those of the ephemeral containers inside that it may
-// have. A name that a container of the host has is left to it.
+// wantEphemeral has the host pod have the ephemeral containers of the pod inside. A name
+// that a container of the host has is left to it.
 func (p *pods) wantEphemeral(virtual, host *corev1.Pod) {
 	own := p.asked(virtual, host).Own(virtual, host)
-	for i := range virtual.Spec.EphemeralContainers {
-		name := virtual.Spec.EphemeralContainers[i].Name
-		if _, there := own.Find(name); there {
-			continue
-		}
-		container, err := p.debugContainer(virtual, host, i)
-		if err != nil {
-			continue // FromHost reports it, and it holds up nothing else.
-		}
-		_, absent := own.Lacks(name)
-		switch at := ephemeralAt(host, name); {
+	// FromHost tells of those that are refused, which hold up nothing else.
+	allowed, _ := p.allowedEphemeral(virtual, host)
+	for _, container := range allowed {
+		_, there := own.Find(container.Name)
+		_, absent := own.Lacks(container.Name)
+		switch at := ephemeralAt(host, container.Name); {
+		case there:
 		case !absent:
 			host.Spec.EphemeralContainers = append(host.Spec.EphemeralContainers, container)
 		case at >= 0 && equality.Semantic.DeepEqual(host.Spec.EphemeralContainers[at], container):
 			// An earlier syncer ended before the pod could remember it, or did not hear
 			// that the host took it. Nobody else makes the very same: it has the variables that
 			// are those of this virtual cluster.
-			p.made.Add(madeContainer{host.UID, name}, nil)
+			p.made.Add(madeContainer{host.UID, container.Name}, nil)
 		}
 	}
 }

@@ -25,30 +25,32 @@ func (p *pods) judge(host *corev1.Pod, spec *corev1.PodSpec) error {
 	return nil
 }
 
-// debugContainer is an ephemeral container of the pod inside as the host pod is to have
-// it. It is judged together with the pod that it comes to; the error is why it may not.
-func (p *pods) debugContainer(virtual, host *corev1.Pod, index int) (corev1.EphemeralContainer, error) {
-	allowed, violations := isolation.EphemeralContainer(&virtual.Spec.EphemeralContainers[index], index, p.spec.exceptions)
-	if err := forbidden(violations); err != nil {
-		return corev1.EphemeralContainer{}, err
+// allowedEphemeral returns the ephemeral containers of the pod inside that the host pod
+// may have, as they are there, and why it may have no others. One that is there already
+// stays. Each of the others is judged together with the pod that it comes to.
+func (p *pods) allowedEphemeral(virtual, host *corev1.Pod) ([]corev1.EphemeralContainer, error) {
+	if len(virtual.Spec.EphemeralContainers) == 0 {
+		return nil, nil
 	}
+	own := p.asked(virtual, host).Own(virtual, host)
+	environment := p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)
 	spec, _ := isolation.PodSpec(&virtual.Spec, p.spec.exceptions)
-	spec.EphemeralContainers = []corev1.EphemeralContainer{*allowed}
-	if err := p.judge(host, spec); err != nil {
-		return corev1.EphemeralContainer{}, err
-	}
-	return p.spec.ephemeralContainer(virtual, allowed, p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)), nil
-}
-
-// refusedEphemeral is why the host pod does not get some of the ephemeral containers inside.
-func (p *pods) refusedEphemeral(virtual, host *corev1.Pod) error {
+	var containers []corev1.EphemeralContainer
 	var refused []error
 	for i := range virtual.Spec.EphemeralContainers {
-		if ephemeralAt(host, virtual.Spec.EphemeralContainers[i].Name) >= 0 {
-			continue
+		allowed, violations := isolation.EphemeralContainer(&virtual.Spec.EphemeralContainers[i], i, p.spec.exceptions)
+		if _, there := own.Find(allowed.Name); !there {
+			err := forbidden(violations)
+			if err == nil {
+				spec.EphemeralContainers = []corev1.EphemeralContainer{*allowed}
+				err = p.judge(host, spec)
+			}
+			if err != nil {
+				refused = append(refused, err)
+				continue
+			}
 		}
-		_, err := p.debugContainer(virtual, host, i)
-		refused = append(refused, err)
+		containers = append(containers, p.spec.ephemeralContainer(virtual, allowed, environment))
 	}
-	return errors.Join(refused...)
+	return containers, errors.Join(refused...)
 }

@@ -71,8 +71,12 @@ func (p *pods) Prepare(ctx context.Context, virtual, host *corev1.Pod) (func(wan
 }
 
 // startsWaiting tells whether the scheduler of the host has not looked at the pod since
-// it waited. Its status says nothing yet that the virtual pod could not say itself.
+// it waited for what it needs. Its status would tell of that. Where the host has it wait for something
+// else, the status says so.
 func startsWaiting(host *corev1.Pod) bool {
+	if len(host.Spec.SchedulingGates) > 0 {
+		return Waits(host)
+	}
 	return slices.ContainsFunc(host.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonSchedulingGated
 	})

@@ -16,6 +16,7 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
+	"garret.dev/garret/syncer/quota"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -38,6 +39,8 @@ type Config struct {
 	// Evidence and Orphans are those of engine.TwinOptions.
 	Evidence engine.Evidence
 	Orphans  func(resource string, names []string)
+	// Ledger holds the virtual cluster to its quota; nil where it has none.
+	Ledger *quota.Ledger
 	// Selection says which kinds are synced.
 	Selection Selection
 	// Hosts gives pods their hosts file.
@@ -119,7 +122,7 @@ func guard[T engine.Object](b *builder, host *engine.Store[T]) {
 		return
 	}
 	turnstile := engine.NewTurnstile(host.Resource().GroupResource(), b.Metrics, b.Clock)
-	b.add(turnstile.Controller(), host.Guard(turnstile))
+	b.add(turnstile.Controller(), host.Guard(turnstile, b.Ledger))
 }
 
 // controller adds one that watches nothing yet.

@@ -139,7 +139,7 @@ func (m *Minter) remove(ctx context.Context, secret *corev1.Secret) error {
 		Preconditions: &metav1.Preconditions{UID: &secret.UID},
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete: %w", err)
+		return engine.OnHost("delete secret "+secret.Name, err)
 	}
 	return nil
 }

@@ -61,6 +61,7 @@ func TestWorkload(t *testing.T) {
 		t.Run("relay/"+protocol.name+"/port-forward", func(t *testing.T) { forward(t, through, protocol.target) })
 		t.Run("kubeconfig/"+protocol.name+"/exec", func(t *testing.T) { execute(t, alone.With(protocol.env...)) })
 	}
+	t.Run("nobody out", func(t *testing.T) { nobodyOut(t, relay) })
 	t.Run("hostname", func(t *testing.T) { longHostname(t, relay) })
 	t.Run("deleted by force", func(t *testing.T) { deletedByForce(t, relay) })
 	t.Run("update", func(t *testing.T) { updates(t, relay) })
@@ -78,12 +79,12 @@ func TestWorkload(t *testing.T) {
 // hostSide looks at the pods as the host's administrator sees them.
 func hostSide(t *testing.T, ns string) {
 	out := shared.Admin().Do(t, "get", "pods", "-n", ns, "-l", "garret.dev/cluster",
-		"-o", `jsonpath={range .items[*]}{.metadata.name}{" "}{.metadata.annotations.garret\.dev/virtual-name}{" "}{.status.phase}{" "}{.spec.automountServiceAccountToken}{"\n"}{end}`)
+		"-o", `jsonpath={range .items[*]}{.metadata.name}{" "}{.metadata.annotations.garret\.dev/virtual-name}{" "}{.status.phase}{" "}{.spec.automountServiceAccountToken}{" "}{.spec.serviceAccountName}{"\n"}{end}`)
 	running := 0
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)
-		if len(fields) != 4 {
-			t.Fatalf("host pod: got %q, want name, virtual name, phase, automount", line)
+		if len(fields) != 5 {
+			t.Fatalf("host pod: got %q, want name, virtual name, phase, automount, account", line)
 		}
 		if !strings.HasPrefix(fields[1], "web-") {
 			continue
@@ -97,6 +98,9 @@ func hostSide(t *testing.T, ns string) {
 		if fields[3] != "false" {
 			t.Errorf("host pod %s: automountServiceAccountToken: got %s, want false", fields[0], fields[3])
 		}
+		if fields[4] != "vc-demo.workloads" {
+			t.Errorf("host pod %s: account: got %s, want that of the workloads", fields[0], fields[4])
+		}
 	}
 	if running != 3 {
 		t.Errorf("pods of the Deployment Running on the host: got %d, want 3\n%s", running, out)
@@ -107,6 +111,28 @@ func hostSide(t *testing.T, ns string) {
 	if got := strings.Count(drained, "evicting pod "+ns+"/web-"); got != 3 {
 		t.Errorf("pods of the Deployment that a drain on the host would evict: got %d, want 3\n%s", got, drained)
 	}
+}
+
+// nobodyOut asks for the node, and for the traffic of an address. Who asks is warned or
+// refused at once, and an event says the same of the pod.
+func nobodyOut(t *testing.T, c framework.Client) {
+	said, err := c.Output("run", "root", "--image=docker.io/library/busybox:1.36", `--overrides={"spec":{"hostPID":true}}`)
+	if want := `the pod will not run: violates PodSecurity "baseline:latest": host namespaces (hostPID=true)`; err != nil || !strings.Contains(said, want) {
+		t.Errorf("got %q and %v, want a warning: %s", said, err, want)
+	}
+	framework.SucceedsWithin(t, 30*time.Second, "an event says why", func(context.Context) error {
+		out, err := c.Try("get", "events", "--field-selector=involvedObject.name=root,reason=Forbidden", "-o", "jsonpath={.items[*].message}")
+		if err == nil && !strings.Contains(out, "spec.isolation.podSecurity of VirtualCluster ") {
+			err = fmt.Errorf("message: got %q, want who can lift it", out)
+		}
+		return err
+	})
+	if phase := c.Do(t, "get", "pod", "root", "-o", "jsonpath={.status.phase} {.spec.nodeName}"); strings.TrimSpace(phase) != "Pending" {
+		t.Errorf("got %q, want a pod without a node", phase)
+	}
+	c.Do(t, "delete", "pod", "root", "--wait=false")
+	c.Input("{apiVersion: v1, kind: Service, metadata: {name: thief}, spec: {externalIPs: [192.0.2.1], ports: [{port: 80}]}}").
+		Refused(t, "spec.externalIPs is refused", "create", "-f", "-")
 }
 
 // podEnvironment looks at what a container finds around it.

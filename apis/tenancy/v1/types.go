@@ -192,7 +192,9 @@ type KubernetesSpec struct {
 
 // ControlPlaneSpec says how the control plane is run on the host.
 type ControlPlaneSpec struct {
-	// resources are the compute resources of the control plane container.
+	// resources are the compute resources of the control plane container. What is not
+	// given of CPU and memory has defaults: requests of 100m and 256Mi, limits of 2 and
+	// 2Gi, or of the request where that is higher.
 	// +optional
 	// +k8s:opaqueType
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
@@ -223,7 +225,8 @@ type StorageSpec struct {
 	// pod. Immutable. Defaults to true.
 	// +optional
 	Persistent *bool `json:"persistent,omitempty"`
-	// size of the volume. Defaults to 5Gi.
+	// size of the volume. Defaults to 5Gi. The embedded database of distro k8s may have
+	// two fifths of it, and refuses writes beyond.
 	// +optional
 	Size *resource.Quantity `json:"size,omitempty"`
 	// storageClassName of the volume; the host's default class when not set. Immutable.
@@ -397,6 +400,10 @@ const (
 	// ReasonDataOlder says that its data went back in time.
 	ReasonDataOlder = "DataOlder"
 )
+
+// ReasonMissingRights of the condition SyncerReady says that the host does not let the
+// syncer do what is switched on. The message names the rights and who can grant them.
+const ReasonMissingRights = "MissingRights"
 
 // Reasons of the condition TemplateApplied.
 const (

@@ -168,16 +168,16 @@ type CertificateResponse struct {
 // name, and of every object that deploys it.
 func ReleaseName(virtualCluster string) string { return ReleasePrefix + virtualCluster }
 
-// LineageName is the name of the ConfigMap in which the syncer of the virtual cluster
-// of this name remembers, on the host, what the data inside were.
-func LineageName(virtualCluster string) string { return ReleaseName(virtualCluster) + "-lineage" }
-
 // WorkloadsAccount is the name of the ServiceAccount on the host that the pods of the
 // virtual cluster run as. It has no rights. A virtual cluster's name has no dot, so that no
 // other release has an object of that name.
 func WorkloadsAccount(virtualCluster string) string {
 	return ReleaseName(virtualCluster) + ".workloads"
 }
+
+// LineageName is the name of the ConfigMap in which the syncer of the virtual cluster
+// of this name remembers, on the host, what the data inside were.
+func LineageName(virtualCluster string) string { return ReleaseName(virtualCluster) + "-lineage" }
 
 // ServerName is the DNS name that the serving certificates of a virtual
 // cluster carry and that clients pin.

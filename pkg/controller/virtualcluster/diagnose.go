@@ -209,10 +209,10 @@ func (c *Controller) lastWarning(ctx context.Context, namespace, kind, name stri
 	return newest.Message
 }
 
-// lossReasons are the syncer's when it found the data inside replaced. It waits for
-// somebody to decide what becomes of the host objects.
-func lossReasons() []string {
-	return []string{tenancyv1.ReasonDataReplaced, tenancyv1.ReasonDataOlder}
+// waitingReasons are the syncer's when it waits for somebody: to decide what becomes of
+// the host objects, since the data inside were replaced, or to grant it a right.
+func waitingReasons() []string {
+	return []string{tenancyv1.ReasonDataReplaced, tenancyv1.ReasonDataOlder, tenancyv1.ReasonMissingRights}
 }
 
 // reported is what the syncer says, in conditions of its own.
@@ -223,8 +223,8 @@ func reported(vc *tenancyv1.VirtualCluster) *trouble {
 			return &trouble{Reason: reasonStarting, Message: "the syncer has not reported " + kind + " yet", progress: true}
 		}
 		if condition.Status != metav1.ConditionTrue {
-			lost := slices.Contains(lossReasons(), condition.Reason)
-			return &trouble{Reason: condition.Reason, Message: condition.Message, final: lost, progress: !lost}
+			waits := slices.Contains(waitingReasons(), condition.Reason)
+			return &trouble{Reason: condition.Reason, Message: condition.Message, final: waits, progress: !waits}
 		}
 	}
 	return nil

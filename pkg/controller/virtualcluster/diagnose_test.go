@@ -238,7 +238,7 @@ func TestReported(t *testing.T) {
 
 // TestLostData wants a syncer that waits for a decision to be a failure at once, told as such.
 func TestLostData(t *testing.T) {
-	for _, reason := range []string{tenancyv1.ReasonDataReplaced, tenancyv1.ReasonDataOlder} {
+	for _, reason := range []string{tenancyv1.ReasonDataReplaced, tenancyv1.ReasonDataOlder, tenancyv1.ReasonMissingRights} {
 		for name, change := range map[string]func(*corev1.Pod){
 			"while its container is not ready": notReady, "whatever its container": nil,
 			"while the pod is replaced": func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: now} },

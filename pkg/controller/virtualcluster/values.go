@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -57,9 +59,8 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 		Syncer: chart.Syncer{
 			Image:     c.options.ImageRepository + "/syncer:" + c.options.Version,
 			ExtraArgs: vc.Spec.Syncer.ExtraArgs,
-			Resources: chart.SyncerResources(),
 		},
-		RBAC:            chart.RBAC{Rules: chart.SyncerRules(synced)},
+		RBAC:            chart.RBAC{Rules: tenancyv1.SyncerRules(synced)},
 		Isolation:       isolation,
 		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
 		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},
@@ -109,9 +110,11 @@ func storage(spec tenancyv1.StorageSpec) chart.Storage {
 	made := chart.Storage{
 		Persistent: spec.Persistent == nil || *spec.Persistent, Size: tenancyv1.DefaultStorageSize, StorageClassName: spec.StorageClassName,
 	}
+	size := resource.MustParse(made.Size)
 	if spec.Size != nil {
-		made.Size = spec.Size.String()
+		size, made.Size = *spec.Size, spec.Size.String()
 	}
+	made.DatabaseBytes = strconv.FormatInt(chart.DatabaseShare(size), 10)
 	return made
 }
 

@@ -67,11 +67,10 @@ func TestValues(t *testing.T) {
 	want := chart.Values{
 		Cluster:    chart.Cluster{Name: "demo", ID: "0123456789", UID: "u"},
 		Kubernetes: chart.Kubernetes{Distro: "k3s", Version: "v1.37.2", ExtraArgs: []string{"--a=b"}},
-		ControlPlane: chart.ControlPlane{Image: "docker.io/rancher/k3s:v1.37.2-k3s1", Storage: chart.Storage{Persistent: true, Size: "5Gi"},
-			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("256Mi")}}},
-		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0", ExtraArgs: []string{"--v=2", "--disable-sync-resources=secrets"},
-			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("20m"), "memory": resource.MustParse("48Mi")}}},
-		RBAC: chart.RBAC{Rules: chart.SyncerRules(synced)},
+		ControlPlane: chart.ControlPlane{Image: "docker.io/rancher/k3s:v1.37.2-k3s1", Storage: chart.Storage{Persistent: true, Size: "5Gi", DatabaseBytes: "2147483648"},
+			Resources: chart.ControlPlaneResources(corev1.ResourceRequirements{})},
+		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0", ExtraArgs: []string{"--v=2", "--disable-sync-resources=secrets"}},
+		RBAC:   chart.RBAC{Rules: tenancyv1.SyncerRules(synced)},
 		Isolation: chart.Isolation{
 			InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, EndpointRanges: []string{"192.0.2.0/24"},
 			NetworkPolicy: chart.NetworkPolicy{Enabled: true, AllowedRanges: []string{"198.51.100.0/24"}},
@@ -106,14 +105,6 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// A limit without a request must not meet a default request above it.
-func TestResources(t *testing.T) {
-	limits := corev1.ResourceRequirements{Limits: corev1.ResourceList{"memory": resource.MustParse("128Mi")}}
-	if got := chart.ControlPlaneResources(limits); !reflect.DeepEqual(got, limits) {
-		t.Errorf("got %v, want what was given", got)
-	}
-}
-
 func TestStorage(t *testing.T) {
 	off, class, size := false, "fast", resource.MustParse("10Gi")
 	tests := []struct {
@@ -121,9 +112,9 @@ func TestStorage(t *testing.T) {
 		spec tenancyv1.StorageSpec
 		want chart.Storage
 	}{
-		{"defaults", tenancyv1.StorageSpec{}, chart.Storage{Persistent: true, Size: "5Gi"}},
-		{"given", tenancyv1.StorageSpec{Size: &size, StorageClassName: &class}, chart.Storage{Persistent: true, Size: "10Gi", StorageClassName: &class}},
-		{"not kept", tenancyv1.StorageSpec{Persistent: &off}, chart.Storage{Size: "5Gi"}},
+		{"defaults", tenancyv1.StorageSpec{}, chart.Storage{Persistent: true, Size: "5Gi", DatabaseBytes: "2147483648"}},
+		{"given", tenancyv1.StorageSpec{Size: &size, StorageClassName: &class}, chart.Storage{Persistent: true, Size: "10Gi", StorageClassName: &class, DatabaseBytes: "4294967296"}},
+		{"not kept", tenancyv1.StorageSpec{Persistent: &off}, chart.Storage{Size: "5Gi", DatabaseBytes: "2147483648"}},
 	}
 	for _, test := range tests {
 		if got := storage(test.spec); !reflect.DeepEqual(got, test.want) {

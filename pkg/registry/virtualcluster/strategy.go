@@ -6,6 +6,7 @@ package virtualcluster
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -144,6 +145,9 @@ func (statusStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Obj
 	vc, before := obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster)
 	vc.Spec = before.Spec
 	metav1.ResetObjectMetaForStatus(vc, before)
+	if bySyncer(ctx, before) {
+		vc.Status = reported(&vc.Status, &before.Status)
+	}
 	vc.Status.Template = before.Status.Template
 	if vc.Status.Phase == "" {
 		vc.Status.Phase = before.Status.Phase
@@ -160,9 +164,35 @@ func (statusStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Obj
 func takesUp(ctx context.Context, vc, before *tenancy.VirtualCluster) bool {
 	untouched := before.Status.Phase == tenancy.PhasePending && before.Status.Release == nil && before.DeletionTimestamp == nil &&
 		before.Status.ClusterID == v1.ClusterID(before.UID)
+	_, known := request.UserFrom(ctx)
+	return untouched && vc.Status.Phase == tenancy.PhasePending && v1.IsClusterID(vc.Status.ClusterID) && known && !bySyncer(ctx, before)
+}
+
+// bySyncer says whether the writer is the account of the virtual cluster's own syncer,
+// which whoever has edit in its namespace can borrow.
+func bySyncer(ctx context.Context, vc *tenancy.VirtualCluster) bool {
 	writer, known := request.UserFrom(ctx)
-	return untouched && vc.Status.Phase == tenancy.PhasePending && v1.IsClusterID(vc.Status.ClusterID) &&
-		known && writer.GetName() != serviceaccount.MakeUsername(before.Namespace, v1.ReleaseName(before.Name))
+	return known && writer.GetName() == serviceaccount.MakeUsername(vc.Namespace, v1.ReleaseName(vc.Name))
+}
+
+// syncersConditions are those that a syncer reports.
+var syncersConditions = []string{
+	v1.ConditionControlPlaneReady, v1.ConditionSyncerReady, v1.ConditionAccessApplied, v1.ConditionOrphaned,
+}
+
+// reported is what becomes of a status that a syncer writes: it says what it alone
+// knows. Where the virtual cluster is, and whether it is ready, is for garret-controller.
+func reported(now, before *tenancy.VirtualClusterStatus) tenancy.VirtualClusterStatus {
+	status := *before.DeepCopy()
+	status.KubernetesVersion, status.CertificateAuthorityData, status.Quota = now.KubernetesVersion, now.CertificateAuthorityData, now.Quota
+	ofSyncer := func(c metav1.Condition) bool { return slices.Contains(syncersConditions, c.Type) }
+	status.Conditions = slices.DeleteFunc(status.Conditions, ofSyncer)
+	for _, condition := range now.Conditions {
+		if ofSyncer(condition) {
+			status.Conditions = append(status.Conditions, condition)
+		}
+	}
+	return status
 }
 
 // WarningsOnUpdate are about the spec, which stays.

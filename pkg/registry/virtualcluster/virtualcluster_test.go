@@ -141,6 +141,35 @@ func TestIDOfRetainedData(t *testing.T) {
 	}
 }
 
+// TestSyncersReport takes from a syncer what it alone knows. Whoever borrows its account can
+// neither move the virtual cluster nor call it ready.
+func TestSyncersReport(t *testing.T) {
+	write := func(writer string) *tenancy.VirtualCluster {
+		now, before := existing(), existing()
+		before.Status.Conditions = append(before.Status.Conditions, metav1.Condition{Type: tenancy.ConditionSyncerReady, Status: metav1.ConditionFalse})
+		now.Status = tenancy.VirtualClusterStatus{
+			Phase: tenancy.PhaseFailed, ObservedGeneration: 99, Endpoint: "https://192.0.2.1:443", KubernetesVersion: "v1.37.3", CertificateAuthorityData: []byte("ca"),
+			ClusterID: "abcdef0123", Release: &tenancy.ReleaseStatus{Name: "mine"}, Quota: &tenancy.QuotaStatus{},
+			Conditions: []metav1.Condition{
+				{Type: tenancy.ConditionReady, Status: metav1.ConditionFalse}, {Type: "HostPodSecurity", Status: metav1.ConditionTrue},
+				{Type: tenancy.ConditionSyncerReady, Status: metav1.ConditionTrue},
+			},
+		}
+		ctx := request.WithUser(t.Context(), &user.DefaultInfo{Name: writer})
+		statusStrategy{testStrategy()}.PrepareForUpdate(ctx, now, before)
+		return now
+	}
+	want := existing().Status
+	want.KubernetesVersion, want.CertificateAuthorityData, want.Quota = "v1.37.3", []byte("ca"), &tenancy.QuotaStatus{}
+	want.Conditions = append(want.Conditions, metav1.Condition{Type: tenancy.ConditionSyncerReady, Status: metav1.ConditionTrue})
+	if diff := cmp.Diff(want, write("system:serviceaccount:team:vc-demo").Status); diff != "" {
+		t.Errorf("the syncer's report (-want +got):\n%s", diff)
+	}
+	if got := write("garret-controller").Status; got.Endpoint != "https://192.0.2.1:443" || got.Phase != tenancy.PhaseFailed || got.Release == nil {
+		t.Errorf("the controller's report: got %v", got)
+	}
+}
+
 func TestResetFields(t *testing.T) {
 	version := fieldpath.APIVersion(v1.SchemeGroupVersion.String())
 	main, status := testStrategy().GetResetFields()[version], statusStrategy{testStrategy()}.GetResetFields()[version]

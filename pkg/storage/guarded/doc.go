@@ -33,8 +33,11 @@
 // Where kine cannot fill it either, it tells its watches to go on without; the
 // follower does not, for as long as a write can be open.
 //
+// A volume that is full takes no deletes, which are rows, too. Bound keeps a database
+// below what its volume can bear, and leaves room for what makes room.
+//
 // It is used in this order: ForwardExit once, when the logs are set up, all of
-// which pass Loggable; Open; Guard; Listen and NewServer. Where a database lies,
+// which pass Loggable; Open; Guard; Bound; Listen and NewServer. Where a database lies,
 // what its file is called, who is told of a failure and in which words, is for
 // those who use it: garret-apiserver by pkg/storage, and the control plane of
 // virtual clusters, which is a Go module of its own. So nothing is imported here

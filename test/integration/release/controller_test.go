@@ -222,6 +222,16 @@ func (v tenant) event(reason string) {
 	})
 }
 
+// hostHolds waits until the status says whether the host holds pods to a level, too.
+func (v tenant) hostHolds(status metav1.ConditionStatus, reason string) {
+	v.t.Helper()
+	framework.Eventually(v.t, "HostPodSecurity is "+string(status), func(ctx context.Context) (bool, error) {
+		vc, err := v.get(ctx)
+		condition := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionHostPodSecurity)
+		return condition != nil && condition.Status == status && condition.Reason == reason, err
+	})
+}
+
 func (v tenant) statefulSet() *appsv1.StatefulSet {
 	v.t.Helper()
 	var found *appsv1.StatefulSet
@@ -260,6 +270,13 @@ func TestFromCreationToDeletion(t *testing.T) {
 		t.Errorf("what the syncer wrote is gone: %+v", ready.Status)
 	}
 	v.event("Ready")
+	v.hostHolds(metav1.ConditionTrue, "Enforced")
+	label := []byte(`{"metadata":{"labels":{"` + tenancyv1.LabelEnforce + `":null}}}`)
+	if _, err := shared.kube.CoreV1().Namespaces().Patch(t.Context(), v.ns, types.MergePatchType, label, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	v.hostHolds(metav1.ConditionFalse, "NotEnforced")
+	v.await(tenancyv1.PhaseReady, "Ready")
 
 	// The pod dies, and it is told.
 	if err := shared.kube.CoreV1().Pods(v.ns).Delete(t.Context(), "vc-demo-0", metav1.DeleteOptions{}); err != nil {

@@ -63,7 +63,7 @@ func spec(t testing.TB, client *release.Client, namespace string, change func(*c
 		ControlPlane: chart.ControlPlane{Image: "docker.io/rancher/k3s:v1.37.2-k3s1",
 			Storage: chart.Storage{Persistent: true, Size: "1Gi"}},
 		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0"},
-		RBAC:   chart.RBAC{Rules: chart.SyncerRules(map[string]bool{tenancyv1.ResourcePods: true})},
+		RBAC:   chart.RBAC{Rules: tenancyv1.SyncerRules(map[string]bool{tenancyv1.ResourcePods: true})},
 		Host:   chart.Host{ServiceCIDR: framework.ServiceCIDR, ClusterDomain: "cluster.local", ClientCA: "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----"},
 	}
 	if change != nil {

@@ -40,7 +40,7 @@ func renderRights() (string, error) {
 		Kubernetes:   chart.Kubernetes{Distro: "k8s", Version: "v1.37.2"},
 		ControlPlane: chart.ControlPlane{Image: "none", Storage: chart.Storage{Persistent: true, Size: "1Gi"}},
 		Syncer:       chart.Syncer{Image: "none"},
-		RBAC:         chart.RBAC{Rules: chart.SyncerRules(synced)},
+		RBAC:         chart.RBAC{Rules: v1.SyncerRules(synced)},
 		Host:         chart.Host{ServiceCIDR: framework.ServiceCIDR, ClusterDomain: "cluster.local", ClientCA: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"},
 		Service:      chart.Service{ClusterIP: "10.96.7.7"},
 	}, nil)

@@ -31,6 +31,7 @@ import (
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
+	"garret.dev/garret/syncer/quota"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/tokens"
 	"garret.dev/garret/syncer/translate"
@@ -101,7 +102,9 @@ type side struct {
 	virtualStores *resources.Virtual
 	hostStores    *resources.Host
 	metrics       metrics.KubeRegistry
-	stop          func()
+	// ledger bounds nothing at first.
+	ledger *quota.Ledger
+	stop   func()
 }
 
 // setUp makes namespaces for the test and runs a syncer until its end.
@@ -203,6 +206,8 @@ func (s *side) start() {
 	}
 	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.account, s.translator.Cluster(), false)
 	s.metrics = metrics.NewKubeRegistry()
+	s.ledger = quota.New(s.hostNamespace, "demo", clock.RealClock{})
+	s.ledger.Set(quota.Bounds{})
 	s.security, err = isolation.NewPodSecurity("v1.37.2")
 	s.must(err)
 	s.hold(s.level)
@@ -215,7 +220,7 @@ func (s *side) start() {
 		Tokens: tokens.New(tokens.Options{Translator: s.translator, Virtual: s.virtual, VirtualPods: s.virtualStores.Pods,
 			HostPods: s.hostStores.Pods, HostSecrets: s.hostStores.Secrets, Clock: clock.RealClock{}, Evidence: history}),
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
-		Metrics:  engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history,
+		Metrics:  engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 		EndpointRanges: []string{"192.0.2.0/28"},
@@ -279,6 +284,10 @@ func (s *side) hostPod(name string) *corev1.Pod {
 func (s *side) schedule(pod *corev1.Pod, node string) {
 	s.t.Helper()
 	ctx := s.t.Context()
+	framework.Eventually(s.t, "pod "+pod.Name+" has what it needs", func(ctx context.Context) (bool, error) {
+		now, err := s.host.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+		return err == nil && len(now.Spec.SchedulingGates) == 0, err
+	})
 	plenty := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi")}
 	_, err := s.host.CoreV1().Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node},
 		Status: corev1.NodeStatus{Capacity: plenty, Allocatable: plenty}}, metav1.CreateOptions{})

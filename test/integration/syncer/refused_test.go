@@ -32,6 +32,14 @@ func (s *side) restrain(hard corev1.ResourceList) {
 		quota, err := s.host.CoreV1().ResourceQuotas(s.hostNamespace).Get(ctx, "small", metav1.GetOptions{})
 		return err == nil && len(quota.Status.Hard) == len(hard), err
 	})
+	s.t.Cleanup(s.clear)
+}
+
+// clear deletes the pods of the test, which would come to the host of the next one.
+func (s *side) clear() {
+	ctx, zero := context.Background(), metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}
+	s.must(s.virtual.CoreV1().Pods(s.namespace).DeleteCollection(ctx, zero, metav1.ListOptions{}))
+	s.must(s.host.CoreV1().Pods(s.hostNamespace).DeleteCollection(ctx, zero, s.ofTest()))
 }
 
 // stored is a pod with a container of so much storage.
@@ -156,6 +164,7 @@ func TestFullQuotaIsLeftAlone(t *testing.T) {
 // not take, and beside them pods that the host refuses by a rule, until it is lifted.
 func TestFullQuotaHoldsUpNothingElse(t *testing.T) {
 	s := setUp(t)
+	s.hold(tenancyv1.PodSecurityPrivileged)
 	s.restrain(corev1.ResourceList{corev1.ResourceRequestsEphemeralStorage: resource.MustParse("1500Mi")})
 	s.enforce("baseline", corev1.PodSpec{HostNetwork: true, Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
 	var waiting []*corev1.Pod
@@ -222,8 +231,8 @@ func TestGatedPodBringsNothing(t *testing.T) {
 		return err == nil, nil
 	})
 	s.hostPod("gated")
-	// The pod's own, and the environment or the tokens.
-	if got, want := [2]int{configMaps(), len(s.carriedSecrets())}, [2]int{2, 2}; got != want {
+	// The pod's own, and the environment and the authority, or the tokens.
+	if got, want := [2]int{configMaps(), len(s.carriedSecrets())}, [2]int{3, 2}; got != want {
 		t.Errorf("configmaps and secrets on the host when the pod begins: got %v, want %v", got, want)
 	}
 }

@@ -162,8 +162,8 @@ func boundsWhatIsAskedFor(t *testing.T) {
 	}
 }
 
-// As with pods, a container without the limit that is bounded is refused, but what
-// was there before can still be changed, and go.
+// A container without a limit counts with the default one, and what was there before the
+// quota can still be changed, and go.
 func boundsLimits(t *testing.T) {
 	namespace := shared.host.NewNamespace(t, "quota-")
 	in := shared.garret.Clients.TenancyV1().VirtualClusters(namespace)
@@ -172,18 +172,18 @@ func boundsLimits(t *testing.T) {
 	if _, err := in.Create(t.Context(), before, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	bound(t, namespace, map[corev1.ResourceName]string{quota.LimitsMemory: "2Gi", quota.RequestsStorage: "20Gi"})
+	bound(t, namespace, map[corev1.ResourceName]string{quota.LimitsMemory: "4Gi", quota.RequestsStorage: "20Gi"})
 	if _, err := in.Create(t.Context(), sized("after", "100m", "1Gi"), metav1.CreateOptions{}); !apierrors.IsForbidden(err) ||
-		!strings.Contains(err.Error(), "must specify spec.controlPlane.resources.limits.memory, spec.helm.values.syncer.resources.limits.memory") {
-		t.Errorf("without limits: got %v, want that both are named", err)
+		!strings.Contains(err.Error(), "requested: tenancy.garret.dev/limits.memory=2560Mi") {
+		t.Errorf("without limits: got %v, want that the default ones are too much", err)
 	}
 	limited := func(memory string) string {
 		return `{"apiVersion":"tenancy.garret.dev/v1","kind":"VirtualCluster","metadata":{"name":"after","namespace":"` + namespace + `"},"spec":{
 			"controlPlane":{"resources":{"limits":{"memory":"` + memory + `"}}},"helm":{"values":{"syncer":{"resources":{"limits":{"memory":"128Mi"}}}}}}}`
 	}
-	shared.host.Kubectl().Input(limited("2Gi")).Refused(t, "limited: tenancy.garret.dev/limits.memory=2Gi", "create", "-f", "-")
+	shared.host.Kubectl().Input(limited("2Gi")).Refused(t, "limited: tenancy.garret.dev/limits.memory=4Gi", "create", "-f", "-")
 	shared.host.Kubectl().Apply(t, limited("1Gi"))
-	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.LimitsMemory: "1152Mi", quota.RequestsStorage: "6Gi"})
+	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.LimitsMemory: "3712Mi", quota.RequestsStorage: "6Gi"})
 
 	patched(t, in, "before", `{"metadata":{"labels":{"a":"b"}}}`)
 	if err := in.Delete(t.Context(), "before", metav1.DeleteOptions{}); err != nil {

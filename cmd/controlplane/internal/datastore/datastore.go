@@ -103,7 +103,13 @@ func (d *Datastore) Start(ctx context.Context) error {
 	if err != nil {
 		return d.config.describe(err)
 	}
-	return d.serve(guarded.Guard(backend, logRefusals(ctx)))
+	backend = guarded.Guard(backend, logRefusals(ctx))
+	if d.config.Embedded() {
+		if backend, err = bound(backend); err != nil {
+			return d.config.describe(err)
+		}
+	}
+	return d.serve(backend)
 }
 
 func (d *Datastore) serve(backend server.Backend) error {

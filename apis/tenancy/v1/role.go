@@ -1,21 +1,19 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package chart
+package v1
 
 import (
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-
-	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
 // SyncerRules are the rights that a syncer has on the host for what it syncs, given
 // for each kind of the catalogue whether it is. What it may do besides stands in the chart.
 func SyncerRules(synced map[string]bool) []rbacv1.PolicyRule {
 	rights := &rights{}
-	for _, kind := range tenancyv1.Catalogue() {
+	for _, kind := range Catalogue() {
 		if !synced[kind.Resource] {
 			continue
 		}
@@ -26,18 +24,25 @@ func SyncerRules(synced map[string]bool) []rbacv1.PolicyRule {
 			}
 		}
 		for _, companion := range kind.Companions {
-			twin, _ := tenancyv1.CataloguedKind(companion.Resource)
+			twin, _ := CataloguedKind(companion.Resource)
 			rights.add(twin.Group, twin.Resource, companion.Verbs)
 		}
 	}
 	// Whatever is synced, the syncer keeps a record of what it saw inside in a ConfigMap.
-	rights.add("", tenancyv1.ResourceConfigMaps, []string{"get", "create", "update", "delete"})
+	rights.add("", ResourceConfigMaps, []string{"get", "create", "update", "delete"})
 	return rights.rules()
 }
 
 // rights are the verbs on each resource, in the order in which resources came.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
 type rights []right
 
+// right is the verbs on one resource.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
 type right struct {
 	group, resource string
 	verbs           []string

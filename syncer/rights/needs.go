@@ -1,0 +1,116 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rights
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// Need is one verb on one resource of the host.
+type Need struct {
+	Group, Resource, Subresource, Verb string
+	// Name, when set, is the one object that it is about.
+	Name string
+	// For is the switch that needs it; empty for what a syncer always does, and for the kinds.
+	For string
+	// Everywhere says that it is about all of the host cluster.
+	Everywhere bool
+}
+
+// NeedsOf are those of a syncer of the named virtual cluster, given for each kind of the
+// catalogue whether it is synced, and whether the host's nodes are shown.
+func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool) []Need {
+	rules := append(tenancyv1.SyncerRules(synced),
+		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"get", "list", "watch"}},
+		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters/status"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"get", "patch"}})
+	var needs []Need
+	for _, rule := range rules {
+		for _, resource := range rule.Resources {
+			for _, verb := range rule.Verbs {
+				need := Need{Group: rule.APIGroups[0], Verb: verb}
+				need.Resource, need.Subresource, _ = strings.Cut(resource, "/")
+				if len(rule.ResourceNames) > 0 {
+					need.Name = rule.ResourceNames[0]
+				}
+				needs = append(needs, need)
+			}
+		}
+	}
+	if nodes {
+		for _, verb := range []string{"list", "watch"} {
+			needs = append(needs, Need{Resource: "nodes", Verb: verb, For: "--sync-nodes-from-host", Everywhere: true})
+		}
+	}
+	return needs
+}
+
+// resource is the resource as rules name it.
+func (n Need) resource() string {
+	if n.Subresource == "" {
+		return n.Resource
+	}
+	return n.Resource + "/" + n.Subresource
+}
+
+// shownBy says whether one of the rules, which hold in a namespace, gives the right. It
+// says nothing of what is needed everywhere.
+func (n Need) shownBy(rules []authorizationv1.ResourceRule) bool {
+	return !n.Everywhere && slices.ContainsFunc(rules, func(rule authorizationv1.ResourceRule) bool {
+		return hasOrAll(rule.Verbs, n.Verb) && hasOrAll(rule.APIGroups, n.Group) && hasOrAll(rule.Resources, n.resource()) &&
+			(len(rule.ResourceNames) == 0 || n.Name != "" && slices.Contains(rule.ResourceNames, n.Name))
+	})
+}
+
+func hasOrAll(list []string, one string) bool {
+	return slices.Contains(list, one) || slices.Contains(list, rbacv1.VerbAll)
+}
+
+// described is one phrase for all verbs on a resource.
+type described struct{ resource, why string }
+
+// Describe says what is missing, and who can grant it to the syncer's account.
+func Describe(missing []Need, namespace, account string) string {
+	verbs := map[described][]string{}
+	everywhere, here := false, false
+	for _, need := range missing {
+		what := described{resource: need.resource()}
+		if need.Group != "" {
+			what.resource += "." + need.Group
+		}
+		if need.For != "" {
+			what.why = ", which " + need.For + " needs"
+		}
+		if need.Everywhere {
+			what.resource += " of the whole host cluster"
+		}
+		everywhere, here = everywhere || need.Everywhere, here || !need.Everywhere
+		verbs[what] = append(verbs[what], need.Verb)
+	}
+	var phrases []string
+	for what, verbs := range verbs {
+		slices.Sort(verbs)
+		phrases = append(phrases, fmt.Sprintf("%s %s%s", strings.Join(verbs, ", "), what.resource, what.why))
+	}
+	slices.Sort(phrases)
+	text := fmt.Sprintf("the syncer's ServiceAccount %s/%s may not %s.", namespace, account, strings.Join(phrases, "; "))
+	if everywhere {
+		text += " An administrator of the host cluster can grant it, with a ClusterRole and a ClusterRoleBinding; or switch off what needs it."
+	}
+	if here {
+		text += fmt.Sprintf(" garret-controller grants it by the Role %s of the namespace, with rights that it has itself: an administrator of the host cluster can see what keeps it.", account)
+	}
+	return text
+}
+
+func compare(a, b Need) int {
+	return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.resource(), b.resource()), cmp.Compare(a.Verb, b.Verb))
+}
