@@ -98,6 +98,11 @@ func (d *Datastore) Start(ctx context.Context) error {
 	ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	config := guarded.Config()
 	config.Endpoint = d.config.dsn()
+	if d.config.Embedded() {
+		// Compacted is what the API server says, as by etcd: it leaves minutes. A thousand rows
+		// more, of large objects, would be more than the bound.
+		config.CompactMinRetain = 0
+	}
 	config.BackendTLSConfig = tls.Config{CAFile: d.config.CAFile, CertFile: d.config.CertFile, KeyFile: d.config.KeyFile}
 	backend, err := guarded.Open(ctx, &d.wait, config)
 	if err != nil {
