@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command docs checks that each doc comment begins with the name of what it stands
-// on, as Go's tools expect: one that was left behind by a rename is found so.
+// on, as Go's tools expect: one that was left behind by a rename is found so. It also
+// checks that the tests which documents name exist.
 //
 //	go run ./hack/docs FOLDER...
 package main
@@ -38,6 +39,12 @@ func main() {
 			os.Exit(1)
 		}
 	}
+	missing, err := missingTests("docs", append(os.Args[1:], "artifacts"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	found = append(found, missing...)
 	if len(found) > 0 {
 		fmt.Fprintln(os.Stderr, strings.Join(found, "\n"))
 		os.Exit(1)
