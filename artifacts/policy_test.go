@@ -13,7 +13,6 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/pkg/chart"
 	"garret.dev/garret/pkg/slicereview"
 )
 
@@ -33,7 +32,7 @@ func TestPolicyCoversWhatSyncersWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := 0
-	for _, rule := range chart.SyncerRules(everything) {
+	for _, rule := range tenancyv1.SyncerRules(everything) {
 		for _, right := range split(rule) {
 			operation, writes := operations[right.verb]
 			if !writes || slices.Contains(connects, right.resource) {

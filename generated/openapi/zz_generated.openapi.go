@@ -497,7 +497,7 @@ func schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref common.ReferenceCallback
 				Properties: map[string]spec.Schema{
 					"resources": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resources are the compute resources of the control plane container.",
+							Description: "resources are the compute resources of the control plane container. What is not given of CPU and memory has defaults: requests of 100m and 256Mi, limits of 2 and 2Gi, or of the request where that is higher.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(corev1.ResourceRequirements{}.OpenAPIModelName()),
 						},
@@ -1300,7 +1300,7 @@ func schema_garret_apis_tenancy_v1_StorageSpec(ref common.ReferenceCallback) com
 					},
 					"size": {
 						SchemaProps: spec.SchemaProps{
-							Description: "size of the volume. Defaults to 5Gi.",
+							Description: "size of the volume. Defaults to 5Gi. The embedded database of distro k8s may have two fifths of it, and refuses writes beyond.",
 							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},

@@ -5,7 +5,6 @@ package admission
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +24,6 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/lineage/lineagetest"
 	"garret.dev/garret/syncer/translate"
 )
@@ -255,43 +253,6 @@ func TestGeneratedName(t *testing.T) {
 	}
 }
 
-// TestQuotaOfTheVirtualCluster has a Service be charged before it is made on the host,
-// and refused to who creates it.
-func TestQuotaOfTheVirtualCluster(t *testing.T) {
-	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace})
-	onHost := host()
-	var full error
-	var settled []string
-	allocator := &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{},
-		Charge: func(_ context.Context, host *corev1.Service) (func(*corev1.Service, error), error) {
-			return func(created *corev1.Service, err error) {
-				settled = append(settled, fmt.Sprint(created != nil, err))
-			}, full
-		}}
-	server := NewServer(nil, nil, allocator)
-	if response := review(t, server, admissionv1.Create, service("one"), nil, true); !response.Allowed {
-		t.Errorf("a dry run that fits: got %v", response.Result)
-	}
-	if response := review(t, server, admissionv1.Create, service("one"), nil, false); !response.Allowed {
-		t.Errorf("a service that fits: got %v", response.Result)
-	}
-	if want := []string{"false <nil>", "true <nil>"}; !slices.Equal(settled, want) {
-		t.Errorf("charges: got %v, want that of the dry run to be taken back", settled)
-	}
-	full = engine.Again("the quota is not known yet")
-	if response := review(t, server, admissionv1.Create, service("two"), nil, false); response.Allowed || response.Result.Code != http.StatusServiceUnavailable {
-		t.Errorf("before the quota is known: got %v, want it to be tried again", response.Result)
-	}
-	full = engine.Refuse("QuotaExceeded", "exceeded quota of the virtual cluster")
-	response := review(t, server, admissionv1.Create, service("two"), nil, false)
-	if response.Allowed || response.Result.Code != http.StatusForbidden || response.Result.Message != `services "two" is forbidden: exceeded quota of the virtual cluster` {
-		t.Errorf("got %v, want a refusal", response.Result)
-	}
-	if services, err := onHost.CoreV1().Services(hostNamespace).List(t.Context(), metav1.ListOptions{}); err != nil || len(services.Items) != 1 {
-		t.Errorf("got %d services on the host, want the one that fits: %v", len(services.Items), err)
-	}
-}
-
 func TestRefusalsOfTheHost(t *testing.T) {
 	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace})
 	hostName := translator.HostName("default", "web")
@@ -390,7 +351,7 @@ func TestOtherKinds(t *testing.T) {
 		server := NewServer(nil, nil, &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{}})
 		request := &admissionv1.AdmissionRequest{Operation: admissionv1.Create, Namespace: "default", Name: "web", Resource: resource}
 		request.Object.Raw = marshal(t, service("web"))
-		if response := decided(server.admit)(t.Context(), request); !response.Allowed || response.Patch != nil {
+		if response := reviewed(t.Context(), request, server.admit); !response.Allowed || response.Patch != nil {
 			t.Errorf("%s: got %+v, want it untouched", resource, response)
 		}
 		if got := writes(onHost); len(got) > 0 {

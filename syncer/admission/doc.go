@@ -1,9 +1,8 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package admission gives Services inside the address that the host allots, refuses
-// Nodes whose kubelet would be where none of theirs can be, and warns of pods that will
-// not run.
+// Package admission gives Services inside the address that the host allots, refuses Nodes
+// whose kubelet would be where none of theirs can be, and warns of pods that will not run.
 //
 // A ClusterIP works because the host's nodes translate it, so the host has to
 // choose it; and it cannot be changed once the Service inside is stored. Hence a

@@ -34,10 +34,10 @@ type Server struct {
 	Serving *pki.Serving
 	// Allocator has the host allot addresses.
 	Allocator *Allocator
-	// Check says what will keep a pod from the host; nil for nothing.
-	Check func(spec *corev1.PodSpec) error
 	// Nodes judges Nodes. Without it, all pass.
 	Nodes *Nodes
+	// Check says what will keep a pod from the host; nil for nothing.
+	Check func(spec *corev1.PodSpec) error
 
 	once    sync.Once
 	reached chan struct{}
@@ -60,13 +60,13 @@ func (s *Server) Run(ctx context.Context) error {
 // Handler answers AdmissionReviews.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+servicesPath, answer(decided(func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error) {
+	mux.HandleFunc("POST "+servicesPath, answer(func(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
 		s.once.Do(func() { close(s.reached) })
-		return s.admit(ctx, request)
-	})))
-	mux.HandleFunc("POST "+nodesPath, answer(decided(func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error) {
-		return nil, s.admitNode(ctx, request)
-	})))
+		return reviewed(ctx, request, s.admit)
+	}))
+	mux.HandleFunc("POST "+nodesPath, answer(func(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
+		return reviewed(ctx, request, s.admitNode)
+	}))
 	mux.HandleFunc("POST "+warningsPath, answer(s.warn))
 	return mux
 }
@@ -90,27 +90,27 @@ func answer(review func(context.Context, *admissionv1.AdmissionRequest) *admissi
 	}
 }
 
-// decided answers with the changes to the object that is about to be stored, or why it may not be.
-func decided(decide func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error)) func(context.Context, *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
-	return func(ctx context.Context, request *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
-		logger := klog.FromContext(ctx).WithValues("resource", request.Resource.Resource, "object", klog.KRef(request.Namespace, request.Name))
-		changes, err := decide(klog.NewContext(ctx, logger), request)
-		if err != nil {
-			logger.Info("Refused an object", "reason", err)
-			var known apierrors.APIStatus
-			if !errors.As(err, &known) {
-				known = apierrors.NewInternalError(err)
-			}
-			status := known.Status()
-			return &admissionv1.AdmissionResponse{Result: &status}
+// decide returns the changes to the object that is about to be stored, or why it is not.
+type decide func(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error)
+
+func reviewed(ctx context.Context, request *admissionv1.AdmissionRequest, decide decide) *admissionv1.AdmissionResponse {
+	logger := klog.FromContext(ctx).WithValues("resource", request.Resource.Resource, "object", klog.KRef(request.Namespace, request.Name))
+	changes, err := decide(klog.NewContext(ctx, logger), request)
+	if err != nil {
+		logger.Info("Refused an object", "reason", err)
+		var known apierrors.APIStatus
+		if !errors.As(err, &known) {
+			known = apierrors.NewInternalError(err)
 		}
-		response := &admissionv1.AdmissionResponse{Allowed: true}
-		if changes != nil {
-			kind := admissionv1.PatchTypeJSONPatch
-			response.Patch, response.PatchType = changes, &kind
-		}
-		return response
+		status := known.Status()
+		return &admissionv1.AdmissionResponse{Result: &status}
 	}
+	response := &admissionv1.AdmissionResponse{Allowed: true}
+	if changes != nil {
+		kind := admissionv1.PatchTypeJSONPatch
+		response.Patch, response.PatchType = changes, &kind
+	}
+	return response
 }
 
 // admit returns the changes to the Service that is about to be stored.
@@ -161,6 +161,29 @@ func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionReques
 	return patch(service, host, generated)
 }
 
+// admitNode changes nothing, and returns why the Node may not be stored.
+func (s *Server) admitNode(ctx context.Context, request *admissionv1.AdmissionRequest) ([]byte, error) {
+	if request.Resource != nodeResource() || s.Nodes == nil {
+		return nil, nil
+	}
+	node := &corev1.Node{}
+	if err := json.Unmarshal(request.Object.Raw, node); err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("node: %v", err))
+	}
+	var old *corev1.Node
+	if request.Operation == admissionv1.Update {
+		old = &corev1.Node{}
+		if err := json.Unmarshal(request.OldObject.Raw, old); err != nil {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("old node: %v", err))
+		}
+	}
+	return nil, s.Nodes.admit(ctx, node, old)
+}
+
+func nodeResource() metav1.GroupVersionResource {
+	return metav1.GroupVersionResource{Version: "v1", Resource: "nodes"}
+}
+
 // check refuses a Service that is kept from the host. One that was stored before it was
 // refused may change: its finalizers have to go, say.
 func (s *Server) check(request *admissionv1.AdmissionRequest, service *corev1.Service) error {
@@ -174,29 +197,6 @@ func (s *Server) check(request *admissionv1.AdmissionRequest, service *corev1.Se
 		}
 	}
 	return apierrors.NewForbidden(corev1.Resource("services"), request.Name, refused)
-}
-
-// admitNode returns why the Node may not be stored.
-func (s *Server) admitNode(ctx context.Context, request *admissionv1.AdmissionRequest) error {
-	if request.Resource != nodeResource() || s.Nodes == nil {
-		return nil
-	}
-	node := &corev1.Node{}
-	if err := json.Unmarshal(request.Object.Raw, node); err != nil {
-		return apierrors.NewBadRequest(fmt.Sprintf("node: %v", err))
-	}
-	var old *corev1.Node
-	if request.Operation == admissionv1.Update {
-		old = &corev1.Node{}
-		if err := json.Unmarshal(request.OldObject.Raw, old); err != nil {
-			return apierrors.NewBadRequest(fmt.Sprintf("old node: %v", err))
-		}
-	}
-	return s.Nodes.admit(ctx, node, old)
-}
-
-func nodeResource() metav1.GroupVersionResource {
-	return metav1.GroupVersionResource{Version: "v1", Resource: "nodes"}
 }
 
 func serviceResource() metav1.GroupVersionResource {

@@ -133,6 +133,10 @@ func TestHostService(t *testing.T) {
 	if identity, ours := tr.IdentityOf(host); !ours || identity.UID != "" {
 		t.Errorf("identity: got %+v, want one without UID, to be adopted", identity)
 	}
+	of := &corev1.Service{Spec: corev1.ServiceSpec{LoadBalancerIP: "192.0.2.1"}}
+	if applyService(tr, virtual, of); of.Spec.LoadBalancerIP != "" {
+		t.Errorf("the balancer's address of an earlier release stays: %s", of.Spec.LoadBalancerIP)
+	}
 	virtual.Spec.Selector = nil
 	if host := HostService(tr, virtual); host.Spec.Selector != nil {
 		t.Errorf("selector: got %v for a service without", host.Spec.Selector)

@@ -69,6 +69,8 @@ func applyService(translator *translate.Translator, virtual, host *corev1.Servic
 	host.Spec.InternalTrafficPolicy = spec.InternalTrafficPolicy
 	host.Spec.ExternalTrafficPolicy = spec.ExternalTrafficPolicy
 	host.Spec.TrafficDistribution = spec.TrafficDistribution
+	// Isolation refuses an address. One that an earlier release passed goes.
+	host.Spec.LoadBalancerIP = spec.LoadBalancerIP
 	host.Spec.LoadBalancerSourceRanges = spec.LoadBalancerSourceRanges
 	host.Spec.AllocateLoadBalancerNodePorts = spec.AllocateLoadBalancerNodePorts
 	// Once it is given it cannot change: the host is asked for the one that was

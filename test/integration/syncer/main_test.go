@@ -27,7 +27,6 @@ import (
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/pkg/chart"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
@@ -164,7 +163,7 @@ func (s *side) appoint() {
 		{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"hostobjects"}, Verbs: []string{"bound"}},
 		{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"hostobjects"}, ResourceNames: []string{s.translator.Cluster().ID}, Verbs: []string{"own"}},
 	}
-	s.plane.Grant(s.t, account, s.hostNamespace, append(bound, chart.SyncerRules(everything)...)...)
+	s.plane.Grant(s.t, account, s.hostNamespace, append(bound, tenancyv1.SyncerRules(everything)...)...)
 	s.plane.AwaitAllowed(s.t, account, authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Namespace: s.hostNamespace})
 	config := rest.CopyConfig(s.plane.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: account.Name}

@@ -14,7 +14,9 @@ import (
 //
 // ControlPlaneSpec says how the control plane is run on the host.
 type ControlPlaneSpecApplyConfiguration struct {
-	// resources are the compute resources of the control plane container.
+	// resources are the compute resources of the control plane container. What is not
+	// given of CPU and memory has defaults: requests of 100m and 256Mi, limits of 2 and
+	// 2Gi, or of the request where that is higher.
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 	// storage is where the control plane keeps its data.
 	Storage *StorageSpecApplyConfiguration `json:"storage,omitempty"`

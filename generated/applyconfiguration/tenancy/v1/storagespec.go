@@ -18,7 +18,8 @@ type StorageSpecApplyConfiguration struct {
 	// persistent keeps the data on a PersistentVolume, so that it outlives the
 	// pod. Immutable. Defaults to true.
 	Persistent *bool `json:"persistent,omitempty"`
-	// size of the volume. Defaults to 5Gi.
+	// size of the volume. Defaults to 5Gi. The embedded database of distro k8s may have
+	// two fifths of it, and refuses writes beyond.
 	Size *resource.Quantity `json:"size,omitempty"`
 	// storageClassName of the volume; the host's default class when not set. Immutable.
 	StorageClassName *string `json:"storageClassName,omitempty"`
