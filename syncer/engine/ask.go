@@ -22,11 +22,11 @@ import (
 // virtual cluster.
 const reasonQuota = "QuotaExceeded"
 
-// Guard has all writes of the store pass the turnstile, and be charged in the ledger,
+// Guard has all writes of the store pass the breaker, and be charged in the ledger,
 // which may be nil. It must come before the store is written to.
-func (s *Store[T]) Guard(turnstile *Turnstile, ledger *quota.Ledger) error {
-	s.turnstile = turnstile
-	takes := func(object any) corev1.ResourceList { return s.takes(object, turnstile.clock.Now()) }
+func (s *Store[T]) Guard(breaker *Breaker, ledger *quota.Ledger) error {
+	s.breaker = breaker
+	takes := func(object any) corev1.ResourceList { return s.takes(object, breaker.clock.Now()) }
 	var synced atomic.Pointer[cache.DoneChecker]
 	saw, gone := func(any) {}, func(any) {}
 	if ledger != nil {
@@ -36,19 +36,19 @@ func (s *Store[T]) Guard(turnstile *Turnstile, ledger *quota.Ledger) error {
 		})
 		saw = func(object any) { s.book.Saw(object.(metav1.Object)) }
 		gone = func(object any) { s.book.Gone(object.(metav1.Object)) }
-		ledger.OnSet(turnstile.Widened)
+		ledger.OnSet(breaker.Widened)
 	}
 	registration, err := s.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: saw,
 		UpdateFunc: func(before, after any) {
 			saw(after)
 			if len(quota.More(takes(before), takes(after))) > 0 {
-				turnstile.Freed()
+				breaker.Freed()
 			}
 		},
 		DeleteFunc: deleted(func(object any) {
 			gone(object)
-			turnstile.Freed()
+			breaker.Freed()
 		}),
 	})
 	if err != nil {
@@ -59,8 +59,8 @@ func (s *Store[T]) Guard(turnstile *Turnstile, ledger *quota.Ledger) error {
 	return nil
 }
 
-// Guarded tells whether writes of the store pass a turnstile.
-func (s *Store[T]) Guarded() bool { return s.turnstile != nil }
+// Guarded tells whether writes of the store pass a breaker.
+func (s *Store[T]) Guarded() bool { return s.breaker != nil }
 
 func (s *Store[T]) takes(object any, now time.Time) corev1.ResourceList {
 	return quota.Usage(s.resource.GroupResource(), object, now)
@@ -70,29 +70,29 @@ func (s *Store[T]) takes(object any, now time.Time) corev1.ResourceList {
 // subresource, unless the host has refused it. Part names what of the object is
 // written; current is nil where the object is created.
 func (s *Store[T]) Ask(part string, current, wanted T, do func() (T, error)) (T, error) {
-	if s.turnstile == nil {
+	if s.breaker == nil {
 		return do()
 	}
 	w := &write{name: wanted.GetName(), class: quota.Class(wanted), digest: func() string { return digestOf(wanted) }}
 	if part != "" {
 		w.name += "/" + part
 	}
-	now := s.turnstile.clock.Now()
+	now := s.breaker.clock.Now()
 	w.takes = s.takes(wanted, now)
 	if any(current) != any(*new(T)) {
 		w.takes = quota.More(w.takes, s.takes(current, now))
 	}
 	var none T
-	if err := s.turnstile.enter(w); err != nil {
+	if err := s.breaker.enter(w); err != nil {
 		return none, s.afresh(err, wanted)
 	}
 	settle, err := s.Charge(wanted)
 	if err != nil {
-		return none, s.turnstile.exit(w, err)
+		return none, s.breaker.exit(w, err)
 	}
 	written, err := do()
 	settle(written, err)
-	return written, s.turnstile.exit(w, err)
+	return written, s.breaker.exit(w, err)
 }
 
 // Charge charges what the wanted object takes to the quota of the virtual cluster,
@@ -161,7 +161,7 @@ func digestOf(object Object) string {
 	return Hash([]any{object.GetLabels(), object.GetAnnotations(), object.GetOwnerReferences(), object.GetFinalizers(), content})
 }
 
-// askingWriter is the Writer of a store whose writes pass a turnstile.
+// askingWriter is the Writer of a store whose writes pass a breaker.
 type askingWriter[T Object] struct {
 	Writer[T]
 	store *Store[T]
@@ -181,7 +181,7 @@ func (w askingWriter[T]) Update(ctx context.Context, object T, options metav1.Up
 
 // Patch patches the object unless the host has refused the same.
 func (w askingWriter[T]) Patch(ctx context.Context, name string, kind types.PatchType, data []byte, options metav1.PatchOptions, subresources ...string) (patched T, err error) {
-	err = w.store.turnstile.pass(name+"/patch", Hash(data), func() error {
+	err = w.store.breaker.pass(name+"/patch", Hash(data), func() error {
 		patched, err = w.Writer.Patch(ctx, name, kind, data, options, subresources...)
 		return err
 	})
@@ -190,11 +190,11 @@ func (w askingWriter[T]) Patch(ctx context.Context, name string, kind types.Patc
 
 // Delete deletes the object unless the host has refused that.
 func (w askingWriter[T]) Delete(ctx context.Context, name string, options metav1.DeleteOptions) error {
-	return w.store.turnstile.pass(name+"/delete", Hash(options), func() error { return w.Writer.Delete(ctx, name, options) })
+	return w.store.breaker.pass(name+"/delete", Hash(options), func() error { return w.Writer.Delete(ctx, name, options) })
 }
 
 // pass makes a write that takes nothing of a quota.
-func (t *Turnstile) pass(name, digest string, do func() error) error {
+func (t *Breaker) pass(name, digest string, do func() error) error {
 	w := &write{name: name, digest: func() string { return digest }}
 	if err := t.enter(w); err != nil {
 		return err

@@ -36,7 +36,7 @@ func guarded(t *testing.T, ledger *quota.Ledger, refuses bool) (*Store[*corev1.P
 	}
 	informers := NewInformers(client)
 	store := NewStore(informers, corev1.SchemeGroupVersion.WithResource("pods"), client.CoreV1().Pods, StoreOptions{Namespace: "team"})
-	if err := store.Guard(NewTurnstile(corev1.Resource("pods"), NewMetrics(metrics.NewKubeRegistry()), testingclock.NewFakeClock(metav1.Now().Time)), ledger); err != nil {
+	if err := store.Guard(NewBreaker(corev1.Resource("pods"), NewMetrics(metrics.NewKubeRegistry()), testingclock.NewFakeClock(metav1.Now().Time)), ledger); err != nil {
 		t.Fatal(err)
 	}
 	for _, informer := range informers.Followed() {

@@ -23,7 +23,7 @@ const (
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 30 * time.Second
 
-	// What is held back at a turnstile has a pass after heldPass all the same. It asks
+	// What is held back at a breaker has a pass after heldPass all the same. It asks
 	// the host nothing, and tells again why, before the last Event of it is forgotten.
 	heldPass = 15 * time.Minute
 )
@@ -241,24 +241,24 @@ func (c *Controller) park(key types.NamespacedName, held []*heldError) {
 	by := waker{c, key}
 	after := map[place]bool{}
 	for _, each := range held {
-		after[place{each.turnstile, each.name}] = true
+		after[place{each.breaker, each.name}] = true
 	}
 	for left := range c.parking.change(key, after) {
-		left.turnstile.leave(left.name, by)
+		left.breaker.leave(left.name, by)
 	}
 	var since time.Time
 	if aged, ok := c.reconciler.(Aged); ok && len(after) > 0 {
 		since = aged.Since(key)
 	}
 	for at := range after {
-		at.turnstile.park(at.name, by, since)
+		at.breaker.park(at.name, by, since)
 	}
 }
 
 // place is where a pass waits.
 type place struct {
-	turnstile *Turnstile
-	name      string
+	breaker *Breaker
+	name    string
 }
 
 // parking knows where the passes over each object wait.

@@ -101,7 +101,7 @@ func walk(err error, onHost bool, visit func(own *refusedError, answer apierrors
 	}
 }
 
-// heldBy finds the turnstiles that hold back what an error is about. All says that
+// heldBy finds the breakers that hold back what an error is about. All says that
 // nothing else is wrong.
 func heldBy(err error) (held []*heldError, all bool) {
 	several := func(parts []error) ([]*heldError, bool) {

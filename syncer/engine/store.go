@@ -86,11 +86,11 @@ type Store[T Object] struct {
 	informer  cache.SharedIndexInformer
 	writer    func(namespace string) Writer[T]
 	// read asks the API server for all objects.
-	read      func(ctx context.Context) ([]T, error)
-	partial   bool
-	followed  bool
-	turnstile *Turnstile
-	book      *quota.Book
+	read     func(ctx context.Context) ([]T, error)
+	partial  bool
+	followed bool
+	breaker  *Breaker
+	book     *quota.Book
 }
 
 // StoreOptions narrow what a Store caches.
@@ -196,7 +196,7 @@ func (s *Store[T]) cached() cache.Indexer {
 
 // Writer writes to one namespace; to none for a kind of cluster scope.
 func (s *Store[T]) Writer(namespace string) Writer[T] {
-	if s.turnstile != nil {
+	if s.breaker != nil {
 		return askingWriter[T]{s.writer(namespace), s}
 	}
 	return s.writer(namespace)

@@ -121,8 +121,8 @@ func guard[T engine.Object](b *builder, host *engine.Store[T]) {
 	if host.Guarded() {
 		return
 	}
-	turnstile := engine.NewTurnstile(host.Resource().GroupResource(), b.Metrics, b.Clock)
-	b.add(turnstile.Controller(), host.Guard(turnstile, b.Ledger))
+	breaker := engine.NewBreaker(host.Resource().GroupResource(), b.Metrics, b.Clock)
+	b.add(breaker.Controller(), host.Guard(breaker, b.Ledger))
 }
 
 // controller adds one that watches nothing yet.

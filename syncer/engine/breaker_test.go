@@ -23,10 +23,10 @@ import (
 
 // refusing is a host that takes pods as long as it has room, and what no rule is against.
 type refusing struct {
-	t         *testing.T
-	clock     *testingclock.FakeClock
-	turnstile *Turnstile
-	pods      *Controller
+	t       *testing.T
+	clock   *testingclock.FakeClock
+	breaker *Breaker
+	pods    *Controller
 
 	mu sync.Mutex
 	// room is how many more pods fit; rules are what is refused, by name, with its message.
@@ -45,9 +45,9 @@ func newRefusing(t *testing.T, room int) *refusing {
 		rules: map[string]string{}, asks: map[string]string{}, class: map[string]string{}, size: map[string]int64{}, since: map[string]time.Time{},
 	}
 	made := NewMetrics(metrics.NewKubeRegistry())
-	r.turnstile = NewTurnstile(corev1.Resource("pods"), made, r.clock)
+	r.breaker = NewBreaker(corev1.Resource("pods"), made, r.clock)
 	r.pods = NewController(ControllerOptions{Name: "pods", Workers: 4, Reconciler: r, Metrics: made, Clock: r.clock})
-	for _, controller := range []*Controller{r.turnstile.Controller(), r.pods} {
+	for _, controller := range []*Controller{r.breaker.Controller(), r.pods} {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -79,10 +79,10 @@ func (r *refusing) Reconcile(_ context.Context, key types.NamespacedName) (time.
 	if !inside || there {
 		return 0, nil
 	}
-	if err := r.turnstile.enter(w); err != nil {
+	if err := r.breaker.enter(w); err != nil {
 		return 0, OnHost("create", err)
 	}
-	return 0, OnHost("create", r.turnstile.exit(w, r.create(key.Name)))
+	return 0, OnHost("create", r.breaker.exit(w, r.create(key.Name)))
 }
 
 func (r *refusing) create(name string) error {
@@ -120,15 +120,15 @@ func (r *refusing) count() int {
 func (r *refusing) awaitHeld(want int) {
 	r.t.Helper()
 	eventually(r.t, fmt.Sprint(want, " are held back"), func(context.Context) bool {
-		r.turnstile.mu.Lock()
-		defer r.turnstile.mu.Unlock()
+		r.breaker.mu.Lock()
+		defer r.breaker.mu.Unlock()
 		parked := 0
-		for _, each := range r.turnstile.waiters {
+		for _, each := range r.breaker.waiters {
 			if len(each.wakers) > 0 && !each.admitted {
 				parked++
 			}
 		}
-		return parked == want && len(r.turnstile.waiters) == want
+		return parked == want && len(r.breaker.waiters) == want
 	})
 }
 
@@ -154,7 +154,7 @@ func (r *refusing) free(places int) {
 	r.room += places
 	r.mu.Unlock()
 	for range places {
-		r.turnstile.Freed()
+		r.breaker.Freed()
 	}
 }
 
@@ -214,7 +214,7 @@ func TestRuleIsLiftedForAll(t *testing.T) {
 	if got := r.count(); got != 20 {
 		t.Errorf("the host was asked %d times, want once for each", got)
 	}
-	if got := len(r.turnstile.causes); got != 1 {
+	if got := len(r.breaker.causes); got != 1 {
 		t.Errorf("got %d causes, want the same for all", got)
 	}
 	// What is there is another thing to ask for, and is asked at once.
@@ -344,27 +344,27 @@ func TestManyCausesAreBounded(t *testing.T) {
 
 // TestFailingHostIsTriedByOne has a webhook of the host be down, and come back.
 func TestFailingHostIsTriedByOne(t *testing.T) {
-	turnstile := NewTurnstile(corev1.Resource("pods"), NewMetrics(metrics.NewKubeRegistry()), testingclock.NewFakeClock(time.Now()))
+	breaker := NewBreaker(corev1.Resource("pods"), NewMetrics(metrics.NewKubeRegistry()), testingclock.NewFakeClock(time.Now()))
 	down := apierrors.NewInternalError(errors.New("failed calling webhook"))
 	for _, name := range []string{"one", "two"} {
 		w := &write{name: name, digest: func() string { return "" }}
-		if err := turnstile.enter(w); err != nil {
+		if err := breaker.enter(w); err != nil {
 			t.Fatal(err)
 		}
-		if err := turnstile.exit(w, down); !apierrors.IsInternalError(err) {
+		if err := breaker.exit(w, down); !apierrors.IsInternalError(err) {
 			t.Errorf("got %v, want the host's answer", err)
 		}
-		held := turnstile.enter(w)
+		held := breaker.enter(w)
 		if told := failures(OnHost("create", held)); len(told) != 1 {
 			t.Errorf("a write that failed: got %v, want it to be held back", held)
 		}
 	}
-	if len(turnstile.causes) != 1 {
-		t.Errorf("got %d causes, want one", len(turnstile.causes))
+	if len(breaker.causes) != 1 {
+		t.Errorf("got %d causes, want one", len(breaker.causes))
 	}
 	w := &write{name: "three", digest: func() string { return "" }}
-	_ = turnstile.enter(w)
-	if err := turnstile.exit(w, apierrors.NewConflict(corev1.Resource("pods"), "three", errors.New("changed"))); !apierrors.IsConflict(err) || len(turnstile.waiters) != 2 {
+	_ = breaker.enter(w)
+	if err := breaker.exit(w, apierrors.NewConflict(corev1.Resource("pods"), "three", errors.New("changed"))); !apierrors.IsConflict(err) || len(breaker.waiters) != 2 {
 		t.Errorf("a conflict: got %v, want it not to be held back", err)
 	}
 }

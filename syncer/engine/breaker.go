@@ -34,7 +34,7 @@ const (
 	probesAtOnce    = 10
 )
 
-// Turnstile stands before the writes of one kind to the host, and holds back what
+// Breaker is the circuit breaker before the writes of one kind to the host. It holds back what
 // the host refused, by cause. One object of a cause is tried again at a growing
 // interval. When it is taken, the others follow: all of them, or one by one where the
 // cause is a quota. Their order is that of a fairQueue: virtual namespaces take turns, and the oldest goes first.
@@ -42,7 +42,7 @@ const (
 // An object that asks for more of a quota than one that is held waits behind it
 // without being tried. Anything else is tried when it comes, and when what it asks
 // for changes.
-type Turnstile struct {
+type Breaker struct {
 	resource schema.GroupResource
 	clock    clock.WithTicker
 	metrics  *Metrics
@@ -97,20 +97,20 @@ type waker struct {
 	key        types.NamespacedName
 }
 
-// heldError is an answer of the host that has the write wait at a turnstile.
+// heldError is an answer of the host that has the write wait at a breaker.
 type heldError struct {
 	error
-	turnstile *Turnstile
-	name      string
+	breaker *Breaker
+	name    string
 	// again says that the host was not asked: it answered so to another write.
 	again bool
 }
 
 func (e *heldError) Unwrap() error { return e.error }
 
-// NewTurnstile returns one before the writes of the kind.
-func NewTurnstile(resource schema.GroupResource, metrics *Metrics, clock clock.WithTicker) *Turnstile {
-	t := &Turnstile{
+// NewBreaker returns one before the writes of the kind.
+func NewBreaker(resource schema.GroupResource, metrics *Metrics, clock clock.WithTicker) *Breaker {
+	t := &Breaker{
 		resource: resource, clock: clock, metrics: metrics,
 		limiter: flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(probesPerSecond, probesAtOnce, clock),
 		causes:  map[string]*cause{}, waiters: map[string]*waiter{},
@@ -120,7 +120,7 @@ func NewTurnstile(resource schema.GroupResource, metrics *Metrics, clock clock.W
 }
 
 // Controller tries again what is held back.
-func (t *Turnstile) Controller() *Controller { return t.probes }
+func (t *Breaker) Controller() *Controller { return t.probes }
 
 // write is what is asked of the host.
 type write struct {
@@ -137,7 +137,7 @@ type write struct {
 }
 
 // enter lets the write through, or holds it back.
-func (t *Turnstile) enter(w *write) error {
+func (t *Breaker) enter(w *write) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	held, known := t.waiters[w.name]
@@ -155,7 +155,7 @@ func (t *Turnstile) enter(w *write) error {
 }
 
 // behind finds a quota at which something waits that takes no more than the write.
-func (t *Turnstile) behind(w *write) *cause {
+func (t *Breaker) behind(w *write) *cause {
 	asked := &waiter{takes: w.takes, class: w.class}
 	for _, cause := range t.causes {
 		if cause.sort != full {
@@ -171,12 +171,12 @@ func (t *Turnstile) behind(w *write) *cause {
 	return nil
 }
 
-func (t *Turnstile) hold(held *waiter) error {
+func (t *Breaker) hold(held *waiter) error {
 	return &heldError{sameAnswer(held.cause.err, held.cause.answered, held.name), t, held.name, true}
 }
 
 // exit takes note of the host's answer to a write that was let through, and returns it.
-func (t *Turnstile) exit(w *write, err error) error {
+func (t *Breaker) exit(w *write, err error) error {
 	name, sort := causeOf(err, w.name)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -215,7 +215,7 @@ func (t *Turnstile) exit(w *write, err error) error {
 }
 
 // again has the cause be tried later, after the host has refused a try.
-func (t *Turnstile) again(c *cause, w *write) {
+func (t *Breaker) again(c *cause, w *write) {
 	if c.sort == full && len(w.takes) > 0 {
 		c.tried = append(c.tried, &waiter{takes: w.takes, class: w.class})
 		if c.next() != nil {
@@ -238,7 +238,7 @@ func (t *Turnstile) again(c *cause, w *write) {
 }
 
 // taken has others follow a try that the host took.
-func (t *Turnstile) taken(w *write) {
+func (t *Breaker) taken(w *write) {
 	if w.probe == nil || t.causes[w.probe.name] != w.probe {
 		return
 	}
@@ -293,7 +293,7 @@ func (w *waiter) takesMore(other *waiter) bool {
 	return w.class == other.class && len(other.takes) > 0 && quota.Covers(w.takes, other.takes)
 }
 
-func (t *Turnstile) admit(w *waiter) {
+func (t *Breaker) admit(w *waiter) {
 	w.admitted = true
 	for waker := range w.wakers {
 		waker.controller.Enqueue(waker.key)
@@ -301,13 +301,13 @@ func (t *Turnstile) admit(w *waiter) {
 }
 
 // after has the cause be tried after a while.
-func (t *Turnstile) after(c *cause, wait time.Duration) {
+func (t *Breaker) after(c *cause, wait time.Duration) {
 	c.due = t.clock.Now().Add(wait)
 	t.probes.queue.AddAfter(types.NamespacedName{Name: c.name}, wait)
 }
 
 // Reconcile tries one object of the cause again.
-func (t *Turnstile) Reconcile(_ context.Context, key types.NamespacedName) (time.Duration, error) {
+func (t *Breaker) Reconcile(_ context.Context, key types.NamespacedName) (time.Duration, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c, found := t.causes[key.Name]
@@ -329,7 +329,7 @@ func (t *Turnstile) Reconcile(_ context.Context, key types.NamespacedName) (time
 }
 
 // Freed has what waits for a quota be tried soon, since something of it was given back.
-func (t *Turnstile) Freed() {
+func (t *Breaker) Freed() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.causes {
@@ -345,7 +345,7 @@ func (t *Turnstile) Freed() {
 }
 
 // Widened has what waits for the quota of the virtual cluster be tried, since that is another.
-func (t *Turnstile) Widened() {
+func (t *Breaker) Widened() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if c, waits := t.causes[ownQuota]; waits {
@@ -355,7 +355,7 @@ func (t *Turnstile) Widened() {
 }
 
 // park has the pass be run when the write may be tried again.
-func (t *Turnstile) park(name string, by waker, since time.Time) {
+func (t *Breaker) park(name string, by waker, since time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	held, known := t.waiters[name]
@@ -371,7 +371,7 @@ func (t *Turnstile) park(name string, by waker, since time.Time) {
 }
 
 // leave takes back park: the pass comes to the write no more.
-func (t *Turnstile) leave(name string, by waker) {
+func (t *Breaker) leave(name string, by waker) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	held, known := t.waiters[name]
@@ -390,7 +390,7 @@ func (t *Turnstile) leave(name string, by waker) {
 }
 
 // wait has the write wait for the cause.
-func (t *Turnstile) wait(w *write, to *cause) *waiter {
+func (t *Breaker) wait(w *write, to *cause) *waiter {
 	held, known := t.waiters[w.name]
 	if !known {
 		held = &waiter{name: w.name, wakers: map[waker]bool{}}
@@ -408,7 +408,7 @@ func (t *Turnstile) wait(w *write, to *cause) *waiter {
 	return held
 }
 
-func (t *Turnstile) remove(held *waiter) {
+func (t *Breaker) remove(held *waiter) {
 	delete(t.waiters, held.name)
 	delete(held.cause.waiters, held.name)
 	if len(held.cause.waiters) == 0 {
