@@ -53,7 +53,7 @@ func kept(object metav1.Object) metav1.ObjectMeta {
 		ResourceVersion: object.GetResourceVersion(), Generation: object.GetGeneration(),
 		CreationTimestamp: object.GetCreationTimestamp(), DeletionTimestamp: object.GetDeletionTimestamp(),
 		DeletionGracePeriodSeconds: object.GetDeletionGracePeriodSeconds(),
-		Labels:                     keptOf(object.GetLabels(), tenancyv1.LabelVirtualCluster, tenancyv1.LabelCluster, tenancyv1.LabelOrphan, appsv1.ControllerRevisionHashLabelKey),
+		Labels:                     keptOf(object.GetLabels(), tenancyv1.LabelVirtualCluster, tenancyv1.LabelCluster, tenancyv1.LabelOrphan, tenancyv1.LabelEnforce, appsv1.ControllerRevisionHashLabelKey),
 		Annotations:                keptOf(object.GetAnnotations(), tenancyv1.AnnotationClusterID, tenancyv1.AnnotationVirtualName, tenancyv1.AnnotationVirtualKind),
 	}
 }

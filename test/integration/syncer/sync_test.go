@@ -203,7 +203,7 @@ func TestServices(t *testing.T) {
 	ports := []corev1.ServicePort{{Port: 80}}
 	// The host has given the only number away that the virtual one has.
 	taken, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "taken"},
-		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 1, NodePort: 30005}}}}, metav1.CreateOptions{})
+		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: ports}}, metav1.CreateOptions{})
 	s.must(err)
 	create("outside", corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Selector: map[string]string{"a": "b"},
 		Ports: []corev1.ServicePort{{Port: 80, NodePort: taken.Spec.Ports[0].NodePort}}})
@@ -221,7 +221,7 @@ func TestServices(t *testing.T) {
 	framework.Eventually(t, "the node port of the host is inside", func(ctx context.Context) (bool, error) {
 		host, err := hostService("outside")
 		virtual, errInside := s.virtual.CoreV1().Services(s.namespace).Get(ctx, "outside", metav1.GetOptions{})
-		return err == nil && errInside == nil && host.Spec.Ports[0].NodePort != 30005 && virtual.Spec.Ports[0].NodePort == host.Spec.Ports[0].NodePort, nil
+		return err == nil && errInside == nil && host.Spec.Ports[0].NodePort != taken.Spec.Ports[0].NodePort && virtual.Spec.Ports[0].NodePort == host.Spec.Ports[0].NodePort, nil
 	})
 	framework.Eventually(t, "the headless one is on the host", func(context.Context) (bool, error) {
 		host, err := hostService("headless")
