@@ -5,6 +5,7 @@ package guarded
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/k3s-io/kine/pkg/server"
@@ -20,6 +21,9 @@ const (
 	rowBytes = 512
 	// measureEvery is the part of a bound after whose writing the database is measured.
 	measureEvery = 100
+	// compactRevision begins the keys in which an API server writes how far it compacts.
+	// Without that write nothing is compacted, so it finds room in the fullest database.
+	compactRevision = "compact_rev_key"
 )
 
 // Bound returns a backend that keeps the database from growing beyond most bytes of
@@ -43,21 +47,24 @@ type bounded struct {
 
 // Create implements server.Backend, as does Update.
 func (b *bounded) Create(ctx context.Context, key string, value []byte, lease int64) (int64, error) {
-	if err := b.take(ctx, len(value), b.most-b.most/spare); err != nil {
+	if err := b.take(ctx, key, len(value), b.most-b.most/spare); err != nil {
 		return 0, err
 	}
 	return b.Backend.Create(ctx, key, value, lease)
 }
 
 func (b *bounded) Update(ctx context.Context, key string, value []byte, revision, lease int64) (int64, *server.KeyValue, bool, error) {
-	if err := b.take(ctx, len(value), b.most); err != nil {
+	if err := b.take(ctx, key, len(value), b.most); err != nil {
 		return 0, nil, false, err
 	}
 	return b.Backend.Update(ctx, key, value, revision, lease)
 }
 
 // take counts a value that is about to be written, unless the database has no room for it.
-func (b *bounded) take(ctx context.Context, bytes int, most int64) error {
+func (b *bounded) take(ctx context.Context, key string, bytes int, most int64) error {
+	if strings.HasPrefix(key, compactRevision) {
+		return nil
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	wanted := int64(bytes) + rowBytes
