@@ -20,7 +20,7 @@ func (p *pods) judge(host *corev1.Pod, spec *corev1.PodSpec) error {
 	case errors.Is(err, isolation.ErrLevelUnknown):
 		return engine.Again(err.Error())
 	case err != nil:
-		return engine.Refuse(reasonForbidden, err.Error())
+		return engine.Refuse(reasonForbidden, "the pod is refused: it "+err.Error())
 	}
 	return nil
 }
