@@ -19,7 +19,7 @@ import (
 const syncerPolicy = "syncers." + tenancyv1.GroupName
 
 // TestPolicyCoversWhatSyncersWrite wants the policy to match every write that the Role of
-// any syncer grants. Who may exec is not a question of labels: the host's edit may, too.
+// any syncer grants. It leaves exec out: the host's edit may exec, whatever a pod's labels.
 func TestPolicyCoversWhatSyncersWrite(t *testing.T) {
 	policy := find[*admissionregistrationv1.ValidatingAdmissionPolicy](t, objects(t, nil), syncerPolicy)
 	connects := []string{"pods/exec", "pods/attach", "pods/portforward"}

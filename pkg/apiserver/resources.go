@@ -62,7 +62,7 @@ func (c *Config) newResources(kubeconfigs virtualcluster.KubeconfigIssuer, relay
 func (r *resources) endpointRanges(ctx context.Context) ([]string, error) {
 	obj, err := r.hosts.HostCluster.Get(request.WithNamespace(ctx, metav1.NamespaceNone), v1.LocalHostCluster, &metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil, nil // it is made anew in a moment
+		return nil, nil // the server creates it again in a moment
 	}
 	if err != nil {
 		return nil, err

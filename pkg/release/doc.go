@@ -17,8 +17,8 @@
 // the chart has, bear the release's name, or that of its workloads, and lie in its
 // namespace; what they are made is what the chart renders, whatever the record's
 // manifest says; its hooks never run; and an object that does not carry the release's
-// marks is left alone. The worst that an old record does is a revision more, or that
-// the release is made anew: as when somebody deletes its StatefulSet.
+// marks is left alone. The worst that an old record does is a revision more, or a
+// reinstallation, as when somebody deletes its StatefulSet.
 //
 // Nothing here waits for objects to become ready, and nothing asks the host what
 // it serves: the chart's kinds are known. Both keep an install short.

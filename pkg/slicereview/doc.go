@@ -11,8 +11,8 @@
 // virtual cluster, or lie in a range that the HostCluster opens, and the Service
 // must be the virtual cluster's own.
 //
-// The host's API server is told of this by a webhook whose service is the API server
-// itself. It forwards the question as it does any request to our group: as the user
+// A webhook has the host's API server ask here. The service of that webhook is the API
+// server itself, which forwards the question as it does any request to our group: as the user
 // system:apiserver, over the connection that the APIService secures. So nobody
 // without the rights of a cluster administrator can ask, and no further
 // certificate has to be kept.

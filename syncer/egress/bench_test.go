@@ -17,29 +17,12 @@ import (
 // BenchmarkDoor carries bytes straight to a server and through a door, and opens
 // connections in both ways, so that the pairs tell what a door costs.
 func BenchmarkDoor(b *testing.B) {
-	server, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer server.Close()
-	go func() {
-		for {
-			connection, err := server.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer connection.Close()
-				_, _ = io.Copy(connection, connection)
-			}()
-		}
-	}()
+	_, target := echo(b)
 	directory, err := os.MkdirTemp("", "egress")
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer os.RemoveAll(directory)
-	target := server.Addr().(*net.TCPAddr).AddrPort()
 	door, err := Listen(directory, ClusterSocket, &Door{Bounds: Bounds{Own: everything{}}, Syncer: target})
 	if err != nil {
 		b.Fatal(err)

@@ -62,18 +62,17 @@ func ask(t *testing.T, directory, request string) (*http.Response, net.Conn) {
 	return answer, connection
 }
 
-// TestServer carries both ways, tells in the status line what it refuses, and takes the
-// place of a process that has left its socket.
-func TestServer(t *testing.T) {
-	t.Parallel()
-	echo, err := net.Listen("tcp", "127.0.0.1:0")
+// echo is a server that sends back what it gets, until the test ends.
+func echo(t testing.TB) (server net.Listener, at netip.AddrPort) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer echo.Close()
+	t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {
-			connection, err := echo.Accept()
+			connection, err := listener.Accept()
 			if err != nil {
 				return
 			}
@@ -83,6 +82,14 @@ func TestServer(t *testing.T) {
 			}()
 		}
 	}()
+	return listener, listener.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// TestServer carries both ways, tells in the status line what it refuses, and takes the
+// place of a process that has left its socket.
+func TestServer(t *testing.T) {
+	t.Parallel()
+	echoing, target := echo(t)
 	// Unix sockets have short names only.
 	directory, err := os.MkdirTemp("", "egress")
 	if err != nil {
@@ -95,7 +102,6 @@ func TestServer(t *testing.T) {
 	}
 	left.(*net.UnixListener).SetUnlinkOnClose(false)
 	left.Close()
-	target := echo.Addr().(*net.TCPAddr).AddrPort()
 	door := &Door{Bounds: Bounds{Own: everything{}}, Syncer: target}
 	stop := serve(t, directory, door)
 	info, err := os.Stat(filepath.Join(directory, ClusterSocket))
@@ -132,7 +138,7 @@ func TestServer(t *testing.T) {
 	}
 	serve(t, directory, door)()
 
-	echo.Close()
+	echoing.Close()
 	defer serve(t, directory, door)()
 	if answer, _ := ask(t, directory, "CONNECT "+target.String()); answer.StatusCode != http.StatusBadGateway || !strings.Contains(answer.Status, "refused") {
 		t.Errorf("nobody there: got %s, want 502 with the reason", answer.Status)

@@ -47,18 +47,8 @@ func newRefusing(t *testing.T, room int) *refusing {
 	made := NewMetrics(metrics.NewKubeRegistry())
 	r.breaker = NewBreaker(corev1.Resource("pods"), made, r.clock)
 	r.pods = NewController(ControllerOptions{Name: "pods", Workers: 4, Reconciler: r, Metrics: made, Clock: r.clock})
-	for _, controller := range []*Controller{r.breaker.Controller(), r.pods} {
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			controller.Run(ctx)
-		}()
-		t.Cleanup(func() {
-			cancel()
-			<-done
-		})
-	}
+	run(t, r.breaker.Controller())
+	run(t, r.pods)
 	return r
 }
 

@@ -202,7 +202,7 @@ func (c *Controller) settle(ctx context.Context, key types.NamespacedName, again
 		c.queue.Forget(key)
 		wait := heldPass
 		if len(failures(err)) > 0 {
-			// Only what lasts is told.
+			// The kind reports only what lasts.
 			wait = failingPatience
 		}
 		c.queue.AddAfter(key, wait)

@@ -27,6 +27,12 @@ func (f reconcilerFunc) Reconcile(ctx context.Context, key types.NamespacedName)
 func running(t *testing.T, clock *testingclock.FakeClock, reconcile reconcilerFunc) *Controller {
 	t.Helper()
 	controller := NewController(ControllerOptions{Name: "test", Workers: 4, Reconciler: reconcile, Metrics: NewMetrics(metrics.NewKubeRegistry()), Clock: clock})
+	run(t, controller)
+	return controller
+}
+
+// run has the controller run until the end of the test.
+func run(t *testing.T, controller *Controller) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -37,7 +43,6 @@ func running(t *testing.T, clock *testingclock.FakeClock, reconcile reconcilerFu
 		cancel()
 		<-done
 	})
-	return controller
 }
 
 // TestPassesOverOneObjectTakeTurns asks for passes from the queue and beside it.

@@ -5,9 +5,9 @@
 //
 // Usage measures what one object takes, by the names that a ResourceQuota has for
 // it. The rules are those of Kubernetes' own evaluators, which lie where nobody can
-// import them. A Ledger adds up what lies on the host. Each kind has a Book in it, which
-// is told of every object of the kind that comes, changes and goes, and is asked
-// before each write:
+// import them. A Ledger adds up what lies on the host. Each kind has a Book in it. The
+// engine enters every object of the kind that comes, changes and goes, and asks the
+// Book before each write:
 //
 //   - A write is charged before it is made, and the charge is taken back when it fails. Of
 //     many writes at the same time no two get the same last place.

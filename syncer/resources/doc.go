@@ -12,7 +12,7 @@
 // and secrets travel only while a pod needs them.
 //
 // What a tenant writes is translated, never trusted. Package isolation decides which
-// fields of a spec travel, and holds host pods to a level of Pod Security. What it
-// refuses is told by an Event of the reason Forbidden. The host's own admission judges
-// after that.
+// fields of a spec travel, and holds host pods to a level of Pod Security. The
+// syncer reports what it refuses as an Event of the reason Forbidden. The host's own
+// admission judges after that.
 package resources

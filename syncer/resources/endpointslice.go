@@ -25,7 +25,7 @@ const sliceManager = "syncer.garret.dev"
 const (
 	// reasonAddresses is the reason of Events about addresses that are not carried.
 	reasonAddresses = "AddressNotCarried"
-	// toldSlices is of how many slices it is remembered what was told.
+	// toldSlices is how many slices the syncer remembers to have reported.
 	toldSlices = 1024
 	// toldAddresses is how many addresses one Event names.
 	toldAddresses = 5
