@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/admission"
 	"garret.dev/garret/syncer/egress"
 	"garret.dev/garret/syncer/resources"
@@ -69,11 +70,11 @@ func newDoors(options Options) (*doors, error) {
 }
 
 func newBounds(options Options, host *egress.Host) (egress.Bounds, error) {
-	allowed, err := ranges(options.EgressRanges)
+	allowed, err := tenancyv1.ParseAddressRanges(options.EgressRanges)
 	if err != nil {
 		return egress.Bounds{}, err
 	}
-	closed, err := ranges(options.ClosedRanges)
+	closed, err := tenancyv1.ParseAddressRanges(options.ClosedRanges)
 	if err != nil {
 		return egress.Bounds{}, err
 	}
@@ -124,16 +125,4 @@ func at(text string, port int) netip.AddrPort {
 		return netip.AddrPortFrom(address, uint16(port))
 	}
 	return netip.AddrPort{}
-}
-
-func ranges(texts []string) ([]netip.Prefix, error) {
-	all := make([]netip.Prefix, 0, len(texts))
-	for _, text := range texts {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("%q is not a range such as 10.1.0.0/16", text)
-		}
-		all = append(all, prefix.Masked())
-	}
-	return all, nil
 }

@@ -153,7 +153,7 @@ func (o *Options) Validate() error {
 		}
 	}
 	for flag, texts := range map[string][]string{"egress-ranges": o.EgressRanges, "closed-ranges": o.ClosedRanges} {
-		if _, err := ranges(texts); err != nil {
+		if _, err := tenancyv1.ParseAddressRanges(texts); err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", flag, err))
 		}
 	}

@@ -41,7 +41,7 @@ func (r *Reviewer) Judge(ctx context.Context, slice *discoveryv1.EndpointSlice) 
 	if err != nil {
 		return "", err
 	}
-	ranges, err := v1.ParseEndpointRanges(open)
+	ranges, err := v1.ParseAddressRanges(open)
 	if err != nil {
 		return "", err
 	}

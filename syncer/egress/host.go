@@ -131,14 +131,7 @@ func (h *Host) askFor(ctx context.Context, target netip.AddrPort) (bool, error) 
 
 // podHas says whether the pod is the virtual cluster's and has the address alone.
 func (h *Host) podHas(pod *corev1.Pod, address netip.Addr) bool {
-	if !h.translator.IsOurs(pod) || pod.Spec.HostNetwork || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-		return false
-	}
-	isIt := func(text string) bool { return same(text, address) }
-	if isIt(pod.Status.HostIP) || slices.ContainsFunc(pod.Status.HostIPs, func(ip corev1.HostIP) bool { return isIt(ip.IP) }) {
-		return false
-	}
-	return isIt(pod.Status.PodIP) || slices.ContainsFunc(pod.Status.PodIPs, func(ip corev1.PodIP) bool { return isIt(ip.IP) })
+	return h.translator.IsOurs(pod) && slices.Contains(tenancyv1.PodEndpoints(pod), address)
 }
 
 // serviceHas says whether the Service is the virtual cluster's, leads to pods, and has
@@ -155,8 +148,8 @@ func (h *Host) serviceHas(service *corev1.Service, target netip.AddrPort) bool {
 }
 
 func same(text string, address netip.Addr) bool {
-	parsed, err := netip.ParseAddr(text)
-	return err == nil && parsed.Unmap() == address
+	parsed, ok := tenancyv1.ParseEndpointAddress(text)
+	return ok && parsed == address
 }
 
 // Hosts says whether the address is one of the host's API server, or of a node that runs

@@ -44,7 +44,7 @@ func (b *builder) endpointSlices() {
 	if !b.Selection[tenancyv1.ResourceServices] {
 		return
 	}
-	ranges, err := tenancyv1.ParseEndpointRanges(b.EndpointRanges)
+	ranges, err := tenancyv1.ParseAddressRanges(b.EndpointRanges)
 	if err != nil {
 		b.fail(err)
 		return
@@ -71,7 +71,7 @@ func (b *builder) endpointSlices() {
 
 type endpointSlices struct {
 	*builder
-	ranges tenancyv1.EndpointRanges
+	ranges tenancyv1.AddressRanges
 	// pods says that the cluster has pods on the host.
 	pods bool
 	// told is what the last Event on a slice said, by its UID.

@@ -22,7 +22,7 @@ import (
 // slicesUnderTest carry slices for a cluster with these pods on the host.
 func slicesUnderTest(t *testing.T, ranges []string, pods ...*corev1.Pod) (*endpointSlices, chan string) {
 	t.Helper()
-	parsed, err := tenancyv1.ParseEndpointRanges(ranges)
+	parsed, err := tenancyv1.ParseAddressRanges(ranges)
 	if err != nil {
 		t.Fatal(err)
 	}

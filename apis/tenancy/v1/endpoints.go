@@ -10,27 +10,27 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// EndpointRanges are parsed ranges of addresses.
+// AddressRanges are parsed ranges of addresses.
 //
 // +k8s:deepcopy-gen=false
 // +k8s:openapi-gen=false
-type EndpointRanges []netip.Prefix
+type AddressRanges []netip.Prefix
 
-// ParseEndpointRanges reads ranges such as 192.0.2.0/24.
-func ParseEndpointRanges(ranges []string) (EndpointRanges, error) {
-	var parsed EndpointRanges
+// ParseAddressRanges reads ranges such as 192.0.2.0/24.
+func ParseAddressRanges(ranges []string) (AddressRanges, error) {
+	var parsed AddressRanges
 	for _, text := range ranges {
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {
 			return nil, fmt.Errorf("range of addresses: %w", err)
 		}
-		parsed = append(parsed, prefix)
+		parsed = append(parsed, prefix.Masked())
 	}
 	return parsed, nil
 }
 
 // Contain says whether the address lies in one of the ranges.
-func (r EndpointRanges) Contain(address netip.Addr) bool {
+func (r AddressRanges) Contain(address netip.Addr) bool {
 	for _, each := range r {
 		if each.Contains(address) {
 			return true
@@ -46,15 +46,21 @@ func ParseEndpointAddress(text string) (netip.Addr, bool) {
 	return address.Unmap(), err == nil
 }
 
-// PodEndpoints are the addresses that are a pod's own: none where it shares those of
-// its node, and none once it has ended, since another pod may have got them.
+// PodEndpoints are the addresses that are a pod's own: none that its node has, too, and
+// none once it has ended, since another pod may have got them.
 func PodEndpoints(pod *corev1.Pod) []netip.Addr {
 	if pod.Spec.HostNetwork || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 		return nil
 	}
+	node := map[netip.Addr]bool{}
+	for _, text := range append([]corev1.HostIP{{IP: pod.Status.HostIP}}, pod.Status.HostIPs...) {
+		if address, ok := ParseEndpointAddress(text.IP); ok {
+			node[address] = true
+		}
+	}
 	var own []netip.Addr
 	for _, text := range append([]corev1.PodIP{{IP: pod.Status.PodIP}}, pod.Status.PodIPs...) {
-		if address, ok := ParseEndpointAddress(text.IP); ok {
+		if address, ok := ParseEndpointAddress(text.IP); ok && !node[address] {
 			own = append(own, address)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func TestEndpointRanges(t *testing.T) {
-	ranges, err := ParseEndpointRanges([]string{"192.0.2.0/24", "2001:db8::/64"})
+	ranges, err := ParseAddressRanges([]string{"192.0.2.0/24", "2001:db8::/64"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestEndpointRanges(t *testing.T) {
 			t.Errorf("%q: got %t, want %t", text, got, want)
 		}
 	}
-	if _, err := ParseEndpointRanges([]string{"192.0.2.1"}); err == nil {
+	if _, err := ParseAddressRanges([]string{"192.0.2.1"}); err == nil {
 		t.Error("an address was taken for a range")
 	}
 }
@@ -41,15 +41,18 @@ func TestPodEndpoints(t *testing.T) {
 		}
 		return p
 	}
+	claims := pod(corev1.PodRunning, false, "10.0.0.7", "10.0.0.1")
+	claims.Status.HostIP = "::ffff:10.0.0.1"
 	for name, test := range map[string]struct {
 		pod  *corev1.Pod
 		want []string
 	}{
-		"runs":          {pod(corev1.PodRunning, false, "10.0.0.7", "2001:db8::7"), []string{"10.0.0.7", "2001:db8::7"}},
-		"waits":         {pod(corev1.PodPending, false), nil},
-		"of its node":   {pod(corev1.PodRunning, true, "10.0.0.1"), nil},
-		"has succeeded": {pod(corev1.PodSucceeded, false, "10.0.0.7"), nil},
-		"has failed":    {pod(corev1.PodFailed, false, "10.0.0.7"), nil},
+		"has its node's, too": {claims, []string{"10.0.0.7"}},
+		"runs":                {pod(corev1.PodRunning, false, "10.0.0.7", "2001:db8::7"), []string{"10.0.0.7", "2001:db8::7"}},
+		"waits":               {pod(corev1.PodPending, false), nil},
+		"of its node":         {pod(corev1.PodRunning, true, "10.0.0.1"), nil},
+		"has succeeded":       {pod(corev1.PodSucceeded, false, "10.0.0.7"), nil},
+		"has failed":          {pod(corev1.PodFailed, false, "10.0.0.7"), nil},
 	} {
 		var got []string
 		for _, address := range PodEndpoints(test.pod) {
