@@ -163,7 +163,9 @@ func TestHealthCheckPort(t *testing.T) {
 	s := setUp(t)
 	ctx := t.Context()
 	services := s.virtual.CoreV1().Services(s.namespace)
-	local := corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, ExternalTrafficPolicy: corev1.ServiceExternalTrafficPolicyLocal}
+	// API servers do not give out the first ports of the range unless they are asked, so
+	// that no other test has taken these.
+	local := corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, ExternalTrafficPolicy: corev1.ServiceExternalTrafficPolicyLocal, HealthCheckNodePort: 30001}
 	for name, spec := range map[string]corev1.ServiceSpec{"made": local, "changed": {}} {
 		spec.Selector, spec.Ports = map[string]string{"a": "b"}, []corev1.ServicePort{{Name: "http", Port: 80}}
 		_, err := services.Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}, metav1.CreateOptions{})
@@ -171,7 +173,7 @@ func TestHealthCheckPort(t *testing.T) {
 	}
 	for name, patch := range map[string]string{
 		"made":    `{"spec":{"ports":[{"name":"web","port":80}]}}`,
-		"changed": `{"spec":{"type":"LoadBalancer","externalTrafficPolicy":"Local","ports":[{"name":"web","port":80}]}}`,
+		"changed": `{"spec":{"type":"LoadBalancer","externalTrafficPolicy":"Local","healthCheckNodePort":30002,"ports":[{"name":"web","port":80}]}}`,
 	} {
 		same := func(portName string) {
 			framework.Eventually(t, "the host checks the health of "+name+" on the port that is shown inside", func(ctx context.Context) (bool, error) {

@@ -61,7 +61,7 @@ func TestMain(m *testing.M) {
 func setUpSides(stage *framework.Stage) error {
 	start := func(name string, client **kubernetes.Clientset, objects **dynamic.DynamicClient, then func(*framework.ControlPlane) error) func() error {
 		return func() error {
-			plane, err := stage.StartControlPlane(name, "--service-node-port-range=30000-30010", framework.WithoutNodes)
+			plane, err := stage.StartControlPlane(name, framework.WithoutNodes)
 			if err != nil {
 				return err
 			}

@@ -201,9 +201,10 @@ func TestServices(t *testing.T) {
 		return service
 	}
 	ports := []corev1.ServicePort{{Port: 80}}
-	// The host has given the only number away that the virtual one has.
+	// The host has given the number away that the virtual one has. It is one of those that
+	// API servers do not give out by themselves, so that no other test has it.
 	taken, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "taken"},
-		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: ports}}, metav1.CreateOptions{})
+		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: 30003}}}}, metav1.CreateOptions{})
 	s.must(err)
 	create("outside", corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Selector: map[string]string{"a": "b"},
 		Ports: []corev1.ServicePort{{Port: 80, NodePort: taken.Spec.Ports[0].NodePort}}})
