@@ -206,6 +206,9 @@ func TestServices(t *testing.T) {
 	taken, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "taken"},
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: 30003}}}}, metav1.CreateOptions{})
 	s.must(err)
+	t.Cleanup(func() {
+		s.must(s.host.CoreV1().Services(s.hostNamespace).Delete(context.Background(), taken.Name, metav1.DeleteOptions{}))
+	})
 	create("outside", corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Selector: map[string]string{"a": "b"},
 		Ports: []corev1.ServicePort{{Port: 80, NodePort: taken.Spec.Ports[0].NodePort}}})
 	create("alias", corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "kubernetes.default.svc"})
