@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
@@ -76,9 +77,9 @@ func ingressServices(ingress *networkingv1.Ingress) []string {
 	return names
 }
 
-// ingressSecrets are the secrets that hold its certificates.
+// ingressSecrets are the secrets that hold its certificates, and those that its annotations name.
 func ingressSecrets(ingress *networkingv1.Ingress) []string {
-	var names []string
+	names := isolation.AnnotatedSecrets(tenancyv1.ResourceIngresses, ingress.Namespace, ingress.Annotations)
 	for _, tls := range ingress.Spec.TLS {
 		if tls.SecretName != "" {
 			names = append(names, tls.SecretName)
