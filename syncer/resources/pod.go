@@ -113,7 +113,7 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 		return err
 	}
 	inputs := podInputs{
-		environment: p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace),
+		environment: environmentNamesOf(p.translator, virtual.Namespace),
 		avoid:       avoidedNodes(virtual, p.virtual.Nodes.List()),
 	}
 	if usesClusterDNS(&virtual.Spec) {

@@ -35,8 +35,8 @@ type podInputs struct {
 	// each of its projections.
 	tokenSecret string
 	tokenKeys   []string
-	// environment is the host ConfigMap with the environment of the pod's namespace.
-	environment string
+	// environment are the host ConfigMaps with the environment of the pod's namespace.
+	environment environmentNames
 	// avoid names the nodes that the pod must not go to.
 	avoid []string
 }
@@ -136,9 +136,10 @@ func (p podTranslator) rename(host *corev1.PodSpec, namespace string) {
 }
 
 // environment puts the environment of services before that of the container,
-// so that the container's own takes precedence, as it does with the kubelet.
-func (p podTranslator) environment(container *corev1.Container, virtual *corev1.PodSpec, configMap string) {
-	if ptr.Deref(virtual.EnableServiceLinks, true) && configMap != "" {
+// so that the container's own takes precedence, as it does with the kubelet: of
+// several sources the last one counts, and a single variable before any source.
+func (p podTranslator) environment(container *corev1.Container, virtual *corev1.PodSpec, names environmentNames) {
+	if configMap := names.of(virtual, container); configMap != "" {
 		source := corev1.EnvFromSource{ConfigMapRef: &corev1.ConfigMapEnvSource{
 			LocalObjectReference: corev1.LocalObjectReference{Name: configMap},
 		}}
@@ -159,7 +160,7 @@ func (p podTranslator) environment(container *corev1.Container, virtual *corev1.
 }
 
 // ephemeralContainer translates an ephemeral container of the virtual pod.
-func (p podTranslator) ephemeralContainer(virtual *corev1.Pod, allowed *corev1.EphemeralContainer, environment string) corev1.EphemeralContainer {
+func (p podTranslator) ephemeralContainer(virtual *corev1.Pod, allowed *corev1.EphemeralContainer, environment environmentNames) corev1.EphemeralContainer {
 	spec := &corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{*allowed.DeepCopy()}}
 	visitFields(spec, func(path *string) { *path = hostFieldPath(*path) })
 	p.rename(spec, virtual.Namespace)
