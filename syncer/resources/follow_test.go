@@ -26,6 +26,8 @@ func (noTokens) Names(*corev1.Pod, []corev1.ServiceAccountTokenProjection) (stri
 	return "", nil
 }
 
+func (noTokens) Missing(*corev1.Pod) bool { return false }
+
 func (noTokens) Controller(metrics *engine.Metrics) (*engine.Controller, error) {
 	return engine.NewController(engine.ControllerOptions{Metrics: metrics, Clock: clock.RealClock{}}), nil
 }

@@ -29,6 +29,8 @@ import (
 const (
 	// serviceDNS is the Service of the DNS inside, in the namespace kube-system.
 	serviceDNS = "kube-dns"
+	// ReasonFailedMount is a kubelet's reason for a volume that it cannot make.
+	ReasonFailedMount = "FailedMount"
 	// reasonHostPodDeleted is the reason of a virtual pod whose host pod is gone.
 	reasonHostPodDeleted = "HostPodDeleted"
 	// dnsPatience is how long after the syncer's start a pod waits for the DNS
@@ -49,10 +51,11 @@ type pods struct {
 	host       *Host
 	tokens     Tokens
 	nodes      *nodes
-	// before is what a pod needs on the host.
-	before       []need
-	environments *environments
-	recorder     record.EventRecorder
+	// before is what a pod needs on the host to begin, onNode what it needs there once
+	// it has a node, whose kubelet waits for it.
+	before, onNode []need
+	environments   *environments
+	recorder       record.EventRecorder
 	// claims says that claims are synced.
 	claims  bool
 	clock   clock.PassiveClock
@@ -81,7 +84,7 @@ func (b *builder) pods() {
 	b.Virtual.Namespaces.Follow()
 	kind := &pods{
 		translator: b.Translator, security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
-		nodes: b.nodes(), before: b.beforePods, environments: environments, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
+		nodes: b.nodes(), before: b.beforePods, onNode: b.onNodes, environments: environments, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions},
 	}
@@ -230,17 +233,19 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried 
 	if startsWaiting(host) {
 		return nil
 	}
+	var missing error
 	if host.Spec.NodeName != "" {
 		// The node may have been deleted inside meanwhile.
 		if err := p.nodes.ensure(ctx, host.Spec.NodeName); err != nil {
 			return err
 		}
+		missing = bring(ctx, p.onNode, virtual)
 	}
 	_, refused := p.allowedEphemeral(virtual, host)
 	if err := p.report(ctx, virtual, host, carried && refused == nil); err != nil {
-		return errors.Join(refused, err)
+		return errors.Join(missing, refused, err)
 	}
-	return errors.Join(refused, p.passGates(ctx, virtual, host))
+	return errors.Join(missing, refused, p.passGates(ctx, virtual, host))
 }
 
 // bind is the scheduler's part. The change that it makes brings the pod back,

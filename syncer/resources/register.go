@@ -97,9 +97,10 @@ func Register(e *engine.Engine, c Config) error {
 type builder struct {
 	Config
 	engine *engine.Engine
-	// beforePods is what a pod needs on the host before it is made there.
-	beforePods []need
-	err        error
+	// beforePods is what a pod needs on the host before it begins there, onNodes what
+	// it needs as soon as it has a node.
+	beforePods, onNodes []need
+	err                 error
 }
 
 // twin adds the controller of a kind that has the same object on both sides.

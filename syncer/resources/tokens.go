@@ -15,18 +15,27 @@ type Tokens interface {
 	// Names returns the name of the host Secret that holds a token of the virtual
 	// cluster for each of the pod's projections, and the key of each in their order.
 	Names(pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) (secret string, keys []string)
-	// Controller makes the Secret of a pod that is on the host, renews its tokens, and
-	// removes those of pods that are gone.
+	// Missing tells whether the pod has a node, and no tokens on the host that name it.
+	Missing(pod *corev1.Pod) bool
+	// Controller makes the Secret of a pod that is on the host, fills it when the pod
+	// has a node, renews its tokens, and removes those of pods that are gone.
 	Controller(metrics *engine.Metrics) (*engine.Controller, error)
 }
 
-// tokens adds their controller. Tokens come before the pod begins.
+// tokens adds their controller. The Secret comes before the pod begins, and the tokens
+// when it has a node, which they name.
 func (b *builder) tokens() {
 	guard(b, b.Host.Secrets)
 	controller, err := b.Tokens.Controller(b.Metrics)
 	b.add(controller, err)
 	b.beforePods = append(b.beforePods, need{controller: controller, must: true, keys: func(pod any) []types.NamespacedName {
 		if len(TokenProjections(pod.(*corev1.Pod))) == 0 {
+			return nil
+		}
+		return engine.SameKey(pod)
+	}})
+	b.onNodes = append(b.onNodes, need{controller: controller, must: true, keys: func(pod any) []types.NamespacedName {
+		if !b.Tokens.Missing(pod.(*corev1.Pod)) {
 			return nil
 		}
 		return engine.SameKey(pod)

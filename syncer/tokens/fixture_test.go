@@ -146,17 +146,22 @@ func newPod(name, uid string, projections ...corev1.ServiceAccountTokenProjectio
 	return pod
 }
 
-// hostPodOf is the twin of the pod. It waits, so that nobody but the test asks for tokens.
+// hostPodOf is the twin of the pod. It comes without a node, so that nobody but the test asks for tokens.
 func (f *fixture) hostPodOf(pod *corev1.Pod) *corev1.Pod {
 	host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "host-" + pod.UID}}
-	host.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "syncer.garret.dev/needs"}}
 	f.translator.Mark(host, translate.IdentityFor(pod), nil, nil)
 	return host
 }
 
-// pod puts such a pod inside and on the host, in place of one of the same name, and
-// waits until it is known.
+// pod puts such a pod inside and on the host, in place of one of the same name, both
+// on a node, and waits until it is known.
 func (f *fixture) pod(t *testing.T, name, uid string, projections ...corev1.ServiceAccountTokenProjection) *corev1.Pod {
+	t.Helper()
+	return f.bind(t, f.unbound(t, name, uid, projections...), "node-1")
+}
+
+// unbound is such a pod without a node.
+func (f *fixture) unbound(t *testing.T, name, uid string, projections ...corev1.ServiceAccountTokenProjection) *corev1.Pod {
 	t.Helper()
 	pod := newPod(name, uid, projections...)
 	f.deletePod(t, pod)
@@ -174,6 +179,33 @@ func (f *fixture) pod(t *testing.T, name, uid string, projections ...corev1.Serv
 	}
 	eventually(t, "the pod is known on the host", func(context.Context) bool { return f.minter.isHosted(pod) })
 	return pod
+}
+
+// bind gives both pods a node, the one on the host first, and waits until that is known.
+func (f *fixture) bind(t *testing.T, pod *corev1.Pod, node string) *corev1.Pod {
+	t.Helper()
+	host, err := f.host.CoreV1().Pods(hostNamespace).Get(t.Context(), f.hostPodOf(pod).Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host.Spec.NodeName = node
+	if _, err := f.host.CoreV1().Pods(hostNamespace).Update(t.Context(), host, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the node is known on the host", func(context.Context) bool {
+		known, found := f.minter.hostPod(pod)
+		return found && known.Spec.NodeName == node
+	})
+	bound := pod.DeepCopy()
+	bound.Spec.NodeName = node
+	if _, err := f.virtual.CoreV1().Pods(pod.Namespace).Update(t.Context(), bound, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the node is known", func(context.Context) bool {
+		known, found := f.minter.virtualPods.Get(pod.Namespace, pod.Name)
+		return found && known.Spec.NodeName == node
+	})
+	return bound
 }
 
 func (f *fixture) deleteHostPod(t *testing.T, host *corev1.Pod) {

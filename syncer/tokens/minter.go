@@ -19,12 +19,15 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
 )
 
 const (
-	// annotationRenew on the Secret is when its tokens are to be renewed.
+	// annotationRenew on the Secret is when its tokens are to be renewed, annotationNode
+	// the node that they name.
 	annotationRenew = "garret.dev/tokens-renew"
+	annotationNode  = "garret.dev/tokens-node"
 
 	// purpose stands in the name of the Secret, which is not the twin of one inside.
 	purpose = "token"
@@ -74,19 +77,37 @@ func (m *Minter) Names(pod *corev1.Pod, projections []corev1.ServiceAccountToken
 	return m.secretName(pod.Namespace, pod.Name), keysOf(projections)
 }
 
-// Ensure returns once that Secret is there, with good tokens.
+// Missing tells whether the pod has a node, and no tokens on the host that name it.
+func (m *Minter) Missing(pod *corev1.Pod) bool {
+	projections := resources.TokenProjections(pod)
+	if len(projections) == 0 || pod.Spec.NodeName == "" {
+		return false
+	}
+	secret, found := m.secrets.Get(m.translator.Cluster().HostNamespace, m.secretName(pod.Namespace, pod.Name))
+	if !found || !hasKeys(secret, keysOf(projections)) {
+		return true
+	}
+	identity, ours := m.translator.IdentityOf(secret)
+	return !ours || identity.UID != pod.UID || secret.Annotations[annotationNode] != pod.Spec.NodeName
+}
+
+// Ensure returns once that Secret is there: empty until the pod has a node, with good
+// tokens then.
 func (m *Minter) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) error {
 	name, keys := m.Names(pod, projections)
 	namespace := m.translator.Cluster().HostNamespace
 	if secret, found := m.secrets.Get(namespace, name); found && m.good(secret, pod, keys) {
 		return nil
 	}
-	tokens, err := m.mint(ctx, pod, projections)
-	if err != nil {
-		return err
+	tokens := &minted{}
+	if m.isBound(pod) {
+		var err error
+		if tokens, err = m.mint(ctx, pod, projections); err != nil {
+			return err
+		}
 	}
 	secret := m.secretFor(pod, name, tokens)
-	_, err = m.secrets.Writer(namespace).Create(ctx, secret, metav1.CreateOptions{})
+	_, err := m.secrets.Writer(namespace).Create(ctx, secret, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		err = m.replace(ctx, pod, secret)
 	}
@@ -104,7 +125,8 @@ func (m *Minter) secretFor(pod *corev1.Pod, name string, tokens *minted) *corev1
 	}
 	identity := translate.IdentityFor(pod)
 	identity.Kind = tenancyv1.VirtualKindPod
-	m.translator.Mark(secret, identity, nil, map[string]string{annotationRenew: tokens.renew.UTC().Format(time.RFC3339)})
+	m.translator.Mark(secret, identity, nil, nil)
+	tokens.note(secret, pod)
 	m.own(pod, secret)
 	return secret
 }
@@ -147,14 +169,20 @@ func (m *Minter) remove(ctx context.Context, secret *corev1.Secret) error {
 // good says whether the Secret holds what the pod needs.
 func (m *Minter) good(secret *corev1.Secret, pod *corev1.Pod, keys []string) bool {
 	identity, ours := m.translator.IdentityOf(secret)
-	if !ours || identity.UID != pod.UID || secret.DeletionTimestamp != nil || !m.renewal(secret).After(m.clock.Now()) {
+	if !ours || identity.UID != pod.UID || secret.DeletionTimestamp != nil {
 		return false
 	}
 	if host, running := m.hostPod(pod); running && !slices.ContainsFunc(secret.OwnerReferences, func(r metav1.OwnerReference) bool { return r.UID == host.UID }) {
 		// It goes with an earlier host pod of this one.
 		return false
 	}
-	return hasKeys(secret, keys)
+	return !m.isBound(pod) || hasKeys(secret, keys) && !m.stale(secret, pod)
+}
+
+// stale tells whether the tokens are to be minted again: their time has come, or they
+// do not name the pod's node.
+func (m *Minter) stale(secret *corev1.Secret, pod *corev1.Pod) bool {
+	return !m.renewal(secret).After(m.clock.Now()) || secret.Annotations[annotationNode] != pod.Spec.NodeName
 }
 
 func hasKeys(secret *corev1.Secret, keys []string) bool {

@@ -32,10 +32,10 @@ func (m *Minter) Controller(metrics *engine.Metrics) (*engine.Controller, error)
 	if err := controller.Watch(m.secrets.Informer(), m.podOf(tenancyv1.VirtualKindPod)); err != nil {
 		return nil, err
 	}
-	// One that waits for its tokens has them made by who carries it.
+	// One that comes without a node has them made by who binds it.
 	of := m.podOf("")
 	err := controller.WatchNew(m.hostPods.Informer(), func(object any) []types.NamespacedName {
-		if resources.Waits(object.(*corev1.Pod)) {
+		if object.(*corev1.Pod).Spec.NodeName == "" {
 			return nil
 		}
 		return of(object)
@@ -62,7 +62,7 @@ func (m *Minter) podOf(kind string) func(object any) []types.NamespacedName {
 // Reconcile brings the Secret of one pod up to date, and says when to look at it again.
 func (m *Minter) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
 	after, err := m.reconcile(ctx, key)
-	if apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) && !engine.IsRefusal(err) {
 		return 0, engine.Again("the cache is behind: " + err.Error())
 	}
 	return after, err
@@ -127,13 +127,13 @@ func (m *Minter) refresh(ctx context.Context, pod *corev1.Pod, secret *corev1.Se
 	projections := resources.TokenProjections(pod)
 	renew := m.renewal(secret)
 	// An account whose pod is ending gets no further tokens, and needs none.
-	if pod.DeletionTimestamp == nil && (!renew.After(m.clock.Now()) || !hasKeys(secret, keysOf(projections))) {
+	if pod.DeletionTimestamp == nil && m.isBound(pod) && (m.stale(secret, pod) || !hasKeys(secret, keysOf(projections))) {
 		tokens, err := m.mint(ctx, pod, projections)
 		if err != nil {
 			return 0, err
 		}
 		wanted.Data, renew = tokens.data, tokens.renew
-		metav1.SetMetaDataAnnotation(&wanted.ObjectMeta, annotationRenew, renew.UTC().Format(time.RFC3339))
+		tokens.note(wanted, pod)
 		klog.FromContext(ctx).V(2).Info("Renewed the tokens of a pod", "pod", klog.KObj(pod), "until", renew)
 	}
 	if !maps.EqualFunc(wanted.Data, secret.Data, slices.Equal) || !slices.EqualFunc(wanted.OwnerReferences, secret.OwnerReferences, sameOwner) {
@@ -141,7 +141,7 @@ func (m *Minter) refresh(ctx context.Context, pod *corev1.Pod, secret *corev1.Se
 			return 0, engine.OnHost("update secret "+secret.Name, err)
 		}
 	}
-	if pod.DeletionTimestamp != nil {
+	if pod.DeletionTimestamp != nil || !m.isBound(pod) {
 		return 0, nil
 	}
 	return max(renew.Sub(m.clock.Now()), time.Second), nil
@@ -168,6 +168,13 @@ func (m *Minter) hostPod(pod *corev1.Pod) (*corev1.Pod, bool) {
 	}
 	identity, ours := m.translator.IdentityOf(host)
 	return host, ours && identity.UID == pod.UID && host.DeletionTimestamp == nil
+}
+
+// isBound tells whether the pod has a node, inside and on the host. The API server
+// inside writes it into the tokens, so that none are minted before.
+func (m *Minter) isBound(pod *corev1.Pod) bool {
+	host, running := m.hostPod(pod)
+	return running && host.Spec.NodeName != "" && pod.Spec.NodeName != ""
 }
 
 // isHosted tells whether this life of the pod is on the host, be it to end.
