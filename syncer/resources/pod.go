@@ -126,8 +126,8 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 		}
 		inputs.dns = server
 	}
-	if projections := TokenProjections(virtual); len(projections) > 0 {
-		inputs.tokenSecret, inputs.tokenKeys = p.tokens.Names(virtual, projections)
+	if NeedsSecret(virtual) {
+		inputs.secret, inputs.tokenKeys = p.tokens.Names(virtual, TokenProjections(virtual))
 	}
 	spec, err := p.spec.spec(virtual, inputs)
 	if err != nil {

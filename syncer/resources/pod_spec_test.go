@@ -104,9 +104,12 @@ func TestReferencesAreRenamed(t *testing.T) {
 				{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: local("p-cm")}},
 				{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token"}},
 				{Secret: &corev1.SecretProjection{LocalObjectReference: local("p-secret")}},
+				{ClusterTrustBundle: &corev1.ClusterTrustBundleProjection{Name: ptr.To("ca"), Path: "ca.pem"}},
+				{PodCertificate: &corev1.PodCertificateProjection{SignerName: "example.org/ca", KeyType: "ED25519", KeyPath: "key.pem", CertificateChainPath: "chain.pem"}},
+				{PodCertificate: &corev1.PodCertificateProjection{SignerName: "example.org/ca", KeyType: "ED25519"}},
 			}}}},
 		}
-	}, podInputs{tokenSecret: "tokens-of-web", tokenKeys: []string{"t0"}})
+	}, podInputs{secret: "tokens-of-web", tokenKeys: []string{"t0"}})
 
 	got := map[string]string{
 		"pull": host.ImagePullSecrets[0].Name, "": host.ImagePullSecrets[1].Name,
@@ -138,6 +141,21 @@ func TestReferencesAreRenamed(t *testing.T) {
 	token := host.Volumes[5].Projected.Sources[1]
 	if token.ServiceAccountToken != nil || token.Secret == nil || token.Secret.Name != "tokens-of-web" || token.Secret.Items[0] != (corev1.KeyToPath{Key: "t0", Path: "token"}) {
 		t.Errorf("token: got %+v, want key t0 of the Secret at path token", token)
+	}
+	var paths []string
+	if source := host.Volumes[5].Projected.Sources[5]; source.PodCertificate != nil || source.Secret != nil {
+		t.Errorf("certificate without a file: got %+v, want nothing", source)
+	}
+	for _, source := range host.Volumes[5].Projected.Sources[3:5] {
+		if source.ClusterTrustBundle != nil || source.PodCertificate != nil || source.Secret == nil || source.Secret.Name != "tokens-of-web" {
+			t.Fatalf("trust bundle and certificate: got %+v, want files of the Secret", source)
+		}
+		for _, item := range source.Secret.Items {
+			paths = append(paths, item.Path)
+		}
+	}
+	if !slices.Equal(paths, []string{"ca.pem", "key.pem", "chain.pem"}) {
+		t.Errorf("trust bundle and certificate: got %v, want the files that are asked for", paths)
 	}
 }
 
@@ -330,7 +348,7 @@ func TestWhatTheSyncerAddsIsRestricted(t *testing.T) {
 			{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
 				{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token"}}}}}},
 		}
-	}, podInputs{tokenSecret: "tokens-of-web", tokenKeys: []string{"t0"}, environment: environmentNames{"env", "api"}, avoid: []string{"a"}})
+	}, podInputs{secret: "tokens-of-web", tokenKeys: []string{"t0"}, environment: environmentNames{"env", "api"}, avoid: []string{"a"}})
 	if len(host.InitContainers) != 1 {
 		t.Fatalf("got %d init containers, want the one that writes the hosts file", len(host.InitContainers))
 	}

@@ -21,11 +21,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/metrics"
 	testingclock "k8s.io/utils/clock/testing"
 
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/lineage/lineagetest"
+	"garret.dev/garret/syncer/projected"
+	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -90,9 +93,10 @@ func startWith(t *testing.T, run bool, virtualObjects, hostObjects []runtime.Obj
 	inside, outside := engine.NewInformers(f.virtual), engine.NewInformers(f.host)
 	podResource, secretResource := corev1.SchemeGroupVersion.WithResource("pods"), corev1.SchemeGroupVersion.WithResource("secrets")
 	narrow := engine.StoreOptions{Namespace: hostNamespace}
+	pods := engine.NewStore(inside, podResource, f.virtual.CoreV1().Pods, engine.StoreOptions{})
 	f.minter = New(Options{
-		Translator: f.translator, Virtual: f.virtual,
-		VirtualPods: engine.NewStore(inside, podResource, f.virtual.CoreV1().Pods, engine.StoreOptions{}),
+		Translator: f.translator, Virtual: f.virtual, VirtualPods: pods,
+		Source:      projected.New(projected.Options{Virtual: f.virtual, Informers: inside, Pods: pods, Recorder: &record.FakeRecorder{}, Clock: f.clock}),
 		HostPods:    engine.NewStore(outside, podResource, f.host.CoreV1().Pods, narrow),
 		HostSecrets: engine.NewStore(outside, secretResource, f.host.CoreV1().Secrets, narrow), Evidence: lineagetest.Certain{},
 		Clock: f.clock,
@@ -232,14 +236,10 @@ func (f *fixture) deletePod(t *testing.T, pod *corev1.Pod) {
 
 func (f *fixture) ensure(t *testing.T, pod *corev1.Pod) (string, []string) {
 	t.Helper()
-	var projections []corev1.ServiceAccountTokenProjection
-	for _, volume := range pod.Spec.Volumes {
-		projections = append(projections, *volume.Projected.Sources[0].ServiceAccountToken)
-	}
-	if err := f.minter.Ensure(t.Context(), pod, projections); err != nil {
+	if _, err := f.minter.ensure(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}
-	return f.minter.Names(pod, projections)
+	return f.minter.Names(pod, resources.TokenProjections(pod))
 }
 
 func (f *fixture) secret(t *testing.T, name string) *corev1.Secret {

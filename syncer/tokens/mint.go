@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -38,12 +39,13 @@ type minted struct {
 	renew time.Time
 }
 
-// note writes on the Secret when its tokens are to be renewed, and the node that they name.
-func (t *minted) note(secret *corev1.Secret, pod *corev1.Pod) {
-	if len(t.data) > 0 {
-		metav1.SetMetaDataAnnotation(&secret.ObjectMeta, annotationRenew, t.renew.UTC().Format(time.RFC3339))
-		metav1.SetMetaDataAnnotation(&secret.ObjectMeta, annotationNode, pod.Spec.NodeName)
+// put has the Secret hold the tokens, and when they are to be renewed.
+func (t *minted) put(secret *corev1.Secret) {
+	if secret.Data == nil {
+		secret.Data = map[string][]byte{}
 	}
+	maps.Copy(secret.Data, t.data)
+	metav1.SetMetaDataAnnotation(&secret.ObjectMeta, annotationRenew, t.renew.UTC().Format(time.RFC3339))
 }
 
 // seconds is the life to ask for.

@@ -181,7 +181,7 @@ func TestForeignSecretIsLeftAlone(t *testing.T) {
 	}
 	f := start(t, foreign)
 	pod := f.pod(t, "web", "uid", projection("", nil))
-	if err := f.minter.Ensure(t.Context(), pod, []corev1.ServiceAccountTokenProjection{projection("", nil)}); err == nil {
+	if _, err := f.minter.ensure(t.Context(), pod); err == nil {
 		t.Error("got no error for a name that is taken")
 	} else if strings.Contains(err.Error(), "secret-1") {
 		t.Errorf("the error tells the token: %v", err)
@@ -197,7 +197,8 @@ func TestGoodSecretStays(t *testing.T) {
 	pod := f.pod(t, "web", "uid", projection("", nil))
 	name, keys := f.ensure(t, pod)
 	made := f.secret(t, name)
-	anew := f.minter.secretFor(pod, name, &minted{data: made.Data})
+	anew := f.minter.secretFor(pod, name)
+	anew.Data = made.Data
 	if err := f.minter.replace(t.Context(), pod, anew); err != nil {
 		t.Fatal(err)
 	}
