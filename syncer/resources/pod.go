@@ -233,6 +233,11 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried 
 	if startsWaiting(host) {
 		return nil
 	}
+	if virtual.Spec.NodeName != "" && host.Spec.NodeName == "" && !terminated(virtual) {
+		if why, rejected := rejectionOf(host); rejected {
+			return p.reject(ctx, virtual, host, why)
+		}
+	}
 	var missing error
 	if host.Spec.NodeName != "" {
 		// The node may have been deleted inside meanwhile.
