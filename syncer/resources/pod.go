@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -55,6 +56,7 @@ type pods struct {
 	// it has a node, whose kubelet waits for it.
 	before, onNode []need
 	environments   *environments
+	classes        *engine.Store[*nodev1.RuntimeClass]
 	recorder       record.EventRecorder
 	// claims says that claims are synced.
 	claims  bool
@@ -76,6 +78,7 @@ var (
 	_ engine.Referrer[*corev1.Pod]    = &pods{}
 	_ engine.Remover[*corev1.Pod]     = &pods{}
 	_ engine.Remaker[*corev1.Pod]     = &pods{}
+	_ engine.Yielder[*corev1.Pod]     = &pods{}
 )
 
 func (b *builder) pods() {
@@ -84,7 +87,7 @@ func (b *builder) pods() {
 	b.Virtual.Namespaces.Follow()
 	kind := &pods{
 		translator: b.Translator, security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
-		nodes: b.nodes(), before: b.beforePods, onNode: b.onNodes, environments: environments, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
+		nodes: b.nodes(), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.runtimeClasses(), recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions},
 	}
