@@ -115,7 +115,8 @@ func TestNameservers(t *testing.T) {
 
 func TestCorefile(t *testing.T) {
 	with, without := corefile("example.org", []string{"10.96.0.10", "fd00::1"}), corefile("example.org", nil)
-	for _, want := range []string{"\n    forward . 10.96.0.10 fd00::1\n", "kubernetes example.org in-addr.arpa", ".:1053 {", "import /etc/coredns/custom/*.server"} {
+	for _, want := range []string{"\n    forward . 10.96.0.10 fd00::1\n", "kubernetes example.org in-addr.arpa", ".:1053 {", "import /etc/coredns/custom/*.server",
+		"disable success example.org\n", "disable denial example.org\n"} {
 		if !strings.Contains(with, want) {
 			t.Errorf("no %q in\n%s", want, with)
 		}
