@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -45,6 +46,10 @@ type Options struct {
 	WebhookReached <-chan struct{}
 	// Authority signs the webhook's certificate.
 	Authority *pki.Authority
+	// MetricsPort is where the metrics API is served at the pod's address, by a certificate
+	// of MetricsAuthority.
+	MetricsPort      int32
+	MetricsAuthority *pki.Authority
 	// Reporter is told how far things are.
 	Reporter *Reporter
 	// ResolvConf names the DNS servers that the DNS inside asks for names outside.
@@ -56,6 +61,9 @@ type Options struct {
 type Bootstrap struct {
 	Options
 	ready chan struct{}
+	// metrics says whether the metrics API is served, nil while that is not known.
+	metrics        atomic.Pointer[bool]
+	metricsChanged chan struct{}
 }
 
 // New returns a Bootstrap.
@@ -63,7 +71,7 @@ func New(o Options) *Bootstrap {
 	if o.ResolvConf == "" {
 		o.ResolvConf = "/etc/resolv.conf"
 	}
-	return &Bootstrap{Options: o, ready: make(chan struct{})}
+	return &Bootstrap{Options: o, ready: make(chan struct{}), metricsChanged: make(chan struct{}, 1)}
 }
 
 // Ready is closed when pods may be synced.
@@ -116,7 +124,10 @@ func (b *Bootstrap) Run(ctx context.Context) error {
 	}
 	logger.Info("The cluster has what it needs inside", "steps", len(steps), "after", time.Since(start).Round(time.Millisecond))
 	b.Reporter.Done(PartBootstrap)
-	b.keep(ctx)
+	var kept sync.WaitGroup
+	kept.Go(func() { b.keep(ctx) })
+	kept.Go(func() { b.keepMetrics(ctx) })
+	kept.Wait()
 	return nil
 }
 
