@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
@@ -91,6 +92,7 @@ func (b *Bootstrap) steps() []step {
 		{"the Service of the DNS", b.dnsService, true},
 		{"the admission webhook", b.webhook, false},
 		{"the admission webhook of Nodes", b.keepNodes, false},
+		{"the ServiceAccount of the first pods", b.firstAccount, false},
 	}
 	return append(append(steps, b.rights()...), b.dns()...)
 }
@@ -129,6 +131,28 @@ func (b *Bootstrap) Run(ctx context.Context) error {
 	kept.Go(func() { b.keepMetrics(ctx) })
 	kept.Wait()
 	return nil
+}
+
+const (
+	// accountInterval is how often the ServiceAccount is looked for, accountPatience how
+	// long before it counts as trouble.
+	accountInterval = 100 * time.Millisecond
+	accountPatience = 10 * time.Second
+)
+
+// firstAccount waits until the control plane has made what every pod of the namespace
+// default has: before that, the API server refuses pods. k3s makes it seconds after it is
+// ready.
+func (b *Bootstrap) firstAccount(ctx context.Context) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, accountInterval, accountPatience, true, func(ctx context.Context) (bool, error) {
+		_, last = b.Virtual.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
+		return last == nil, nil
+	})
+	if err != nil && last != nil {
+		return last
+	}
+	return err
 }
 
 // insist tries a step until it succeeds or the context ends.
