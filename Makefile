@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Garret's version, and the Kubernetes that hosts and virtual clusters run here.
-VERSION            := v0.1.0
-KUBERNETES_VERSION := v1.37.2
-CONTAINERD_VERSION := v2.4.2
-COREDNS_VERSION    := v1.15.0
-GOTESTSUM_VERSION  := v1.13.0
+VERSION                := v0.1.0
+KUBERNETES_VERSION     := v1.37.2
+CONTAINERD_VERSION     := v2.4.2
+COREDNS_VERSION        := v1.15.0
+METRICS_SERVER_VERSION := v0.9.0
+GOTESTSUM_VERSION      := v1.13.0
 
 # Every binary is static, so that an image needs nothing else; one setting for
 # builds and tests lets them share the build cache.
@@ -69,10 +70,11 @@ kube: ## Build the parts of the test host
 # go.mod; the version in the stamp's name makes a change of it build anew.
 containerd_stamp := $(BIN)/.containerd-$(CONTAINERD_VERSION)
 coredns_stamp    := $(BIN)/.coredns-$(COREDNS_VERSION)
+metrics_stamp    := $(BIN)/.metrics-server-$(METRICS_SERVER_VERSION)
 gotestsum_stamp  := $(BIN)/.gotestsum-$(GOTESTSUM_VERSION)
 
 .PHONY: third-party
-third-party: $(containerd_stamp) $(coredns_stamp)
+third-party: $(containerd_stamp) $(coredns_stamp) $(metrics_stamp)
 
 $(containerd_stamp):
 	@MODULE=github.com/containerd/containerd/v2@$(CONTAINERD_VERSION) hack/build.sh containerd \
@@ -81,6 +83,10 @@ $(containerd_stamp):
 
 $(coredns_stamp):
 	@MODULE=github.com/coredns/coredns@$(COREDNS_VERSION) hack/build.sh CoreDNS -ldflags "-s -w" .
+	@touch $@
+
+$(metrics_stamp):
+	@MODULE=sigs.k8s.io/metrics-server@$(METRICS_SERVER_VERSION) hack/build.sh metrics-server -ldflags "-s -w" ./cmd/metrics-server
 	@touch $@
 
 $(gotestsum_stamp):
