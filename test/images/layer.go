@@ -36,20 +36,27 @@ var accounts = map[string]string{
 func layer(image Image, bin string) ([]byte, error) {
 	var out bytes.Buffer
 	w := &writer{tar: tar.NewWriter(&out), made: map[string]bool{}}
-	for _, dir := range directories {
-		w.directory(dir.path, dir.mode)
+	if image.Base == nil {
+		w.foundation(image)
 	}
-	for _, file := range []string{"etc/group", "etc/nsswitch.conf", "etc/passwd"} {
-		w.file(file, 0o644, int64(len(accounts[file])), strings.NewReader(accounts[file]))
+	for _, dir := range image.Directories {
+		w.directory(strings.TrimPrefix(dir, "/"), 0o1777)
 	}
 	if image.Busybox {
-		if err := w.busybox(); err != nil {
+		if err := w.busybox(image); err != nil {
 			return nil, err
 		}
+	}
+	if err := w.programs(image.Programs); err != nil {
+		return nil, err
 	}
 	for _, file := range image.Files {
 		if file.Link != "" {
 			w.link(file.To, file.Link)
+			continue
+		}
+		if file.Content != "" {
+			w.file(file.To, 0o644, int64(len(file.Content)), strings.NewReader(file.Content))
 			continue
 		}
 		mode := file.Mode
@@ -62,6 +69,21 @@ func layer(image Image, bin string) ([]byte, error) {
 		w.err = w.tar.Close()
 	}
 	return out.Bytes(), w.err
+}
+
+// foundation makes what programs expect everywhere.
+func (w *writer) foundation(image Image) {
+	for _, dir := range directories {
+		w.directory(dir.path, dir.mode)
+	}
+	further := map[string][]string{"etc/passwd": image.Users, "etc/group": image.Groups}
+	for _, file := range []string{"etc/group", "etc/nsswitch.conf", "etc/passwd"} {
+		content := accounts[file]
+		for _, line := range further[file] {
+			content += line + "\n"
+		}
+		w.file(file, 0o644, int64(len(content)), strings.NewReader(content))
+	}
 }
 
 // writer writes an archive that depends on its content alone. It keeps the
@@ -118,15 +140,23 @@ func (w *writer) copy(from, to string, mode os.FileMode) {
 	w.file(to, mode, info.Size(), file)
 }
 
-// busybox copies the program and links every applet that it says it has.
-func (w *writer) busybox() error {
+// busybox copies the program and links every applet that it says it has, except
+// those in whose place the image has a program of its own.
+func (w *writer) busybox(image Image) error {
 	applets, err := exec.Command(busybox, "--list").Output()
 	if err != nil {
 		return fmt.Errorf("%s, of the package busybox-static: %w", busybox, err)
 	}
 	w.copy(busybox, "/bin/busybox", 0o755)
+	own := map[string]bool{"busybox": true}
+	for _, program := range image.Programs {
+		own[filepath.Base(program)] = true
+	}
+	for _, file := range image.Files {
+		own[filepath.Base(file.To)] = true
+	}
 	for applet := range strings.FieldsSeq(string(applets)) {
-		if applet != "busybox" {
+		if !own[applet] {
 			w.link("/bin/"+applet, "/bin/busybox")
 		}
 	}

@@ -31,7 +31,7 @@ func command() *cobra.Command {
 	flags.StringVar(&versions.Garret, "garret-version", "v0.1.0", "Tag of Garret's own images.")
 	flags.StringVar(&versions.Kubernetes, "kubernetes-version", "v1.37.2", "Tag of the control plane's images.")
 	flags.StringVar(&versions.CoreDNS, "coredns-version", "v1.15.0", "Tag of the CoreDNS image.")
-	root.AddCommand(build(&bin, &versions), push(&bin, &versions))
+	root.AddCommand(build(&bin, &versions), push(&bin, &versions), conformance(&bin))
 	return root
 }
 
@@ -51,6 +51,27 @@ func build(bin *string, versions *images.Versions) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", filepath.Join("bin", "images"), "Folder for the archives.")
+	return cmd
+}
+
+func conformance(bin *string) *cobra.Command {
+	var out, source string
+	cmd := &cobra.Command{
+		Use:   "conformance",
+		Short: "Write one archive of the images that Kubernetes' conformance suite asks for",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			archive, written, err := images.WriteAll("conformance", images.Conformance(source), *bin, out)
+			if err == nil && written {
+				fmt.Fprintln(cmd.OutOrStdout(), archive)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "Folder for the archive.")
+	cmd.Flags().StringVar(&source, "source", "", "Folder of the module k8s.io/kubernetes.")
+	_ = cmd.MarkFlagRequired("out")
+	_ = cmd.MarkFlagRequired("source")
 	return cmd
 }
 

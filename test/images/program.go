@@ -1,0 +1,86 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package images
+
+import (
+	"debug/elf"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// libraries is where Debian keeps what dynamic programs load, and where they
+// look for it.
+const libraries = "/lib/x86_64-linux-gnu"
+
+// programs copies dynamic programs under their own paths, and every library
+// that one of them loads once.
+func (w *writer) programs(paths []string) error {
+	needed := map[string]bool{}
+	for _, path := range paths {
+		if err := w.program(path, needed); err != nil {
+			return fmt.Errorf("program %s: %w", path, err)
+		}
+	}
+	return w.err
+}
+
+func (w *writer) program(path string, needed map[string]bool) error {
+	file, err := elf.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	w.copy(path, path, 0o755)
+	for _, part := range file.Progs {
+		if part.Type != elf.PT_INTERP {
+			continue
+		}
+		name, err := io.ReadAll(part.Open())
+		if err != nil {
+			return err
+		}
+		w.library(strings.TrimRight(string(name), "\x00"), needed)
+	}
+	return w.loaded(file, needed)
+}
+
+// loaded copies what a program or a library names, and what that names in turn.
+func (w *writer) loaded(file *elf.File, needed map[string]bool) error {
+	names, err := file.ImportedLibraries()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		path := filepath.Join(libraries, name)
+		if needed[path] || strings.HasPrefix(name, "ld-linux") {
+			continue
+		}
+		w.library(path, needed)
+		library, err := elf.Open(path)
+		if err != nil {
+			return err
+		}
+		err = w.loaded(library, needed)
+		library.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) library(path string, needed map[string]bool) {
+	if needed[path] {
+		return
+	}
+	needed[path] = true
+	if _, err := os.Stat(path); err != nil {
+		w.fail(err)
+		return
+	}
+	w.copy(path, path, 0o755)
+}
