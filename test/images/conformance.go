@@ -9,25 +9,23 @@ import (
 	suite "k8s.io/kubernetes/test/utils/image"
 )
 
-// shell stands for the shell of an image: busybox's own, as Debian builds it,
-// loses variables whose names have a dash.
-const shell = "/bin/bash-static"
+// builtBusybox is what hack/busybox.sh builds.
+const builtBusybox = "busybox"
 
 // Conformance lists the images that Kubernetes' conformance suite asks for,
 // with the programs that the suite runs in them. The source is the folder of
 // the module k8s.io/kubernetes, which also gives the names.
 func Conformance(source string) []Image {
-	sh := []File{{From: shell, To: "/bin/sh"}, {Link: "/bin/sh", To: "/bin/bash"}}
 	agnhost := Image{
 		Name: "agnhost", Tags: tags(suite.Agnhost, suite.AgnhostPrev, suite.GlibcDnsTesting),
-		Busybox: true,
+		Busybox: builtBusybox,
 		Programs: []string{"/usr/bin/curl", "/usr/bin/dig", "/usr/bin/nslookup", "/usr/bin/getent", "/usr/bin/nc.openbsd",
-			"/bin/hostname", "/bin/ss"},
-		Files: append([]File{
+			"/bin/bash", "/bin/hostname", "/bin/ss"},
+		Files: []File{
 			{From: "agnhost", To: "/agnhost"}, {Link: "agnhost", To: "/agnhost-2"}, {Link: "/usr/bin/nc.openbsd", To: "/usr/bin/nc"},
 			{From: filepath.Join(source, "test", "images", "agnhost", "porter", "localhost.crt"), To: "/localhost.crt", Mode: 0o644},
 			{From: filepath.Join(source, "test", "images", "agnhost", "porter", "localhost.key"), To: "/localhost.key", Mode: 0o644},
-		}, sh...),
+		},
 		Directories: []string{"/uploads"},
 		// A test asks for the groups that the image gives to this user.
 		Users:      []string{"user-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh"},
@@ -36,7 +34,7 @@ func Conformance(source string) []Image {
 	}
 	busybox := Image{
 		Name: "busybox", Tags: tags(suite.BusyBox),
-		Busybox: true, Programs: []string{"/bin/hostname"}, Files: sh, Command: []string{"sh"},
+		Busybox: builtBusybox, Command: []string{"sh"},
 	}
 	page := func(name string, id suite.ImageID) Image {
 		html := filepath.Join(source, "test", "images", name, "html")
@@ -91,9 +89,8 @@ func tags(ids ...suite.ImageID) []string {
 func nginx() Image {
 	return Image{
 		Name: "nginx", Tags: tags(suite.Nginx, suite.NginxNew),
-		Busybox: true, Programs: []string{"/usr/sbin/nginx"},
+		Busybox: builtBusybox, Programs: []string{"/usr/sbin/nginx"},
 		Files: []File{
-			{From: shell, To: "/bin/sh"},
 			{From: "/etc/nginx/mime.types", To: "/etc/nginx/mime.types", Mode: 0o644},
 			{Content: nginxConfiguration, To: "/etc/nginx/nginx.conf"},
 			{Content: "<html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>\n",

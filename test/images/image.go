@@ -32,8 +32,9 @@ type Image struct {
 	Tags []string
 	// Files are what the image holds.
 	Files []File
-	// Busybox adds Debian's static busybox with all its applets.
-	Busybox bool
+	// Busybox adds a busybox with all its applets: the path of a static one, or
+	// of a dynamic one, which comes with its libraries.
+	Busybox string
 	// Programs are dynamic programs of this machine. They come under their own
 	// paths, with the libraries that they load.
 	Programs []string
@@ -150,8 +151,8 @@ func (i Image) sources(bin string) []string {
 			files = append(files, source(bin, file))
 		}
 	}
-	if i.Busybox {
-		files = append(files, busybox)
+	if i.Busybox != "" {
+		files = append(files, source(bin, File{From: i.Busybox}))
 	}
 	files = append(files, i.Programs...)
 	if i.Base != nil {

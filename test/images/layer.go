@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// busybox is where Debian's package busybox-static puts it.
+// busybox is where Debian's package busybox-static puts its program.
 const busybox = "/bin/busybox"
 
 // directories are in every image; programs expect them.
@@ -42,13 +42,16 @@ func layer(image Image, bin string) ([]byte, error) {
 	for _, dir := range image.Directories {
 		w.directory(strings.TrimPrefix(dir, "/"), 0o1777)
 	}
-	if image.Busybox {
-		if err := w.busybox(image); err != nil {
-			return nil, err
+	needed := map[string]bool{}
+	if image.Busybox != "" {
+		if err := w.busybox(source(bin, File{From: image.Busybox}), image, needed); err != nil {
+			return nil, fmt.Errorf("busybox: %w", err)
 		}
 	}
-	if err := w.programs(image.Programs); err != nil {
-		return nil, err
+	for _, path := range image.Programs {
+		if err := w.program(path, path, needed); err != nil {
+			return nil, fmt.Errorf("program %s: %w", path, err)
+		}
 	}
 	for _, file := range image.Files {
 		if file.Link != "" {
@@ -142,12 +145,14 @@ func (w *writer) copy(from, to string, mode os.FileMode) {
 
 // busybox copies the program and links every applet that it says it has, except
 // those in whose place the image has a program of its own.
-func (w *writer) busybox(image Image) error {
-	applets, err := exec.Command(busybox, "--list").Output()
+func (w *writer) busybox(from string, image Image, needed map[string]bool) error {
+	applets, err := exec.Command(from, "--list").Output()
 	if err != nil {
-		return fmt.Errorf("%s, of the package busybox-static: %w", busybox, err)
+		return err
 	}
-	w.copy(busybox, "/bin/busybox", 0o755)
+	if err := w.program(from, "/bin/busybox", needed); err != nil {
+		return err
+	}
 	own := map[string]bool{"busybox": true}
 	for _, program := range image.Programs {
 		own[filepath.Base(program)] = true

@@ -5,7 +5,6 @@ package images
 
 import (
 	"debug/elf"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,25 +15,15 @@ import (
 // look for it.
 const libraries = "/lib/x86_64-linux-gnu"
 
-// programs copies dynamic programs under their own paths, and every library
-// that one of them loads once.
-func (w *writer) programs(paths []string) error {
-	needed := map[string]bool{}
-	for _, path := range paths {
-		if err := w.program(path, needed); err != nil {
-			return fmt.Errorf("program %s: %w", path, err)
-		}
-	}
-	return w.err
-}
-
-func (w *writer) program(path string, needed map[string]bool) error {
-	file, err := elf.Open(path)
+// program copies a program, with the libraries that it loads unless they are there
+// already. needed holds those.
+func (w *writer) program(from, to string, needed map[string]bool) error {
+	file, err := elf.Open(from)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	w.copy(path, path, 0o755)
+	w.copy(from, to, 0o755)
 	for _, part := range file.Progs {
 		if part.Type != elf.PT_INTERP {
 			continue
