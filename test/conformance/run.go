@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -40,6 +41,8 @@ type Run struct {
 	Limit time.Duration
 	// Only is a regular expression of specs; empty means all.
 	Only string
+	// Selection names specs one by one; empty means all.
+	Selection []string
 	// Progress gets a line for each part.
 	Progress io.Writer
 }
@@ -93,7 +96,7 @@ func divide(specs []string, size int) [][]string {
 	return append(slices.Collect(slices.Chunk(beside, size)), slices.Collect(slices.Chunk(alone, size))...)
 }
 
-// specs names the specs of the suite, in alphabetical order.
+// specs names the specs that are to pass.
 func (r Run) specs(ctx context.Context) ([]string, error) {
 	file, err := filepath.Abs(filepath.Join(r.Dir, "specs.json"))
 	if err != nil {
@@ -120,6 +123,30 @@ func (r Run) specs(ctx context.Context) ([]string, error) {
 		names = append(names, spec.Name)
 	}
 	slices.Sort(names)
+	if len(r.Selection) == 0 {
+		return names, nil
+	}
+	// A list that has become stale must not pass for one that passed.
+	for _, name := range r.Selection {
+		if _, known := slices.BinarySearch(names, name); !known {
+			return nil, fmt.Errorf("the suite has no spec %q", name)
+		}
+	}
+	return slices.Clone(r.Selection), nil
+}
+
+// ReadSelection reads names of specs, a line each.
+func ReadSelection(file string) ([]string, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" {
+			names = append(names, line)
+		}
+	}
 	return names, nil
 }
 
@@ -141,13 +168,15 @@ func (r Run) part(ctx context.Context, specs []string) error {
 	deadline, _ := ctx.Deadline()
 	cmd := exec.CommandContext(ctx, filepath.Join(r.BinDir, "ginkgo"),
 		"--procs="+strconv.Itoa(r.Processes), "--no-color", "--timeout="+time.Until(deadline).Round(time.Second).String(),
-		"--focus=^("+strings.Join(patterns, "|")+")", "--output-dir="+dir, "--json-report="+reportFile, r.program(), "--",
+		"--focus=("+strings.Join(patterns, "|")+")$", "--output-dir="+dir, "--json-report="+reportFile, r.program(), "--",
 		"--kubeconfig="+r.Kubeconfig, "--provider=skeleton", "--report-dir="+dir, "--disable-log-dump=true")
 	// The specs call kubectl, and clean up when they are asked to end.
 	cmd.Env = append(os.Environ(), "PATH="+r.BinDir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = time.Minute
+	// Ginkgo leaves it to the terminal to tell its processes.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.WaitDelay = 2 * time.Minute
 	begin := time.Now()
 	err = cmd.Run()
 	var exit *exec.ExitError

@@ -32,6 +32,7 @@ func main() {
 
 func runCommand() *cobra.Command {
 	var r conformance.Run
+	var selection string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the specs that have not passed yet against one cluster",
@@ -43,6 +44,12 @@ func runCommand() *cobra.Command {
 					return err
 				}
 				*path = absolute
+			}
+			if selection != "" {
+				var err error
+				if r.Selection, err = conformance.ReadSelection(selection); err != nil {
+					return err
+				}
 			}
 			r.Progress = cmd.OutOrStdout()
 			return r.Do(cmd.Context())
@@ -56,6 +63,7 @@ func runCommand() *cobra.Command {
 	flags.IntVar(&r.Part, "part", 120, "How many specs make a part.")
 	flags.DurationVar(&r.Limit, "limit", 110*time.Minute, "How long to go on.")
 	flags.StringVar(&r.Only, "only", "", "Regular expression of specs to run instead of the whole suite.")
+	flags.StringVar(&selection, "specs", "", "File that names the specs to run, a line each.")
 	_ = cmd.MarkFlagRequired("dir")
 	_ = cmd.MarkFlagRequired("kubeconfig")
 	return cmd
