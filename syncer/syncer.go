@@ -174,7 +174,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
 		Metrics:  engine.NewMetrics(registry), Clock: options.Clock,
 		Evidence: history, Orphans: parts.reporter.Orphans, Ledger: parts.ledger,
-		PodSecurity: parts.security, Exceptions: options.exceptions(),
+		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
 		EndpointRanges: options.EndpointRanges,

@@ -43,6 +43,7 @@ const (
 // and confirms the end.
 type pods struct {
 	translator *translate.Translator
+	marker     Marker
 	spec       podTranslator
 	security   *isolation.PodSecurity
 	virtual    *Virtual
@@ -80,7 +81,7 @@ func (b *builder) pods() {
 	b.tokens()
 	b.Virtual.Namespaces.Follow()
 	kind := &pods{
-		translator: b.Translator, security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
+		translator: b.Translator, marker: b.marker(), security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
 		nodes: b.nodes(), before: b.beforePods, environments: environments, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions},
@@ -144,7 +145,7 @@ func (p *pods) mark(virtual, host *corev1.Pod) {
 	if avoids := p.avoids(virtual, host); avoids != "" {
 		annotations[annotationAvoids] = avoids
 	}
-	p.translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, annotations)
+	p.marker.mark(tenancyv1.ResourcePods, virtual, host, annotations)
 	if metav1.GetControllerOf(virtual) != nil {
 		p.translator.Control(host)
 	}
