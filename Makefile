@@ -113,7 +113,7 @@ vet: ## Vet all modules, and the tests of every level
 # know of some thousand packages again for each of them.
 .PHONY: unit
 unit: $(gotestsum_stamp) ## Run the unit tests of all modules
-	$(GOTEST) -vet=off -timeout 20m ./... ./cmd/controlplane/... ./test/host/... ./test/images/...
+	$(GOTEST) -vet=off -timeout 20m ./... ./cmd/controlplane/... ./test/host/... ./test/images/... ./test/conformance/...
 
 .PHONY: race
 race: ## Run the unit tests of what many goroutines share with the race detector
@@ -135,6 +135,10 @@ e2e: images $(gotestsum_stamp) ## Run the tests on a whole host cluster with con
 .PHONY: bench
 bench: images ## Measure start-up, memory and the relay against their yardsticks
 	cd test && $(GO) test -vet=off -tags bench -count=1 -timeout 30m -run '^$$' -bench . -benchtime 1x ./bench/...
+
+.PHONY: conformance
+conformance: build ## Run what has not passed of Kubernetes' conformance suite, on a bare host and in a virtual cluster
+	@hack/conformance.sh
 
 ##@ Sources
 
