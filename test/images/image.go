@@ -37,6 +37,8 @@ type Image struct {
 	Entrypoint, Command []string
 	// User is "uid:gid"; empty means root.
 	User string
+	// AddOn says that only some tests want the image, and load it themselves.
+	AddOn bool
 }
 
 // File is one file of an image: a copy, or a symbolic link.
