@@ -73,6 +73,7 @@ func kinds() []kind {
 		{resource: tenancyv1.ResourceEndpointSlices, add: (*builder).endpointSlices},
 		{resource: tenancyv1.ResourceClaims, add: (*builder).claims, off: (*builder).claimsReleased},
 		{resource: tenancyv1.ResourcePods, add: (*builder).pods},
+		{resource: tenancyv1.ResourceIngresses, add: (*builder).ingresses},
 		{resource: tenancyv1.ResourceBudgets, add: (*builder).budgets},
 		{resource: tenancyv1.ResourceEvents, add: (*builder).events},
 	}

@@ -6,6 +6,7 @@ package resources
 import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	corev1listers "k8s.io/client-go/listers/core/v1"
@@ -25,7 +26,7 @@ const (
 	indexNode = "node"
 	// indexVirtualNamespace finds host pods by the namespace that they have inside.
 	indexVirtualNamespace = "virtual-namespace"
-	// indexConfigMap and indexSecret find virtual pods by what they refer to.
+	// indexConfigMap and indexSecret find virtual pods, and ingresses, by what they refer to.
 	indexConfigMap = "configmap"
 	indexSecret    = "secret"
 	// indexVolume finds host claims by the volume that they are bound to.
@@ -47,6 +48,7 @@ type Virtual struct {
 	Claims         *engine.Store[*corev1.PersistentVolumeClaim]
 	Volumes        *engine.Store[*corev1.PersistentVolume]
 	EndpointSlices *engine.Store[*discoveryv1.EndpointSlice]
+	Ingresses      *engine.Store[*networkingv1.Ingress]
 	Nodes          *engine.Store[*corev1.Node]
 	Namespaces     *engine.Store[*corev1.Namespace]
 }
@@ -87,6 +89,9 @@ func NewVirtual(client kubernetes.Interface) *Virtual {
 			LabelSelector: foreignSlices,
 			Indexers:      cache.Indexers{indexService: slicesByService, indexAddress: byAddress(sliceAddresses)},
 		}),
+		Ingresses: engine.NewStore(informers, networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngresses), client.NetworkingV1().Ingresses, engine.StoreOptions{
+			Indexers: cache.Indexers{indexSecret: ingressesBySecret},
+		}),
 		Nodes:      engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{}),
 		Namespaces: engine.NewStore(informers, core("namespaces"), engine.Cluster(typed.Namespaces), engine.StoreOptions{}),
 	}
@@ -107,6 +112,7 @@ type Host struct {
 	Secrets        *engine.Store[*corev1.Secret]
 	Claims         *engine.Store[*corev1.PersistentVolumeClaim]
 	EndpointSlices *engine.Store[*discoveryv1.EndpointSlice]
+	Ingresses      *engine.Store[*networkingv1.Ingress]
 	// Nodes is nil unless the syncer may read the host's nodes.
 	Nodes *engine.Store[*corev1.Node]
 }
@@ -128,6 +134,7 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes b
 		Secrets:        engine.NewStore(informers, core(tenancyv1.ResourceSecrets), typed.Secrets, options),
 		Claims:         engine.NewStore(informers, core(tenancyv1.ResourceClaims), typed.PersistentVolumeClaims, claims),
 		EndpointSlices: engine.NewStore(informers, discoveryv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceEndpointSlices), client.DiscoveryV1().EndpointSlices, slices),
+		Ingresses:      engine.NewStore(informers, networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngresses), client.NetworkingV1().Ingresses, options),
 	}
 	if readNodes {
 		host.Nodes = engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{})

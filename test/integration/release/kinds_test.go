@@ -25,6 +25,7 @@ func bodies() map[string]string {
 		tenancyv1.ResourcePods:           `{"kind":"Pod","spec":{"schedulerName":"nobody","containers":[{"name":"c","image":"i"}]}}`,
 		tenancyv1.ResourceServices:       `{"kind":"Service","spec":{"selector":{"a":"b"},"ports":[{"port":80}]}}`,
 		tenancyv1.ResourceEndpointSlices: `{"kind":"EndpointSlice","addressType":"IPv4","endpoints":[]}`,
+		tenancyv1.ResourceIngresses:      `{"kind":"Ingress","spec":{"rules":[{"host":"shop.example"}]}}`,
 		tenancyv1.ResourceClaims:         `{"kind":"PersistentVolumeClaim","spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`,
 		tenancyv1.ResourceSecrets:        `{"kind":"Secret"}`,
 		tenancyv1.ResourceConfigMaps:     `{"kind":"ConfigMap"}`,
