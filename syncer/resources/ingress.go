@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
@@ -27,6 +28,9 @@ func (b *builder) ingresses() {
 		references: ingressReferences,
 		status:     b.ingressStatus,
 	})
+	if b.Selection[tenancyv1.ResourceSecrets] {
+		b.certificates()
+	}
 }
 
 func applyIngress(translator *translate.Translator, virtual, host *networkingv1.Ingress) error {
@@ -44,7 +48,7 @@ func applyIngress(translator *translate.Translator, virtual, host *networkingv1.
 		hostName(&spec.TLS[i].SecretName)
 	}
 	host.Spec = *spec
-	return nil
+	return askForCertificates(translator, host)
 }
 
 // visitBackends calls visit with the place of each name of a Service.
