@@ -63,10 +63,25 @@ func (b *builder) certificates() {
 	b.watch(controller, b.Virtual.Secrets.Informer(), engine.SameKey)
 }
 
+// ingressesByCertificate indexes ingresses by namespace/name of the secrets of their certificates.
+func ingressesByCertificate(object any) ([]string, error) {
+	ingress, ok := object.(*networkingv1.Ingress)
+	if !ok {
+		return nil, nil
+	}
+	var names []string
+	for _, tls := range ingress.Spec.TLS {
+		if tls.SecretName != "" {
+			names = append(names, ingress.Namespace+"/"+tls.SecretName)
+		}
+	}
+	return names, nil
+}
+
 // virtualKeys names the Secrets inside that one of the host may be for.
 func (i issued) virtualKeys(object any) []types.NamespacedName {
 	var keys []types.NamespacedName
-	for _, ingress := range i.Host.Ingresses.ByIndex(indexSecret, engine.KeyOf(object.(*corev1.Secret)).String()) {
+	for _, ingress := range i.Host.Ingresses.ByIndex(indexCertificate, engine.KeyOf(object.(*corev1.Secret)).String()) {
 		keys = append(keys, i.secretsOfHostIngress(ingress)...)
 	}
 	return keys
@@ -78,7 +93,7 @@ func (i issued) Reconcile(ctx context.Context, key types.NamespacedName) (time.D
 	if !found || !i.isIssued(host) {
 		return 0, nil
 	}
-	ingresses := i.Virtual.Ingresses.ByIndex(indexSecret, key.String())
+	ingresses := i.Virtual.Ingresses.ByIndex(indexCertificate, key.String())
 	ingresses = slices.DeleteFunc(ingresses, func(ingress *networkingv1.Ingress) bool { return !i.ingressHosted(ingress) })
 	if len(ingresses) == 0 {
 		return 0, nil
@@ -198,7 +213,7 @@ func (b *builder) issuedOnHost(virtual *corev1.Secret) bool {
 	if _, found := b.Host.Issued.Get(b.Host.Issued.Namespace(), name); found && virtual.Labels[tenancyv1.LabelIssuedFor] != "" {
 		return true
 	}
-	return slices.ContainsFunc(b.Host.Ingresses.ByIndex(indexSecret, b.Host.Ingresses.Namespace()+"/"+name), func(host *networkingv1.Ingress) bool {
+	return slices.ContainsFunc(b.Host.Ingresses.ByIndex(indexCertificate, b.Host.Ingresses.Namespace()+"/"+name), func(host *networkingv1.Ingress) bool {
 		return b.Translator.IsOurs(host) && issues(host)
 	})
 }

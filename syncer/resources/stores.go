@@ -29,6 +29,8 @@ const (
 	// indexConfigMap and indexSecret find virtual pods, and ingresses, by what they refer to.
 	indexConfigMap = "configmap"
 	indexSecret    = "secret"
+	// indexCertificate finds ingresses by the secrets of their certificates.
+	indexCertificate = "certificate"
 	// indexVolume finds host claims by the volume that they are bound to.
 	indexVolume = "volume"
 	// indexService finds slices by the Service that they belong to.
@@ -90,7 +92,7 @@ func NewVirtual(client kubernetes.Interface) *Virtual {
 			Indexers:      cache.Indexers{indexService: slicesByService, indexAddress: byAddress(sliceAddresses)},
 		}),
 		Ingresses: engine.NewStore(informers, networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngresses), client.NetworkingV1().Ingresses, engine.StoreOptions{
-			Indexers: cache.Indexers{indexSecret: ingressesBySecret},
+			Indexers: cache.Indexers{indexSecret: ingressesBySecret, indexCertificate: ingressesByCertificate},
 		}),
 		Nodes:      engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{}),
 		Namespaces: engine.NewStore(informers, core("namespaces"), engine.Cluster(typed.Namespaces), engine.StoreOptions{}),
@@ -125,7 +127,7 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes b
 	typed, informers := client.CoreV1(), engine.NewInformers(client)
 	options := marked(cluster)
 	pods, claims, slices, ingresses := options, options, options, options
-	ingresses.Indexers = cache.Indexers{indexSecret: ingressesBySecret}
+	ingresses.Indexers = cache.Indexers{indexCertificate: ingressesByCertificate}
 	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode,
 		indexAddress: byAddress(podAddresses), indexVirtualNamespace: podsByVirtualNamespace}
 	claims.Indexers = cache.Indexers{indexVolume: claimsByVolume}

@@ -104,7 +104,7 @@ func TestCertificateIsBroughtInside(t *testing.T) {
 	s.must(err)
 	s.certificateInside("shop-tls", "renewed")
 
-	// A tenant that takes it away gets it again, and a Secret of its own is left to it.
+	// A tenant that takes it away gets it again.
 	s.must(s.virtual.CoreV1().Secrets(s.namespace).Delete(ctx, "shop-tls", metav1.DeleteOptions{}))
 	s.certificateInside("shop-tls", "renewed")
 	// The Secret on the host is the issuer's alone: nothing inside was carried there.
