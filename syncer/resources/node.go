@@ -146,6 +146,7 @@ func (n *nodes) status(node *corev1.Node) {
 		corev1.NodeAddress{Type: corev1.NodeInternalDNS, Address: n.translator.Cluster().PodIP},
 		corev1.NodeAddress{Type: corev1.NodeHostName, Address: node.Name})
 	node.Status.DaemonEndpoints.KubeletEndpoint.Port = n.kubeletPort
+	n.declareFeatures(node)
 	ready, reason := n.readiness(node.Name)
 	n.setReady(node, ready, reason)
 }

@@ -299,7 +299,7 @@ func (s *side) schedule(pod *corev1.Pod, node string) {
 	})
 	plenty := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi")}
 	_, err := s.host.CoreV1().Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node},
-		Status: corev1.NodeStatus{Capacity: plenty, Allocatable: plenty}}, metav1.CreateOptions{})
+		Status: corev1.NodeStatus{Capacity: plenty, Allocatable: plenty, DeclaredFeatures: []string{"InPlacePodLevelResourcesVerticalScaling"}}}, metav1.CreateOptions{})
 	if !apierrors.IsAlreadyExists(err) {
 		s.must(err)
 	}
