@@ -12,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -26,6 +27,7 @@ import (
 	"garret.dev/garret/syncer/metricsapi"
 	"garret.dev/garret/syncer/own"
 	"garret.dev/garret/syncer/pki"
+	"garret.dev/garret/syncer/projected"
 	"garret.dev/garret/syncer/quota"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/rights"
@@ -43,7 +45,6 @@ const (
 
 // parts are what runs beside the engine.
 type parts struct {
-	tokens   *tokens.Minter
 	reporter *bootstrap.Reporter
 	own      *own.Cluster
 	ledger   *quota.Ledger
@@ -55,11 +56,6 @@ type parts struct {
 
 func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection, doors *doors, measured http.Handler) (*parts, error) {
 	cluster := both.translator.Cluster()
-	minter := tokens.New(tokens.Options{
-		Translator: both.translator, Virtual: both.virtual,
-		VirtualPods: virtual.Pods, HostPods: host.Pods, HostSecrets: host.Secrets,
-		Clock: options.Clock, Evidence: history,
-	})
 	issuer, err := newIssuer(options, both, measured)
 	if err != nil {
 		return nil, err
@@ -76,7 +72,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		return nil, err
 	}
 	authority := pki.ServerAuthority(options.DataDir)
-	allocator := &admission.Allocator{Translator: both.translator, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
+	allocator := &admission.Allocator{Marker: resources.Marker{Translator: both.translator, Metadata: options.Metadata}, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
 	webhook, err := newWebhook(options, authority, allocator, doors.nodes(options))
 	if err != nil {
 		return nil, err
@@ -128,7 +124,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		measure = func(ctx context.Context) error { return figures.Watch(ctx, metricsTold(inside, reporter)) }
 	}
 	return &parts{
-		tokens: minter, reporter: reporter, own: itself, security: security, ledger: ledger, ready: inside.Ready(),
+		reporter: reporter, own: itself, security: security, ledger: ledger, ready: inside.Ready(),
 		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, watched.Run,
 			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }, measure},
 	}, nil
@@ -231,6 +227,23 @@ func newIssuer(options Options, both *sides, measured http.Handler) (*issuer.Iss
 		Clock:    options.Clock,
 		Metrics:  measured,
 	}, nil
+}
+
+// newMinter makes what fills the Secrets of pods.
+func newMinter(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, recorder record.EventRecorder) (*tokens.Minter, error) {
+	served, err := projected.Served(both.virtual)
+	if err != nil {
+		return nil, err
+	}
+	return tokens.New(tokens.Options{
+		Translator: both.translator, Virtual: both.virtual,
+		VirtualPods: virtual.Pods, HostPods: host.Pods, HostSecrets: host.Secrets,
+		Clock: options.Clock, Evidence: history,
+		Source: projected.New(projected.Options{
+			Virtual: both.virtual, Informers: virtual.Informers, Pods: virtual.Pods, Nodes: virtual.Nodes,
+			Recorder: recorder, Clock: options.Clock, Served: served,
+		}),
+	}), nil
 }
 
 func listen(address string, port int) (net.Listener, error) {

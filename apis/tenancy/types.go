@@ -194,6 +194,9 @@ type IsolationSpec struct {
 	PodSecurity PodSecurityLevel
 	// networkPolicy says what the pods of the virtual cluster, and its control plane, may reach.
 	NetworkPolicy NetworkIsolation
+	// deniedAnnotations are keys of annotations that do not reach the host, although the
+	// HostCluster allows them. A * at the end of a key stands for any end.
+	DeniedAnnotations []string
 	// quota is how much the virtual cluster may hold on the host. The syncer enforces
 	// it before it asks the host, for this virtual cluster alone.
 	Quota QuotaSpec

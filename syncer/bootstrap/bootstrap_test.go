@@ -23,6 +23,7 @@ import (
 	"garret.dev/garret/syncer/lineage/lineagetest"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/pki/pkitest"
+	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -30,7 +31,7 @@ const address = "10.0.7.7"
 
 func newBootstrap(virtual *fake.Clientset) *Bootstrap {
 	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: "team", ServiceIP: address, Domain: "cluster.local"})
-	return New(Options{Translator: translator, Virtual: virtual, Allocator: &admission.Allocator{Translator: translator, Virtual: virtual, Host: fake.NewClientset(), Evidence: lineagetest.Certain{}}})
+	return New(Options{Translator: translator, Virtual: virtual, Allocator: &admission.Allocator{Marker: resources.Marker{Translator: translator}, Virtual: virtual, Host: fake.NewClientset(), Evidence: lineagetest.Certain{}}})
 }
 
 func TestKubernetesService(t *testing.T) {

@@ -4,21 +4,18 @@
 package isolation
 
 import (
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 )
 
 func inVolume(source corev1.VolumeSource) func(*corev1.PodSpec) {
 	return func(spec *corev1.PodSpec) { spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: source}} }
-}
-
-func inProjection(source corev1.VolumeProjection) func(*corev1.PodSpec) {
-	return inVolume(corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{source}}})
 }
 
 // attacks are pods, each with a field that the tables refuse, and where it is.
@@ -48,8 +45,6 @@ var attacks = []struct {
 	{"spec.volumes[0].vsphereVolume", inVolume(corev1.VolumeSource{VsphereVolume: &corev1.VsphereVirtualDiskVolumeSource{VolumePath: "p"}})},
 	{"spec.volumes[0].csi.driver", inVolume(corev1.VolumeSource{CSI: &corev1.CSIVolumeSource{Driver: "secrets-store.csi.k8s.io",
 		VolumeAttributes: map[string]string{"secretProviderClass": "anothers"}}})},
-	{"spec.volumes[0].projected.sources[0].clusterTrustBundle", inProjection(corev1.VolumeProjection{ClusterTrustBundle: &corev1.ClusterTrustBundleProjection{}})},
-	{"spec.volumes[0].projected.sources[0].podCertificate", inProjection(corev1.VolumeProjection{PodCertificate: &corev1.PodCertificateProjection{SignerName: "example.org/s"}})},
 	{"spec.volumes[0].downwardAPI.items[0].fieldRef.fieldPath", inVolume(corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{
 		Items: []corev1.DownwardAPIVolumeFile{{Path: "p", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.imagePullSecrets"}}}}})},
 	{"spec.containers[0].env[0].valueFrom.fieldRef.fieldPath", func(spec *corev1.PodSpec) {
@@ -81,10 +76,7 @@ var attacks = []struct {
 // refusedFields are all that the tables of pods refuse, by type and name.
 func refusedFields() map[string]bool {
 	fields := map[string]bool{}
-	for _, table := range tables() {
-		if table.of == reflect.TypeFor[corev1.PersistentVolumeClaimSpec]() || table.of == reflect.TypeFor[corev1.ServiceSpec]() {
-			continue
-		}
+	for _, table := range slices.Concat(podTable(), containerTable(), volumeTable(), schedulingTable()) {
 		for _, rule := range table.rules {
 			for _, name := range rule.fields {
 				if rule.decision == Refused {
@@ -122,7 +114,7 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-func TestAttacksByServicesAndClaims(t *testing.T) {
+func TestAttacksByOtherKinds(t *testing.T) {
 	_, violations := ServiceSpec(&corev1.ServiceSpec{ExternalIPs: []string{"10.0.0.1"}, LoadBalancerIP: "192.0.2.1", ExternalName: "kubernetes.default.svc"})
 	if got := violations.Err(); len(violations) != 2 || !strings.Contains(got.Error(), "spec.externalIPs is refused") || !strings.Contains(got.Error(), `spec.loadBalancerIP "192.0.2.1" is refused`) {
 		t.Errorf("service: got %v, want externalIPs and loadBalancerIP refused", got)
@@ -130,6 +122,10 @@ func TestAttacksByServicesAndClaims(t *testing.T) {
 	claim, violations := ClaimSpec(&corev1.PersistentVolumeClaimSpec{Selector: &metav1.LabelSelector{}, DataSource: &corev1.TypedLocalObjectReference{Kind: "VolumeSnapshot"}})
 	if got := violations.Err(); len(violations) != 1 || !strings.Contains(got.Error(), "spec.selector is refused") || claim.DataSource != nil {
 		t.Errorf("claim: got %v and %v, want the selector refused and the data source left out", got, claim)
+	}
+	_, violations = IngressSpec(&networkingv1.IngressSpec{DefaultBackend: &networkingv1.IngressBackend{Resource: &corev1.TypedLocalObjectReference{Kind: "Bucket", Name: "anothers"}}})
+	if got := violations.Err(); len(violations) != 1 || !strings.Contains(got.Error(), "spec.defaultBackend.resource is refused") {
+		t.Errorf("ingress: got %v, want the resource refused", got)
 	}
 }
 

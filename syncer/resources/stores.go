@@ -6,6 +6,7 @@ package resources
 import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	corev1listers "k8s.io/client-go/listers/core/v1"
@@ -25,9 +26,11 @@ const (
 	indexNode = "node"
 	// indexVirtualNamespace finds host pods by the namespace that they have inside.
 	indexVirtualNamespace = "virtual-namespace"
-	// indexConfigMap and indexSecret find virtual pods by what they refer to.
+	// indexConfigMap and indexSecret find virtual pods, and ingresses, by what they refer to.
 	indexConfigMap = "configmap"
 	indexSecret    = "secret"
+	// indexCertificate finds ingresses by the secrets of their certificates.
+	indexCertificate = "certificate"
 	// indexVolume finds host claims by the volume that they are bound to.
 	indexVolume = "volume"
 	// indexService finds slices by the Service that they belong to.
@@ -47,6 +50,7 @@ type Virtual struct {
 	Claims         *engine.Store[*corev1.PersistentVolumeClaim]
 	Volumes        *engine.Store[*corev1.PersistentVolume]
 	EndpointSlices *engine.Store[*discoveryv1.EndpointSlice]
+	Ingresses      *engine.Store[*networkingv1.Ingress]
 	Nodes          *engine.Store[*corev1.Node]
 	Namespaces     *engine.Store[*corev1.Namespace]
 }
@@ -87,6 +91,9 @@ func NewVirtual(client kubernetes.Interface) *Virtual {
 			LabelSelector: foreignSlices,
 			Indexers:      cache.Indexers{indexService: slicesByService, indexAddress: byAddress(sliceAddresses)},
 		}),
+		Ingresses: engine.NewStore(informers, networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngresses), client.NetworkingV1().Ingresses, engine.StoreOptions{
+			Indexers: cache.Indexers{indexSecret: ingressesBySecret, indexCertificate: ingressesByCertificate},
+		}),
 		Nodes:      engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{}),
 		Namespaces: engine.NewStore(informers, core("namespaces"), engine.Cluster(typed.Namespaces), engine.StoreOptions{}),
 	}
@@ -112,6 +119,10 @@ type Host struct {
 	Secrets        *engine.Store[*corev1.Secret]
 	Claims         *engine.Store[*corev1.PersistentVolumeClaim]
 	EndpointSlices *engine.Store[*discoveryv1.EndpointSlice]
+	Ingresses      *engine.Store[*networkingv1.Ingress]
+	// Issued are Secrets with certificates that somebody on the host issued for ingresses.
+	// Their data are not kept.
+	Issued *engine.Store[*corev1.Secret]
 	// Nodes is nil unless the syncer may read the host's nodes.
 	Nodes *engine.Store[*corev1.Node]
 }
@@ -120,7 +131,8 @@ type Host struct {
 func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes bool) *Host {
 	typed, informers := client.CoreV1(), engine.NewInformers(client)
 	options := marked(cluster)
-	pods, claims, slices := options, options, options
+	pods, claims, slices, ingresses := options, options, options, options
+	ingresses.Indexers = cache.Indexers{indexCertificate: ingressesByCertificate}
 	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode,
 		indexAddress: byAddress(podAddresses), indexVirtualNamespace: podsByVirtualNamespace}
 	claims.Indexers = cache.Indexers{indexVolume: claimsByVolume}
@@ -133,6 +145,15 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes b
 		Secrets:        engine.NewStore(informers, core(tenancyv1.ResourceSecrets), typed.Secrets, options),
 		Claims:         engine.NewStore(informers, core(tenancyv1.ResourceClaims), typed.PersistentVolumeClaims, claims),
 		EndpointSlices: engine.NewStore(informers, discoveryv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceEndpointSlices), client.DiscoveryV1().EndpointSlices, slices),
+		Ingresses:      engine.NewStore(informers, networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngresses), client.NetworkingV1().Ingresses, ingresses),
+		Issued: engine.NewStore(informers, core(tenancyv1.ResourceSecrets), typed.Secrets, engine.StoreOptions{
+			Namespace: cluster.HostNamespace, LabelSelector: tenancyv1.LabelIssuedFor + "=" + cluster.ID, FieldSelector: "type=" + string(corev1.SecretTypeTLS),
+			Strip: func(object any) {
+				if secret, ok := object.(*corev1.Secret); ok {
+					secret.Data, secret.Annotations = nil, nil
+				}
+			},
+		}),
 	}
 	if readNodes {
 		host.Nodes = engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{})

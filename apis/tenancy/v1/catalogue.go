@@ -18,6 +18,7 @@ const (
 	ResourceConfigMaps     = "configmaps"
 	ResourceEndpointSlices = "endpointslices"
 	ResourceEvents         = "events"
+	ResourceIngresses      = "ingresses"
 	ResourceClaims         = "persistentvolumeclaims"
 	ResourcePods           = "pods"
 	ResourceSecrets        = "secrets"
@@ -161,16 +162,21 @@ func Catalogue() []SyncedKind {
 		},
 		{
 			Version: "v1", Resource: ResourceSecrets, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
-			Words: "those that a pod refers to",
+			Words: "those that a pod or an ingress refers to",
 		},
 		{
 			Version: "v1", Resource: ResourceConfigMaps, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
 			Words: "those that a pod refers to",
 		},
 		{
+			Group: "networking.k8s.io", Version: "v1", Resource: ResourceIngresses, Direction: ToHost, Default: true, Namespaced: true,
+			Verbs: writing(), Needs: []string{ResourceServices},
+			Words: "all, with the secrets of their certificates",
+		},
+		{
 			Version: "v1", Resource: ResourceEvents, Direction: FromHost, Default: true, Namespaced: true, Verbs: reading(),
 			Needs: []string{ResourcePods},
-			Words: "those about pods and claims that were synced",
+			Words: "those about pods, services, claims and ingresses that were synced",
 		},
 		{
 			Group: "policy", Version: "v1", Resource: ResourceBudgets, Direction: ToHost, Namespaced: true, Verbs: writing(),
@@ -210,7 +216,7 @@ func resourcesOf(which func(SyncedKind) bool) []string {
 // ReservedResources lists kinds that are not synced, and that may be switched
 // off all the same: a manifest then says the same to a release that syncs them.
 func ReservedResources() []string {
-	return []string{"ingresses", "networkpolicies", "ingressclasses", "storageclasses", "volumesnapshots", "serviceaccounts"}
+	return []string{"networkpolicies", "ingressclasses", "storageclasses", "volumesnapshots", "serviceaccounts"}
 }
 
 // SelectResources tells of each kind of the catalogue whether it is synced, given the

@@ -74,13 +74,13 @@ func TestSelectByArgs(t *testing.T) {
 		fail bool
 	}{
 		{"default", []string{"--v=4"}, byDefault, false},
-		{"switched off", []string{"--disable-sync-resources=secrets,ingresses", "--disable-sync-resources=events"}, without("secrets", "events"), false},
+		{"switched off", []string{"--disable-sync-resources=secrets,volumesnapshots", "--disable-sync-resources=events"}, without("secrets", "events"), false},
 		{"switched on", []string{"--sync-resources=poddisruptionbudgets"}, with("poddisruptionbudgets"), false},
 		{"on wins, in any order", []string{"--sync-resources=events", "--disable-sync-resources=events,secrets"}, without("secrets"), false},
-		{"without what it needs", []string{"--disable-sync-resources=services", "--sync-resources=endpointslices"}, without("services", "endpointslices"), false},
+		{"without what it needs", []string{"--disable-sync-resources=services", "--sync-resources=endpointslices"}, without("services", "endpointslices", "ingresses"), false},
 		{"without pods", []string{"--sync-resources=poddisruptionbudgets", "--disable-sync-resources=pods"}, without("pods", "events"), false},
 		{"no names", []string{"--sync-resources=", "--disable-sync-resources="}, byDefault, false},
-		{"a kind of a later release", []string{"--sync-resources=ingresses"}, nil, true},
+		{"a kind of a later release", []string{"--sync-resources=volumesnapshots"}, nil, true},
 		{"nonsense", []string{"--disable-sync-resources=podz"}, nil, true},
 	}
 	for _, test := range tests {

@@ -287,6 +287,15 @@ type IsolationSpec struct {
 	// networkPolicy says what the pods of the virtual cluster, and its control plane, may reach.
 	// +optional
 	NetworkPolicy NetworkIsolation `json:"networkPolicy,omitempty"`
+	// deniedAnnotations are keys of annotations that do not reach the host, although the
+	// HostCluster allows them. A * at the end of a key stands for any end.
+	// +optional
+	// +listType=set
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=128
+	DeniedAnnotations []string `json:"deniedAnnotations,omitempty"`
 	// quota is how much the virtual cluster may hold on the host. The syncer enforces
 	// it before it asks the host, for this virtual cluster alone.
 	// +optional

@@ -215,7 +215,7 @@ func TestArguments(t *testing.T) {
 		"the environment":      {serverArg("--kube-apiserver-arg=oidc-client-id=$(K3S_DATASTORE_ENDPOINT)"), []string{"spec.kubernetes.extraArgs[0]: must not contain $("}},
 		"syncer's kinds":       {syncerArg("--disable-sync-resources=events,ingresses", "--sync-resources=events", "--vmodule=pod*=4,engine=6", "--sync-nodes-from-host=false"), nil},
 		"no kind":              {syncerArg("--disable-sync-resources=pods,fruits"), []string{"spec.syncer.extraArgs[0]: must have the form --disable-sync-resources=A,B,… with names of these: configmaps"}},
-		"not synced yet":       {syncerArg("--sync-resources=ingresses"), []string{"spec.syncer.extraArgs[0]: must have the form --sync-resources=A,B,…"}},
+		"not synced yet":       {syncerArg("--sync-resources=volumesnapshots"), []string{"spec.syncer.extraArgs[0]: must have the form --sync-resources=A,B,…"}},
 		"off by default":       {syncerArg("--sync-resources=poddisruptionbudgets", "--disable-sync-resources=poddisruptionbudgets,serviceaccounts"), nil},
 		"no module":            {syncerArg("--vmodule=pod"), []string{"spec.syncer.extraArgs[0]: must have the form --vmodule=PATTERN=N"}},
 		"not a syncer's flag":  {syncerArg("--sync-fruits=1"), []string{"spec.syncer.extraArgs[0]: cannot be given here"}},

@@ -98,6 +98,7 @@ func TestContainerdConfig(t *testing.T) {
 		"/run/garret-host/3/node2/containerd":      {"state"},
 		"/run/garret-host/3/node2/containerd.sock": {"plugins", "io.containerd.server.v1.grpc", "address"},
 		"/run/garret-host/3/node2/s":               {"plugins", "io.containerd.shim.v1.manager", "socket_dir"},
+		"/state/node2/registries":                  {"plugins", images, "registry", "config_path"},
 		PauseImage:                                 {"plugins", images, "pinned_images", "sandbox"},
 		true:                                       {"plugins", runtime, "restrict_oom_score_adj"},
 		"/state/node2/cni":                         {"plugins", runtime, "cni", "conf_dir"},
