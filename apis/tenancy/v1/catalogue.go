@@ -145,7 +145,7 @@ func Catalogue() []SyncedKind {
 			},
 			// What its containers use of CPU and memory.
 			Reports: []Report{{"metrics.k8s.io", ResourcePods, []string{"list"}}},
-			Words: "all, with their logs, `exec`, `attach` and `port-forward`",
+			Words:   "all, with their logs, `exec`, `attach` and `port-forward`",
 		},
 		{
 			Version: "v1", Resource: ResourceServices, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
