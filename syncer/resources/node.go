@@ -152,7 +152,7 @@ func (n *nodes) status(node *corev1.Node) {
 }
 
 // unknownImage is the OS image of nodes that may not be read: no pod tells it.
-const unknownImage = "unknown: the host does not show its nodes"
+const unknownImage = "unknown"
 
 // runtimeOf is the container runtime of the host's node, as the IDs of containers there
 // tell it. They do not tell its version.
