@@ -2010,7 +2010,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, and HostPodSecurity, which says whether the host holds pods to a level, too.",
+							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, and MetricsAvailable, which says whether it tells what pods use.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

@@ -28,6 +28,9 @@ func (b *builder) ingresses() {
 		references: ingressReferences,
 		status:     b.ingressStatus,
 	})
+	if b.Selection[tenancyv1.ResourceSecrets] {
+		b.certificates()
+	}
 }
 
 func applyIngress(translator *translate.Translator, virtual, host *networkingv1.Ingress) error {
@@ -45,7 +48,7 @@ func applyIngress(translator *translate.Translator, virtual, host *networkingv1.
 		hostName(&spec.TLS[i].SecretName)
 	}
 	host.Spec = *spec
-	return nil
+	return askForCertificates(translator, host)
 }
 
 // visitBackends calls visit with the place of each name of a Service.

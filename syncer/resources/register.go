@@ -100,10 +100,11 @@ func Register(e *engine.Engine, c Config) error {
 type builder struct {
 	Config
 	engine *engine.Engine
-	// beforePods is what a pod needs on the host before it is made there.
-	beforePods []need
-	notices    *notices
-	err        error
+	// beforePods is what a pod needs on the host before it begins there, onNodes what
+	// it needs as soon as it has a node.
+	beforePods, onNodes []need
+	notices             *notices
+	err                 error
 }
 
 // twin adds the controller of a kind that has the same object on both sides.

@@ -19,11 +19,15 @@ func (b *builder) secrets() {
 	follows := []follow{{b.Virtual.Pods.Informer(), ofPod}}
 	ingresses := b.Selection[tenancyv1.ResourceIngresses]
 	if ingresses {
-		follows = append(follows, follow{b.Virtual.Ingresses.Informer(), secretsOfIngress}, follow{b.Host.Ingresses.Informer(), b.secretsOfHostIngress})
+		follows = append(follows, follow{b.Virtual.Ingresses.Informer(), secretsOfIngress}, follow{b.Host.Ingresses.Informer(), b.secretsOfHostIngress},
+			follow{b.Host.Issued.Informer(), issued{b}.virtualKeys})
 	}
 	controller := declare(b, b.Virtual.Secrets, b.Host.Secrets, declared[*corev1.Secret]{
 		wanted: func(virtual *corev1.Secret) bool {
 			key := engine.KeyOf(virtual).String()
+			if ingresses && b.issuedOnHost(virtual) {
+				return false
+			}
 			return slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexSecret, key), b.hosted) ||
 				ingresses && slices.ContainsFunc(b.Virtual.Ingresses.ByIndex(indexSecret, key), b.ingressHosted)
 		},

@@ -88,11 +88,18 @@ func checksHealth(service *corev1.Service) bool {
 	return service.Spec.Type == corev1.ServiceTypeLoadBalancer && service.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
 }
 
+// MetricsService is the Service in kube-system that leads the API server inside to the
+// metrics API that the syncer serves.
+const MetricsService = "garret-metrics"
+
 // HasHostService says whether a virtual Service has a twin on the host. The API
-// server's own has the address of the virtual cluster itself, and an ExternalName
-// is an alias in the DNS inside: on the host it would name any address in the tenant's words.
+// server's own has the address of the virtual cluster itself, that of the metrics API
+// is for the API server alone, and an ExternalName is an alias in the DNS inside: on the
+// host it would name any address in the tenant's words.
 func HasHostService(virtual *corev1.Service) bool {
-	if virtual.Namespace == metav1.NamespaceDefault && virtual.Name == "kubernetes" {
+	switch {
+	case virtual.Namespace == metav1.NamespaceDefault && virtual.Name == "kubernetes",
+		virtual.Namespace == metav1.NamespaceSystem && virtual.Name == MetricsService:
 		return false
 	}
 	return virtual.Spec.Type != corev1.ServiceTypeExternalName

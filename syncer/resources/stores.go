@@ -29,6 +29,8 @@ const (
 	// indexConfigMap and indexSecret find virtual pods, and ingresses, by what they refer to.
 	indexConfigMap = "configmap"
 	indexSecret    = "secret"
+	// indexCertificate finds ingresses by the secrets of their certificates.
+	indexCertificate = "certificate"
 	// indexVolume finds host claims by the volume that they are bound to.
 	indexVolume = "volume"
 	// indexService finds slices by the Service that they belong to.
@@ -90,7 +92,7 @@ func NewVirtual(client kubernetes.Interface) *Virtual {
 			Indexers:      cache.Indexers{indexService: slicesByService, indexAddress: byAddress(sliceAddresses)},
 		}),
 		Ingresses: engine.NewStore(informers, networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngresses), client.NetworkingV1().Ingresses, engine.StoreOptions{
-			Indexers: cache.Indexers{indexSecret: ingressesBySecret},
+			Indexers: cache.Indexers{indexSecret: ingressesBySecret, indexCertificate: ingressesByCertificate},
 		}),
 		Nodes:      engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{}),
 		Namespaces: engine.NewStore(informers, core("namespaces"), engine.Cluster(typed.Namespaces), engine.StoreOptions{}),
@@ -100,6 +102,11 @@ func NewVirtual(client kubernetes.Interface) *Virtual {
 // PodLister lists the pods of the virtual cluster.
 func (v *Virtual) PodLister() corev1listers.PodLister {
 	return corev1listers.NewPodLister(v.Pods.Indexer())
+}
+
+// NodeLister lists the nodes inside.
+func (v *Virtual) NodeLister() corev1listers.NodeLister {
+	return corev1listers.NewNodeLister(v.Nodes.Indexer())
 }
 
 // Host caches the objects that were synced to the host, and only those.
@@ -113,6 +120,9 @@ type Host struct {
 	Claims         *engine.Store[*corev1.PersistentVolumeClaim]
 	EndpointSlices *engine.Store[*discoveryv1.EndpointSlice]
 	Ingresses      *engine.Store[*networkingv1.Ingress]
+	// Issued are Secrets with certificates that somebody on the host issued for ingresses.
+	// Their data are not kept.
+	Issued *engine.Store[*corev1.Secret]
 	// Nodes is nil unless the syncer may read the host's nodes.
 	Nodes *engine.Store[*corev1.Node]
 }
@@ -121,7 +131,8 @@ type Host struct {
 func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes bool) *Host {
 	typed, informers := client.CoreV1(), engine.NewInformers(client)
 	options := marked(cluster)
-	pods, claims, slices := options, options, options
+	pods, claims, slices, ingresses := options, options, options, options
+	ingresses.Indexers = cache.Indexers{indexCertificate: ingressesByCertificate}
 	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode,
 		indexAddress: byAddress(podAddresses), indexVirtualNamespace: podsByVirtualNamespace}
 	claims.Indexers = cache.Indexers{indexVolume: claimsByVolume}
@@ -134,7 +145,15 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes b
 		Secrets:        engine.NewStore(informers, core(tenancyv1.ResourceSecrets), typed.Secrets, options),
 		Claims:         engine.NewStore(informers, core(tenancyv1.ResourceClaims), typed.PersistentVolumeClaims, claims),
 		EndpointSlices: engine.NewStore(informers, discoveryv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceEndpointSlices), client.DiscoveryV1().EndpointSlices, slices),
-		Ingresses:      engine.NewStore(informers, networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngresses), client.NetworkingV1().Ingresses, options),
+		Ingresses:      engine.NewStore(informers, networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngresses), client.NetworkingV1().Ingresses, ingresses),
+		Issued: engine.NewStore(informers, core(tenancyv1.ResourceSecrets), typed.Secrets, engine.StoreOptions{
+			Namespace: cluster.HostNamespace, LabelSelector: tenancyv1.LabelIssuedFor + "=" + cluster.ID, FieldSelector: "type=" + string(corev1.SecretTypeTLS),
+			Strip: func(object any) {
+				if secret, ok := object.(*corev1.Secret); ok {
+					secret.Data, secret.Annotations = nil, nil
+				}
+			},
+		}),
 	}
 	if readNodes {
 		host.Nodes = engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{})

@@ -48,6 +48,8 @@ type Image struct {
 	// Base is what the image stands on, if it does not stand alone. It shares
 	// its layers, and gives the command where the image has none.
 	Base *Image
+	// AddOn says that only some tests want the image, and load it themselves.
+	AddOn bool
 }
 
 // File is one file of an image: a copy, a text, or a symbolic link.

@@ -399,6 +399,9 @@ const (
 	// ConditionOrphaned is true while host objects hold data whose objects inside
 	// are missing without having been deleted. Nobody deletes them unasked.
 	ConditionOrphaned = "HostDataOrphaned"
+	// ConditionMetricsAvailable is true while the host tells what pods use of CPU and
+	// memory; the syncer reports it. No other condition depends on it.
+	ConditionMetricsAvailable = "MetricsAvailable"
 )
 
 // Reasons of the condition SyncerReady while the data inside are not those that
@@ -431,8 +434,9 @@ type VirtualClusterStatus struct {
 	// +k8s:optional
 	Phase Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// TemplateApplied where there is a template, AccessApplied where there is access, and
-	// HostPodSecurity, which says whether the host holds pods to a level, too.
+	// TemplateApplied where there is a template, AccessApplied where there is access,
+	// HostPodSecurity, which says whether the host holds pods to a level, too, and
+	// MetricsAvailable, which says whether it tells what pods use.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -28,6 +28,11 @@ const (
 	// serves selection only.
 	LabelVirtualNamespace = "garret.dev/virtual-namespace"
 
+	// LabelIssuedFor marks a Secret with a certificate that somebody on the host issued for
+	// an ingress of the virtual cluster whose id is the value: on the host, where the syncer
+	// asks for the label and makes no such Secret itself, and on its copy inside.
+	LabelIssuedFor = "garret.dev/issued-for"
+
 	// LabelOrphan marks a synced host object that holds data and that nothing inside
 	// stands for any more: its object inside is missing without having been deleted, its
 	// kind is switched off, or the virtual cluster was deleted and its data retained.

@@ -156,6 +156,16 @@ func (c *Controller) lineage(ctx context.Context, vc *tenancyv1.VirtualCluster) 
 	return slices.DeleteFunc(all, func(object metav1.PartialObjectMetadata) bool { return object.Name != tenancyv1.LineageName(vc.Name) }), err
 }
 
+// issued are the Secrets that an issuer of the host made for the ingresses of the virtual
+// cluster. It keeps them when the ingress goes.
+func (c *Controller) issued(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]metav1.PartialObjectMetadata, error) {
+	return c.list(ctx, vc, secretResource(), tenancyv1.LabelIssuedFor+"="+clusterID(vc))
+}
+
+func secretResource() schema.GroupVersionResource {
+	return corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceSecrets)
+}
+
 func podResource() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourcePods)
 }

@@ -64,6 +64,17 @@ func (v tenant) made(kind tenancyv1.SyncedKind, name, id, virtualName, virtualKi
 	}
 }
 
+// issued puts a Secret on the host as cert-manager makes one for the ingress of a virtual cluster.
+func (v tenant) issued(name, id string) {
+	v.t.Helper()
+	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret"}}
+	object.SetName(name)
+	object.SetLabels(map[string]string{tenancyv1.LabelIssuedFor: id})
+	if _, err := v.objects(row(v.t, tenancyv1.ResourceSecrets)).Create(v.t.Context(), object, metav1.CreateOptions{}); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
 func (v tenant) objects(kind tenancyv1.SyncedKind) dynamic.ResourceInterface {
 	v.t.Helper()
 	client, err := dynamic.NewForConfig(shared.config)
@@ -112,6 +123,8 @@ func TestDeletionLeavesNothing(t *testing.T) {
 				v.made(kind, "half-marked", vc.Status.ClusterID, "", "")
 				v.made(kind, "plain", "", "inside", "")
 			}
+			v.issued("issued", vc.Status.ClusterID)
+			v.issued("issued-for-another", "ffffffffff")
 			v.delete()
 			retained := retention == tenancyv1.RetentionRetain
 			for _, kind := range withTwins() {
@@ -125,6 +138,13 @@ func TestDeletionLeavesNothing(t *testing.T) {
 						t.Errorf("%s %s: there %t, marked %t, %v; want it left alone", kind.Resource, name, is, orphan, err)
 					}
 				}
+			}
+			secrets := row(t, tenancyv1.ResourceSecrets)
+			if is, _, err := v.there(t.Context(), secrets, "issued"); err != nil || is != retained {
+				t.Errorf("a certificate of the virtual cluster is kept: %t (%v), want %t", is, err, retained)
+			}
+			if is, _, err := v.there(t.Context(), secrets, "issued-for-another"); err != nil || !is {
+				t.Errorf("a certificate of another virtual cluster is kept: %t, %v; want it left alone", is, err)
 			}
 			if is, _, err := v.there(t.Context(), row(t, tenancyv1.ResourceClaims), "data-vc-demo-0"); err != nil || is != retained {
 				t.Errorf("the control plane's claim is kept: %t (%v), want %t", is, err, retained)

@@ -36,17 +36,21 @@ func command() *cobra.Command {
 	flags.StringVar(&versions.Garret, "garret-version", "v0.1.0", "Tag of Garret's own images.")
 	flags.StringVar(&versions.Kubernetes, "kubernetes-version", "v1.37.2", "Tag of the control plane's images.")
 	flags.StringVar(&versions.CoreDNS, "coredns-version", "v1.15.0", "Tag of the CoreDNS image.")
+	flags.StringVar(&versions.Traefik, "traefik-version", "v3.6.12", "Tag of the Traefik image.")
+	flags.StringVar(&versions.CertManager, "cert-manager-version", "v1.21.2", "Tag of cert-manager's images.")
+	flags.StringVar(&versions.Pebble, "pebble-version", "2.10.3", "Tag of the pebble image.")
 	root.AddCommand(build(&bin, &versions), push(&bin, &versions), conformance(&bin))
 	return root
 }
 
 func build(bin *string, versions *images.Versions) *cobra.Command {
 	var out string
+	var addOns bool
 	cmd := &cobra.Command{
 		Use:   "build [NAME...]",
 		Short: "Write an archive for each image, where its binaries are newer than it",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return each(*versions, args, func(image images.Image) error {
+			return each(*versions, args, addOns, func(image images.Image) error {
 				archive, written, err := images.Write(image, *bin, out)
 				if err == nil && written {
 					fmt.Fprintln(cmd.OutOrStdout(), archive)
@@ -56,6 +60,7 @@ func build(bin *string, versions *images.Versions) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", filepath.Join("bin", "images"), "Folder for the archives.")
+	cmd.Flags().BoolVar(&addOns, "addons", false, "Without names, build those that only some tests want, in place of all others.")
 	return cmd
 }
 
@@ -92,7 +97,7 @@ func push(bin *string, versions *images.Versions) *cobra.Command {
 		Use:   "push [NAME...]",
 		Short: "Push images to a registry, under the paths of their names",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return each(*versions, args, func(image images.Image) error {
+			return each(*versions, args, false, func(image images.Image) error {
 				pushed, err := images.Push(cmd.Context(), image, *bin, registry)
 				for _, ref := range pushed {
 					fmt.Fprintln(cmd.OutOrStdout(), ref)
@@ -106,14 +111,14 @@ func push(bin *string, versions *images.Versions) *cobra.Command {
 	return cmd
 }
 
-// each calls do for the images of these names, or for all.
-func each(versions images.Versions, names []string, do func(images.Image) error) error {
+// each calls do for the images of these names, or for all that are add-ons or are not.
+func each(versions images.Versions, names []string, addOns bool, do func(images.Image) error) error {
 	wanted := map[string]bool{}
 	for _, name := range names {
 		wanted[name] = true
 	}
 	for _, image := range images.Catalogue(versions) {
-		if len(names) > 0 && !wanted[image.Name] {
+		if len(names) > 0 && !wanted[image.Name] || len(names) == 0 && image.AddOn != addOns {
 			continue
 		}
 		delete(wanted, image.Name)
