@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Garret's version, and the Kubernetes that hosts and virtual clusters run here.
-VERSION            := v0.1.0
-KUBERNETES_VERSION := v1.37.2
-CONTAINERD_VERSION := v2.4.2
-COREDNS_VERSION    := v1.15.0
-TRAEFIK_VERSION    := v3.6.12
-GOTESTSUM_VERSION  := v1.13.0
+VERSION                := v0.1.0
+KUBERNETES_VERSION     := v1.37.2
+CONTAINERD_VERSION     := v2.4.2
+COREDNS_VERSION        := v1.15.0
+METRICS_SERVER_VERSION := v0.9.0
+TRAEFIK_VERSION        := v3.6.12
+GOTESTSUM_VERSION      := v1.13.0
 
 # Every binary is static, so that an image needs nothing else; one setting for
 # builds and tests lets them share the build cache.
@@ -70,6 +71,7 @@ kube: ## Build the parts of the test host
 # go.mod; the version in the stamp's name makes a change of it build anew.
 containerd_stamp := $(BIN)/.containerd-$(CONTAINERD_VERSION)
 coredns_stamp    := $(BIN)/.coredns-$(COREDNS_VERSION)
+metrics_stamp    := $(BIN)/.metrics-server-$(METRICS_SERVER_VERSION)
 traefik_stamp    := $(BIN)/.traefik-$(TRAEFIK_VERSION)
 gotestsum_stamp  := $(BIN)/.gotestsum-$(GOTESTSUM_VERSION)
 
@@ -81,7 +83,7 @@ certmanager_crds    := $(BIN)/cert-manager-crds.yaml
 certmanager_stamp   := $(BIN)/.certmanager
 
 .PHONY: third-party
-third-party: $(containerd_stamp) $(coredns_stamp)
+third-party: $(containerd_stamp) $(coredns_stamp) $(metrics_stamp)
 
 $(containerd_stamp):
 	@MODULE=github.com/containerd/containerd/v2@$(CONTAINERD_VERSION) hack/build.sh containerd \
@@ -92,8 +94,7 @@ $(coredns_stamp):
 	@MODULE=github.com/coredns/coredns@$(COREDNS_VERSION) hack/build.sh CoreDNS -ldflags "-s -w" .
 	@touch $@
 
-# Its own certificate authorities by DNS are a third of what Traefik is made of; here
-# cert-manager has the certificates.
+# A third of Traefik's packages are clients of DNS services, which are left out.
 $(traefik_stamp): hack/traefik.sh
 	@MODULE=github.com/traefik/traefik/v3@$(TRAEFIK_VERSION) PREPARE=hack/traefik.sh hack/build.sh Traefik -ldflags "-s -w" ./cmd/traefik
 	@touch $@
@@ -101,6 +102,10 @@ $(traefik_stamp): hack/traefik.sh
 $(certmanager_stamp): $(certmanager_sources)
 	@FOLDER=$(certmanager) hack/build.sh cert-manager -ldflags "-s -w" . github.com/letsencrypt/pebble/v2/cmd/pebble
 	@cd $(certmanager) && cat "$$(GOWORK=off $(GO) list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)"/deploy/crds/*.yaml >$(certmanager_crds)
+	@touch $@
+
+$(metrics_stamp):
+	@MODULE=sigs.k8s.io/metrics-server@$(METRICS_SERVER_VERSION) hack/build.sh metrics-server -ldflags "-s -w" ./cmd/metrics-server
 	@touch $@
 
 $(gotestsum_stamp):
@@ -134,7 +139,7 @@ vet: ## Vet all modules, and the tests of every level
 # know of some thousand packages again for each of them.
 .PHONY: unit
 unit: $(gotestsum_stamp) ## Run the unit tests of all modules
-	$(GOTEST) -vet=off -timeout 20m ./... ./cmd/controlplane/... ./test/host/... ./test/images/...
+	$(GOTEST) -vet=off -timeout 20m ./... ./cmd/controlplane/... ./test/host/... ./test/images/... ./test/conformance/...
 
 .PHONY: race
 race: ## Run the unit tests of what many goroutines share with the race detector
@@ -156,6 +161,10 @@ e2e: images addons $(gotestsum_stamp) ## Run the tests on a whole host cluster w
 .PHONY: bench
 bench: images ## Measure start-up, memory and the relay against their yardsticks
 	cd test && $(GO) test -vet=off -tags bench -count=1 -timeout 30m -run '^$$' -bench . -benchtime 1x ./bench/...
+
+.PHONY: conformance
+conformance: build ## Run what has not passed of Kubernetes' conformance suite, on a bare host and in a virtual cluster
+	@hack/conformance.sh
 
 ##@ Sources
 

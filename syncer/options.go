@@ -49,6 +49,8 @@ type Options struct {
 	EgressDir string
 	// NodeIP is the address of the node that the pod runs on.
 	NodeIP string
+	// Metadata says which labels and annotations of tenants travel.
+	Metadata isolation.Metadata
 	// InlineVolumeDrivers are the CSI drivers that pods may name in inline volumes.
 	InlineVolumeDrivers []string
 	// EndpointRanges are what an EndpointSlice inside may name, besides own pods.
@@ -112,6 +114,9 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.EgressDir, "egress-dir", o.EgressDir, "Directory for the sockets through which the control plane connects to pods, Services, webhooks and its kubelet. Empty for none.")
 	flags.StringVar(&o.NodeIP, "node-ip", o.NodeIP, "Address of the node that the syncer's pod runs on. Defaults to NODE_IP.")
 	flags.StringSliceVar(&o.InlineVolumeDrivers, "inline-volume-drivers", o.InlineVolumeDrivers, "CSI drivers that pods may name in inline volumes.")
+	flags.StringSliceVar(&o.Metadata.AllowedAnnotations, "allowed-annotations", o.Metadata.AllowedAnnotations, "Keys of annotations of pods, services, ingresses and claims that go to the host, besides those by default. A * at the end stands for any end.")
+	flags.StringSliceVar(&o.Metadata.DeniedAnnotations, "denied-annotations", o.Metadata.DeniedAnnotations, "Keys of annotations that stay inside, whatever else allows them.")
+	flags.StringSliceVar(&o.Metadata.AllowedLabels, "allowed-labels", o.Metadata.AllowedLabels, "Keys of labels of pods, services, ingresses and claims that the host objects have as they are. Selectors of the host may match them.")
 	flags.StringSliceVar(&o.EndpointRanges, "endpoint-ranges", o.EndpointRanges, "Address ranges that EndpointSlices may name, besides the addresses of own pods.")
 	flags.StringSliceVar(&o.EgressRanges, "egress-ranges", o.EgressRanges, "Address ranges that the control plane may reach, besides own pods and Services.")
 	flags.StringSliceVar(&o.ClosedRanges, "closed-ranges", o.ClosedRanges, "Address ranges of the host that the control plane may not reach, unless --egress-ranges has a part of one.")

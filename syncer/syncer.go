@@ -168,13 +168,17 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return err
 	}
+	recorder := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"})
+	minter, err := newMinter(options, both, virtual, host, history, recorder)
+	if err != nil {
+		return err
+	}
 	works := &engine.Engine{}
 	err = resources.Register(works, resources.Config{
-		Translator: both.translator, Virtual: virtual, Host: host, Tokens: parts.tokens,
-		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
-		Metrics:  engine.NewMetrics(registry), Clock: options.Clock,
+		Translator: both.translator, Virtual: virtual, Host: host, Tokens: minter, Recorder: recorder,
+		Metrics: engine.NewMetrics(registry), Clock: options.Clock,
 		Evidence: history, Orphans: parts.reporter.Orphans, Ledger: parts.ledger,
-		PodSecurity: parts.security, Exceptions: options.exceptions(),
+		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
 		EndpointRanges: options.EndpointRanges,

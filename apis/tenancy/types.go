@@ -194,6 +194,9 @@ type IsolationSpec struct {
 	PodSecurity PodSecurityLevel
 	// networkPolicy says what the pods of the virtual cluster, and its control plane, may reach.
 	NetworkPolicy NetworkIsolation
+	// deniedAnnotations are keys of annotations that do not reach the host, although the
+	// HostCluster allows them. A * at the end of a key stands for any end.
+	DeniedAnnotations []string
 	// quota is how much the virtual cluster may hold on the host. The syncer enforces
 	// it before it asks the host, for this virtual cluster alone.
 	Quota QuotaSpec
@@ -286,8 +289,9 @@ type VirtualClusterStatus struct {
 	// phase sums the conditions up in one word.
 	Phase Phase
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// TemplateApplied where there is a template, AccessApplied where there is access, and
-	// HostPodSecurity, which says whether the host holds pods to a level, too.
+	// TemplateApplied where there is a template, AccessApplied where there is access,
+	// HostPodSecurity, which says whether the host holds pods to a level, too, and
+	// MetricsAvailable, which says whether it tells what pods use.
 	Conditions []metav1.Condition
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration int64

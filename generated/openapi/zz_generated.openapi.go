@@ -851,6 +851,63 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 							},
 						},
 					},
+					"allowedAnnotations": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "allowedAnnotations are keys of annotations of pods, services, ingresses and volume claims that reach the host, besides those that docs/isolation.md lists. A * at the end of a key stands for any end. What a key opens on the host is open to the tenants of each virtual cluster.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"deniedAnnotations": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "deniedAnnotations are keys of annotations that stay inside, whatever allows them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"allowedLabels": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "allowedLabels are keys of labels of pods, services, ingresses and volume claims that the host objects have as they are, besides having all under keys of their own. Selectors of the host, such as those of its Services and NetworkPolicies, may match them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
 					"quota": {
 						SchemaProps: spec.SchemaProps{
 							Description: "quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is where nobody sets it. Virtual clusters that are there already keep theirs until they change it.",
@@ -886,6 +943,25 @@ func schema_garret_apis_tenancy_v1_IsolationSpec(ref common.ReferenceCallback) c
 							Description: "networkPolicy says what the pods of the virtual cluster, and its control plane, may reach.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.NetworkIsolation{}.OpenAPIModelName()),
+						},
+					},
+					"deniedAnnotations": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "deniedAnnotations are keys of annotations that do not reach the host, although the HostCluster allows them. A * at the end of a key stands for any end.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
 						},
 					},
 					"quota": {
@@ -1934,7 +2010,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, and HostPodSecurity, which says whether the host holds pods to a level, too.",
+							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, and MetricsAvailable, which says whether it tells what pods use.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

@@ -107,6 +107,7 @@ func TestRoleFollowsWhatIsSynced(t *testing.T) {
 		"discovery.k8s.io/endpointslices": allVerbs, "networking.k8s.io/ingresses": allVerbs, "events": "get list watch",
 		"pods/exec": "create get", "pods/attach": "create get", "pods/portforward": "create get", "pods/log": "get",
 		"pods/ephemeralcontainers": "get patch update", "pods/resize": "get patch update", "pods/status": "get patch",
+		"metrics.k8s.io/pods": "list",
 	}
 	const none = ""
 	tests := map[string]struct {
@@ -124,10 +125,10 @@ func TestRoleFollowsWhatIsSynced(t *testing.T) {
 		// The tokens of pods and the variables of their namespaces come with pods.
 		"no secrets, no configmaps": {[]string{"--disable-sync-resources=secrets,configmaps"}, nil},
 		"no pods": {[]string{"--disable-sync-resources=pods"}, map[string]string{"pods": none, "events": none, "pods/exec": none, "pods/attach": none,
-			"pods/portforward": none, "pods/log": none, "pods/ephemeralcontainers": none, "pods/resize": none, "pods/status": none}},
+			"pods/portforward": none, "pods/log": none, "pods/ephemeralcontainers": none, "pods/resize": none, "pods/status": none, "metrics.k8s.io/pods": none}},
 		"no pods, secrets or configmaps": {[]string{"--disable-sync-resources=pods,secrets,configmaps"}, map[string]string{"pods": none, "events": none,
 			"pods/exec": none, "pods/attach": none, "pods/portforward": none, "pods/log": none, "pods/ephemeralcontainers": none, "pods/resize": none,
-			"pods/status": none, "secrets": none, "configmaps": recordVerbs}},
+			"pods/status": none, "metrics.k8s.io/pods": none, "secrets": none, "configmaps": recordVerbs}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

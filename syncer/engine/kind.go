@@ -51,8 +51,8 @@ type Preparer[T Object] interface {
 
 // Yielder is a Kind that can do without something where the host refuses it.
 type Yielder[T Object] interface {
-	// Yield takes it back, and says whether wanted is worth another try. Current is
-	// nil when the host object is being created.
+	// Yield takes it back, and says whether wanted is worth another try, which it is not
+	// for ever. Current is nil when the host object is being created.
 	Yield(wanted, current T, refusal error) bool
 }
 

@@ -342,11 +342,12 @@ func (t *Twin[T]) carry(ctx context.Context, virtual, host T, begin func(T)) err
 	return err
 }
 
-// write writes the wanted object, once more where the kind can do without what the host refuses.
+// write writes the wanted object, and again as long as the kind can do without what the host refuses.
 func (t *Twin[T]) write(wanted, current T, try func() (T, error)) (T, error) {
 	written, err := try()
-	if yielder, ok := t.kind.(Yielder[T]); ok && err != nil && yielder.Yield(wanted, current, err) {
-		return try()
+	yielder, ok := t.kind.(Yielder[T])
+	for ok && err != nil && yielder.Yield(wanted, current, err) {
+		written, err = try()
 	}
 	return written, err
 }

@@ -18,10 +18,6 @@ func inVolume(source corev1.VolumeSource) func(*corev1.PodSpec) {
 	return func(spec *corev1.PodSpec) { spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: source}} }
 }
 
-func inProjection(source corev1.VolumeProjection) func(*corev1.PodSpec) {
-	return inVolume(corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{source}}})
-}
-
 // attacks are pods, each with a field that the tables refuse, and where it is.
 var attacks = []struct {
 	field string
@@ -49,8 +45,6 @@ var attacks = []struct {
 	{"spec.volumes[0].vsphereVolume", inVolume(corev1.VolumeSource{VsphereVolume: &corev1.VsphereVirtualDiskVolumeSource{VolumePath: "p"}})},
 	{"spec.volumes[0].csi.driver", inVolume(corev1.VolumeSource{CSI: &corev1.CSIVolumeSource{Driver: "secrets-store.csi.k8s.io",
 		VolumeAttributes: map[string]string{"secretProviderClass": "anothers"}}})},
-	{"spec.volumes[0].projected.sources[0].clusterTrustBundle", inProjection(corev1.VolumeProjection{ClusterTrustBundle: &corev1.ClusterTrustBundleProjection{}})},
-	{"spec.volumes[0].projected.sources[0].podCertificate", inProjection(corev1.VolumeProjection{PodCertificate: &corev1.PodCertificateProjection{SignerName: "example.org/s"}})},
 	{"spec.volumes[0].downwardAPI.items[0].fieldRef.fieldPath", inVolume(corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{
 		Items: []corev1.DownwardAPIVolumeFile{{Path: "p", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.imagePullSecrets"}}}}})},
 	{"spec.containers[0].env[0].valueFrom.fieldRef.fieldPath", func(spec *corev1.PodSpec) {

@@ -6,6 +6,7 @@ package resources
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -26,8 +27,10 @@ import (
 )
 
 const (
-	// purposeEnvironment is in the name of a host ConfigMap with a namespace's environment.
+	// purposeEnvironment is in the name of a host ConfigMap with the variables of all
+	// services of a namespace, purposeAPIServer in that of one with those of the API server.
 	purposeEnvironment = "env"
+	purposeAPIServer   = "env-api"
 
 	// maxEnvironment is how many bytes the variables of a namespace may have together.
 	// A ConfigMap holds 1 MiB, and a process starts with 2 MiB at most.
@@ -40,14 +43,34 @@ const (
 )
 
 // environments keeps, for each virtual namespace with pods on the host that ask for
-// it, a host ConfigMap with the environment variables that announce its services. Pods
-// take it in before anything else. So a container sees the services that there are when it
+// them, host ConfigMaps with the environment variables that announce its services. Pods
+// take one in before anything else. So a container sees the services that there are when it
 // starts, and what it sets itself takes precedence, both as it is with a kubelet's own.
 type environments struct {
 	translator *translate.Translator
 	virtual    *Virtual
 	host       *Host
 	evidence   engine.Evidence
+}
+
+// environmentNames are the host ConfigMaps with the variables of services: of all
+// in the namespace, and of the API server alone.
+type environmentNames struct{ services, apiServer string }
+
+func environmentNamesOf(t *translate.Translator, namespace string) environmentNames {
+	return environmentNames{t.DerivedName(purposeEnvironment, "", namespace), t.DerivedName(purposeAPIServer, "", namespace)}
+}
+
+// of is the ConfigMap that a container of the pod takes in; empty for one that needs none.
+// Without variables from elsewhere, the few of the API server stand in the container itself.
+func (n environmentNames) of(virtual *corev1.PodSpec, container *corev1.Container) string {
+	switch {
+	case linksServices(virtual):
+		return n.services
+	case len(container.EnvFrom) > 0:
+		return n.apiServer
+	}
+	return ""
 }
 
 // environments adds their controller. One comes before the pods of its namespace begin.
@@ -57,9 +80,13 @@ func (b *builder) environments() *environments {
 	controller := b.controller("environments", 1, e)
 	b.watch(controller, b.Virtual.Services.Informer(), namespaceOf)
 	b.watchEnds(controller, b.Host.Pods.Informer(), e.podKey)
+	b.watch(controller, b.Host.Pods.Informer(), e.debuggedKey)
 	b.watch(controller, b.Host.ConfigMaps.Informer(), e.ownKey)
 	b.beforePods = append(b.beforePods, need{controller: controller, must: true, keys: func(pod any) []types.NamespacedName {
-		if !linksServices(pod.(*corev1.Pod)) {
+		virtual, taken := pod.(*corev1.Pod), false
+		names := environmentNamesOf(b.Translator, virtual.Namespace)
+		forEachLasting(&virtual.Spec, func(container *corev1.Container) { taken = taken || names.of(&virtual.Spec, container) != "" })
+		if !taken {
 			return nil
 		}
 		return namespaceOf(pod)
@@ -68,7 +95,16 @@ func (b *builder) environments() *environments {
 }
 
 // linksServices tells whether the pod asks for the variables of its namespace's services.
-func linksServices(virtual *corev1.Pod) bool { return ptr.Deref(virtual.Spec.EnableServiceLinks, true) }
+func linksServices(virtual *corev1.PodSpec) bool { return ptr.Deref(virtual.EnableServiceLinks, true) }
+
+// debuggedKey names the virtual namespace of a host pod that has debug containers, one
+// of which may be the first to take a ConfigMap in.
+func (e *environments) debuggedKey(object any) []types.NamespacedName {
+	if len(object.(*corev1.Pod).Spec.EphemeralContainers) == 0 {
+		return nil
+	}
+	return e.podKey(object)
+}
 
 // podKey names the virtual namespace of a host pod.
 func (e *environments) podKey(object any) []types.NamespacedName {
@@ -104,10 +140,27 @@ func (e *environments) ownKey(object any) []types.NamespacedName {
 	return []types.NamespacedName{identity.NamespacedName}
 }
 
-// Reconcile brings the ConfigMap of one virtual namespace up to date.
+// Reconcile brings the ConfigMaps of one virtual namespace up to date.
 func (e *environments) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
+	names := environmentNamesOf(e.translator, key.Name)
+	return 0, errors.Join(
+		e.bring(ctx, key, names.services, func() map[string]string {
+			data, _ := e.data(key.Name)
+			return data
+		}),
+		e.bring(ctx, key, names.apiServer, func() map[string]string {
+			data := map[string]string{}
+			for _, variable := range kubernetesEnvironment(e.translator.Cluster().ServiceIP) {
+				data[variable.Name] = variable.Value
+			}
+			return data
+		}))
+}
+
+// bring makes or updates one ConfigMap of the virtual namespace, or deletes it where no
+// pod on the host takes it in.
+func (e *environments) bring(ctx context.Context, key types.NamespacedName, name string, data func() map[string]string) error {
 	cluster := e.translator.Cluster()
-	name := e.translator.DerivedName(purposeEnvironment, "", key.Name)
 	current, found := e.host.ConfigMaps.Get(cluster.HostNamespace, name)
 	writer := e.host.ConfigMaps.Writer(cluster.HostNamespace)
 
@@ -116,17 +169,17 @@ func (e *environments) Reconcile(ctx context.Context, key types.NamespacedName) 
 		e.translator.Mark(wanted, translate.Identity{NamespacedName: key, Kind: tenancyv1.VirtualKindNamespace}, nil, nil)
 		// It is selected with the rest of its namespace.
 		wanted.Labels[tenancyv1.LabelVirtualNamespace] = key.Name
-		wanted.Data, _ = e.data(key.Name)
+		wanted.Data = data()
 		return nil
 	}
 	var err error
 	switch {
 	case !e.isUsed(key.Name, name):
 		if !found {
-			return 0, nil
+			return nil
 		}
 		if err = e.evidence.Confirm(ctx); err != nil {
-			return 0, fmt.Errorf("environment of namespace %s: %w", key.Name, err)
+			return fmt.Errorf("environment of namespace %s: %w", key.Name, err)
 		}
 		err = writer.Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &current.UID}})
 	case !found:
@@ -140,9 +193,9 @@ func (e *environments) Reconcile(ctx context.Context, key types.NamespacedName) 
 		})
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
-		return 0, engine.OnHost("environment of namespace "+key.Name, err)
+		return engine.OnHost("environment of namespace "+key.Name, err)
 	}
-	return 0, nil
+	return nil
 }
 
 // data is the environment of one virtual namespace, and how many variables are left out
@@ -176,7 +229,7 @@ func (e *environments) data(namespace string) (data map[string]string, leftOut i
 
 // tellLeftOut tells of variables that the pod misses.
 func (p *pods) tellLeftOut(virtual *corev1.Pod) {
-	if !linksServices(virtual) {
+	if !linksServices(&virtual.Spec) {
 		return
 	}
 	if _, leftOut := p.environments.data(virtual.Namespace); leftOut > 0 {

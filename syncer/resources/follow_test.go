@@ -26,6 +26,8 @@ func (noTokens) Names(*corev1.Pod, []corev1.ServiceAccountTokenProjection) (stri
 	return "", nil
 }
 
+func (noTokens) Missing(*corev1.Pod) bool { return false }
+
 func (noTokens) Controller(metrics *engine.Metrics) (*engine.Controller, error) {
 	return engine.NewController(engine.ControllerOptions{Metrics: metrics, Clock: clock.RealClock{}}), nil
 }
@@ -49,7 +51,7 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 		tenancyv1.ResourceSecrets:        {[]string{"pods", "secrets"}, []string{"secrets"}},
 		tenancyv1.ResourceEndpointSlices: {nil, nil}, // it takes services
 		tenancyv1.ResourceClaims:         {[]string{"persistentvolumeclaims", "persistentvolumes"}, []string{"persistentvolumeclaims"}},
-		tenancyv1.ResourcePods:           {[]string{"namespaces", "nodes", "pods", "services"}, []string{"configmaps", "pods", "secrets"}},
+		tenancyv1.ResourcePods:           {[]string{"namespaces", "nodes", "pods", "runtimeclasses", "services"}, []string{"configmaps", "pods", "secrets"}},
 		tenancyv1.ResourceEvents:         {nil, nil}, // it takes pods
 
 	}

@@ -80,9 +80,9 @@ func ingressServices(ingress *networkingv1.Ingress) []string {
 	return names
 }
 
-// ingressSecrets are the secrets that hold its certificates.
+// ingressSecrets are the secrets that hold its certificates, and those that its annotations name.
 func ingressSecrets(ingress *networkingv1.Ingress) []string {
-	var names []string
+	names := isolation.AnnotatedSecrets(tenancyv1.ResourceIngresses, ingress.Namespace, ingress.Annotations)
 	for _, tls := range ingress.Spec.TLS {
 		if tls.SecretName != "" {
 			names = append(names, tls.SecretName)

@@ -120,7 +120,7 @@ func TestHostService(t *testing.T) {
 	if err := CheckService(virtual); err == nil || !strings.Contains(err.Error(), "spec.externalIPs is refused") {
 		t.Errorf("external addresses: got %v, want a refusal that names the field", err)
 	}
-	host := HostService(tr, virtual)
+	host := HostService(Marker{Translator: tr}, virtual)
 	if host.Name != tr.HostName("shop", "api") || host.Namespace != "team" {
 		t.Errorf("got %s/%s, want the translated name", host.Namespace, host.Name)
 	}
@@ -138,7 +138,7 @@ func TestHostService(t *testing.T) {
 		t.Errorf("the balancer's address of an earlier release stays: %s", of.Spec.LoadBalancerIP)
 	}
 	virtual.Spec.Selector = nil
-	if host := HostService(tr, virtual); host.Spec.Selector != nil {
+	if host := HostService(Marker{Translator: tr}, virtual); host.Spec.Selector != nil {
 		t.Errorf("selector: got %v for a service without", host.Spec.Selector)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -29,6 +30,8 @@ import (
 const (
 	// serviceDNS is the Service of the DNS inside, in the namespace kube-system.
 	serviceDNS = "kube-dns"
+	// ReasonFailedMount is a kubelet's reason for a volume that it cannot make.
+	ReasonFailedMount = "FailedMount"
 	// reasonHostPodDeleted is the reason of a virtual pod whose host pod is gone.
 	reasonHostPodDeleted = "HostPodDeleted"
 	// dnsPatience is how long after the syncer's start a pod waits for the DNS
@@ -43,16 +46,19 @@ const (
 // and confirms the end.
 type pods struct {
 	translator *translate.Translator
+	marker     Marker
 	spec       podTranslator
 	security   *isolation.PodSecurity
 	virtual    *Virtual
 	host       *Host
 	tokens     Tokens
 	nodes      *nodes
-	// before is what a pod needs on the host.
-	before       []need
-	environments *environments
-	recorder     record.EventRecorder
+	// before is what a pod needs on the host to begin, onNode what it needs there once
+	// it has a node, whose kubelet waits for it.
+	before, onNode []need
+	environments   *environments
+	classes        *engine.Store[*nodev1.RuntimeClass]
+	recorder       record.EventRecorder
 	// claims says that claims are synced.
 	claims  bool
 	clock   clock.PassiveClock
@@ -73,6 +79,7 @@ var (
 	_ engine.Referrer[*corev1.Pod]    = &pods{}
 	_ engine.Remover[*corev1.Pod]     = &pods{}
 	_ engine.Remaker[*corev1.Pod]     = &pods{}
+	_ engine.Yielder[*corev1.Pod]     = &pods{}
 )
 
 func (b *builder) pods() {
@@ -80,8 +87,8 @@ func (b *builder) pods() {
 	b.tokens()
 	b.Virtual.Namespaces.Follow()
 	kind := &pods{
-		translator: b.Translator, security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
-		nodes: b.nodes(), before: b.beforePods, environments: environments, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
+		translator: b.Translator, marker: b.marker(), security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
+		nodes: b.nodes(), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.runtimeClasses(), recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions},
 	}
@@ -113,7 +120,7 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 		return err
 	}
 	inputs := podInputs{
-		environment: p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace),
+		environment: environmentNamesOf(p.translator, virtual.Namespace),
 		avoid:       avoidedNodes(virtual, p.virtual.Nodes.List()),
 	}
 	if usesClusterDNS(&virtual.Spec) {
@@ -123,8 +130,8 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 		}
 		inputs.dns = server
 	}
-	if projections := TokenProjections(virtual); len(projections) > 0 {
-		inputs.tokenSecret, inputs.tokenKeys = p.tokens.Names(virtual, projections)
+	if NeedsSecret(virtual) {
+		inputs.secret, inputs.tokenKeys = p.tokens.Names(virtual, TokenProjections(virtual))
 	}
 	spec, err := p.spec.spec(virtual, inputs)
 	if err != nil {
@@ -144,7 +151,7 @@ func (p *pods) mark(virtual, host *corev1.Pod) {
 	if avoids := p.avoids(virtual, host); avoids != "" {
 		annotations[annotationAvoids] = avoids
 	}
-	p.translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, annotations)
+	p.marker.mark(tenancyv1.ResourcePods, virtual, host, annotations)
 	if metav1.GetControllerOf(virtual) != nil {
 		p.translator.Control(host)
 	}
@@ -230,17 +237,24 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried 
 	if startsWaiting(host) {
 		return nil
 	}
+	if virtual.Spec.NodeName != "" && host.Spec.NodeName == "" && !terminated(virtual) {
+		if why, rejected := rejectionOf(host); rejected {
+			return p.reject(ctx, virtual, host, why)
+		}
+	}
+	var missing error
 	if host.Spec.NodeName != "" {
 		// The node may have been deleted inside meanwhile.
 		if err := p.nodes.ensure(ctx, host.Spec.NodeName); err != nil {
 			return err
 		}
+		missing = bring(ctx, p.onNode, virtual)
 	}
 	_, refused := p.allowedEphemeral(virtual, host)
 	if err := p.report(ctx, virtual, host, carried && refused == nil); err != nil {
-		return errors.Join(refused, err)
+		return errors.Join(missing, refused, err)
 	}
-	return errors.Join(refused, p.passGates(ctx, virtual, host))
+	return errors.Join(missing, refused, p.passGates(ctx, virtual, host))
 }
 
 // bind is the scheduler's part. The change that it makes brings the pod back,

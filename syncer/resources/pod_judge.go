@@ -33,7 +33,7 @@ func (p *pods) allowedEphemeral(virtual, host *corev1.Pod) ([]corev1.EphemeralCo
 		return nil, nil
 	}
 	own := p.asked(virtual, host).Own(virtual, host)
-	environment := p.translator.DerivedName(purposeEnvironment, "", virtual.Namespace)
+	environment := environmentNamesOf(p.translator, virtual.Namespace)
 	spec, _ := isolation.PodSpec(&virtual.Spec, p.spec.exceptions)
 	var containers []corev1.EphemeralContainer
 	var refused []error

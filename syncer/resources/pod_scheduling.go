@@ -29,6 +29,13 @@ type scheduling struct {
 
 // apply translates it; avoid names the nodes that the pod must not go to.
 func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod, avoid []string) error {
+	if virtual.Spec.NodeName != "" {
+		// A kubelet does not ask where other pods are.
+		host.TopologySpreadConstraints = nil
+		if host.Affinity != nil {
+			host.Affinity.PodAffinity, host.Affinity.PodAntiAffinity = nil, nil
+		}
+	}
 	if affinity := host.Affinity; affinity != nil {
 		if affinity.PodAffinity != nil {
 			if err := s.terms(affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution,

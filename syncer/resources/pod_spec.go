@@ -9,6 +9,7 @@ import (
 
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
+	"garret.dev/garret/syncer/projected"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -31,12 +32,12 @@ func forbidden(violations isolation.Violations) error {
 type podInputs struct {
 	// dns is the address of the DNS inside; empty while there is none.
 	dns string
-	// tokenSecret is the host Secret with the pod's tokens, tokenKeys the key of
-	// each of its projections.
-	tokenSecret string
-	tokenKeys   []string
-	// environment is the host ConfigMap with the environment of the pod's namespace.
-	environment string
+	// secret is the host Secret with what the pod projects, tokenKeys the key of each
+	// of its tokens.
+	secret    string
+	tokenKeys []string
+	// environment are the host ConfigMaps with the environment of the pod's namespace.
+	environment environmentNames
 	// avoid names the nodes that the pod must not go to.
 	avoid []string
 }
@@ -65,7 +66,7 @@ func (p podTranslator) spec(virtual *corev1.Pod, in podInputs) (*corev1.PodSpec,
 	visitFields(host, func(path *string) { *path = hostFieldPath(*path) })
 	p.rename(host, virtual.Namespace)
 	// What follows writes names of the host.
-	mountTokens(host, in)
+	mountProjections(host, in)
 	forEachContainer(host, func(container *corev1.Container) { p.environment(container, &virtual.Spec, in.environment) })
 	domain := p.translator.Cluster().Domain
 	applyHostname(host, virtual, domain)
@@ -102,8 +103,9 @@ func claimEphemeral(host *corev1.PodSpec, virtual *corev1.Pod) {
 	}
 }
 
-// mountTokens has projected tokens come from the Secret that holds those of the virtual cluster.
-func mountTokens(host *corev1.PodSpec, in podInputs) {
+// mountProjections has projected tokens, trust bundles and certificates come from the
+// Secret that holds those of the virtual cluster.
+func mountProjections(host *corev1.PodSpec, in podInputs) {
 	token := 0
 	for i := range host.Volumes {
 		if host.Volumes[i].Projected == nil {
@@ -111,15 +113,20 @@ func mountTokens(host *corev1.PodSpec, in podInputs) {
 		}
 		sources := host.Volumes[i].Projected.Sources
 		for j := range sources {
-			if sources[j].ServiceAccountToken == nil {
-				continue
+			items, is := projected.Items(host, host.Volumes[i].Name, j, &sources[j])
+			if wanted := sources[j].ServiceAccountToken; wanted != nil {
+				items = []corev1.KeyToPath{{Key: in.tokenKeys[token], Path: wanted.Path, User: wanted.User}}
+				token++
 			}
-			wanted := sources[j].ServiceAccountToken
-			sources[j] = corev1.VolumeProjection{Secret: &corev1.SecretProjection{
-				LocalObjectReference: corev1.LocalObjectReference{Name: in.tokenSecret},
-				Items:                []corev1.KeyToPath{{Key: in.tokenKeys[token], Path: wanted.Path, User: wanted.User}},
-			}}
-			token++
+			switch {
+			case is && len(items) == 0:
+				// No item at all would mean all that the Secret holds.
+				sources[j] = corev1.VolumeProjection{DownwardAPI: &corev1.DownwardAPIProjection{}}
+			case len(items) > 0:
+				sources[j] = corev1.VolumeProjection{Secret: &corev1.SecretProjection{
+					LocalObjectReference: corev1.LocalObjectReference{Name: in.secret}, Items: items,
+				}}
+			}
 		}
 	}
 }
@@ -136,9 +143,10 @@ func (p podTranslator) rename(host *corev1.PodSpec, namespace string) {
 }
 
 // environment puts the environment of services before that of the container,
-// so that the container's own takes precedence, as it does with the kubelet.
-func (p podTranslator) environment(container *corev1.Container, virtual *corev1.PodSpec, configMap string) {
-	if ptr.Deref(virtual.EnableServiceLinks, true) && configMap != "" {
+// so that the container's own takes precedence, as it does with the kubelet: of
+// several sources the last one counts, and a single variable before any source.
+func (p podTranslator) environment(container *corev1.Container, virtual *corev1.PodSpec, names environmentNames) {
+	if configMap := names.of(virtual, container); configMap != "" {
 		source := corev1.EnvFromSource{ConfigMapRef: &corev1.ConfigMapEnvSource{
 			LocalObjectReference: corev1.LocalObjectReference{Name: configMap},
 		}}
@@ -159,7 +167,7 @@ func (p podTranslator) environment(container *corev1.Container, virtual *corev1.
 }
 
 // ephemeralContainer translates an ephemeral container of the virtual pod.
-func (p podTranslator) ephemeralContainer(virtual *corev1.Pod, allowed *corev1.EphemeralContainer, environment string) corev1.EphemeralContainer {
+func (p podTranslator) ephemeralContainer(virtual *corev1.Pod, allowed *corev1.EphemeralContainer, environment environmentNames) corev1.EphemeralContainer {
 	spec := &corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{*allowed.DeepCopy()}}
 	visitFields(spec, func(path *string) { *path = hostFieldPath(*path) })
 	p.rename(spec, virtual.Namespace)

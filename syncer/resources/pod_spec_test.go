@@ -104,9 +104,12 @@ func TestReferencesAreRenamed(t *testing.T) {
 				{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: local("p-cm")}},
 				{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token"}},
 				{Secret: &corev1.SecretProjection{LocalObjectReference: local("p-secret")}},
+				{ClusterTrustBundle: &corev1.ClusterTrustBundleProjection{Name: ptr.To("ca"), Path: "ca.pem"}},
+				{PodCertificate: &corev1.PodCertificateProjection{SignerName: "example.org/ca", KeyType: "ED25519", KeyPath: "key.pem", CertificateChainPath: "chain.pem"}},
+				{PodCertificate: &corev1.PodCertificateProjection{SignerName: "example.org/ca", KeyType: "ED25519"}},
 			}}}},
 		}
-	}, podInputs{tokenSecret: "tokens-of-web", tokenKeys: []string{"t0"}})
+	}, podInputs{secret: "tokens-of-web", tokenKeys: []string{"t0"}})
 
 	got := map[string]string{
 		"pull": host.ImagePullSecrets[0].Name, "": host.ImagePullSecrets[1].Name,
@@ -138,6 +141,21 @@ func TestReferencesAreRenamed(t *testing.T) {
 	token := host.Volumes[5].Projected.Sources[1]
 	if token.ServiceAccountToken != nil || token.Secret == nil || token.Secret.Name != "tokens-of-web" || token.Secret.Items[0] != (corev1.KeyToPath{Key: "t0", Path: "token"}) {
 		t.Errorf("token: got %+v, want key t0 of the Secret at path token", token)
+	}
+	var paths []string
+	if source := host.Volumes[5].Projected.Sources[5]; source.PodCertificate != nil || source.Secret != nil {
+		t.Errorf("certificate without a file: got %+v, want nothing", source)
+	}
+	for _, source := range host.Volumes[5].Projected.Sources[3:5] {
+		if source.ClusterTrustBundle != nil || source.PodCertificate != nil || source.Secret == nil || source.Secret.Name != "tokens-of-web" {
+			t.Fatalf("trust bundle and certificate: got %+v, want files of the Secret", source)
+		}
+		for _, item := range source.Secret.Items {
+			paths = append(paths, item.Path)
+		}
+	}
+	if !slices.Equal(paths, []string{"ca.pem", "key.pem", "chain.pem"}) {
+		t.Errorf("trust bundle and certificate: got %v, want the files that are asked for", paths)
 	}
 }
 
@@ -235,25 +253,54 @@ func TestDNSAndHostname(t *testing.T) {
 	}
 }
 
+// TestEnvironment wants the variables of services to come before all others, since
+// the last source counts, and a container's own variables count before any source.
 func TestEnvironment(t *testing.T) {
-	links := func(links *bool, env ...corev1.EnvVar) func(*corev1.Pod) {
-		return func(pod *corev1.Pod) {
-			pod.Spec.EnableServiceLinks = links
-			pod.Spec.Containers[0].Env = env
-			pod.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "own"}}}}
-		}
+	source := func(name string) corev1.EnvFromSource {
+		return corev1.EnvFromSource{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}}}
 	}
-	_, host := translated(t, links(nil), podInputs{environment: "env-of-shop"})
-	if from := host.Containers[0].EnvFrom; len(from) != 2 || from[0].ConfigMapRef.Name != "env-of-shop" || len(host.Containers[0].Env) != 0 {
-		t.Errorf("with links: got %v, want the namespace's environment before the container's own", from)
-	}
-	_, host = translated(t, links(ptr.To(false), corev1.EnvVar{Name: "KUBERNETES_SERVICE_HOST", Value: "own"}), podInputs{environment: "env-of-shop"})
-	values := map[string]string{}
-	for _, variable := range host.Containers[0].Env {
-		values[variable.Name] += variable.Value
-	}
-	if len(host.Containers[0].EnvFrom) != 1 || values["KUBERNETES_SERVICE_HOST"] != "own" || values["KUBERNETES_SERVICE_PORT"] != "443" || values["KUBERNETES_PORT"] != "tcp://10.96.0.9:443" {
-		t.Errorf("without links: got %v, want the API server inside, and the container's own first", values)
+	host := "KUBERNETES_SERVICE_HOST"
+	names := environmentNames{services: "all", apiServer: "api"}
+	for name, test := range map[string]struct {
+		links   *bool
+		env     []corev1.EnvVar
+		envFrom []corev1.EnvFromSource
+		sources []string
+		// host is the variable in the container itself.
+		host string
+	}{
+		"links":                         {sources: []string{"all"}},
+		"links and envFrom":             {envFrom: []corev1.EnvFromSource{source("own")}, sources: []string{"all", "own"}},
+		"links and own variable":        {env: []corev1.EnvVar{{Name: host, Value: "own"}}, sources: []string{"all"}, host: "own"},
+		"no links":                      {links: ptr.To(false), host: "10.96.0.9"},
+		"no links and own variable":     {links: ptr.To(false), env: []corev1.EnvVar{{Name: host, Value: "own"}}, host: "own"},
+		"no links and envFrom":          {links: ptr.To(false), envFrom: []corev1.EnvFromSource{source("own")}, sources: []string{"api", "own"}},
+		"no links, envFrom and own too": {links: ptr.To(false), env: []corev1.EnvVar{{Name: host, Value: "own"}}, envFrom: []corev1.EnvFromSource{source("own")}, sources: []string{"api", "own"}, host: "own"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, spec := translated(t, func(pod *corev1.Pod) {
+				pod.Spec.EnableServiceLinks = test.links
+				pod.Spec.Containers[0].Env, pod.Spec.Containers[0].EnvFrom = test.env, test.envFrom
+			}, podInputs{environment: names})
+			var sources []string
+			for _, from := range spec.Containers[0].EnvFrom {
+				name := from.ConfigMapRef.Name
+				if name == testTranslator().HostName("shop", "own") {
+					name = "own"
+				}
+				sources = append(sources, name)
+			}
+			values := map[string]string{}
+			for _, variable := range spec.Containers[0].Env {
+				values[variable.Name] += variable.Value
+			}
+			if !slices.Equal(sources, test.sources) || values[host] != test.host {
+				t.Errorf("got %v from %v, want %q from %v", values, sources, test.host, test.sources)
+			}
+			if len(sources) == 0 && (values["KUBERNETES_SERVICE_PORT"] != "443" || values["KUBERNETES_PORT"] != "tcp://10.96.0.9:443") {
+				t.Errorf("got %v, want the rest of the API server inside", values)
+			}
+		})
 	}
 }
 
@@ -301,7 +348,7 @@ func TestWhatTheSyncerAddsIsRestricted(t *testing.T) {
 			{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
 				{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token"}}}}}},
 		}
-	}, podInputs{tokenSecret: "tokens-of-web", tokenKeys: []string{"t0"}, environment: "env", avoid: []string{"a"}})
+	}, podInputs{secret: "tokens-of-web", tokenKeys: []string{"t0"}, environment: environmentNames{"env", "api"}, avoid: []string{"a"}})
 	if len(host.InitContainers) != 1 {
 		t.Fatalf("got %d init containers, want the one that writes the hosts file", len(host.InitContainers))
 	}

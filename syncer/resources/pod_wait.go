@@ -29,8 +29,8 @@ type need struct {
 	must bool
 }
 
-// Waits tells whether the host pod waits for what it needs.
-func Waits(host *corev1.Pod) bool { return slices.ContainsFunc(host.Spec.SchedulingGates, isGate) }
+// waits tells whether the host pod waits for what it needs.
+func waits(host *corev1.Pod) bool { return slices.ContainsFunc(host.Spec.SchedulingGates, isGate) }
 
 func isGate(gate corev1.PodSchedulingGate) bool { return gate.Name == gateNeeds }
 
@@ -42,13 +42,24 @@ func keepWaiting(spec *corev1.PodSpec) {
 // Prepare brings what the pod needs, and lets it begin. Nobody on the host would
 // try again soon: a kubelet that misses a ConfigMap does so after a while.
 func (p *pods) Prepare(ctx context.Context, virtual, host *corev1.Pod) (func(wanted *corev1.Pod), error) {
-	if !Waits(host) {
+	if !waits(host) {
 		return nil, nil
 	}
+	if err := bring(ctx, p.before, virtual); err != nil {
+		return nil, err
+	}
+	p.tellLeftOut(virtual)
+	return func(wanted *corev1.Pod) {
+		wanted.Spec.SchedulingGates = slices.DeleteFunc(wanted.Spec.SchedulingGates, isGate)
+	}, nil
+}
+
+// bring has the controllers of what the pod needs see to it at once.
+func bring(ctx context.Context, needs []need, virtual *corev1.Pod) error {
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	var missing []error
-	for _, need := range p.before {
+	for _, need := range needs {
 		for _, key := range need.keys(virtual) {
 			group.Go(func() {
 				// What may be missing the kubelet tells, as anywhere.
@@ -61,13 +72,7 @@ func (p *pods) Prepare(ctx context.Context, virtual, host *corev1.Pod) (func(wan
 		}
 	}
 	group.Wait()
-	if len(missing) > 0 {
-		return nil, errors.Join(missing...)
-	}
-	p.tellLeftOut(virtual)
-	return func(wanted *corev1.Pod) {
-		wanted.Spec.SchedulingGates = slices.DeleteFunc(wanted.Spec.SchedulingGates, isGate)
-	}, nil
+	return errors.Join(missing...)
 }
 
 // startsWaiting tells whether the scheduler of the host has not looked at the pod since
@@ -75,7 +80,7 @@ func (p *pods) Prepare(ctx context.Context, virtual, host *corev1.Pod) (func(wan
 // else, the status says so.
 func startsWaiting(host *corev1.Pod) bool {
 	if len(host.Spec.SchedulingGates) > 0 {
-		return Waits(host)
+		return waits(host)
 	}
 	return slices.ContainsFunc(host.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonSchedulingGated

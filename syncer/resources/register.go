@@ -47,6 +47,8 @@ type Config struct {
 	Hosts HostsFile
 	// PodSecurity judges pods before the host does.
 	PodSecurity *isolation.PodSecurity
+	// Metadata decides which labels and annotations of tenants travel.
+	Metadata isolation.Metadata
 	// Exceptions are what the host's administrator opens to pods.
 	Exceptions isolation.Exceptions
 	// EndpointRanges are what EndpointSlices may name, besides the addresses of own pods.
@@ -81,7 +83,7 @@ func kinds() []kind {
 
 // Register has the engine run the selected kinds, and the informers that they follow.
 func Register(e *engine.Engine, c Config) error {
-	b := builder{engine: e, Config: c}
+	b := builder{engine: e, Config: c, notices: newNotices(c.Recorder)}
 	for _, kind := range kinds() {
 		if c.Selection[kind.resource] {
 			kind.add(&b)
@@ -98,9 +100,11 @@ func Register(e *engine.Engine, c Config) error {
 type builder struct {
 	Config
 	engine *engine.Engine
-	// beforePods is what a pod needs on the host before it is made there.
-	beforePods []need
-	err        error
+	// beforePods is what a pod needs on the host before it begins there, onNodes what
+	// it needs as soon as it has a node.
+	beforePods, onNodes []need
+	notices             *notices
+	err                 error
 }
 
 // twin adds the controller of a kind that has the same object on both sides.
@@ -115,6 +119,11 @@ func twin[T engine.Object](b *builder, workers int, kind engine.Kind[T], virtual
 	controller, err := reconciler.Controller(workers)
 	b.add(controller, err)
 	return controller
+}
+
+// marker writes the metadata of host objects, and tells what of it stays inside.
+func (b *builder) marker() Marker {
+	return Marker{Translator: b.Translator, Metadata: b.Metadata, notices: b.notices}
 }
 
 // guard has what the host refuses of a kind be held back, whoever writes it.

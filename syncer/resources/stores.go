@@ -104,6 +104,11 @@ func (v *Virtual) PodLister() corev1listers.PodLister {
 	return corev1listers.NewPodLister(v.Pods.Indexer())
 }
 
+// NodeLister lists the nodes inside.
+func (v *Virtual) NodeLister() corev1listers.NodeLister {
+	return corev1listers.NewNodeLister(v.Nodes.Indexer())
+}
+
 // Host caches the objects that were synced to the host, and only those.
 type Host struct {
 	*engine.Informers

@@ -11,6 +11,9 @@
 //
 //   - A token never stands in a pod's environment, an annotation, an Event or a log.
 //     The Secret carries only the time of its next renewal, so a restarted syncer goes on where the last stopped.
+//   - They are minted once the pod has a node, which the API server inside writes into
+//     them. The Secret is there before, and empty: a pod for which there is no room in a quota
+//     does not get as far as a node. The host's kubelet waits for what the Secret lacks.
 //   - Tokens are renewed when four fifths of their life are over. The API server stretches
 //     a life of 3607 seconds, the one it writes into every pod, to a year; an hour is asked for instead.
 //   - The Secret is owned by the host pod, and removed when the virtual pod is gone,

@@ -21,11 +21,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/metrics"
 	testingclock "k8s.io/utils/clock/testing"
 
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/lineage/lineagetest"
+	"garret.dev/garret/syncer/projected"
+	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -90,9 +93,10 @@ func startWith(t *testing.T, run bool, virtualObjects, hostObjects []runtime.Obj
 	inside, outside := engine.NewInformers(f.virtual), engine.NewInformers(f.host)
 	podResource, secretResource := corev1.SchemeGroupVersion.WithResource("pods"), corev1.SchemeGroupVersion.WithResource("secrets")
 	narrow := engine.StoreOptions{Namespace: hostNamespace}
+	pods := engine.NewStore(inside, podResource, f.virtual.CoreV1().Pods, engine.StoreOptions{})
 	f.minter = New(Options{
-		Translator: f.translator, Virtual: f.virtual,
-		VirtualPods: engine.NewStore(inside, podResource, f.virtual.CoreV1().Pods, engine.StoreOptions{}),
+		Translator: f.translator, Virtual: f.virtual, VirtualPods: pods,
+		Source:      projected.New(projected.Options{Virtual: f.virtual, Informers: inside, Pods: pods, Recorder: &record.FakeRecorder{}, Clock: f.clock}),
 		HostPods:    engine.NewStore(outside, podResource, f.host.CoreV1().Pods, narrow),
 		HostSecrets: engine.NewStore(outside, secretResource, f.host.CoreV1().Secrets, narrow), Evidence: lineagetest.Certain{},
 		Clock: f.clock,
@@ -146,17 +150,22 @@ func newPod(name, uid string, projections ...corev1.ServiceAccountTokenProjectio
 	return pod
 }
 
-// hostPodOf is the twin of the pod. It waits, so that nobody but the test asks for tokens.
+// hostPodOf is the twin of the pod. It comes without a node, so that nobody but the test asks for tokens.
 func (f *fixture) hostPodOf(pod *corev1.Pod) *corev1.Pod {
 	host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "host-" + pod.UID}}
-	host.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "syncer.garret.dev/needs"}}
 	f.translator.Mark(host, translate.IdentityFor(pod), nil, nil)
 	return host
 }
 
-// pod puts such a pod inside and on the host, in place of one of the same name, and
-// waits until it is known.
+// pod puts such a pod inside and on the host, in place of one of the same name, both
+// on a node, and waits until it is known.
 func (f *fixture) pod(t *testing.T, name, uid string, projections ...corev1.ServiceAccountTokenProjection) *corev1.Pod {
+	t.Helper()
+	return f.bind(t, f.unbound(t, name, uid, projections...), "node-1")
+}
+
+// unbound is such a pod without a node.
+func (f *fixture) unbound(t *testing.T, name, uid string, projections ...corev1.ServiceAccountTokenProjection) *corev1.Pod {
 	t.Helper()
 	pod := newPod(name, uid, projections...)
 	f.deletePod(t, pod)
@@ -174,6 +183,33 @@ func (f *fixture) pod(t *testing.T, name, uid string, projections ...corev1.Serv
 	}
 	eventually(t, "the pod is known on the host", func(context.Context) bool { return f.minter.isHosted(pod) })
 	return pod
+}
+
+// bind gives both pods a node, the one on the host first, and waits until that is known.
+func (f *fixture) bind(t *testing.T, pod *corev1.Pod, node string) *corev1.Pod {
+	t.Helper()
+	host, err := f.host.CoreV1().Pods(hostNamespace).Get(t.Context(), f.hostPodOf(pod).Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host.Spec.NodeName = node
+	if _, err := f.host.CoreV1().Pods(hostNamespace).Update(t.Context(), host, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the node is known on the host", func(context.Context) bool {
+		known, found := f.minter.hostPod(pod)
+		return found && known.Spec.NodeName == node
+	})
+	bound := pod.DeepCopy()
+	bound.Spec.NodeName = node
+	if _, err := f.virtual.CoreV1().Pods(pod.Namespace).Update(t.Context(), bound, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the node is known", func(context.Context) bool {
+		known, found := f.minter.virtualPods.Get(pod.Namespace, pod.Name)
+		return found && known.Spec.NodeName == node
+	})
+	return bound
 }
 
 func (f *fixture) deleteHostPod(t *testing.T, host *corev1.Pod) {
@@ -200,14 +236,10 @@ func (f *fixture) deletePod(t *testing.T, pod *corev1.Pod) {
 
 func (f *fixture) ensure(t *testing.T, pod *corev1.Pod) (string, []string) {
 	t.Helper()
-	var projections []corev1.ServiceAccountTokenProjection
-	for _, volume := range pod.Spec.Volumes {
-		projections = append(projections, *volume.Projected.Sources[0].ServiceAccountToken)
-	}
-	if err := f.minter.Ensure(t.Context(), pod, projections); err != nil {
+	if _, err := f.minter.ensure(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}
-	return f.minter.Names(pod, projections)
+	return f.minter.Names(pod, resources.TokenProjections(pod))
 }
 
 func (f *fixture) secret(t *testing.T, name string) *corev1.Secret {

@@ -7,14 +7,20 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
+
+	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/resources"
 )
 
 const (
@@ -31,6 +37,15 @@ const (
 type minted struct {
 	data  map[string][]byte
 	renew time.Time
+}
+
+// put has the Secret hold the tokens, and when they are to be renewed.
+func (t *minted) put(secret *corev1.Secret) {
+	if secret.Data == nil {
+		secret.Data = map[string][]byte{}
+	}
+	maps.Copy(secret.Data, t.data)
+	metav1.SetMetaDataAnnotation(&secret.ObjectMeta, annotationRenew, t.renew.UTC().Format(time.RFC3339))
 }
 
 // seconds is the life to ask for.
@@ -97,6 +112,10 @@ func (m *Minter) request(ctx context.Context, pod *corev1.Pod, projection corev1
 			},
 		},
 	}, metav1.CreateOptions{})
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) && apierrors.IsNotFound(err) &&
+		status.Status().Details != nil && status.Status().Details.Kind == "serviceaccounts" {
+		return nil, engine.Refuse(resources.ReasonFailedMount, fmt.Sprintf("MountVolume.SetUp failed: failed to fetch token: ServiceAccount %q is not found", account))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("token of ServiceAccount %s/%s for pod %s: %w", pod.Namespace, account, klog.KObj(pod), err)
 	}

@@ -5,6 +5,7 @@ package tokens
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,18 +14,23 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/projected"
+	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
 )
 
 const (
-	// annotationRenew on the Secret is when its tokens are to be renewed.
+	// annotationRenew on the Secret is when its tokens are to be renewed, annotationNode
+	// the node that they name.
 	annotationRenew = "garret.dev/tokens-renew"
+	annotationNode  = "garret.dev/tokens-node"
 
 	// purpose stands in the name of the Secret, which is not the twin of one inside.
 	purpose = "token"
@@ -43,6 +49,20 @@ type Options struct {
 	HostSecrets           *engine.Store[*corev1.Secret]
 	Clock                 clock.WithTicker
 	Evidence              engine.Evidence
+	// Source has what the Secrets of pods hold beside tokens.
+	Source Source
+}
+
+// Source has what a pod projects beside tokens. It is asked by one pass over a pod at a time.
+type Source interface {
+	// Follow has the controller, whose keys are pods inside, look at those again of which
+	// something changes.
+	Follow(controller *engine.Controller) error
+	// Fill puts what it has for a pod with a node into the Secret, and returns when to be
+	// called again; zero for when Follow tells.
+	Fill(ctx context.Context, pod *corev1.Pod, secret *corev1.Secret) (time.Duration, error)
+	// Forget drops what is remembered of a pod that is gone.
+	Forget(pod types.NamespacedName)
 }
 
 // Minter makes the tokens of pods and keeps them fresh. It is safe for
@@ -54,13 +74,14 @@ type Minter struct {
 	secrets               *engine.Store[*corev1.Secret]
 	clock                 clock.WithTicker
 	evidence              engine.Evidence
+	source                Source
 }
 
 // New returns a Minter.
 func New(o Options) *Minter {
 	return &Minter{
 		translator: o.Translator, virtual: o.Virtual,
-		virtualPods: o.VirtualPods, hostPods: o.HostPods, secrets: o.HostSecrets, clock: o.Clock, evidence: o.Evidence,
+		virtualPods: o.VirtualPods, hostPods: o.HostPods, secrets: o.HostSecrets, clock: o.Clock, evidence: o.Evidence, source: o.Source,
 	}
 }
 
@@ -74,39 +95,78 @@ func (m *Minter) Names(pod *corev1.Pod, projections []corev1.ServiceAccountToken
 	return m.secretName(pod.Namespace, pod.Name), keysOf(projections)
 }
 
-// Ensure returns once that Secret is there, with good tokens.
-func (m *Minter) Ensure(ctx context.Context, pod *corev1.Pod, projections []corev1.ServiceAccountTokenProjection) error {
-	name, keys := m.Names(pod, projections)
-	namespace := m.translator.Cluster().HostNamespace
-	if secret, found := m.secrets.Get(namespace, name); found && m.good(secret, pod, keys) {
-		return nil
+// Missing tells whether the pod has a node, and no Secret on the host that was filled for it.
+func (m *Minter) Missing(pod *corev1.Pod) bool {
+	if !resources.NeedsSecret(pod) || pod.Spec.NodeName == "" {
+		return false
 	}
-	tokens, err := m.mint(ctx, pod, projections)
-	if err != nil {
-		return err
+	secret, found := m.secrets.Get(m.translator.Cluster().HostNamespace, m.secretName(pod.Namespace, pod.Name))
+	if !found || !hasKeys(secret, keysOf(resources.TokenProjections(pod))) {
+		return true
 	}
-	secret := m.secretFor(pod, name, tokens)
-	_, err = m.secrets.Writer(namespace).Create(ctx, secret, metav1.CreateOptions{})
+	identity, ours := m.translator.IdentityOf(secret)
+	return !ours || identity.UID != pod.UID || secret.Annotations[annotationNode] != pod.Spec.NodeName
+}
+
+// ensure returns once the Secret of a pod that needs one is there: empty until the pod
+// has a node, with good tokens then. It says when to look at it again.
+func (m *Minter) ensure(ctx context.Context, pod *corev1.Pod) (time.Duration, error) {
+	namespace, name := m.translator.Cluster().HostNamespace, m.secretName(pod.Namespace, pod.Name)
+	if secret, found := m.secrets.Get(namespace, name); found && m.good(secret, pod, keysOf(resources.TokenProjections(pod))) {
+		return 0, nil
+	}
+	secret := m.secretFor(pod, name)
+	var after time.Duration
+	if m.isBound(pod) {
+		var err error
+		if after, err = m.fill(ctx, pod, secret); err != nil {
+			return 0, err
+		}
+	}
+	_, err := m.secrets.Writer(namespace).Create(ctx, secret, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		err = m.replace(ctx, pod, secret)
 	}
 	if err != nil {
-		return engine.OnHost(fmt.Sprintf("secret %s/%s with the tokens of pod %s", namespace, name, klog.KObj(pod)), err)
+		return 0, engine.OnHost(fmt.Sprintf("secret %s/%s with the tokens of pod %s", namespace, name, klog.KObj(pod)), err)
 	}
-	return nil
+	return after, nil
 }
 
-func (m *Minter) secretFor(pod *corev1.Pod, name string, tokens *minted) *corev1.Secret {
+// secretFor is an empty one.
+func (m *Minter) secretFor(pod *corev1.Pod, name string) *corev1.Secret {
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: m.translator.Cluster().HostNamespace, Name: name},
 		Type:       corev1.SecretTypeOpaque,
-		Data:       tokens.data,
 	}
 	identity := translate.IdentityFor(pod)
 	identity.Kind = tenancyv1.VirtualKindPod
-	m.translator.Mark(secret, identity, nil, map[string]string{annotationRenew: tokens.renew.UTC().Format(time.RFC3339)})
+	m.translator.Mark(secret, identity, nil, nil)
 	m.own(pod, secret)
 	return secret
+}
+
+// fill has the Secret of a pod with a node hold what the pod projects, and says when to
+// look at it again. What is still good stays.
+func (m *Minter) fill(ctx context.Context, pod *corev1.Pod, secret *corev1.Secret) (time.Duration, error) {
+	var after time.Duration
+	var failed error
+	if projections := resources.TokenProjections(pod); len(projections) > 0 {
+		if m.stale(secret, pod) || !hasKeys(secret, keysOf(projections)) {
+			tokens, err := m.mint(ctx, pod, projections)
+			if err == nil {
+				tokens.put(secret)
+				klog.FromContext(ctx).V(2).Info("Minted the tokens of a pod", "pod", klog.KObj(pod), "until", tokens.renew)
+			}
+			failed = err
+		}
+		after = max(m.renewal(secret).Sub(m.clock.Now()), time.Second)
+	}
+	if failed == nil {
+		metav1.SetMetaDataAnnotation(&secret.ObjectMeta, annotationNode, pod.Spec.NodeName)
+	}
+	again, err := m.source.Fill(ctx, pod, secret)
+	return projected.Sooner(after, again), errors.Join(failed, err)
 }
 
 // replace takes the place of a Secret that a pod of the same name, or an earlier
@@ -147,14 +207,20 @@ func (m *Minter) remove(ctx context.Context, secret *corev1.Secret) error {
 // good says whether the Secret holds what the pod needs.
 func (m *Minter) good(secret *corev1.Secret, pod *corev1.Pod, keys []string) bool {
 	identity, ours := m.translator.IdentityOf(secret)
-	if !ours || identity.UID != pod.UID || secret.DeletionTimestamp != nil || !m.renewal(secret).After(m.clock.Now()) {
+	if !ours || identity.UID != pod.UID || secret.DeletionTimestamp != nil {
 		return false
 	}
 	if host, running := m.hostPod(pod); running && !slices.ContainsFunc(secret.OwnerReferences, func(r metav1.OwnerReference) bool { return r.UID == host.UID }) {
 		// It goes with an earlier host pod of this one.
 		return false
 	}
-	return hasKeys(secret, keys)
+	return !m.isBound(pod) || len(keys) == 0 || hasKeys(secret, keys) && !m.stale(secret, pod)
+}
+
+// stale tells whether the tokens are to be minted again: their time has come, or they
+// do not name the pod's node.
+func (m *Minter) stale(secret *corev1.Secret, pod *corev1.Pod) bool {
+	return !m.renewal(secret).After(m.clock.Now()) || secret.Annotations[annotationNode] != pod.Spec.NodeName
 }
 
 func hasKeys(secret *corev1.Secret, keys []string) bool {

@@ -4,7 +4,9 @@
 package tokens
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,15 +34,18 @@ func (m *Minter) Controller(metrics *engine.Metrics) (*engine.Controller, error)
 	if err := controller.Watch(m.secrets.Informer(), m.podOf(tenancyv1.VirtualKindPod)); err != nil {
 		return nil, err
 	}
-	// One that waits for its tokens has them made by who carries it.
+	// One that comes without a node has them made by who binds it.
 	of := m.podOf("")
 	err := controller.WatchNew(m.hostPods.Informer(), func(object any) []types.NamespacedName {
-		if resources.Waits(object.(*corev1.Pod)) {
+		if object.(*corev1.Pod).Spec.NodeName == "" {
 			return nil
 		}
 		return of(object)
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := m.source.Follow(controller); err != nil {
 		return nil, err
 	}
 	return controller, controller.WatchGone(m.hostPods.Informer(), of)
@@ -62,7 +67,7 @@ func (m *Minter) podOf(kind string) func(object any) []types.NamespacedName {
 // Reconcile brings the Secret of one pod up to date, and says when to look at it again.
 func (m *Minter) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
 	after, err := m.reconcile(ctx, key)
-	if apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) && !engine.IsRefusal(err) {
 		return 0, engine.Again("the cache is behind: " + err.Error())
 	}
 	return after, err
@@ -85,9 +90,10 @@ func (m *Minter) reconcile(ctx context.Context, key types.NamespacedName) (time.
 	}
 	switch {
 	case !exists:
+		m.source.Forget(key)
 		return 0, nil
 	case !found:
-		return 0, m.restore(ctx, pod)
+		return m.restore(ctx, pod)
 	case secret.DeletionTimestamp != nil:
 		return 0, engine.Again("the secret of a pod is being deleted")
 	}
@@ -109,42 +115,33 @@ func (m *Minter) discard(ctx context.Context, secret *corev1.Secret, inside bool
 }
 
 // restore makes the Secret of a pod on the host, also when somebody there deleted it.
-func (m *Minter) restore(ctx context.Context, pod *corev1.Pod) error {
-	projections := resources.TokenProjections(pod)
-	if len(projections) == 0 || pod.DeletionTimestamp != nil {
-		return nil
+func (m *Minter) restore(ctx context.Context, pod *corev1.Pod) (time.Duration, error) {
+	if !resources.NeedsSecret(pod) || pod.DeletionTimestamp != nil {
+		return 0, nil
 	}
 	if _, running := m.hostPod(pod); !running {
-		return nil
+		return 0, nil
 	}
-	return m.Ensure(ctx, pod, projections)
+	return m.ensure(ctx, pod)
 }
 
-// refresh renews the tokens in the pod's Secret when their time has come.
+// refresh brings the pod's Secret up to date.
 func (m *Minter) refresh(ctx context.Context, pod *corev1.Pod, secret *corev1.Secret) (time.Duration, error) {
 	wanted := secret.DeepCopy()
 	m.own(pod, wanted)
-	projections := resources.TokenProjections(pod)
-	renew := m.renewal(secret)
+	var after time.Duration
+	var missing error
 	// An account whose pod is ending gets no further tokens, and needs none.
-	if pod.DeletionTimestamp == nil && (!renew.After(m.clock.Now()) || !hasKeys(secret, keysOf(projections))) {
-		tokens, err := m.mint(ctx, pod, projections)
-		if err != nil {
-			return 0, err
-		}
-		wanted.Data, renew = tokens.data, tokens.renew
-		metav1.SetMetaDataAnnotation(&wanted.ObjectMeta, annotationRenew, renew.UTC().Format(time.RFC3339))
-		klog.FromContext(ctx).V(2).Info("Renewed the tokens of a pod", "pod", klog.KObj(pod), "until", renew)
+	if pod.DeletionTimestamp == nil && m.isBound(pod) {
+		after, missing = m.fill(ctx, pod, wanted)
 	}
-	if !maps.EqualFunc(wanted.Data, secret.Data, slices.Equal) || !slices.EqualFunc(wanted.OwnerReferences, secret.OwnerReferences, sameOwner) {
+	if !maps.EqualFunc(wanted.Data, secret.Data, bytes.Equal) || !maps.Equal(wanted.Annotations, secret.Annotations) ||
+		!slices.EqualFunc(wanted.OwnerReferences, secret.OwnerReferences, sameOwner) {
 		if _, err := m.secrets.Writer(secret.Namespace).Update(ctx, wanted, metav1.UpdateOptions{}); err != nil {
-			return 0, engine.OnHost("update secret "+secret.Name, err)
+			return 0, errors.Join(missing, engine.OnHost("update secret "+secret.Name, err))
 		}
 	}
-	if pod.DeletionTimestamp != nil {
-		return 0, nil
-	}
-	return max(renew.Sub(m.clock.Now()), time.Second), nil
+	return after, missing
 }
 
 // own makes the host pod the only owner: beside another one, its end would not
@@ -168,6 +165,13 @@ func (m *Minter) hostPod(pod *corev1.Pod) (*corev1.Pod, bool) {
 	}
 	identity, ours := m.translator.IdentityOf(host)
 	return host, ours && identity.UID == pod.UID && host.DeletionTimestamp == nil
+}
+
+// isBound tells whether the pod has a node, inside and on the host. The API server
+// inside writes it into the tokens, so that none are minted before.
+func (m *Minter) isBound(pod *corev1.Pod) bool {
+	host, running := m.hostPod(pod)
+	return running && host.Spec.NodeName != "" && pod.Spec.NodeName != ""
 }
 
 // isHosted tells whether this life of the pod is on the host, be it to end.

@@ -10,10 +10,14 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
+
+	"garret.dev/garret/syncer/engine"
 )
 
 func TestTokensAsProjected(t *testing.T) {
@@ -124,7 +128,9 @@ func TestRestart(t *testing.T) {
 	left.Data[keys[0]] = []byte("stale")
 
 	pod := newPod("web", "uid", projection("", nil))
-	f := startWith(t, true, []runtime.Object{pod}, []runtime.Object{left, first.hostPodOf(pod)})
+	host := first.hostPodOf(pod)
+	pod.Spec.NodeName, host.Spec.NodeName = "node-1", "node-1"
+	f := startWith(t, true, []runtime.Object{pod}, []runtime.Object{left, host})
 	eventually(t, "the token is renewed", func(context.Context) bool { return string(f.secret(t, name).Data[keys[0]]) == "secret-1" })
 }
 
@@ -175,7 +181,7 @@ func TestForeignSecretIsLeftAlone(t *testing.T) {
 	}
 	f := start(t, foreign)
 	pod := f.pod(t, "web", "uid", projection("", nil))
-	if err := f.minter.Ensure(t.Context(), pod, []corev1.ServiceAccountTokenProjection{projection("", nil)}); err == nil {
+	if _, err := f.minter.ensure(t.Context(), pod); err == nil {
 		t.Error("got no error for a name that is taken")
 	} else if strings.Contains(err.Error(), "secret-1") {
 		t.Errorf("the error tells the token: %v", err)
@@ -191,7 +197,8 @@ func TestGoodSecretStays(t *testing.T) {
 	pod := f.pod(t, "web", "uid", projection("", nil))
 	name, keys := f.ensure(t, pod)
 	made := f.secret(t, name)
-	anew := f.minter.secretFor(pod, name, &minted{data: made.Data})
+	anew := f.minter.secretFor(pod, name)
+	anew.Data = made.Data
 	if err := f.minter.replace(t.Context(), pod, anew); err != nil {
 		t.Fatal(err)
 	}
@@ -256,4 +263,58 @@ func TestDeletedOnTheHost(t *testing.T) {
 		found, err := f.host.CoreV1().Secrets(hostNamespace).Get(ctx, name, metav1.GetOptions{})
 		return err == nil && len(found.Data[keys[0]]) > 0
 	})
+}
+
+// TestTokensFollowTheNode wants an empty Secret before both pods have a node, and
+// other tokens in place of those that do not name it.
+func TestTokensFollowTheNode(t *testing.T) {
+	f := startWith(t, false, nil, nil)
+	pod := f.unbound(t, "web", "uid", projection("", nil))
+	pass := func(pod *corev1.Pod, tokens int, node string) {
+		t.Helper()
+		if _, err := f.minter.Reconcile(t.Context(), engine.KeyOf(pod)); err != nil {
+			t.Fatal(err)
+		}
+		name, keys := f.minter.Names(pod, []corev1.ServiceAccountTokenProjection{projection("", nil)})
+		secret := f.secret(t, name)
+		if got := len(f.asked()); got != tokens || (len(secret.Data[keys[0]]) > 0) != (tokens > 0) || secret.Annotations[annotationNode] != node {
+			t.Errorf("asked for %d tokens on node %q, want %d on %q", got, secret.Annotations[annotationNode], tokens, node)
+		}
+		eventually(t, "the secret is known", func(context.Context) bool {
+			known, found := f.minter.secrets.Get(hostNamespace, name)
+			return found && known.Annotations[annotationNode] == node
+		})
+		if f.minter.Missing(pod) {
+			t.Error("tokens are missing")
+		}
+	}
+	pass(pod, 0, "")
+	pod = f.bind(t, pod, "node-1")
+	if !f.minter.Missing(pod) {
+		t.Error("no tokens are missing, want those that name the node")
+	}
+	pass(pod, 1, "node-1")
+	pass(pod, 1, "node-1")
+	// As an earlier release left them.
+	name, _ := f.minter.Names(pod, nil)
+	secret := f.secret(t, name)
+	delete(secret.Annotations, annotationNode)
+	if _, err := f.host.CoreV1().Secrets(hostNamespace).Update(t.Context(), secret, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "that is known", func(context.Context) bool { return f.minter.Missing(pod) })
+	pass(pod, 2, "node-1")
+}
+
+// TestAccountIsMissing wants the pod to be told why it does not start.
+func TestAccountIsMissing(t *testing.T) {
+	f := startWith(t, false, nil, nil)
+	f.virtual.PrependReactor("create", "serviceaccounts", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewNotFound(corev1.Resource("serviceaccounts"), "robot")
+	})
+	pod := f.pod(t, "web", "uid", projection("", nil))
+	_, err := f.minter.Reconcile(t.Context(), engine.KeyOf(pod))
+	if !engine.IsRefusal(err) || !strings.Contains(err.Error(), "ServiceAccount \"robot\" is not found") {
+		t.Errorf("got %v, want a refusal that names the ServiceAccount", err)
+	}
 }

@@ -61,11 +61,18 @@ func (p *processes) applyAddons(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	authority, err := p.host.Authority()
+	if err != nil {
+		return err
+	}
 	return addon.Apply(ctx, config, addon.Values{
-		DNSAddress:    p.host.Net.DNS().String(),
-		DNSImage:      dnsImage,
-		ClusterDomain: component.ClusterDomain,
-		Provisioner:   provisioner.Name,
+		MetricsAddress: p.host.Net.Node(1).String(),
+		MetricsPort:    component.MetricsPort,
+		Authority:      authority,
+		DNSAddress:     p.host.Net.DNS().String(),
+		DNSImage:       dnsImage,
+		ClusterDomain:  component.ClusterDomain,
+		Provisioner:    provisioner.Name,
 	})
 }
 

@@ -40,11 +40,11 @@ func Catalogue(v Versions) []Image {
 		},
 		{
 			Name: "busybox", Tags: []string{"docker.io/library/busybox:1.36"},
-			Busybox: true, Command: []string{"sh"},
+			Busybox: busybox, Command: []string{"sh"},
 		},
 		{
 			Name: "agnhost", Tags: []string{"registry.k8s.io/e2e-test-images/agnhost:2.53"},
-			Files: []File{{From: "agnhost", To: "/agnhost"}}, Busybox: true,
+			Files: []File{{From: "agnhost", To: "/agnhost"}}, Busybox: busybox,
 			Entrypoint: []string{"/agnhost"}, Command: []string{"pause"},
 		},
 		{

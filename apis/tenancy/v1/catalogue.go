@@ -70,6 +70,8 @@ type SyncedKind struct {
 	Subresources []Subresource
 	// Companions are objects of other kinds that come with this one.
 	Companions []Companion
+	// Reports are what other APIs of the host tell of its objects.
+	Reports []Report
 	// Needs are the kinds without which this one is not synced. They stand before it.
 	Needs []string
 	// Words say in docs/sync.md which objects are synced.
@@ -94,6 +96,17 @@ type Companion struct {
 	Resource string
 	// VirtualKind is the kind inside that it stands for, as in AnnotationVirtualKind.
 	VirtualKind string
+	// Verbs are the syncer's on the host.
+	Verbs []string
+}
+
+// Report is a resource of another API that tells something of the objects of a kind,
+// under the same names. A host may be without that API.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type Report struct {
+	Group, Resource string
 	// Verbs are the syncer's on the host.
 	Verbs []string
 }
@@ -130,6 +143,8 @@ func Catalogue() []SyncedKind {
 				{ResourceSecrets, VirtualKindPod, writing()},
 				{ResourceConfigMaps, VirtualKindNamespace, writing()},
 			},
+			// What its containers use of CPU and memory.
+			Reports: []Report{{"metrics.k8s.io", ResourcePods, []string{"list"}}},
 			Words: "all, with their logs, `exec`, `attach` and `port-forward`",
 		},
 		{

@@ -37,6 +37,11 @@ func TestCatalogue(t *testing.T) {
 				t.Errorf("%s: companion %+v is no kind of the catalogue, or looks like a twin", name, companion)
 			}
 		}
+		for _, report := range kind.Reports {
+			if !slices.Equal(report.Verbs, []string{"list"}) || report.Group == kind.Group {
+				t.Errorf("%s: report %+v: another API's is listed, and no more", name, report)
+			}
+		}
 		for _, verb := range granted {
 			if !slices.Contains(verbs, verb) {
 				t.Errorf("%s: the syncer may %q on the host", name, verb)
@@ -111,6 +116,9 @@ func TestDocumented(t *testing.T) {
 		}
 		for _, companion := range kind.Companions {
 			rights = append(rights, companion.Resource+": "+inWords(companion.Verbs))
+		}
+		for _, report := range kind.Reports {
+			rights = append(rights, "`"+report.Resource+"` of "+report.Group+": "+inWords(report.Verbs))
 		}
 		name := "`" + kind.Resource + "`"
 		if kind.Group != "" {

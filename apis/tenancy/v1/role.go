@@ -27,6 +27,9 @@ func SyncerRules(synced map[string]bool) []rbacv1.PolicyRule {
 			twin, _ := CataloguedKind(companion.Resource)
 			rights.add(twin.Group, twin.Resource, companion.Verbs)
 		}
+		for _, report := range kind.Reports {
+			rights.add(report.Group, report.Resource, report.Verbs)
+		}
 	}
 	// Whatever is synced, the syncer keeps a record of what it saw inside in a ConfigMap.
 	rights.add("", ResourceConfigMaps, []string{"get", "create", "update", "delete"})

@@ -287,6 +287,15 @@ type IsolationSpec struct {
 	// networkPolicy says what the pods of the virtual cluster, and its control plane, may reach.
 	// +optional
 	NetworkPolicy NetworkIsolation `json:"networkPolicy,omitempty"`
+	// deniedAnnotations are keys of annotations that do not reach the host, although the
+	// HostCluster allows them. A * at the end of a key stands for any end.
+	// +optional
+	// +listType=set
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=128
+	DeniedAnnotations []string `json:"deniedAnnotations,omitempty"`
 	// quota is how much the virtual cluster may hold on the host. The syncer enforces
 	// it before it asks the host, for this virtual cluster alone.
 	// +optional
@@ -390,6 +399,9 @@ const (
 	// ConditionOrphaned is true while host objects hold data whose objects inside
 	// are missing without having been deleted. Nobody deletes them unasked.
 	ConditionOrphaned = "HostDataOrphaned"
+	// ConditionMetricsAvailable is true while the host tells what pods use of CPU and
+	// memory; the syncer reports it. No other condition depends on it.
+	ConditionMetricsAvailable = "MetricsAvailable"
 )
 
 // Reasons of the condition SyncerReady while the data inside are not those that
@@ -422,8 +434,9 @@ type VirtualClusterStatus struct {
 	// +k8s:optional
 	Phase Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// TemplateApplied where there is a template, AccessApplied where there is access, and
-	// HostPodSecurity, which says whether the host holds pods to a level, too.
+	// TemplateApplied where there is a template, AccessApplied where there is access,
+	// HostPodSecurity, which says whether the host holds pods to a level, too, and
+	// MetricsAvailable, which says whether it tells what pods use.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

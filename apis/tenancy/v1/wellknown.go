@@ -43,6 +43,10 @@ const (
 	AnnotationVirtualName      = "garret.dev/virtual-name"
 	AnnotationVirtualNamespace = "garret.dev/virtual-namespace"
 	AnnotationVirtualUID       = "garret.dev/virtual-uid"
+	// AnnotationPassedAnnotations and AnnotationPassedLabels list, on a synced host object,
+	// the keys of the tenant's that it has as they are, with commas between.
+	AnnotationPassedAnnotations = "garret.dev/passed-annotations"
+	AnnotationPassedLabels      = "garret.dev/passed-labels"
 	// AnnotationIncarnation is, on a synced host object, the incarnation of the
 	// control plane whose object it stands for: the UID of the namespace kube-system inside.
 	AnnotationIncarnation = "garret.dev/incarnation"

@@ -293,6 +293,21 @@ func (in *HostIsolation) DeepCopyInto(out *HostIsolation) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.AllowedAnnotations != nil {
+		in, out := &in.AllowedAnnotations, &out.AllowedAnnotations
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
+	if in.DeniedAnnotations != nil {
+		in, out := &in.DeniedAnnotations, &out.DeniedAnnotations
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
+	if in.AllowedLabels != nil {
+		in, out := &in.AllowedLabels, &out.AllowedLabels
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	in.Quota.DeepCopyInto(&out.Quota)
 	return
 }
@@ -311,6 +326,11 @@ func (in *HostIsolation) DeepCopy() *HostIsolation {
 func (in *IsolationSpec) DeepCopyInto(out *IsolationSpec) {
 	*out = *in
 	in.NetworkPolicy.DeepCopyInto(&out.NetworkPolicy)
+	if in.DeniedAnnotations != nil {
+		in, out := &in.DeniedAnnotations, &out.DeniedAnnotations
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	in.Quota.DeepCopyInto(&out.Quota)
 	if in.ResourceQuota != nil {
 		in, out := &in.ResourceQuota, &out.ResourceQuota

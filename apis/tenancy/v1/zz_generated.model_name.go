@@ -129,6 +129,11 @@ func (in ReleaseStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Report) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.Report"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in StorageSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.StorageSpec"
 }

@@ -136,6 +136,24 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.garret.garret.apis.tenancy.v1.HostIsolation
   map:
     fields:
+    - name: allowedAnnotations
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: allowedLabels
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: deniedAnnotations
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: egressRanges
       type:
         list:
@@ -161,6 +179,12 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.garret.garret.apis.tenancy.v1.IsolationSpec
   map:
     fields:
+    - name: deniedAnnotations
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: limitRange
       type:
         namedType: io.k8s.api.core.v1.LimitRangeSpec

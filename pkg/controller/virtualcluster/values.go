@@ -79,6 +79,9 @@ func (c *Controller) isolation(vc *tenancyv1.VirtualCluster) (chart.Isolation, e
 	return chart.Isolation{
 		InlineVolumeDrivers: opened.InlineVolumeDrivers,
 		EndpointRanges:      opened.EndpointRanges,
+		AllowedAnnotations:  opened.AllowedAnnotations,
+		DeniedAnnotations:   slices.Concat(opened.DeniedAnnotations, asked.DeniedAnnotations),
+		AllowedLabels:       opened.AllowedLabels,
 		NetworkPolicy: chart.NetworkPolicy{
 			Enabled:       ptr.Deref(asked.NetworkPolicy.Enabled, true),
 			PublicEgress:  ptr.Deref(asked.NetworkPolicy.PublicEgress, true),

@@ -5,6 +5,8 @@ package syncer
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -50,5 +52,52 @@ func TestCordonInside(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestNodeByHand has a pod name its node. What that node cannot take fails for good, as
+// a kubelet has it, and is gone from the host; what may pass is waited for.
+func TestNodeByHand(t *testing.T) {
+	s := setUp(t)
+	spec := corev1.PodSpec{NodeName: "node-" + s.namespace, Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}},
+		Affinity: &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{
+			{TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{}}}}}}
+	say := func(name, message string) {
+		t.Helper()
+		host := s.hostPod(name)
+		if host.Spec.NodeName != "" || host.Spec.Affinity.PodAntiAffinity != nil || host.Spec.Affinity.NodeAffinity == nil {
+			t.Errorf("host pod: got node %q and %v, want it to ask the scheduler for the node alone", host.Spec.NodeName, host.Spec.Affinity)
+		}
+		host.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: message}}
+		_, err := s.host.CoreV1().Pods(s.hostNamespace).UpdateStatus(t.Context(), host, metav1.UpdateOptions{})
+		s.must(err)
+	}
+	waits := s.createPod("waits", spec)
+	say("waits", "0/1 nodes are available: 1 node(s) were unschedulable.")
+	rejected := s.createPod("rejected", spec)
+	say("rejected", "0/2 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.")
+	framework.Eventually(t, "the pod has failed", func(context.Context) (bool, error) {
+		return s.virtualPod("rejected").Status.Phase == corev1.PodFailed, nil
+	})
+	want := "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+	if status := s.virtualPod("rejected").Status; status.Reason != "NodePorts" || status.Message != want {
+		t.Errorf("got reason %q and %q, want NodePorts and %q", status.Reason, status.Message, want)
+	}
+	s.awaitEvent(rejected.UID, "NodePorts")
+	framework.Eventually(t, "the one that waits is told why", func(context.Context) (bool, error) {
+		return slices.ContainsFunc(s.virtualPod("waits").Status.Conditions, func(c corev1.PodCondition) bool {
+			return strings.Contains(c.Message, "were unschedulable")
+		}), nil
+	})
+	if pod := s.virtualPod("waits"); pod.UID != waits.UID || pod.Status.Phase != corev1.PodPending {
+		t.Errorf("the pod whose node is cordoned is %s, want it to wait", pod.Status.Phase)
+	}
+	// A further pass makes no other host pod for it.
+	_, err := s.virtual.CoreV1().Pods(s.namespace).Patch(t.Context(), "rejected", types.MergePatchType, []byte(`{"metadata":{"labels":{"seen":"yes"}}}`), metav1.PatchOptions{})
+	s.must(err)
+	s.createPod("marker", corev1.PodSpec{Containers: spec.Containers})
+	s.hostPod("marker")
+	if _, err := s.host.CoreV1().Pods(s.hostNamespace).Get(t.Context(), s.translator.HostName(s.namespace, "rejected"), metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("host pod of the rejected one: got %v, want that it is gone", err)
 	}
 }

@@ -5,16 +5,21 @@ package syncer
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"garret.dev/garret/test/framework"
 )
+
+// issuer is an annotation that reaches the host.
+const issuer = "cert-manager.io/cluster-issuer"
 
 // TestIngress wants an ingress to lead to the twins of what it names, the secret of its
 // certificate to come and go with it, and what the host's controller says to be inside.
@@ -23,10 +28,14 @@ func TestIngress(t *testing.T) {
 	ctx := t.Context()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "shop-tls"}, Type: corev1.SecretTypeTLS,
 		Data: map[string][]byte{corev1.TLSCertKey: []byte("certificate"), corev1.TLSPrivateKeyKey: []byte("key")}}
-	_, err := s.virtual.CoreV1().Secrets(s.namespace).Create(ctx, secret, metav1.CreateOptions{})
-	s.must(err)
+	users := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "users"}, Data: map[string][]byte{"auth": []byte("alice:hash")}}
+	for _, each := range []*corev1.Secret{secret, users} {
+		_, err := s.virtual.CoreV1().Secrets(s.namespace).Create(ctx, each, metav1.CreateOptions{})
+		s.must(err)
+	}
 	web := networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{Name: "web", Port: networkingv1.ServiceBackendPort{Number: 80}}}
-	virtual, err := s.virtual.NetworkingV1().Ingresses(s.namespace).Create(ctx, &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Name: "shop"}, Spec: networkingv1.IngressSpec{
+	virtual, err := s.virtual.NetworkingV1().Ingresses(s.namespace).Create(ctx, &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Name: "shop", Annotations: map[string]string{
+		issuer: "public", "nginx.ingress.kubernetes.io/auth-secret": "users", "cert-manager.io/issuer": "anothers"}}, Spec: networkingv1.IngressSpec{
 		IngressClassName: ptr.To("traefik"), DefaultBackend: &web,
 		TLS: []networkingv1.IngressTLS{{Hosts: []string{"shop.example"}, SecretName: secret.Name}, {Hosts: []string{"without.example"}}},
 		Rules: []networkingv1.IngressRule{{Host: "shop.example", IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{
@@ -45,9 +54,18 @@ func TestIngress(t *testing.T) {
 		got.TLS[0].SecretName != tls || got.TLS[1].SecretName != "" || *got.IngressClassName != "traefik" || got.Rules[0].Host != "shop.example" {
 		t.Errorf("on the host: got %+v, want the twins' names, and all else as it is", got)
 	}
+	if got, left := host.Annotations, "cert-manager.io/issuer"; got[issuer] != "public" || got["nginx.ingress.kubernetes.io/auth-secret"] != s.translator.HostName(s.namespace, "users") || got[left] != "" {
+		t.Errorf("annotations: got %v, want those that are allowed, with the name of the secret's twin", got)
+	} else if message := s.awaitEvent(virtual.UID, "AnnotationsLeftOut"); !strings.Contains(message, left) {
+		t.Errorf("event: got %q, want %s", message, left)
+	}
 	hostSecret := func() (*corev1.Secret, error) {
 		return s.host.CoreV1().Secrets(s.hostNamespace).Get(context.WithoutCancel(ctx), tls, metav1.GetOptions{})
 	}
+	framework.Eventually(t, "the secret that an annotation names is on the host", func(ctx context.Context) (bool, error) {
+		_, err := s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "users"), metav1.GetOptions{})
+		return err == nil, nil
+	})
 	framework.Eventually(t, "the certificate is on the host", func(context.Context) (bool, error) {
 		found, err := hostSecret()
 		return err == nil && found.Type == corev1.SecretTypeTLS && string(found.Data[corev1.TLSCertKey]) == "certificate", nil
@@ -72,6 +90,12 @@ func TestIngress(t *testing.T) {
 			events.Items[0].Message == "service web has no endpoints, certificate shop-tls", err
 	})
 
+	_, err = s.virtual.NetworkingV1().Ingresses(s.namespace).Patch(ctx, "shop", types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+issuer+`":null}}}`), metav1.PatchOptions{})
+	s.must(err)
+	framework.Eventually(t, "the annotation is gone from the host", func(ctx context.Context) (bool, error) {
+		host, err := ingresses.Get(ctx, name, metav1.GetOptions{})
+		return err == nil && host.Annotations[issuer] == "", err
+	})
 	s.must(s.virtual.NetworkingV1().Ingresses(s.namespace).Delete(ctx, "shop", metav1.DeleteOptions{}))
 	framework.Eventually(t, "the certificate is gone from the host", func(context.Context) (bool, error) {
 		_, err := hostSecret()

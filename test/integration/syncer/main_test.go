@@ -30,6 +30,7 @@ import (
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
+	"garret.dev/garret/syncer/projected"
 	"garret.dev/garret/syncer/quota"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/tokens"
@@ -212,14 +213,16 @@ func (s *side) start() {
 	s.hold(s.level)
 	e := &engine.Engine{}
 	history := lineage.New(lineage.Options{Cluster: s.translator.Cluster(), Virtual: s.virtual, Host: s.account, Clock: clock.RealClock{}})
+	recorder := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"})
+	source := projected.New(projected.Options{Virtual: s.virtual, Informers: s.virtualStores.Informers, Pods: s.virtualStores.Pods,
+		Nodes: s.virtualStores.Nodes, Recorder: recorder, Clock: clock.RealClock{}, Served: true})
 	s.must(resources.Register(e, resources.Config{
 		Translator: s.translator,
 		Virtual:    s.virtualStores,
 		Host:       s.hostStores,
 		Tokens: tokens.New(tokens.Options{Translator: s.translator, Virtual: s.virtual, VirtualPods: s.virtualStores.Pods,
-			HostPods: s.hostStores.Pods, HostSecrets: s.hostStores.Secrets, Clock: clock.RealClock{}, Evidence: history}),
-		Recorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"}),
-		Metrics:  engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
+			HostPods: s.hostStores.Pods, HostSecrets: s.hostStores.Secrets, Clock: clock.RealClock{}, Evidence: history, Source: source}),
+		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 		EndpointRanges: []string{"192.0.2.0/28"},

@@ -269,4 +269,19 @@ func TestServicesBeyondAnEnvironment(t *testing.T) {
 	if len(environment.Data) < 1000 || environment.Data["KUBERNETES_SERVICE_HOST"] == "" {
 		t.Errorf("environment: got %d variables, want as many as fit", len(environment.Data))
 	}
+
+	// One that does without, and has variables of its own, still finds the API server.
+	source := corev1.EnvFromSource{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "own"}, Optional: ptr.To(true)}}
+	containers[0].EnvFrom = []corev1.EnvFromSource{source}
+	s.createPod("own", corev1.PodSpec{EnableServiceLinks: ptr.To(false), Containers: containers})
+	host = s.hostPod("own")
+	from := host.Spec.Containers[0].EnvFrom
+	if len(from) != 2 || from[1].ConfigMapRef.Name != s.translator.HostName(s.namespace, "own") || len(host.Spec.Containers[0].Env) > 0 {
+		t.Fatalf("environment without service links: got %v and %v, want the API server's before the container's own", from, host.Spec.Containers[0].Env)
+	}
+	environment, err = s.host.CoreV1().ConfigMaps(s.hostNamespace).Get(ctx, from[0].ConfigMapRef.Name, metav1.GetOptions{})
+	s.must(err)
+	if len(environment.Data) != 8 || environment.Data["KUBERNETES_SERVICE_HOST"] != s.translator.Cluster().ServiceIP {
+		t.Errorf("environment without service links: got %v, want the variables of the API server", environment.Data)
+	}
 }

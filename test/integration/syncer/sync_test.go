@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -139,6 +140,48 @@ func TestPodLife(t *testing.T) {
 		_, err = s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, secret.Name, metav1.GetOptions{})
 		return len(configMaps.Items) == 0 && apierrors.IsNotFound(err), nil
 	})
+}
+
+// TestTokenSaysWhichNode reads a pod's token as the API server inside does. No token is
+// on the host before the pod has a node.
+func TestTokenSaysWhichNode(t *testing.T) {
+	s := setUp(t)
+	pod := s.createPod("web", corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
+	host := s.hostPod("web")
+	read := func() *corev1.Secret {
+		t.Helper()
+		for _, volume := range host.Spec.Volumes {
+			if volume.Projected != nil {
+				secret, err := s.host.CoreV1().Secrets(s.hostNamespace).Get(t.Context(), volume.Projected.Sources[0].Secret.Name, metav1.GetOptions{})
+				s.must(err)
+				return secret
+			}
+		}
+		t.Fatalf("got volumes %v, want one with a token", host.Spec.Volumes)
+		return nil
+	}
+	if data := read().Data; len(data) > 0 {
+		t.Errorf("got %d tokens of a pod without a node, want none", len(data))
+	}
+	node := "node-" + s.namespace
+	s.schedule(host, node)
+	var token string
+	framework.Eventually(t, "the token is on the host", func(context.Context) (bool, error) {
+		for _, value := range read().Data {
+			token = string(value)
+		}
+		return token != "", nil
+	})
+	inside, err := s.virtual.CoreV1().Nodes().Get(t.Context(), node, metav1.GetOptions{})
+	s.must(err)
+	review, err := s.virtual.AuthenticationV1().TokenReviews().Create(t.Context(),
+		&authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
+	s.must(err)
+	for key, want := range map[string]string{"pod-uid": string(pod.UID), "node-name": node, "node-uid": string(inside.UID)} {
+		if got := review.Status.User.Extra["authentication.kubernetes.io/"+key]; len(got) != 1 || got[0] != want {
+			t.Errorf("%s of the token: got %v, want %s", key, got, want)
+		}
+	}
 }
 
 func TestHostPodVanishes(t *testing.T) {
@@ -329,7 +372,7 @@ func TestServiceOfTheWebhookIsAdopted(t *testing.T) {
 	ctx := t.Context()
 	asked := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "api"},
 		Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Port: 80}}}}
-	host, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, resources.HostService(s.translator, asked), metav1.CreateOptions{})
+	host, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, resources.HostService(resources.Marker{Translator: s.translator}, asked), metav1.CreateOptions{})
 	s.must(err)
 	asked.Spec.ClusterIP = host.Spec.ClusterIP
 	virtual, err := s.virtual.CoreV1().Services(s.namespace).Create(ctx, asked, metav1.CreateOptions{})

@@ -6,9 +6,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +19,9 @@ import (
 )
 
 func main() {
-	if err := command().Execute(); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		os.Exit(1)
 	}
@@ -34,7 +39,7 @@ func command() *cobra.Command {
 	flags.StringVar(&versions.Traefik, "traefik-version", "v3.6.12", "Tag of the Traefik image.")
 	flags.StringVar(&versions.CertManager, "cert-manager-version", "v1.21.2", "Tag of cert-manager's images.")
 	flags.StringVar(&versions.Pebble, "pebble-version", "2.10.3", "Tag of the pebble image.")
-	root.AddCommand(build(&bin, &versions), push(&bin, &versions))
+	root.AddCommand(build(&bin, &versions), push(&bin, &versions), conformance(&bin))
 	return root
 }
 
@@ -56,6 +61,33 @@ func build(bin *string, versions *images.Versions) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&out, "out", filepath.Join("bin", "images"), "Folder for the archives.")
 	cmd.Flags().BoolVar(&addOns, "addons", false, "Without names, build those that only some tests want, in place of all others.")
+	return cmd
+}
+
+func conformance(bin *string) *cobra.Command {
+	var out, source, listen string
+	cmd := &cobra.Command{
+		Use:   "conformance",
+		Short: "Write one archive of the images that Kubernetes' conformance suite asks for, or serve them",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			list := images.Conformance(source)
+			if listen != "" {
+				return images.Serve(cmd.Context(), list, *bin, listen)
+			}
+			archive, written, err := images.WriteAll("conformance", list, *bin, out)
+			if err == nil && written {
+				fmt.Fprintln(cmd.OutOrStdout(), archive)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "Folder for the archive.")
+	cmd.Flags().StringVar(&listen, "serve", "", "Address of a registry that serves the images until the program is ended.")
+	cmd.Flags().StringVar(&source, "source", "", "Folder of the module k8s.io/kubernetes.")
+	cmd.MarkFlagsOneRequired("out", "serve")
+	cmd.MarkFlagsMutuallyExclusive("out", "serve")
+	_ = cmd.MarkFlagRequired("source")
 	return cmd
 }
 

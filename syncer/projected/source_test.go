@@ -1,0 +1,449 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package projected
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/component-base/metrics"
+	testingclock "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
+
+	"garret.dev/garret/syncer/engine"
+)
+
+// idle is a reconciler that leaves all to the test.
+type idle struct{}
+
+func (idle) Reconcile(context.Context, types.NamespacedName) (time.Duration, error) { return 0, nil }
+
+// fixture is a Source over a stand-in of the API server inside, and a signer.
+type fixture struct {
+	t       *testing.T
+	source  *Source
+	virtual *fake.Clientset
+	clock   *testingclock.FakeClock
+	events  *record.FakeRecorder
+	ca      *x509.Certificate
+	caKey   *ecdsa.PrivateKey
+	pod     *corev1.Pod
+	secret  *corev1.Secret
+}
+
+func start(t *testing.T, sources ...corev1.VolumeProjection) *fixture {
+	t.Helper()
+	f := &fixture{
+		t: t, clock: testingclock.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)),
+		events: record.NewFakeRecorder(20), secret: &corev1.Secret{},
+		virtual: fake.NewClientset(
+			&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1", UID: "node-uid"}},
+			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "robot", UID: "robot-uid"}}),
+		pod: &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "web-uid"},
+			Spec: corev1.PodSpec{NodeName: "node-1", ServiceAccountName: "robot", Volumes: []corev1.Volume{
+				{Name: "v", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: sources}}}}},
+		},
+	}
+	f.ca, f.caKey = newAuthority(t, "root")
+	requests := 0
+	f.virtual.PrependReactor("create", "podcertificaterequests", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		requests++
+		action.(clienttesting.CreateAction).GetObject().(*certificatesv1.PodCertificateRequest).Name = fmt.Sprint("req-", requests)
+		return false, nil, nil
+	})
+	inside := engine.NewInformers(f.virtual)
+	f.source = New(Options{
+		Virtual: f.virtual, Informers: inside, Recorder: f.events, Clock: f.clock, Served: true,
+		Pods:  engine.NewStore(inside, corev1.SchemeGroupVersion.WithResource("pods"), f.virtual.CoreV1().Pods, engine.StoreOptions{}),
+		Nodes: engine.NewStore(inside, corev1.SchemeGroupVersion.WithResource("nodes"), engine.Cluster(f.virtual.CoreV1().Nodes), engine.StoreOptions{}),
+	})
+	f.source.pods.Follow()
+	controller := engine.NewController(engine.ControllerOptions{Name: "test", Workers: 1, Reconciler: idle{},
+		Metrics: engine.NewMetrics(metrics.NewKubeRegistry()), Clock: f.clock})
+	if err := f.source.Follow(controller); err != nil {
+		t.Fatal(err)
+	}
+	for _, informer := range inside.Followed() {
+		go informer.RunWithContext(t.Context())
+		eventually(t, "the cache is filled", informer.HasSynced)
+	}
+	for _, resource := range []string{"podcertificaterequests", "clustertrustbundles"} {
+		// A stand-in's watch does not tell what happened before it began.
+		eventually(t, "the watch of "+resource, func() bool {
+			return slices.ContainsFunc(f.virtual.Actions(), func(action clienttesting.Action) bool { return action.Matches("watch", resource) })
+		})
+	}
+	return f
+}
+
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 2*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) { return condition(), nil })
+	if err != nil {
+		t.Fatalf("%s: not within 20 s", what)
+	}
+}
+
+func newAuthority(t *testing.T, name string) (*x509.Certificate, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<32, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate, key
+}
+
+func pemOf(certificates ...*x509.Certificate) string {
+	var text bytes.Buffer
+	for _, certificate := range certificates {
+		_ = pem.Encode(&text, &pem.Block{Type: pemCertificate, Bytes: certificate.Raw})
+	}
+	return text.String()
+}
+
+// fill has the Source fill the Secret, and returns when it is to be called again.
+func (f *fixture) fill() time.Duration {
+	f.t.Helper()
+	after, err := f.source.Fill(f.t.Context(), f.pod, f.secret)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return after
+}
+
+// file is what the volume has at the path; nil for none.
+func (f *fixture) file(path string) []byte {
+	for _, place := range placesOf(f.pod) {
+		items, _ := Items(&f.pod.Spec, place.volume, place.index, place.source)
+		for _, item := range items {
+			if item.Path == path {
+				return f.secret.Data[item.Key]
+			}
+		}
+	}
+	return nil
+}
+
+// told is the next Event on the pod, or that there is none.
+func (f *fixture) told() string {
+	select {
+	case event := <-f.events.Events:
+		return event
+	default:
+		return "nothing"
+	}
+}
+
+func (f *fixture) wantTold(want string) {
+	f.t.Helper()
+	if got := f.told(); !strings.Contains(got, want) {
+		f.t.Errorf("event: got %q, want %q", got, want)
+	}
+}
+
+// bundle puts one into the virtual cluster, and waits until it is known.
+func (f *fixture) bundle(name, signer string, labels map[string]string, text string) {
+	f.t.Helper()
+	bundle := &certificatesv1.ClusterTrustBundle{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
+		Spec: certificatesv1.ClusterTrustBundleSpec{SignerName: signer, TrustBundle: text}}
+	if _, err := f.virtual.CertificatesV1().ClusterTrustBundles().Create(f.t.Context(), bundle, metav1.CreateOptions{}); err != nil {
+		f.t.Fatal(err)
+	}
+	eventually(f.t, "the bundle is known", func() bool {
+		known, found := f.source.bundles.Get("", name)
+		if found && known.Spec.TrustBundle != "" {
+			f.t.Error("the cache holds what a bundle holds")
+		}
+		return found
+	})
+}
+
+func projectBundle(bundle corev1.ClusterTrustBundleProjection) corev1.VolumeProjection {
+	bundle.Path = "ca.pem"
+	return corev1.VolumeProjection{ClusterTrustBundle: &bundle}
+}
+
+func TestTrustBundles(t *testing.T) {
+	one, _ := newAuthority(t, "one")
+	two, _ := newAuthority(t, "two")
+	signer := ptr.To("example.org/ca")
+	matching := func(labels map[string]string) *metav1.LabelSelector {
+		return &metav1.LabelSelector{MatchLabels: labels}
+	}
+	for name, test := range map[string]struct {
+		projection corev1.ClusterTrustBundleProjection
+		// want are the anchors; nil for a pod that is not to start.
+		want []*x509.Certificate
+		told string
+	}{
+		"by name":             {corev1.ClusterTrustBundleProjection{Name: ptr.To("named")}, []*x509.Certificate{one}, "nothing"},
+		"missing":             {corev1.ClusterTrustBundleProjection{Name: ptr.To("none")}, nil, `MountVolume.SetUp failed for volume "v": ClusterTrustBundle "none" is not found`},
+		"missing, optional":   {corev1.ClusterTrustBundleProjection{Name: ptr.To("none"), Optional: ptr.To(true)}, []*x509.Certificate{}, "nothing"},
+		"all of a signer":     {corev1.ClusterTrustBundleProjection{SignerName: signer, LabelSelector: matching(nil)}, []*x509.Certificate{one, two}, "nothing"},
+		"by label":            {corev1.ClusterTrustBundleProjection{SignerName: signer, LabelSelector: matching(map[string]string{"live": "yes"})}, []*x509.Certificate{two}, "nothing"},
+		"no selector":         {corev1.ClusterTrustBundleProjection{SignerName: signer}, nil, `no ClusterTrustBundle of signer "example.org/ca" matches`},
+		"no match, optional":  {corev1.ClusterTrustBundleProjection{SignerName: signer, LabelSelector: matching(map[string]string{"live": "no"}), Optional: ptr.To(true)}, []*x509.Certificate{}, "nothing"},
+		"of another's signer": {corev1.ClusterTrustBundleProjection{SignerName: ptr.To("example.org/other"), LabelSelector: matching(nil)}, nil, "example.org/other"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, projectBundle(test.projection))
+			f.bundle("named", "", nil, "a comment\n"+pemOf(one))
+			f.bundle("example.org:ca:1", *signer, nil, pemOf(one, one))
+			f.bundle("example.org:ca:2", *signer, map[string]string{"live": "yes"}, pemOf(two))
+			f.fill()
+			f.fill()
+			got := f.file("ca.pem")
+			if (got == nil) != (test.want == nil) {
+				t.Errorf("got %q, want a file only where the pod may start", got)
+			}
+			pool := x509.NewCertPool()
+			pool.AppendCertsFromPEM(got)
+			want := x509.NewCertPool()
+			for _, certificate := range test.want {
+				want.AddCert(certificate)
+			}
+			if !pool.Equal(want) || bytes.Count(got, []byte("BEGIN")) != len(test.want) {
+				t.Errorf("got %s, want %d anchors", got, len(test.want))
+			}
+			f.wantTold(test.told)
+			if again := f.told(); again != "nothing" {
+				t.Errorf("told again: %s", again)
+			}
+		})
+	}
+}
+
+// TestWhatIsMountedStays deletes a bundle that a pod has, and brings it again.
+func TestWhatIsMountedStays(t *testing.T) {
+	one, _ := newAuthority(t, "one")
+	f := start(t, projectBundle(corev1.ClusterTrustBundleProjection{Name: ptr.To("named")}))
+	f.bundle("named", "", nil, pemOf(one))
+	f.fill()
+	if err := f.virtual.CertificatesV1().ClusterTrustBundles().Delete(t.Context(), "named", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f.fill()
+	f.wantTold("is not found")
+	if string(f.file("ca.pem")) != pemOf(one) {
+		t.Errorf("got %q, want what the pod had", f.file("ca.pem"))
+	}
+}
+
+// TestTooMuchIsRefused has bundles that do not fit into a Secret.
+func TestTooMuchIsRefused(t *testing.T) {
+	f := start(t, projectBundle(corev1.ClusterTrustBundleProjection{Name: ptr.To("large")}))
+	f.bundle("large", "", nil, string(pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: make([]byte, 800<<10)})))
+	f.fill()
+	f.wantTold("of which the host cluster carries 1048576 for one pod")
+	if f.file("ca.pem") != nil {
+		t.Error("the bundle was put into the Secret")
+	}
+}
+
+func projectCertificate(kind string) corev1.VolumeProjection {
+	return corev1.VolumeProjection{PodCertificate: &corev1.PodCertificateProjection{SignerName: "example.org/ca", KeyType: kind, MaxExpirationSeconds: ptr.To[int32](7200),
+		CredentialBundlePath: "both.pem", KeyPath: "key.pem", CertificateChainPath: "chain.pem", UserAnnotations: map[string]string{"example.org/path": "/a"}}}
+}
+
+// request is what the pod asks for.
+func (f *fixture) request(name string) *certificatesv1.PodCertificateRequest {
+	f.t.Helper()
+	request, err := f.virtual.CertificatesV1().PodCertificateRequests("shop").Get(f.t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return request
+}
+
+// answer gives the request a condition, and waits until that is known.
+func (f *fixture) answer(request *certificatesv1.PodCertificateRequest, condition string) {
+	f.t.Helper()
+	request = request.DeepCopy()
+	request.Status.Conditions = append(request.Status.Conditions, metav1.Condition{Type: condition, Status: metav1.ConditionTrue, Reason: "Reason", Message: "the message"})
+	if _, err := f.virtual.CertificatesV1().PodCertificateRequests("shop").UpdateStatus(f.t.Context(), request, metav1.UpdateOptions{}); err != nil {
+		f.t.Fatal(err)
+	}
+	eventually(f.t, "the answer is known", func() bool {
+		known, found := f.source.requests.Get("shop", request.Name)
+		return found && len(known.Status.Conditions) > 0
+	})
+}
+
+// issue plays the signer: the certificate is to be renewed after an hour, and ends after two.
+func (f *fixture) issue(name string) {
+	f.t.Helper()
+	request := f.request(name)
+	proof, err := x509.ParseCertificateRequest(request.Spec.StubPKCS10Request)
+	if err == nil {
+		err = proof.CheckSignature()
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	now := f.clock.Now()
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: now, NotAfter: now.Add(2 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, f.ca, proof.PublicKey, f.caKey)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	request.Status.CertificateChain = "between\n" + string(pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: der}))
+	request.Status.NotBefore, request.Status.NotAfter = ptr.To(metav1.NewTime(now)), ptr.To(metav1.NewTime(template.NotAfter))
+	request.Status.BeginRefreshAt = ptr.To(metav1.NewTime(now.Add(time.Hour)))
+	f.answer(request, certificatesv1.PodCertificateRequestConditionTypeIssued)
+}
+
+// leaf is the certificate that the pod has, with its key.
+func (f *fixture) leaf() *x509.Certificate {
+	f.t.Helper()
+	pair, err := tls.X509KeyPair(f.file("chain.pem"), f.file("key.pem"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if want := slices.Concat(f.file("key.pem"), f.file("chain.pem")); !bytes.Equal(f.file("both.pem"), want) {
+		f.t.Errorf("credential bundle: got %s, want key and chain", f.file("both.pem"))
+	}
+	return pair.Leaf
+}
+
+func TestCertificates(t *testing.T) {
+	for kind := range makers() {
+		t.Run(kind, func(t *testing.T) {
+			f := start(t, projectCertificate(kind))
+			f.fill()
+			f.fill()
+			spec := f.request("req-1").Spec
+			spec.StubPKCS10Request = nil
+			want := certificatesv1.PodCertificateRequestSpec{
+				SignerName: "example.org/ca", PodName: "web", PodUID: "web-uid", ServiceAccountName: "robot", ServiceAccountUID: "robot-uid",
+				NodeName: "node-1", NodeUID: "node-uid", MaxExpirationSeconds: ptr.To[int32](7200), UnverifiedUserAnnotations: map[string]string{"example.org/path": "/a"},
+			}
+			if fmt.Sprint(spec.String()) != want.String() {
+				t.Errorf("request: got %v, want %v", spec, want)
+			}
+			f.issue("req-1")
+			if after := f.fill(); after != time.Hour {
+				t.Errorf("looks again after %s, want at the time that the signer named", after)
+			}
+			f.leaf()
+			if strings.Contains(fmt.Sprint(f.secret.Annotations), "PRIVATE") || f.told() != "nothing" {
+				t.Error("a key stands in an annotation, or something was told")
+			}
+		})
+	}
+}
+
+// TestRenewal lets the signer be late, and a syncer be restarted.
+func TestRenewal(t *testing.T) {
+	f := start(t, projectCertificate("ED25519"))
+	f.fill()
+	f.issue("req-1")
+	f.fill()
+	f.fill() // the Secret is seen to have it
+	first := f.leaf()
+	f.source.Forget(engine.KeyOf(f.pod))
+	f.clock.Step(59 * time.Minute)
+	if after := f.fill(); after != time.Minute {
+		t.Errorf("after a restart: looks again after %s, want %s", after, time.Minute)
+	}
+	f.clock.Step(time.Minute)
+	f.fill()
+	f.request("req-2")
+	f.clock.Step(9 * time.Minute)
+	f.fill()
+	if got := f.told(); got != "nothing" {
+		t.Errorf("told %s", got)
+	}
+	f.clock.Step(time.Minute)
+	eventually(t, "the request is known", func() bool { _, found := f.source.requests.Get("shop", "req-2"); return found })
+	f.fill()
+	f.wantTold("CertificateOverdueForRefresh")
+	if !f.leaf().Equal(first) {
+		t.Error("the pod lost its certificate before there was another")
+	}
+	f.clock.Step(time.Hour)
+	f.fill()
+	f.wantTold("CertificateExpired")
+	f.issue("req-2")
+	f.fill()
+	if f.leaf().Equal(first) {
+		t.Error("the certificate was not renewed")
+	}
+}
+
+func TestNoCertificate(t *testing.T) {
+	for _, condition := range []string{certificatesv1.PodCertificateRequestConditionTypeDenied, certificatesv1.PodCertificateRequestConditionTypeFailed} {
+		t.Run(condition, func(t *testing.T) {
+			f := start(t, projectCertificate("ED25519"))
+			f.fill()
+			f.answer(f.request("req-1"), condition)
+			if after := f.fill(); after != 0 {
+				t.Errorf("looks again after %s, want never", after)
+			}
+			f.wantTold("Warning " + condition + " PodCertificateRequest shop/req-1 of signer example.org/ca: " + condition + ": Reason: the message")
+			f.wantTold("FailedMount")
+			f.clock.Step(time.Hour)
+			f.fill()
+			if list, _ := f.virtual.CertificatesV1().PodCertificateRequests("shop").List(t.Context(), metav1.ListOptions{}); len(list.Items) != 1 || len(f.secret.Data) > 0 {
+				t.Errorf("got %d requests and %d files, want one request for good, and no file", len(list.Items), len(f.secret.Data))
+			}
+		})
+	}
+}
+
+// TestRequestIsDeleted wants another request in place of one that somebody deleted.
+func TestRequestIsDeleted(t *testing.T) {
+	f := start(t, projectCertificate("ED25519"))
+	f.fill()
+	if err := f.virtual.CertificatesV1().PodCertificateRequests("shop").Delete(t.Context(), "req-1", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "that is known", func() bool { _, found := f.source.requests.Get("shop", "req-1"); return !found })
+	if after := f.fill(); after != lostAfter {
+		t.Errorf("looks again after %s, want %s", after, lostAfter)
+	}
+	f.clock.Step(lostAfter)
+	f.fill()
+	f.request("req-2")
+}
+
+// TestNotServed has an API server of an earlier minor, where the fields came by another gate.
+func TestNotServed(t *testing.T) {
+	f := start(t, projectCertificate("ED25519"))
+	f.source.served = false
+	f.fill()
+	f.wantTold("the API server inside does not serve certificates.k8s.io/v1")
+}
