@@ -94,6 +94,10 @@ $(coredns_stamp):
 	@MODULE=github.com/coredns/coredns@$(COREDNS_VERSION) hack/build.sh CoreDNS -ldflags "-s -w" .
 	@touch $@
 
+$(metrics_stamp):
+	@MODULE=sigs.k8s.io/metrics-server@$(METRICS_SERVER_VERSION) hack/build.sh metrics-server -ldflags "-s -w" ./cmd/metrics-server
+	@touch $@
+
 # A third of Traefik's packages are clients of DNS services, which are left out.
 $(traefik_stamp): hack/traefik.sh
 	@MODULE=github.com/traefik/traefik/v3@$(TRAEFIK_VERSION) PREPARE=hack/traefik.sh hack/build.sh Traefik -ldflags "-s -w" ./cmd/traefik
@@ -102,10 +106,6 @@ $(traefik_stamp): hack/traefik.sh
 $(certmanager_stamp): $(certmanager_sources)
 	@FOLDER=$(certmanager) hack/build.sh cert-manager -ldflags "-s -w" . github.com/letsencrypt/pebble/v2/cmd/pebble
 	@cd $(certmanager) && cat "$$(GOWORK=off $(GO) list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)"/deploy/crds/*.yaml >$(certmanager_crds)
-	@touch $@
-
-$(metrics_stamp):
-	@MODULE=sigs.k8s.io/metrics-server@$(METRICS_SERVER_VERSION) hack/build.sh metrics-server -ldflags "-s -w" ./cmd/metrics-server
 	@touch $@
 
 $(gotestsum_stamp):
