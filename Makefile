@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Garret's version, and the Kubernetes that hosts and virtual clusters run here.
-VERSION            := v0.1.0
-KUBERNETES_VERSION := v1.37.2
-CONTAINERD_VERSION := v2.4.2
-COREDNS_VERSION    := v1.15.0
-GOTESTSUM_VERSION  := v1.13.0
+VERSION                := v0.1.0
+KUBERNETES_VERSION     := v1.37.2
+CONTAINERD_VERSION     := v2.4.2
+COREDNS_VERSION        := v1.15.0
+METRICS_SERVER_VERSION := v0.9.0
+TRAEFIK_VERSION        := v3.6.12
+GOTESTSUM_VERSION      := v1.13.0
 
 # Every binary is static, so that an image needs nothing else; one setting for
 # builds and tests lets them share the build cache.
@@ -37,7 +39,7 @@ test: ## Run every test: unit, integration and e2e, the latter on a host of thei
 
 .PHONY: help
 help: ## Show this text
-	@awk 'BEGIN {FS = ":.*## "} /^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Building
 
@@ -69,10 +71,19 @@ kube: ## Build the parts of the test host
 # go.mod; the version in the stamp's name makes a change of it build anew.
 containerd_stamp := $(BIN)/.containerd-$(CONTAINERD_VERSION)
 coredns_stamp    := $(BIN)/.coredns-$(COREDNS_VERSION)
+metrics_stamp    := $(BIN)/.metrics-server-$(METRICS_SERVER_VERSION)
+traefik_stamp    := $(BIN)/.traefik-$(TRAEFIK_VERSION)
 gotestsum_stamp  := $(BIN)/.gotestsum-$(GOTESTSUM_VERSION)
 
+# cert-manager and pebble have a go.mod of ours, whose versions are those of
+# everything else as far as can be: what both stand on is compiled once.
+certmanager         := test/certmanager
+certmanager_sources := $(addprefix $(certmanager)/,main.go go.mod go.sum)
+certmanager_crds    := $(BIN)/cert-manager-crds.yaml
+certmanager_stamp   := $(BIN)/.certmanager
+
 .PHONY: third-party
-third-party: $(containerd_stamp) $(coredns_stamp)
+third-party: $(containerd_stamp) $(coredns_stamp) $(metrics_stamp)
 
 $(containerd_stamp):
 	@MODULE=github.com/containerd/containerd/v2@$(CONTAINERD_VERSION) hack/build.sh containerd \
@@ -83,6 +94,20 @@ $(coredns_stamp):
 	@MODULE=github.com/coredns/coredns@$(COREDNS_VERSION) hack/build.sh CoreDNS -ldflags "-s -w" .
 	@touch $@
 
+$(metrics_stamp):
+	@MODULE=sigs.k8s.io/metrics-server@$(METRICS_SERVER_VERSION) hack/build.sh metrics-server -ldflags "-s -w" ./cmd/metrics-server
+	@touch $@
+
+# A third of Traefik's packages are clients of DNS services, which are left out.
+$(traefik_stamp): hack/traefik.sh
+	@MODULE=github.com/traefik/traefik/v3@$(TRAEFIK_VERSION) PREPARE=hack/traefik.sh hack/build.sh Traefik -ldflags "-s -w" ./cmd/traefik
+	@touch $@
+
+$(certmanager_stamp): $(certmanager_sources)
+	@FOLDER=$(certmanager) hack/build.sh cert-manager -ldflags "-s -w" . github.com/letsencrypt/pebble/v2/cmd/pebble
+	@cd $(certmanager) && cat "$$(GOWORK=off $(GO) list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)"/deploy/crds/*.yaml >$(certmanager_crds)
+	@touch $@
+
 $(gotestsum_stamp):
 	@MODULE=gotest.tools/gotestsum@$(GOTESTSUM_VERSION) hack/build.sh gotestsum -ldflags "-s -w" .
 	@touch $@
@@ -90,6 +115,12 @@ $(gotestsum_stamp):
 .PHONY: images
 images: build ## Build the container images into bin/images
 	$(BIN)/garret-images build --bin $(BIN) --out $(BIN)/images
+
+# The ingress controller and what issues certificates for it; only the tests with a
+# whole host want them.
+.PHONY: addons
+addons: kube $(traefik_stamp) $(certmanager_stamp)
+	$(BIN)/garret-images build --addons --bin $(BIN) --out $(BIN)/images/addons
 
 ##@ Testing
 
@@ -102,12 +133,13 @@ RACE    := ./pkg/relay/... ./pkg/apiserver/certs/... ./syncer/engine/... ./synce
 .PHONY: vet
 vet: ## Vet all modules, and the tests of every level
 	$(GO) vet -tags "$(LEVELS)" $(MODULES)
+	cd $(certmanager) && GOWORK=off $(GO) vet ./...
 
 # The levels are vetted once, by make vet: go test would compute what vet wants to
 # know of some thousand packages again for each of them.
 .PHONY: unit
 unit: $(gotestsum_stamp) ## Run the unit tests of all modules
-	$(GOTEST) -vet=off -timeout 20m ./... ./cmd/controlplane/... ./test/host/... ./test/images/...
+	$(GOTEST) -vet=off -timeout 20m ./... ./cmd/controlplane/... ./test/host/... ./test/images/... ./test/conformance/...
 
 .PHONY: race
 race: ## Run the unit tests of what many goroutines share with the race detector
@@ -123,12 +155,20 @@ integration: build $(gotestsum_stamp) ## Run the tests against real API servers 
 	$(GOTEST) -vet=off -tags integration -count=1 -timeout 20m -p 3 ./test/integration/...
 
 .PHONY: e2e
-e2e: images $(gotestsum_stamp) ## Run the tests on a whole host cluster with containers
+e2e: images addons $(gotestsum_stamp) ## Run the tests on a whole host cluster with containers
 	$(GOTEST) -vet=off -tags e2e -count=1 -timeout 40m -p 3 -parallel 4 ./test/host ./test/e2e/...
 
 .PHONY: bench
 bench: images ## Measure start-up, memory and the relay against their yardsticks
 	cd test && $(GO) test -vet=off -tags bench -count=1 -timeout 30m -run '^$$' -bench . -benchtime 1x ./bench/...
+
+.PHONY: conformance
+conformance: build ## Run what has not passed of Kubernetes' conformance suite, on a bare host and in a virtual cluster
+	@hack/conformance.sh
+
+.PHONY: conformance-short
+conformance-short: build ## Run some forty specs of that suite in a virtual cluster, in a few minutes
+	@SHORT=1 hack/conformance.sh
 
 ##@ Sources
 

@@ -4,7 +4,9 @@
 #
 #     hack/build.sh PART ARGUMENTS-OF-GO-BUILD...
 #
-# MODULE=PATH@VERSION builds what that module holds, by its own go.mod.
+# MODULE=PATH@VERSION builds what that module holds, by its own go.mod; with
+# PREPARE=COMMAND in a copy of it, in which that command has been run. FOLDER=DIR
+# builds a module of ours that is not in go.work.
 # On a terminal the figure moves in place; elsewhere it is a line now and then.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -50,12 +52,23 @@ follow() {
 
 total=0
 print "looking at what is to be compiled"
+scratch=$(mktemp -d)
+trap 'clear_line; rm -rf "$scratch"' EXIT
 if [ -n "${MODULE:-}" ]; then
     export GOWORK=off
+    prepare=${PREPARE:+$(realpath "$PREPARE")}
     cd "$(go mod download -json "$MODULE" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')"
+    if [ -n "$prepare" ]; then
+        cp -r . "$scratch/module"
+        chmod -R u+w "$scratch/module"
+        cd "$scratch/module"
+        "$prepare"
+    fi
+elif [ -n "${FOLDER:-}" ]; then
+    export GOWORK=off
+    cd "$FOLDER"
 fi
-listed=$(mktemp)
-trap 'clear_line; rm -f "$listed"' EXIT
+listed=$scratch/listed
 go list -deps -f '{{if .Stale}}x{{end}}' "$@" 2>&1 >"$listed" | follow
 total=$(grep -c x "$listed" || true)
 go build -v -o "$bin/" "$@" 2>&1 | follow

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/utils/clock"
@@ -41,6 +43,8 @@ type Options struct {
 
 	SyncResources        []string
 	DisableSyncResources []string
+	// SelectFromHost narrows what is shown of the host: RESOURCE:SELECTOR.
+	SelectFromHost []string
 	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
 	SyncNodesFromHost bool
 
@@ -49,6 +53,8 @@ type Options struct {
 	EgressDir string
 	// NodeIP is the address of the node that the pod runs on.
 	NodeIP string
+	// Metadata says which labels and annotations of tenants travel.
+	Metadata isolation.Metadata
 	// InlineVolumeDrivers are the CSI drivers that pods may name in inline volumes.
 	InlineVolumeDrivers []string
 	// EndpointRanges are what an EndpointSlice inside may name, besides own pods.
@@ -108,10 +114,14 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.IssuerClientCAFile, "issuer-client-ca-file", o.IssuerClientCAFile, "File with the certificate authority of garret-apiserver's client certificate.")
 	flags.StringSliceVar(&o.SyncResources, "sync-resources", o.SyncResources, "Kinds to sync to the host that are not synced by default.")
 	flags.StringSliceVar(&o.DisableSyncResources, "disable-sync-resources", o.DisableSyncResources, "Kinds that stay inside.")
+	flags.StringArrayVar(&o.SelectFromHost, tenancyv1.FlagSelectFromHost, o.SelectFromHost, "Label selector of what is shown of a kind of the host, such as storageclasses:tier=fast. May be given for several kinds.")
 	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
 	flags.StringVar(&o.EgressDir, "egress-dir", o.EgressDir, "Directory for the sockets through which the control plane connects to pods, Services, webhooks and its kubelet. Empty for none.")
 	flags.StringVar(&o.NodeIP, "node-ip", o.NodeIP, "Address of the node that the syncer's pod runs on. Defaults to NODE_IP.")
 	flags.StringSliceVar(&o.InlineVolumeDrivers, "inline-volume-drivers", o.InlineVolumeDrivers, "CSI drivers that pods may name in inline volumes.")
+	flags.StringSliceVar(&o.Metadata.AllowedAnnotations, "allowed-annotations", o.Metadata.AllowedAnnotations, "Keys of annotations of pods, services, ingresses and claims that go to the host, besides those by default. A * at the end stands for any end.")
+	flags.StringSliceVar(&o.Metadata.DeniedAnnotations, "denied-annotations", o.Metadata.DeniedAnnotations, "Keys of annotations that stay inside, whatever else allows them.")
+	flags.StringSliceVar(&o.Metadata.AllowedLabels, "allowed-labels", o.Metadata.AllowedLabels, "Keys of labels of pods, services, ingresses and claims that the host objects have as they are. Selectors of the host may match them.")
 	flags.StringSliceVar(&o.EndpointRanges, "endpoint-ranges", o.EndpointRanges, "Address ranges that EndpointSlices may name, besides the addresses of own pods.")
 	flags.StringSliceVar(&o.EgressRanges, "egress-ranges", o.EgressRanges, "Address ranges that the control plane may reach, besides own pods and Services.")
 	flags.StringSliceVar(&o.ClosedRanges, "closed-ranges", o.ClosedRanges, "Address ranges of the host that the control plane may not reach, unless --egress-ranges has a part of one.")
@@ -134,6 +144,23 @@ func (o *Options) Complete() {
 	if o.ClusterID == "" && o.UID != "" {
 		o.ClusterID = tenancyv1.ClusterID(types.UID(o.UID))
 	}
+}
+
+// hostSelectors are those of SelectFromHost, by kind.
+func (o *Options) hostSelectors() (map[string]string, error) {
+	selectors := map[string]string{}
+	for _, each := range o.SelectFromHost {
+		resource, selector, _ := strings.Cut(each, ":")
+		kind, known := tenancyv1.CataloguedKind(resource)
+		if !known || kind.Namespaced {
+			return nil, fmt.Errorf("--%s=%s: must begin with a kind of the host that is shown inside, and a colon", tenancyv1.FlagSelectFromHost, each)
+		}
+		if _, err := labels.Parse(selector); err != nil {
+			return nil, fmt.Errorf("--%s=%s: %w", tenancyv1.FlagSelectFromHost, each, err)
+		}
+		selectors[resource] = selector
+	}
+	return selectors, nil
 }
 
 // exceptions are what the host's administrator opens to pods.

@@ -24,6 +24,7 @@ import (
 	"garret.dev/garret/syncer/issuer"
 	"garret.dev/garret/syncer/kubelet"
 	"garret.dev/garret/syncer/lineage"
+	"garret.dev/garret/syncer/metricsapi"
 	"garret.dev/garret/syncer/own"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/projected"
@@ -31,6 +32,7 @@ import (
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/rights"
 	"garret.dev/garret/syncer/tokens"
+	"garret.dev/garret/syncer/usage"
 )
 
 // What the reporter calls the engine's work, and what comes before it.
@@ -58,12 +60,19 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
-	kubelet, err := newKubelet(options, both, virtual, host)
+	figures, err := usage.New(usage.Options{
+		Translator: both.translator, HostConfig: both.hostConfig, VirtualPods: virtual.PodLister(), HostPods: host.PodLister(), Clock: options.Clock,
+	})
+	if err != nil {
+		return nil, err
+	}
+	trust := kubelet.TrustIn(options.DataDir)
+	kubelet, err := newKubelet(options, both, virtual, host, trust, figures)
 	if err != nil {
 		return nil, err
 	}
 	authority := pki.ServerAuthority(options.DataDir)
-	allocator := &admission.Allocator{Translator: both.translator, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
+	allocator := &admission.Allocator{Marker: resources.Marker{Translator: both.translator, Metadata: options.Metadata}, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
 	webhook, err := newWebhook(options, authority, allocator, doors.nodes(options))
 	if err != nil {
 		return nil, err
@@ -85,6 +94,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		Translator: both.translator, Virtual: both.virtual, Allocator: allocator,
 		WebhookPort: options.WebhookPort, WebhookReached: webhook.Reached(),
 		Authority: authority, Reporter: reporter,
+		MetricsPort: int32(options.KubeletPort), MetricsAuthority: trust.Authority,
 	})
 	itself := own.New(tenancy.RESTClient(), cluster)
 	ledger := quota.New(cluster.HostNamespace, cluster.Name, options.Clock)
@@ -109,11 +119,32 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 			reporter.Pending(partRights, tenancyv1.ReasonMissingRights, rights.Describe(missing, cluster.HostNamespace, cluster.ReleaseName()))
 		},
 	})
+	measure := func(context.Context) error { return nil }
+	if selection[tenancyv1.ResourcePods] {
+		measure = func(ctx context.Context) error { return figures.Watch(ctx, metricsTold(inside, reporter)) }
+	}
 	return &parts{
 		reporter: reporter, own: itself, security: security, ledger: ledger, ready: inside.Ready(),
 		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, watched.Run,
-			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }},
+			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }, measure},
 	}, nil
+}
+
+// metricsTold says on both sides whether the host tells what pods use. Where it fails for a
+// while, the API inside stays, and says so to who asks.
+func metricsTold(inside *bootstrap.Bootstrap, reporter *bootstrap.Reporter) func(*usage.Unavailable) {
+	return func(unavailable *usage.Unavailable) {
+		switch {
+		case unavailable == nil:
+			reporter.Metrics("", "")
+			inside.ServeMetrics(true)
+		case unavailable.Absent():
+			reporter.Metrics("NoMetricsAPI", unavailable.Message+"; without it, kubectl top and autoscalers by CPU and memory do not work inside")
+			inside.ServeMetrics(false)
+		default:
+			reporter.Metrics("MetricsAPIFailing", unavailable.Message)
+		}
+	}
 }
 
 // boundsOf are those that the host's object sets: nobody inside can change them.
@@ -161,19 +192,20 @@ func newWebhook(options Options, authority *pki.Authority, allocator *admission.
 
 // newKubelet returns the kubelet of all nodes inside, which the API server there
 // reaches at the pod's address.
-func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *resources.Host) (*kubelet.Server, error) {
+func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, trust kubelet.Trust, figures *usage.Source) (*kubelet.Server, error) {
 	listener, err := listen(options.BindAddress, options.KubeletPort)
 	if err != nil {
 		return nil, fmt.Errorf("kubelet: %w", err)
 	}
-	trust := kubelet.TrustIn(options.DataDir)
 	name := "system:node:" + both.translator.Cluster().ReleaseName()
+	hosts := append(bootstrap.MetricsHosts(), options.PodIP)
 	return kubelet.New(kubelet.Options{
 		Listener:   listener,
-		Serving:    pki.NewServing(trust.Authority, name, []string{options.PodIP}, options.Clock),
+		Serving:    pki.NewServing(trust.Authority, name, hosts, options.Clock),
 		Trust:      trust,
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(), HostConfig: both.hostConfig,
+		Usage: figures, API: metricsapi.New(metricsapi.Options{Usage: figures, Nodes: virtual.NodeLister()}), Domain: options.ClusterDomain,
 	})
 }
 

@@ -56,6 +56,16 @@ type HostIsolation struct {
 	// egressRanges are the ranges that pods and control planes of virtual clusters may
 	// reach, besides their own pods, DNS and their own API.
 	EgressRanges []string
+	// allowedAnnotations are keys of annotations of pods, services, ingresses and volume claims
+	// that reach the host, besides those that docs/isolation.md lists. A * at the end of a key
+	// stands for any end. What a key opens on the host is open to the tenants of each virtual cluster.
+	AllowedAnnotations []string
+	// deniedAnnotations are keys of annotations that stay inside, whatever allows them.
+	DeniedAnnotations []string
+	// allowedLabels are keys of labels of pods, services, ingresses and volume claims that
+	// the host objects have as they are, besides having all under keys of their own. Selectors
+	// of the host, such as those of its Services and NetworkPolicies, may match them.
+	AllowedLabels []string
 	// quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is
 	// where nobody sets it. Virtual clusters that are there already keep theirs until they change it.
 	Quota QuotaSpec

@@ -199,12 +199,14 @@ func TestControlPlaneArguments(t *testing.T) {
 		{"newest", "v1.37.2", nil, []string{
 			"server", "--data-dir=/data", "--https-listen-port=6443", "--service-cidr=10.96.0.0/16", "--cluster-domain=cluster.local",
 			"--tls-san=vc-demo", "--tls-san=vc-demo.team-a", "--tls-san=vc-demo.team-a.svc", "--tls-san=vc-demo.team-a.svc.cluster.local", "--tls-san=10.96.7.7",
-			"--disable-agent", "--disable-scheduler", "--flannel-backend=none", "--egress-selector-mode=disabled",
+			"--disable-agent", "--disable-scheduler", "--flannel-backend=none", "--egress-selector-mode=disabled", "--disable=runtimes",
 			"--kube-apiserver-arg=egress-selector-config-file=/etc/garret/egress/egress.yaml",
 			"--kube-controller-manager-arg=cluster-signing-kubelet-serving-cert-file=", "--kube-controller-manager-arg=cluster-signing-kubelet-serving-key-file=",
 			"--kube-controller-manager-arg=cluster-signing-legacy-unknown-cert-file=", "--kube-controller-manager-arg=cluster-signing-legacy-unknown-key-file="}, nil},
 		{"first with an egress selector", "v1.24.0", nil, []string{"--egress-selector-mode=disabled"}, nil},
 		{"before the egress selector", "v1.23.17", nil, []string{"--disable-agent"}, []string{"--egress-selector-mode=disabled"}},
+		{"first with RuntimeClasses", "v1.25.16", nil, []string{"--disable=runtimes"}, nil},
+		{"before RuntimeClasses", "v1.24.17", nil, []string{"--disable-agent"}, []string{"--disable=runtimes"}},
 		{"the owner's come last", "v1.37.2", []string{"--kube-apiserver-arg=v=2"}, []string{"--kube-apiserver-arg=v=2"}, nil},
 	}
 	for _, test := range tests {

@@ -104,29 +104,31 @@ func TestRoleFollowsWhatIsSynced(t *testing.T) {
 		"namespaces": "get", "tenancy.garret.dev/virtualclusters": "get list watch", "tenancy.garret.dev/virtualclusters/status": "get patch update",
 		"tenancy.garret.dev/hostobjects": "bound own",
 		"pods":                           allVerbs, "services": allVerbs, "configmaps": allVerbs, "secrets": allVerbs, "persistentvolumeclaims": allVerbs,
-		"discovery.k8s.io/endpointslices": allVerbs, "events": "get list watch",
+		"discovery.k8s.io/endpointslices": allVerbs, "networking.k8s.io/ingresses": allVerbs, "events": "get list watch",
 		"pods/exec": "create get", "pods/attach": "create get", "pods/portforward": "create get", "pods/log": "get",
 		"pods/ephemeralcontainers": "get patch update", "pods/resize": "get patch update", "pods/status": "get patch",
+		"metrics.k8s.io/pods": "list",
 	}
 	const none = ""
 	tests := map[string]struct {
 		args []string
 		want map[string]string
 	}{
-		"default":     {nil, nil},
-		"all it says": {[]string{"--sync-resources=" + strings.Join(tenancyv1.SyncedResources(), ",")}, nil},
-		"budgets":     {[]string{"--sync-resources=poddisruptionbudgets"}, map[string]string{"policy/poddisruptionbudgets": allVerbs}},
-		"no claims":   {[]string{"--disable-sync-resources=persistentvolumeclaims"}, map[string]string{"persistentvolumeclaims": none}},
-		"no slices":   {[]string{"--disable-sync-resources=endpointslices"}, map[string]string{"discovery.k8s.io/endpointslices": none}},
-		"no services": {[]string{"--disable-sync-resources=services"}, map[string]string{"services": none, "discovery.k8s.io/endpointslices": none}},
-		"no events":   {[]string{"--disable-sync-resources=events"}, map[string]string{"events": none}},
+		"default":      {nil, nil},
+		"all it says":  {[]string{"--sync-resources=" + strings.Join(tenancyv1.SyncedResources(), ",")}, nil},
+		"budgets":      {[]string{"--sync-resources=poddisruptionbudgets"}, map[string]string{"policy/poddisruptionbudgets": allVerbs}},
+		"no claims":    {[]string{"--disable-sync-resources=persistentvolumeclaims"}, map[string]string{"persistentvolumeclaims": none}},
+		"no slices":    {[]string{"--disable-sync-resources=endpointslices"}, map[string]string{"discovery.k8s.io/endpointslices": none}},
+		"no services":  {[]string{"--disable-sync-resources=services"}, map[string]string{"services": none, "discovery.k8s.io/endpointslices": none, "networking.k8s.io/ingresses": none}},
+		"no ingresses": {[]string{"--disable-sync-resources=ingresses"}, map[string]string{"networking.k8s.io/ingresses": none}},
+		"no events":    {[]string{"--disable-sync-resources=events"}, map[string]string{"events": none}},
 		// The tokens of pods and the variables of their namespaces come with pods.
 		"no secrets, no configmaps": {[]string{"--disable-sync-resources=secrets,configmaps"}, nil},
 		"no pods": {[]string{"--disable-sync-resources=pods"}, map[string]string{"pods": none, "events": none, "pods/exec": none, "pods/attach": none,
-			"pods/portforward": none, "pods/log": none, "pods/ephemeralcontainers": none, "pods/resize": none, "pods/status": none}},
+			"pods/portforward": none, "pods/log": none, "pods/ephemeralcontainers": none, "pods/resize": none, "pods/status": none, "metrics.k8s.io/pods": none}},
 		"no pods, secrets or configmaps": {[]string{"--disable-sync-resources=pods,secrets,configmaps"}, map[string]string{"pods": none, "events": none,
 			"pods/exec": none, "pods/attach": none, "pods/portforward": none, "pods/log": none, "pods/ephemeralcontainers": none, "pods/resize": none,
-			"pods/status": none, "secrets": none, "configmaps": recordVerbs}},
+			"pods/status": none, "metrics.k8s.io/pods": none, "secrets": none, "configmaps": recordVerbs}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -91,6 +91,9 @@ type RBAC struct {
 type Isolation struct {
 	InlineVolumeDrivers []string      `json:"inlineVolumeDrivers,omitempty"`
 	EndpointRanges      []string      `json:"endpointRanges,omitempty"`
+	AllowedAnnotations  []string      `json:"allowedAnnotations,omitempty"`
+	DeniedAnnotations   []string      `json:"deniedAnnotations,omitempty"`
+	AllowedLabels       []string      `json:"allowedLabels,omitempty"`
 	NetworkPolicy       NetworkPolicy `json:"networkPolicy"`
 	// ResourceQuota and LimitRange are for the whole namespace; nil for none.
 	ResourceQuota *corev1.ResourceQuotaSpec `json:"resourceQuota,omitempty"`

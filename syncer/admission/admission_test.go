@@ -25,6 +25,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/lineage/lineagetest"
+	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -178,7 +179,7 @@ func TestReviews(t *testing.T) {
 			if test.inside != nil {
 				inside = fake.NewClientset(test.inside)
 			}
-			server := NewServer(nil, nil, &Allocator{Translator: translator, Virtual: inside, Host: onHost, Evidence: lineagetest.Certain{}})
+			server := NewServer(nil, nil, &Allocator{Marker: resources.Marker{Translator: translator}, Virtual: inside, Host: onHost, Evidence: lineagetest.Certain{}})
 			operation := admissionv1.Create
 			if test.old != nil {
 				operation = admissionv1.Update
@@ -205,7 +206,7 @@ func TestHostServiceHasNoUIDUntilItIsAdopted(t *testing.T) {
 	onHost := host()
 	virtual := service("web")
 	virtual.UID = "chosen by a client"
-	review(t, NewServer(nil, nil, &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{}}), admissionv1.Create, virtual, nil, false)
+	review(t, NewServer(nil, nil, &Allocator{Marker: resources.Marker{Translator: translator}, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{}}), admissionv1.Create, virtual, nil, false)
 	twin, err := onHost.CoreV1().Services(hostNamespace).Get(t.Context(), translator.HostName("default", "web"), metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +225,7 @@ func TestTheHostsAnswerIsKept(t *testing.T) {
 		action.(clienttesting.CreateAction).GetObject().(*corev1.Service).Spec.LoadBalancerSourceRanges = []string{"10.0.0.0/8"}
 		return false, nil, nil
 	})
-	review(t, NewServer(nil, nil, &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{}}), admissionv1.Create, service("web"), nil, false)
+	review(t, NewServer(nil, nil, &Allocator{Marker: resources.Marker{Translator: translator}, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{}}), admissionv1.Create, service("web"), nil, false)
 	twin, err := onHost.CoreV1().Services(hostNamespace).Get(t.Context(), translator.HostName("default", "web"), metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +240,7 @@ func TestGeneratedName(t *testing.T) {
 	onHost := host()
 	virtual := service("")
 	virtual.GenerateName = "web-"
-	response := review(t, NewServer(nil, nil, &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{}}), admissionv1.Create, virtual, nil, false)
+	response := review(t, NewServer(nil, nil, &Allocator{Marker: resources.Marker{Translator: translator}, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{}}), admissionv1.Create, virtual, nil, false)
 	var operations []operation
 	if err := json.Unmarshal(response.Patch, &operations); err != nil {
 		t.Fatalf("patch %s: %v", response.Patch, err)
@@ -268,7 +269,7 @@ func TestRefusalsOfTheHost(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			onHost := fake.NewClientset()
 			onHost.PrependReactor("create", "services", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, test.err })
-			server := NewServer(nil, nil, &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{}})
+			server := NewServer(nil, nil, &Allocator{Marker: resources.Marker{Translator: translator}, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{}})
 			response := review(t, server, admissionv1.Create, service("web"), nil, false)
 			if response.Allowed || response.Result.Code != test.code || !strings.Contains(response.Result.Message, test.want) {
 				t.Errorf("got %+v, want a refusal with code %d that tells %q", response.Result, test.code, test.want)
@@ -305,7 +306,7 @@ func TestForbiddenServices(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			client := host()
-			allocator := &Allocator{Translator: translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace}),
+			allocator := &Allocator{Marker: resources.Marker{Translator: translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: hostNamespace})},
 				Virtual: fake.NewClientset(), Host: client, Evidence: lineagetest.Certain{}, Inside: test.inside}
 			response := review(t, NewServer(nil, nil, allocator), test.operation, test.service, test.old, false)
 			if test.want == "" {
@@ -348,7 +349,7 @@ func TestOtherKinds(t *testing.T) {
 		{Version: "v1", Resource: "pods"},
 	} {
 		onHost := host()
-		server := NewServer(nil, nil, &Allocator{Translator: translator, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{}})
+		server := NewServer(nil, nil, &Allocator{Marker: resources.Marker{Translator: translator}, Virtual: fake.NewClientset(), Host: onHost, Evidence: lineagetest.Certain{}})
 		request := &admissionv1.AdmissionRequest{Operation: admissionv1.Create, Namespace: "default", Name: "web", Resource: resource}
 		request.Object.Raw = marshal(t, service("web"))
 		if response := reviewed(t.Context(), request, server.admit); !response.Allowed || response.Patch != nil {

@@ -18,7 +18,6 @@ import (
 
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/resources"
-	"garret.dev/garret/syncer/translate"
 )
 
 // errExists says that the Service exists inside, with its twin.
@@ -29,7 +28,8 @@ type unchargedError struct{ error }
 
 // Allocator has the host allot addresses for Services inside.
 type Allocator struct {
-	Translator    *translate.Translator
+	// Marker writes the metadata of the host's Services.
+	Marker        resources.Marker
 	Virtual, Host kubernetes.Interface
 	// Charge, when set, charges a Service to the quota of the virtual cluster before it is
 	// made; settle is called with what came of it.
@@ -60,7 +60,7 @@ func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRu
 	asked := virtual.DeepCopy()
 	// It may yet be refused inside: until it is stored, it has no UID that counts.
 	asked.UID = ""
-	host := resources.HostService(a.Translator, asked)
+	host := resources.HostService(a.Marker, asked)
 	created, err := a.create(ctx, asked, host, dryRun)
 	// The host looks for the address before it looks at the name: a Service that is
 	// there, with the address asked for, is told as an address in use.
@@ -100,7 +100,7 @@ func (a *Allocator) create(ctx context.Context, virtual, host *corev1.Service, d
 	settle(created, nil)
 	a.Evidence.Carried()
 	// The engine asks for the same later, and is to know what the host answered.
-	err = resources.KeepServiceAnswer(ctx, services, a.Translator, virtual, host, created)
+	err = resources.KeepServiceAnswer(ctx, services, a.Marker, virtual, host, created)
 	if err != nil {
 		klog.FromContext(ctx).Error(err, "What the host's admission changed of a service may be put back", "host", klog.KObj(host))
 	}
@@ -113,7 +113,7 @@ func (a *Allocator) existing(ctx context.Context, virtual, host *corev1.Service,
 	if err != nil {
 		return nil, err
 	}
-	identity, ours := a.Translator.IdentityOf(found)
+	identity, ours := a.Marker.Translator.IdentityOf(found)
 	if !ours || identity.Namespace != virtual.Namespace || identity.Name != virtual.Name {
 		return nil, apierrors.NewConflict(corev1.Resource("services"), host.Name, fmt.Errorf("the name on the host belongs to an object that was not synced"))
 	}

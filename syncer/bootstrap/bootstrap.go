@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
@@ -45,6 +47,10 @@ type Options struct {
 	WebhookReached <-chan struct{}
 	// Authority signs the webhook's certificate.
 	Authority *pki.Authority
+	// MetricsPort is where the metrics API is served at the pod's address, by a certificate
+	// of MetricsAuthority.
+	MetricsPort      int32
+	MetricsAuthority *pki.Authority
 	// Reporter is told how far things are.
 	Reporter *Reporter
 	// ResolvConf names the DNS servers that the DNS inside asks for names outside.
@@ -56,6 +62,9 @@ type Options struct {
 type Bootstrap struct {
 	Options
 	ready chan struct{}
+	// metrics says whether the metrics API is served, nil while that is not known.
+	metrics        atomic.Pointer[bool]
+	metricsChanged chan struct{}
 }
 
 // New returns a Bootstrap.
@@ -63,7 +72,7 @@ func New(o Options) *Bootstrap {
 	if o.ResolvConf == "" {
 		o.ResolvConf = "/etc/resolv.conf"
 	}
-	return &Bootstrap{Options: o, ready: make(chan struct{})}
+	return &Bootstrap{Options: o, ready: make(chan struct{}), metricsChanged: make(chan struct{}, 1)}
 }
 
 // Ready is closed when pods may be synced.
@@ -83,6 +92,7 @@ func (b *Bootstrap) steps() []step {
 		{"the Service of the DNS", b.dnsService, true},
 		{"the admission webhook", b.webhook, false},
 		{"the admission webhook of Nodes", b.keepNodes, false},
+		{"the ServiceAccount of the first pods", b.firstAccount, false},
 	}
 	return append(append(steps, b.rights()...), b.dns()...)
 }
@@ -116,8 +126,33 @@ func (b *Bootstrap) Run(ctx context.Context) error {
 	}
 	logger.Info("The cluster has what it needs inside", "steps", len(steps), "after", time.Since(start).Round(time.Millisecond))
 	b.Reporter.Done(PartBootstrap)
-	b.keep(ctx)
+	var kept sync.WaitGroup
+	kept.Go(func() { b.keep(ctx) })
+	kept.Go(func() { b.keepMetrics(ctx) })
+	kept.Wait()
 	return nil
+}
+
+const (
+	// accountInterval is how often the ServiceAccount is looked for, accountPatience how
+	// long before it counts as trouble.
+	accountInterval = 100 * time.Millisecond
+	accountPatience = 10 * time.Second
+)
+
+// firstAccount waits until the control plane has made what every pod of the namespace
+// default has: before that, the API server refuses pods. k3s makes it seconds after it is
+// ready.
+func (b *Bootstrap) firstAccount(ctx context.Context) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, accountInterval, accountPatience, true, func(ctx context.Context) (bool, error) {
+		_, last = b.Virtual.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
+		return last == nil, nil
+	})
+	if err != nil && last != nil {
+		return last
+	}
+	return err
 }
 
 // insist tries a step until it succeeds or the context ends.

@@ -23,6 +23,7 @@ import (
 	"garret.dev/garret/syncer/lineage/lineagetest"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/pki/pkitest"
+	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -30,7 +31,7 @@ const address = "10.0.7.7"
 
 func newBootstrap(virtual *fake.Clientset) *Bootstrap {
 	translator := translate.New(translate.Cluster{ID: "one", Name: "demo", HostNamespace: "team", ServiceIP: address, Domain: "cluster.local"})
-	return New(Options{Translator: translator, Virtual: virtual, Allocator: &admission.Allocator{Translator: translator, Virtual: virtual, Host: fake.NewClientset(), Evidence: lineagetest.Certain{}}})
+	return New(Options{Translator: translator, Virtual: virtual, Allocator: &admission.Allocator{Marker: resources.Marker{Translator: translator}, Virtual: virtual, Host: fake.NewClientset(), Evidence: lineagetest.Certain{}}})
 }
 
 func TestKubernetesService(t *testing.T) {
@@ -95,6 +96,33 @@ func TestKubernetesServiceAgainstTheControlPlane(t *testing.T) {
 	}
 }
 
+// TestFirstAccount wants the step to end when pods can be created, and not before.
+func TestFirstAccount(t *testing.T) {
+	client := fake.NewClientset()
+	asked := make(chan struct{}, 100)
+	client.PrependReactor("get", "serviceaccounts", func(clienttesting.Action) (bool, runtime.Object, error) {
+		asked <- struct{}{}
+		return false, nil, nil
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- newBootstrap(client).firstAccount(t.Context()) }()
+	for range 2 {
+		<-asked
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("it ended without a ServiceAccount: %v", err)
+	default:
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}}
+	if _, err := client.CoreV1().ServiceAccounts("default").Create(t.Context(), account, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("got %v, want it to end", err)
+	}
+}
+
 func TestNameservers(t *testing.T) {
 	for _, test := range []struct {
 		name, content string
@@ -115,7 +143,8 @@ func TestNameservers(t *testing.T) {
 
 func TestCorefile(t *testing.T) {
 	with, without := corefile("example.org", []string{"10.96.0.10", "fd00::1"}), corefile("example.org", nil)
-	for _, want := range []string{"\n    forward . 10.96.0.10 fd00::1\n", "kubernetes example.org in-addr.arpa", ".:1053 {", "import /etc/coredns/custom/*.server"} {
+	for _, want := range []string{"\n    forward . 10.96.0.10 fd00::1\n", "kubernetes example.org in-addr.arpa", ".:1053 {", "import /etc/coredns/custom/*.server",
+		"disable success example.org\n", "disable denial example.org\n"} {
 		if !strings.Contains(with, want) {
 			t.Errorf("no %q in\n%s", want, with)
 		}
@@ -155,7 +184,7 @@ func TestRights(t *testing.T) {
 			t.Errorf("the relay may %q %q", rule.Verbs, rule.Resources)
 		}
 	}
-	for _, rule := range viewerRole().Rules {
+	for _, rule := range append(viewerRole().Rules, metricsRole().Rules...) {
 		for _, verb := range rule.Verbs {
 			if !slices.Contains([]string{"get", "list", "watch"}, verb) {
 				t.Errorf("viewers may %s %q", verb, rule.Resources)

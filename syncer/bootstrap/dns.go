@@ -82,6 +82,9 @@ func (b *Bootstrap) corefile(ctx context.Context) error {
 
 // corefile is the configuration of CoreDNS. Other names are asked of upstreams,
 // where there are any: CoreDNS does not start with an empty list.
+//
+// The zone of the cluster is not cached: CoreDNS has it in memory, and a name that
+// was asked for a moment too early would stay unknown.
 func corefile(domain string, upstreams []string) string {
 	forward := ""
 	if len(upstreams) > 0 {
@@ -97,13 +100,16 @@ func corefile(domain string, upstreams []string) string {
         ttl 30
     }
     prometheus :%d
-%s    cache 30
+%s    cache 30 {
+        disable success %s
+        disable denial %s
+    }
     reload
     loadbalance
     import /etc/coredns/custom/*.override
 }
 import /etc/coredns/custom/*.server
-`, dnsPort, dnsHealthPort, dnsReadyPort, domain, dnsMetricsPort, forward)
+`, dnsPort, dnsHealthPort, dnsReadyPort, domain, dnsMetricsPort, forward, domain, domain)
 }
 
 // resolvConf tells which DNS the syncer's own pod uses: the host cluster's.

@@ -67,6 +67,8 @@ type Reporter struct {
 	undone  string
 	// quota is how much of what is used, as a QuotaStatus in JSON; empty where nothing is bounded.
 	quota string
+	// metrics is why the host does not tell what pods use.
+	metrics metricsState
 	// changed has room for one note that something did.
 	changed chan struct{}
 }
@@ -122,6 +124,12 @@ func (r *Reporter) Undone(why string) {
 	r.change(func() { r.undone = why })
 }
 
+// Metrics says why the host does not tell what pods use of CPU and memory: an empty
+// reason means that it does. Until it is called, nothing is reported about it.
+func (r *Reporter) Metrics(reason, message string) {
+	r.change(func() { r.metrics = metricsState{true, trouble{reason, message}} })
+}
+
 // Quota says how much is used of what the virtual cluster may hold on the host.
 func (r *Reporter) Quota(hard, used corev1.ResourceList) {
 	text := ""
@@ -155,9 +163,16 @@ type accessState struct {
 	trouble    trouble
 }
 
+// metricsState is whether the host tells what pods use.
+type metricsState struct {
+	known   bool
+	trouble trouble
+}
+
 // state is what is reported.
 type state struct {
 	access               accessState
+	metrics              metricsState
 	controlPlane, syncer trouble
 	// orphaned tells of orphans; empty when there are none.
 	orphaned  string
@@ -189,7 +204,7 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	}
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	now.access = r.access
+	now.access, now.metrics = r.access, r.metrics
 	now.quota = r.quota
 	now.orphaned = describeOrphans(r.orphans, r.undone, r.cluster)
 	for _, part := range r.parts {

@@ -29,10 +29,13 @@ func (w *writer) configuration(now state) *applyv1.VirtualClusterApplyConfigurat
 	if now.access.known {
 		condition := w.condition(tenancyv1.ConditionAccessApplied, now.access.trouble, "Applied", "the rights inside are those of spec.access")
 		status.WithConditions(condition.WithObservedGeneration(now.access.generation))
-	} else if before := meta.FindStatusCondition(w.before, tenancyv1.ConditionAccessApplied); before != nil {
-		// A syncer that was restarted has yet to look: until then it stays as it is.
-		status.WithConditions(applymetav1.Condition().WithType(before.Type).WithStatus(before.Status).WithReason(before.Reason).
-			WithMessage(before.Message).WithLastTransitionTime(before.LastTransitionTime).WithObservedGeneration(before.ObservedGeneration))
+	} else {
+		status.WithConditions(w.asBefore(tenancyv1.ConditionAccessApplied)...)
+	}
+	if now.metrics.known {
+		status.WithConditions(w.condition(tenancyv1.ConditionMetricsAvailable, now.metrics.trouble, "HostMetrics", "the host tells what pods use of CPU and memory"))
+	} else {
+		status.WithConditions(w.asBefore(tenancyv1.ConditionMetricsAvailable)...)
 	}
 	if now.orphaned != "" {
 		status.WithConditions(w.stands(tenancyv1.ConditionOrphaned, metav1.ConditionTrue, "MissingInside", now.orphaned))
@@ -51,6 +54,19 @@ func (w *writer) configuration(now state) *applyv1.VirtualClusterApplyConfigurat
 		status.WithCertificateAuthorityData([]byte(now.authority)...)
 	}
 	return applyv1.VirtualCluster(w.cluster.Name, w.cluster.HostNamespace).WithUID(w.cluster.UID).WithStatus(status)
+}
+
+// asBefore is a condition as it stands, if it does: a syncer that was restarted has yet
+// to look, and until then it stays.
+func (w *writer) asBefore(kind string) []*applymetav1.ConditionApplyConfiguration {
+	before := meta.FindStatusCondition(w.before, kind)
+	if before == nil {
+		return nil
+	}
+	return []*applymetav1.ConditionApplyConfiguration{
+		applymetav1.Condition().WithType(before.Type).WithStatus(before.Status).WithReason(before.Reason).
+			WithMessage(before.Message).WithLastTransitionTime(before.LastTransitionTime).WithObservedGeneration(before.ObservedGeneration),
+	}
 }
 
 // condition is true while there is no trouble.

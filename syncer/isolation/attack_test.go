@@ -4,11 +4,12 @@
 package isolation
 
 import (
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 )
@@ -75,10 +76,7 @@ var attacks = []struct {
 // refusedFields are all that the tables of pods refuse, by type and name.
 func refusedFields() map[string]bool {
 	fields := map[string]bool{}
-	for _, table := range tables() {
-		if table.of == reflect.TypeFor[corev1.PersistentVolumeClaimSpec]() || table.of == reflect.TypeFor[corev1.ServiceSpec]() {
-			continue
-		}
+	for _, table := range slices.Concat(podTable(), containerTable(), volumeTable(), schedulingTable()) {
 		for _, rule := range table.rules {
 			for _, name := range rule.fields {
 				if rule.decision == Refused {
@@ -116,7 +114,7 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-func TestAttacksByServicesAndClaims(t *testing.T) {
+func TestAttacksByOtherKinds(t *testing.T) {
 	_, violations := ServiceSpec(&corev1.ServiceSpec{ExternalIPs: []string{"10.0.0.1"}, LoadBalancerIP: "192.0.2.1", ExternalName: "kubernetes.default.svc"})
 	if got := violations.Err(); len(violations) != 2 || !strings.Contains(got.Error(), "spec.externalIPs is refused") || !strings.Contains(got.Error(), `spec.loadBalancerIP "192.0.2.1" is refused`) {
 		t.Errorf("service: got %v, want externalIPs and loadBalancerIP refused", got)
@@ -124,6 +122,10 @@ func TestAttacksByServicesAndClaims(t *testing.T) {
 	claim, violations := ClaimSpec(&corev1.PersistentVolumeClaimSpec{Selector: &metav1.LabelSelector{}, DataSource: &corev1.TypedLocalObjectReference{Kind: "VolumeSnapshot"}})
 	if got := violations.Err(); len(violations) != 1 || !strings.Contains(got.Error(), "spec.selector is refused") || claim.DataSource != nil {
 		t.Errorf("claim: got %v and %v, want the selector refused and the data source left out", got, claim)
+	}
+	_, violations = IngressSpec(&networkingv1.IngressSpec{DefaultBackend: &networkingv1.IngressBackend{Resource: &corev1.TypedLocalObjectReference{Kind: "Bucket", Name: "anothers"}}})
+	if got := violations.Err(); len(violations) != 1 || !strings.Contains(got.Error(), "spec.defaultBackend.resource is refused") {
+		t.Errorf("ingress: got %v, want the resource refused", got)
 	}
 }
 

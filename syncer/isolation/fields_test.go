@@ -12,19 +12,20 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // tables are all, in the order of the documentation.
 func tables() []typeRules {
-	return slices.Concat(podTable(), containerTable(), volumeTable(), schedulingTable(), claimTable(), serviceTable())
+	return slices.Concat(podTable(), containerTable(), volumeTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable())
 }
 
 // roots are the types of what goes to the host.
 func roots() map[string]reflect.Type {
 	return map[string]reflect.Type{
 		"pod.spec": reflect.TypeFor[corev1.PodSpec](), "claim.spec": reflect.TypeFor[corev1.PersistentVolumeClaimSpec](),
-		"service.spec": reflect.TypeFor[corev1.ServiceSpec](),
+		"service.spec": reflect.TypeFor[corev1.ServiceSpec](), "ingress.spec": reflect.TypeFor[networkingv1.IngressSpec](),
 	}
 }
 

@@ -28,11 +28,13 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
+	testingclock "k8s.io/utils/clock/testing"
 
 	"garret.dev/garret/syncer/containers"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/pki/pkitest"
 	"garret.dev/garret/syncer/translate"
+	"garret.dev/garret/syncer/usage"
 )
 
 // recorder stands for the host's API server: it is reached over real TLS, keeps
@@ -84,6 +86,8 @@ type fixture struct {
 	translator *translate.Translator
 	// virtualClient and hostClient are the API servers behind the kubelet's caches.
 	virtualClient, hostClient *fake.Clientset
+	// clock is that of the figures.
+	clock *testingclock.FakeClock
 }
 
 // virtualPod is a pod inside with those containers.
@@ -138,7 +142,7 @@ func start(t *testing.T, virtual, host []*corev1.Pod, translator *translate.Tran
 // startIn is start with the data directory of a control plane.
 func startIn(t *testing.T, dir *pkitest.DataDir, virtual, host []*corev1.Pod, translator *translate.Translator) *fixture {
 	t.Helper()
-	f := &fixture{dir: dir, host: newRecorder(t), translator: translator}
+	f := &fixture{dir: dir, host: newRecorder(t), translator: translator, clock: testingclock.NewFakeClock(time.Now())}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -147,15 +151,21 @@ func startIn(t *testing.T, dir *pkitest.DataDir, virtual, host []*corev1.Pod, tr
 	virtualPods, virtualClient := lister(t, virtual...)
 	hostPods, hostClient := lister(t, host...)
 	f.virtualClient, f.hostClient = virtualClient, hostClient
+	config := &rest.Config{
+		Host: f.host.server.URL, BearerToken: "syncer",
+		TLSClientConfig: rest.TLSClientConfig{Insecure: true},
+	}
+	figures, err := usage.New(usage.Options{Translator: translator, HostConfig: config, VirtualPods: virtualPods, HostPods: hostPods, Clock: f.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
 	server, err := New(Options{
 		Listener:   listener,
 		Serving:    pki.NewServing(TrustIn(f.dir.Path).Authority, "kubelet", []string{"127.0.0.1"}, clock.RealClock{}),
 		Trust:      TrustIn(f.dir.Path),
 		Translator: translator, Virtual: virtualClient, Host: hostClient, VirtualPods: virtualPods, HostPods: hostPods,
-		HostConfig: &rest.Config{
-			Host: f.host.server.URL, BearerToken: "syncer",
-			TLSClientConfig: rest.TLSClientConfig{Insecure: true},
-		},
+		HostConfig: config, Usage: figures, Domain: "example.org",
+		API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "API") }),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -109,10 +109,10 @@ func TestWhatNeverReachesTheHost(t *testing.T) {
 		{"port zero", "GET", "/portForward/default/web?port=0", upgrade("websocket"), 400},
 		{"port that is a path", "GET", "/portForward/default/web?port=80/../..", upgrade("websocket"), 400},
 		{"run without command", "POST", "/run/default/web/app", nil, 400},
-		{"other parts of a kubelet", "GET", "/configz", nil, 404},
+		{"metrics API as a kubelet's caller", "GET", "/apis/metrics.k8s.io/v1beta1/pods", nil, 404},
 		{"node logs", "GET", "/logs/", nil, 404},
 		{"checkpoint", "POST", "/checkpoint/default/web/app", nil, 404},
-		{"cadvisor", "GET", "/metrics/cadvisor", nil, 404},
+		{"metrics of what is none", "GET", "/metrics/slis", nil, 404},
 		{"other method", "DELETE", "/containerLogs/default/web/app", nil, 405},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -436,41 +436,5 @@ func TestRefusedUpgrade(t *testing.T) {
 	f.host.answers(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) })
 	if code, _ := f.get(t, "POST", "/exec/default/web/app?command=id", upgrade("SPDY/3.1")); code != http.StatusForbidden {
 		t.Errorf("got code %d, want the host's 403", code)
-	}
-}
-
-func TestReports(t *testing.T) {
-	f := standard(t)
-	f.host.answers(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/apis/metrics.k8s.io/v1beta1/namespaces/"+hostNamespace+"/pods" {
-			http.NotFound(w, r)
-			return
-		}
-		fmt.Fprintf(w, `{"items":[{"metadata":{"name":%q},"timestamp":"2026-01-01T00:00:00Z","containers":[
-			{"name":"app","usage":{"cpu":"250m","memory":"64Mi"}},{"name":"injected","usage":{"cpu":"1"}}]},
-			{"metadata":{"name":%q},"containers":[{"name":"injected","usage":{"cpu":"1"}},{"name":"admin","usage":{"cpu":"1"}}]},
-			{"metadata":{"name":%q},"containers":[{"name":"app","usage":{"cpu":"7"}}]}]}`,
-			f.translator.HostName("default", "web"), f.translator.HostName("default", "shop"), f.translator.HostName("default", "stale"))
-	})
-	_, body := f.get(t, "GET", "/stats/summary", nil)
-	for _, want := range []string{`"usageNanoCores":250000000`, `"workingSetBytes":67108864`, `"name":"pending"`} {
-		if !strings.Contains(body, want) {
-			t.Errorf("summary has no %s: %s", want, body)
-		}
-	}
-	for _, foreign := range []string{"injected", "admin", "7000000000"} {
-		if strings.Contains(body, foreign) {
-			t.Errorf("summary tells of %s, which is the host's: %s", foreign, body)
-		}
-	}
-	f.host.answers(http.NotFound)
-	if code, body := f.get(t, "GET", "/stats/summary", nil); code != 200 || strings.Contains(body, "usageNanoCores") {
-		t.Errorf("without metrics of the host: got %d %s, want pods without usage", code, body)
-	}
-	if code, body := f.get(t, "GET", "/pods", nil); code != 200 || !strings.Contains(body, `"name":"web"`) {
-		t.Errorf("pods: got %d %s", code, body)
-	}
-	if code, body := f.get(t, "GET", "/metrics", nil); code != 200 || !strings.Contains(body, "kubelet_running_pods 0\n") {
-		t.Errorf("metrics: got %d %s", code, body)
 	}
 }

@@ -80,16 +80,6 @@ func (p pods) isTwin(virtual, host *corev1.Pod) bool {
 	return ours && identity == translate.IdentityFor(virtual)
 }
 
-// own are the containers of a pod inside that are the tenant's on the host. Those of a
-// host pod that is not known yet are none.
-func (p pods) own(virtual *corev1.Pod) *containers.Own {
-	host, err := p.hostPods.Pods(p.translator.Cluster().HostNamespace).Get(p.translator.HostName(virtual.Namespace, virtual.Name))
-	if err != nil || !p.isTwin(virtual, host) {
-		host = &corev1.Pod{}
-	}
-	return containers.OwnOf(virtual, host)
-}
-
 // reader reads a pod of one side.
 type reader func(ctx context.Context, lister corev1listers.PodLister, client kubernetes.Interface, namespace, name string) (*corev1.Pod, error)
 

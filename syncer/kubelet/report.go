@@ -8,18 +8,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
-	"time"
+	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
+	kubeletconfigv1beta1 "k8s.io/kubelet/config/v1beta1"
 	statsv1alpha1 "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
+	"k8s.io/utils/ptr"
 
-	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/syncer/containers"
+	"garret.dev/garret/syncer/usage"
 )
 
 // bound lists the pods that are bound to any node inside. All nodes share one
@@ -39,6 +40,14 @@ func (s *Server) bound() ([]*corev1.Pod, error) {
 }
 
 func (s *Server) listPods(w http.ResponseWriter, r *http.Request) {
+	s.list(w, r, func(*corev1.Pod) bool { return true })
+}
+
+func (s *Server) listRunningPods(w http.ResponseWriter, r *http.Request) {
+	s.list(w, r, func(pod *corev1.Pod) bool { return pod.Status.Phase == corev1.PodRunning })
+}
+
+func (s *Server) list(w http.ResponseWriter, r *http.Request, which func(*corev1.Pod) bool) {
 	bound, err := s.bound()
 	if err != nil {
 		writeError(w, r, err)
@@ -46,51 +55,42 @@ func (s *Server) listPods(w http.ResponseWriter, r *http.Request) {
 	}
 	list := corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: make([]corev1.Pod, 0, len(bound))}
 	for _, pod := range bound {
-		list.Items = append(list.Items, *pod)
+		if which(pod) {
+			list.Items = append(list.Items, *pod)
+		}
 	}
 	writeJSON(w, list)
 }
 
-// metrics counts what is known of pods without looking into the host's nodes.
-func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
-	bound, err := s.bound()
-	if err != nil {
-		writeError(w, r, err)
-		return
+// configuration is what a kubelet's says and this one does. What the kubelets of the
+// host do stays with the host.
+func configuration(o Options) kubeletconfigv1beta1.KubeletConfiguration {
+	config := kubeletconfigv1beta1.KubeletConfiguration{
+		EnableServer: ptr.To(true), ClusterDomain: o.Domain,
+		Authentication: kubeletconfigv1beta1.KubeletAuthentication{Anonymous: kubeletconfigv1beta1.KubeletAnonymousAuthentication{Enabled: ptr.To(false)}},
 	}
-	running := 0
-	containers := map[string]int{"created": 0, "exited": 0, "running": 0}
-	for _, pod := range bound {
-		if pod.Status.Phase == corev1.PodRunning {
-			running++
-		}
-		for i := range pod.Status.ContainerStatuses {
-			switch state := pod.Status.ContainerStatuses[i].State; {
-			case state.Running != nil:
-				containers["running"]++
-			case state.Terminated != nil:
-				containers["exited"]++
-			default:
-				containers["created"]++
-			}
-		}
+	if address, err := netip.ParseAddrPort(o.Listener.Addr().String()); err == nil {
+		config.Port = int32(address.Port())
 	}
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-	fmt.Fprintf(w, "# HELP kubelet_running_pods Number of pods that are running.\n# TYPE kubelet_running_pods gauge\nkubelet_running_pods %d\n", running)
-	fmt.Fprint(w, "# HELP kubelet_running_containers Number of containers by state.\n# TYPE kubelet_running_containers gauge\n")
-	for _, state := range []string{"created", "exited", "running"} {
-		fmt.Fprintf(w, "kubelet_running_containers{container_state=%q} %d\n", state, containers[state])
-	}
+	return config
 }
 
-// podMetrics is the part of metrics.k8s.io's PodMetrics that is read here.
-type podMetrics struct {
-	metav1.ObjectMeta `json:"metadata"`
-	Timestamp         metav1.Time `json:"timestamp"`
-	Containers        []struct {
-		Name  string                       `json:"name"`
-		Usage map[string]resource.Quantity `json:"usage"`
-	} `json:"containers"`
+// configz answers as a kubelet does: with its configuration under a name, and no kind.
+func (s *Server) configz(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, map[string]any{"kubeletconfig": s.config})
+}
+
+// measured are the figures of pods inside by their UID; none where the host gives none.
+func (s *Server) measured(ctx context.Context) (usage.Reading, map[types.UID]*usage.Pod) {
+	reading, err := s.usage.Read(ctx)
+	if err != nil {
+		klog.FromContext(ctx).V(2).Info("The host gives no metrics", "err", err)
+	}
+	pods := make(map[types.UID]*usage.Pod, len(reading.Pods))
+	for i := range reading.Pods {
+		pods[reading.Pods[i].UID] = &reading.Pods[i]
+	}
+	return reading, pods
 }
 
 // summary tells what the host's metrics API tells of the synced pods. Where the
@@ -102,78 +102,100 @@ func (s *Server) summary(w http.ResponseWriter, r *http.Request) {
 		writeError(w, r, err)
 		return
 	}
-	usage, err := s.usage(r.Context())
-	if err != nil {
-		klog.FromContext(r.Context()).V(2).Info("The host gives no metrics", "err", err)
-	}
-	summary := statsv1alpha1.Summary{Pods: []statsv1alpha1.PodStats{}}
+	reading, measured := s.measured(r.Context())
+	summary := statsv1alpha1.Summary{Pods: make([]statsv1alpha1.PodStats, 0, len(bound)), Node: statsv1alpha1.NodeStats{NodeName: onlyNode(bound)}}
+	var all sum
 	for _, pod := range bound {
-		stats := statsv1alpha1.PodStats{
-			PodRef:     statsv1alpha1.PodReference{Name: pod.Name, Namespace: pod.Namespace, UID: string(pod.UID)},
-			Containers: []statsv1alpha1.ContainerStats{},
-		}
-		if pod.Status.StartTime != nil {
-			stats.StartTime = *pod.Status.StartTime
-		}
-		if measured, ok := usage[s.pods.translator.HostName(pod.Namespace, pod.Name)]; ok {
-			stats.Containers = containerStats(s.pods.own(pod), measured)
-		}
+		stats, used := podStats(pod, measured[pod.UID])
+		all.add(used)
 		summary.Pods = append(summary.Pods, stats)
 	}
+	// The time of a node goes on when its pods are gone.
+	all.total = uint64(reading.CPUTotal)
+	summary.Node.CPU, summary.Node.Memory = all.stats()
 	writeJSON(w, summary)
 }
 
-// containerStats are those of the tenant's containers.
-func containerStats(own *containers.Own, measured podMetrics) []statsv1alpha1.ContainerStats {
-	stats := []statsv1alpha1.ContainerStats{}
-	for _, container := range measured.Containers {
-		if _, is := own.Find(container.Name); !is {
-			continue
+// onlyNode is the node of the pods, where there is one.
+func onlyNode(pods []*corev1.Pod) string {
+	name := ""
+	for _, pod := range pods {
+		if name != "" && name != pod.Spec.NodeName {
+			return ""
 		}
-		one := statsv1alpha1.ContainerStats{Name: container.Name}
-		if cpu, ok := container.Usage["cpu"]; ok {
-			nanoCores := uint64(max(cpu.ScaledValue(resource.Nano), 0))
-			one.CPU = &statsv1alpha1.CPUStats{Time: measured.Timestamp, UsageNanoCores: &nanoCores}
-		}
-		if memory, ok := container.Usage["memory"]; ok {
-			workingSet := uint64(max(memory.Value(), 0))
-			one.Memory = &statsv1alpha1.MemoryStats{Time: measured.Timestamp, WorkingSetBytes: &workingSet}
-		}
-		stats = append(stats, one)
+		name = pod.Spec.NodeName
 	}
-	return stats
+	return name
 }
 
-// usage reads the metrics of the synced pods by the names of the host pods.
-func (s *Server) usage(ctx context.Context) (map[string]podMetrics, error) {
-	cluster := s.pods.translator.Cluster()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	location := s.host.JoinPath("apis", "metrics.k8s.io", "v1beta1", "namespaces", cluster.HostNamespace, "pods")
-	location.RawQuery = url.Values{"labelSelector": {tenancyv1.LabelCluster + "=" + cluster.ID}}.Encode()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, location.String(), nil)
-	if err != nil {
-		return nil, err
+// podStats are what is known of a pod; measured is nil where the host has no figures.
+func podStats(pod *corev1.Pod, measured *usage.Pod) (statsv1alpha1.PodStats, sum) {
+	stats := statsv1alpha1.PodStats{
+		PodRef:     statsv1alpha1.PodReference{Name: pod.Name, Namespace: pod.Namespace, UID: string(pod.UID)},
+		Containers: []statsv1alpha1.ContainerStats{},
 	}
-	answer, err := s.client.Do(request)
-	if err != nil {
-		return nil, err
+	if pod.Status.StartTime != nil {
+		stats.StartTime = *pod.Status.StartTime
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("metrics API answers %s", answer.Status)
+	var all sum
+	if measured == nil {
+		return stats, all
 	}
-	var list struct {
-		Items []podMetrics `json:"items"`
+	started := startTimes(pod)
+	for _, container := range measured.Containers {
+		one := sumOf(measured, container)
+		all.add(one)
+		own := statsv1alpha1.ContainerStats{Name: container.Name, StartTime: started[container.Name]}
+		own.CPU, own.Memory = one.stats()
+		stats.Containers = append(stats.Containers, own)
 	}
-	if err := json.NewDecoder(answer.Body).Decode(&list); err != nil {
-		return nil, fmt.Errorf("metrics API: %w", err)
+	stats.CPU, stats.Memory = all.stats()
+	return stats, all
+}
+
+// startTimes are since when the containers of a pod run.
+func startTimes(pod *corev1.Pod) map[string]metav1.Time {
+	started := map[string]metav1.Time{}
+	for status := range statuses(pod) {
+		if running := status.State.Running; running != nil {
+			started[status.Name] = running.StartedAt
+		}
 	}
-	usage := make(map[string]podMetrics, len(list.Items))
-	for _, item := range list.Items {
-		usage[item.Name] = item
+	return started
+}
+
+// sum is what some containers use.
+type sum struct {
+	time          metav1.Time
+	nanoCores     uint64
+	total, memory uint64
+}
+
+func sumOf(pod *usage.Pod, container usage.Container) sum {
+	return sum{
+		time:      metav1.NewTime(pod.Timestamp),
+		nanoCores: uint64(max(container.Usage.Cpu().ScaledValue(resource.Nano), 0)),
+		total:     uint64(max(container.CPUTotal, 0)),
+		memory:    uint64(max(container.Usage.Memory().Value(), 0)),
 	}
-	return usage, nil
+}
+
+func (s *sum) add(other sum) {
+	if other.time.After(s.time.Time) {
+		s.time = other.time
+	}
+	s.nanoCores += other.nanoCores
+	s.total += other.total
+	s.memory += other.memory
+}
+
+// stats are none of a sum of nothing.
+func (s sum) stats() (*statsv1alpha1.CPUStats, *statsv1alpha1.MemoryStats) {
+	if s.time.IsZero() {
+		return nil, nil
+	}
+	return &statsv1alpha1.CPUStats{Time: s.time, UsageNanoCores: &s.nanoCores, UsageCoreNanoSeconds: &s.total},
+		&statsv1alpha1.MemoryStats{Time: s.time, WorkingSetBytes: &s.memory}
 }
 
 func writeJSON(w http.ResponseWriter, body any) {

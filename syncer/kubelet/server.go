@@ -15,10 +15,13 @@ import (
 	"k8s.io/client-go/kubernetes"
 	corev1listers "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/component-base/metrics"
 	"k8s.io/klog/v2"
+	kubeletconfigv1beta1 "k8s.io/kubelet/config/v1beta1"
 
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/translate"
+	"garret.dev/garret/syncer/usage"
 )
 
 // Options are what a Server is made of.
@@ -37,6 +40,12 @@ type Options struct {
 	VirtualPods, HostPods corev1listers.PodLister
 	// HostConfig is how the host's API is reached.
 	HostConfig *rest.Config
+	// Usage tells what pods use of CPU and memory.
+	Usage *usage.Source
+	// API answers what the API server passes on for an APIService.
+	API http.Handler
+	// Domain is the DNS domain of the cluster.
+	Domain string
 }
 
 // Server is the virtual kubelet.
@@ -45,10 +54,13 @@ type Server struct {
 	serving  *pki.Serving
 	trust    Trust
 	pods     pods
+	usage    *usage.Source
+	api      http.Handler
+	config   kubeletconfigv1beta1.KubeletConfiguration
 
-	// host is the address of the host's API, config how it is reached.
-	host   *url.URL
-	config *rest.Config
+	// host is the address of the host's API, hostConfig how it is reached.
+	host       *url.URL
+	hostConfig *rest.Config
 	// client is for plain requests, tunnel for upgraded ones.
 	client *http.Client
 	tunnel proxy.UpgradeRequestRoundTripper
@@ -73,8 +85,9 @@ func New(o Options) (*Server, error) {
 	}
 	return &Server{
 		listener: o.Listener, serving: o.Serving, trust: o.Trust,
-		pods: pods{o.Translator, o.Virtual, o.Host, o.VirtualPods, o.HostPods},
-		host: host, config: config, client: client, tunnel: tunnel,
+		pods:  pods{o.Translator, o.Virtual, o.Host, o.VirtualPods, o.HostPods},
+		usage: o.Usage, api: o.API, config: configuration(o),
+		host: host, hostConfig: config, client: client, tunnel: tunnel,
 	}, nil
 }
 
@@ -97,17 +110,27 @@ func tunnelTransport(config *rest.Config) (proxy.UpgradeRequestRoundTripper, err
 
 // Run serves until the context ends.
 func (s *Server) Run(ctx context.Context) error {
-	return pki.Serve(ctx, "kubelet", s.listener, pki.ServerConfig(s.serving, s.trust.Callers), s.Handler())
+	return pki.Serve(ctx, "kubelet", s.listener, pki.ServerConfig(s.serving, s.trust.all), s.Handler())
 }
 
 // Handler answers requests that came over mutual TLS.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+	for _, check := range []string{"", "/ping", "/syncloop"} {
+		mux.HandleFunc("GET /healthz"+check, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+	}
+	mux.HandleFunc("GET /configz", s.configz)
 	mux.HandleFunc("GET /pods", s.listPods)
-	mux.HandleFunc("GET /runningpods/{$}", s.listPods)
-	mux.HandleFunc("GET /metrics", s.metrics)
+	mux.HandleFunc("GET /runningpods/{$}", s.listRunningPods)
 	mux.HandleFunc("GET /stats/summary", s.summary)
+	for path, collector := range map[string]metrics.StableCollector{
+		"": &stateCollector{server: s}, "/probes": &probeCollector{server: s},
+		"/resource": &resourceCollector{server: s}, "/cadvisor": &containerCollector{server: s},
+	} {
+		registry := metrics.NewKubeRegistry()
+		registry.CustomMustRegister(collector)
+		mux.Handle("GET /metrics"+path, metrics.HandlerFor(registry, metrics.HandlerOpts{ErrorHandling: metrics.ContinueOnError}))
+	}
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", s.inContainer(s.logs))
 	mux.HandleFunc("POST /run/{namespace}/{pod}/{container}", s.inContainer(s.run))
 	mux.HandleFunc("POST /run/{namespace}/{pod}/{uid}/{container}", s.inContainer(s.run))
@@ -122,17 +145,24 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("%s is not served by the kubelet of a virtual node", r.URL.Path), http.StatusNotFound)
 	})
-	return s.guard(mux)
+	return s.guard(mux, s.api)
 }
 
-// guard lets the virtual API server in, and paths that mean what they say.
-func (s *Server) guard(next http.Handler) http.Handler {
+// guard lets the virtual API server in, and paths that mean what they say. As what it
+// calls decides where it gets to: a kubelet's callers have no rights in an API.
+func (s *Server) guard(kubelet, api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 			http.Error(w, "a client certificate is required", http.StatusUnauthorized)
 			return
 		}
-		if caller := r.TLS.VerifiedChains[0][0]; !s.trust.isAPIServer(caller) {
+		var next http.Handler
+		switch caller := r.TLS.VerifiedChains[0][0]; {
+		case s.trust.isAPIServer(caller):
+			next = kubelet
+		case s.trust.isAggregator(caller) && api != nil:
+			next = api
+		default:
 			klog.FromContext(r.Context()).Info("Refused a caller of the kubelet", "user", caller.Subject.CommonName, "path", r.URL.Path)
 			http.Error(w, "only the API server may call the kubelet", http.StatusForbidden)
 			return

@@ -50,6 +50,12 @@ func ClientAuthority(dataDir string) *Authority { return newAuthority(dataDir, "
 // server inside calls them. Garret's own control plane has it, k3s has not.
 func KubeletAuthority(dataDir string) *Authority { return newAuthority(dataDir, "kubelet-ca") }
 
+// FrontProxyAuthority signs the certificate with which the API server inside calls the
+// servers of APIServices.
+func FrontProxyAuthority(dataDir string) *Authority {
+	return newAuthority(dataDir, "request-header-ca")
+}
+
 // Exists says whether the control plane has the authority.
 func (a *Authority) Exists() bool {
 	_, err := stampOf(a.certFile)

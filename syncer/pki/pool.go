@@ -9,46 +9,64 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 )
 
-// Pool is the authorities in a file that the certificates of clients are verified with.
+// Pool is the authorities in files that the certificates of clients are verified with.
 type Pool struct {
-	file string
+	files []string
 
-	mutex sync.Mutex
-	stamp stamp
-	pool  *x509.CertPool
+	mutex  sync.Mutex
+	stamps []stamp
+	pool   *x509.CertPool
 }
 
-// NewPool returns the authorities in the file, which may appear later: until
-// then no client is let in.
-func NewPool(file string) *Pool { return &Pool{file: file} }
+// NewPool returns the authorities in the files, which may appear later: until
+// then no client is let in. A file whose name is empty never does.
+func NewPool(files ...string) *Pool { return &Pool{files: files} }
 
 // Current returns the authorities that the file holds now.
 func (p *Pool) Current() (*x509.CertPool, error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	if p.file == "" {
-		return nil, errors.New("no authority of clients is configured")
+	var now []stamp
+	for _, file := range p.files {
+		if file == "" {
+			return nil, errors.New("no authority of clients is configured")
+		}
+		stamp, err := stampOf(file)
+		if err != nil {
+			return nil, err
+		}
+		now = append(now, stamp)
 	}
-	now, err := stampOf(p.file)
-	if err != nil {
-		return nil, err
-	}
-	if p.pool != nil && now == p.stamp {
+	if p.pool != nil && slices.Equal(now, p.stamps) {
 		return p.pool, nil
 	}
-	bundle, err := os.ReadFile(p.file)
-	if err != nil {
-		return nil, fmt.Errorf("authority of clients: %w", err)
-	}
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(bundle) {
-		return nil, fmt.Errorf("authority of clients %s: no certificate in it", p.file)
+	for _, file := range p.files {
+		bundle, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("authority of clients: %w", err)
+		}
+		if !pool.AppendCertsFromPEM(bundle) {
+			return nil, fmt.Errorf("authority of clients %s: no certificate in it", file)
+		}
 	}
-	p.pool, p.stamp = pool, now
+	p.pool, p.stamps = pool, now
 	return pool, nil
+}
+
+// Signed says whether one of the authorities signed a client's certificate. It is for
+// servers whose clients have several authorities.
+func (p *Pool) Signed(certificate *x509.Certificate) bool {
+	roots, err := p.Current()
+	if err != nil {
+		return false
+	}
+	_, err = certificate.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err == nil
 }
 
 // ServerConfig is for a server that shows the certificate. With clients, every

@@ -14,7 +14,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"garret.dev/garret/syncer/engine"
-	"garret.dev/garret/syncer/translate"
 )
 
 // declared is a kind that has the same object on both sides, as a few small
@@ -53,7 +52,7 @@ type follow struct {
 
 // declare adds the controller of the kind.
 func declare[T engine.Object](b *builder, virtual, host *engine.Store[T], kind declared[T]) *engine.Controller {
-	controller := twin(b, otherWorkers, &declaredKind[T]{b.Translator, kind}, virtual, host)
+	controller := twin(b, otherWorkers, &declaredKind[T]{b.marker(), host.Resource().Resource, kind}, virtual, host)
 	for _, each := range kind.follows {
 		b.watch(controller, each.informer, each.keys)
 	}
@@ -72,8 +71,9 @@ func sidesOf[G any, C engine.Client[T, L], T engine.Object, L runtime.Object](b 
 
 // declaredKind is what the engine sees of it.
 type declaredKind[T engine.Object] struct {
-	translator *translate.Translator
-	declared   declared[T]
+	marker   Marker
+	resource string
+	declared declared[T]
 }
 
 // Wanted is true unless the kind has something to say.
@@ -83,7 +83,7 @@ func (k *declaredKind[T]) Wanted(_ context.Context, virtual T) (bool, error) {
 
 // ToHost marks the host object and has the kind fill it in.
 func (k *declaredKind[T]) ToHost(_ context.Context, virtual, host T) error {
-	k.translator.Mark(host, translate.IdentityFor(virtual), virtual.GetLabels(), nil)
+	k.marker.mark(k.resource, virtual, host, nil)
 	if k.declared.create != nil && host.GetUID() == "" {
 		if err := k.declared.create(virtual, host); err != nil {
 			return err

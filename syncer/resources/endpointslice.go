@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/lru"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
@@ -25,8 +24,6 @@ const sliceManager = "syncer.garret.dev"
 const (
 	// reasonAddresses is the reason of Events about addresses that are not carried.
 	reasonAddresses = "AddressNotCarried"
-	// toldSlices is how many slices the syncer remembers to have reported.
-	toldSlices = 1024
 	// toldAddresses is how many addresses one Event names.
 	toldAddresses = 5
 	// addressRule is the rule, and who can lift it.
@@ -49,7 +46,7 @@ func (b *builder) endpointSlices() {
 		b.fail(err)
 		return
 	}
-	s := &endpointSlices{builder: b, ranges: ranges, told: lru.New(toldSlices)}
+	s := &endpointSlices{builder: b, ranges: ranges}
 	follows := []follow{{b.Virtual.Services.Informer(), b.slicesOf}}
 	if s.pods = b.Selection[tenancyv1.ResourcePods]; s.pods {
 		follows = append(follows, follow{b.Host.Pods.Informer(), b.slicesWith})
@@ -74,8 +71,6 @@ type endpointSlices struct {
 	ranges tenancyv1.AddressRanges
 	// pods says that the cluster has pods on the host.
 	pods bool
-	// told is what the last Event on a slice said, by its UID.
-	told *lru.Cache
 }
 
 func serviceOf(slice *discoveryv1.EndpointSlice) string {
@@ -119,11 +114,7 @@ func (s *endpointSlices) tell(virtual *discoveryv1.EndpointSlice, leftOut []stri
 		}
 		message = fmt.Sprintf("The host does not serve %s%s: %s", strings.Join(leftOut[:min(len(leftOut), toldAddresses)], ", "), more, addressRule)
 	}
-	before, _ := s.told.Get(virtual.UID)
-	s.told.Add(virtual.UID, message)
-	if message != "" && before != message {
-		s.Recorder.Event(virtual, corev1.EventTypeWarning, reasonAddresses, message)
-	}
+	s.notices.tell(virtual, reasonAddresses, message)
 }
 
 // hostEndpoints are the endpoints whose addresses are allowed, without what they are

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/utils/lru"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
@@ -27,7 +26,7 @@ func slicesUnderTest(t *testing.T, ranges []string, pods ...*corev1.Pod) (*endpo
 		t.Fatal(err)
 	}
 	recorder := record.NewFakeRecorder(10)
-	b := &builder{Config: Config{
+	b := &builder{notices: newNotices(recorder), Config: Config{
 		Translator: testTranslator(), Recorder: recorder,
 		Virtual: NewVirtual(fake.NewClientset()), Host: NewHost(fake.NewClientset(), testTranslator().Cluster(), false),
 	}}
@@ -38,7 +37,7 @@ func slicesUnderTest(t *testing.T, ranges []string, pods ...*corev1.Pod) (*endpo
 			t.Fatal(err)
 		}
 	}
-	return &endpointSlices{builder: b, ranges: parsed, pods: true, told: lru.New(toldSlices)}, recorder.Events
+	return &endpointSlices{builder: b, ranges: parsed, pods: true}, recorder.Events
 }
 
 func hostPodAt(name string, change func(*corev1.Pod), ips ...string) *corev1.Pod {

@@ -23,6 +23,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/containers"
+	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -35,17 +36,59 @@ const (
 	eventBacklog = 256
 )
 
-// events copies the host's Events about synced pods and claims to the objects
-// inside: scheduling, image pulls, probes, mounts. They are not cached; each is
+// events copies the host's Events about synced objects to those inside: scheduling,
+// image pulls, probes, mounts, balancers, certificates. They are not cached; each is
 // written inside under a name that follows from its own, so that one seen twice is one.
 type events struct {
 	translator *translate.Translator
 	virtual    *Virtual
 	host       *Host
 	clock      clock.Clock
-	// claims says that claims are synced.
-	claims bool
-	queue  chan pendingEvent
+	// subjects find the host objects that events are about, by kind.
+	subjects map[string]eventSubject
+	queue    chan pendingEvent
+}
+
+// eventSubject is a kind that events of the host are about.
+type eventSubject struct {
+	// host finds the host object.
+	host func(namespace, name string) (metav1.Object, bool)
+	// references are the names of others that the host may say of the object inside.
+	references func(virtual types.NamespacedName) []string
+}
+
+// subjectOf makes one of both sides of a kind.
+func subjectOf[T engine.Object](virtual, host *engine.Store[T], references func(T) []string) eventSubject {
+	return eventSubject{
+		host: func(namespace, name string) (metav1.Object, bool) { return get(host.Get(namespace, name)) },
+		references: func(key types.NamespacedName) []string {
+			object, found := virtual.Get(key.Namespace, key.Name)
+			if !found || references == nil {
+				return nil
+			}
+			return references(object)
+		},
+	}
+}
+
+// eventSubjects are those of the kinds that are synced.
+func (b *builder) eventSubjects() map[string]eventSubject {
+	all := map[string]struct {
+		kind    string
+		subject eventSubject
+	}{
+		tenancyv1.ResourcePods:      {"Pod", subjectOf(b.Virtual.Pods, b.Host.Pods, func(pod *corev1.Pod) []string { return referencesOf(pod).all() })},
+		tenancyv1.ResourceClaims:    {"PersistentVolumeClaim", subjectOf(b.Virtual.Claims, b.Host.Claims, nil)},
+		tenancyv1.ResourceServices:  {"Service", subjectOf(b.Virtual.Services, b.Host.Services, nil)},
+		tenancyv1.ResourceIngresses: {"Ingress", subjectOf(b.Virtual.Ingresses, b.Host.Ingresses, ingressReferences)},
+	}
+	subjects := map[string]eventSubject{}
+	for resource, each := range all {
+		if b.Selection[resource] {
+			subjects[each.kind] = each.subject
+		}
+	}
+	return subjects
 }
 
 type pendingEvent struct {
@@ -59,7 +102,7 @@ func (b *builder) events() {
 		return
 	}
 	e := &events{translator: b.Translator, virtual: b.Virtual, host: b.Host, clock: b.Clock,
-		claims: b.Selection[tenancyv1.ResourceClaims], queue: make(chan pendingEvent, eventBacklog)}
+		subjects: b.eventSubjects(), queue: make(chan pendingEvent, eventBacklog)}
 	b.engine.AddTask(e.run)
 }
 
@@ -91,16 +134,11 @@ func (e *events) run(ctx context.Context) {
 // copy writes one event of the host to the object inside.
 func (e *events) copy(ctx context.Context, pending pendingEvent) error {
 	event := pending.event
-	var host metav1.Object
-	var found bool
-	switch kind := event.InvolvedObject.Kind; {
-	case kind == "Pod":
-		host, found = get(e.host.Pods.Get(event.Namespace, event.InvolvedObject.Name))
-	case kind == "PersistentVolumeClaim" && e.claims:
-		host, found = get(e.host.Claims.Get(event.Namespace, event.InvolvedObject.Name))
-	default:
+	subject, known := e.subjects[event.InvolvedObject.Kind]
+	if !known {
 		return nil
 	}
+	host, found := subject.host(event.Namespace, event.InvolvedObject.Name)
 	if !found || host.GetUID() != event.InvolvedObject.UID {
 		e.later(ctx, pending)
 		return nil
@@ -109,7 +147,7 @@ func (e *events) copy(ctx context.Context, pending pendingEvent) error {
 	if !ours || identity.UID == "" {
 		return nil
 	}
-	names, message := []string{identity.Name}, event.Message
+	names, message := append(subject.references(identity.NamespacedName), identity.Name), event.Message
 	if hostPod, isPod := host.(*corev1.Pod); isPod {
 		pod, inside := e.virtual.Pods.Get(identity.Namespace, identity.Name)
 		if !inside {
@@ -125,7 +163,7 @@ func (e *events) copy(ctx context.Context, pending pendingEvent) error {
 			// Where the pod waits for one, its conditions say so.
 			return nil
 		}
-		names, message = append(names, referencesOf(pod).all()...), own.Conceal(message)
+		message = own.Conceal(message)
 	}
 	return e.write(ctx, virtualEvent(event, identity, e.translator.Readable(identity.Namespace, names...).Replace(message)))
 }

@@ -53,6 +53,7 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 		tenancyv1.ResourceClaims:         {[]string{"persistentvolumeclaims", "persistentvolumes"}, []string{"persistentvolumeclaims"}},
 		tenancyv1.ResourcePods:           {[]string{"namespaces", "nodes", "pods", "runtimeclasses", "services"}, []string{"configmaps", "pods", "secrets"}},
 		tenancyv1.ResourceEvents:         {nil, nil}, // it takes pods
+
 	}
 	for _, name := range tenancyv1.CataloguedResources() {
 		t.Run(name, func(t *testing.T) {

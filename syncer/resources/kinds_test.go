@@ -91,8 +91,8 @@ func TestSelect(t *testing.T) {
 		{"default", nil, nil, tenancyv1.ResourcePods, true, false},
 		{"disabled", nil, []string{"events"}, tenancyv1.ResourceEvents, false, false},
 		{"enabled again", []string{"events"}, []string{"events"}, tenancyv1.ResourceEvents, true, false},
-		{"a kind of a later release is not synced anyway", nil, []string{"ingresses"}, "ingresses", false, false},
-		{"a kind of a later release cannot be asked for", []string{"ingresses"}, nil, "", false, true},
+		{"a kind of a later release is not synced anyway", nil, []string{"volumesnapshots"}, "volumesnapshots", false, false},
+		{"a kind of a later release cannot be asked for", []string{"volumesnapshots"}, nil, "", false, true},
 		{"a kind that is off by default", nil, nil, tenancyv1.ResourceBudgets, false, false},
 		{"and asked for", []string{tenancyv1.ResourceBudgets}, nil, tenancyv1.ResourceBudgets, true, false},
 		{"nonsense", nil, []string{"podz"}, "", false, true},
@@ -120,7 +120,7 @@ func TestHostService(t *testing.T) {
 	if err := CheckService(virtual); err == nil || !strings.Contains(err.Error(), "spec.externalIPs is refused") {
 		t.Errorf("external addresses: got %v, want a refusal that names the field", err)
 	}
-	host := HostService(tr, virtual)
+	host := HostService(Marker{Translator: tr}, virtual)
 	if host.Name != tr.HostName("shop", "api") || host.Namespace != "team" {
 		t.Errorf("got %s/%s, want the translated name", host.Namespace, host.Name)
 	}
@@ -138,7 +138,7 @@ func TestHostService(t *testing.T) {
 		t.Errorf("the balancer's address of an earlier release stays: %s", of.Spec.LoadBalancerIP)
 	}
 	virtual.Spec.Selector = nil
-	if host := HostService(tr, virtual); host.Spec.Selector != nil {
+	if host := HostService(Marker{Translator: tr}, virtual); host.Spec.Selector != nil {
 		t.Errorf("selector: got %v for a service without", host.Spec.Selector)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"maps"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,8 +39,8 @@ type nodes struct {
 	kubeletPort int32
 	// kubeletVersion stands in nodes whose real version cannot be read.
 	kubeletVersion string
-	// capacity stands in nodes whose real one cannot be read.
-	capacity   corev1.ResourceList
+	// machine stands in nodes whose real one cannot be read.
+	machine    machine
 	clock      clock.PassiveClock
 	controller *engine.Controller
 
@@ -49,12 +50,12 @@ type nodes struct {
 }
 
 func (b *builder) nodes() *nodes {
-	capacity, err := machineCapacity()
+	machine, err := thisMachine()
 	if err != nil {
 		b.fail(err)
 	}
 	n := &nodes{translator: b.Translator, virtual: b.Virtual, host: b.Host, kubeletPort: b.KubeletPort,
-		kubeletVersion: b.KubeletVersion, capacity: capacity, clock: b.Clock, unused: map[string]time.Time{}}
+		kubeletVersion: b.KubeletVersion, machine: machine, clock: b.Clock, unused: map[string]time.Time{}}
 	n.controller = mirrored(b, &mirror[*corev1.Node]{virtual: b.Virtual.Nodes, fate: n.fate, apply: n.apply, status: n.status})
 	b.watch(n.controller, b.Virtual.Pods.Informer(), nodeOf)
 	b.watch(n.controller, b.Host.Pods.Informer(), nodeOf)
@@ -129,7 +130,14 @@ func (n *nodes) apply(node *corev1.Node) {
 func (n *nodes) status(node *corev1.Node) {
 	node.Status.NodeInfo.OperatingSystem, node.Status.NodeInfo.Architecture = runtime.GOOS, runtime.GOARCH
 	node.Status.NodeInfo.KubeletVersion = n.kubeletVersion
-	node.Status.Capacity, node.Status.Allocatable = n.capacity.DeepCopy(), n.capacity.DeepCopy()
+	node.Status.NodeInfo.KernelVersion = n.machine.kernel
+	if runtime := n.runtimeOf(node.Name); runtime != "" {
+		node.Status.NodeInfo.ContainerRuntimeVersion = runtime
+	}
+	if node.Status.NodeInfo.OSImage == "" {
+		node.Status.NodeInfo.OSImage = unknownImage
+	}
+	node.Status.Capacity, node.Status.Allocatable = n.machine.capacity.DeepCopy(), n.machine.capacity.DeepCopy()
 	if real, found := n.real(node.Name); found {
 		node.Status.NodeInfo = real.Status.NodeInfo
 		node.Status.Capacity, node.Status.Allocatable = real.Status.Capacity.DeepCopy(), real.Status.Allocatable.DeepCopy()
@@ -141,6 +149,22 @@ func (n *nodes) status(node *corev1.Node) {
 	n.declareFeatures(node)
 	ready, reason := n.readiness(node.Name)
 	n.setReady(node, ready, reason)
+}
+
+// unknownImage is the OS image of nodes that may not be read: no pod tells it.
+const unknownImage = "unknown"
+
+// runtimeOf is the container runtime of the host's node, as the IDs of containers there
+// tell it. They do not tell its version.
+func (n *nodes) runtimeOf(name string) string {
+	for _, pod := range n.host.Pods.ByIndex(indexNode, name) {
+		for i := range pod.Status.ContainerStatuses {
+			if kind, _, found := strings.Cut(pod.Status.ContainerStatuses[i].ContainerID, "://"); found {
+				return kind + "://unknown"
+			}
+		}
+	}
+	return ""
 }
 
 // addresses are those of the host's node, where node ports and host ports answer. Its

@@ -47,8 +47,12 @@ type Config struct {
 	Hosts HostsFile
 	// PodSecurity judges pods before the host does.
 	PodSecurity *isolation.PodSecurity
+	// Metadata decides which labels and annotations of tenants travel.
+	Metadata isolation.Metadata
 	// Exceptions are what the host's administrator opens to pods.
 	Exceptions isolation.Exceptions
+	// HostSelectors narrow what is shown of the host, by the name of the kind.
+	HostSelectors map[string]string
 	// EndpointRanges are what EndpointSlices may name, besides the addresses of own pods.
 	EndpointRanges []string
 	// KubeletPort is where the syncer serves the kubelet's API.
@@ -67,12 +71,17 @@ type kind struct {
 // kinds are all that can be synced. What pods need comes before them.
 func kinds() []kind {
 	return []kind{
+		{resource: tenancyv1.ResourceStorageClasses, add: (*builder).storageClasses},
+		{resource: tenancyv1.ResourceIngressClasses, add: (*builder).ingressClasses},
+		{resource: tenancyv1.ResourceRuntimeClasses, add: (*builder).runtimeClasses},
+		{resource: tenancyv1.ResourcePriorityClasses, add: (*builder).priorityClasses},
 		{resource: tenancyv1.ResourceConfigMaps, add: (*builder).configMaps},
 		{resource: tenancyv1.ResourceSecrets, add: (*builder).secrets},
 		{resource: tenancyv1.ResourceServices, add: (*builder).services},
 		{resource: tenancyv1.ResourceEndpointSlices, add: (*builder).endpointSlices},
 		{resource: tenancyv1.ResourceClaims, add: (*builder).claims, off: (*builder).claimsReleased},
 		{resource: tenancyv1.ResourcePods, add: (*builder).pods},
+		{resource: tenancyv1.ResourceIngresses, add: (*builder).ingresses},
 		{resource: tenancyv1.ResourceBudgets, add: (*builder).budgets},
 		{resource: tenancyv1.ResourceEvents, add: (*builder).events},
 	}
@@ -80,7 +89,7 @@ func kinds() []kind {
 
 // Register has the engine run the selected kinds, and the informers that they follow.
 func Register(e *engine.Engine, c Config) error {
-	b := builder{engine: e, Config: c}
+	b := builder{engine: e, Config: c, notices: newNotices(c.Recorder)}
 	for _, kind := range kinds() {
 		if c.Selection[kind.resource] {
 			kind.add(&b)
@@ -100,7 +109,10 @@ type builder struct {
 	// beforePods is what a pod needs on the host before it begins there, onNodes what
 	// it needs as soon as it has a node.
 	beforePods, onNodes []need
-	err                 error
+	// hostPriority tells whether pods on the host may have the priority class; nil for none.
+	hostPriority func(name string) bool
+	notices      *notices
+	err          error
 }
 
 // twin adds the controller of a kind that has the same object on both sides.
@@ -115,6 +127,11 @@ func twin[T engine.Object](b *builder, workers int, kind engine.Kind[T], virtual
 	controller, err := reconciler.Controller(workers)
 	b.add(controller, err)
 	return controller
+}
+
+// marker writes the metadata of host objects, and tells what of it stays inside.
+func (b *builder) marker() Marker {
+	return Marker{Translator: b.Translator, Metadata: b.Metadata, notices: b.notices}
 }
 
 // guard has what the host refuses of a kind be held back, whoever writes it.

@@ -8,16 +8,28 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 )
 
-// secrets carries the secrets that pods on the host refer to. The host's copy is never
+// secrets carries the secrets that pods and ingresses on the host refer to. The host's copy is never
 // immutable, so that one made again inside can take its place.
 func (b *builder) secrets() {
 	ofPod := referredBy(references.ofSecrets)
+	follows := []follow{{b.Virtual.Pods.Informer(), ofPod}}
+	ingresses := b.Selection[tenancyv1.ResourceIngresses]
+	if ingresses {
+		follows = append(follows, follow{b.Virtual.Ingresses.Informer(), secretsOfIngress}, follow{b.Host.Ingresses.Informer(), b.secretsOfHostIngress},
+			follow{b.Host.Issued.Informer(), issued{b}.virtualKeys})
+	}
 	controller := declare(b, b.Virtual.Secrets, b.Host.Secrets, declared[*corev1.Secret]{
 		wanted: func(virtual *corev1.Secret) bool {
-			return slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexSecret, engine.KeyOf(virtual).String()), b.hosted)
+			key := engine.KeyOf(virtual).String()
+			if ingresses && b.issuedOnHost(virtual) {
+				return false
+			}
+			return slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexSecret, key), b.hosted) ||
+				ingresses && slices.ContainsFunc(b.Virtual.Ingresses.ByIndex(indexSecret, key), b.ingressHosted)
 		},
 		create: func(virtual, host *corev1.Secret) error {
 			host.Type = hostSecretType(virtual.Type)
@@ -27,7 +39,7 @@ func (b *builder) secrets() {
 			host.Data = virtual.Data
 			return nil
 		},
-		follows: []follow{{b.Virtual.Pods.Informer(), ofPod}},
+		follows: follows,
 	})
 	b.watchPodsGo(controller, ofPod)
 	b.beforePods = append(b.beforePods, need{controller: controller, keys: ofPod})

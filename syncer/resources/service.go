@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
@@ -24,27 +25,27 @@ const reasonAddress = "AddressMismatch"
 // by the admission webhook before the virtual one is persisted, so that its address
 // inside is the one that the host allots; or by the engine, for the address that
 // the virtual one has.
-func HostService(translator *translate.Translator, virtual *corev1.Service) *corev1.Service {
+func HostService(marker Marker, virtual *corev1.Service) *corev1.Service {
 	host := &corev1.Service{}
 	createService(virtual, host)
-	refreshService(translator, virtual, host)
+	refreshService(marker, virtual, host)
 	return host
 }
 
 // KeepServiceAnswer has the host's Service tell what the host's admission made of
 // one that was created outside of the engine, which is to leave it at that.
-func KeepServiceAnswer(ctx context.Context, services engine.Writer[*corev1.Service], translator *translate.Translator, virtual, sent, created *corev1.Service) error {
+func KeepServiceAnswer(ctx context.Context, services engine.Writer[*corev1.Service], marker Marker, virtual, sent, created *corev1.Service) error {
 	return engine.KeepAnswer(ctx, services, sent, created, func(again *corev1.Service) error {
-		refreshService(translator, virtual, again)
+		refreshService(marker, virtual, again)
 		// Ports that the host allotted are brought inside.
 		withoutPorts(again, created)
 		return nil
 	})
 }
 
-func refreshService(translator *translate.Translator, virtual, host *corev1.Service) {
-	translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, nil)
-	applyService(translator, virtual, host)
+func refreshService(marker Marker, virtual, host *corev1.Service) {
+	marker.mark(tenancyv1.ResourceServices, virtual, host, nil)
+	applyService(marker.Translator, virtual, host)
 }
 
 // createService fills in what cannot change.
@@ -87,11 +88,18 @@ func checksHealth(service *corev1.Service) bool {
 	return service.Spec.Type == corev1.ServiceTypeLoadBalancer && service.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
 }
 
+// MetricsService is the Service in kube-system that leads the API server inside to the
+// metrics API that the syncer serves.
+const MetricsService = "garret-metrics"
+
 // HasHostService says whether a virtual Service has a twin on the host. The API
-// server's own has the address of the virtual cluster itself, and an ExternalName
-// is an alias in the DNS inside: on the host it would name any address in the tenant's words.
+// server's own has the address of the virtual cluster itself, that of the metrics API
+// is for the API server alone, and an ExternalName is an alias in the DNS inside: on the
+// host it would name any address in the tenant's words.
 func HasHostService(virtual *corev1.Service) bool {
-	if virtual.Namespace == metav1.NamespaceDefault && virtual.Name == "kubernetes" {
+	switch {
+	case virtual.Namespace == metav1.NamespaceDefault && virtual.Name == "kubernetes",
+		virtual.Namespace == metav1.NamespaceSystem && virtual.Name == MetricsService:
 		return false
 	}
 	return virtual.Spec.Type != corev1.ServiceTypeExternalName

@@ -6,6 +6,8 @@ package resources
 import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	nodev1 "k8s.io/api/node/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	corev1listers "k8s.io/client-go/listers/core/v1"
@@ -25,9 +27,11 @@ const (
 	indexNode = "node"
 	// indexVirtualNamespace finds host pods by the namespace that they have inside.
 	indexVirtualNamespace = "virtual-namespace"
-	// indexConfigMap and indexSecret find virtual pods by what they refer to.
+	// indexConfigMap and indexSecret find virtual pods, and ingresses, by what they refer to.
 	indexConfigMap = "configmap"
 	indexSecret    = "secret"
+	// indexCertificate finds ingresses by the secrets of their certificates.
+	indexCertificate = "certificate"
 	// indexVolume finds host claims by the volume that they are bound to.
 	indexVolume = "volume"
 	// indexService finds slices by the Service that they belong to.
@@ -47,6 +51,9 @@ type Virtual struct {
 	Claims         *engine.Store[*corev1.PersistentVolumeClaim]
 	Volumes        *engine.Store[*corev1.PersistentVolume]
 	EndpointSlices *engine.Store[*discoveryv1.EndpointSlice]
+	Ingresses      *engine.Store[*networkingv1.Ingress]
+	// RuntimeClasses are the tenant's, and those that are shown of the host.
+	RuntimeClasses *engine.Store[*nodev1.RuntimeClass]
 	Nodes          *engine.Store[*corev1.Node]
 	Namespaces     *engine.Store[*corev1.Namespace]
 }
@@ -87,14 +94,23 @@ func NewVirtual(client kubernetes.Interface) *Virtual {
 			LabelSelector: foreignSlices,
 			Indexers:      cache.Indexers{indexService: slicesByService, indexAddress: byAddress(sliceAddresses)},
 		}),
-		Nodes:      engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{}),
-		Namespaces: engine.NewStore(informers, core("namespaces"), engine.Cluster(typed.Namespaces), engine.StoreOptions{}),
+		Ingresses: engine.NewStore(informers, networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngresses), client.NetworkingV1().Ingresses, engine.StoreOptions{
+			Indexers: cache.Indexers{indexSecret: ingressesBySecret, indexCertificate: ingressesByCertificate},
+		}),
+		RuntimeClasses: engine.NewStore(informers, nodev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceRuntimeClasses), engine.Cluster(client.NodeV1().RuntimeClasses), engine.StoreOptions{}),
+		Nodes:          engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{}),
+		Namespaces:     engine.NewStore(informers, core("namespaces"), engine.Cluster(typed.Namespaces), engine.StoreOptions{}),
 	}
 }
 
 // PodLister lists the pods of the virtual cluster.
 func (v *Virtual) PodLister() corev1listers.PodLister {
 	return corev1listers.NewPodLister(v.Pods.Indexer())
+}
+
+// NodeLister lists the nodes inside.
+func (v *Virtual) NodeLister() corev1listers.NodeLister {
+	return corev1listers.NewNodeLister(v.Nodes.Indexer())
 }
 
 // Host caches the objects that were synced to the host, and only those.
@@ -107,6 +123,10 @@ type Host struct {
 	Secrets        *engine.Store[*corev1.Secret]
 	Claims         *engine.Store[*corev1.PersistentVolumeClaim]
 	EndpointSlices *engine.Store[*discoveryv1.EndpointSlice]
+	Ingresses      *engine.Store[*networkingv1.Ingress]
+	// Issued are Secrets with certificates that somebody on the host issued for ingresses.
+	// Their data are not kept.
+	Issued *engine.Store[*corev1.Secret]
 	// Nodes is nil unless the syncer may read the host's nodes.
 	Nodes *engine.Store[*corev1.Node]
 }
@@ -115,7 +135,8 @@ type Host struct {
 func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes bool) *Host {
 	typed, informers := client.CoreV1(), engine.NewInformers(client)
 	options := marked(cluster)
-	pods, claims, slices := options, options, options
+	pods, claims, slices, ingresses := options, options, options, options
+	ingresses.Indexers = cache.Indexers{indexCertificate: ingressesByCertificate}
 	pods.Indexers = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, indexNode: podsByNode,
 		indexAddress: byAddress(podAddresses), indexVirtualNamespace: podsByVirtualNamespace}
 	claims.Indexers = cache.Indexers{indexVolume: claimsByVolume}
@@ -128,6 +149,15 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes b
 		Secrets:        engine.NewStore(informers, core(tenancyv1.ResourceSecrets), typed.Secrets, options),
 		Claims:         engine.NewStore(informers, core(tenancyv1.ResourceClaims), typed.PersistentVolumeClaims, claims),
 		EndpointSlices: engine.NewStore(informers, discoveryv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceEndpointSlices), client.DiscoveryV1().EndpointSlices, slices),
+		Ingresses:      engine.NewStore(informers, networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngresses), client.NetworkingV1().Ingresses, ingresses),
+		Issued: engine.NewStore(informers, core(tenancyv1.ResourceSecrets), typed.Secrets, engine.StoreOptions{
+			Namespace: cluster.HostNamespace, LabelSelector: tenancyv1.LabelIssuedFor + "=" + cluster.ID, FieldSelector: "type=" + string(corev1.SecretTypeTLS),
+			Strip: func(object any) {
+				if secret, ok := object.(*corev1.Secret); ok {
+					secret.Data, secret.Annotations = nil, nil
+				}
+			},
+		}),
 	}
 	if readNodes {
 		host.Nodes = engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{})

@@ -6,6 +6,7 @@ package translate
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -54,6 +55,42 @@ func IdentityFor(virtual metav1.Object) Identity {
 	}
 }
 
+// Pass gives a host object labels and annotations of the tenant's under their own keys,
+// and takes those away that it was given before. Mark follows.
+func Pass(host metav1.Object, labels, annotations map[string]string) {
+	records := host.GetAnnotations()
+	if records == nil {
+		records = map[string]string{}
+	}
+	passedLabels := pass(host.GetLabels(), labels, records[tenancyv1.AnnotationPassedLabels])
+	records = pass(records, annotations, records[tenancyv1.AnnotationPassedAnnotations])
+	for key, passed := range map[string]map[string]string{tenancyv1.AnnotationPassedLabels: labels, tenancyv1.AnnotationPassedAnnotations: annotations} {
+		delete(records, key)
+		if len(passed) > 0 {
+			records[key] = strings.Join(slices.Sorted(maps.Keys(passed)), ",")
+		}
+	}
+	host.SetLabels(passedLabels)
+	host.SetAnnotations(records)
+}
+
+// pass returns current without what was passed before, and with what is now.
+func pass(current, now map[string]string, before string) map[string]string {
+	out := maps.Clone(current)
+	if out == nil {
+		out = map[string]string{}
+	}
+	for key := range strings.SplitSeq(before, ",") {
+		delete(out, key)
+	}
+	for key, value := range now {
+		if !tenancyv1.IsOwnKey(key) {
+			out[key] = value
+		}
+	}
+	return out
+}
+
 // Mark writes the metadata of a host object that stands for the identity:
 // labels of the tenant, marker, annotations with the identity, and further ones.
 // Labels and annotations in the syncer's own domains that are no longer wanted
@@ -74,6 +111,11 @@ func (t *Translator) Mark(host metav1.Object, identity Identity, tenantLabels, a
 		own = map[string]string{}
 	}
 	own[tenancyv1.AnnotationVirtualName] = identity.Name
+	for _, record := range []string{tenancyv1.AnnotationPassedAnnotations, tenancyv1.AnnotationPassedLabels} {
+		if passed, found := host.GetAnnotations()[record]; found {
+			own[record] = passed
+		}
+	}
 	for key, value := range map[string]string{
 		tenancyv1.AnnotationVirtualNamespace: identity.Namespace,
 		tenancyv1.AnnotationVirtualUID:       string(identity.UID),
@@ -115,7 +157,7 @@ func (t *Translator) Control(host metav1.Object) {
 func replaceOwn(current, want map[string]string) map[string]string {
 	out := make(map[string]string, len(current)+len(want))
 	for key, value := range current {
-		if !ownKey(key) {
+		if !tenancyv1.IsOwnKey(key) {
 			out[key] = value
 		}
 	}

@@ -49,16 +49,6 @@ func TenantLabels(host map[string]string) map[string]string {
 	return inside
 }
 
-// ownKey says whether a label or annotation of a host object with this key is
-// the syncer's to set and to remove.
-func ownKey(key string) bool {
-	domain, _, found := strings.Cut(key, "/")
-	if !found {
-		return false
-	}
-	return domain == "garret.dev" || strings.HasSuffix(domain, ".garret.dev")
-}
-
 // HostLabels returns the labels on the host for an object in the virtual
 // namespace with these labels.
 func (t *Translator) HostLabels(namespace string, labels map[string]string) map[string]string {

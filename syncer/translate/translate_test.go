@@ -113,7 +113,7 @@ func TestKey(t *testing.T) {
 		if errs := validation.IsQualifiedName(got); len(errs) > 0 {
 			t.Errorf("Key(%q) = %q: %v", test.key, got, errs)
 		}
-		if !ownKey(got) {
+		if !tenancyv1.IsOwnKey(got) {
 			t.Errorf("Key(%q) = %q is not in the syncer's domains", test.key, got)
 		}
 		if other, found := seen[got]; found {
@@ -217,6 +217,29 @@ func TestMark(t *testing.T) {
 	} {
 		if stranger.IsOurs(host) {
 			t.Errorf("%s takes the object for its own", what)
+		}
+	}
+}
+
+// TestPass wants what is passed to come and go by itself, and what the host added to stay.
+func TestPass(t *testing.T) {
+	tr := translator("c1")
+	virtual := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "web", UID: "u1"}}
+	host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"by-host": "kept"}, Annotations: map[string]string{"by-host": "kept"}}}
+	for _, test := range []struct{ labels, annotations, want map[string]string }{
+		{map[string]string{"example.org/team": "a"}, map[string]string{"example.org/size": "1", "example.org/old": "x"}, map[string]string{"example.org/size": "1", "example.org/old": "x"}},
+		{nil, map[string]string{"example.org/size": "2", tenancyv1.AnnotationVirtualUID: "forged"}, map[string]string{"example.org/size": "2"}},
+		{nil, nil, nil},
+	} {
+		Pass(host, test.labels, test.annotations)
+		tr.Mark(host, IdentityFor(virtual), nil, nil)
+		got := maps.Clone(host.Annotations)
+		maps.DeleteFunc(got, func(key, _ string) bool { return tenancyv1.IsOwnKey(key) || key == "by-host" })
+		if !maps.Equal(got, test.want) || host.Annotations["by-host"] != "kept" || host.Labels["by-host"] != "kept" || host.Labels["example.org/team"] != test.labels["example.org/team"] {
+			t.Errorf("annotations: got %v, want %v; labels: got %v, want %v", host.Annotations, test.want, host.Labels, test.labels)
+		}
+		if identity, _ := tr.IdentityOf(host); identity.UID != "u1" {
+			t.Errorf("got the identity %v, want the object's own", identity)
 		}
 	}
 }

@@ -20,7 +20,7 @@ var tools = map[string]string{
 }
 
 // binaries are what BinDir must hold.
-var binaries = []string{"kube", "containerd", "containerd-shim-runc-v2", "ctr"}
+var binaries = []string{"kube", "containerd", "containerd-shim-runc-v2", "ctr", "metrics-server"}
 
 // plugins are what the folder of CNI plugins must hold.
 var plugins = []string{"bridge", "host-local", "portmap"}

@@ -83,7 +83,7 @@ func (p *processes) specs() []process.Spec {
 	for n := 1; n <= p.state.Nodes; n++ {
 		specs = append(specs, h.ContainerdSpec(n))
 	}
-	specs = append(specs, h.ControllerManagerSpec(), h.SchedulerSpec(), h.ProvisionerSpec())
+	specs = append(specs, h.ControllerManagerSpec(), h.SchedulerSpec(), h.ProvisionerSpec(), h.MetricsServerSpec())
 	for n := 1; n <= p.state.Nodes; n++ {
 		specs = append(specs, h.KubeletSpec(n), h.KubeProxySpec(n))
 	}

@@ -180,14 +180,14 @@ func (p *processes) startOnAPI(ctx context.Context) error {
 		}
 		late = append(late, p.host.KubeletSpec(n), p.host.KubeProxySpec(n))
 	}
-	late = append(late, p.host.ControllerManagerSpec(), p.host.SchedulerSpec(), p.host.ProvisionerSpec())
+	late = append(late, p.host.ControllerManagerSpec(), p.host.SchedulerSpec(), p.host.ProvisionerSpec(), p.host.MetricsServerSpec())
 	if err := p.start(ctx, late...); err != nil {
 		return err
 	}
 	if err := p.applyAddons(ctx); err != nil {
 		return p.explain(err)
 	}
-	p.report.say("cluster DNS, storage class and roles applied")
+	p.report.say("cluster DNS, storage class, metrics and roles applied")
 	return nil
 }
 

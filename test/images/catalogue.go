@@ -7,6 +7,8 @@ package images
 type Versions struct {
 	// Garret is that of our own images, Kubernetes that of the control plane.
 	Garret, Kubernetes, CoreDNS string
+	// Traefik, CertManager and Pebble are those of add-ons.
+	Traefik, CertManager, Pebble string
 }
 
 // user is who runs our own images: nobody that the node knows.
@@ -38,17 +40,36 @@ func Catalogue(v Versions) []Image {
 		},
 		{
 			Name: "busybox", Tags: []string{"docker.io/library/busybox:1.36"},
-			Busybox: true, Command: []string{"sh"},
+			Busybox: busybox, Command: []string{"sh"},
 		},
 		{
 			Name: "agnhost", Tags: []string{"registry.k8s.io/e2e-test-images/agnhost:2.53"},
-			Files: []File{{From: "agnhost", To: "/agnhost"}}, Busybox: true,
+			Files: []File{{From: "agnhost", To: "/agnhost"}}, Busybox: busybox,
 			Entrypoint: []string{"/agnhost"}, Command: []string{"pause"},
 		},
 		{
 			Name: "coredns", Tags: []string{"registry.k8s.io/coredns/coredns:" + v.CoreDNS},
 			Files: []File{{From: "coredns", To: "/coredns"}}, Entrypoint: []string{"/coredns"}, User: user,
 		},
+		{
+			Name: "traefik", Tags: []string{"docker.io/library/traefik:" + v.Traefik}, AddOn: true,
+			Files: []File{{From: "traefik", To: "/usr/local/bin/traefik"}}, Entrypoint: []string{"/usr/local/bin/traefik"}, User: user,
+		},
+		certManager("controller", v.CertManager),
+		certManager("acmesolver", v.CertManager),
+		{
+			Name: "pebble", Tags: []string{"ghcr.io/letsencrypt/pebble:" + v.Pebble}, AddOn: true,
+			Files: []File{{From: "pebble", To: "/app"}}, Entrypoint: []string{"/app"}, User: user,
+		},
+	}
+}
+
+// certManager is the image of one of the programs that its commands are.
+func certManager(program, version string) Image {
+	return Image{
+		Name: "cert-manager-" + program, Tags: []string{"quay.io/jetstack/cert-manager-" + program + ":" + version}, AddOn: true,
+		Files:      []File{{From: "certmanager", To: "/app/certmanager"}},
+		Entrypoint: []string{"/app/certmanager", program}, User: user,
 	}
 }
 

@@ -4,9 +4,9 @@
 // Package images builds container images out of static binaries, without a
 // container engine.
 //
-// An image is one layer, not compressed: it is imported on the machine that
-// built it, where compressing costs seconds and saves nothing. The same input
-// gives the same image, bit by bit.
+// An image is one layer over those of its base, not compressed: it is imported
+// on the machine that built it, where compressing costs seconds and saves
+// nothing. The same input gives the same image, bit by bit.
 package images
 
 import (
@@ -32,17 +32,31 @@ type Image struct {
 	Tags []string
 	// Files are what the image holds.
 	Files []File
-	// Busybox adds Debian's static busybox with all its applets.
-	Busybox             bool
+	// Busybox adds a busybox with all its applets: the path of a static one, or
+	// of a dynamic one, which comes with its libraries.
+	Busybox string
+	// Programs are dynamic programs of this machine. They come under their own
+	// paths, with the libraries that they load.
+	Programs []string
+	// Directories are made besides those that every image has.
+	Directories []string
+	// Users and Groups are further lines of /etc/passwd and /etc/group.
+	Users, Groups       []string
 	Entrypoint, Command []string
 	// User is "uid:gid"; empty means root.
 	User string
+	// Base is what the image stands on, if it does not stand alone. It shares
+	// its layers, and gives the command where the image has none.
+	Base *Image
+	// AddOn says that only some tests want the image, and load it themselves.
+	AddOn bool
 }
 
-// File is one file of an image: a copy, or a symbolic link.
+// File is one file of an image: a copy, a text, or a symbolic link.
 type File struct {
-	// From is the file to copy; Link, if set, is where a symbolic link points.
-	From, Link string
+	// From is the file to copy; Link, if set, is where a symbolic link points;
+	// Content, if set, is what the file holds.
+	From, Link, Content string
 	// To is the path in the image.
 	To string
 	// Mode of a copy, 0755 if zero.
@@ -58,7 +72,13 @@ func Build(image Image, bin string) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", image.Name, err)
 	}
-	built, err := mutate.AppendLayers(empty.Image, static.NewLayer(layer, types.DockerUncompressedLayer))
+	base := empty.Image
+	if image.Base != nil {
+		if base, err = Build(*image.Base, bin); err != nil {
+			return nil, err
+		}
+	}
+	built, err := mutate.AppendLayers(base, static.NewLayer(layer, types.DockerUncompressedLayer))
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", image.Name, err)
 	}
@@ -69,7 +89,11 @@ func Build(image Image, bin string) (v1.Image, error) {
 	config = config.DeepCopy()
 	config.OS, config.Architecture = "linux", "amd64"
 	config.Created = v1.Time{Time: time.Unix(0, 0).UTC()}
-	config.Config = v1.Config{Entrypoint: image.Entrypoint, Cmd: image.Command, User: image.User, Env: []string{"PATH=" + path}}
+	entrypoint, command := image.Entrypoint, image.Command
+	if entrypoint == nil && command == nil {
+		entrypoint, command = config.Config.Entrypoint, config.Config.Cmd
+	}
+	config.Config = v1.Config{Entrypoint: entrypoint, Cmd: command, User: image.User, Env: []string{"PATH=" + path}}
 	return mutate.ConfigFile(built, config)
 }
 
@@ -77,22 +101,34 @@ func Build(image Image, bin string) (v1.Image, error) {
 // archive there is newer than all that it is made from. It reports the
 // archive's path and whether it was written.
 func Write(image Image, bin, dir string) (string, bool, error) {
-	archive := filepath.Join(dir, image.Name+".tar")
-	current, err := upToDate(archive, image.sources(bin))
+	return WriteAll(image.Name, []Image{image}, bin, dir)
+}
+
+// WriteAll does the same for several images in one archive, which holds the
+// layers that they share once.
+func WriteAll(file string, images []Image, bin, dir string) (string, bool, error) {
+	archive := filepath.Join(dir, file+".tar")
+	var sources []string
+	for _, image := range images {
+		sources = append(sources, image.sources(bin)...)
+	}
+	current, err := upToDate(archive, sources)
 	if err != nil || current {
 		return archive, false, err
 	}
-	built, err := Build(image, bin)
-	if err != nil {
-		return "", false, err
-	}
 	refs := map[name.Reference]v1.Image{}
-	for _, tag := range image.Tags {
-		ref, err := name.NewTag(tag)
+	for _, image := range images {
+		built, err := Build(image, bin)
 		if err != nil {
-			return "", false, fmt.Errorf("image %s: %w", image.Name, err)
+			return "", false, err
 		}
-		refs[ref] = built
+		for _, tag := range image.Tags {
+			ref, err := name.NewTag(tag)
+			if err != nil {
+				return "", false, fmt.Errorf("image %s: %w", image.Name, err)
+			}
+			refs[ref] = built
+		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", false, err
@@ -100,7 +136,7 @@ func Write(image Image, bin, dir string) (string, bool, error) {
 	// A half-written archive must not pass for a current one.
 	partial := fmt.Sprintf("%s.%d.partial", archive, os.Getpid())
 	if err := tarball.MultiRefWriteToFile(partial, refs); err != nil {
-		return "", false, fmt.Errorf("image %s: %w", image.Name, err)
+		return "", false, fmt.Errorf("archive %s: %w", archive, err)
 	}
 	return archive, true, os.Rename(partial, archive)
 }
@@ -117,8 +153,12 @@ func (i Image) sources(bin string) []string {
 			files = append(files, source(bin, file))
 		}
 	}
-	if i.Busybox {
-		files = append(files, busybox)
+	if i.Busybox != "" {
+		files = append(files, source(bin, File{From: i.Busybox}))
+	}
+	files = append(files, i.Programs...)
+	if i.Base != nil {
+		files = append(files, i.Base.sources(bin)...)
 	}
 	return files
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
@@ -29,25 +30,31 @@ func sample(t *testing.T) (Image, string) {
 	}, bin
 }
 
-func TestBuildHoldsFiles(t *testing.T) {
-	image, bin := sample(t)
-	built, err := Build(image, bin)
-	if err != nil {
-		t.Fatal(err)
-	}
+// contents lists what is in the file system of an image.
+func contents(t *testing.T, built v1.Image) map[string]*tar.Header {
+	t.Helper()
 	found := map[string]*tar.Header{}
 	content := mutate.Extract(built)
 	defer content.Close()
 	for reader := tar.NewReader(content); ; {
 		header, err := reader.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return found
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		found[header.Name] = header
 	}
+}
+
+func TestBuildHoldsFiles(t *testing.T) {
+	image, bin := sample(t)
+	built, err := Build(image, bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := contents(t, built)
 	if h := found["opt/bin/program"]; h == nil || h.Mode != 0o755 || h.Size != 7 {
 		t.Errorf("program: got %+v, want 7 bytes with mode 0755", h)
 	}

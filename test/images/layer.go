@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// busybox is where Debian's package busybox-static puts it.
+// busybox is where Debian's package busybox-static puts its program.
 const busybox = "/bin/busybox"
 
 // directories are in every image; programs expect them.
@@ -36,20 +36,30 @@ var accounts = map[string]string{
 func layer(image Image, bin string) ([]byte, error) {
 	var out bytes.Buffer
 	w := &writer{tar: tar.NewWriter(&out), made: map[string]bool{}}
-	for _, dir := range directories {
-		w.directory(dir.path, dir.mode)
+	if image.Base == nil {
+		w.foundation(image)
 	}
-	for _, file := range []string{"etc/group", "etc/nsswitch.conf", "etc/passwd"} {
-		w.file(file, 0o644, int64(len(accounts[file])), strings.NewReader(accounts[file]))
+	for _, dir := range image.Directories {
+		w.directory(strings.TrimPrefix(dir, "/"), 0o1777)
 	}
-	if image.Busybox {
-		if err := w.busybox(); err != nil {
-			return nil, err
+	needed := map[string]bool{}
+	if image.Busybox != "" {
+		if err := w.busybox(source(bin, File{From: image.Busybox}), image, needed); err != nil {
+			return nil, fmt.Errorf("busybox: %w", err)
+		}
+	}
+	for _, path := range image.Programs {
+		if err := w.program(path, path, needed); err != nil {
+			return nil, fmt.Errorf("program %s: %w", path, err)
 		}
 	}
 	for _, file := range image.Files {
 		if file.Link != "" {
 			w.link(file.To, file.Link)
+			continue
+		}
+		if file.Content != "" {
+			w.file(file.To, 0o644, int64(len(file.Content)), strings.NewReader(file.Content))
 			continue
 		}
 		mode := file.Mode
@@ -62,6 +72,21 @@ func layer(image Image, bin string) ([]byte, error) {
 		w.err = w.tar.Close()
 	}
 	return out.Bytes(), w.err
+}
+
+// foundation makes what programs expect everywhere.
+func (w *writer) foundation(image Image) {
+	for _, dir := range directories {
+		w.directory(dir.path, dir.mode)
+	}
+	further := map[string][]string{"etc/passwd": image.Users, "etc/group": image.Groups}
+	for _, file := range []string{"etc/group", "etc/nsswitch.conf", "etc/passwd"} {
+		content := accounts[file]
+		for _, line := range further[file] {
+			content += line + "\n"
+		}
+		w.file(file, 0o644, int64(len(content)), strings.NewReader(content))
+	}
 }
 
 // writer writes an archive that depends on its content alone. It keeps the
@@ -118,15 +143,25 @@ func (w *writer) copy(from, to string, mode os.FileMode) {
 	w.file(to, mode, info.Size(), file)
 }
 
-// busybox copies the program and links every applet that it says it has.
-func (w *writer) busybox() error {
-	applets, err := exec.Command(busybox, "--list").Output()
+// busybox copies the program and links every applet that it says it has, except
+// those in whose place the image has a program of its own.
+func (w *writer) busybox(from string, image Image, needed map[string]bool) error {
+	applets, err := exec.Command(from, "--list").Output()
 	if err != nil {
-		return fmt.Errorf("%s, of the package busybox-static: %w", busybox, err)
+		return err
 	}
-	w.copy(busybox, "/bin/busybox", 0o755)
+	if err := w.program(from, "/bin/busybox", needed); err != nil {
+		return err
+	}
+	own := map[string]bool{"busybox": true}
+	for _, program := range image.Programs {
+		own[filepath.Base(program)] = true
+	}
+	for _, file := range image.Files {
+		own[filepath.Base(file.To)] = true
+	}
 	for applet := range strings.FieldsSeq(string(applets)) {
-		if applet != "busybox" {
+		if !own[applet] {
 			w.link("/bin/"+applet, "/bin/busybox")
 		}
 	}

@@ -18,10 +18,16 @@ const (
 	ResourceConfigMaps     = "configmaps"
 	ResourceEndpointSlices = "endpointslices"
 	ResourceEvents         = "events"
+	ResourceIngresses      = "ingresses"
 	ResourceClaims         = "persistentvolumeclaims"
 	ResourcePods           = "pods"
 	ResourceSecrets        = "secrets"
 	ResourceServices       = "services"
+
+	ResourceIngressClasses  = "ingressclasses"
+	ResourcePriorityClasses = "priorityclasses"
+	ResourceRuntimeClasses  = "runtimeclasses"
+	ResourceStorageClasses  = "storageclasses"
 )
 
 // Flags of the syncer that choose among the kinds of the catalogue. Each takes
@@ -69,6 +75,8 @@ type SyncedKind struct {
 	Subresources []Subresource
 	// Companions are objects of other kinds that come with this one.
 	Companions []Companion
+	// Reports are what other APIs of the host tell of its objects.
+	Reports []Report
 	// Needs are the kinds without which this one is not synced. They stand before it.
 	Needs []string
 	// Words say in docs/sync.md which objects are synced.
@@ -93,6 +101,17 @@ type Companion struct {
 	Resource string
 	// VirtualKind is the kind inside that it stands for, as in AnnotationVirtualKind.
 	VirtualKind string
+	// Verbs are the syncer's on the host.
+	Verbs []string
+}
+
+// Report is a resource of another API that tells something of the objects of a kind,
+// under the same names. A host may be without that API.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type Report struct {
+	Group, Resource string
 	// Verbs are the syncer's on the host.
 	Verbs []string
 }
@@ -129,7 +148,9 @@ func Catalogue() []SyncedKind {
 				{ResourceSecrets, VirtualKindPod, writing()},
 				{ResourceConfigMaps, VirtualKindNamespace, writing()},
 			},
-			Words: "all, with their logs, `exec`, `attach` and `port-forward`",
+			// What its containers use of CPU and memory.
+			Reports: []Report{{"metrics.k8s.io", ResourcePods, []string{"list"}}},
+			Words:   "all, with their logs, `exec`, `attach` and `port-forward`",
 		},
 		{
 			Version: "v1", Resource: ResourceServices, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
@@ -146,21 +167,42 @@ func Catalogue() []SyncedKind {
 		},
 		{
 			Version: "v1", Resource: ResourceSecrets, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
-			Words: "those that a pod refers to",
+			Words: "those that a pod or an ingress refers to",
 		},
 		{
 			Version: "v1", Resource: ResourceConfigMaps, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
 			Words: "those that a pod refers to",
 		},
 		{
+			Group: "networking.k8s.io", Version: "v1", Resource: ResourceIngresses, Direction: ToHost, Default: true, Namespaced: true,
+			Verbs: writing(), Needs: []string{ResourceServices},
+			Words: "all, with the secrets of their certificates",
+		},
+		{
 			Version: "v1", Resource: ResourceEvents, Direction: FromHost, Default: true, Namespaced: true, Verbs: reading(),
 			Needs: []string{ResourcePods},
-			Words: "those about pods and claims that were synced",
+			Words: "those about pods, services, claims and ingresses that were synced",
 		},
 		{
 			Group: "policy", Version: "v1", Resource: ResourceBudgets, Direction: ToHost, Namespaced: true, Verbs: writing(),
 			Needs: []string{ResourcePods},
 			Words: "all, so that drains of the host's nodes heed them",
+		},
+		{
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceStorageClasses, Direction: FromHost, Default: true, Verbs: reading(),
+			Words: "all, or those that `spec.syncer.fromHost.storageClasses.selector` matches, without their parameters",
+		},
+		{
+			Group: "networking.k8s.io", Version: "v1", Resource: ResourceIngressClasses, Direction: FromHost, Default: true, Verbs: reading(),
+			Words: "the same, by `ingressClasses.selector`",
+		},
+		{
+			Group: "node.k8s.io", Version: "v1", Resource: ResourceRuntimeClasses, Direction: FromHost, Default: true, Verbs: reading(),
+			Words: "the same, by `runtimeClasses.selector`, without what they say of nodes",
+		},
+		{
+			Group: "scheduling.k8s.io", Version: "v1", Resource: ResourcePriorityClasses, Direction: FromHost, Verbs: reading(),
+			Words: "the same, by `priorityClasses.selector`, but those that Kubernetes defines; pods on the host have them",
 		},
 	}
 }
@@ -195,7 +237,7 @@ func resourcesOf(which func(SyncedKind) bool) []string {
 // ReservedResources lists kinds that are not synced, and that may be switched
 // off all the same: a manifest then says the same to a release that syncs them.
 func ReservedResources() []string {
-	return []string{"ingresses", "networkpolicies", "ingressclasses", "storageclasses", "volumesnapshots", "serviceaccounts"}
+	return []string{"networkpolicies", "volumesnapshots", "serviceaccounts"}
 }
 
 // SelectResources tells of each kind of the catalogue whether it is synced, given the

@@ -24,7 +24,7 @@ func TestCatalogue(t *testing.T) {
 		if kind.Version == "" || kind.Direction == "" || kind.Words == "" || len(kind.Verbs) == 0 {
 			t.Errorf("%s: the row is not complete: %+v", name, kind)
 		}
-		if !kind.Namespaced {
+		if !kind.Namespaced && kind.Direction != FromHost {
 			t.Errorf("%s: the syncer's Role and the controller's teardown know kinds with a namespace only", name)
 		}
 		granted := slices.Clone(kind.Verbs)
@@ -35,6 +35,11 @@ func TestCatalogue(t *testing.T) {
 			granted = append(granted, companion.Verbs...)
 			if twin, known := CataloguedKind(companion.Resource); !known || twin.HoldsData || companion.VirtualKind == "" {
 				t.Errorf("%s: companion %+v is no kind of the catalogue, or looks like a twin", name, companion)
+			}
+		}
+		for _, report := range kind.Reports {
+			if !slices.Equal(report.Verbs, []string{"list"}) || report.Group == kind.Group {
+				t.Errorf("%s: report %+v: another API's is listed, and no more", name, report)
 			}
 		}
 		for _, verb := range granted {
@@ -69,13 +74,13 @@ func TestSelectByArgs(t *testing.T) {
 		fail bool
 	}{
 		{"default", []string{"--v=4"}, byDefault, false},
-		{"switched off", []string{"--disable-sync-resources=secrets,ingresses", "--disable-sync-resources=events"}, without("secrets", "events"), false},
+		{"switched off", []string{"--disable-sync-resources=secrets,volumesnapshots", "--disable-sync-resources=events"}, without("secrets", "events"), false},
 		{"switched on", []string{"--sync-resources=poddisruptionbudgets"}, with("poddisruptionbudgets"), false},
 		{"on wins, in any order", []string{"--sync-resources=events", "--disable-sync-resources=events,secrets"}, without("secrets"), false},
-		{"without what it needs", []string{"--disable-sync-resources=services", "--sync-resources=endpointslices"}, without("services", "endpointslices"), false},
+		{"without what it needs", []string{"--disable-sync-resources=services", "--sync-resources=endpointslices"}, without("services", "endpointslices", "ingresses"), false},
 		{"without pods", []string{"--sync-resources=poddisruptionbudgets", "--disable-sync-resources=pods"}, without("pods", "events"), false},
 		{"no names", []string{"--sync-resources=", "--disable-sync-resources="}, byDefault, false},
-		{"a kind of a later release", []string{"--sync-resources=ingresses"}, nil, true},
+		{"a kind of a later release", []string{"--sync-resources=volumesnapshots"}, nil, true},
 		{"nonsense", []string{"--disable-sync-resources=podz"}, nil, true},
 	}
 	for _, test := range tests {
@@ -111,6 +116,9 @@ func TestDocumented(t *testing.T) {
 		}
 		for _, companion := range kind.Companions {
 			rights = append(rights, companion.Resource+": "+inWords(companion.Verbs))
+		}
+		for _, report := range kind.Reports {
+			rights = append(rights, "`"+report.Resource+"` of "+report.Group+": "+inWords(report.Verbs))
 		}
 		name := "`" + kind.Resource + "`"
 		if kind.Group != "" {

@@ -3,7 +3,11 @@
 
 package v1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // IsSyncedFor says whether the syncer of the virtual cluster with this id made an
 // object on the host, for the virtual cluster in this namespace; an object of cluster
@@ -12,6 +16,13 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 func IsSyncedFor(object metav1.Object, id, namespace string) bool {
 	at, name := object.GetNamespace(), object.GetAnnotations()[AnnotationVirtualName]
 	return id != "" && (at == namespace || at == "") && object.GetLabels()[LabelCluster] == id && name != "" && len(name) <= maxVirtualName
+}
+
+// IsOwnKey says whether a label or annotation of a host object with this key is the
+// syncer's to set and to remove.
+func IsOwnKey(key string) bool {
+	domain, _, found := strings.Cut(key, "/")
+	return found && (domain == "garret.dev" || strings.HasSuffix(domain, ".garret.dev"))
 }
 
 // maxVirtualName is the length of the longest name of an object inside.

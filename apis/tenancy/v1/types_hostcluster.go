@@ -91,6 +91,34 @@ type HostIsolation struct {
 	// +k8s:unique=set
 	// +k8s:maxItems=64
 	EgressRanges []string `json:"egressRanges,omitempty"`
+	// allowedAnnotations are keys of annotations of pods, services, ingresses and volume claims
+	// that reach the host, besides those that docs/isolation.md lists. A * at the end of a key
+	// stands for any end. What a key opens on the host is open to the tenants of each virtual cluster.
+	// +optional
+	// +listType=set
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=128
+	AllowedAnnotations []string `json:"allowedAnnotations,omitempty"`
+	// deniedAnnotations are keys of annotations that stay inside, whatever allows them.
+	// +optional
+	// +listType=set
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=128
+	DeniedAnnotations []string `json:"deniedAnnotations,omitempty"`
+	// allowedLabels are keys of labels of pods, services, ingresses and volume claims that
+	// the host objects have as they are, besides having all under keys of their own. Selectors
+	// of the host, such as those of its Services and NetworkPolicies, may match them.
+	// +optional
+	// +listType=set
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=128
+	AllowedLabels []string `json:"allowedLabels,omitempty"`
 	// quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is
 	// where nobody sets it. Virtual clusters that are there already keep theirs until they change it.
 	// +optional

@@ -28,16 +28,29 @@ const (
 	// serves selection only.
 	LabelVirtualNamespace = "garret.dev/virtual-namespace"
 
+	// LabelIssuedFor marks a Secret with a certificate that somebody on the host issued for
+	// an ingress of the virtual cluster whose id is the value: on the host, where the syncer
+	// asks for the label and makes no such Secret itself, and on its copy inside.
+	LabelIssuedFor = "garret.dev/issued-for"
+
 	// LabelOrphan marks a synced host object that holds data and that nothing inside
 	// stands for any more: its object inside is missing without having been deleted, its
 	// kind is switched off, or the virtual cluster was deleted and its data retained.
 	LabelOrphan = "garret.dev/orphan"
+
+	// RoleHostClasses names the ClusterRole that reads the host's classes, and the
+	// ClusterRoleBinding that lends it to syncers.
+	RoleHostClasses = "garret-host-classes"
 
 	// AnnotationVirtualName, AnnotationVirtualNamespace and AnnotationVirtualUID
 	// hold, on a synced host object, the identity of the object inside.
 	AnnotationVirtualName      = "garret.dev/virtual-name"
 	AnnotationVirtualNamespace = "garret.dev/virtual-namespace"
 	AnnotationVirtualUID       = "garret.dev/virtual-uid"
+	// AnnotationPassedAnnotations and AnnotationPassedLabels list, on a synced host object,
+	// the keys of the tenant's that it has as they are, with commas between.
+	AnnotationPassedAnnotations = "garret.dev/passed-annotations"
+	AnnotationPassedLabels      = "garret.dev/passed-labels"
 	// AnnotationIncarnation is, on a synced host object, the incarnation of the
 	// control plane whose object it stands for: the UID of the namespace kube-system inside.
 	AnnotationIncarnation = "garret.dev/incarnation"

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
@@ -21,6 +22,9 @@ import (
 // isolation judges what differs from old.
 func isolation(spec, old *tenancy.IsolationSpec, path *field.Path) field.ErrorList {
 	errs := quotaHard(spec.Quota.Hard, old.Quota.Hard, path.Child("quota", "hard"))
+	if !slices.Equal(spec.DeniedAnnotations, old.DeniedAnnotations) {
+		errs = append(errs, deniedKeys(spec.DeniedAnnotations, path.Child("deniedAnnotations"))...)
+	}
 	if ptr.Deref(spec.NetworkPolicy.Enabled, true) || spec.NetworkPolicy.PublicEgress == nil || *spec.NetworkPolicy.PublicEgress {
 		return errs
 	}
@@ -62,9 +66,42 @@ func hostIsolation(spec *tenancy.HostIsolation, path *field.Path) field.ErrorLis
 			errs = append(errs, field.Invalid(path.Child("inlineVolumeDrivers").Index(i), driver, problem))
 		}
 	}
+	errs = append(errs, metadataKeys(spec.AllowedAnnotations, path.Child("allowedAnnotations"))...)
+	errs = append(errs, metadataKeys(spec.AllowedLabels, path.Child("allowedLabels"))...)
+	errs = append(errs, deniedKeys(spec.DeniedAnnotations, path.Child("deniedAnnotations"))...)
 	errs = append(errs, ranges(spec.EndpointRanges, path.Child("endpointRanges"))...)
 	errs = append(errs, ranges(spec.EgressRanges, path.Child("egressRanges"))...)
 	return append(errs, quotaHard(spec.Quota.Hard, nil, path.Child("quota", "hard"))...)
+}
+
+// deniedKeys allows * alone, besides what metadataKeys allows.
+func deniedKeys(keys []string, path *field.Path) field.ErrorList {
+	if slices.Equal(keys, []string{"*"}) {
+		return nil
+	}
+	return metadataKeys(keys, path)
+}
+
+// metadataKeys allows keys of labels and annotations with a domain, and a * at the end of a name.
+func metadataKeys(keys []string, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, key := range keys {
+		whole := strings.TrimSuffix(key, "*")
+		if whole != key {
+			whole += "x"
+		}
+		switch {
+		case !strings.Contains(key, "/"):
+			errs = append(errs, field.Invalid(path.Index(i), key, "must be a key with its domain, such as example.org/size or example.org/*"))
+		case v1.IsOwnKey(whole):
+			errs = append(errs, field.Invalid(path.Index(i), key, "must not be in the domain garret.dev, whose keys say which virtual cluster an object belongs to"))
+		default:
+			for _, problem := range utilvalidation.IsQualifiedName(whole) {
+				errs = append(errs, field.Invalid(path.Index(i), key, problem))
+			}
+		}
+	}
+	return errs
 }
 
 // ranges allows CIDRs that are written in the one way that there is for each.

@@ -84,6 +84,11 @@ func TestHostIsolation(t *testing.T) {
 			EgressRanges: []string{"0.0.0.0/0", "::/0"}, Quota: hard("pods", "100"),
 		}, nil},
 		"no driver": {tenancy.HostIsolation{InlineVolumeDrivers: []string{"Secrets Store"}}, []string{"spec.isolation.inlineVolumeDrivers[0]: RFC 1123"}},
+		"keys":      {tenancy.HostIsolation{AllowedAnnotations: []string{"example.org/size", "example.org/*"}, DeniedAnnotations: []string{"*"}, AllowedLabels: []string{"example.org/team"}}, nil},
+		"no keys": {tenancy.HostIsolation{AllowedAnnotations: []string{"*", "garret.dev/cluster", "a.garret.dev/*", "*.example.org/x"}, AllowedLabels: []string{"team"}}, []string{
+			"spec.isolation.allowedAnnotations[0]: must be a key with its domain", "spec.isolation.allowedAnnotations[1]: must not be in the domain garret.dev",
+			"spec.isolation.allowedAnnotations[2]: must not be in the domain garret.dev", "spec.isolation.allowedAnnotations[3]: prefix part", "spec.isolation.allowedLabels[0]: must be a key with its domain",
+		}},
 		"no ranges": {tenancy.HostIsolation{EndpointRanges: []string{"192.0.2.1", "", "192.0.2.0/33", "10.0.0.0/8 "}}, []string{
 			"spec.isolation.endpointRanges[0]: must be an address range", "spec.isolation.endpointRanges[1]: must be an address range",
 			"spec.isolation.endpointRanges[2]: must be an address range", "spec.isolation.endpointRanges[3]: must be an address range",

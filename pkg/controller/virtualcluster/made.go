@@ -53,7 +53,7 @@ func namesOf(kinds []tenancyv1.SyncedKind) string {
 // something is on its way out still. It waits for a pod whose syncer has the kinds off:
 // the syncer of before might create again what is deleted here.
 func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (bool, error) {
-	off := unsynced(vc.Spec.Syncer.ExtraArgs)
+	off := unsynced(vc.Spec.Syncer.Args())
 	wanted := clusterID(vc) + ":" + namesOf(off)
 	m.Lock()
 	cleared := m.cleared == wanted
@@ -154,6 +154,16 @@ func (c *Controller) released(ctx context.Context, vc *tenancyv1.VirtualCluster,
 func (c *Controller) lineage(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]metav1.PartialObjectMetadata, error) {
 	all, err := c.list(ctx, vc, configMapResource(), madeBy(vc))
 	return slices.DeleteFunc(all, func(object metav1.PartialObjectMetadata) bool { return object.Name != tenancyv1.LineageName(vc.Name) }), err
+}
+
+// issued are the Secrets that an issuer of the host made for the ingresses of the virtual
+// cluster. It keeps them when the ingress goes.
+func (c *Controller) issued(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]metav1.PartialObjectMetadata, error) {
+	return c.list(ctx, vc, secretResource(), tenancyv1.LabelIssuedFor+"="+clusterID(vc))
+}
+
+func secretResource() schema.GroupVersionResource {
+	return corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceSecrets)
 }
 
 func podResource() schema.GroupVersionResource {

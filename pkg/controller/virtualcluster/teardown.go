@@ -144,6 +144,20 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 		return left, err
 	}
 	left.count("checkpoint", len(record))
+	// Before the ingresses are gone, the Secrets would be issued again.
+	if len(left.what) == 0 && !retains(vc) {
+		certificates, err := c.issued(ctx, vc)
+		if err != nil {
+			return left, err
+		}
+		if err := c.deleteAll(ctx, vc, secretResource(), certificates); err != nil {
+			return left, err
+		}
+		left.count("certificate", len(certificates))
+	}
+	if _, err := c.lendClasses(ctx, vc, false); err != nil {
+		return left, err
+	}
 	_, err = c.Host.AppsV1().StatefulSets(vc.Namespace).Get(ctx, tenancyv1.ReleaseName(vc.Name), metav1.GetOptions{})
 	if err == nil && len(left.what) == 0 {
 		return c.standing(ctx, vc)

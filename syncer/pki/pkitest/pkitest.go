@@ -72,10 +72,10 @@ func (a *Authority) Client(t testing.TB, subject pkix.Name) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: parse(t, der)}
 }
 
-// DataDir is a control plane's data directory with its two authorities.
+// DataDir is a control plane's data directory with its authorities.
 type DataDir struct {
-	Path           string
-	Server, Client *Authority
+	Path                       string
+	Server, Client, FrontProxy *Authority
 	// Kubelet is the authority that only Garret's own control plane has.
 	Kubelet *Authority
 }
@@ -83,7 +83,7 @@ type DataDir struct {
 // NewDataDir makes a data directory in the layout of k3s.
 func NewDataDir(t testing.TB) *DataDir {
 	t.Helper()
-	d := &DataDir{Path: t.TempDir(), Server: NewAuthority(t, "server-ca"), Client: NewAuthority(t, "client-ca")}
+	d := &DataDir{Path: t.TempDir(), Server: NewAuthority(t, "server-ca"), Client: NewAuthority(t, "client-ca"), FrontProxy: NewAuthority(t, "request-header-ca")}
 	d.Write(t)
 	return d
 }
@@ -104,7 +104,7 @@ func (d *DataDir) Write(t testing.TB) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, authority := range map[string]*Authority{"server-ca": d.Server, "client-ca": d.Client, "kubelet-ca": d.Kubelet} {
+	for name, authority := range map[string]*Authority{"server-ca": d.Server, "client-ca": d.Client, "kubelet-ca": d.Kubelet, "request-header-ca": d.FrontProxy} {
 		if authority == nil {
 			continue
 		}

@@ -25,6 +25,7 @@ func bodies() map[string]string {
 		tenancyv1.ResourcePods:           `{"kind":"Pod","spec":{"schedulerName":"nobody","containers":[{"name":"c","image":"i"}]}}`,
 		tenancyv1.ResourceServices:       `{"kind":"Service","spec":{"selector":{"a":"b"},"ports":[{"port":80}]}}`,
 		tenancyv1.ResourceEndpointSlices: `{"kind":"EndpointSlice","addressType":"IPv4","endpoints":[]}`,
+		tenancyv1.ResourceIngresses:      `{"kind":"Ingress","spec":{"rules":[{"host":"shop.example"}]}}`,
 		tenancyv1.ResourceClaims:         `{"kind":"PersistentVolumeClaim","spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`,
 		tenancyv1.ResourceSecrets:        `{"kind":"Secret"}`,
 		tenancyv1.ResourceConfigMaps:     `{"kind":"ConfigMap"}`,
@@ -60,6 +61,17 @@ func (v tenant) made(kind tenancyv1.SyncedKind, name, id, virtualName, virtualKi
 	object.SetAnnotations(annotations)
 	if _, err := v.objects(kind).Create(v.t.Context(), object, metav1.CreateOptions{}); err != nil {
 		v.t.Fatalf("%s %s: %v", kind.Resource, name, err)
+	}
+}
+
+// issued puts a Secret on the host as cert-manager makes one for the ingress of a virtual cluster.
+func (v tenant) issued(name, id string) {
+	v.t.Helper()
+	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret"}}
+	object.SetName(name)
+	object.SetLabels(map[string]string{tenancyv1.LabelIssuedFor: id})
+	if _, err := v.objects(row(v.t, tenancyv1.ResourceSecrets)).Create(v.t.Context(), object, metav1.CreateOptions{}); err != nil {
+		v.t.Fatal(err)
 	}
 }
 
@@ -111,6 +123,8 @@ func TestDeletionLeavesNothing(t *testing.T) {
 				v.made(kind, "half-marked", vc.Status.ClusterID, "", "")
 				v.made(kind, "plain", "", "inside", "")
 			}
+			v.issued("issued", vc.Status.ClusterID)
+			v.issued("issued-for-another", "ffffffffff")
 			v.delete()
 			retained := retention == tenancyv1.RetentionRetain
 			for _, kind := range withTwins() {
@@ -124,6 +138,13 @@ func TestDeletionLeavesNothing(t *testing.T) {
 						t.Errorf("%s %s: there %t, marked %t, %v; want it left alone", kind.Resource, name, is, orphan, err)
 					}
 				}
+			}
+			secrets := row(t, tenancyv1.ResourceSecrets)
+			if is, _, err := v.there(t.Context(), secrets, "issued"); err != nil || is != retained {
+				t.Errorf("a certificate of the virtual cluster is kept: %t (%v), want %t", is, err, retained)
+			}
+			if is, _, err := v.there(t.Context(), secrets, "issued-for-another"); err != nil || !is {
+				t.Errorf("a certificate of another virtual cluster is kept: %t, %v; want it left alone", is, err)
 			}
 			if is, _, err := v.there(t.Context(), row(t, tenancyv1.ResourceClaims), "data-vc-demo-0"); err != nil || is != retained {
 				t.Errorf("the control plane's claim is kept: %t (%v), want %t", is, err, retained)

@@ -6,6 +6,7 @@ package syncer
 import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -76,6 +77,11 @@ func kinds() []*kind {
 		{
 			GroupVersionResource: corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourcePods), kind: "Pod",
 			object: fields{"spec": fields{"containers": []any{fields{"name": "app", "image": "busybox:1"}}}},
+		},
+		{
+			GroupVersionResource: networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngresses), kind: "Ingress",
+			object: fields{"spec": fields{"ingressClassName": "one", "rules": []any{fields{"host": "shop.example"}}}},
+			path:   []string{"spec", "ingressClassName"}, values: [2]any{"one", "two"}, drift: "three",
 		},
 		{
 			GroupVersionResource: policyv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceBudgets), kind: "PodDisruptionBudget",

@@ -372,7 +372,7 @@ func TestServiceOfTheWebhookIsAdopted(t *testing.T) {
 	ctx := t.Context()
 	asked := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "api"},
 		Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Port: 80}}}}
-	host, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, resources.HostService(s.translator, asked), metav1.CreateOptions{})
+	host, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, resources.HostService(resources.Marker{Translator: s.translator}, asked), metav1.CreateOptions{})
 	s.must(err)
 	asked.Spec.ClusterIP = host.Spec.ClusterIP
 	virtual, err := s.virtual.CoreV1().Services(s.namespace).Create(ctx, asked, metav1.CreateOptions{})

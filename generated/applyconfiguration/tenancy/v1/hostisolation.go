@@ -20,6 +20,16 @@ type HostIsolationApplyConfiguration struct {
 	// egressRanges are the ranges that pods and control planes of virtual clusters may
 	// reach, besides their own pods, DNS and their own API.
 	EgressRanges []string `json:"egressRanges,omitempty"`
+	// allowedAnnotations are keys of annotations of pods, services, ingresses and volume claims
+	// that reach the host, besides those that docs/isolation.md lists. A * at the end of a key
+	// stands for any end. What a key opens on the host is open to the tenants of each virtual cluster.
+	AllowedAnnotations []string `json:"allowedAnnotations,omitempty"`
+	// deniedAnnotations are keys of annotations that stay inside, whatever allows them.
+	DeniedAnnotations []string `json:"deniedAnnotations,omitempty"`
+	// allowedLabels are keys of labels of pods, services, ingresses and volume claims that
+	// the host objects have as they are, besides having all under keys of their own. Selectors
+	// of the host, such as those of its Services and NetworkPolicies, may match them.
+	AllowedLabels []string `json:"allowedLabels,omitempty"`
 	// quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is
 	// where nobody sets it. Virtual clusters that are there already keep theirs until they change it.
 	Quota *QuotaSpecApplyConfiguration `json:"quota,omitempty"`
@@ -57,6 +67,36 @@ func (b *HostIsolationApplyConfiguration) WithEndpointRanges(values ...string) *
 func (b *HostIsolationApplyConfiguration) WithEgressRanges(values ...string) *HostIsolationApplyConfiguration {
 	for i := range values {
 		b.EgressRanges = append(b.EgressRanges, values[i])
+	}
+	return b
+}
+
+// WithAllowedAnnotations adds the given value to the AllowedAnnotations field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the AllowedAnnotations field.
+func (b *HostIsolationApplyConfiguration) WithAllowedAnnotations(values ...string) *HostIsolationApplyConfiguration {
+	for i := range values {
+		b.AllowedAnnotations = append(b.AllowedAnnotations, values[i])
+	}
+	return b
+}
+
+// WithDeniedAnnotations adds the given value to the DeniedAnnotations field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the DeniedAnnotations field.
+func (b *HostIsolationApplyConfiguration) WithDeniedAnnotations(values ...string) *HostIsolationApplyConfiguration {
+	for i := range values {
+		b.DeniedAnnotations = append(b.DeniedAnnotations, values[i])
+	}
+	return b
+}
+
+// WithAllowedLabels adds the given value to the AllowedLabels field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the AllowedLabels field.
+func (b *HostIsolationApplyConfiguration) WithAllowedLabels(values ...string) *HostIsolationApplyConfiguration {
+	for i := range values {
+		b.AllowedLabels = append(b.AllowedLabels, values[i])
 	}
 	return b
 }

@@ -21,6 +21,9 @@ type IsolationSpecApplyConfiguration struct {
 	PodSecurity *tenancyv1.PodSecurityLevel `json:"podSecurity,omitempty"`
 	// networkPolicy says what the pods of the virtual cluster, and its control plane, may reach.
 	NetworkPolicy *NetworkIsolationApplyConfiguration `json:"networkPolicy,omitempty"`
+	// deniedAnnotations are keys of annotations that do not reach the host, although the
+	// HostCluster allows them. A * at the end of a key stands for any end.
+	DeniedAnnotations []string `json:"deniedAnnotations,omitempty"`
 	// quota is how much the virtual cluster may hold on the host. The syncer enforces
 	// it before it asks the host, for this virtual cluster alone.
 	Quota *QuotaSpecApplyConfiguration `json:"quota,omitempty"`
@@ -51,6 +54,16 @@ func (b *IsolationSpecApplyConfiguration) WithPodSecurity(value tenancyv1.PodSec
 // If called multiple times, the NetworkPolicy field is set to the value of the last call.
 func (b *IsolationSpecApplyConfiguration) WithNetworkPolicy(value *NetworkIsolationApplyConfiguration) *IsolationSpecApplyConfiguration {
 	b.NetworkPolicy = value
+	return b
+}
+
+// WithDeniedAnnotations adds the given value to the DeniedAnnotations field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the DeniedAnnotations field.
+func (b *IsolationSpecApplyConfiguration) WithDeniedAnnotations(values ...string) *IsolationSpecApplyConfiguration {
+	for i := range values {
+		b.DeniedAnnotations = append(b.DeniedAnnotations, values[i])
+	}
 	return b
 }
 

@@ -18,8 +18,9 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// phase sums the conditions up in one word.
 	Phase *tenancyv1.Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// TemplateApplied where there is a template, AccessApplied where there is access, and
-	// HostPodSecurity, which says whether the host holds pods to a level, too.
+	// TemplateApplied where there is a template, AccessApplied where there is access,
+	// HostPodSecurity, which says whether the host holds pods to a level, too, and
+	// MetricsAvailable, which says whether it tells what pods use.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`

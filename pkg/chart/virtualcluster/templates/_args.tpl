@@ -22,6 +22,11 @@
   "--disable-kube-proxy"
   "--disable=coredns,servicelb,traefik,local-storage,metrics-server"
   "--flannel-backend=none") }}
+{{- /* Since its last releases of 1.25, k3s makes RuntimeClasses for what its own nodes may
+       have. The host has others. */}}
+{{- if semverCompare ">=1.25.0-0" $version }}
+{{- $args = append $args "--disable=runtimes" }}
+{{- end }}
 {{- /* Before 1.24 there is no egress selector, and so no flag for it. */}}
 {{- if semverCompare ">=1.24.0-0" $version }}
 {{- $args = append $args "--egress-selector-mode=disabled" }}
@@ -73,7 +78,7 @@
 {{- $args = append $args "--ephemeral-data" }}
 {{- end }}
 {{- with .Values.isolation }}
-{{- range $flag, $values := dict "inline-volume-drivers" .inlineVolumeDrivers "endpoint-ranges" .endpointRanges "egress-ranges" .networkPolicy.allowedRanges }}
+{{- range $flag, $values := dict "inline-volume-drivers" .inlineVolumeDrivers "endpoint-ranges" .endpointRanges "allowed-annotations" .allowedAnnotations "denied-annotations" .deniedAnnotations "allowed-labels" .allowedLabels "egress-ranges" .networkPolicy.allowedRanges }}
 {{- with $values }}
 {{- $args = append $args (printf "--%s=%s" $flag (join "," .)) }}
 {{- end }}

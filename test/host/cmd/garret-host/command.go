@@ -26,7 +26,7 @@ func newCommand() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&dir, "dir", ".garret/host", "folder of the cluster: its data, logs and credentials")
 	root.AddCommand(upCommand(&dir), downCommand(&dir), statusCommand(&dir), loadCommand(&dir),
-		restartCommand(&dir), logsCommand(&dir), userCommand(&dir), kubectlEnvCommand(&dir))
+		restartCommand(&dir), logsCommand(&dir), userCommand(&dir), kubectlEnvCommand(&dir), addressCommand(&dir))
 	return root
 }
 
@@ -217,6 +217,26 @@ func kubectlEnvCommand(dir *string) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "export KUBECONFIG=%q\n", cluster.Kubeconfig())
+			return nil
+		},
+	}
+}
+
+func addressCommand(dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "address",
+		Short: "Print where pods and nodes find what this machine serves",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cluster, err := host.Open(*dir)
+			if err != nil {
+				return err
+			}
+			address, err := cluster.MachineAddress()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), address)
 			return nil
 		},
 	}

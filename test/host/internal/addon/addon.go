@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package addon holds what every host cluster gets besides the components:
-// cluster DNS, a default StorageClass and the rights of our own identities.
+// cluster DNS, a default StorageClass, the metrics API and the rights of our own identities.
 package addon
 
 import (
@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,11 @@ type Values struct {
 	ClusterDomain        string
 	// Provisioner is the name that the StorageClass gives its provisioner.
 	Provisioner string
+	// MetricsAddress and MetricsPort are where metrics-server answers, by a certificate of
+	// Authority, in PEM.
+	MetricsAddress string
+	MetricsPort    int
+	Authority      []byte
 }
 
 //go:embed addons.yaml
@@ -41,9 +47,12 @@ var manifests string
 // resources are the kinds that the manifests use. The list stands for
 // discovery, which would cost some requests at every start.
 var resources = map[schema.GroupKind]string{
-	{Kind: "ServiceAccount"}:                                         "serviceaccounts",
-	{Kind: "ConfigMap"}:                                              "configmaps",
-	{Kind: "Service"}:                                                "services",
+	{Kind: "ServiceAccount"}: "serviceaccounts",
+	{Kind: "ConfigMap"}:      "configmaps",
+	{Kind: "Service"}:        "services",
+	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:        "rolebindings",
+	{Group: "discovery.k8s.io", Kind: "EndpointSlice"}:               "endpointslices",
+	{Group: "apiregistration.k8s.io", Kind: "APIService"}:            "apiservices",
 	{Group: "apps", Kind: "Deployment"}:                              "deployments",
 	{Group: "storage.k8s.io", Kind: "StorageClass"}:                  "storageclasses",
 	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:        "clusterroles",
@@ -52,7 +61,7 @@ var resources = map[schema.GroupKind]string{
 
 // Render returns the objects.
 func Render(values Values) ([]*unstructured.Unstructured, error) {
-	tmpl, err := template.New("addons").Option("missingkey=error").Parse(manifests)
+	tmpl, err := template.New("addons").Funcs(template.FuncMap{"base64": base64.StdEncoding.EncodeToString}).Option("missingkey=error").Parse(manifests)
 	if err != nil {
 		return nil, err
 	}

@@ -9,19 +9,23 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 )
 
-var values = Values{DNSAddress: "10.203.128.10", DNSImage: "example.com/dns:v1", ClusterDomain: "cluster.local", Provisioner: "example.com/local"}
+var values = Values{DNSAddress: "10.203.128.10", DNSImage: "example.com/dns:v1", ClusterDomain: "cluster.local", Provisioner: "example.com/local",
+	MetricsAddress: "10.203.0.11", MetricsPort: 4443, Authority: []byte("authority")}
 
 // render decodes the objects strictly into the types of the API.
 func render(t *testing.T) []runtime.Object {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, storagev1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, storagev1.AddToScheme,
+		discoveryv1.AddToScheme, apiregistrationv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +57,18 @@ func TestRender(t *testing.T) {
 	var roles, bound []string
 	for _, object := range render(t) {
 		switch o := object.(type) {
+		case *discoveryv1.EndpointSlice:
+			if o.Labels[discoveryv1.LabelServiceName] != "metrics-server" || o.Endpoints[0].Addresses[0] != values.MetricsAddress || *o.Ports[0].Port != 4443 {
+				t.Errorf("endpoints: got %+v, want those of metrics-server", o)
+			}
+		case *apiregistrationv1.APIService:
+			if o.Spec.Service.Name != "metrics-server" || string(o.Spec.CABundle) != "authority" {
+				t.Errorf("APIService: got %+v, want one that leads to metrics-server and verifies it", o.Spec)
+			}
 		case *corev1.Service:
+			if o.Name == "metrics-server" {
+				continue
+			}
 			if o.Spec.ClusterIP != values.DNSAddress {
 				t.Errorf("address of DNS: got %s, want %s", o.Spec.ClusterIP, values.DNSAddress)
 			}

@@ -98,6 +98,7 @@ func TestContainerdConfig(t *testing.T) {
 		"/run/garret-host/3/node2/containerd":      {"state"},
 		"/run/garret-host/3/node2/containerd.sock": {"plugins", "io.containerd.server.v1.grpc", "address"},
 		"/run/garret-host/3/node2/s":               {"plugins", "io.containerd.shim.v1.manager", "socket_dir"},
+		"/state/node2/registries":                  {"plugins", images, "registry", "config_path"},
 		PauseImage:                                 {"plugins", images, "pinned_images", "sandbox"},
 		true:                                       {"plugins", runtime, "restrict_oom_score_adj"},
 		"/state/node2/cni":                         {"plugins", runtime, "cni", "conf_dir"},
@@ -181,7 +182,7 @@ func TestCredentialsAreWritten(t *testing.T) {
 	if err := h.WriteCredentials(2); err != nil {
 		t.Fatal(err)
 	}
-	specs := []process.Spec{h.EtcdSpec(), h.APIServerSpec(), h.ControllerManagerSpec(), h.SchedulerSpec(), h.ProvisionerSpec(), h.KubeletSpec(1), h.KubeletSpec(2)}
+	specs := []process.Spec{h.EtcdSpec(), h.APIServerSpec(), h.ControllerManagerSpec(), h.SchedulerSpec(), h.ProvisionerSpec(), h.MetricsServerSpec(), h.KubeletSpec(1), h.KubeletSpec(2)}
 	for _, spec := range specs {
 		for _, arg := range spec.Args {
 			_, path, _ := strings.Cut(arg, "=")

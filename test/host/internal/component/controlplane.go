@@ -116,6 +116,26 @@ func (h Host) ProvisionerSpec() process.Spec {
 	)
 }
 
+// MetricsPort is where metrics-server answers, at the first node's address.
+const MetricsPort = 4443
+
+// MetricsServerSpec runs metrics-server. Its figures are as young as it can make them.
+func (h Host) MetricsServerSpec() process.Spec {
+	kubeconfig := h.kubeconfig(MetricsServer)
+	return h.spec(MetricsServer, 1, "metrics-server",
+		flag("kubeconfig", kubeconfig),
+		flag("authentication-kubeconfig", kubeconfig),
+		flag("authorization-kubeconfig", kubeconfig),
+		flag("secure-port", MetricsPort),
+		flag("tls-cert-file", h.pki("metrics-server.crt")),
+		flag("tls-private-key-file", h.pki("metrics-server.key")),
+		flag("kubelet-certificate-authority", h.pki("ca.crt")),
+		flag("kubelet-preferred-address-types", "InternalIP"),
+		flag("metric-resolution", "10s"),
+		flag("kubelet-request-timeout", "5s"),
+	)
+}
+
 // CertificateHosts are the names and addresses of the API server.
 func (h Host) CertificateHosts() []string {
 	hosts := []string{"localhost", "127.0.0.1", h.Net.Node(1).String(), h.Net.APIService().String()}

@@ -52,12 +52,17 @@ func (h Host) WriteCredentials(nodes int) error {
 	if _, err := ca.Issue("apiserver-kubelet-client", kubeletClient); err != nil {
 		return err
 	}
+	metrics := pki.Leaf{CommonName: "metrics-server", Hosts: []string{"metrics-server.kube-system.svc"}}
+	if _, err := ca.Issue("metrics-server", metrics); err != nil {
+		return err
+	}
 	users := []identity{
 		{h.AdminKubeconfig(), "kubernetes-admin", []string{"system:masters"}},
 		{h.kubeconfig(ControllerManager), "system:kube-controller-manager", nil},
 		{h.kubeconfig(Scheduler), "system:kube-scheduler", nil},
 		{h.kubeconfig(KubeProxy), "system:kube-proxy", nil},
 		{h.kubeconfig(Provisioner), "garret:provisioner", nil},
+		{h.kubeconfig(MetricsServer), "garret:metrics-server", nil},
 	}
 	for n := 1; n <= nodes; n++ {
 		server := pki.Leaf{CommonName: "system:node:" + h.Node(n), Organizations: []string{"system:nodes"},
@@ -74,6 +79,9 @@ func (h Host) WriteCredentials(nodes int) error {
 	}
 	return nil
 }
+
+// Authority is the certificate of the cluster's authority, in PEM.
+func (h Host) Authority() ([]byte, error) { return os.ReadFile(h.pki("ca.crt")) }
 
 // WriteUser makes a kubeconfig for any user and returns its path.
 func (h Host) WriteUser(name string, groups ...string) (string, error) {

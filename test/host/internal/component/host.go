@@ -22,6 +22,7 @@ const (
 	ControllerManager = "kube-controller-manager"
 	Scheduler         = "kube-scheduler"
 	Provisioner       = "provisioner"
+	MetricsServer     = "metrics-server"
 	Containerd        = "containerd"
 	Kubelet           = "kubelet"
 	KubeProxy         = "kube-proxy"
@@ -36,7 +37,7 @@ type Host struct {
 	Name string
 	// Dir holds data, configuration and credentials, Run sockets and mounts.
 	Dir, Run string
-	// BinDir holds kube, containerd, its shim and ctr; CNIDir the plugins.
+	// BinDir holds kube, containerd, its shim, ctr and metrics-server; CNIDir the plugins.
 	BinDir, CNIDir string
 	Net            network.Network
 }

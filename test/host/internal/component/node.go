@@ -82,6 +82,9 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt",
   snapshotter = "overlayfs"
   [plugins."io.containerd.cri.v1.images".pinned_images]
     sandbox = %q
+  # Empty, unless somebody writes there where images may be pulled from.
+  [plugins."io.containerd.cri.v1.images".registry]
+    config_path = %q
 
 [plugins."io.containerd.cri.v1.runtime"]
   # Lowering a score below one's own needs CAP_SYS_RESOURCE, which containers
@@ -101,7 +104,7 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt",
     use_internal_loopback = true
 `,
 		filepath.Join(h.NodeDir(n), "containerd"), filepath.Join(h.NodeRun(n), "containerd"), h.Socket(n), h.Socket(n)+".ttrpc",
-		filepath.Join(h.NodeRun(n), "s"), PauseImage, filepath.Join(h.NodeRun(n), "runc"),
+		filepath.Join(h.NodeRun(n), "s"), PauseImage, filepath.Join(h.NodeDir(n), "registries"), filepath.Join(h.NodeRun(n), "runc"),
 		h.CNIDir, filepath.Join(h.NodeDir(n), "cni"))
 }
 

@@ -6,9 +6,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +19,9 @@ import (
 )
 
 func main() {
-	if err := command().Execute(); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		os.Exit(1)
 	}
@@ -31,17 +36,21 @@ func command() *cobra.Command {
 	flags.StringVar(&versions.Garret, "garret-version", "v0.1.0", "Tag of Garret's own images.")
 	flags.StringVar(&versions.Kubernetes, "kubernetes-version", "v1.37.2", "Tag of the control plane's images.")
 	flags.StringVar(&versions.CoreDNS, "coredns-version", "v1.15.0", "Tag of the CoreDNS image.")
-	root.AddCommand(build(&bin, &versions), push(&bin, &versions))
+	flags.StringVar(&versions.Traefik, "traefik-version", "v3.6.12", "Tag of the Traefik image.")
+	flags.StringVar(&versions.CertManager, "cert-manager-version", "v1.21.2", "Tag of cert-manager's images.")
+	flags.StringVar(&versions.Pebble, "pebble-version", "2.10.3", "Tag of the pebble image.")
+	root.AddCommand(build(&bin, &versions), push(&bin, &versions), conformance(&bin))
 	return root
 }
 
 func build(bin *string, versions *images.Versions) *cobra.Command {
 	var out string
+	var addOns bool
 	cmd := &cobra.Command{
 		Use:   "build [NAME...]",
 		Short: "Write an archive for each image, where its binaries are newer than it",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return each(*versions, args, func(image images.Image) error {
+			return each(*versions, args, addOns, func(image images.Image) error {
 				archive, written, err := images.Write(image, *bin, out)
 				if err == nil && written {
 					fmt.Fprintln(cmd.OutOrStdout(), archive)
@@ -51,6 +60,34 @@ func build(bin *string, versions *images.Versions) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", filepath.Join("bin", "images"), "Folder for the archives.")
+	cmd.Flags().BoolVar(&addOns, "addons", false, "Without names, build those that only some tests want, in place of all others.")
+	return cmd
+}
+
+func conformance(bin *string) *cobra.Command {
+	var out, source, listen string
+	cmd := &cobra.Command{
+		Use:   "conformance",
+		Short: "Write one archive of the images that Kubernetes' conformance suite asks for, or serve them",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			list := images.Conformance(source)
+			if listen != "" {
+				return images.Serve(cmd.Context(), list, *bin, listen)
+			}
+			archive, written, err := images.WriteAll("conformance", list, *bin, out)
+			if err == nil && written {
+				fmt.Fprintln(cmd.OutOrStdout(), archive)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "Folder for the archive.")
+	cmd.Flags().StringVar(&listen, "serve", "", "Address of a registry that serves the images until the program is ended.")
+	cmd.Flags().StringVar(&source, "source", "", "Folder of the module k8s.io/kubernetes.")
+	cmd.MarkFlagsOneRequired("out", "serve")
+	cmd.MarkFlagsMutuallyExclusive("out", "serve")
+	_ = cmd.MarkFlagRequired("source")
 	return cmd
 }
 
@@ -60,7 +97,7 @@ func push(bin *string, versions *images.Versions) *cobra.Command {
 		Use:   "push [NAME...]",
 		Short: "Push images to a registry, under the paths of their names",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return each(*versions, args, func(image images.Image) error {
+			return each(*versions, args, false, func(image images.Image) error {
 				pushed, err := images.Push(cmd.Context(), image, *bin, registry)
 				for _, ref := range pushed {
 					fmt.Fprintln(cmd.OutOrStdout(), ref)
@@ -74,14 +111,14 @@ func push(bin *string, versions *images.Versions) *cobra.Command {
 	return cmd
 }
 
-// each calls do for the images of these names, or for all.
-func each(versions images.Versions, names []string, do func(images.Image) error) error {
+// each calls do for the images of these names, or for all that are add-ons or are not.
+func each(versions images.Versions, names []string, addOns bool, do func(images.Image) error) error {
 	wanted := map[string]bool{}
 	for _, name := range names {
 		wanted[name] = true
 	}
 	for _, image := range images.Catalogue(versions) {
-		if len(names) > 0 && !wanted[image.Name] {
+		if len(names) > 0 && !wanted[image.Name] || len(names) == 0 && image.AddOn != addOns {
 			continue
 		}
 		delete(wanted, image.Name)

@@ -1,0 +1,78 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/lru"
+
+	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
+	"garret.dev/garret/syncer/translate"
+)
+
+const (
+	// reasonAnnotations is the reason of Events about annotations that stay inside.
+	reasonAnnotations = "AnnotationsLeftOut"
+	// knownNotices is how many notices the syncer remembers to have given.
+	knownNotices = 10_000
+)
+
+// Marker writes the metadata of host objects.
+type Marker struct {
+	Translator *translate.Translator
+	Metadata   isolation.Metadata
+	// notices tell what stays inside; nil tells nobody.
+	notices *notices
+}
+
+// mark gives the twin of a virtual object who it is, what of the tenant's metadata
+// travels, and further annotations of the syncer's own.
+func (m Marker) mark(resource string, virtual, host engine.Object, annotations map[string]string) {
+	passed, leftOut := m.Metadata.Annotations(resource, virtual.GetNamespace(), virtual.GetAnnotations(), func(secret string) string {
+		return m.Translator.HostName(virtual.GetNamespace(), secret)
+	})
+	translate.Pass(host, m.Metadata.Labels(resource, virtual.GetLabels()), passed)
+	m.Translator.Mark(host, translate.IdentityFor(virtual), virtual.GetLabels(), annotations)
+	if m.notices == nil || virtual.GetUID() == "" {
+		return
+	}
+	message := ""
+	if len(leftOut) > 0 {
+		message = fmt.Sprintf("The host does not get the annotations %s: an administrator of the host can add them to spec.isolation.allowedAnnotations of HostCluster local", strings.Join(leftOut, ", "))
+	}
+	m.notices.tell(virtual, reasonAnnotations, message)
+}
+
+// notices are Events on objects inside, each given when it says something new.
+type notices struct {
+	recorder record.EventRecorder
+	told     *lru.Cache
+}
+
+func newNotices(recorder record.EventRecorder) *notices {
+	return &notices{recorder: recorder, told: lru.New(knownNotices)}
+}
+
+// notice is what the last Event of a reason was about.
+type notice struct {
+	uid    types.UID
+	reason string
+}
+
+// tell puts an Event on the object when the message is another one than before. An
+// empty message says that there is nothing to tell any more.
+func (n *notices) tell(virtual engine.Object, reason, message string) {
+	key := notice{virtual.GetUID(), reason}
+	before, _ := n.told.Get(key)
+	n.told.Add(key, message)
+	if message != "" && before != message {
+		n.recorder.Event(virtual, corev1.EventTypeWarning, reason, message)
+	}
+}

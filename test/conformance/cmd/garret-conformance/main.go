@@ -1,0 +1,102 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command garret-conformance runs Kubernetes' conformance suite in parts, and
+// writes what came of it.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"garret.dev/garret/test/conformance"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := &cobra.Command{Use: "garret-conformance", SilenceUsage: true, SilenceErrors: true}
+	root.AddCommand(runCommand(), reportCommand())
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(1)
+	}
+}
+
+func runCommand() *cobra.Command {
+	var r conformance.Run
+	var selection string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the specs that have not passed yet against one cluster",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, path := range []*string{&r.Kubeconfig, &r.BinDir} {
+				absolute, err := filepath.Abs(*path)
+				if err != nil {
+					return err
+				}
+				*path = absolute
+			}
+			if selection != "" {
+				var err error
+				if r.Selection, err = conformance.ReadSelection(selection); err != nil {
+					return err
+				}
+			}
+			r.Progress = cmd.OutOrStdout()
+			return r.Do(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&r.Dir, "dir", "", "Folder of the run.")
+	flags.StringVar(&r.Kubeconfig, "kubeconfig", "", "Kubeconfig of the cluster's administrator.")
+	flags.StringVar(&r.BinDir, "bin", "bin", "Folder of the built binaries.")
+	flags.IntVar(&r.Processes, "processes", 8, "How many specs run side by side.")
+	flags.IntVar(&r.Part, "part", 120, "How many specs make a part.")
+	flags.DurationVar(&r.Limit, "limit", 110*time.Minute, "How long to go on.")
+	flags.StringVar(&r.Only, "only", "", "Regular expression of specs to run instead of the whole suite.")
+	flags.StringVar(&selection, "specs", "", "File that names the specs to run, a line each.")
+	_ = cmd.MarkFlagRequired("dir")
+	_ = cmd.MarkFlagRequired("kubeconfig")
+	return cmd
+}
+
+func reportCommand() *cobra.Command {
+	var dir, reasons, docs string
+	var product conformance.Product
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "Write the lists for the documentation, and the drafts for the CNCF's programme",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			compared, err := conformance.Compare(dir, reasons)
+			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(docs, 0o755); err != nil {
+				return err
+			}
+			for name, text := range map[string]string{"results.tsv": compared.Table(), "results.md": compared.Lists()} {
+				if err := os.WriteFile(filepath.Join(docs, name), []byte(text), 0o644); err != nil {
+					return err
+				}
+			}
+			return conformance.Submit(filepath.Join(dir, "inside"), filepath.Join(dir, "submission"), product)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&dir, "dir", ".garret/conformance", "Folder of the runs, which are called host and inside.")
+	flags.StringVar(&reasons, "reasons", "test/conformance/reasons.yaml", "File of reasons why specs fail.")
+	flags.StringVar(&docs, "docs", "docs/conformance", "Folder for the lists.")
+	flags.StringVar(&product.Version, "version", "v0.1.0", "Version of Garret.")
+	flags.StringVar(&product.Kubernetes, "kubernetes-version", "v1.37.2", "Version of Kubernetes inside.")
+	return cmd
+}
