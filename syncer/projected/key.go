@@ -36,11 +36,11 @@ func makers() map[string]func() (crypto.Signer, error) {
 // newKey makes a private key as PEM, and a PKCS#10 request without a subject that
 // proves its possession. Who the pod is, the request's other fields say.
 func newKey(kind string) (key, proof []byte, err error) {
-	make, known := makers()[kind]
+	maker, known := makers()[kind]
 	if !known {
 		return nil, nil, missingError(fmt.Sprintf("the keyType %q is not known", kind))
 	}
-	signer, err := make()
+	signer, err := maker()
 	if err != nil {
 		return nil, nil, fmt.Errorf("private key: %w", err)
 	}

@@ -153,6 +153,10 @@ func (e *events) copy(ctx context.Context, pending pendingEvent) error {
 		if !inside {
 			pod = &corev1.Pod{} // it has no container any more
 		}
+		if waitsForToken(event) {
+			// The tokens of a pod follow its node. What keeps them away for good the syncer tells.
+			return nil
+		}
 		own := containers.OwnOf(pod, hostPod)
 		if list, name, aboutOne := containers.InFieldPath(event.InvolvedObject.FieldPath); aboutOne && !own.Has(list, name) {
 			// What the host's own containers do, with their images and probes, is the host's business.

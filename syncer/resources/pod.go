@@ -238,7 +238,13 @@ func tolerates(tolerations []corev1.Toleration, wanted corev1.Toleration) bool {
 // FromHost binds the virtual pod as the host pod is bound, and reports the status.
 func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried bool) error {
 	if virtual.Spec.NodeName == "" && host.Spec.NodeName != "" {
-		return p.bind(ctx, virtual, host.Spec.NodeName)
+		if err := p.bind(ctx, virtual, host.Spec.NodeName); err != nil {
+			return err
+		}
+		// The kubelet of the host has begun, and looks for what it needs.
+		bound := virtual.DeepCopy()
+		bound.Spec.NodeName = host.Spec.NodeName
+		return bring(ctx, p.onNode, bound)
 	}
 	if startsWaiting(host) {
 		return nil

@@ -4,6 +4,8 @@
 package resources
 
 import (
+	"regexp"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -62,4 +64,12 @@ func TokenProjections(pod *corev1.Pod) []corev1.ServiceAccountTokenProjection {
 		}
 	}
 	return projections
+}
+
+// missingToken is what a kubelet says of a Secret that has no token yet.
+var missingToken = regexp.MustCompile(`references non-existent secret key: token-[0-9a-f]{12}$`)
+
+// waitsForToken tells whether a kubelet says that it was faster than the syncer.
+func waitsForToken(event *corev1.Event) bool {
+	return event.Reason == ReasonFailedMount && missingToken.MatchString(event.Message)
 }

@@ -74,7 +74,10 @@ func (m *Minter) Reconcile(ctx context.Context, key types.NamespacedName) (time.
 }
 
 func (m *Minter) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	pod, exists := m.virtualPods.Get(key.Namespace, key.Name)
+	pod, exists, err := m.pod(ctx, key)
+	if err != nil {
+		return 0, err
+	}
 	secret, found := m.secrets.Get(m.translator.Cluster().HostNamespace, m.secretName(key.Namespace, key.Name))
 	if found {
 		identity, ours := m.translator.IdentityOf(secret)
@@ -98,6 +101,26 @@ func (m *Minter) reconcile(ctx context.Context, key types.NamespacedName) (time.
 		return 0, engine.Again("the secret of a pod is being deleted")
 	}
 	return m.refresh(ctx, pod, secret)
+}
+
+// pod is the one inside. That it has a node is not in the cache yet when it was bound a
+// moment ago, and the host's kubelet waits.
+func (m *Minter) pod(ctx context.Context, key types.NamespacedName) (*corev1.Pod, bool, error) {
+	pod, exists := m.virtualPods.Get(key.Namespace, key.Name)
+	if !exists || pod.Spec.NodeName != "" {
+		return pod, exists, nil
+	}
+	if host, running := m.hostPod(pod); !running || host.Spec.NodeName == "" {
+		return pod, true, nil
+	}
+	now, err := m.virtual.CoreV1().Pods(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	if err != nil {
+		return nil, false, fmt.Errorf("read pod %s: %w", key, err)
+	}
+	if now.UID != pod.UID {
+		return nil, false, engine.Again("another pod of the name was made meanwhile")
+	}
+	return now, true, nil
 }
 
 // discard removes the Secret of a pod that is missing, inside or on the host.

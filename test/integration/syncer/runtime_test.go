@@ -19,7 +19,7 @@ import (
 // its name, one by its handler, and one not at all.
 func TestRuntimeClasses(t *testing.T) {
 	s := setUp(t)
-	make := func(client kubernetes.Interface, name, handler string) {
+	add := func(client kubernetes.Interface, name, handler string) {
 		t.Helper()
 		classes := client.NodeV1().RuntimeClasses()
 		_, err := classes.Create(t.Context(), &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: handler}, metav1.CreateOptions{})
@@ -27,11 +27,11 @@ func TestRuntimeClasses(t *testing.T) {
 		t.Cleanup(func() { _ = classes.Delete(context.Background(), name, metav1.DeleteOptions{}) })
 	}
 	named, handled, unknown := "named-"+s.namespace, "handled-"+s.namespace, "unknown-"+s.namespace
-	make(s.host, named, "runc")
-	make(s.host, "kata-"+s.namespace, "kata")
-	make(s.virtual, named, "anything")
-	make(s.virtual, handled, "kata-"+s.namespace)
-	make(s.virtual, unknown, "nowhere")
+	add(s.host, named, "runc")
+	add(s.host, "kata-"+s.namespace, "kata")
+	add(s.virtual, named, "anything")
+	add(s.virtual, handled, "kata-"+s.namespace)
+	add(s.virtual, unknown, "nowhere")
 	for class, want := range map[string]string{named: named, handled: "kata-" + s.namespace, unknown: ""} {
 		pod := s.createPod(class, corev1.PodSpec{RuntimeClassName: &class, Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
 		host := s.hostPod(class)
