@@ -98,8 +98,7 @@ $(metrics_stamp):
 	@MODULE=sigs.k8s.io/metrics-server@$(METRICS_SERVER_VERSION) hack/build.sh metrics-server -ldflags "-s -w" ./cmd/metrics-server
 	@touch $@
 
-# Its own certificate authorities by DNS are a third of what Traefik is made of; here
-# cert-manager has the certificates.
+# A third of Traefik's packages are clients of DNS services, which are left out.
 $(traefik_stamp): hack/traefik.sh
 	@MODULE=github.com/traefik/traefik/v3@$(TRAEFIK_VERSION) PREPARE=hack/traefik.sh hack/build.sh Traefik -ldflags "-s -w" ./cmd/traefik
 	@touch $@

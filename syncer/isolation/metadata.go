@@ -34,7 +34,8 @@ type annotationRule struct {
 
 // annotationRules are what travels by default: what says how an object is served, watched
 // or certified. What names an object of the host, runs code or a configuration in
-// a program of the host, or joins what belongs to others is not among them.
+// a program of the host, or joins what belongs to others is not among them. Nor is what has
+// a program write into the host's object, as http01-edit-in-place: the syncer would undo it.
 func annotationRules() []annotationRule {
 	services, ingresses, pods := []string{tenancyv1.ResourceServices}, []string{tenancyv1.ResourceIngresses}, []string{tenancyv1.ResourcePods}
 	exposed := []string{tenancyv1.ResourceServices, tenancyv1.ResourceIngresses}
@@ -43,7 +44,7 @@ func annotationRules() []annotationRule {
 		{who: "Kubernetes", resources: services, keys: []string{"service.kubernetes.io/topology-mode"}},
 		{who: "cert-manager", resources: ingresses, keys: under("cert-manager.io", "cluster-issuer", "common-name", "alt-names", "ip-sans", "uri-sans", "email-sans", "subject-*",
 			"duration", "renew-before", "renew-before-percentage", "usages", "private-key-*", "revision-history-limit")},
-		{who: "cert-manager", resources: ingresses, keys: append(under("acme.cert-manager.io", "http01-edit-in-place", "http01-ingress-class", "http01-ingress-ingressclassname"), "kubernetes.io/tls-acme")},
+		{who: "cert-manager", resources: ingresses, keys: append(under("acme.cert-manager.io", "http01-ingress-class", "http01-ingress-ingressclassname"), "kubernetes.io/tls-acme")},
 		{who: "external-dns", resources: exposed, keys: under("external-dns.alpha.kubernetes.io", "hostname", "ttl", "ingress-hostname-source")},
 		{who: "ingress-nginx", resources: ingresses, keys: under("nginx.ingress.kubernetes.io", "affinity", "affinity-mode", "app-root", "auth-realm", "auth-secret-type", "auth-type",
 			"backend-protocol", "canary", "canary-*", "client-body-buffer-size", "cors-*", "custom-http-errors", "denylist-source-range", "enable-cors", "force-ssl-redirect",

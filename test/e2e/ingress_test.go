@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,8 @@ func TestIngress(t *testing.T) {
 		pod[ns] = client.Do(t, "get", "pods", "-l", "app=shop", "-o", "jsonpath={.items[0].metadata.name}")
 	}
 	tenant := inside[first]
+	// cert-manager makes sure for ten seconds that the proof is there.
+	tenant.Apply(t, ingress(t, "public", publicName, "public"))
 
 	t.Run("a certificate of the company", func(t *testing.T) {
 		tenant.Apply(t, ingress(t, "shop", "shop.company.example", "company"))
@@ -70,21 +73,12 @@ func TestIngress(t *testing.T) {
 		})
 	})
 
-	t.Run("a certificate of a public authority, by HTTP", func(t *testing.T) {
-		tenant.Apply(t, ingress(t, "public", publicName, "public"))
-		public := pool(t, []byte(admin.Do(t, "get", "--raw", "/api/v1/namespaces/cert-manager/services/https:pebble:15000/proxy/roots/0")))
-		certificate(t, tenant, "public-tls", publicName, public)
-		in.reaches("https", publicName, public, pod[first])
-	})
-
 	t.Run("two tenants with one name", func(t *testing.T) {
 		inside[second].Apply(t, ingress(t, "shop", "shop.company.example", "company"))
 		addressed(t, inside[second], "shop", in.node)
 		certificate(t, inside[second], "shop-tls", "shop.company.example", in.authority("company"))
-		// Traefik takes the first by namespace and name, and says nothing.
-		for range 5 {
-			in.reaches("https", "shop.company.example", in.authority("company"), pod[first])
-		}
+		// Traefik serves one of the two, another one after any change, and says nothing.
+		in.reaches("https", "shop.company.example", in.authority("company"), pod[first], pod[second])
 		tenant.Do(t, "delete", "ingress", "shop")
 		in.reaches("https", "shop.company.example", in.authority("company"), pod[second])
 	})
@@ -113,8 +107,16 @@ func TestIngress(t *testing.T) {
 			}
 			return err
 		})
+		// Without the rule, it would get there still.
+		inside[second].Do(t, "delete", "ingress", "stolen")
 		inside[second].Apply(t, ingress(t, "own", "shop.too.example", "company"))
 		addressed(t, inside[second], "own", in.node)
+	})
+
+	t.Run("a certificate of a public authority, by HTTP", func(t *testing.T) {
+		public := pool(t, []byte(admin.Do(t, "get", "--raw", "/api/v1/namespaces/cert-manager/services/https:pebble:15000/proxy/roots/0")))
+		certificate(t, tenant, "public-tls", publicName, public)
+		in.reaches("https", publicName, public, pod[first])
 	})
 }
 
@@ -232,8 +234,8 @@ func (e *entrance) authority(name string) *x509.CertPool {
 	return pool(e.t, content)
 }
 
-// reaches waits until a request for the host name is answered by the pod.
-func (e *entrance) reaches(scheme, host string, by *x509.CertPool, pod string) {
+// reaches waits until a request for the host name is answered by one of the pods.
+func (e *entrance) reaches(scheme, host string, by *x509.CertPool, pods ...string) {
 	e.t.Helper()
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: by}, DisableKeepAlives: true,
@@ -242,14 +244,14 @@ func (e *entrance) reaches(scheme, host string, by *x509.CertPool, pod string) {
 		},
 	}
 	client := &http.Client{Transport: transport, Timeout: 5 * time.Second}
-	framework.SucceedsWithin(e.t, 30*time.Second, scheme+"://"+host+" is answered by "+pod, func(context.Context) error {
+	framework.SucceedsWithin(e.t, 30*time.Second, fmt.Sprintf("%s://%s is answered by %v", scheme, host, pods), func(context.Context) error {
 		response, err := client.Get(scheme + "://" + host + "/hostname")
 		if err != nil {
 			return err
 		}
 		defer response.Body.Close()
 		body, err := io.ReadAll(response.Body)
-		if err == nil && (response.StatusCode != http.StatusOK || string(body) != pod) {
+		if err == nil && (response.StatusCode != http.StatusOK || !slices.Contains(pods, string(body))) {
 			err = fmt.Errorf("got %s: %q", response.Status, body)
 		}
 		return err

@@ -18,8 +18,8 @@ import (
 	"garret.dev/garret/test/framework"
 )
 
-// issuer is an annotation that reaches the host.
-const issuer = "cert-manager.io/cluster-issuer"
+// bodySize is an annotation that reaches the host.
+const bodySize = "nginx.ingress.kubernetes.io/proxy-body-size"
 
 // TestIngress wants an ingress to lead to the twins of what it names, the secret of its
 // certificate to come and go with it, and what the host's controller says to be inside.
@@ -35,7 +35,7 @@ func TestIngress(t *testing.T) {
 	}
 	web := networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{Name: "web", Port: networkingv1.ServiceBackendPort{Number: 80}}}
 	virtual, err := s.virtual.NetworkingV1().Ingresses(s.namespace).Create(ctx, &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Name: "shop", Annotations: map[string]string{
-		issuer: "public", "nginx.ingress.kubernetes.io/auth-secret": "users", "cert-manager.io/issuer": "anothers"}}, Spec: networkingv1.IngressSpec{
+		bodySize: "8m", "nginx.ingress.kubernetes.io/auth-secret": "users", "cert-manager.io/issuer": "anothers"}}, Spec: networkingv1.IngressSpec{
 		IngressClassName: ptr.To("traefik"), DefaultBackend: &web,
 		TLS: []networkingv1.IngressTLS{{Hosts: []string{"shop.example"}, SecretName: secret.Name}, {Hosts: []string{"without.example"}}},
 		Rules: []networkingv1.IngressRule{{Host: "shop.example", IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{
@@ -54,7 +54,7 @@ func TestIngress(t *testing.T) {
 		got.TLS[0].SecretName != tls || got.TLS[1].SecretName != "" || *got.IngressClassName != "traefik" || got.Rules[0].Host != "shop.example" {
 		t.Errorf("on the host: got %+v, want the twins' names, and all else as it is", got)
 	}
-	if got, left := host.Annotations, "cert-manager.io/issuer"; got[issuer] != "public" || got["nginx.ingress.kubernetes.io/auth-secret"] != s.translator.HostName(s.namespace, "users") || got[left] != "" {
+	if got, left := host.Annotations, "cert-manager.io/issuer"; got[bodySize] != "8m" || got["nginx.ingress.kubernetes.io/auth-secret"] != s.translator.HostName(s.namespace, "users") || got[left] != "" {
 		t.Errorf("annotations: got %v, want those that are allowed, with the name of the secret's twin", got)
 	} else if message := s.awaitEvent(virtual.UID, "AnnotationsLeftOut"); !strings.Contains(message, left) {
 		t.Errorf("event: got %q, want %s", message, left)
@@ -90,11 +90,11 @@ func TestIngress(t *testing.T) {
 			events.Items[0].Message == "service web has no endpoints, certificate shop-tls", err
 	})
 
-	_, err = s.virtual.NetworkingV1().Ingresses(s.namespace).Patch(ctx, "shop", types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+issuer+`":null}}}`), metav1.PatchOptions{})
+	_, err = s.virtual.NetworkingV1().Ingresses(s.namespace).Patch(ctx, "shop", types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+bodySize+`":null}}}`), metav1.PatchOptions{})
 	s.must(err)
 	framework.Eventually(t, "the annotation is gone from the host", func(ctx context.Context) (bool, error) {
 		host, err := ingresses.Get(ctx, name, metav1.GetOptions{})
-		return err == nil && host.Annotations[issuer] == "", err
+		return err == nil && host.Annotations[bodySize] == "", err
 	})
 	s.must(s.virtual.NetworkingV1().Ingresses(s.namespace).Delete(ctx, "shop", metav1.DeleteOptions{}))
 	framework.Eventually(t, "the certificate is gone from the host", func(context.Context) (bool, error) {
