@@ -58,7 +58,8 @@ func TestPushRefusesNonsense(t *testing.T) {
 // The catalogue is a contract: manifests everywhere name these images.
 func TestCatalogue(t *testing.T) {
 	var got []string
-	for _, image := range Catalogue(Versions{Garret: "v0.1.0", Kubernetes: "v1.37.2", CoreDNS: "v1.15.0"}) {
+	for _, image := range Catalogue(Versions{Garret: "v0.1.0", Kubernetes: "v1.37.2", CoreDNS: "v1.15.0",
+		Traefik: "v3.0.0", CertManager: "v1.0.0", Pebble: "2.0.0"}) {
 		got = append(got, image.Tags...)
 		for _, tag := range image.Tags {
 			if _, err := name.NewTag(tag, name.StrictValidation); err != nil {
@@ -69,11 +70,15 @@ func TestCatalogue(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"docker.io/library/busybox:1.36",
+		"docker.io/library/traefik:v3.0.0",
 		"docker.io/rancher/k3s:v1.37.2-k3s1",
 		"garret.dev/garret/apiserver:v0.1.0",
 		"garret.dev/garret/controller:v0.1.0",
 		"garret.dev/garret/controlplane:v1.37.2",
 		"garret.dev/garret/syncer:v0.1.0",
+		"ghcr.io/letsencrypt/pebble:2.0.0",
+		"quay.io/jetstack/cert-manager-acmesolver:v1.0.0",
+		"quay.io/jetstack/cert-manager-controller:v1.0.0",
 		"registry.k8s.io/coredns/coredns:v1.15.0",
 		"registry.k8s.io/e2e-test-images/agnhost:2.53",
 		"registry.k8s.io/pause:3.10",
