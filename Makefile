@@ -39,7 +39,7 @@ test: ## Run every test: unit, integration and e2e, the latter on a host of thei
 
 .PHONY: help
 help: ## Show this text
-	@awk 'BEGIN {FS = ":.*## "} /^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Building
 
@@ -165,6 +165,10 @@ bench: images ## Measure start-up, memory and the relay against their yardsticks
 .PHONY: conformance
 conformance: build ## Run what has not passed of Kubernetes' conformance suite, on a bare host and in a virtual cluster
 	@hack/conformance.sh
+
+.PHONY: conformance-short
+conformance-short: build ## Run some forty specs of that suite in a virtual cluster, in a few minutes
+	@SHORT=1 hack/conformance.sh
 
 ##@ Sources
 

@@ -39,6 +39,35 @@ func TestControllerMayGrantTheSyncersRole(t *testing.T) {
 	}
 }
 
+// TestHostClasses wants the ClusterRole that syncers are lent to read what they show of the
+// host and no more, and the controller to have these rights: only so may it lend them.
+func TestHostClasses(t *testing.T) {
+	all := map[string]bool{}
+	for _, name := range tenancyv1.CataloguedResources() {
+		all[name] = true
+	}
+	lent := find[*rbacv1.ClusterRole](t, objects(t, nil), tenancyv1.RoleHostClasses).Rules
+	controller := find[*rbacv1.ClusterRole](t, objects(t, nil), "garret-controller").Rules
+	wanted := tenancyv1.SyncerClusterRules(all)
+	for _, rule := range wanted {
+		for _, want := range split(rule) {
+			if !grants(lent, want) || !grants(controller, want) {
+				t.Errorf("syncer or controller may not %s %s.%s", want.verb, want.resource, want.group)
+			}
+		}
+	}
+	for _, rule := range lent {
+		for _, right := range split(rule) {
+			if !grants(wanted, right) {
+				t.Errorf("every syncer is lent %s %s.%s, which none needs", right.verb, right.resource, right.group)
+			}
+		}
+	}
+	if subjects := find[*rbacv1.ClusterRoleBinding](t, objects(t, nil), tenancyv1.RoleHostClasses).Subjects; len(subjects) > 0 {
+		t.Errorf("the chart lends the right to %v: an upgrade would take it from the others", subjects)
+	}
+}
+
 // split takes a rule apart into single rights.
 func split(rule rbacv1.PolicyRule) []right {
 	names := rule.ResourceNames

@@ -28,7 +28,7 @@ cd "$work"
     sed '/FEATURE_DI_ENV_HACK/d' debian/config/pkg/deb >.config
     echo CONFIG_FEATURE_DI_ENV_HACK=y >>.config
     make oldconfig </dev/null
-    make -j3
+    make -j"$(nproc)"
 } >"$work/log" 2>&1 || {
     tail -20 "$work/log" >&2
     exit 1

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/utils/clock"
@@ -41,6 +43,8 @@ type Options struct {
 
 	SyncResources        []string
 	DisableSyncResources []string
+	// SelectFromHost narrows what is shown of the host: RESOURCE:SELECTOR.
+	SelectFromHost []string
 	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
 	SyncNodesFromHost bool
 
@@ -110,6 +114,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.IssuerClientCAFile, "issuer-client-ca-file", o.IssuerClientCAFile, "File with the certificate authority of garret-apiserver's client certificate.")
 	flags.StringSliceVar(&o.SyncResources, "sync-resources", o.SyncResources, "Kinds to sync to the host that are not synced by default.")
 	flags.StringSliceVar(&o.DisableSyncResources, "disable-sync-resources", o.DisableSyncResources, "Kinds that stay inside.")
+	flags.StringArrayVar(&o.SelectFromHost, tenancyv1.FlagSelectFromHost, o.SelectFromHost, "Label selector of what is shown of a kind of the host, such as storageclasses:tier=fast. May be given for several kinds.")
 	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
 	flags.StringVar(&o.EgressDir, "egress-dir", o.EgressDir, "Directory for the sockets through which the control plane connects to pods, Services, webhooks and its kubelet. Empty for none.")
 	flags.StringVar(&o.NodeIP, "node-ip", o.NodeIP, "Address of the node that the syncer's pod runs on. Defaults to NODE_IP.")
@@ -139,6 +144,23 @@ func (o *Options) Complete() {
 	if o.ClusterID == "" && o.UID != "" {
 		o.ClusterID = tenancyv1.ClusterID(types.UID(o.UID))
 	}
+}
+
+// hostSelectors are those of SelectFromHost, by kind.
+func (o *Options) hostSelectors() (map[string]string, error) {
+	selectors := map[string]string{}
+	for _, each := range o.SelectFromHost {
+		resource, selector, _ := strings.Cut(each, ":")
+		kind, known := tenancyv1.CataloguedKind(resource)
+		if !known || kind.Namespaced {
+			return nil, fmt.Errorf("--%s=%s: must begin with a kind of the host that is shown inside, and a colon", tenancyv1.FlagSelectFromHost, each)
+		}
+		if _, err := labels.Parse(selector); err != nil {
+			return nil, fmt.Errorf("--%s=%s: %w", tenancyv1.FlagSelectFromHost, each, err)
+		}
+		selectors[resource] = selector
+	}
+	return selectors, nil
 }
 
 // exceptions are what the host's administrator opens to pods.

@@ -173,6 +173,10 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return err
 	}
+	selectors, err := options.hostSelectors()
+	if err != nil {
+		return err
+	}
 	works := &engine.Engine{}
 	err = resources.Register(works, resources.Config{
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: minter, Recorder: recorder,
@@ -181,7 +185,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
-		EndpointRanges: options.EndpointRanges,
+		EndpointRanges: options.EndpointRanges, HostSelectors: selectors,
 	})
 	if err != nil {
 		return err

@@ -21,10 +21,14 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 	// Group=tenancy.garret.dev, Version=v1
 	case v1.SchemeGroupVersion.WithKind("AccessRule"):
 		return &tenancyv1.AccessRuleApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ClassSelection"):
+		return &tenancyv1.ClassSelectionApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ControlPlaneSpec"):
 		return &tenancyv1.ControlPlaneSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("DatastoreSpec"):
 		return &tenancyv1.DatastoreSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("FromHostSpec"):
+		return &tenancyv1.FromHostSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HelmSpec"):
 		return &tenancyv1.HelmSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HostCluster"):
@@ -39,6 +43,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.HostIsolationApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("IsolationSpec"):
 		return &tenancyv1.IsolationSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("KindSwitch"):
+		return &tenancyv1.KindSwitchApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KubernetesSpec"):
 		return &tenancyv1.KubernetesSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("LocalTemplateReference"):
@@ -65,6 +71,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.TemplateStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("TemplateVersion"):
 		return &tenancyv1.TemplateVersionApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ToHostSpec"):
+		return &tenancyv1.ToHostSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("VirtualCluster"):
 		return &tenancyv1.VirtualClusterApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("VirtualClusterSpec"):

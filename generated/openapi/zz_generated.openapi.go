@@ -24,8 +24,10 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.AccessRule{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_AccessRule(ref),
 		v1.CertificateRequest{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_CertificateRequest(ref),
 		v1.CertificateResponse{}.OpenAPIModelName():                    schema_garret_apis_tenancy_v1_CertificateResponse(ref),
+		v1.ClassSelection{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ClassSelection(ref),
 		v1.ControlPlaneSpec{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref),
 		v1.DatastoreSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_DatastoreSpec(ref),
+		v1.FromHostSpec{}.OpenAPIModelName():                           schema_garret_apis_tenancy_v1_FromHostSpec(ref),
 		v1.HelmSpec{}.OpenAPIModelName():                               schema_garret_apis_tenancy_v1_HelmSpec(ref),
 		v1.HostCluster{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_HostCluster(ref),
 		v1.HostClusterList{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_HostClusterList(ref),
@@ -34,6 +36,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.HostClusterStatus{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_HostClusterStatus(ref),
 		v1.HostIsolation{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_HostIsolation(ref),
 		v1.IsolationSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_IsolationSpec(ref),
+		v1.KindSwitch{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_KindSwitch(ref),
 		v1.KubeconfigGrant{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_KubeconfigGrant(ref),
 		v1.KubeconfigRequest{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_KubeconfigRequest(ref),
 		v1.KubeconfigRequestSpec{}.OpenAPIModelName():                  schema_garret_apis_tenancy_v1_KubeconfigRequestSpec(ref),
@@ -51,6 +54,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.TemplateReference{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_TemplateReference(ref),
 		v1.TemplateStatus{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_TemplateStatus(ref),
 		v1.TemplateVersion{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_TemplateVersion(ref),
+		v1.ToHostSpec{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_ToHostSpec(ref),
 		v1.VirtualCluster{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_VirtualCluster(ref),
 		v1.VirtualClusterList{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_VirtualClusterList(ref),
 		v1.VirtualClusterProxyOptions{}.OpenAPIModelName():             schema_garret_apis_tenancy_v1_VirtualClusterProxyOptions(ref),
@@ -488,6 +492,34 @@ func schema_garret_apis_tenancy_v1_CertificateResponse(ref common.ReferenceCallb
 	}
 }
 
+func schema_garret_apis_tenancy_v1_ClassSelection(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClassSelection chooses among the classes of a kind.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"enabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "enabled says whether the classes are shown. The kind decides when not set.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"selector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "selector matches the labels that the classes have on the host. All match when not set.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.LabelSelector{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -543,6 +575,63 @@ func schema_garret_apis_tenancy_v1_DatastoreSpec(ref common.ReferenceCallback) c
 		},
 		Dependencies: []string{
 			corev1.LocalObjectReference{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FromHostSpec chooses among the kinds of the host that are shown inside.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"events": {
+						SchemaProps: spec.SchemaProps{
+							Description: "events about what was synced are copied to the objects inside. On by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"ingressClasses": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
+						},
+					},
+					"nodes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "nodes are shown with the labels, capacity and versions of the host's. Needs the right to list and watch them. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"priorityClasses": {
+						SchemaProps: spec.SchemaProps{
+							Description: "priorityClasses of the host, except for those that Kubernetes itself defines, can be named by pods inside. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
+						},
+					},
+					"runtimeClasses": {
+						SchemaProps: spec.SchemaProps{
+							Description: "runtimeClasses of the host can be named by pods inside. On by default, where the host lends the right to read classes.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
+						},
+					},
+					"storageClasses": {
+						SchemaProps: spec.SchemaProps{
+							Description: "storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.ClassSelection{}.OpenAPIModelName(), v1.KindSwitch{}.OpenAPIModelName()},
 	}
 }
 
@@ -991,6 +1080,26 @@ func schema_garret_apis_tenancy_v1_IsolationSpec(ref common.ReferenceCallback) c
 	}
 }
 
+func schema_garret_apis_tenancy_v1_KindSwitch(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "KindSwitch switches a kind on or off.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"enabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "enabled says whether the kind is synced. The kind decides when not set.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_KubeconfigGrant(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1410,6 +1519,20 @@ func schema_garret_apis_tenancy_v1_SyncerSpec(ref common.ReferenceCallback) comm
 				Description: "SyncerSpec configures the syncer.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
+					"toHost": {
+						SchemaProps: spec.SchemaProps{
+							Description: "toHost chooses among the kinds that go from the virtual cluster to the host.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ToHostSpec{}.OpenAPIModelName()),
+						},
+					},
+					"fromHost": {
+						SchemaProps: spec.SchemaProps{
+							Description: "fromHost chooses among the kinds of the host that are shown inside.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.FromHostSpec{}.OpenAPIModelName()),
+						},
+					},
 					"extraArgs": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -1432,6 +1555,8 @@ func schema_garret_apis_tenancy_v1_SyncerSpec(ref common.ReferenceCallback) comm
 				},
 			},
 		},
+		Dependencies: []string{
+			v1.FromHostSpec{}.OpenAPIModelName(), v1.ToHostSpec{}.OpenAPIModelName()},
 	}
 }
 
@@ -1765,6 +1890,77 @@ func schema_garret_apis_tenancy_v1_TemplateVersion(ref common.ReferenceCallback)
 		},
 		Dependencies: []string{
 			v1.TemplateParameter{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ToHostSpec chooses among the kinds that go to the host.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"configMaps": {
+						SchemaProps: spec.SchemaProps{
+							Description: "configMaps are those that pods refer to. On by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"endpointSlices": {
+						SchemaProps: spec.SchemaProps{
+							Description: "endpointSlices are those of Services without a selector. On by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"ingresses": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ingresses are served by the host's ingress controllers. On by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"persistentVolumeClaims": {
+						SchemaProps: spec.SchemaProps{
+							Description: "persistentVolumeClaims get volumes of the host. On by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"podDisruptionBudgets": {
+						SchemaProps: spec.SchemaProps{
+							Description: "podDisruptionBudgets hold when nodes of the host are drained. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"pods": {
+						SchemaProps: spec.SchemaProps{
+							Description: "pods run on the host's nodes. On by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"secrets": {
+						SchemaProps: spec.SchemaProps{
+							Description: "secrets are those that pods and ingresses refer to. On by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"services": {
+						SchemaProps: spec.SchemaProps{
+							Description: "services have the addresses that the host allots. On by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.KindSwitch{}.OpenAPIModelName()},
 	}
 }
 

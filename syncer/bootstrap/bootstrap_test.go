@@ -184,7 +184,7 @@ func TestRights(t *testing.T) {
 			t.Errorf("the relay may %q %q", rule.Verbs, rule.Resources)
 		}
 	}
-	for _, rule := range viewerRole().Rules {
+	for _, rule := range append(viewerRole().Rules, metricsRole().Rules...) {
 		for _, verb := range rule.Verbs {
 			if !slices.Contains([]string{"get", "list", "watch"}, verb) {
 				t.Errorf("viewers may %s %q", verb, rule.Resources)

@@ -106,7 +106,7 @@ func (a *registration) ours() bool {
 
 // metricsAPIService reads the one that stands.
 func (b *Bootstrap) metricsAPIService(ctx context.Context) (*registration, bool, error) {
-	data, err := b.Virtual.Discovery().RESTClient().Get().AbsPath(metricsPath).Do(ctx).Raw()
+	data, err := b.Virtual.Discovery().RESTClient().Get().AbsPath(metricsPath).SetHeader("Accept", "application/json").Do(ctx).Raw()
 	if apierrors.IsNotFound(err) {
 		return nil, false, nil
 	}

@@ -43,6 +43,8 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
 		return
+	case r.Method == http.MethodGet && r.URL.Path == metricsPath && r.Header.Get("Accept") != "application/json":
+		found = "k8s, and what is not JSON"
 	case r.Method == http.MethodDelete:
 		delete(s.objects, r.URL.Path)
 	}

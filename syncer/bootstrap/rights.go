@@ -16,11 +16,14 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
-const roleViewer = "garret:viewer"
+const (
+	roleViewer  = "garret:viewer"
+	roleMetrics = "garret:metrics-reader"
+)
 
 // rights are those of the groups and users that Garret lets in.
 func (b *Bootstrap) rights() []step {
-	roles := []*applyv1.ClusterRoleApplyConfiguration{relayRole(), viewerRole()}
+	roles := []*applyv1.ClusterRoleApplyConfiguration{relayRole(), viewerRole(), metricsRole()}
 	bindings := []*applyv1.ClusterRoleBindingApplyConfiguration{
 		binding(tenancyv1.RelayUser, rbacv1.UserKind, tenancyv1.RelayUser, tenancyv1.RelayUser),
 		binding(tenancyv1.GroupAdmins, rbacv1.GroupKind, tenancyv1.GroupAdmins, "cluster-admin"),
@@ -95,6 +98,17 @@ func viewerRole() *applyv1.ClusterRoleApplyConfiguration {
 		rule("networking.k8s.io", "ingressclasses"),
 		rule("metrics.k8s.io", "nodes", "pods"),
 	)
+}
+
+// metricsRole has those who may view a namespace read what its pods use, as metrics-server
+// does elsewhere. Figures of nodes stay with those who may see all of the cluster.
+func metricsRole() *applyv1.ClusterRoleApplyConfiguration {
+	labels := map[string]string{}
+	for _, role := range []string{"view", "edit", "admin"} {
+		labels["rbac.authorization.k8s.io/aggregate-to-"+role] = "true"
+	}
+	return applyv1.ClusterRole(roleMetrics).WithLabels(labels).WithRules(
+		applyv1.PolicyRule().WithAPIGroups("metrics.k8s.io").WithResources("pods").WithVerbs("get", "list"))
 }
 
 func binding(name, kind, subject, role string) *applyv1.ClusterRoleBindingApplyConfiguration {

@@ -13,6 +13,8 @@
 //   - Only the virtual API server is let in, by its client certificate. Nobody gets such
 //     a one through the certificates API inside: either that has nothing signed for clients by
 //     the authority in question, or it refuses the group, which is system:masters (see TrustIn).
+//     The one with which it passes requests on for an APIService opens the API in Options,
+//     and nothing of the kubelet; the other way round it is the same.
 //   - The pod must exist inside, and its container must be the tenant's: the same list
 //     of the spec has it on both sides, and the syncer asked for it there. See package
 //     containers. What the host injected is not the tenant's, whatever its name.
@@ -21,6 +23,9 @@
 //   - The request to the host is built anew: its path from the names of the host
 //     pod, its query from the few parameters that are known, its headers from those that an
 //     upgrade needs. Nothing of the caller's is passed on as it came.
+//
+// What it reports is that of the pods inside alone: their statuses, and the figures of
+// package usage.
 //
 // Upgraded connections are tunnelled as they are, SPDY and WebSocket both: the
 // host's API speaks what the caller of the kubelet speaks.

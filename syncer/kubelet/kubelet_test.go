@@ -438,4 +438,3 @@ func TestRefusedUpgrade(t *testing.T) {
 		t.Errorf("got code %d, want the host's 403", code)
 	}
 }
-

@@ -6,15 +6,10 @@ package projected
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +29,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/pki/pkitest"
 )
 
 // idle is a reconciler that leaves all to the test.
@@ -48,8 +44,7 @@ type fixture struct {
 	virtual *fake.Clientset
 	clock   *testingclock.FakeClock
 	events  *record.FakeRecorder
-	ca      *x509.Certificate
-	caKey   *ecdsa.PrivateKey
+	signer  *pkitest.Authority
 	pod     *corev1.Pod
 	secret  *corev1.Secret
 }
@@ -68,7 +63,7 @@ func start(t *testing.T, sources ...corev1.VolumeProjection) *fixture {
 				{Name: "v", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: sources}}}}},
 		},
 	}
-	f.ca, f.caKey = newAuthority(t, "root")
+	f.signer = pkitest.NewAuthority(t, "root")
 	requests := 0
 	f.virtual.PrependReactor("create", "podcertificaterequests", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		requests++
@@ -106,33 +101,6 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	if err != nil {
 		t.Fatalf("%s: not within 20 s", what)
 	}
-}
-
-func newAuthority(t *testing.T, name string) (*x509.Certificate, *ecdsa.PrivateKey) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<32, 0)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return certificate, key
-}
-
-func pemOf(certificates ...*x509.Certificate) string {
-	var text bytes.Buffer
-	for _, certificate := range certificates {
-		_ = pem.Encode(&text, &pem.Block{Type: pemCertificate, Bytes: certificate.Raw})
-	}
-	return text.String()
 }
 
 // fill has the Source fill the Secret, and returns when it is to be called again.
@@ -198,8 +166,7 @@ func projectBundle(bundle corev1.ClusterTrustBundleProjection) corev1.VolumeProj
 }
 
 func TestTrustBundles(t *testing.T) {
-	one, _ := newAuthority(t, "one")
-	two, _ := newAuthority(t, "two")
+	one, two := pkitest.NewAuthority(t, "one"), pkitest.NewAuthority(t, "two")
 	signer := ptr.To("example.org/ca")
 	matching := func(labels map[string]string) *metav1.LabelSelector {
 		return &metav1.LabelSelector{MatchLabels: labels}
@@ -207,23 +174,23 @@ func TestTrustBundles(t *testing.T) {
 	for name, test := range map[string]struct {
 		projection corev1.ClusterTrustBundleProjection
 		// want are the anchors; nil for a pod that is not to start.
-		want []*x509.Certificate
+		want []*pkitest.Authority
 		told string
 	}{
-		"by name":             {corev1.ClusterTrustBundleProjection{Name: ptr.To("named")}, []*x509.Certificate{one}, "nothing"},
+		"by name":             {corev1.ClusterTrustBundleProjection{Name: ptr.To("named")}, []*pkitest.Authority{one}, "nothing"},
 		"missing":             {corev1.ClusterTrustBundleProjection{Name: ptr.To("none")}, nil, `MountVolume.SetUp failed for volume "v": ClusterTrustBundle "none" is not found`},
-		"missing, optional":   {corev1.ClusterTrustBundleProjection{Name: ptr.To("none"), Optional: ptr.To(true)}, []*x509.Certificate{}, "nothing"},
-		"all of a signer":     {corev1.ClusterTrustBundleProjection{SignerName: signer, LabelSelector: matching(nil)}, []*x509.Certificate{one, two}, "nothing"},
-		"by label":            {corev1.ClusterTrustBundleProjection{SignerName: signer, LabelSelector: matching(map[string]string{"live": "yes"})}, []*x509.Certificate{two}, "nothing"},
+		"missing, optional":   {corev1.ClusterTrustBundleProjection{Name: ptr.To("none"), Optional: ptr.To(true)}, []*pkitest.Authority{}, "nothing"},
+		"all of a signer":     {corev1.ClusterTrustBundleProjection{SignerName: signer, LabelSelector: matching(nil)}, []*pkitest.Authority{one, two}, "nothing"},
+		"by label":            {corev1.ClusterTrustBundleProjection{SignerName: signer, LabelSelector: matching(map[string]string{"live": "yes"})}, []*pkitest.Authority{two}, "nothing"},
 		"no selector":         {corev1.ClusterTrustBundleProjection{SignerName: signer}, nil, `no ClusterTrustBundle of signer "example.org/ca" matches`},
-		"no match, optional":  {corev1.ClusterTrustBundleProjection{SignerName: signer, LabelSelector: matching(map[string]string{"live": "no"}), Optional: ptr.To(true)}, []*x509.Certificate{}, "nothing"},
+		"no match, optional":  {corev1.ClusterTrustBundleProjection{SignerName: signer, LabelSelector: matching(map[string]string{"live": "no"}), Optional: ptr.To(true)}, []*pkitest.Authority{}, "nothing"},
 		"of another's signer": {corev1.ClusterTrustBundleProjection{SignerName: ptr.To("example.org/other"), LabelSelector: matching(nil)}, nil, "example.org/other"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, projectBundle(test.projection))
-			f.bundle("named", "", nil, "a comment\n"+pemOf(one))
-			f.bundle("example.org:ca:1", *signer, nil, pemOf(one, one))
-			f.bundle("example.org:ca:2", *signer, map[string]string{"live": "yes"}, pemOf(two))
+			f.bundle("named", "", nil, "a comment\n"+string(one.PEM()))
+			f.bundle("example.org:ca:1", *signer, nil, string(slices.Concat(one.PEM(), one.PEM())))
+			f.bundle("example.org:ca:2", *signer, map[string]string{"live": "yes"}, string(two.PEM()))
 			f.fill()
 			f.fill()
 			got := f.file("ca.pem")
@@ -233,8 +200,8 @@ func TestTrustBundles(t *testing.T) {
 			pool := x509.NewCertPool()
 			pool.AppendCertsFromPEM(got)
 			want := x509.NewCertPool()
-			for _, certificate := range test.want {
-				want.AddCert(certificate)
+			for _, authority := range test.want {
+				want.AddCert(authority.Certificate)
 			}
 			if !pool.Equal(want) || bytes.Count(got, []byte("BEGIN")) != len(test.want) {
 				t.Errorf("got %s, want %d anchors", got, len(test.want))
@@ -249,16 +216,16 @@ func TestTrustBundles(t *testing.T) {
 
 // TestWhatIsMountedStays deletes a bundle that a pod has, and brings it again.
 func TestWhatIsMountedStays(t *testing.T) {
-	one, _ := newAuthority(t, "one")
+	one := pkitest.NewAuthority(t, "one")
 	f := start(t, projectBundle(corev1.ClusterTrustBundleProjection{Name: ptr.To("named")}))
-	f.bundle("named", "", nil, pemOf(one))
+	f.bundle("named", "", nil, string(one.PEM()))
 	f.fill()
 	if err := f.virtual.CertificatesV1().ClusterTrustBundles().Delete(t.Context(), "named", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	f.fill()
 	f.wantTold("is not found")
-	if string(f.file("ca.pem")) != pemOf(one) {
+	if !bytes.Equal(f.file("ca.pem"), one.PEM()) {
 		t.Errorf("got %q, want what the pod had", f.file("ca.pem"))
 	}
 }
@@ -289,41 +256,28 @@ func (f *fixture) request(name string) *certificatesv1.PodCertificateRequest {
 	return request
 }
 
-// answer gives the request a condition, and waits until that is known.
-func (f *fixture) answer(request *certificatesv1.PodCertificateRequest, condition string) {
+// answer changes the request's status as its signer, and waits until that is known.
+func (f *fixture) answer(name string, status func(*certificatesv1.PodCertificateRequest) certificatesv1.PodCertificateRequestStatus) {
 	f.t.Helper()
-	request = request.DeepCopy()
-	request.Status.Conditions = append(request.Status.Conditions, metav1.Condition{Type: condition, Status: metav1.ConditionTrue, Reason: "Reason", Message: "the message"})
+	request := f.request(name)
+	request.Status = status(request)
 	if _, err := f.virtual.CertificatesV1().PodCertificateRequests("shop").UpdateStatus(f.t.Context(), request, metav1.UpdateOptions{}); err != nil {
 		f.t.Fatal(err)
 	}
 	eventually(f.t, "the answer is known", func() bool {
-		known, found := f.source.requests.Get("shop", request.Name)
+		known, found := f.source.requests.Get("shop", name)
 		return found && len(known.Status.Conditions) > 0
 	})
 }
 
-// issue plays the signer: the certificate is to be renewed after an hour, and ends after two.
+// issue signs: the certificate is to be renewed after an hour, and ends after two.
 func (f *fixture) issue(name string) {
 	f.t.Helper()
-	request := f.request(name)
-	proof, err := x509.ParseCertificateRequest(request.Spec.StubPKCS10Request)
-	if err == nil {
-		err = proof.CheckSignature()
-	}
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	now := f.clock.Now()
-	template := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: now, NotAfter: now.Add(2 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, f.ca, proof.PublicKey, f.caKey)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	request.Status.CertificateChain = "between\n" + string(pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: der}))
-	request.Status.NotBefore, request.Status.NotAfter = ptr.To(metav1.NewTime(now)), ptr.To(metav1.NewTime(template.NotAfter))
-	request.Status.BeginRefreshAt = ptr.To(metav1.NewTime(now.Add(time.Hour)))
-	f.answer(request, certificatesv1.PodCertificateRequestConditionTypeIssued)
+	f.answer(name, func(request *certificatesv1.PodCertificateRequest) certificatesv1.PodCertificateRequestStatus {
+		status := f.signer.Issue(f.t, request, f.clock.Now())
+		status.CertificateChain = "between\n" + status.CertificateChain
+		return status
+	})
 }
 
 // leaf is the certificate that the pod has, with its key.
@@ -409,7 +363,9 @@ func TestNoCertificate(t *testing.T) {
 		t.Run(condition, func(t *testing.T) {
 			f := start(t, projectCertificate("ED25519"))
 			f.fill()
-			f.answer(f.request("req-1"), condition)
+			f.answer("req-1", func(*certificatesv1.PodCertificateRequest) certificatesv1.PodCertificateRequestStatus {
+				return certificatesv1.PodCertificateRequestStatus{Conditions: []metav1.Condition{pkitest.Answer(condition)}}
+			})
 			if after := f.fill(); after != 0 {
 				t.Errorf("looks again after %s, want never", after)
 			}

@@ -146,12 +146,13 @@ func (n *nodes) status(node *corev1.Node) {
 		corev1.NodeAddress{Type: corev1.NodeInternalDNS, Address: n.translator.Cluster().PodIP},
 		corev1.NodeAddress{Type: corev1.NodeHostName, Address: node.Name})
 	node.Status.DaemonEndpoints.KubeletEndpoint.Port = n.kubeletPort
+	n.declareFeatures(node)
 	ready, reason := n.readiness(node.Name)
 	n.setReady(node, ready, reason)
 }
 
 // unknownImage is the OS image of nodes that may not be read: no pod tells it.
-const unknownImage = "unknown: the host does not show its nodes"
+const unknownImage = "unknown"
 
 // runtimeOf is the container runtime of the host's node, as the IDs of containers there
 // tell it. They do not tell its version.

@@ -63,6 +63,8 @@ type pods struct {
 	claims  bool
 	clock   clock.PassiveClock
 	started time.Time
+	// hostPriority tells whether a pod may have the priority class of the host; nil for none.
+	hostPriority func(name string) bool
 	// known are the UIDs of the virtual pods that this syncer has seen last.
 	known *lru.Cache
 	// made are the ephemeral containers that this syncer made, as madeContainer.
@@ -84,11 +86,12 @@ var (
 
 func (b *builder) pods() {
 	environments := b.environments()
+	b.Virtual.RuntimeClasses.Follow()
 	b.tokens()
 	b.Virtual.Namespaces.Follow()
 	kind := &pods{
 		translator: b.Translator, marker: b.marker(), security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
-		nodes: b.nodes(), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.runtimeClasses(), recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
+		nodes: b.nodes(), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.Virtual.RuntimeClasses, hostPriority: b.hostPriority, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions},
 	}
@@ -138,6 +141,9 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 		return err
 	}
 	host.Spec = *spec
+	if name := virtual.Spec.PriorityClassName; p.hostPriority != nil && p.hostPriority(name) {
+		host.Spec.PriorityClassName = name
+	}
 	keepWaiting(&host.Spec)
 	p.mark(virtual, host)
 	return p.judge(host, &host.Spec)

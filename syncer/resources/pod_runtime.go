@@ -9,10 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
-	"garret.dev/garret/syncer/engine"
 )
 
 const (
@@ -27,15 +24,6 @@ const (
 	// reasonRuntime is a kubelet's reason for a pod whose runtime its node does not have.
 	reasonRuntime = "FailedCreatePodSandBox"
 )
-
-// runtimeClasses are those inside. Whether the host has a class of the name, the
-// syncer has no right to look at, and learns from the answer to a pod.
-func (b *builder) runtimeClasses() *engine.Store[*nodev1.RuntimeClass] {
-	classes := engine.NewStore(b.Virtual.Informers, nodev1.SchemeGroupVersion.WithResource("runtimeclasses"),
-		engine.Cluster(b.Virtual.Client.NodeV1().RuntimeClasses), engine.StoreOptions{})
-	classes.Follow()
-	return classes
-}
 
 // Yield does without a runtime class that the host does not know: it asks for the class
 // that is named like the handler, and then for none. A pod without its class gets a

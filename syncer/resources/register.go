@@ -51,6 +51,8 @@ type Config struct {
 	Metadata isolation.Metadata
 	// Exceptions are what the host's administrator opens to pods.
 	Exceptions isolation.Exceptions
+	// HostSelectors narrow what is shown of the host, by the name of the kind.
+	HostSelectors map[string]string
 	// EndpointRanges are what EndpointSlices may name, besides the addresses of own pods.
 	EndpointRanges []string
 	// KubeletPort is where the syncer serves the kubelet's API.
@@ -69,6 +71,10 @@ type kind struct {
 // kinds are all that can be synced. What pods need comes before them.
 func kinds() []kind {
 	return []kind{
+		{resource: tenancyv1.ResourceStorageClasses, add: (*builder).storageClasses},
+		{resource: tenancyv1.ResourceIngressClasses, add: (*builder).ingressClasses},
+		{resource: tenancyv1.ResourceRuntimeClasses, add: (*builder).runtimeClasses},
+		{resource: tenancyv1.ResourcePriorityClasses, add: (*builder).priorityClasses},
 		{resource: tenancyv1.ResourceConfigMaps, add: (*builder).configMaps},
 		{resource: tenancyv1.ResourceSecrets, add: (*builder).secrets},
 		{resource: tenancyv1.ResourceServices, add: (*builder).services},
@@ -103,8 +109,10 @@ type builder struct {
 	// beforePods is what a pod needs on the host before it begins there, onNodes what
 	// it needs as soon as it has a node.
 	beforePods, onNodes []need
-	notices             *notices
-	err                 error
+	// hostPriority tells whether pods on the host may have the priority class; nil for none.
+	hostPriority func(name string) bool
+	notices      *notices
+	err          error
 }
 
 // twin adds the controller of a kind that has the same object on both sides.

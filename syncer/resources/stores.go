@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	nodev1 "k8s.io/api/node/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	corev1listers "k8s.io/client-go/listers/core/v1"
@@ -51,6 +52,8 @@ type Virtual struct {
 	Volumes        *engine.Store[*corev1.PersistentVolume]
 	EndpointSlices *engine.Store[*discoveryv1.EndpointSlice]
 	Ingresses      *engine.Store[*networkingv1.Ingress]
+	// RuntimeClasses are the tenant's, and those that are shown of the host.
+	RuntimeClasses *engine.Store[*nodev1.RuntimeClass]
 	Nodes          *engine.Store[*corev1.Node]
 	Namespaces     *engine.Store[*corev1.Namespace]
 }
@@ -94,8 +97,9 @@ func NewVirtual(client kubernetes.Interface) *Virtual {
 		Ingresses: engine.NewStore(informers, networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngresses), client.NetworkingV1().Ingresses, engine.StoreOptions{
 			Indexers: cache.Indexers{indexSecret: ingressesBySecret, indexCertificate: ingressesByCertificate},
 		}),
-		Nodes:      engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{}),
-		Namespaces: engine.NewStore(informers, core("namespaces"), engine.Cluster(typed.Namespaces), engine.StoreOptions{}),
+		RuntimeClasses: engine.NewStore(informers, nodev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceRuntimeClasses), engine.Cluster(client.NodeV1().RuntimeClasses), engine.StoreOptions{}),
+		Nodes:          engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{}),
+		Namespaces:     engine.NewStore(informers, core("namespaces"), engine.Cluster(typed.Namespaces), engine.StoreOptions{}),
 	}
 }
 

@@ -45,6 +45,13 @@ func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool) []Need {
 			}
 		}
 	}
+	for _, rule := range tenancyv1.SyncerClusterRules(synced) {
+		for _, resource := range rule.Resources {
+			for _, verb := range rule.Verbs {
+				needs = append(needs, Need{Group: rule.APIGroups[0], Resource: resource, Verb: verb, For: "spec.syncer.fromHost", Everywhere: true})
+			}
+		}
+	}
 	if nodes {
 		for _, verb := range []string{"list", "watch"} {
 			needs = append(needs, Need{Resource: "nodes", Verb: verb, For: "--sync-nodes-from-host", Everywhere: true})

@@ -37,7 +37,7 @@ const (
 	// maxMessage is how much of an error of the host is read.
 	maxMessage = 4 << 10
 	// watchInterval is how often Watch asks.
-	watchInterval = 30 * time.Second
+	watchInterval = time.Minute
 )
 
 // Container is what a container of the tenant's uses.

@@ -49,6 +49,7 @@ func TestNodesInside(t *testing.T) {
 	o := runTenant(t, ns, `{syncer: {extraArgs: ["--sync-resources=poddisruptionbudgets"]}}`)
 	inside, host := o.inside, shared.Admin()
 	inside.Apply(t, statefulSet)
+	inside.Apply(t, burning) // for usage, which needs some measurements of it
 	inside.Do(t, "rollout", "status", "statefulset/db", "--timeout=120s")
 
 	t.Run("full name", func(t *testing.T) {
@@ -75,6 +76,8 @@ func TestNodesInside(t *testing.T) {
 			return err
 		})
 	})
+
+	t.Run("names", func(t *testing.T) { names(t, inside) })
 
 	t.Run("disruption budget", func(t *testing.T) {
 		inside.Do(t, "create", "poddisruptionbudget", "db", "--selector=app=db", "--min-available=2")
@@ -119,4 +122,6 @@ func TestNodesInside(t *testing.T) {
 			t.Errorf("pods that waited for a node: got %s, want the same, %s, and no node before", now, waiting)
 		}
 	})
+
+	t.Run("usage", func(t *testing.T) { usage(t, o) })
 }

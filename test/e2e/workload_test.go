@@ -65,6 +65,7 @@ func TestWorkload(t *testing.T) {
 	t.Run("hostname", func(t *testing.T) { longHostname(t, relay) })
 	t.Run("deleted by force", func(t *testing.T) { deletedByForce(t, relay) })
 	t.Run("update", func(t *testing.T) { updates(t, relay) })
+	t.Run("projected", func(t *testing.T) { projected(t, relay) })
 	t.Run("events", func(t *testing.T) {
 		framework.SucceedsWithin(t, 30*time.Second, "the pod's events are inside", func(context.Context) error {
 			out, err := relay.Try("get", "events", "--field-selector=involvedObject.name=shell", "-o", "jsonpath={.items[*].reason}")

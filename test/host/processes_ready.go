@@ -105,7 +105,10 @@ func (p *processes) waitReady(ctx context.Context) error {
 		return err
 	}
 	p.report.say("cluster DNS answers")
-	return nil
+	// As long as it does not answer, no namespace can be deleted.
+	return p.wait(ctx, "metrics API", func(ctx context.Context) error {
+		return client.Discovery().RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1").Do(ctx).Error()
+	})
 }
 
 // wait calls check until it succeeds. It gives up when a component ends, or

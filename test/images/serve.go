@@ -22,6 +22,10 @@ func Serve(ctx context.Context, images []Image, bin, address string) error {
 	if err != nil {
 		return fmt.Errorf("registry: %w", err)
 	}
+	return serve(ctx, listener, images, bin)
+}
+
+func serve(ctx context.Context, listener net.Listener, images []Image, bin string) error {
 	server := &http.Server{
 		Handler:           registry.New(registry.Logger(log.New(io.Discard, "", 0))),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -30,7 +34,9 @@ func Serve(ctx context.Context, images []Image, bin, address string) error {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	for _, image := range images {
-		if _, err := Push(ctx, image, bin, listener.Addr().String()); err != nil {
+		if _, err := Push(ctx, image, bin, listener.Addr().String()); ctx.Err() != nil {
+			return nil // it was ended
+		} else if err != nil {
 			return err
 		}
 	}

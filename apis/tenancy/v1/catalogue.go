@@ -23,6 +23,11 @@ const (
 	ResourcePods           = "pods"
 	ResourceSecrets        = "secrets"
 	ResourceServices       = "services"
+
+	ResourceIngressClasses  = "ingressclasses"
+	ResourcePriorityClasses = "priorityclasses"
+	ResourceRuntimeClasses  = "runtimeclasses"
+	ResourceStorageClasses  = "storageclasses"
 )
 
 // Flags of the syncer that choose among the kinds of the catalogue. Each takes
@@ -145,7 +150,7 @@ func Catalogue() []SyncedKind {
 			},
 			// What its containers use of CPU and memory.
 			Reports: []Report{{"metrics.k8s.io", ResourcePods, []string{"list"}}},
-			Words: "all, with their logs, `exec`, `attach` and `port-forward`",
+			Words:   "all, with their logs, `exec`, `attach` and `port-forward`",
 		},
 		{
 			Version: "v1", Resource: ResourceServices, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
@@ -183,6 +188,22 @@ func Catalogue() []SyncedKind {
 			Needs: []string{ResourcePods},
 			Words: "all, so that drains of the host's nodes heed them",
 		},
+		{
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceStorageClasses, Direction: FromHost, Default: true, Verbs: reading(),
+			Words: "all, or those that `spec.syncer.fromHost.storageClasses.selector` matches, without their parameters",
+		},
+		{
+			Group: "networking.k8s.io", Version: "v1", Resource: ResourceIngressClasses, Direction: FromHost, Default: true, Verbs: reading(),
+			Words: "the same, by `ingressClasses.selector`",
+		},
+		{
+			Group: "node.k8s.io", Version: "v1", Resource: ResourceRuntimeClasses, Direction: FromHost, Default: true, Verbs: reading(),
+			Words: "the same, by `runtimeClasses.selector`, without what they say of nodes",
+		},
+		{
+			Group: "scheduling.k8s.io", Version: "v1", Resource: ResourcePriorityClasses, Direction: FromHost, Verbs: reading(),
+			Words: "the same, by `priorityClasses.selector`, but those that Kubernetes defines; pods on the host have them",
+		},
 	}
 }
 
@@ -216,7 +237,7 @@ func resourcesOf(which func(SyncedKind) bool) []string {
 // ReservedResources lists kinds that are not synced, and that may be switched
 // off all the same: a manifest then says the same to a release that syncs them.
 func ReservedResources() []string {
-	return []string{"networkpolicies", "ingressclasses", "storageclasses", "volumesnapshots", "serviceaccounts"}
+	return []string{"networkpolicies", "volumesnapshots", "serviceaccounts"}
 }
 
 // SelectResources tells of each kind of the catalogue whether it is synced, given the

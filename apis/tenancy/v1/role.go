@@ -14,7 +14,7 @@ import (
 func SyncerRules(synced map[string]bool) []rbacv1.PolicyRule {
 	rights := &rights{}
 	for _, kind := range Catalogue() {
-		if !synced[kind.Resource] {
+		if !synced[kind.Resource] || !kind.Namespaced {
 			continue
 		}
 		rights.add(kind.Group, kind.Resource, kind.Verbs)
@@ -33,6 +33,18 @@ func SyncerRules(synced map[string]bool) []rbacv1.PolicyRule {
 	}
 	// Whatever is synced, the syncer keeps a record of what it saw inside in a ConfigMap.
 	rights.add("", ResourceConfigMaps, []string{"get", "create", "update", "delete"})
+	return rights.rules()
+}
+
+// SyncerClusterRules are the rights that a syncer needs in the whole host cluster for what
+// it shows inside. The ClusterRole RoleHostClasses has those of all kinds.
+func SyncerClusterRules(synced map[string]bool) []rbacv1.PolicyRule {
+	rights := &rights{}
+	for _, kind := range Catalogue() {
+		if synced[kind.Resource] && !kind.Namespaced {
+			rights.add(kind.Group, kind.Resource, kind.Verbs)
+		}
+	}
 	return rights.rules()
 }
 

@@ -38,6 +38,10 @@ const (
 	// kind is switched off, or the virtual cluster was deleted and its data retained.
 	LabelOrphan = "garret.dev/orphan"
 
+	// RoleHostClasses names the ClusterRole that reads the host's classes, and the
+	// ClusterRoleBinding that lends it to syncers.
+	RoleHostClasses = "garret-host-classes"
+
 	// AnnotationVirtualName, AnnotationVirtualNamespace and AnnotationVirtualUID
 	// hold, on a synced host object, the identity of the object inside.
 	AnnotationVirtualName      = "garret.dev/virtual-name"

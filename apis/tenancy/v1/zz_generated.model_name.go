@@ -24,6 +24,11 @@ func (in CertificateResponse) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClassSelection) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ClassSelection"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Companion) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.Companion"
 }
@@ -36,6 +41,11 @@ func (in ControlPlaneSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in DatastoreSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.DatastoreSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FromHostSpec) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.FromHostSpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -76,6 +86,16 @@ func (in HostIsolation) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in IsolationSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.IsolationSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in KindChoice) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.KindChoice"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in KindSwitch) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.KindSwitch"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -176,6 +196,11 @@ func (in TemplateStatus) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in TemplateVersion) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.TemplateVersion"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ToHostSpec) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ToHostSpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

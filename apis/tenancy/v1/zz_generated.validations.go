@@ -204,6 +204,71 @@ func Validate_AccessRule(
 	return errs
 }
 
+// Validate_ClassSelection validates an instance of ClassSelection according
+// to declarative validation rules in the API schema.
+func Validate_ClassSelection(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *ClassSelection) (errs field.ErrorList) {
+
+	{ // field ClassSelection.Enabled
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *bool,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ClassSelection) *bool {
+				return oldObj.Enabled
+			})
+		errs = append(errs, fn(fldPath.Child("enabled"), obj.Enabled, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ClassSelection.Selector
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.LabelSelector,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ClassSelection) *metav1.LabelSelector {
+				return oldObj.Selector
+			})
+		errs = append(errs, fn(fldPath.Child("selector"), obj.Selector, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 // Validate_ControlPlaneSpec validates an instance of ControlPlaneSpec according
 // to declarative validation rules in the API schema.
 func Validate_ControlPlaneSpec(
@@ -275,6 +340,147 @@ func Validate_Distro(
 
 	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForDistro, nil); len(e) != 0 {
 		errs = append(errs, e...)
+	}
+
+	return errs
+}
+
+// Validate_FromHostSpec validates an instance of FromHostSpec according
+// to declarative validation rules in the API schema.
+func Validate_FromHostSpec(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *FromHostSpec) (errs field.ErrorList) {
+
+	{ // field FromHostSpec.Events
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *KindSwitch {
+				return &oldObj.Events
+			})
+		errs = append(errs, fn(fldPath.Child("events"), &obj.Events, oldVal, oldObj != nil)...)
+	}
+
+	{ // field FromHostSpec.IngressClasses
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ClassSelection,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ClassSelection(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ClassSelection {
+				return &oldObj.IngressClasses
+			})
+		errs = append(errs, fn(fldPath.Child("ingressClasses"), &obj.IngressClasses, oldVal, oldObj != nil)...)
+	}
+
+	{ // field FromHostSpec.Nodes
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *KindSwitch {
+				return &oldObj.Nodes
+			})
+		errs = append(errs, fn(fldPath.Child("nodes"), &obj.Nodes, oldVal, oldObj != nil)...)
+	}
+
+	{ // field FromHostSpec.PriorityClasses
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ClassSelection,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ClassSelection(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ClassSelection {
+				return &oldObj.PriorityClasses
+			})
+		errs = append(errs, fn(fldPath.Child("priorityClasses"), &obj.PriorityClasses, oldVal, oldObj != nil)...)
+	}
+
+	{ // field FromHostSpec.RuntimeClasses
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ClassSelection,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ClassSelection(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ClassSelection {
+				return &oldObj.RuntimeClasses
+			})
+		errs = append(errs, fn(fldPath.Child("runtimeClasses"), &obj.RuntimeClasses, oldVal, oldObj != nil)...)
+	}
+
+	{ // field FromHostSpec.StorageClasses
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ClassSelection,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ClassSelection(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ClassSelection {
+				return &oldObj.StorageClasses
+			})
+		errs = append(errs, fn(fldPath.Child("storageClasses"), &obj.StorageClasses, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -936,6 +1142,43 @@ func Validate_IsolationSpec(
 	return errs
 }
 
+// Validate_KindSwitch validates an instance of KindSwitch according
+// to declarative validation rules in the API schema.
+func Validate_KindSwitch(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *KindSwitch) (errs field.ErrorList) {
+
+	{ // field KindSwitch.Enabled
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *bool,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *KindSwitch) *bool {
+				return oldObj.Enabled
+			})
+		errs = append(errs, fn(fldPath.Child("enabled"), obj.Enabled, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 // Validate_KubernetesSpec validates an instance of KubernetesSpec according
 // to declarative validation rules in the API schema.
 func Validate_KubernetesSpec(
@@ -1177,6 +1420,50 @@ func Validate_StorageSpec(
 func Validate_SyncerSpec(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *SyncerSpec) (errs field.ErrorList) {
+
+	{ // field SyncerSpec.ToHost
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ToHostSpec,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ToHostSpec(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SyncerSpec) *ToHostSpec {
+				return &oldObj.ToHost
+			})
+		errs = append(errs, fn(fldPath.Child("toHost"), &obj.ToHost, oldVal, oldObj != nil)...)
+	}
+
+	{ // field SyncerSpec.FromHost
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *FromHostSpec,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_FromHostSpec(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SyncerSpec) *FromHostSpec {
+				return &oldObj.FromHost
+			})
+		errs = append(errs, fn(fldPath.Child("fromHost"), &obj.FromHost, oldVal, oldObj != nil)...)
+	}
 
 	{ // field SyncerSpec.ExtraArgs
 		fn := func(
@@ -1668,6 +1955,191 @@ func Validate_TemplateVersion(
 
 	// field TemplateVersion.Defaults has no validation
 	// field TemplateVersion.Forced has no validation
+	return errs
+}
+
+// Validate_ToHostSpec validates an instance of ToHostSpec according
+// to declarative validation rules in the API schema.
+func Validate_ToHostSpec(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *ToHostSpec) (errs field.ErrorList) {
+
+	{ // field ToHostSpec.ConfigMaps
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.ConfigMaps
+			})
+		errs = append(errs, fn(fldPath.Child("configMaps"), &obj.ConfigMaps, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.EndpointSlices
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.EndpointSlices
+			})
+		errs = append(errs, fn(fldPath.Child("endpointSlices"), &obj.EndpointSlices, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.Ingresses
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.Ingresses
+			})
+		errs = append(errs, fn(fldPath.Child("ingresses"), &obj.Ingresses, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.PersistentVolumeClaims
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.PersistentVolumeClaims
+			})
+		errs = append(errs, fn(fldPath.Child("persistentVolumeClaims"), &obj.PersistentVolumeClaims, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.PodDisruptionBudgets
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.PodDisruptionBudgets
+			})
+		errs = append(errs, fn(fldPath.Child("podDisruptionBudgets"), &obj.PodDisruptionBudgets, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.Pods
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.Pods
+			})
+		errs = append(errs, fn(fldPath.Child("pods"), &obj.Pods, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.Secrets
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.Secrets
+			})
+		errs = append(errs, fn(fldPath.Child("secrets"), &obj.Secrets, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.Services
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.Services
+			})
+		errs = append(errs, fn(fldPath.Child("services"), &obj.Services, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 

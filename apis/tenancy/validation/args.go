@@ -64,9 +64,8 @@ func syncerRules() argRules {
 			"vmodule":                   moduleVerbosity,
 		},
 		owned: []string{
-			"bind-address", "cluster-*", "data-dir", "egress-*", "endpoint-*", "ephemeral-data", "health-*", "host-*", "image*", "inline-*", "issuer-*", "kubelet-*",
-			"namespace", "pod-ip", "public-egress",
-			"service-*", "uid", "virtual-*", "webhook-*",
+			"allowed-*", "bind-address", "closed-*", "cluster-*", "data-dir", "denied-*", "egress-*", "endpoint-*", "ephemeral-data", "health-*", "host-*", "image*", "inline-*", "issuer-*", "kubelet-*",
+			"namespace", "node-ip", "pod-ip", "public-egress", "select-*", "service-*", "uid", "virtual-*", "webhook-*",
 		},
 	}
 }

@@ -217,6 +217,14 @@ func TestArguments(t *testing.T) {
 		"no kind":              {syncerArg("--disable-sync-resources=pods,fruits"), []string{"spec.syncer.extraArgs[0]: must have the form --disable-sync-resources=A,B,… with names of these: configmaps"}},
 		"not synced yet":       {syncerArg("--sync-resources=volumesnapshots"), []string{"spec.syncer.extraArgs[0]: must have the form --sync-resources=A,B,…"}},
 		"off by default":       {syncerArg("--sync-resources=poddisruptionbudgets", "--disable-sync-resources=poddisruptionbudgets,serviceaccounts"), nil},
+		"fields and arguments": {func(vc *tenancy.VirtualCluster) {
+			syncerArg("--disable-sync-resources=events,ingresses", "--sync-resources=poddisruptionbudgets")(vc)
+			vc.Spec.Syncer.ToHost.Ingresses.Enabled, vc.Spec.Syncer.FromHost.Events.Enabled = ptr.To(true), ptr.To(false)
+			vc.Spec.Syncer.ToHost.PodDisruptionBudgets.Enabled = ptr.To(false)
+		}, []string{"spec.syncer.extraArgs[0]: says the opposite of spec.syncer.toHost.ingresses.enabled, which is true", "spec.syncer.extraArgs[1]: spec.syncer.toHost.podDisruptionBudgets.enabled"}},
+		"no selector": {func(vc *tenancy.VirtualCluster) {
+			vc.Spec.Syncer.FromHost.StorageClasses.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"not a key": "x"}}
+		}, []string{"spec.syncer.fromHost.storageClasses.selector.matchLabels: name part must consist of"}},
 		"no module":            {syncerArg("--vmodule=pod"), []string{"spec.syncer.extraArgs[0]: must have the form --vmodule=PATTERN=N"}},
 		"not a syncer's flag":  {syncerArg("--sync-fruits=1"), []string{"spec.syncer.extraArgs[0]: cannot be given here"}},
 		"half of a flag":       {serverArg("--kube-apiserver-arg=v"), []string{"spec.kubernetes.extraArgs[0]: must have the form --kube-apiserver-arg=name=value"}},

@@ -75,7 +75,7 @@ func (v *Validator) spec(spec, old *tenancy.VirtualClusterSpec, path *field.Path
 	errs = append(errs, kubernetes(&spec.Kubernetes, &old.Kubernetes, path.Child("kubernetes"))...)
 	errs = append(errs, controlPlane(&spec.ControlPlane, &old.ControlPlane, path.Child("controlPlane"))...)
 	if !equality.Semantic.DeepEqual(spec.Syncer, old.Syncer) {
-		errs = append(errs, syncerArgs(spec.Syncer.ExtraArgs, path.Child("syncer", "extraArgs"))...)
+		errs = append(errs, syncer(&spec.Syncer, path.Child("syncer"))...)
 	}
 	errs = append(errs, isolation(&spec.Isolation, &old.Isolation, path.Child("isolation"))...)
 	if !equality.Semantic.DeepEqual(spec.Helm, old.Helm) {

@@ -45,6 +45,15 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.ClassSelection
+  map:
+    fields:
+    - name: enabled
+      type:
+        scalar: boolean
+    - name: selector
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
 - name: dev.garret.garret.apis.tenancy.v1.ControlPlaneSpec
   map:
     fields:
@@ -65,6 +74,33 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: endpointSecretRef
       type:
         namedType: io.k8s.api.core.v1.LocalObjectReference
+      default: {}
+- name: dev.garret.garret.apis.tenancy.v1.FromHostSpec
+  map:
+    fields:
+    - name: events
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: ingressClasses
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
+    - name: nodes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: priorityClasses
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
+    - name: runtimeClasses
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
+    - name: storageClasses
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
       default: {}
 - name: dev.garret.garret.apis.tenancy.v1.HelmSpec
   map:
@@ -202,6 +238,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: resourceQuota
       type:
         namedType: io.k8s.api.core.v1.ResourceQuotaSpec
+- name: dev.garret.garret.apis.tenancy.v1.KindSwitch
+  map:
+    fields:
+    - name: enabled
+      type:
+        scalar: boolean
 - name: dev.garret.garret.apis.tenancy.v1.KubernetesSpec
   map:
     fields:
@@ -296,6 +338,14 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: atomic
+    - name: fromHost
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.FromHostSpec
+      default: {}
+    - name: toHost
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ToHostSpec
+      default: {}
 - name: dev.garret.garret.apis.tenancy.v1.TemplateParameter
   map:
     fields:
@@ -410,6 +460,41 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+- name: dev.garret.garret.apis.tenancy.v1.ToHostSpec
+  map:
+    fields:
+    - name: configMaps
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: endpointSlices
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: ingresses
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: persistentVolumeClaims
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: podDisruptionBudgets
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: pods
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: secrets
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: services
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
 - name: dev.garret.garret.apis.tenancy.v1.VirtualCluster
   map:
     fields:
@@ -702,6 +787,38 @@ var schemaYAML = typed.YAMLObject(`types:
         elementType:
           namedType: __untyped_deduced_
         elementRelationship: separable
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+  map:
+    fields:
+    - name: matchExpressions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement
+          elementRelationship: atomic
+    - name: matchLabels
+      type:
+        map:
+          elementType:
+            scalar: string
+    elementRelationship: atomic
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+      default: ""
+    - name: operator
+      type:
+        scalar: string
+      default: ""
+    - name: values
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry
   map:
     fields:

@@ -53,7 +53,7 @@ func namesOf(kinds []tenancyv1.SyncedKind) string {
 // something is on its way out still. It waits for a pod whose syncer has the kinds off:
 // the syncer of before might create again what is deleted here.
 func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (bool, error) {
-	off := unsynced(vc.Spec.Syncer.ExtraArgs)
+	off := unsynced(vc.Spec.Syncer.Args())
 	wanted := clusterID(vc) + ":" + namesOf(off)
 	m.Lock()
 	cleared := m.cleared == wanted

@@ -155,6 +155,9 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 		}
 		left.count("certificate", len(certificates))
 	}
+	if _, err := c.lendClasses(ctx, vc, false); err != nil {
+		return left, err
+	}
 	_, err = c.Host.AppsV1().StatefulSets(vc.Namespace).Get(ctx, tenancyv1.ReleaseName(vc.Name), metav1.GetOptions{})
 	if err == nil && len(left.what) == 0 {
 		return c.standing(ctx, vc)

@@ -38,10 +38,13 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 	if err != nil {
 		return chart.Values{}, err
 	}
-	synced, err := tenancyv1.SelectByArgs(vc.Spec.Syncer.ExtraArgs)
+	args, err := c.syncerArguments(ctx, vc)
 	if err != nil {
-		// Validation refuses it now: it was stored under an earlier release.
-		return chart.Values{}, &trouble{Reason: reasonInvalidSpec, Message: "spec.syncer.extraArgs: " + err.Error(), final: true}
+		return chart.Values{}, err
+	}
+	synced, err := tenancyv1.SelectByArgs(args)
+	if err != nil {
+		return chart.Values{}, err
 	}
 	isolation, err := c.isolation(vc)
 	if err != nil {
@@ -58,7 +61,7 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 		},
 		Syncer: chart.Syncer{
 			Image:     c.options.ImageRepository + "/syncer:" + c.options.Version,
-			ExtraArgs: vc.Spec.Syncer.ExtraArgs,
+			ExtraArgs: args,
 		},
 		RBAC:            chart.RBAC{Rules: tenancyv1.SyncerRules(synced)},
 		Isolation:       isolation,

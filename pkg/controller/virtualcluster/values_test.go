@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -56,7 +57,8 @@ func TestValues(t *testing.T) {
 	vc.Spec.Syncer.ExtraArgs = []string{"--v=2", "--disable-sync-resources=secrets"}
 	vc.Spec.Isolation.NetworkPolicy.PublicEgress = ptr.To(false)
 	vc.Spec.Isolation.LimitRange = &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer}}}
-	got, err := deployer(t, true).values(t.Context(), vc)
+	classes := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.RoleHostClasses}}
+	got, err := deployer(t, true, classes).values(t.Context(), vc)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,11 +44,12 @@ func TestPodChanges(t *testing.T) {
 		}, func(host *corev1.Pod) bool { return ptr.Deref(host.Spec.ActiveDeadlineSeconds, 0) == 4000 }},
 		{"ephemeral container", func() error {
 			pod := s.virtualPod("web")
-			pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debug", Image: "busybox:1"}}}
+			pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{TargetContainerName: "app",
+				EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debug", Image: "busybox:1"}}}
 			_, err := pods.UpdateEphemeralContainers(ctx, "web", pod, metav1.UpdateOptions{})
 			return err
 		}, func(host *corev1.Pod) bool {
-			return len(host.Spec.EphemeralContainers) == 1 && host.Spec.EphemeralContainers[0].Name == "debug"
+			return len(host.Spec.EphemeralContainers) == 1 && host.Spec.EphemeralContainers[0].Name == "debug" && host.Spec.EphemeralContainers[0].TargetContainerName == "app"
 		}},
 		{"resources", func() error {
 			pod := s.virtualPod("web")
@@ -85,6 +86,27 @@ func TestPodChanges(t *testing.T) {
 			framework.Eventually(t, test.name+" is changed on the host", func(context.Context) (bool, error) { return test.holds(s.hostPod("web")), nil })
 		})
 	}
+}
+
+// TestResizeOfThePod resizes what is asked for the pod as such.
+func TestResizeOfThePod(t *testing.T) {
+	s := setUp(t)
+	asks := func(cpu string) *corev1.ResourceRequirements {
+		return &corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}}
+	}
+	s.createPod("web", corev1.PodSpec{Resources: asks("100m"), Containers: []corev1.Container{{Name: "app", Image: "busybox:1"}}})
+	s.schedule(s.hostPod("web"), "node-"+s.namespace)
+	framework.Eventually(t, "the virtual pod runs", func(context.Context) (bool, error) { return s.virtualPod("web").Status.Phase == corev1.PodRunning, nil })
+	framework.Eventually(t, "the pod is resized", func(ctx context.Context) (bool, error) {
+		pod := s.virtualPod("web")
+		pod.Spec.Resources = asks("200m")
+		_, err := s.virtual.CoreV1().Pods(s.namespace).UpdateResize(ctx, "web", pod, metav1.UpdateOptions{})
+		return !apierrors.IsConflict(err), err
+	})
+	framework.Eventually(t, "the resources are changed on the host", func(context.Context) (bool, error) {
+		host := s.hostPod("web")
+		return host.Spec.Resources != nil && host.Spec.Resources.Requests.Cpu().String() == "200m", nil
+	})
 }
 
 // TestGatedPodWaits has a pod wait inside until its scheduling gates are gone.

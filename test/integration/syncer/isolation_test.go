@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -203,6 +204,7 @@ func TestOrdinaryPod(t *testing.T) {
 	field := func(path string) *corev1.ObjectFieldSelector { return &corev1.ObjectFieldSelector{FieldPath: path} }
 	probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: intstr.FromInt32(80), HTTPHeaders: []corev1.HTTPHeader{{Name: "Host", Value: "web"}}}}}
 	pod := s.createPod("web", corev1.PodSpec{
+		HostUsers: ptr.To(false), Resources: &corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m")}},
 		ActiveDeadlineSeconds: ptr.To[int64](3600), TerminationGracePeriodSeconds: ptr.To[int64](7), ShareProcessNamespace: ptr.To(true),
 		SecurityContext: &corev1.PodSecurityContext{FSGroup: ptr.To[int64](7), RunAsUser: ptr.To[int64](7), SupplementalGroups: []int64{8},
 			Sysctls: []corev1.Sysctl{{Name: "net.ipv4.ip_unprivileged_port_start", Value: "0"}}},
@@ -242,6 +244,19 @@ func TestOrdinaryPod(t *testing.T) {
 	host := s.hostPod("web")
 	if host.Spec.ServiceAccountName != s.translator.Cluster().WorkloadsAccount() || len(host.Spec.ImagePullSecrets) > 0 {
 		t.Errorf("account: got %s with pull secrets %v, want that of the workloads, with none", host.Spec.ServiceAccountName, host.Spec.ImagePullSecrets)
+	}
+	for field, same := range map[string]bool{
+		"hostUsers":             ptr.Equal(host.Spec.HostUsers, pod.Spec.HostUsers),
+		"resources of the pod":  equality.Semantic.DeepEqual(host.Spec.Resources, pod.Spec.Resources),
+		"sysctls and users":     equality.Semantic.DeepEqual(host.Spec.SecurityContext, pod.Spec.SecurityContext),
+		"hostAliases":           equality.Semantic.DeepEqual(host.Spec.HostAliases, pod.Spec.HostAliases),
+		"shareProcessNamespace": ptr.Equal(host.Spec.ShareProcessNamespace, pod.Spec.ShareProcessNamespace),
+		"mounts, sub-paths too": equality.Semantic.DeepEqual(host.Spec.Containers[0].VolumeMounts, pod.Spec.Containers[0].VolumeMounts),
+		"qosClass":              host.Status.QOSClass == pod.Status.QOSClass,
+	} {
+		if !same {
+			t.Errorf("%s: the host pod has another than the pod inside", field)
+		}
 	}
 	events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
 	s.must(err)

@@ -96,6 +96,8 @@ type side struct {
 	// host's administrator opens, for the next syncer.
 	level   tenancyv1.PodSecurityLevel
 	drivers []string
+	// selectors narrow what is shown of the host, for the next syncer.
+	selectors map[string]string
 	// security is the running syncer's.
 	security *isolation.PodSecurity
 	// virtualStores and hostStores are the running syncer's, metrics its measurements.
@@ -165,6 +167,7 @@ func (s *side) appoint() {
 		{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"hostobjects"}, ResourceNames: []string{s.translator.Cluster().ID}, Verbs: []string{"own"}},
 	}
 	s.plane.Grant(s.t, account, s.hostNamespace, append(bound, tenancyv1.SyncerRules(everything)...)...)
+	s.plane.Grant(s.t, account, "", tenancyv1.SyncerClusterRules(everything)...)
 	s.plane.AwaitAllowed(s.t, account, authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Namespace: s.hostNamespace})
 	config := rest.CopyConfig(s.plane.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: account.Name}
@@ -204,6 +207,10 @@ func (s *side) start() {
 	for _, name := range s.off {
 		selection[name] = false
 	}
+	for _, kind := range tenancyv1.Catalogue() {
+		// Both sides are shared, and so are classes: a test says which ones are its own.
+		selection[kind.Resource] = selection[kind.Resource] && (kind.Namespaced || s.selectors[kind.Resource] != "")
+	}
 	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.account, s.translator.Cluster(), false)
 	s.metrics = metrics.NewKubeRegistry()
 	s.ledger = quota.New(s.hostNamespace, "demo", clock.RealClock{})
@@ -225,7 +232,7 @@ func (s *side) start() {
 		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
-		EndpointRanges: []string{"192.0.2.0/28"},
+		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors,
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)
@@ -292,7 +299,7 @@ func (s *side) schedule(pod *corev1.Pod, node string) {
 	})
 	plenty := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi")}
 	_, err := s.host.CoreV1().Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node},
-		Status: corev1.NodeStatus{Capacity: plenty, Allocatable: plenty}}, metav1.CreateOptions{})
+		Status: corev1.NodeStatus{Capacity: plenty, Allocatable: plenty, DeclaredFeatures: []string{"InPlacePodLevelResourcesVerticalScaling"}}}, metav1.CreateOptions{})
 	if !apierrors.IsAlreadyExists(err) {
 		s.must(err)
 	}

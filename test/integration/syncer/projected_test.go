@@ -6,14 +6,7 @@ package syncer
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"slices"
 	"testing"
 	"time"
@@ -24,44 +17,22 @@ import (
 	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/pki/pkitest"
 	"garret.dev/garret/test/framework"
 )
 
-// authority signs certificates inside.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-}
-
-func (s *side) newAuthority(name string) authority {
-	s.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	s.must(err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	s.must(err)
-	certificate, err := x509.ParseCertificate(der)
-	s.must(err)
-	return authority{certificate, key}
-}
-
-func (a authority) pem() string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw}))
-}
-
 // bundle makes a trust bundle inside.
-func (s *side) bundle(name, signer, text string) {
+func (s *side) bundle(name, signer string, authority *pkitest.Authority) {
 	s.t.Helper()
 	bundles := s.virtual.CertificatesV1().ClusterTrustBundles()
 	_, err := bundles.Create(s.t.Context(), &certificatesv1.ClusterTrustBundle{ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: certificatesv1.ClusterTrustBundleSpec{SignerName: signer, TrustBundle: text}}, metav1.CreateOptions{})
+		Spec: certificatesv1.ClusterTrustBundleSpec{SignerName: signer, TrustBundle: string(authority.PEM())}}, metav1.CreateOptions{})
 	s.must(err)
 	s.t.Cleanup(func() { _ = bundles.Delete(context.Background(), name, metav1.DeleteOptions{}) })
 }
 
 // answer gives the pod's only request without an answer one, as its signer.
-func (s *side) answer(pod *corev1.Pod, change func(*certificatesv1.PodCertificateRequest)) *certificatesv1.PodCertificateRequest {
+func (s *side) answer(pod *corev1.Pod, status func(*certificatesv1.PodCertificateRequest) certificatesv1.PodCertificateRequestStatus) *certificatesv1.PodCertificateRequest {
 	s.t.Helper()
 	var request *certificatesv1.PodCertificateRequest
 	requests := s.virtual.CertificatesV1().PodCertificateRequests(s.namespace)
@@ -78,29 +49,10 @@ func (s *side) answer(pod *corev1.Pod, change func(*certificatesv1.PodCertificat
 		}
 		return at >= 0, nil
 	})
-	change(request)
+	request.Status = status(request)
 	answered, err := requests.UpdateStatus(s.t.Context(), request, metav1.UpdateOptions{})
 	s.must(err)
 	return answered
-}
-
-// sign issues what a request asks for.
-func (s *side) sign(by authority) func(*certificatesv1.PodCertificateRequest) {
-	return func(request *certificatesv1.PodCertificateRequest) {
-		proof, err := x509.ParseCertificateRequest(request.Spec.StubPKCS10Request)
-		s.must(err)
-		from := time.Now().Add(-time.Minute).Truncate(time.Second)
-		template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: from, NotAfter: from.Add(2 * time.Hour)}
-		der, err := x509.CreateCertificate(rand.Reader, template, by.certificate, proof.PublicKey, by.key)
-		s.must(err)
-		request.Status = certificatesv1.PodCertificateRequestStatus{
-			CertificateChain: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-			NotBefore:        ptr.To(metav1.NewTime(from)), NotAfter: ptr.To(metav1.NewTime(template.NotAfter)),
-			BeginRefreshAt: ptr.To(metav1.NewTime(from.Add(time.Hour))),
-			Conditions: []metav1.Condition{{Type: certificatesv1.PodCertificateRequestConditionTypeIssued, Status: metav1.ConditionTrue,
-				Reason: "Signed", Message: "signed", LastTransitionTime: metav1.Now()}},
-		}
-	}
 }
 
 // files are what the kubelet of the host would write into the pod's volume.
@@ -137,9 +89,9 @@ func projecting(sources ...corev1.VolumeProjection) corev1.PodSpec {
 func TestTrustBundlesAndCertificates(t *testing.T) {
 	s := setUp(t)
 	ctx := t.Context()
-	one, two, signer := s.newAuthority("one"), s.newAuthority("two"), s.namespace+".example.org/ca"
+	one, two, signer := pkitest.NewAuthority(t, "one"), pkitest.NewAuthority(t, "two"), s.namespace+".example.org/ca"
 	name := s.namespace + ".example.org:ca:1"
-	s.bundle(name, signer, one.pem())
+	s.bundle(name, signer, one)
 	by := func(bundle corev1.ClusterTrustBundleProjection) corev1.VolumeProjection {
 		return corev1.VolumeProjection{ClusterTrustBundle: &bundle}
 	}
@@ -156,7 +108,9 @@ func TestTrustBundlesAndCertificates(t *testing.T) {
 	node := "node-" + s.namespace
 	s.schedule(host, node)
 
-	request := s.answer(pod, s.sign(one))
+	request := s.answer(pod, func(request *certificatesv1.PodCertificateRequest) certificatesv1.PodCertificateRequestStatus {
+		return one.Issue(t, request, time.Now())
+	})
 	inside, err := s.virtual.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
 	s.must(err)
 	if spec := request.Spec; spec.PodName != "web" || string(spec.NodeName) != node || spec.NodeUID != inside.UID || spec.ServiceAccountName != "default" ||
@@ -168,19 +122,19 @@ func TestTrustBundlesAndCertificates(t *testing.T) {
 		files = s.files(host, "v")
 		return len(files) == 5, nil
 	})
-	if files["named.pem"] != one.pem() || files["signer.pem"] != one.pem() || files["none.pem"] != "" {
+	if files["named.pem"] != string(one.PEM()) || files["signer.pem"] != string(one.PEM()) || files["none.pem"] != "" {
 		t.Errorf("trust bundles: got %v, want that inside twice, and an empty one", files)
 	}
 	pair, err := tls.X509KeyPair([]byte(files["chain.pem"]), []byte(files["key.pem"]))
 	s.must(err)
-	if err := pair.Leaf.CheckSignatureFrom(one.certificate); err != nil {
+	if err := pair.Leaf.CheckSignatureFrom(one.Certificate); err != nil {
 		t.Errorf("certificate: %v, want the signer's", err)
 	}
 
-	s.bundle(s.namespace+".example.org:ca:2", signer, two.pem())
+	s.bundle(s.namespace+".example.org:ca:2", signer, two)
 	framework.Eventually(t, "a further bundle of the signer is carried", func(context.Context) (bool, error) {
 		signed := []byte(s.files(host, "v")["signer.pem"])
-		return bytes.Count(signed, []byte("BEGIN")) == 2 && bytes.Contains(signed, []byte(two.pem())), nil
+		return bytes.Count(signed, []byte("BEGIN")) == 2 && bytes.Contains(signed, two.PEM()), nil
 	})
 
 	t.Run("missing", func(t *testing.T) {
@@ -192,17 +146,16 @@ func TestTrustBundlesAndCertificates(t *testing.T) {
 		if got, want := s.awaitEvent(pod.UID, "FailedMount"), `MountVolume.SetUp failed for volume "v": ClusterTrustBundle "`+late+`" is not found`; got != want {
 			t.Errorf("event: got %q, want %q", got, want)
 		}
-		s.bundle(late, "", two.pem())
-		framework.Eventually(t, "the bundle is carried", func(context.Context) (bool, error) { return s.files(host, "v")["late.pem"] == two.pem(), nil })
+		s.bundle(late, "", two)
+		framework.Eventually(t, "the bundle is carried", func(context.Context) (bool, error) { return s.files(host, "v")["late.pem"] == string(two.PEM()), nil })
 	})
 
 	t.Run("denied", func(t *testing.T) {
 		s := s.within(t)
 		pod := s.createPod("denied", projecting(certificate))
 		s.schedule(s.hostPod("denied"), node)
-		s.answer(pod, func(request *certificatesv1.PodCertificateRequest) {
-			request.Status.Conditions = []metav1.Condition{{Type: certificatesv1.PodCertificateRequestConditionTypeDenied, Status: metav1.ConditionTrue,
-				Reason: "Unknown", Message: "who is that?", LastTransitionTime: metav1.Now()}}
+		s.answer(pod, func(*certificatesv1.PodCertificateRequest) certificatesv1.PodCertificateRequestStatus {
+			return certificatesv1.PodCertificateRequestStatus{Conditions: []metav1.Condition{pkitest.Answer(certificatesv1.PodCertificateRequestConditionTypeDenied)}}
 		})
 		s.awaitEvent(pod.UID, "Denied")
 	})

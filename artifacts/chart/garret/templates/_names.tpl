@@ -123,3 +123,19 @@ imagePullSecrets:
   valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Mi}}
 - {name: GOMEMLIMIT, value: "$(MEMORY_LIMIT_MIB)000000"}
 {{- end }}
+
+{{/* The rules for the kinds of cluster scope that syncers show inside. */}}
+{{- define "garret.hostClasses" -}}
+- apiGroups: [storage.k8s.io]
+  resources: [storageclasses]
+  verbs: [get, list, watch]
+- apiGroups: [networking.k8s.io]
+  resources: [ingressclasses]
+  verbs: [get, list, watch]
+- apiGroups: [node.k8s.io]
+  resources: [runtimeclasses]
+  verbs: [get, list, watch]
+- apiGroups: [scheduling.k8s.io]
+  resources: [priorityclasses]
+  verbs: [get, list, watch]
+{{- end }}

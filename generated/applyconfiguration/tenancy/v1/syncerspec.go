@@ -10,6 +10,10 @@ package v1
 //
 // SyncerSpec configures the syncer.
 type SyncerSpecApplyConfiguration struct {
+	// toHost chooses among the kinds that go from the virtual cluster to the host.
+	ToHost *ToHostSpecApplyConfiguration `json:"toHost,omitempty"`
+	// fromHost chooses among the kinds of the host that are shown inside.
+	FromHost *FromHostSpecApplyConfiguration `json:"fromHost,omitempty"`
 	// extraArgs are further flags of the syncer, each in the form --name=value.
 	ExtraArgs []string `json:"extraArgs,omitempty"`
 }
@@ -18,6 +22,22 @@ type SyncerSpecApplyConfiguration struct {
 // apply.
 func SyncerSpec() *SyncerSpecApplyConfiguration {
 	return &SyncerSpecApplyConfiguration{}
+}
+
+// WithToHost sets the ToHost field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ToHost field is set to the value of the last call.
+func (b *SyncerSpecApplyConfiguration) WithToHost(value *ToHostSpecApplyConfiguration) *SyncerSpecApplyConfiguration {
+	b.ToHost = value
+	return b
+}
+
+// WithFromHost sets the FromHost field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the FromHost field is set to the value of the last call.
+func (b *SyncerSpecApplyConfiguration) WithFromHost(value *FromHostSpecApplyConfiguration) *SyncerSpecApplyConfiguration {
+	b.FromHost = value
+	return b
 }
 
 // WithExtraArgs adds the given value to the ExtraArgs field in the declarative configuration

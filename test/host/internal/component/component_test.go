@@ -48,7 +48,7 @@ func TestKubeletConfig(t *testing.T) {
 	}
 	for field, pair := range map[string][2]string{
 		"containerRuntimeEndpoint": {config.ContainerRuntimeEndpoint, "unix:///run/garret-host/3/node2/containerd.sock"},
-		"cgroupRoot":               {config.CgroupRoot, "/garret-test-node2"},
+		"cgroupRoot":               {config.CgroupRoot, "/garret-test-node2-3"},
 		"clusterDNS":               {strings.Join(config.ClusterDNS, " "), "10.203.128.10"},
 		"tlsCertFile":              {config.TLSCertFile, "/state/pki/kubelet-node2-server.crt"},
 		"clientCAFile":             {config.Authentication.X509.ClientCAFile, "/state/pki/ca.crt"},

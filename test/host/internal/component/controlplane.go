@@ -132,6 +132,7 @@ func (h Host) MetricsServerSpec() process.Spec {
 		flag("kubelet-certificate-authority", h.pki("ca.crt")),
 		flag("kubelet-preferred-address-types", "InternalIP"),
 		flag("metric-resolution", "10s"),
+		flag("kubelet-request-timeout", "5s"),
 	)
 }
 

@@ -33,7 +33,7 @@ const ClusterDomain = "cluster.local"
 
 // Host is what the components of one cluster have in common.
 type Host struct {
-	// Name of the cluster; nodes and control groups are named after it.
+	// Name of the cluster; nodes are named after it.
 	Name string
 	// Dir holds data, configuration and credentials, Run sockets and mounts.
 	Dir, Run string
@@ -48,8 +48,9 @@ func (h Host) Node(n int) string { return h.Name + "-" + network.NodeName(n) }
 // Of is the name under which a node's component runs.
 func (h Host) Of(component string, n int) string { return component + "-" + network.NodeName(n) }
 
-// CgroupRoot is the control group of a node, as the kubelet wants it written.
-func (h Host) CgroupRoot(n int) string { return "/garret-" + h.Node(n) }
+// CgroupRoot is the control group of a node, as the kubelet wants it written. A kubelet
+// kills what it does not know there, be it of a host of the same name in another folder.
+func (h Host) CgroupRoot(n int) string { return fmt.Sprintf("/garret-%s-%d", h.Node(n), h.Net.Index) }
 
 // NodeDir is a node's data, NodeRun its run-time state.
 func (h Host) NodeDir(n int) string { return filepath.Join(h.Dir, network.NodeName(n)) }

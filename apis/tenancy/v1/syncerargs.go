@@ -1,0 +1,77 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// FlagSelectFromHost narrows a kind that is shown inside: its value is RESOURCE:SELECTOR.
+const FlagSelectFromHost = "select-from-host"
+
+// KindChoice is what a spec says of one kind.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type KindChoice struct {
+	// Field is where it stands, below spec.syncer.
+	Field, Resource string
+	// Enabled is nil where the kind decides.
+	Enabled *bool
+	// Selector is nil where all objects match.
+	Selector *metav1.LabelSelector
+}
+
+// Choices are what the spec says of each kind of the catalogue.
+func (s *SyncerSpec) Choices() []KindChoice {
+	to, from := &s.ToHost, &s.FromHost
+	class := func(field, resource string, chosen *ClassSelection) KindChoice {
+		return KindChoice{"fromHost." + field, resource, chosen.Enabled, chosen.Selector}
+	}
+	return []KindChoice{
+		{"toHost.configMaps", ResourceConfigMaps, to.ConfigMaps.Enabled, nil},
+		{"toHost.endpointSlices", ResourceEndpointSlices, to.EndpointSlices.Enabled, nil},
+		{"toHost.ingresses", ResourceIngresses, to.Ingresses.Enabled, nil},
+		{"toHost.persistentVolumeClaims", ResourceClaims, to.PersistentVolumeClaims.Enabled, nil},
+		{"toHost.podDisruptionBudgets", ResourceBudgets, to.PodDisruptionBudgets.Enabled, nil},
+		{"toHost.pods", ResourcePods, to.Pods.Enabled, nil},
+		{"toHost.secrets", ResourceSecrets, to.Secrets.Enabled, nil},
+		{"toHost.services", ResourceServices, to.Services.Enabled, nil},
+		{"fromHost.events", ResourceEvents, from.Events.Enabled, nil},
+		class("ingressClasses", ResourceIngressClasses, &from.IngressClasses),
+		class("priorityClasses", ResourcePriorityClasses, &from.PriorityClasses),
+		class("runtimeClasses", ResourceRuntimeClasses, &from.RuntimeClasses),
+		class("storageClasses", ResourceStorageClasses, &from.StorageClasses),
+	}
+}
+
+// Args are the arguments of the syncer that the spec asks for: what its fields say, and
+// then extraArgs.
+func (s *SyncerSpec) Args() []string {
+	var on, off, args []string
+	for _, choice := range s.Choices() {
+		switch {
+		case choice.Enabled != nil && *choice.Enabled:
+			on = append(on, choice.Resource)
+		case choice.Enabled != nil:
+			off = append(off, choice.Resource)
+		}
+		if choice.Selector != nil {
+			args = append(args, "--"+FlagSelectFromHost+"="+choice.Resource+":"+metav1.FormatLabelSelector(choice.Selector))
+		}
+	}
+	for flag, names := range map[string][]string{FlagSyncResources: on, FlagDisableSyncResources: off} {
+		if len(names) > 0 {
+			args = append(args, "--"+flag+"="+strings.Join(names, ","))
+		}
+	}
+	if s.FromHost.Nodes.Enabled != nil && *s.FromHost.Nodes.Enabled {
+		args = append(args, "--sync-nodes-from-host")
+	}
+	slices.Sort(args)
+	return append(args, s.ExtraArgs...)
+}

@@ -1,0 +1,54 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"fmt"
+	"strings"
+
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// syncer judges the choice of kinds, and that fields and arguments do not contradict each other.
+func syncer(spec *tenancy.SyncerSpec, path *field.Path) field.ErrorList {
+	errs := syncerArgs(spec.ExtraArgs, path.Child("extraArgs"))
+	external := &v1.SyncerSpec{}
+	if err := v1.Convert_tenancy_SyncerSpec_To_v1_SyncerSpec(spec, external, nil); err != nil {
+		return append(errs, field.InternalError(path, err))
+	}
+	for _, choice := range external.Choices() {
+		at := path.Child(choice.Field)
+		if choice.Selector != nil {
+			errs = append(errs, metav1validation.ValidateLabelSelector(choice.Selector, metav1validation.LabelSelectorValidationOptions{}, at.Child("selector"))...)
+		}
+		if choice.Enabled == nil {
+			continue
+		}
+		other := v1.FlagSyncResources
+		if *choice.Enabled {
+			other = v1.FlagDisableSyncResources
+		}
+		for i, arg := range spec.ExtraArgs {
+			if names, is := strings.CutPrefix(arg, "--"+other+"="); is && named(names, choice.Resource) {
+				errs = append(errs, field.Invalid(path.Child("extraArgs").Index(i), arg,
+					fmt.Sprintf("says the opposite of spec.syncer.%s.enabled, which is %t: keep one of them", choice.Field, *choice.Enabled)))
+			}
+		}
+	}
+	return errs
+}
+
+// named tells whether a list with commas has the name.
+func named(list, name string) bool {
+	for each := range strings.SplitSeq(list, ",") {
+		if each == name {
+			return true
+		}
+	}
+	return false
+}

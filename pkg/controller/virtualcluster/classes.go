@@ -1,0 +1,78 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package virtualcluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// syncerArguments are those of the syncer: what the spec asks for, without the classes of the
+// host where the host does not lend the right to read them. What is asked for by name stays,
+// so that the virtual cluster says which right is missing.
+func (c *Controller) syncerArguments(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]string, error) {
+	args := vc.Spec.Syncer.Args()
+	synced, err := tenancyv1.SelectByArgs(args)
+	if err != nil {
+		// Validation refuses it now: it was stored under an earlier release.
+		return nil, &trouble{Reason: reasonInvalidSpec, Message: "spec.syncer: " + err.Error(), final: true}
+	}
+	var classes []string
+	for _, kind := range tenancyv1.Catalogue() {
+		if synced[kind.Resource] && !kind.Namespaced {
+			classes = append(classes, kind.Resource)
+		}
+	}
+	lent, err := c.lendClasses(ctx, vc, len(classes) > 0)
+	if err != nil {
+		return nil, err
+	}
+	if len(classes) > 0 && !lent {
+		args = slices.Concat([]string{"--" + tenancyv1.FlagDisableSyncResources + "=" + strings.Join(classes, ",")}, args)
+	}
+	return args, nil
+}
+
+// lendClasses has the account of the syncer be among those that read the host's classes,
+// or not. It returns whether it is. Where an administrator deleted the binding, nobody is.
+func (c *Controller) lendClasses(ctx context.Context, vc *tenancyv1.VirtualCluster, wanted bool) (bool, error) {
+	bindings := c.Host.RbacV1().ClusterRoleBindings()
+	account := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: vc.Namespace, Name: tenancyv1.ReleaseName(vc.Name)}
+	lent := false
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		binding, err := bindings.Get(ctx, tenancyv1.RoleHostClasses, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if lent = slices.Contains(binding.Subjects, account); lent == wanted {
+			return nil
+		}
+		if wanted {
+			binding.Subjects = append(binding.Subjects, account)
+		} else {
+			binding.Subjects = slices.DeleteFunc(binding.Subjects, func(s rbacv1.Subject) bool { return s == account })
+		}
+		if _, err := bindings.Update(ctx, binding, metav1.UpdateOptions{}); err != nil {
+			return err
+		}
+		lent = wanted
+		return nil
+	})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ClusterRoleBinding %s: %w", tenancyv1.RoleHostClasses, err)
+	}
+	return lent, nil
+}
