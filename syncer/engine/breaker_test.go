@@ -100,6 +100,13 @@ func (r *refusing) make(namespace string, names ...string) {
 	}
 }
 
+// forbid has the host refuse the pod of the name, with the message.
+func (r *refusing) forbid(name, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rules[name] = why
+}
+
 func (r *refusing) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -197,7 +204,7 @@ func TestRuleIsLiftedForAll(t *testing.T) {
 	for i := range 20 {
 		name := fmt.Sprintf("pod-%02d", i)
 		all = append(all, name)
-		r.rules[name] = "no " + name + " here"
+		r.forbid(name, "no " + name + " here")
 	}
 	r.make("a", all...)
 	r.awaitHeld(20)
@@ -240,7 +247,7 @@ func TestRuleIsLiftedForSome(t *testing.T) {
 	r := newRefusing(t, 100)
 	for i := range 10 {
 		name := fmt.Sprintf("pod-%02d", i)
-		r.rules[name] = "not on the list"
+		r.forbid(name, "not on the list")
 		r.make("a", name)
 	}
 	r.awaitHeld(10)
@@ -285,7 +292,7 @@ func TestSmallerIsTried(t *testing.T) {
 	r.awaitHeld(1)
 	r.make("a", "small")
 	r.awaitHeld(2)
-	r.rules["large"] = "exceeded quota: small, requested: pods=5"
+	r.forbid("large", "exceeded quota: small, requested: pods=5")
 	r.mu.Lock()
 	r.room = 1
 	r.mu.Unlock()
@@ -317,7 +324,7 @@ func TestManyCausesAreBounded(t *testing.T) {
 	r := newRefusing(t, 0)
 	for i := range 200 {
 		name := fmt.Sprint("pod-", i)
-		r.rules[name] = fmt.Sprint("no container-", i)
+		r.forbid(name, fmt.Sprint("no container-", i))
 		r.make("a", name)
 	}
 	r.awaitHeld(200)

@@ -67,6 +67,8 @@ type pods struct {
 	hostPriority func(name string) bool
 	// known are the UIDs of the virtual pods that this syncer has seen last.
 	known *lru.Cache
+	// rejected are the UIDs of virtual pods that their nodes rejected last.
+	rejected *lru.Cache
 	// made are the ephemeral containers that this syncer made, as madeContainer.
 	made *lru.Cache
 }
@@ -92,7 +94,7 @@ func (b *builder) pods() {
 	kind := &pods{
 		translator: b.Translator, marker: b.marker(), security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
 		nodes: b.nodes(), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.Virtual.RuntimeClasses, hostPriority: b.hostPriority, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
-		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), made: lru.New(knownContainers),
+		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), rejected: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions},
 	}
 	controller := twin(b, podWorkers, kind, b.Virtual.Pods, b.Host.Pods)
@@ -246,10 +248,13 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried 
 		bound.Spec.NodeName = host.Spec.NodeName
 		return bring(ctx, p.onNode, bound)
 	}
+	if terminated(virtual) && host.Spec.NodeName == "" {
+		return p.endUnbegun(ctx, host)
+	}
 	if startsWaiting(host) {
 		return nil
 	}
-	if virtual.Spec.NodeName != "" && host.Spec.NodeName == "" && !terminated(virtual) {
+	if virtual.Spec.NodeName != "" && host.Spec.NodeName == "" {
 		if why, rejected := rejectionOf(host); rejected {
 			return p.reject(ctx, virtual, host, why)
 		}

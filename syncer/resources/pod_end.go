@@ -161,7 +161,8 @@ func ignoreConflict(err error) error {
 // HostMissing tells a pod that is yet to be made from one that was, and is gone.
 func (p *pods) HostMissing(ctx context.Context, virtual *corev1.Pod) (bool, error) {
 	if !ran(virtual) {
-		return terminated(virtual), nil
+		_, rejected := p.rejected.Get(virtual.UID)
+		return rejected || terminated(virtual), nil
 	}
 	// A pod whose marker was taken off is not in the cache, and runs on.
 	name := p.translator.HostName(virtual.Namespace, virtual.Name)

@@ -65,21 +65,13 @@ func rejectionOf(host *corev1.Pod) (rejection, bool) {
 	return rejection{}, false
 }
 
-// reject ends a pod that its node does not take: on the host, where it would begin
-// later, and then inside.
+// reject ends a pod that its node does not take: inside, and then on the host, where it
+// would begin later.
 func (p *pods) reject(ctx context.Context, virtual, host *corev1.Pod, why rejection) error {
-	err := p.host.Pods.Writer(host.Namespace).Delete(ctx, host.Name, metav1.DeleteOptions{
-		GracePeriodSeconds: ptr.To[int64](0),
-		// One that has got its node meanwhile stays.
-		Preconditions: &metav1.Preconditions{UID: &host.UID, ResourceVersion: &host.ResourceVersion},
-	})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return engine.OnHost("delete what its node rejects", err)
-	}
 	failed := virtual.DeepCopy()
 	failed.Status.Phase, failed.Status.Reason = corev1.PodFailed, why.reason
 	failed.Status.Message = "Pod was rejected: " + why.message
-	_, err = p.virtual.Client.CoreV1().Pods(virtual.Namespace).UpdateStatus(ctx, failed, metav1.UpdateOptions{})
+	_, err := p.virtual.Client.CoreV1().Pods(virtual.Namespace).UpdateStatus(ctx, failed, metav1.UpdateOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -88,5 +80,21 @@ func (p *pods) reject(ctx context.Context, virtual, host *corev1.Pod, why reject
 	}
 	p.recorder.Event(virtual, corev1.EventTypeWarning, why.reason, why.message)
 	klog.FromContext(ctx).V(2).Info("Rejected by its node", "pod", klog.KObj(virtual), "node", virtual.Spec.NodeName, "reason", why.reason)
+	// The cache may not know yet that it has failed when it knows that the host pod is gone.
+	p.rejected.Add(virtual.UID, nil)
+	return p.endUnbegun(ctx, host)
+}
+
+// endUnbegun deletes a host pod without a node whose virtual one has ended: it would begin
+// for nobody.
+func (p *pods) endUnbegun(ctx context.Context, host *corev1.Pod) error {
+	err := p.host.Pods.Writer(host.Namespace).Delete(ctx, host.Name, metav1.DeleteOptions{
+		GracePeriodSeconds: ptr.To[int64](0),
+		// One that has got its node meanwhile is looked at again.
+		Preconditions: &metav1.Preconditions{UID: &host.UID, ResourceVersion: &host.ResourceVersion},
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return engine.OnHost("delete what has ended inside", err)
+	}
 	return nil
 }

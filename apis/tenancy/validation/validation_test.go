@@ -225,14 +225,14 @@ func TestArguments(t *testing.T) {
 		"no selector": {func(vc *tenancy.VirtualCluster) {
 			vc.Spec.Syncer.FromHost.StorageClasses.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"not a key": "x"}}
 		}, []string{"spec.syncer.fromHost.storageClasses.selector.matchLabels: name part must consist of"}},
-		"no module":            {syncerArg("--vmodule=pod"), []string{"spec.syncer.extraArgs[0]: must have the form --vmodule=PATTERN=N"}},
-		"not a syncer's flag":  {syncerArg("--sync-fruits=1"), []string{"spec.syncer.extraArgs[0]: cannot be given here"}},
-		"half of a flag":       {serverArg("--kube-apiserver-arg=v"), []string{"spec.kubernetes.extraArgs[0]: must have the form --kube-apiserver-arg=name=value"}},
-		"kinds not synced":     {syncerArg("--disable-sync-resources=ingresses", "--v=4"), nil},
-		"syncer's identity":    {syncerArg("--cluster-id=x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
-		"syncer's host":        {syncerArg("--host-kubeconfig=/x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
-		"syncer's issuer":      {syncerArg("--issuer-client-ca-file=/x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
-		"encryption with k3s":  {serverArg("--secrets-encryption=true"), nil},
+		"no module":           {syncerArg("--vmodule=pod"), []string{"spec.syncer.extraArgs[0]: must have the form --vmodule=PATTERN=N"}},
+		"not a syncer's flag": {syncerArg("--sync-fruits=1"), []string{"spec.syncer.extraArgs[0]: cannot be given here"}},
+		"half of a flag":      {serverArg("--kube-apiserver-arg=v"), []string{"spec.kubernetes.extraArgs[0]: must have the form --kube-apiserver-arg=name=value"}},
+		"kinds not synced":    {syncerArg("--disable-sync-resources=ingresses", "--v=4"), nil},
+		"syncer's identity":   {syncerArg("--cluster-id=x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
+		"syncer's host":       {syncerArg("--host-kubeconfig=/x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
+		"syncer's issuer":     {syncerArg("--issuer-client-ca-file=/x"), []string{"spec.syncer.extraArgs[0]: " + owned}},
+		"encryption with k3s": {serverArg("--secrets-encryption=true"), nil},
 		"encryption with k8s": {func(vc *tenancy.VirtualCluster) {
 			serverArg("--secrets-encryption=true")(vc)
 			vc.Spec.Kubernetes.Distro = tenancy.DistroK8s
