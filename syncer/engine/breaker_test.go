@@ -204,7 +204,7 @@ func TestRuleIsLiftedForAll(t *testing.T) {
 	for i := range 20 {
 		name := fmt.Sprintf("pod-%02d", i)
 		all = append(all, name)
-		r.forbid(name, "no " + name + " here")
+		r.forbid(name, "no "+name+" here")
 	}
 	r.make("a", all...)
 	r.awaitHeld(20)
