@@ -192,6 +192,24 @@ func (n *nodes) addresses(node *corev1.Node) []corev1.NodeAddress {
 	return before
 }
 
+// given says whether a label of a node inside is not for a tenant to give: it is the
+// host's, or no node of the host stands behind it.
+func (n *nodes) given(node *corev1.Node, key string) bool {
+	if node.Labels[tenancyv1.LabelCluster] != n.translator.Cluster().ID {
+		return true
+	}
+	switch key {
+	case corev1.LabelHostname, corev1.LabelOSStable, corev1.LabelArchStable, tenancyv1.LabelCluster:
+		return true
+	}
+	real, found := n.real(node.Name)
+	if !found {
+		return false
+	}
+	_, of := real.Labels[key]
+	return of
+}
+
 // real is the host's node, where the syncer may read it.
 func (n *nodes) real(name string) (*corev1.Node, bool) {
 	if n.host.Nodes == nil {

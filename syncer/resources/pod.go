@@ -126,7 +126,7 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 	}
 	inputs := podInputs{
 		environment: environmentNamesOf(p.translator, virtual.Namespace),
-		avoid:       avoidedNodes(virtual, p.virtual.Nodes.List()),
+		nodes:       p.rules(virtual),
 	}
 	if usesClusterDNS(&virtual.Spec) {
 		server, known := p.dns()
@@ -300,13 +300,18 @@ func (p *pods) avoids(virtual, host *corev1.Pod) string {
 	if host.UID != "" {
 		return host.Annotations[annotationAvoids]
 	}
-	return hashOfNodes(avoidedNodes(virtual, p.virtual.Nodes.List()))
+	return p.rules(virtual).hash()
+}
+
+// rules are what somebody inside wrote on nodes that concerns the pod.
+func (p *pods) rules(virtual *corev1.Pod) nodeRules {
+	return rulesFor(virtual, p.virtual.Nodes.List(), p.nodes.given)
 }
 
 // Outdated is true for a host pod that has no node yet and keeps away from other
 // nodes than it should by now: where it may go cannot be changed.
 func (p *pods) Outdated(virtual, host *corev1.Pod) bool {
-	return host.Spec.NodeName == "" && host.Annotations[annotationAvoids] != hashOfNodes(avoidedNodes(virtual, p.virtual.Nodes.List()))
+	return host.Spec.NodeName == "" && host.Annotations[annotationAvoids] != p.rules(virtual).hash()
 }
 
 // ofNode names the pods without a node, which a cordon or a taint may concern.

@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 
-	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
 
@@ -27,8 +26,8 @@ type scheduling struct {
 	namespaces func(*metav1.LabelSelector) ([]string, error)
 }
 
-// apply translates it; avoid names the nodes that the pod must not go to.
-func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod, avoid []string) error {
+// apply translates it; rules are what somebody inside wrote on nodes.
+func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod, rules nodeRules) error {
 	if virtual.Spec.NodeName != "" {
 		// A kubelet does not ask where other pods are.
 		host.TopologySpreadConstraints = nil
@@ -56,13 +55,14 @@ func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod, avoid []str
 		constraint.LabelSelector = s.translator.HostLabelSelector(selector, []string{virtual.Namespace})
 		constraint.MatchLabelKeys = nil
 	}
+	rules.place(host)
 	if virtual.Spec.NodeName != "" {
 		// A pod that names its node would pass the host's scheduler by, taints
 		// and resources included. It asks for the node instead.
 		host.NodeName = ""
 		restrictNode(host, corev1.NodeSelectorOpIn, virtual.Spec.NodeName)
 	}
-	for _, node := range avoid {
+	for _, node := range rules.avoid {
 		restrictNode(host, corev1.NodeSelectorOpNotIn, node)
 	}
 	return nil
@@ -93,14 +93,6 @@ func keepsAway(pod *corev1.Pod, taint *corev1.Taint) bool {
 	return taint.Effect != corev1.TaintEffectPreferNoSchedule && !slices.ContainsFunc(pod.Spec.Tolerations, func(toleration corev1.Toleration) bool {
 		return toleration.ToleratesTaint(klog.Background(), taint, true)
 	})
-}
-
-// hashOfNodes identifies the nodes; it is empty for none.
-func hashOfNodes(names []string) string {
-	if len(names) == 0 {
-		return ""
-	}
-	return engine.Hash(names)
 }
 
 func (s scheduling) terms(required []corev1.PodAffinityTerm, preferred []corev1.WeightedPodAffinityTerm, virtual *corev1.Pod) error {
@@ -175,24 +167,13 @@ func withLabelKeys(selector *metav1.LabelSelector, labels map[string]string, key
 // restrictNode adds to every alternative of the pod's node affinity that it must, or
 // must not, be the node.
 func restrictNode(host *corev1.PodSpec, operator corev1.NodeSelectorOperator, node string) {
-	if host.Affinity == nil {
-		host.Affinity = &corev1.Affinity{}
-	}
-	if host.Affinity.NodeAffinity == nil {
-		host.Affinity.NodeAffinity = &corev1.NodeAffinity{}
-	}
-	affinity := host.Affinity.NodeAffinity
-	if affinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
-		affinity.RequiredDuringSchedulingIgnoredDuringExecution = &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{}}}
-	}
-	terms := affinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
-	requirement := corev1.NodeSelectorRequirement{Key: metav1.ObjectNameField, Operator: operator, Values: []string{node}}
-	for i := range terms {
-		named := slices.ContainsFunc(terms[i].MatchFields, func(r corev1.NodeSelectorRequirement) bool {
+	requirement := named(operator, node)
+	eachAlternative(host, func(term *corev1.NodeSelectorTerm) {
+		known := slices.ContainsFunc(term.MatchFields, func(r corev1.NodeSelectorRequirement) bool {
 			return r.Key == requirement.Key && r.Operator == requirement.Operator && slices.Equal(r.Values, requirement.Values)
 		})
-		if !named {
-			terms[i].MatchFields = append(terms[i].MatchFields, requirement)
+		if !known {
+			term.MatchFields = append(term.MatchFields, requirement)
 		}
-	}
+	})
 }

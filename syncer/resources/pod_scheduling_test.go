@@ -111,7 +111,7 @@ func TestAvoidedNodes(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, got, test.want)
 		}
 	}
-	_, host := translated(t, nil, podInputs{avoid: []string{"cordoned", "special"}})
+	_, host := translated(t, nil, podInputs{nodes: nodeRules{avoid: []string{"cordoned", "special"}}})
 	terms := host.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
 	if len(terms) != 1 || len(terms[0].MatchFields) != 2 || terms[0].MatchFields[0].Operator != corev1.NodeSelectorOpNotIn {
 		t.Errorf("node affinity: got %v, want neither of the two nodes", terms)

@@ -38,8 +38,8 @@ type podInputs struct {
 	tokenKeys []string
 	// environment are the host ConfigMaps with the environment of the pod's namespace.
 	environment environmentNames
-	// avoid names the nodes that the pod must not go to.
-	avoid []string
+	// nodes are what somebody inside wrote on nodes.
+	nodes nodeRules
 }
 
 // podTranslator makes the spec of a host pod.
@@ -72,7 +72,7 @@ func (p podTranslator) spec(virtual *corev1.Pod, in podInputs) (*corev1.PodSpec,
 	applyHostname(host, virtual, domain)
 	applyDNS(host, virtual, in.dns, domain)
 	p.hosts.apply(host, virtual, domain)
-	if err := p.scheduling.apply(host, virtual, in.avoid); err != nil {
+	if err := p.scheduling.apply(host, virtual, in.nodes); err != nil {
 		return nil, err
 	}
 	return host, nil

@@ -348,7 +348,7 @@ func TestWhatTheSyncerAddsIsRestricted(t *testing.T) {
 			{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
 				{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token"}}}}}},
 		}
-	}, podInputs{secret: "tokens-of-web", tokenKeys: []string{"t0"}, environment: environmentNames{"env", "api"}, avoid: []string{"a"}})
+	}, podInputs{secret: "tokens-of-web", tokenKeys: []string{"t0"}, environment: environmentNames{"env", "api"}, nodes: nodeRules{avoid: []string{"a"}}})
 	if len(host.InitContainers) != 1 {
 		t.Fatalf("got %d init containers, want the one that writes the hosts file", len(host.InitContainers))
 	}
