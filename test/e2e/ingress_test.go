@@ -37,6 +37,8 @@ func TestIngress(t *testing.T) {
 	for _, ns := range []string{"ingress-system", "cert-manager"} {
 		shared.Namespace(t, ns)
 	}
+	// What the tenants' namespaces hold of cert-manager's goes only while it has its rights.
+	t.Cleanup(func() { endEntrance(t) })
 	first, second := shared.Namespace(t, "e2e-ingress"), shared.Namespace(t, "e2e-ingress-too")
 	for _, ns := range []string{first, second} {
 		admin.Apply(t, suite.Object(ns, "demo", "{}"))
@@ -202,13 +204,10 @@ func runEntrance(t *testing.T) *entrance {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() {
-		admin.Do(t, "delete", "--wait=false", "ingressclass/traefik", "clusterrole/traefik", "clusterrolebinding/traefik", "clusterrole/cert-manager", "clusterrolebinding/cert-manager")
-		admin.Do(t, "delete", "--wait=false", "-f", filepath.Join(root, "bin", "cert-manager-crds.yaml"))
-	})
 	admin.Apply(t, manifest(t, "ingress/controller.yaml"))
-	admin.Do(t, "apply", "--server-side", "-f", filepath.Join(root, "bin", "cert-manager-crds.yaml"))
-	admin.Do(t, "wait", "--for=condition=Established", "-f", filepath.Join(root, "bin", "cert-manager-crds.yaml"), "--timeout=60s")
+	crds := certManagerKinds(t)
+	admin.Do(t, "apply", "--server-side", "-f", crds)
+	admin.Do(t, "wait", "--for=condition=Established", "-f", crds, "--timeout=60s")
 	service := func(path string) string {
 		return admin.Do(t, "get", "service", "traefik", "-n", "ingress-system", "-o", "jsonpath="+path)
 	}
@@ -222,6 +221,22 @@ func runEntrance(t *testing.T) *entrance {
 		t: t, node: admin.Do(t, "get", "nodes", "-o", `jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`),
 		ports: map[string]string{"http": service(`{.spec.ports[?(@.name=="web")].nodePort}`), "https": service(`{.spec.ports[?(@.name=="websecure")].nodePort}`)},
 	}
+}
+
+// endEntrance takes away what of theirs lies in no namespace.
+func endEntrance(t *testing.T) {
+	admin := shared.Admin()
+	admin.Do(t, "delete", "--wait=false", "--ignore-not-found", "ingressclass/traefik", "clusterrole/traefik", "clusterrolebinding/traefik", "clusterrole/cert-manager", "clusterrolebinding/cert-manager")
+	admin.Do(t, "delete", "--wait=false", "--ignore-not-found", "-f", certManagerKinds(t))
+}
+
+// certManagerKinds is the file of cert-manager's own kinds.
+func certManagerKinds(t *testing.T) string {
+	root, err := framework.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(root, "bin", "cert-manager-crds.yaml")
 }
 
 // authority is what a ClusterIssuer with a Secret of the same name signs by.
