@@ -21,7 +21,8 @@ import (
 )
 
 // TestMissingRights looks with the syncer's account for what it needs. The Role of a
-// virtual cluster has all of it, but for the host's nodes, which no Role can grant.
+// virtual cluster has all of it, but for the host's classes, which garret-controller lends,
+// and for its nodes, which no Role can grant.
 func TestMissingRights(t *testing.T) {
 	t.Parallel()
 	config, err := clientcmd.BuildConfigFromFlags("", shared.account)
@@ -37,6 +38,7 @@ func TestMissingRights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lend(t, "classes-for-demo", v1.SyncerClusterRules(synced)...)
 	told := make(chan string, 100)
 	watch := syncerrights.New(syncerrights.Options{
 		Host: client.AuthorizationV1(), Namespace: namespace, Needs: syncerrights.NeedsOf(name, synced, true), Doubts: doubts, Clock: clock.RealClock{},
@@ -67,20 +69,22 @@ func TestMissingRights(t *testing.T) {
 		t.Errorf("got %q, want %q and no other right", got, want)
 	}
 	// An administrator grants it.
-	meta := metav1.ObjectMeta{Name: "nodes-for-demo"}
-	role := &rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"get", "list", "watch"}}}}
-	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: meta.Name},
-		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: v1.ReleaseName(name)}}}
-	rbac := shared.host.Client.RbacV1()
-	if _, err := rbac.ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{}); err != nil {
+	lend(t, "nodes-for-demo", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"get", "list", "watch"}})
+	framework.Eventually(t, "nothing is missing any more", func(context.Context) (bool, error) { return next() == "", nil })
+}
+
+// lend gives the syncer's account rights in the whole host cluster.
+func lend(t *testing.T, role string, rules ...rbacv1.PolicyRule) {
+	t.Helper()
+	meta, rbac := metav1.ObjectMeta{Name: role}, shared.host.Client.RbacV1()
+	if _, err := rbac.ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = rbac.ClusterRoles().Delete(context.Background(), meta.Name, metav1.DeleteOptions{}) })
+	t.Cleanup(func() { _ = rbac.ClusterRoles().Delete(context.Background(), role, metav1.DeleteOptions{}) })
+	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: v1.ReleaseName(name)}}}
 	if _, err := rbac.ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = rbac.ClusterRoleBindings().Delete(context.Background(), meta.Name, metav1.DeleteOptions{})
-	})
-	framework.Eventually(t, "nothing is missing any more", func(context.Context) (bool, error) { return next() == "", nil })
+	t.Cleanup(func() { _ = rbac.ClusterRoleBindings().Delete(context.Background(), role, metav1.DeleteOptions{}) })
 }
