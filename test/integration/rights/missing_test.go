@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -39,6 +40,8 @@ func TestMissingRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	lend(t, "classes-for-demo", v1.SyncerClusterRules(synced)...)
+	shared.host.AwaitAllowed(t, framework.User{Name: "system:serviceaccount:" + namespace + ":" + v1.ReleaseName(name)},
+		authorizationv1.ResourceAttributes{Group: "storage.k8s.io", Resource: "storageclasses", Verb: "list"})
 	told := make(chan string, 100)
 	watch := syncerrights.New(syncerrights.Options{
 		Host: client.AuthorizationV1(), Namespace: namespace, Needs: syncerrights.NeedsOf(name, synced, true), Doubts: doubts, Clock: clock.RealClock{},
