@@ -21,7 +21,9 @@ import (
 func TestNested(t *testing.T) {
 	t.Parallel()
 	ns := shared.Namespace(t, "e2e-nested")
-	outer := runTenant(t, ns, "{}").inside
+	runTenant(t, ns, "{}")
+	// With a kubeconfig of garret use, garret would work on the host.
+	outer := shared.StandAlone(t, ns, "demo")
 	outer.Garret(t, "install")
 	outer.Apply(t, suite.Object("default", "inner", "{}"))
 	outer.Do(t, "wait", "--for=condition=Ready", "vc/inner", "--timeout=180s")
