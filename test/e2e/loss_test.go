@@ -129,7 +129,8 @@ func withoutRelease(t *testing.T, o tenantOf) {
 	admin := shared.Admin()
 	pods, claims := o.onHost(t, "pods"), o.onHost(t, "pvc")
 	release := strings.Fields(admin.Do(t, "get", "secrets", "-n", o.ns, "-l", "owner=helm", "-o", "name"))
-	parts := append([]string{"service/vc-demo", "statefulset.apps/vc-demo"}, release...)
+	// The release first: missing a part of it, the controller would make another revision.
+	parts := append(release, "service/vc-demo", "statefulset.apps/vc-demo")
 	uids := func() ([]string, error) {
 		out, err := admin.Try(append([]string{"get", "-n", o.ns, "-o", "jsonpath={.items[*].metadata.uid}"}, parts...)...)
 		return strings.Fields(out), err
