@@ -28,7 +28,8 @@ level() {
 lane() {
     local name
     for name in "$@"; do
-        level "$name"
+        # Where a lane's status is looked at, the shell would go on after a failure.
+        level "$name" || return
     done
 }
 
