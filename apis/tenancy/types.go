@@ -167,66 +167,6 @@ type DatastoreSpec struct {
 	EndpointSecretRef corev1.LocalObjectReference
 }
 
-// SyncerSpec configures the syncer.
-type SyncerSpec struct {
-	// toHost chooses among the kinds that go from the virtual cluster to the host.
-	ToHost ToHostSpec
-	// fromHost chooses among the kinds of the host that are shown inside.
-	FromHost FromHostSpec
-	// extraArgs are further flags of the syncer, each in the form --name=value.
-	ExtraArgs []string
-}
-
-// ToHostSpec chooses among the kinds that go to the host.
-type ToHostSpec struct {
-	// configMaps are those that pods refer to. On by default.
-	ConfigMaps KindSwitch
-	// endpointSlices are those of Services without a selector. On by default.
-	EndpointSlices KindSwitch
-	// ingresses are served by the host's ingress controllers. On by default.
-	Ingresses KindSwitch
-	// persistentVolumeClaims get volumes of the host. On by default.
-	PersistentVolumeClaims KindSwitch
-	// podDisruptionBudgets hold when nodes of the host are drained. Off by default.
-	PodDisruptionBudgets KindSwitch
-	// pods run on the host's nodes. On by default.
-	Pods KindSwitch
-	// secrets are those that pods and ingresses refer to. On by default.
-	Secrets KindSwitch
-	// services have the addresses that the host allots. On by default.
-	Services KindSwitch
-}
-
-// FromHostSpec chooses among the kinds of the host that are shown inside.
-type FromHostSpec struct {
-	// events about what was synced are copied to the objects inside. On by default.
-	Events KindSwitch
-	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
-	IngressClasses ClassSelection
-	// nodes are shown with the labels, capacity and versions of the host's. Needs the right to list and watch them. Off by default.
-	Nodes KindSwitch
-	// priorityClasses of the host, except for those that Kubernetes itself defines, can be named by pods inside. Off by default.
-	PriorityClasses ClassSelection
-	// runtimeClasses of the host can be named by pods inside. On by default, where the host lends the right to read classes.
-	RuntimeClasses ClassSelection
-	// storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.
-	StorageClasses ClassSelection
-}
-
-// KindSwitch switches a kind on or off.
-type KindSwitch struct {
-	// enabled says whether the kind is synced. The kind decides when not set.
-	Enabled *bool
-}
-
-// ClassSelection chooses among the classes of a kind.
-type ClassSelection struct {
-	// enabled says whether the classes are shown. The kind decides when not set.
-	Enabled *bool
-	// selector matches the labels that the classes have on the host. All match when not set.
-	Selector *metav1.LabelSelector
-}
-
 // PodSecurityLevel is a level of the Pod Security Standards.
 type PodSecurityLevel string
 

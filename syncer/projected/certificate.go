@@ -29,7 +29,7 @@ const (
 	lostAfter = 10 * time.Minute
 	// retryAfter is when something is asked for again that no change tells of.
 	retryAfter = 30 * time.Second
-	// overdueAfter is how long after its time a certificate that is not renewed is told of.
+	// overdueAfter is how long a certificate may be due for renewal before an Event says so.
 	overdueAfter = 10 * time.Minute
 )
 
@@ -42,7 +42,7 @@ type certificate struct {
 	lost time.Time
 	// final is why there will be no other; empty while there may be.
 	final string
-	// overdue and expired say that the pod was told so.
+	// overdue and expired say that an Event on the pod said so.
 	overdue, expired bool
 }
 

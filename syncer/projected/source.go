@@ -130,8 +130,8 @@ func (s *Source) Follow(controller *engine.Controller) error {
 }
 
 // Fill puts what a pod with a node projects into its Secret, and returns when to be
-// called again; zero for when something changes. What is missing is told on the pod,
-// and is no error: Follow sees it come.
+// called again; zero for when something changes. What is missing becomes an Event on the
+// pod, and no error: Follow sees it come.
 func (s *Source) Fill(ctx context.Context, pod *corev1.Pod, secret *corev1.Secret) (time.Duration, error) {
 	places := placesOf(pod)
 	if len(places) == 0 {

@@ -314,7 +314,7 @@ func TestCertificates(t *testing.T) {
 			}
 			f.leaf()
 			if strings.Contains(fmt.Sprint(f.secret.Annotations), "PRIVATE") || f.told() != "nothing" {
-				t.Error("a key stands in an annotation, or something was told")
+				t.Error("an annotation holds a key, or there was an Event")
 			}
 		})
 	}

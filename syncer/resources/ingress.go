@@ -127,6 +127,15 @@ func (b *builder) secretsOfHostIngress(object any) []types.NamespacedName {
 	return secretsOfIngress(virtual)
 }
 
+// servedOnHost tells whether the host's ingress names the secret. An annotation that stays
+// inside brings none there.
+func (b *builder) servedOnHost(secret string) func(virtual *networkingv1.Ingress) bool {
+	return func(virtual *networkingv1.Ingress) bool {
+		host, found := b.Host.Ingresses.Get(b.Host.Ingresses.Namespace(), b.Translator.HostName(virtual.Namespace, virtual.Name))
+		return found && b.ingressHosted(virtual) && slices.Contains(ingressSecrets(host), b.Translator.HostName(virtual.Namespace, secret))
+	}
+}
+
 // ingressHosted tells whether the ingress is on the host. What only a refused one names is
 // not brought there.
 func (b *builder) ingressHosted(virtual *networkingv1.Ingress) bool {

@@ -11,8 +11,8 @@ import (
 )
 
 // declareFeatures has the node inside declare what its kubelet can do, without which the
-// API server inside refuses to resize its pods. Of a node of the host that may not be
-// read all is declared: what it cannot do, the host refuses, and the pod is told.
+// API server inside refuses to resize its pods. A node whose host node may not be read
+// declares all: the host refuses what that cannot do, and an Event on the pod says so.
 func (n *nodes) declareFeatures(node *corev1.Node) {
 	if real, found := n.real(node.Name); found {
 		node.Status.DeclaredFeatures = slices.Clone(real.Status.DeclaredFeatures)

@@ -29,7 +29,7 @@ func (b *builder) secrets() {
 				return false
 			}
 			return slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexSecret, key), b.hosted) ||
-				ingresses && slices.ContainsFunc(b.Virtual.Ingresses.ByIndex(indexSecret, key), b.ingressHosted)
+				ingresses && slices.ContainsFunc(b.Virtual.Ingresses.ByIndex(indexSecret, key), b.servedOnHost(virtual.Name))
 		},
 		create: func(virtual, host *corev1.Secret) error {
 			host.Type = hostSecretType(virtual.Type)

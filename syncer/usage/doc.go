@@ -7,7 +7,7 @@
 // not ask the host's kubelets, which would tell it of everybody's pods. What holds:
 //
 //   - A figure belongs to a pod inside if the host pod of that name is its twin.
-//   - Of its containers, those of the tenant's alone are told. See package containers.
+//   - It shows the tenant's containers alone, as package containers knows them.
 //   - Nothing is made up. A pod that the host has not measured has no figures, and a
 //     host without the metrics API makes that an error, which says so.
 //   - The host is asked every few seconds at most, however often a tenant asks.

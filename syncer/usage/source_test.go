@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	corev1listers "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -71,12 +72,16 @@ func TestWatch(t *testing.T) {
 // stepUntil moves the clock on, whenever somebody waits for it, until something is so.
 func stepUntil(t *testing.T, clock *testingclock.FakeClock, so func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the host is not asked")
+	err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
+		if so() {
+			return true, nil
 		}
 		if clock.HasWaiters() {
 			clock.Step(watchInterval)
 		}
+		return false, nil
+	})
+	if err != nil {
+		t.Fatalf("waiting until the host is asked: %v", err)
 	}
 }

@@ -102,7 +102,7 @@ func TestIngress(t *testing.T) {
 			return err
 		})
 		inside[second].Apply(t, ingress(t, "stolen", publicName, "company"))
-		framework.SucceedsWithin(t, 30*time.Second, "the refusal is told inside", func(context.Context) error {
+		framework.SucceedsWithin(t, 30*time.Second, "an Event inside tells the refusal", func(context.Context) error {
 			out, err := inside[second].Try("get", "events", "--field-selector=involvedObject.kind=Ingress,involvedObject.name=stolen", "-o", "jsonpath={.items[*].message}")
 			if err == nil && !strings.Contains(out, "this namespace has the names below too.example and no others") {
 				err = fmt.Errorf("got %q", out)

@@ -46,10 +46,20 @@ func (c *Controller) syncerArguments(ctx context.Context, vc *tenancyv1.VirtualC
 // lendClasses has the account of the syncer be among those that read the host's classes,
 // or not. It returns whether it is. Where an administrator deleted the binding, nobody is.
 func (c *Controller) lendClasses(ctx context.Context, vc *tenancyv1.VirtualCluster, wanted bool) (bool, error) {
+	known, err := c.watched.lent.Get(tenancyv1.RoleHostClasses)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ClusterRoleBinding %s: %w", tenancyv1.RoleHostClasses, err)
+	}
 	bindings := c.Host.RbacV1().ClusterRoleBindings()
 	account := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: vc.Namespace, Name: tenancyv1.ReleaseName(vc.Name)}
+	if slices.Contains(known.Subjects, account) == wanted {
+		return wanted, nil
+	}
 	lent := false
-	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		binding, err := bindings.Get(ctx, tenancyv1.RoleHostClasses, metav1.GetOptions{})
 		if err != nil {
 			return err

@@ -42,6 +42,13 @@ func deployer(t *testing.T, published bool, objects ...runtime.Object) *Controll
 	if err := watched.hostChanges.GetStore().Add(local); err != nil {
 		t.Fatal(err)
 	}
+	for _, object := range objects {
+		if binding, is := object.(*rbacv1.ClusterRoleBinding); is {
+			if err := watched.lentChanges.GetStore().Add(binding); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	clock := clocktesting.NewFakeClock(now)
 	return &Controller{
 		Dependencies: Dependencies{Host: host, Clock: clock}, watched: watched,

@@ -6,9 +6,11 @@ package virtualcluster
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -16,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	appslisters "k8s.io/client-go/listers/apps/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	rbaclisters "k8s.io/client-go/listers/rbac/v1"
 	"k8s.io/client-go/tools/cache"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -28,22 +31,26 @@ var listOne = metav1.ListOptions{Limit: 1}
 // watched are the caches that a pass reads, and what fills them: VirtualClusters,
 // the objects of their releases and of nothing else on the host, what the
 // StatefulSet controller could not do, garret-apiserver's published authority, and
-// which namespaces are being deleted, and how their pods are held.
+// which namespaces are being deleted, and how their pods are held, and whose syncer may
+// read the host's classes.
 type watched struct {
-	clusters       tenancylisters.VirtualClusterLister
-	hosts          tenancylisters.HostClusterLister
-	pods           corelisters.PodLister
-	claims         corelisters.PersistentVolumeClaimLister
-	services       corelisters.ServiceLister
-	statefulSets   appslisters.StatefulSetLister
-	events         corelisters.EventLister
-	configMaps     corelisters.ConfigMapLister
-	namespaces     corelisters.NamespaceLister
+	clusters     tenancylisters.VirtualClusterLister
+	hosts        tenancylisters.HostClusterLister
+	pods         corelisters.PodLister
+	claims       corelisters.PersistentVolumeClaimLister
+	services     corelisters.ServiceLister
+	statefulSets appslisters.StatefulSetLister
+	events       corelisters.EventLister
+	configMaps   corelisters.ConfigMapLister
+	namespaces   corelisters.NamespaceLister
+	// lent has one binding, by which syncers read the host's classes.
+	lent           rbaclisters.ClusterRoleBindingLister
 	clusterChanges cache.SharedIndexInformer
 	hostChanges    cache.SharedIndexInformer
 	eventChanges   cache.SharedIndexInformer
 	mapChanges     cache.SharedIndexInformer
 	spaceChanges   cache.SharedIndexInformer
+	lentChanges    cache.SharedIndexInformer
 	// lookedAt change by themselves; kept must not change but by us.
 	lookedAt, kept []cache.SharedIndexInformer
 
@@ -62,6 +69,10 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
 			o.FieldSelector = fields.OneTermEqualSelector("metadata.name", tenancyv1.CAConfigMap).String()
 		}))
+	lent := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trim),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
+			o.FieldSelector = fields.OneTermEqualSelector("metadata.name", tenancyv1.RoleHostClasses).String()
+		}))
 	spaces := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trim))
 	core, apps, rbac := released.Core().V1(), released.Apps().V1(), released.Rbac().V1()
 	return &watched{
@@ -74,16 +85,18 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		events:         refusals.Core().V1().Events().Lister(),
 		configMaps:     published.Core().V1().ConfigMaps().Lister(),
 		namespaces:     spaces.Core().V1().Namespaces().Lister(),
+		lent:           lent.Rbac().V1().ClusterRoleBindings().Lister(),
 		clusterChanges: clusters.Tenancy().V1().VirtualClusters().Informer(),
 		hostChanges:    clusters.Tenancy().V1().HostClusters().Informer(),
 		eventChanges:   refusals.Core().V1().Events().Informer(),
 		mapChanges:     published.Core().V1().ConfigMaps().Informer(),
 		spaceChanges:   spaces.Core().V1().Namespaces().Informer(),
+		lentChanges:    lent.Rbac().V1().ClusterRoleBindings().Informer(),
 		lookedAt:       []cache.SharedIndexInformer{core.Pods().Informer(), core.PersistentVolumeClaims().Informer()},
 		kept: []cache.SharedIndexInformer{apps.StatefulSets().Informer(), core.Services().Informer(), core.ServiceAccounts().Informer(),
 			rbac.Roles().Informer(), rbac.RoleBindings().Informer()},
 		tenancy:   clusters,
-		factories: []informers.SharedInformerFactory{released, refusals, published, spaces},
+		factories: []informers.SharedInformerFactory{released, refusals, published, spaces, lent},
 	}
 }
 
@@ -95,7 +108,7 @@ func (w *watched) start(ctx context.Context) {
 }
 
 func (w *watched) informers() []cache.SharedIndexInformer {
-	all := []cache.SharedIndexInformer{w.clusterChanges, w.hostChanges, w.eventChanges, w.mapChanges, w.spaceChanges}
+	all := []cache.SharedIndexInformer{w.clusterChanges, w.hostChanges, w.eventChanges, w.mapChanges, w.spaceChanges, w.lentChanges}
 	return append(append(all, w.lookedAt...), w.kept...)
 }
 
@@ -139,6 +152,11 @@ func (w *watched) handle(c *Controller) error {
 	add(w.spaceChanges, cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { c.enqueueNamespace(nil, object) },
 		UpdateFunc: c.enqueueNamespace,
+	})
+	add(w.lentChanges, cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { c.enqueueAll() },
+		DeleteFunc: func(any) { c.enqueueAll() },
+		UpdateFunc: c.enqueueUnlent,
 	})
 	add(w.hostChanges, cache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { c.enqueueAll() },
@@ -205,6 +223,22 @@ func (c *Controller) enqueueNamespace(before, now any) {
 	for _, each := range c.watched.clusterChanges.GetStore().List() {
 		if accessor, err := meta.Accessor(each); err == nil && accessor.GetNamespace() == space.Name {
 			c.queue.AddObject(each)
+		}
+	}
+}
+
+// enqueueUnlent is for the virtual clusters that somebody took the right from to read the
+// host's classes.
+func (c *Controller) enqueueUnlent(before, now any) {
+	old, ok := before.(*rbacv1.ClusterRoleBinding)
+	binding, is := now.(*rbacv1.ClusterRoleBinding)
+	if !ok || !is {
+		return
+	}
+	for _, subject := range old.Subjects {
+		name, ours := strings.CutPrefix(subject.Name, tenancyv1.ReleasePrefix)
+		if ours && !slices.Contains(binding.Subjects, subject) {
+			c.queue.Add(cache.NewObjectName(subject.Namespace, name))
 		}
 	}
 }

@@ -84,7 +84,7 @@ func TestNodeByHand(t *testing.T) {
 		t.Errorf("got reason %q and %q, want NodePorts and %q", status.Reason, status.Message, want)
 	}
 	s.awaitEvent(rejected.UID, "NodePorts")
-	framework.Eventually(t, "the one that waits is told why", func(context.Context) (bool, error) {
+	framework.Eventually(t, "the one that waits says why", func(context.Context) (bool, error) {
 		return slices.ContainsFunc(s.virtualPod("waits").Status.Conditions, func(c corev1.PodCondition) bool {
 			return strings.Contains(c.Message, "were unschedulable")
 		}), nil

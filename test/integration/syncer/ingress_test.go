@@ -96,6 +96,13 @@ func TestIngress(t *testing.T) {
 		host, err := ingresses.Get(ctx, name, metav1.GetOptions{})
 		return err == nil && host.Annotations[bodySize] == "", err
 	})
+	s.stop()
+	s.denied = []string{"nginx.ingress.kubernetes.io/*"}
+	s.start()
+	framework.Eventually(t, "the secret of a denied annotation is gone from the host", func(ctx context.Context) (bool, error) {
+		_, err := s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "users"), metav1.GetOptions{})
+		return apierrors.IsNotFound(err), nil
+	})
 	s.must(s.virtual.NetworkingV1().Ingresses(s.namespace).Delete(ctx, "shop", metav1.DeleteOptions{}))
 	framework.Eventually(t, "the certificate is gone from the host", func(context.Context) (bool, error) {
 		_, err := hostSecret()

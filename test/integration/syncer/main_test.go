@@ -96,6 +96,8 @@ type side struct {
 	// host's administrator opens, for the next syncer.
 	level   tenancyv1.PodSecurityLevel
 	drivers []string
+	// denied are annotations that the administrator keeps inside, for the next syncer.
+	denied []string
 	// selectors narrow what is shown of the host, for the next syncer.
 	selectors map[string]string
 	// security is the running syncer's.
@@ -232,7 +234,7 @@ func (s *side) start() {
 		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
-		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors,
+		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)

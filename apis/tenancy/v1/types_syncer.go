@@ -1,0 +1,94 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// SyncerSpec configures the syncer.
+type SyncerSpec struct {
+	// toHost chooses among the kinds that go from the virtual cluster to the host.
+	// +optional
+	ToHost ToHostSpec `json:"toHost,omitempty,omitzero"`
+	// fromHost chooses among the kinds of the host that are shown inside.
+	// +optional
+	FromHost FromHostSpec `json:"fromHost,omitempty,omitzero"`
+	// extraArgs are further flags of the syncer, each in the form --name=value.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=100
+	// +k8s:eachVal=+k8s:maxLength=4096
+	ExtraArgs []string `json:"extraArgs,omitempty"`
+}
+
+// ToHostSpec chooses among the kinds that go to the host.
+type ToHostSpec struct {
+	// configMaps are those that pods refer to. On by default.
+	// +optional
+	ConfigMaps KindSwitch `json:"configMaps,omitempty,omitzero"`
+	// endpointSlices are those of Services without a selector. On by default.
+	// +optional
+	EndpointSlices KindSwitch `json:"endpointSlices,omitempty,omitzero"`
+	// ingresses are served by the host's ingress controllers. On by default.
+	// +optional
+	Ingresses KindSwitch `json:"ingresses,omitempty,omitzero"`
+	// persistentVolumeClaims get volumes of the host. On by default.
+	// +optional
+	PersistentVolumeClaims KindSwitch `json:"persistentVolumeClaims,omitempty,omitzero"`
+	// podDisruptionBudgets hold when nodes of the host are drained. Off by default.
+	// +optional
+	PodDisruptionBudgets KindSwitch `json:"podDisruptionBudgets,omitempty,omitzero"`
+	// pods run on the host's nodes. On by default.
+	// +optional
+	Pods KindSwitch `json:"pods,omitempty,omitzero"`
+	// secrets are those that pods and ingresses refer to. On by default.
+	// +optional
+	Secrets KindSwitch `json:"secrets,omitempty,omitzero"`
+	// services have the addresses that the host allots. On by default.
+	// +optional
+	Services KindSwitch `json:"services,omitempty,omitzero"`
+}
+
+// FromHostSpec chooses among the kinds of the host that are shown inside.
+type FromHostSpec struct {
+	// events about what was synced are copied to the objects inside. On by default.
+	// +optional
+	Events KindSwitch `json:"events,omitempty,omitzero"`
+	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
+	// +optional
+	IngressClasses ClassSelection `json:"ingressClasses,omitempty,omitzero"`
+	// nodes are shown with the labels, capacity and versions of the host's. Needs the right to list and watch them. Off by default.
+	// +optional
+	Nodes KindSwitch `json:"nodes,omitempty,omitzero"`
+	// priorityClasses of the host, except for those that Kubernetes itself defines, can be named by pods inside. Off by default.
+	// +optional
+	PriorityClasses ClassSelection `json:"priorityClasses,omitempty,omitzero"`
+	// runtimeClasses of the host can be named by pods inside. On by default, where the host lends the right to read classes.
+	// +optional
+	RuntimeClasses ClassSelection `json:"runtimeClasses,omitempty,omitzero"`
+	// storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.
+	// +optional
+	StorageClasses ClassSelection `json:"storageClasses,omitempty,omitzero"`
+}
+
+// KindSwitch switches a kind on or off.
+type KindSwitch struct {
+	// enabled says whether the kind is synced. The kind decides when not set.
+	// +optional
+	// +k8s:optional
+	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// ClassSelection chooses among the classes of a kind.
+type ClassSelection struct {
+	// enabled says whether the classes are shown. The kind decides when not set.
+	// +optional
+	// +k8s:optional
+	Enabled *bool `json:"enabled,omitempty"`
+	// selector matches the labels that the classes have on the host. All match when not set.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}
