@@ -66,7 +66,7 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 	}
 	if vc.DeletionTimestamp != nil {
 		ctx, end := step(ctx, stepTearDown)
-		again, err := c.tearDown(ctx, vc)
+		again, err := c.end(ctx, vc)
 		end(err)
 		return again, err
 	}

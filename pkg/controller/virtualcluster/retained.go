@@ -30,7 +30,7 @@ func claimResource() schema.GroupVersionResource {
 // one that an older claim of a control plane names: that one may be made again.
 func (c *Controller) takeUp(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (*tenancyv1.VirtualCluster, error) {
 	fresh := vc.Status.Phase == tenancyv1.PhasePending && vc.Status.Release == nil && vc.Status.ClusterID == tenancyv1.ClusterID(vc.UID)
-	if !fresh || !ptr.Deref(vc.Spec.ControlPlane.Storage.Persistent, true) {
+	if !fresh || !persistent(vc) {
 		return vc, nil
 	}
 	// The cache may not know yet what the last deletion left.
@@ -103,6 +103,10 @@ func (c *Controller) refuses(ctx context.Context, vc *tenancyv1.VirtualCluster, 
 // keepID writes the id to the claim of the control plane, once its volume is there:
 // a change before would have the scheduler, which binds it, begin again.
 func (c *Controller) keepID(ctx context.Context, vc *tenancyv1.VirtualCluster, ready bool) error {
+	if !persistent(vc) {
+		// A claim of that name is another one's.
+		return nil
+	}
 	claim, err := c.watched.claims.PersistentVolumeClaims(vc.Namespace).Get(claimName(vc))
 	if err != nil || !ready && claim.Status.Phase != corev1.ClaimBound {
 		return nil
@@ -119,6 +123,11 @@ func (c *Controller) writeID(ctx context.Context, vc *tenancyv1.VirtualCluster, 
 		return fmt.Errorf("id on claim %s: %w", claim.GetName(), err)
 	}
 	return nil
+}
+
+// persistent says whether the control plane has a claim at all. That never changes.
+func persistent(vc *tenancyv1.VirtualCluster) bool {
+	return ptr.Deref(vc.Spec.ControlPlane.Storage.Persistent, true)
 }
 
 // ofControlPlane says whether a claim is that of a virtual cluster's control plane, and stays.

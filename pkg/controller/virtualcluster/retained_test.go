@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	metadatafake "k8s.io/client-go/metadata/fake"
 	"k8s.io/client-go/tools/record"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -97,6 +99,64 @@ func TestTakeUp(t *testing.T) {
 			}
 			if len(told) > 1 || (len(told) == 1) != (test.event != "") || !strings.HasPrefix(strings.Join(told, ""), test.event) {
 				t.Errorf("got events %q, want %q once", told, test.event)
+			}
+		})
+	}
+}
+
+// TestOnlyItsOwnClaim reconciles and deletes a virtual cluster without a claim where
+// the claim of another one of its name is retained.
+func TestOnlyItsOwnClaim(t *testing.T) {
+	off := false
+	for name, test := range map[string]struct {
+		persistent *bool
+		// id is what the claim names after a pass; kept says whether it survives the deletion.
+		id   string
+		kept bool
+	}{
+		"with data":    {nil, "u", false},
+		"without data": {&off, retainedID, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vc := object(1)
+			vc.Status.ClusterID, vc.Spec.ControlPlane.Storage.Persistent = "u", test.persistent
+			claim := retained("team", "demo", retainedID, time.Hour)
+			claim.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"}
+			scheme := metadatafake.NewTestScheme()
+			utilruntime.Must(metav1.AddMetaToScheme(scheme))
+			c := withCaches(t, claim)
+			c.Metadata = metadatafake.NewSimpleMetadataClient(scheme, &metav1.PartialObjectMetadata{TypeMeta: claim.TypeMeta, ObjectMeta: claim.ObjectMeta})
+			claims := c.Metadata.Resource(claimResource()).Namespace("team")
+			if err := c.keepID(t.Context(), vc, true); err != nil {
+				t.Fatal(err)
+			}
+			got, err := claims.Get(t.Context(), claim.Name, metav1.GetOptions{})
+			if err != nil || got.Annotations[tenancyv1.AnnotationClusterID] != test.id {
+				t.Fatalf("after a pass: got %v, %v; want the id %s", got, err, test.id)
+			}
+			if err := c.removeData(t.Context(), vc, &leftover{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := claims.Get(t.Context(), claim.Name, metav1.GetOptions{}); (err == nil) != test.kept {
+				t.Errorf("after the deletion: got %v, want it kept: %t", err, test.kept)
+			}
+		})
+	}
+}
+
+// TestEndOfACachedObject tears down nothing for an object that only the cache has. The
+// controller has no release client here: whatever it did would panic.
+func TestEndOfACachedObject(t *testing.T) {
+	cached := object(1)
+	cached.DeletionTimestamp, cached.Finalizers = &metav1.Time{Time: now}, []string{tenancyv1.Finalizer}
+	again := object(1)
+	again.UID, again.DeletionTimestamp, again.Finalizers = "another", cached.DeletionTimestamp, cached.Finalizers
+	for name, stored := range map[string][]runtime.Object{"gone": nil, "made again": {again}} {
+		t.Run(name, func(t *testing.T) {
+			c := withCaches(t)
+			c.Tenancy = tenancyfake.NewSimpleClientset(stored...)
+			if due, err := c.end(t.Context(), cached); due != 0 || err != nil {
+				t.Errorf("got %s, %v; want nothing to do", due, err)
 			}
 		})
 	}

@@ -43,6 +43,19 @@ func (c *Controller) setFinalizers(ctx context.Context, vc *tenancyv1.VirtualClu
 	return updated, nil
 }
 
+// end tears down what the API server still has. The cache may hold an object for a
+// moment after its end: by then its name, and what was retained, may be another one's.
+func (c *Controller) end(ctx context.Context, cached *tenancyv1.VirtualCluster) (time.Duration, error) {
+	vc, err := c.Tenancy.TenancyV1().VirtualClusters(cached.Namespace).Get(ctx, cached.Name, metav1.GetOptions{})
+	if err != nil {
+		return 0, ignoreNotFound(err)
+	}
+	if vc.UID != cached.UID {
+		return 0, nil
+	}
+	return c.tearDown(ctx, vc)
+}
+
 // tearDown removes a virtual cluster from the host, and the finalizer when nothing
 // is left. It makes nothing, so that it works in a namespace that is being deleted.
 func (c *Controller) tearDown(ctx context.Context, vc *tenancyv1.VirtualCluster) (time.Duration, error) {
@@ -168,6 +181,9 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 // removeData deletes the claim of the control plane, or gives it the id that takes its
 // data up again.
 func (c *Controller) removeData(ctx context.Context, vc *tenancyv1.VirtualCluster, left *leftover) error {
+	if !persistent(vc) {
+		return nil
+	}
 	claims, err := c.released(ctx, vc, claimResource(), claimName(vc))
 	if err != nil {
 		return err
