@@ -49,7 +49,8 @@ func ParseEgressBounds(text string, api ...string) (*EgressBounds, error) {
 }
 
 // Narrow returns the part of the rules that is within the bounds. Their peers are pods of
-// the virtual cluster, by labels on the host, and ranges. Closed are the ranges of which nothing is left.
+// the virtual cluster, by labels on the host, and ranges. Closed are the ranges of which
+// nothing is left at some of the rule's ports, such as metadata, where DNS alone is open.
 func (b *EgressBounds) Narrow(rules []networkingv1.NetworkPolicyEgressRule) (within []networkingv1.NetworkPolicyEgressRule, closed []string) {
 	if b == nil {
 		return rules, nil
@@ -70,7 +71,8 @@ func (b *EgressBounds) Narrow(rules []networkingv1.NetworkPolicyEgressRule) (wit
 	return within, closed
 }
 
-// narrow is the part of one rule that one of the bounds has. It notes of which peers.
+// narrow is the part of one rule that one of the bounds has. It notes the peers that keep
+// all ports of the rule.
 func (b *EgressBounds) narrow(rule, bound networkingv1.NetworkPolicyEgressRule, left []bool) (networkingv1.NetworkPolicyEgressRule, bool) {
 	part := networkingv1.NetworkPolicyEgressRule{}
 	ports, some := portsWithin(rule.Ports, bound.Ports)
@@ -78,13 +80,14 @@ func (b *EgressBounds) narrow(rule, bound networkingv1.NetworkPolicyEgressRule, 
 		return part, false
 	}
 	part.Ports = ports
+	whole := len(bound.Ports) == 0 || allPortsWithin(rule.Ports, bound.Ports)
 	if len(rule.To) == 0 {
 		part.To = bound.To
 		return part, true
 	}
 	if len(bound.To) == 0 {
 		for i := range left {
-			left[i] = true
+			left[i] = left[i] || whole
 		}
 		part.To = rule.To
 		return part, true
@@ -93,7 +96,8 @@ func (b *EgressBounds) narrow(rule, bound networkingv1.NetworkPolicyEgressRule, 
 		for _, other := range bound.To {
 			if both, some := b.peerWithin(peer, other); some {
 				part.To = append(part.To, both)
-				left[i] = true
+				// The API inside has no other port that a workload could mean.
+				left[i] = left[i] || whole || peer.IPBlock != nil && both.IPBlock == nil
 			}
 		}
 	}
@@ -179,6 +183,16 @@ func portsWithin(asked, bound []networkingv1.NetworkPolicyPort) ([]networkingv1.
 		}
 	}
 	return ports, len(ports) > 0
+}
+
+// allPortsWithin tells whether every port that is asked for is among those of the bounds. An
+// empty list asks for all, and a range for more than one.
+func allPortsWithin(asked, bound []networkingv1.NetworkPolicyPort) bool {
+	return len(asked) > 0 && !slices.ContainsFunc(asked, func(a networkingv1.NetworkPolicyPort) bool {
+		return a.EndPort != nil || !slices.ContainsFunc(bound, func(b networkingv1.NetworkPolicyPort) bool {
+			return a.Port != nil && portCovers(a, ptr.Deref(b.Protocol, corev1.ProtocolTCP), b.Port.IntVal)
+		})
+	})
 }
 
 func portCovers(asked networkingv1.NetworkPolicyPort, protocol corev1.Protocol, number int32) bool {

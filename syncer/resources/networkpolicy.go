@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -15,8 +16,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	typednetworkingv1 "k8s.io/client-go/kubernetes/typed/networking/v1"
 	"k8s.io/client-go/tools/cache"
-
-	corev1 "k8s.io/api/core/v1"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
@@ -26,10 +25,11 @@ import (
 // reasonNarrowed is the reason of Events about what a policy cannot open.
 const reasonNarrowed = "NetworkPolicyNarrowed"
 
-// networkPolicies carries the tenant's policies. All pods are in one namespace on the host, so
-// that a peer is told by labels alone. Policies add up: a pod that one of the tenant's selects
-// for egress gets a label that takes it out of the release's own policy, and the tenant's is
-// written within the rules of that one.
+// networkPolicies carries the tenant's policies. All pods share one namespace on the host, so
+// labels alone identify a peer. Policies add up: beside the release's own policy, a tenant's
+// would forbid nothing. The syncer therefore labels each pod that a tenant's policy selects for
+// egress. The release's policy leaves out labelled pods, and the syncer writes the tenant's
+// policy within the rules of the release's.
 func (b *builder) networkPolicies() {
 	resource := networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourcePolicies)
 	client := func(all kubernetes.Interface) func(string) typednetworkingv1.NetworkPolicyInterface {
@@ -80,14 +80,14 @@ func (b *builder) applyPolicy(virtual, host *networkingv1.NetworkPolicy) error {
 	return nil
 }
 
-// tellClosed says which ranges a policy names in vain.
+// tellClosed names the ranges of which a policy opens less than it says.
 func (b *builder) tellClosed(virtual *networkingv1.NetworkPolicy, closed []string) {
 	if virtual.UID == "" {
 		return
 	}
 	message := ""
 	if len(closed) > 0 {
-		message = fmt.Sprintf("The policy opens nothing of %s, which the virtual cluster may not reach: the host's administrator can add ranges to spec.isolation.egressRanges of HostCluster local", strings.Join(closed, ", "))
+		message = fmt.Sprintf("The policy does not open %s as it says, since the virtual cluster may not reach that: the host's administrator can add ranges to spec.isolation.egressRanges of HostCluster local", strings.Join(closed, ", "))
 	}
 	b.notices.tell(virtual, reasonNarrowed, message)
 }
