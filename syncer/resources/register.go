@@ -58,6 +58,10 @@ type Config struct {
 	EgressBounds *isolation.EgressBounds
 	// EndpointRanges are what EndpointSlices may name, besides the addresses of own pods.
 	EndpointRanges []string
+	// All says of which kinds all objects go to the host, and not only what others refer to.
+	All map[string]bool
+	// Mappings are the objects of the host that are shown inside by name.
+	Mappings []tenancyv1.HostMapping
 	// KubeletPort is where the syncer serves the kubelet's API.
 	KubeletPort int32
 	// KubeletVersion stands in nodes whose real version cannot be read.
@@ -101,6 +105,8 @@ func Register(e *engine.Engine, c Config) error {
 			kind.off(&b)
 		}
 	}
+	b.mappedConfigMaps()
+	b.mappedSecrets()
 	e.AddInformers(c.Virtual.Followed()...)
 	e.AddInformers(c.Host.Followed()...)
 	return b.err

@@ -60,6 +60,16 @@ func flag(arg string) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) { spec.Syncer.ExtraArgs = []string{arg} }
 }
 
+func shown(names ...string) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) {
+		for _, name := range names {
+			mapping := tenancy.ObjectMapping{From: tenancy.HostObjectName{Name: name}, To: tenancy.InsideObjectName{Namespace: "default", Name: "here"}}
+			spec.Syncer.FromHost.ConfigMaps.Mappings = append(spec.Syncer.FromHost.ConfigMaps.Mappings, mapping)
+			spec.Syncer.FromHost.Secrets.Mappings = append(spec.Syncer.FromHost.Secrets.Mappings, mapping)
+		}
+	}
+}
+
 func ranges(kind corev1.LimitType) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) {
 		spec.Isolation.LimitRange = &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: kind}}}
@@ -99,6 +109,9 @@ func TestLentRights(t *testing.T) {
 		"policies by a flag":        {nil, []specChange{flag("--sync-resources=networkpolicies")}, []string{policy}},
 		"policies stay":             {[]specChange{flag("--sync-resources=networkpolicies")}, []specChange{policies(true)}, nil},
 		"policies go":               {[]specChange{policies(true)}, []specChange{policies(false)}, nil},
+		"objects of the host":       {nil, []specChange{shown("a", "b", "a")}, []string{"get configmaps a", "get configmaps b", "get secrets a", "get secrets b"}},
+		"objects stay":              {[]specChange{shown("a", "b")}, []specChange{shown("b")}, nil},
+		"another object":            {[]specChange{shown("a")}, []specChange{shown("a", "b")}, []string{"get configmaps b", "get secrets b"}},
 		"limits are taken away":     {[]specChange{ranges(corev1.LimitTypePod)}, nil, []string{"delete limitranges"}},
 		"all at once, in one order": {nil, []specChange{datastoreIn("db"), level(tenancy.PodSecurityPrivileged), quotaOfPods("1"), ranges(corev1.LimitTypePod)}, []string{secret, privileged, "create resourcequotas", "create limitranges"}},
 	} {
