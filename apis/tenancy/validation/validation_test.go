@@ -122,6 +122,11 @@ func TestCreate(t *testing.T) {
 			vc.Spec.ControlPlane.Datastore = &tenancy.DatastoreSpec{EndpointSecretRef: corev1.LocalObjectReference{Name: "a/b"}}
 		}, want: []string{"spec.controlPlane.datastore.endpointSecretRef.name: subdomain"}},
 
+		"objects of the host": {change: shownInside("a", "b")},
+		"no object's name":    {change: shownInside("a/b"), want: []string{"spec.syncer.fromHost.secrets.mappings[0].from.name: subdomain", "spec.syncer.fromHost.secrets.mappings[0].to.name: subdomain"}},
+		"one place for two":   {change: shownInside("a", "a"), want: []string{"spec.syncer.fromHost.secrets.mappings[1].to: Duplicate"}},
+		"a flag of a field":   {change: syncerArg("--map-from-host=secrets:a=b/c"), want: []string{"spec.syncer.extraArgs[0]: " + owned}},
+
 		"values":            {change: values(`{"pod":{}}`)},
 		"values are a list": {change: values(`[1]`), want: []string{"spec.helm.values: must be an object"}},
 		"values are null":   {change: values(`null`), want: []string{"spec.helm.values: must be an object"}},
