@@ -132,7 +132,7 @@ func TestEgress(t *testing.T) {
 		host.Do(t, "expose", "pod", "neighbour", "-n", ns, "--port=80", "--target-port=8080")
 		host.Do(t, "patch", "vc", "demo", "-n", ns, "--type=merge", "-p", fmt.Sprintf(
 			`{"spec":{"syncer":{"fromHost":{"services":{"mappings":[{"from":{"namespace":%q,"name":"neighbour"},"to":{"namespace":"default","name":"beside"}}]}}}}}`, ns))
-		answers(t, inside, "db-0", "http://beside.default.svc.cluster.local/hostname", "neighbour")
+		answers(t, inside, "db-0", "beside.default.svc.cluster.local", "neighbour")
 		if got := field(host, "{.metadata.uid}", "pod", "vc-demo-0", "-n", ns); got != pod {
 			t.Errorf("the control plane's pod: got %s after a mapping, want %s as before", got, pod)
 		}
@@ -147,12 +147,13 @@ func TestEgress(t *testing.T) {
 	})
 }
 
-// answers has a pod inside ask for a page until it is what is wanted.
-func answers(t *testing.T, inside framework.Client, pod, page, want string) {
+// answers has a pod inside, which runs netexec, ask a host name at port 80 who it is, until that
+// is who is wanted.
+func answers(t *testing.T, inside framework.Client, pod, name, want string) {
 	t.Helper()
-	framework.SucceedsWithin(t, 30*time.Second, pod+" is answered at "+page, func(context.Context) error {
-		got, err := inside.Try("exec", pod, "--", "wget", "-qO-", "-T", "3", page)
-		if err == nil && got != want {
+	framework.SucceedsWithin(t, 30*time.Second, pod+" is answered by "+name, func(context.Context) error {
+		got, err := inside.Try("get", "--raw", "/api/v1/namespaces/default/pods/"+pod+":8080/proxy/dial?port=80&protocol=http&request=hostname&tries=1&host="+name)
+		if err == nil && got != `{"responses":["`+want+`"]}` {
 			err = fmt.Errorf("got %q, want %q", got, want)
 		}
 		return err

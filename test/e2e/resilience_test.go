@@ -86,7 +86,7 @@ spec:
 	t.Run("a Service of a neighbour", func(t *testing.T) {
 		admin.Do(t, "patch", "vc", "right", "-n", one, "--type=merge", "-p", fmt.Sprintf(
 			`{"spec":{"syncer":{"fromHost":{"services":{"mappings":[{"from":{"virtualCluster":{"namespace":%q,"name":"other"},"namespace":"default","name":"same"},"to":{"namespace":"default","name":"elsewhere"}}]}}}}}`, two))
-		answers(t, inside["right"], "same", "http://elsewhere/hostname", "same")
+		answers(t, inside["right"], "same", "elsewhere", "same")
 		if got := inside["right"].Do(t, "get", "service", "elsewhere", "-o", "jsonpath={.spec.clusterIP}"); addresses[got] != "other" {
 			t.Errorf("address of the neighbour's Service: got %s, which is that of %q", got, addresses[got])
 		}
