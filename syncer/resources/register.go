@@ -62,6 +62,8 @@ type Config struct {
 	All map[string]bool
 	// Mappings are the objects of the host that are shown inside by name.
 	Mappings []tenancyv1.HostMapping
+	// Mapped are the Services that the VirtualCluster has shown inside.
+	Mapped *MappedServices
 	// KubeletPort is where the syncer serves the kubelet's API.
 	KubeletPort int32
 	// KubeletVersion stands in nodes whose real version cannot be read.
@@ -107,6 +109,9 @@ func Register(e *engine.Engine, c Config) error {
 	}
 	b.mappedConfigMaps()
 	b.mappedSecrets()
+	if c.Mapped != nil {
+		b.mappedServices(c.Mapped)
+	}
 	e.AddInformers(c.Virtual.Followed()...)
 	e.AddInformers(c.Host.Followed()...)
 	return b.err

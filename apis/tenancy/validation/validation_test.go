@@ -58,6 +58,16 @@ func values(json string) change {
 	return func(vc *tenancy.VirtualCluster) { vc.Spec.Helm.Values = &runtime.RawExtension{Raw: []byte(json)} }
 }
 
+// shownInside has Secrets of the host be inside, each under its own name.
+func shownInside(names ...string) change {
+	return func(vc *tenancy.VirtualCluster) {
+		for _, name := range names {
+			vc.Spec.Syncer.FromHost.Secrets.Mappings = append(vc.Spec.Syncer.FromHost.Secrets.Mappings,
+				tenancy.ObjectMapping{From: tenancy.HostObjectName{Name: name}, To: tenancy.InsideObjectName{Namespace: "shop", Name: name}})
+		}
+	}
+}
+
 func recoverBy(value string) change {
 	return func(vc *tenancy.VirtualCluster) { vc.Annotations = map[string]string{v1.AnnotationRecover: value} }
 }
@@ -125,7 +135,7 @@ func TestCreate(t *testing.T) {
 		"objects of the host": {change: shownInside("a", "b")},
 		"no object's name":    {change: shownInside("a/b"), want: []string{"spec.syncer.fromHost.secrets.mappings[0].from.name: subdomain", "spec.syncer.fromHost.secrets.mappings[0].to.name: subdomain"}},
 		"one place for two":   {change: shownInside("a", "a"), want: []string{"spec.syncer.fromHost.secrets.mappings[1].to: Duplicate"}},
-		"a flag of a field":   {change: syncerArg("--map-from-host=secrets:a=b/c"), want: []string{"spec.syncer.extraArgs[0]: " + owned}},
+		"a flag of a field":   {change: syncerArg("--map-from-host=secrets:a=b/c"), want: []string{"spec.syncer.extraArgs[0]: is set by Garret"}},
 
 		"values":            {change: values(`{"pod":{}}`)},
 		"values are a list": {change: values(`[1]`), want: []string{"spec.helm.values: must be an object"}},
@@ -230,6 +240,14 @@ func TestArguments(t *testing.T) {
 		"no selector": {func(vc *tenancy.VirtualCluster) {
 			vc.Spec.Syncer.FromHost.StorageClasses.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"not a key": "x"}}
 		}, []string{"spec.syncer.fromHost.storageClasses.selector.matchLabels: name part must consist of"}},
+		"mapped twice": {func(vc *tenancy.VirtualCluster) {
+			source := tenancy.ServiceSource{Namespace: "prod", Name: "db"}
+			inside := source
+			inside.VirtualCluster = &tenancy.VirtualClusterName{Name: "other"}
+			to := func(name string) tenancy.ServiceName { return tenancy.ServiceName{Namespace: "default", Name: name} }
+			vc.Spec.Syncer.FromHost.Services.Mappings = []tenancy.ServiceMapping{{From: source, To: to("db")}, {From: inside, To: to("other")}, {From: source, To: to("again")},
+				{From: tenancy.ServiceSource{Namespace: "prod", Name: "web"}, To: to("db")}, {From: tenancy.ServiceSource{Namespace: "prod", Name: "api"}, To: to("kubernetes")}}
+		}, []string{"spec.syncer.fromHost.services.mappings[2].from: Duplicate value", "spec.syncer.fromHost.services.mappings[3].to: Duplicate value", "spec.syncer.fromHost.services.mappings[4].to: choose another one"}},
 		"no module":           {syncerArg("--vmodule=pod"), []string{"spec.syncer.extraArgs[0]: must have the form --vmodule=PATTERN=N"}},
 		"not a syncer's flag": {syncerArg("--sync-fruits=1"), []string{"spec.syncer.extraArgs[0]: cannot be given here"}},
 		"half of a flag":      {serverArg("--kube-apiserver-arg=v"), []string{"spec.kubernetes.extraArgs[0]: must have the form --kube-apiserver-arg=name=value"}},

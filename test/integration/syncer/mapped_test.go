@@ -5,134 +5,109 @@ package syncer
 
 import (
 	"context"
-	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/test/framework"
 )
 
-// TestMapped wants objects of the host to be inside under the names that are chosen, as they are
-// at the time, and those of a tenant to be left alone. The syncer's account may read no others.
-func TestMapped(t *testing.T) {
+// TestMappedServices has the VirtualCluster show Services of the host inside, and a tenant
+// change them, take their names, and claim their mark.
+func TestMappedServices(t *testing.T) {
 	s := setUp(t)
-	s.stop()
 	ctx := t.Context()
-	// Without pods, the Role is about nothing but the names.
-	for _, kind := range tenancyv1.Catalogue() {
-		s.off = append(s.off, kind.Resource)
-	}
-	mapping := func(resource, host, namespace, name string) tenancyv1.HostMapping {
-		return tenancyv1.HostMapping{Resource: resource, Host: host, Inside: types.NamespacedName{Namespace: namespace, Name: name}}
-	}
-	later := s.namespace + "-later"
-	s.mappings = []tenancyv1.HostMapping{
-		mapping(tenancyv1.ResourceSecrets, "registry", s.namespace, "pull"), mapping(tenancyv1.ResourceSecrets, "registry", later, "pull"),
-		mapping(tenancyv1.ResourceSecrets, "registry", s.namespace, "theirs"), mapping(tenancyv1.ResourceConfigMaps, "proxy", s.namespace, "proxy"),
-	}
-	s.account = s.lent("of-names", append(tenancyv1.SyncerRules(nil), tenancyv1.MappingRules(s.mappings)...), nil)
-	hostSecrets, secrets, configMaps := s.host.CoreV1().Secrets(s.hostNamespace), s.virtual.CoreV1().Secrets(s.namespace), s.virtual.CoreV1().ConfigMaps(s.namespace)
-	theirs, err := secrets.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}, StringData: map[string]string{"key": "theirs"}}, metav1.CreateOptions{})
-	s.must(err)
-	secret, err := hostSecrets.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "registry", Annotations: map[string]string{"example.org/of-the-host": "x"}},
-		Type: corev1.SecretTypeBasicAuth, StringData: map[string]string{"username": "u", "password": "one"}}, metav1.CreateOptions{})
-	s.must(err)
-	_, err = s.host.CoreV1().ConfigMaps(s.hostNamespace).Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "proxy"}, Data: map[string]string{"http": "proxy"}}, metav1.CreateOptions{})
-	s.must(err)
-	s.start()
-
-	has := func(namespace, password string) {
-		t.Helper()
-		framework.Eventually(t, "the Secret in "+namespace+" has the password "+password, func(ctx context.Context) (bool, error) {
-			found, err := s.virtual.CoreV1().Secrets(namespace).Get(ctx, "pull", metav1.GetOptions{})
-			return err == nil && string(found.Data["password"]) == password && found.Type == corev1.SecretTypeBasicAuth && len(found.Annotations) == 0, nil
-		})
-	}
-	gone := func(what string, get func(context.Context) error) {
-		t.Helper()
-		framework.Eventually(t, what+" is gone inside", func(ctx context.Context) (bool, error) { return apierrors.IsNotFound(get(ctx)), nil })
-	}
-	has(s.namespace, "one")
-	framework.Eventually(t, "the ConfigMap is inside", func(ctx context.Context) (bool, error) {
-		found, err := configMaps.Get(ctx, "proxy", metav1.GetOptions{})
-		return err == nil && maps.Equal(found.Data, map[string]string{"http": "proxy"}), nil
-	})
-	_, err = s.virtual.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: later}}, metav1.CreateOptions{})
-	s.must(err)
-	has(later, "one")
-
-	// What the host changes comes inside, and what a tenant changes is put back.
-	secret.StringData = map[string]string{"password": "two"}
-	_, err = hostSecrets.Update(ctx, secret, metav1.UpdateOptions{})
-	s.must(err)
-	has(s.namespace, "two")
-	_, err = secrets.Patch(ctx, "pull", types.MergePatchType, []byte(`{"immutable":true,"stringData":{"password":"forged"}}`), metav1.PatchOptions{})
-	s.must(err)
-	has(s.namespace, "two")
-	if theirs, err := secrets.Get(ctx, "theirs", metav1.GetOptions{}); err != nil || string(theirs.Data["key"]) != "theirs" {
-		t.Errorf("the tenant's own Secret: got %v and %v, want it as it was", theirs, err)
-	}
-	s.awaitEvent(theirs.UID, "MappedNameTaken")
-	s.must(secrets.Delete(ctx, "theirs", metav1.DeleteOptions{}))
-	framework.Eventually(t, "the host's Secret has the name that the tenant gave up", func(ctx context.Context) (bool, error) {
-		found, err := secrets.Get(ctx, "theirs", metav1.GetOptions{})
-		return err == nil && string(found.Data["password"]) == "two", nil
-	})
-
-	// Deletion follows, on the host and of what is asked for.
-	s.must(hostSecrets.Delete(ctx, "registry", metav1.DeleteOptions{}))
-	for _, namespace := range []string{s.namespace, later} {
-		gone("the Secret in "+namespace, func(ctx context.Context) error {
-			_, err := s.virtual.CoreV1().Secrets(namespace).Get(ctx, "pull", metav1.GetOptions{})
-			return err
-		})
-	}
 	s.stop()
-	s.mappings = nil
+	s.mapped = resources.NewMappedServices()
 	s.start()
-	gone("the ConfigMap that is not asked for any more", func(ctx context.Context) error {
-		_, err := configMaps.Get(ctx, "proxy", metav1.GetOptions{})
-		return err
-	})
-}
-
-// TestAll wants the host to have what nothing refers to, where that is asked for, and none of the
-// credentials for the API server inside.
-func TestAll(t *testing.T) {
-	s := setUp(t)
-	s.stop()
-	ctx := t.Context()
-	_, err := s.virtual.CoreV1().ConfigMaps(s.namespace).Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "loose"}, Data: map[string]string{"key": "value"}}, metav1.CreateOptions{})
-	s.must(err)
-	for name, of := range map[string]corev1.SecretType{"loose": corev1.SecretTypeOpaque, "token": corev1.SecretTypeServiceAccountToken} {
-		_, err = s.virtual.CoreV1().Secrets(s.namespace).Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{corev1.ServiceAccountNameKey: "default"}},
-			Type: of, StringData: map[string]string{"key": "value"}}, metav1.CreateOptions{})
+	inside := s.virtual.CoreV1().Services(s.namespace)
+	address := func(name string) string {
+		t.Helper()
+		source, err := s.host.CoreV1().Services(s.hostNamespace).Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec: corev1.ServiceSpec{Selector: map[string]string{"app": name}, Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{})
 		s.must(err)
+		return source.Spec.ClusterIP
 	}
-	s.all = map[string]bool{tenancyv1.ResourceConfigMaps: true, tenancyv1.ResourceSecrets: true}
-	s.start()
-	name := s.translator.HostName(s.namespace, "loose")
-	framework.Eventually(t, "both are on the host", func(ctx context.Context) (bool, error) {
-		configMap, err := s.host.CoreV1().ConfigMaps(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
-		if err != nil || configMap.Data["key"] != "value" {
-			return false, nil
+	vc := &tenancyv1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Namespace: s.hostNamespace, Name: "demo"}}
+	show := func(name string, addresses []string, ports ...int32) {
+		t.Helper()
+		source := tenancyv1.ServiceSource{Namespace: "prod", Name: name}
+		mapping := tenancyv1.ServiceMapping{From: source, To: tenancyv1.ServiceName{Namespace: s.namespace, Name: name}}
+		if mappings := vc.Spec.Syncer.FromHost.Services.Mappings; !slices.Contains(mappings, mapping) {
+			vc.Spec.Syncer.FromHost.Services.Mappings = append(mappings, mapping)
 		}
-		secret, err := s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
-		return err == nil && string(secret.Data["key"]) == "value", nil
-	})
-	if _, err := s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "token"), metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-		t.Errorf("the token of a ServiceAccount on the host: got %v, want it to stay inside", err)
+		vc.Status.Services = slices.DeleteFunc(slices.Clone(vc.Status.Services), func(f tenancyv1.FoundService) bool { return f.From == source })
+		found := tenancyv1.FoundService{From: source, ClusterIPs: addresses}
+		for _, port := range ports {
+			found.Ports = append(found.Ports, tenancyv1.FoundServicePort{Protocol: corev1.ProtocolTCP, Port: port})
+		}
+		vc.Status.Services = append(vc.Status.Services, found)
+		s.mapped.Observe(vc.DeepCopy())
 	}
-	s.stop()
-	s.all = nil
-	s.start()
-	framework.Eventually(t, "what nothing refers to leaves the host", func(ctx context.Context) (bool, error) {
-		_, err := s.host.CoreV1().Secrets(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
-		return apierrors.IsNotFound(err), nil
+	await := func(name, what string, is func(*corev1.Service, error) bool) {
+		t.Helper()
+		framework.Eventually(t, "Service "+name+" "+what, func(ctx context.Context) (bool, error) {
+			return is(inside.Get(ctx, name, metav1.GetOptions{})), nil
+		})
+	}
+	has := func(address string, port int32) func(*corev1.Service, error) bool {
+		return func(service *corev1.Service, err error) bool {
+			return err == nil && service.Spec.ClusterIP == address && len(service.Spec.Selector) == 0 && len(service.Spec.Ports) == 1 && service.Spec.Ports[0].Port == port
+		}
+	}
+	gone := func(_ *corev1.Service, err error) bool { return apierrors.IsNotFound(err) }
+
+	first, second := address("first"), address("second")
+	show("db", []string{first}, 80)
+	await("db", "is shown", has(first, 80))
+	show("db", []string{first}, 5432)
+	await("db", "has the port of now", has(first, 5432))
+	show("db", []string{second}, 5432)
+	await("db", "has the address of now", has(second, 5432))
+
+	// A tenant who changes it, or deletes it, gets it back.
+	found, err := inside.Get(ctx, "db", metav1.GetOptions{})
+	s.must(err)
+	found.Spec.Selector = map[string]string{"app": "mine"}
+	_, err = inside.Update(ctx, found, metav1.UpdateOptions{})
+	s.must(err)
+	await("db", "is put back", has(second, 5432))
+	s.must(inside.Delete(ctx, "db", metav1.DeleteOptions{}))
+	await("db", "comes back", has(second, 5432))
+
+	// A tenant's own of the name stays, and says so.
+	_, err = inside.Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "taken"}, Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{})
+	s.must(err)
+	show("taken", []string{first}, 80)
+	framework.Eventually(t, "an Event tells the tenant", func(ctx context.Context) (bool, error) {
+		events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=taken,reason=MappedNameTaken"})
+		return err == nil && len(events.Items) == 1 && strings.Contains(events.Items[0].Message, "prod/taken"), err
 	})
+	await("taken", "is the tenant's", func(service *corev1.Service, err error) bool {
+		return err == nil && service.Spec.ClusterIP == corev1.ClusterIPNone
+	})
+
+	// Nobody else has the mark, which would keep a Service from the host.
+	_, err = inside.Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "forged", Labels: map[string]string{tenancyv1.LabelMapped: "true"}},
+		Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{})
+	s.must(err)
+	await("forged", "goes", gone)
+
+	if _, err := s.host.CoreV1().Services(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "db"), metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("twin of a mapped Service: got %v, want none", err)
+	}
+	// What is not found any more goes, and so does what is not asked for any more.
+	show("other", []string{first}, 80)
+	await("other", "is shown", has(first, 80))
+	show("other", nil)
+	await("other", "goes with its source", gone)
+	vc.Spec.Syncer.FromHost.Services.Mappings = nil
+	s.mapped.Observe(vc.DeepCopy())
+	await("db", "goes with the mapping", gone)
 }

@@ -26,6 +26,8 @@ type FromHostSpecApplyConfiguration struct {
 	Secrets *ObjectsFromHostApplyConfiguration `json:"secrets,omitempty"`
 	// storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.
 	StorageClasses *ClassSelectionApplyConfiguration `json:"storageClasses,omitempty"`
+	// services of the host and of other virtual clusters are shown inside by name. None by default.
+	Services *ServicesFromHostApplyConfiguration `json:"services,omitempty"`
 }
 
 // FromHostSpecApplyConfiguration constructs a declarative configuration of the FromHostSpec type for use with
@@ -95,5 +97,13 @@ func (b *FromHostSpecApplyConfiguration) WithSecrets(value *ObjectsFromHostApply
 // If called multiple times, the StorageClasses field is set to the value of the last call.
 func (b *FromHostSpecApplyConfiguration) WithStorageClasses(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
 	b.StorageClasses = value
+	return b
+}
+
+// WithServices sets the Services field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Services field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithServices(value *ServicesFromHostApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.Services = value
 	return b
 }

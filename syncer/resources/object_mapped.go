@@ -21,10 +21,6 @@ import (
 	"garret.dev/garret/syncer/engine"
 )
 
-// reasonMapped is the reason of Events about an object that has a name which the
-// VirtualCluster gives to one of the host.
-const reasonMapped = "MappedNameTaken"
-
 // mappedKind is a kind of which objects of the host are shown inside by name.
 type mappedKind[T engine.Object] struct {
 	// copy brings the content inside.
@@ -35,7 +31,9 @@ type mappedKind[T engine.Object] struct {
 
 // mappedConfigMaps shows ConfigMaps of the host inside.
 func (b *builder) mappedConfigMaps() {
-	addMapped(b, b.Virtual.ConfigMaps, func(all kubernetes.Interface) func(string) typedcorev1.ConfigMapInterface { return all.CoreV1().ConfigMaps }, mappedKind[*corev1.ConfigMap]{
+	addMapped(b, b.Virtual.ConfigMaps, func(all kubernetes.Interface) func(string) typedcorev1.ConfigMapInterface {
+		return all.CoreV1().ConfigMaps
+	}, mappedKind[*corev1.ConfigMap]{
 		copy: func(host, inside *corev1.ConfigMap) { inside.Data, inside.BinaryData = host.Data, host.BinaryData },
 		fits: func(_, inside *corev1.ConfigMap) bool { return !ptr.Deref(inside.Immutable, false) },
 	})
