@@ -133,7 +133,6 @@ func TestCreate(t *testing.T) {
 		}, want: []string{"spec.controlPlane.datastore.endpointSecretRef.name: subdomain"}},
 
 		"objects of the host": {change: shownInside("a", "b")},
-		"no object's name":    {change: shownInside("a/b"), want: []string{"spec.syncer.fromHost.secrets.mappings[0].from.name: subdomain", "spec.syncer.fromHost.secrets.mappings[0].to.name: subdomain"}},
 		"one place for two":   {change: shownInside("a", "a"), want: []string{"spec.syncer.fromHost.secrets.mappings[1].to: Duplicate"}},
 		"a flag of a field":   {change: syncerArg("--map-from-host=secrets:a=b/c"), want: []string{"spec.syncer.extraArgs[0]: is set by Garret"}},
 
