@@ -82,11 +82,12 @@ func (b *Bootstrap) applyResolved(ctx context.Context, rules string) error {
 	if err != nil {
 		return ignoreNotFound(err)
 	}
-	config, template := applycorev1.ConfigMap(dnsName, metav1.NamespaceSystem), applycorev1.PodTemplateSpec()
+	config, template, hash := applycorev1.ConfigMap(dnsName, metav1.NamespaceSystem), applycorev1.PodTemplateSpec(), ""
 	if rules != "" {
 		config.WithData(map[string]string{dnsResolveKey: rules})
 		sum := sha256.Sum256([]byte(rules))
-		template.WithAnnotations(map[string]string{dnsResolveHash: hex.EncodeToString(sum[:8])})
+		hash = hex.EncodeToString(sum[:8])
+		template.WithAnnotations(map[string]string{dnsResolveHash: hash})
 	}
 	if found.Data[dnsResolveKey] != rules {
 		if _, err := configs.Apply(ctx, config, options); err != nil {
@@ -98,7 +99,7 @@ func (b *Bootstrap) applyResolved(ctx context.Context, rules string) error {
 	if err != nil {
 		return ignoreNotFound(err)
 	}
-	if running.Spec.Template.Annotations[dnsResolveHash] == template.Annotations[dnsResolveHash] {
+	if running.Spec.Template.Annotations[dnsResolveHash] == hash {
 		return nil
 	}
 	deployment := appsv1.Deployment(dnsName, metav1.NamespaceSystem).WithSpec(appsv1.DeploymentSpec().WithTemplate(template))

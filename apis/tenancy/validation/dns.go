@@ -42,7 +42,7 @@ func resolve(rules []tenancy.ResolveRule, path *field.Path) field.ErrorList {
 		for _, problem := range utilvalidation.IsDNS1123Subdomain(rule.Alias) {
 			errs = append(errs, field.Invalid(at.Child("alias"), rule.Alias, problem))
 		}
-		if slices.ContainsFunc(rules, func(other tenancy.ResolveRule) bool { return other.Alias != "" && answers(other.Name, rule.Alias) }) {
+		if decides(rules, rule.Alias).Alias != "" {
 			errs = append(errs, field.Invalid(at.Child("alias"), rule.Alias, "is an alias by a rule itself: name what it leads to"))
 		}
 	}
@@ -63,10 +63,18 @@ func oneTarget(rule *tenancy.ResolveRule, path *field.Path) field.ErrorList {
 	return field.ErrorList{field.Invalid(path, rule.Name, "must have one of addresses, alias and service")}
 }
 
-// answers tells whether a rule of this name is about the other name.
-func answers(rule, name string) bool {
-	if zone, below := strings.CutPrefix(rule, "*"); below {
-		return strings.HasSuffix(name, zone)
+// decides returns the rule that answers for a name: the one of the whole name, or else the
+// longest that is about it.
+func decides(rules []tenancy.ResolveRule, name string) tenancy.ResolveRule {
+	var decision tenancy.ResolveRule
+	for _, rule := range rules {
+		zone, below := strings.CutPrefix(rule.Name, "*")
+		switch {
+		case rule.Name == name:
+			return rule
+		case below && strings.HasSuffix(name, zone) && len(rule.Name) > len(decision.Name):
+			decision = rule
+		}
 	}
-	return rule == name
+	return decision
 }

@@ -242,7 +242,7 @@ func TestArguments(t *testing.T) {
 			tenancy.ResolveRule{Name: "*.example.org", Alias: "db.example.org"},
 			tenancy.ResolveRule{Name: "db", Service: &tenancy.ServiceSource{Namespace: "prod", Name: "db"}}), nil},
 		"no names": {resolving(
-			tenancy.ResolveRule{Name: "a.*.example.org", Alias: "example.org"}, tenancy.ResolveRule{Name: "*", Alias: "example.org"}, tenancy.ResolveRule{Name: "b {", Alias: "b \"\n}"},
+			tenancy.ResolveRule{Name: "a.*.example.org", Alias: "example.org"}, tenancy.ResolveRule{Name: "*", Addresses: []string{"192.0.2.1"}}, tenancy.ResolveRule{Name: "b {", Alias: "b \"\n}"},
 		), []string{"spec.dns.resolve[0].name: RFC 1123", "spec.dns.resolve[1].name: RFC 1123", "spec.dns.resolve[2].name: RFC 1123", "spec.dns.resolve[2].alias: RFC 1123"}},
 		"names that lead nowhere": {resolving(
 			tenancy.ResolveRule{Name: "a"}, tenancy.ResolveRule{Name: "b", Alias: "c", Addresses: []string{"192.0.2.1"}}, tenancy.ResolveRule{Name: "b", Addresses: []string{"localhost", "192.0.2.1", "192.0.2.1"}},
