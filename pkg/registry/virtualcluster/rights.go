@@ -58,6 +58,7 @@ var lentFields = []lent{
 		return shownInside(v1.ResourceSecrets, now.Syncer.FromHost.Secrets, old.Syncer.FromHost.Secrets)
 	}},
 	{"syncer.fromHost.services.mappings", mappedServices},
+	{"dns.resolve", resolvedServices},
 }
 
 // secretOfDatastore is for the Secret that the control plane mounts. Its state is
