@@ -30,7 +30,7 @@ const (
 // node, and does not start there.
 func (p *pods) Yield(wanted, current *corev1.Pod, refusal error) bool {
 	class := wanted.Spec.RuntimeClassName
-	if current != nil || class == nil || !isUnknownClass(refusal, *class) {
+	if current != nil || class == nil || p.spec.rules.RuntimeClassName != "" || !isUnknownClass(refusal, *class) {
 		return false
 	}
 	identity, ours := p.translator.IdentityOf(wanted)
