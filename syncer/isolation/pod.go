@@ -37,7 +37,7 @@ func podTable() []typeRules {
 			translated("the host's labels of pods of the same namespace inside", "topologySpreadConstraints"),
 			translated("the ServiceAccount of the release, which has no rights and lends nothing; tokens are those inside", "serviceAccountName", "serviceAccount"),
 			leftOut("the host's own tokens are never mounted", "automountServiceAccountToken"),
-			leftOut("priorities inside order the pods inside, and would preempt others on the host; where priorityclasses are shown, one of the host's is asked for by its name", "priority", "priorityClassName", "preemptionPolicy"),
+			leftOut("priorities inside order the pods inside, and would preempt others on the host; one of the host's is asked for where a rule says so, or by its name where priorityclasses are shown", "priority", "priorityClassName", "preemptionPolicy"),
 			leftOut("the host computes the overhead of its own runtime class", "overhead"),
 			leftOut("the pod waits inside until its gates are gone", "schedulingGates"),
 			leftOut("the host's scheduler places each pod by itself", "schedulingGroup"),
