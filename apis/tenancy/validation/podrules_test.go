@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
 	"garret.dev/garret/apis/tenancy"
@@ -58,13 +59,13 @@ func TestPodRules(t *testing.T) {
 				}
 				return want
 			}
-			expect(t, hostIsolation(&tenancy.HostIsolation{Pods: test.rules}, specPath.Child("isolation")), at("spec.isolation.pods")...)
+			expect(t, hostIsolation(&tenancy.HostIsolation{Pods: test.rules}, field.NewPath("spec", "isolation")), at("spec.isolation.pods")...)
 			vc := valid(func(vc *tenancy.VirtualCluster) { vc.Spec.Syncer.Pods = test.rules })
 			expect(t, (&Validator{}).Create(vc), at("spec.syncer.pods")...)
 		})
 	}
 	allowed := tenancy.AllowedPodRules{Labels: []string{"team", "example.org/*"}, Annotations: []string{"garret.dev/x"}, PriorityClasses: []string{"A", "a"}}
-	expect(t, hostIsolation(&tenancy.HostIsolation{AllowedPodRules: allowed}, specPath.Child("isolation")), "spec.isolation.allowedPodRules.labels[0]: with its domain",
+	expect(t, hostIsolation(&tenancy.HostIsolation{AllowedPodRules: allowed}, field.NewPath("spec", "isolation")), "spec.isolation.allowedPodRules.labels[0]: with its domain",
 		"spec.isolation.allowedPodRules.annotations[0]: must not be in the domain", "spec.isolation.allowedPodRules.priorityClasses[0]: RFC 1123")
 	expect(t, (&Validator{}).Create(valid(syncerArg("--pod-rules={}"))), "spec.syncer.extraArgs[0]: ")
 }
