@@ -19,8 +19,8 @@ import (
 	"garret.dev/garret/test/framework"
 )
 
-// TestPodRules gives all pods of a virtual cluster rules, which a tenant attacks, and takes them away again.
-func TestPodRules(t *testing.T) {
+// TestPodRulesHold gives all pods of a virtual cluster rules, which a tenant attacks, and takes them away again.
+func TestPodRulesHold(t *testing.T) {
 	s := setUp(t)
 	before := s.createPod("before", plain())
 	s.hostPod("before")
@@ -74,8 +74,11 @@ func TestPodRules(t *testing.T) {
 	s.forbidden("escape", plain(func(spec *corev1.PodSpec) { spec.NodeSelector = map[string]string{"pool": "silver"} }),
 		`spec.nodeSelector[pool] "silver" is refused`, "spec.syncer.pods of the VirtualCluster")
 	// The label of a node inside is the tenant's to give, and does not lead out of the pool.
-	_, err = s.virtual.CoreV1().Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-" + s.namespace, Labels: map[string]string{"pool": "bronze"}}}, metav1.CreateOptions{})
-	s.must(err)
+	s.schedule(s.hostPod("ruled"), "node-"+s.namespace)
+	framework.Eventually(t, "the node inside has a label of the tenant's", func(ctx context.Context) (bool, error) {
+		_, err := s.virtual.CoreV1().Nodes().Patch(ctx, "node-"+s.namespace, types.MergePatchType, []byte(`{"metadata":{"labels":{"pool":"bronze"}}}`), metav1.PatchOptions{})
+		return err == nil, nil
+	})
 	_, err = s.virtual.CoreV1().Pods(s.namespace).Create(ctx, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "labelled", Labels: map[string]string{"example.org/account": "another"}, Annotations: map[string]string{"example.org/account": "another"}},
 		Spec:       plain(func(spec *corev1.PodSpec) { spec.NodeSelector = map[string]string{"pool": "bronze"} }),
