@@ -14,6 +14,11 @@ func (in AccessRule) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AllowedPodRules) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.AllowedPodRules"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CertificateRequest) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.CertificateRequest"
 }
@@ -109,6 +114,11 @@ func (in HostObjectName) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ImageRule) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ImageRule"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in InsideObjectName) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.InsideObjectName"
 }
@@ -171,6 +181,16 @@ func (in ObjectMapping) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ObjectsFromHost) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.ObjectsFromHost"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PodRules) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.PodRules"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PriorityClassRule) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.PriorityClassRule"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
