@@ -95,7 +95,7 @@ func (c *Commands) create(ctx context.Context, name string, options createOption
 	}
 	c.say("virtual cluster %s made in namespace %s", created.Name, created.Namespace)
 	if options.wait {
-		if err := c.waitReady(ctx, client, created, start, options.timeout); err != nil {
+		if err := c.await(ctx, client, created, start, options.timeout, isReady); err != nil {
 			return cluster.Explain(err)
 		}
 		c.say("ready after %s", seconds(time.Since(start)))
@@ -136,14 +136,16 @@ func (c *Commands) ensureNamespace(ctx context.Context, cluster *host.Cluster) e
 	return nil
 }
 
-func (c *Commands) waitReady(ctx context.Context, client versioned.Interface, created *tenancyv1.VirtualCluster, start time.Time, timeout time.Duration) error {
+// await follows a virtual cluster until reached says so, and shows each state on the way.
+func (c *Commands) await(ctx context.Context, client versioned.Interface, created *tenancyv1.VirtualCluster, start time.Time, timeout time.Duration,
+	reached func(*tenancyv1.VirtualCluster) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	last, err := watchUntil(ctx, client, created, isReady, progress(c.Streams.ErrOut, start, describe))
+	last, err := watchUntil(ctx, client, created, reached, progress(c.Streams.ErrOut, start, describe))
 	if err == nil {
 		return nil
 	}
-	inspect := fmt.Sprintf("kubectl describe vc %s -n %s and kubectl get pods,events -n %s say more", created.Name, created.Namespace, created.Namespace)
+	inspect := fmt.Sprintf("%[1]s describe %[2]s -n %[3]s and %[1]s logs %[2]s -n %[3]s say more", c.Program, created.Name, created.Namespace)
 	if errors.Is(err, errStalled) {
 		return host.NotReady(err, "%s", inspect)
 	}
