@@ -88,7 +88,7 @@ func TestLifeOfAVirtualCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"namespace team-a made", "Deploying: ImagePull: pulling an image", "ready after", entered} {
+	for _, want := range []string{"namespace team-a created", "Deploying: ImagePull: pulling an image", "ready after", entered} {
 		if !strings.Contains(told, want) {
 			t.Errorf("create did not tell %q:\n%s", want, told)
 		}
