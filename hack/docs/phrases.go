@@ -19,9 +19,7 @@ type phrase struct {
 // phrases are kept out of everything that a user reads.
 func phrases() []phrase {
 	return []phrase{
-		{regexp.MustCompile(`(?i)\banew\b`), "again"},
 		{regexp.MustCompile(`(?i)\bin so many words\b`), "explicitly"},
-		{regexp.MustCompile(`(?i)\b(is|are|was|were) told\b`), "who reports it, and to whom"},
 		{regexp.MustCompile(`(?i)\bgone on with\b`), "continued"},
 		{regexp.MustCompile(`(?i)\bpassed over by\b`), "processed by"},
 		{regexp.MustCompile(`(?i)\bbr(ings|ing|ought) [^.]* about\b`), "create, or reconcile"},
