@@ -3,7 +3,8 @@
 
 // Command docs checks that each doc comment begins with the name of what it stands
 // on, as Go's tools expect: one that was left behind by a rename is found so. It also
-// checks that the tests which documents name exist.
+// checks that the tests which documents name exist, and that no text for users holds
+// a phrase that readers stop at.
 //
 //	go run ./hack/docs FOLDER...
 package main
@@ -45,6 +46,12 @@ func main() {
 		os.Exit(1)
 	}
 	found = append(found, missing...)
+	stopping, err := stumbling(read())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	found = append(found, stopping...)
 	if len(found) > 0 {
 		fmt.Fprintln(os.Stderr, strings.Join(found, "\n"))
 		os.Exit(1)

@@ -6,16 +6,13 @@ package cli
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"garret.dev/garret/pkg/cli/host"
+	"garret.dev/garret/pkg/cli/subject"
 )
-
-// completionTimeout bounds the request behind a press of the tab key.
-const completionTimeout = 3 * time.Second
 
 // completeFlags offers values for the flags that every command has.
 func completeFlags(root *cobra.Command, flags *host.Flags) {
@@ -26,7 +23,7 @@ func completeFlags(root *cobra.Command, flags *host.Flags) {
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveError
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+			ctx, cancel := context.WithTimeout(cmd.Context(), subject.CompletionTimeout)
 			defer cancel()
 			values, err := offer(ctx, cluster)
 			if err != nil {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"garret.dev/garret/pkg/cli/backup"
+	"garret.dev/garret/pkg/cli/check"
 	"garret.dev/garret/pkg/cli/exit"
 	"garret.dev/garret/pkg/cli/host"
 	"garret.dev/garret/pkg/cli/inspect"
@@ -28,6 +29,7 @@ func New(executable string, streams genericiooptions.IOStreams) *cobra.Command {
 	flags := host.NewFlags()
 	clusters := &vcluster.Commands{Program: program, Flags: flags, Streams: streams, Terminal: vcluster.HasTerminal(streams)}
 	inspection := &inspect.Commands{Program: program, Flags: flags, Streams: streams}
+	checks := &check.Commands{Program: program, Flags: flags, Streams: streams}
 	installation := &install.Commands{Program: program, Flags: flags, Streams: streams}
 	backups := &backup.Commands{Program: program, Flags: flags, Streams: streams}
 
@@ -59,10 +61,11 @@ that context leads into a virtual cluster.`,
 	group("clusters", root,
 		clusters.Create(), clusters.List(), inspection.Describe(), clusters.Use(),
 		clusters.Disconnect(),
-		inspection.Logs(),
+		inspection.Logs(), inspection.Top(), inspection.Debug(),
+		clusters.Template(), clusters.Upgrade(),
 		clusters.Kubeconfig(), clusters.Recover(), clusters.Delete(),
 	)
-	group("admin", root, installation.Install(), backups.Backup(), backups.Restore(), installation.Uninstall())
+	group("admin", root, checks.Check(), installation.Install(), backups.Backup(), backups.Restore(), installation.Uninstall())
 	completeFlags(root, flags)
 	root.AddCommand(newVersion(flags, streams))
 	root.Long += "\n\nExit codes:\n"

@@ -77,7 +77,7 @@ func (c *Cluster) remedy(err error, status apierrors.APIStatus) string {
 	case apierrors.IsNotFound(err) && ours:
 		return "garret list --all-namespaces shows which there are; name the namespace with --namespace"
 	case apierrors.IsNotFound(err) && details.Kind == "namespaces":
-		return "make the namespace with: kubectl create namespace " + details.Name
+		return "create the namespace with: kubectl create namespace " + details.Name
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "RBAC"), apierrors.IsForbidden(err) && strings.Contains(err.Error(), " cannot "):
 		return "ask an administrator of the host cluster for a RoleBinding in this namespace to one of the ClusterRoles edit, garret-enter or garret-enter-readonly"
 	case apierrors.IsUnauthorized(err):

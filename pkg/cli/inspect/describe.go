@@ -235,6 +235,7 @@ func (v *view) events(ctx context.Context) ([]corev1.Event, error) {
 	if err != nil {
 		return nil, err
 	}
+	list.Items = slices.DeleteFunc(list.Items, func(event corev1.Event) bool { return event.InvolvedObject.UID != v.object.UID })
 	slices.SortStableFunc(list.Items, func(a, b corev1.Event) int { return when(&a).Compare(when(&b).Time) })
 	return list.Items, nil
 }

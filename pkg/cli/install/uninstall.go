@@ -102,7 +102,7 @@ func refuseWhileInUse(ctx context.Context, cluster *host.Cluster) error {
 		return nil
 	}
 	if err != nil {
-		return host.Advise(fmt.Errorf("whether there are virtual clusters cannot be told: %w", err), "repair Garret first, or go on with --force")
+		return host.Advise(fmt.Errorf("cannot find out whether there are virtual clusters: %w", err), "repair Garret first, or go on with --force")
 	}
 	if len(list.Items) == 0 {
 		return nil

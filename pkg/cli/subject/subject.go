@@ -17,8 +17,8 @@ import (
 	"garret.dev/garret/pkg/cli/host"
 )
 
-// completionTimeout bounds the request behind a press of the tab key.
-const completionTimeout = 3 * time.Second
+// CompletionTimeout bounds the request behind a press of the tab key.
+const CompletionTimeout = 3 * time.Second
 
 // Strip takes the noun away that may stand before the names.
 func Strip(args []string) []string {
@@ -65,7 +65,7 @@ func Completion(flags *host.Flags, several bool) cobra.CompletionFunc {
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+		ctx, cancel := context.WithTimeout(cmd.Context(), CompletionTimeout)
 		defer cancel()
 		list, err := client.TenancyV1().VirtualClusters(cluster.Namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {

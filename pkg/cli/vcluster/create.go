@@ -44,10 +44,10 @@ func (c *Commands) Create() *cobra.Command {
 	options := createOptions{wait: true, timeout: defaultTimeout, connect: true}
 	cmd := &cobra.Command{
 		Use:   "create NAME",
-		Short: "Make a virtual cluster, wait until it is ready, and enter it",
-		Long: `Makes a virtual cluster in a namespace of the host cluster. Unless told otherwise, it
-waits until the API inside answers and then makes the new cluster the current context
-of your kubeconfig: the next kubectl command works inside.`,
+		Short: "Create a virtual cluster, wait until it is ready, and enter it",
+		Long: `Creates a virtual cluster in a namespace of the host cluster. It then waits until the API
+inside answers, and makes the new cluster the current context of your kubeconfig: the next
+kubectl command works inside. --wait=false and --connect=false leave that out.`,
 		Example: "  " + c.Program + ` create demo --space team-a --create-namespace
   ` + c.Program + ` create demo -n team-a --kubernetes-version v1.37.2 --connect=false
   ` + c.Program + ` create demo -n team-a --template small --parameter size=8Gi
@@ -63,11 +63,11 @@ of your kubeconfig: the next kubectl command works inside.`,
 	flags.StringVar(&options.manifest.version, "kubernetes-version", "", "Kubernetes inside, such as "+tenancyv1.DefaultKubernetesVersion)
 	flags.StringVar(&options.manifest.distro, "distro", "", "distribution of the control plane: k3s or k8s")
 	flags.StringVar(&options.manifest.hostCluster, "cluster", "", "HostCluster that runs it; "+tenancyv1.LocalHostCluster+" when not given")
-	flags.StringVar(&options.manifest.template, "template", "", "VirtualClusterTemplate to make it from")
+	flags.StringVar(&options.manifest.template, "template", "", "VirtualClusterTemplate to create it from")
 	flags.StringVar(&options.manifest.templateVersion, "template-version", "", "version of the template; the highest that is no pre-release when not given")
 	flags.StringArrayVar(&options.manifest.parameters, "parameter", nil, "parameter of the template as name=value; may be repeated")
 	flags.StringArrayVar(&options.manifest.set, "set", nil, "value of the chart as key=value, written to spec.helm.values; may be repeated")
-	flags.BoolVar(&options.createNamespace, "create-namespace", false, "make the namespace on the host if it does not exist, with the pod security standard baseline")
+	flags.BoolVar(&options.createNamespace, "create-namespace", false, "create the namespace on the host if it does not exist, with the pod security standard baseline")
 	flags.BoolVar(&options.wait, "wait", options.wait, "wait until the virtual cluster is ready")
 	flags.DurationVar(&options.timeout, "timeout", options.timeout, "how long to wait")
 	flags.BoolVar(&options.connect, "connect", options.connect, "make the virtual cluster the current context")
@@ -93,9 +93,9 @@ func (c *Commands) create(ctx context.Context, name string, options createOption
 	if err != nil {
 		return cluster.Explain(err)
 	}
-	c.say("virtual cluster %s made in namespace %s", created.Name, created.Namespace)
+	c.say("virtual cluster %s created in namespace %s", created.Name, created.Namespace)
 	if options.wait {
-		if err := c.waitReady(ctx, client, created, start, options.timeout); err != nil {
+		if err := c.await(ctx, client, created, start, options.timeout, isReady); err != nil {
 			return cluster.Explain(err)
 		}
 		c.say("ready after %s", seconds(time.Since(start)))
@@ -132,18 +132,20 @@ func (c *Commands) ensureNamespace(ctx context.Context, cluster *host.Cluster) e
 	case err != nil:
 		return err
 	}
-	c.say("namespace %s made, with the pod security standard %s", cluster.Namespace, podSecurityLevel)
+	c.say("namespace %s created, with the pod security standard %s", cluster.Namespace, podSecurityLevel)
 	return nil
 }
 
-func (c *Commands) waitReady(ctx context.Context, client versioned.Interface, created *tenancyv1.VirtualCluster, start time.Time, timeout time.Duration) error {
+// await follows a virtual cluster until reached says so, and shows each state on the way.
+func (c *Commands) await(ctx context.Context, client versioned.Interface, created *tenancyv1.VirtualCluster, start time.Time, timeout time.Duration,
+	reached func(*tenancyv1.VirtualCluster) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	last, err := watchUntil(ctx, client, created, isReady, progress(c.Streams.ErrOut, start, describe))
+	last, err := watchUntil(ctx, client, created, reached, progress(c.Streams.ErrOut, start, describe))
 	if err == nil {
 		return nil
 	}
-	inspect := fmt.Sprintf("kubectl describe vc %s -n %s and kubectl get pods,events -n %s say more", created.Name, created.Namespace, created.Namespace)
+	inspect := fmt.Sprintf("%[1]s describe %[2]s -n %[3]s and %[1]s logs %[2]s -n %[3]s say more", c.Program, created.Name, created.Namespace)
 	if errors.Is(err, errStalled) {
 		return host.NotReady(err, "%s", inspect)
 	}

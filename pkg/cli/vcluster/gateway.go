@@ -43,7 +43,7 @@ func (f *gatewayFlags) joined(_ *cobra.Command, args []string) error {
 func (f *gatewayFlags) find(ctx context.Context, cluster *host.Cluster) (*kubeconfig.Gateway, error) {
 	if f.url == "" {
 		if f.authorityFile != "" {
-			return nil, host.Misuse(fmt.Errorf("--gateway-certificate-authority is of no use without --gateway"), "add --gateway, or --gateway=https://HOST:PORT")
+			return nil, host.Misuse(fmt.Errorf("--gateway-certificate-authority needs --gateway"), "add --gateway, or --gateway=https://HOST:PORT")
 		}
 		return nil, nil
 	}

@@ -43,33 +43,40 @@ rights, and finds also what virtual clusters left that are no more.`,
 			if orphans {
 				return c.listOrphans(cmd.Context(), options)
 			}
-			return c.list(cmd, options, args)
+			return c.get(cmd, options, "virtualclusters", args)
 		},
 	}
 	flags := cmd.Flags()
-	options.PrintFlags.AddFlags(cmd)
+	getFlags(cmd, options)
 	flags.BoolVarP(&options.AllNamespaces, "all-namespaces", "A", false, "list those of all namespaces")
+	flags.BoolVar(&orphans, "orphans", false, "list what is kept on the host and whose object inside is missing")
+	return subject.Optional(cmd)
+}
+
+// getFlags adds the flags that choose objects and how they are printed.
+func getFlags(cmd *cobra.Command, options *get.GetOptions) {
+	options.PrintFlags.AddFlags(cmd)
+	flags := cmd.Flags()
 	flags.StringVarP(&options.LabelSelector, "selector", "l", "", "label selector, such as team=a")
 	flags.StringVar(&options.FieldSelector, "field-selector", "", "field selector, such as status.phase=Ready")
 	flags.BoolVarP(&options.Watch, "watch", "w", false, "go on with what changes")
 	flags.BoolVar(&options.WatchOnly, "watch-only", false, "show only what changes")
 	flags.BoolVar(&options.IgnoreNotFound, "ignore-not-found", false, "a name that does not exist is no error")
-	flags.BoolVar(&orphans, "orphans", false, "list what is kept on the host and whose object inside is missing")
 	flags.Lookup("output").Usage = "output format: wide, json, yaml, name, jsonpath=…, go-template=…, custom-columns=…"
 	flags.Lookup("no-headers").Usage = "print no headers"
 	for _, name := range []string{"allow-missing-template-keys", "show-managed-fields", "show-kind", "template"} {
 		flags.Lookup(name).Hidden = true
 	}
-	return subject.Optional(cmd)
 }
 
-func (c *Commands) list(cmd *cobra.Command, options *get.GetOptions, names []string) error {
+// get prints objects of one of Garret's kinds by kubectl's own code.
+func (c *Commands) get(cmd *cobra.Command, options *get.GetOptions, resource string, names []string) error {
 	cluster, err := c.Flags.Cluster()
 	if err != nil {
 		return err
 	}
 	factory := cmdutil.NewFactory(cluster.TenancyGetter())
-	what := slices.Concat([]string{"virtualclusters." + tenancyv1.GroupName}, names)
+	what := slices.Concat([]string{resource + "." + tenancyv1.GroupName}, names)
 	if err := options.Complete(factory, cmd, what); err != nil {
 		return host.Misuse(err, "see the flags with %s --help", cmd.CommandPath())
 	}

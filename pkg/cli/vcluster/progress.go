@@ -46,7 +46,7 @@ func watchUntil(ctx context.Context, client versioned.Interface, of *tenancyv1.V
 }
 
 // isReady says whether a virtual cluster is ready. Its error is errStalled where
-// waiting on would be of no use.
+// waiting on would change nothing.
 func isReady(current *tenancyv1.VirtualCluster) (bool, error) {
 	if meta.IsStatusConditionTrue(current.Status.Conditions, tenancyv1.ConditionReady) {
 		return true, nil

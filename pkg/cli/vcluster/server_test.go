@@ -192,9 +192,18 @@ func (h *hostAPI) patch(w http.ResponseWriter, r *http.Request) {
 			ResourceVersion string
 			Annotations     map[string]*string
 		}
+		Spec struct{ Kubernetes tenancyv1.KubernetesSpec }
 	}
 	if err := json.Unmarshal(body(r), &patch); err != nil {
 		h.t.Error(err)
+	}
+	if version := patch.Spec.Kubernetes.Version; version != "" && patch.Metadata.UID == h.object.UID {
+		h.object = h.object.DeepCopy()
+		h.object.Spec.Kubernetes.Version = version
+		h.object.Generation++
+		h.record("MODIFIED")
+		h.answer(w, 200, h.object)
+		return
 	}
 	if patch.Metadata.UID == "" || patch.Metadata.ResourceVersion == "" {
 		h.t.Errorf("the change is not bound to the object that was seen: %+v", patch)

@@ -34,7 +34,7 @@ func (h *hostAPI) run(stdin, file string, args ...string) (stdout, stderr string
 	root := &cobra.Command{Use: "garret", SilenceUsage: true, SilenceErrors: true}
 	root.SetGlobalNormalizationFunc(host.Normalize)
 	flags.AddTo(root.PersistentFlags())
-	root.AddCommand(commands.Create(), commands.List(), commands.Delete(), commands.Use())
+	root.AddCommand(commands.Create(), commands.List(), commands.Delete(), commands.Use(), commands.Upgrade())
 	root.AddCommand(commands.Kubeconfig(), commands.Disconnect(), commands.Recover())
 	root.SetArgs(append([]string{"--kubeconfig", file}, args...))
 	root.SetOut(&bytes.Buffer{})
@@ -88,7 +88,7 @@ func TestLifeOfAVirtualCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"namespace team-a made", "Deploying: ImagePull: pulling an image", "ready after", entered} {
+	for _, want := range []string{"namespace team-a created", "Deploying: ImagePull: pulling an image", "ready after", entered} {
 		if !strings.Contains(told, want) {
 			t.Errorf("create did not tell %q:\n%s", want, told)
 		}
@@ -156,7 +156,7 @@ func TestCreateFailures(t *testing.T) {
 		want   []string
 		code   int
 	}{
-		"cannot come up":   {[]tenancyv1.VirtualClusterStatus{deploying(), stalled}, nil, []string{"QuotaExceeded", "no memory left", "kubectl describe vc demo"}, exit.NotReady},
+		"cannot come up":   {[]tenancyv1.VirtualClusterStatus{deploying(), stalled}, nil, []string{"QuotaExceeded", "no memory left", "garret describe demo"}, exit.NotReady},
 		"takes too long":   {[]tenancyv1.VirtualClusterStatus{deploying()}, []string{"--timeout", "3s"}, []string{"not ready", "pulling an image", "kubectl wait"}, exit.NotReady},
 		"file of no use":   {nil, []string{"-f", "-"}, []string{"VirtualCluster"}, exit.Usage},
 		"value of no use":  {nil, []string{"--set", "a"}, []string{"--set a"}, exit.Usage},

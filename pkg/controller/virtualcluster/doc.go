@@ -1,7 +1,7 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package virtualcluster brings VirtualCluster objects about: it deploys each as a
+// Package virtualcluster reconciles VirtualCluster objects: it deploys each as a
 // Helm release in the object's own namespace, says in the object's status how
 // far that has come, and removes all of it again.
 //
