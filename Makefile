@@ -122,12 +122,16 @@ images: build ## Build the container images into bin/images
 addons: kube $(traefik_stamp) $(certmanager_stamp)
 	$(BIN)/garret-images build --addons --bin $(BIN) --out $(BIN)/images/addons
 
+.PHONY: older
+older: kube third-party ## Build the control planes of older minors, their images, and a host one minor older
+	@hack/older.sh build
+
 ##@ Testing
 
 # Each run leaves its events below .garret/tests, from which make test counts.
 GOTEST  := hack/gotest.sh
 MODULES := ./... ./cmd/controlplane/... ./test/...
-LEVELS  := integration e2e bench
+LEVELS  := integration e2e bench versions
 RACE    := ./pkg/relay/... ./pkg/apiserver/certs/... ./syncer/engine/... ./syncer/tokens/...
 
 .PHONY: vet
@@ -157,6 +161,11 @@ integration: build $(gotestsum_stamp) ## Run the tests against real API servers 
 .PHONY: e2e
 e2e: images addons $(gotestsum_stamp) ## Run the tests on a whole host cluster with containers
 	$(GOTEST) -vet=off -tags e2e -count=1 -timeout 40m -p 3 -parallel 4 ./test/host ./test/e2e/...
+
+.PHONY: versions
+versions: images older ## Run the tests of older minors: inside, upgraded, and as the host
+	hack/older.sh test -vet=off -timeout 20m ./...
+	cd test && $(GO) test -vet=off -tags versions -count=1 -timeout 20m ./versions/...
 
 .PHONY: bench
 bench: images ## Measure start-up, memory and the relay against their yardsticks

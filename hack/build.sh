@@ -6,11 +6,12 @@
 #
 # MODULE=PATH@VERSION builds what that module holds, by its own go.mod; with
 # PREPARE=COMMAND in a copy of it, in which that command has been run. FOLDER=DIR
-# builds a module of ours that is not in go.work.
+# builds a module of ours that is not in go.work. OUT=DIR is where the programs go,
+# in place of bin.
 # On a terminal the figure moves in place; elsewhere it is a line now and then.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-bin=$PWD/bin
+bin=$PWD/${OUT:-bin}
 
 part=$1
 shift

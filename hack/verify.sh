@@ -19,9 +19,15 @@ for module in . cmd/controlplane test test/certmanager; do
     (cd "$module" && GOWORK=off go mod tidy -diff >/dev/null) || complain "run GOWORK=off go mod tidy in $module"
 done
 
-# The generators write into a copy, so that a check never changes the sources.
+older=$(mktemp -d)
 copy=$(mktemp -d)
-trap 'rm -rf "$copy"' EXIT
+trap 'rm -rf "$copy" "$older"' EXIT
+hack/older.sh derive "$older" >"$older/log" 2>&1 || { cat "$older/log" >&2; exit 1; }
+for file in $(cd "$older" && find . -name 'v*.mod' -o -name 'v*.sum'); do
+    cmp -s "$file" "$older/$file" || complain "run hack/older.sh derive: $file is not what the go.mod of its module gives"
+done
+
+# The generators write into a copy, so that a check never changes the sources.
 cp -r go.mod go.sum apis generated hack "$copy"
 "$copy/hack/update-codegen.sh" >"$copy/log" 2>&1 || { cat "$copy/log" >&2; exit 1; }
 for folder in apis generated hack; do

@@ -114,7 +114,7 @@ const (
 type KubernetesSpec struct {
 	// distro is the distribution of the control plane: k3s or k8s. Immutable. Defaults to k3s.
 	Distro Distro
-	// version is the Kubernetes version inside, such as v1.37.2. It can be raised, never lowered.
+	// version is the Kubernetes version inside, such as v1.37.2. It can be raised, by one minor at a time, and never lowered.
 	// Defaults to the newest version that this release of Garret knows.
 	Version string
 	// extraArgs are further flags for the control plane's server command, each in

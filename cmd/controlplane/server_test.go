@@ -160,7 +160,7 @@ func testRestart(t *testing.T, p *process, client kubernetes.Interface) {
 		t.Fatal(err)
 	}
 	want(t, "the kubeconfig after a restart", string(after), string(kubeconfig))
-	want(t, "exit code of a stop", again.stop(t), 0)
+	again.stopEarly(t)
 }
 
 // TestKillLosesNothing writes as fast as the server answers, kills it in the

@@ -1622,7 +1622,7 @@ func schema_garret_apis_tenancy_v1_KubernetesSpec(ref common.ReferenceCallback) 
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "version is the Kubernetes version inside, such as v1.37.2. It can be raised, never lowered. Defaults to the newest version that this release of Garret knows.",
+							Description: "version is the Kubernetes version inside, such as v1.37.2. It can be raised, by one minor at a time, and never lowered. Defaults to the newest version that this release of Garret knows.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

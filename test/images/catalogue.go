@@ -3,6 +3,11 @@
 
 package images
 
+import (
+	"path"
+	"strings"
+)
+
 // Versions are what the tags of the images say.
 type Versions struct {
 	// Garret is that of our own images, Kubernetes that of the control plane.
@@ -18,22 +23,10 @@ const user = "65532:65532"
 // that they have in the world. Paths of binaries are relative to the folder of
 // the built binaries, unless they are absolute.
 func Catalogue(v Versions) []Image {
-	controlPlane := []File{{From: "controlplane", To: "/bin/k3s"}, {Link: "/bin/k3s", To: "/bin/controlplane"},
-		{From: "controlplane.db", To: "/usr/share/controlplane/state.db", Mode: 0o444}}
-	return []Image{
+	return append(controlPlanes(v.Kubernetes, "", ""), []Image{
 		own("apiserver", v.Garret),
 		own("controller", v.Garret),
 		own("syncer", v.Garret),
-		{
-			Name: "controlplane", Tags: []string{"garret.dev/garret/controlplane:" + v.Kubernetes},
-			Files: controlPlane, Entrypoint: []string{"/bin/k3s"}, User: user,
-		},
-		{
-			// Upstream Kubernetes under the name and contract of the k3s image,
-			// which cannot be built here.
-			Name: "k3s", Tags: []string{"docker.io/rancher/k3s:" + v.Kubernetes + "-k3s1"},
-			Files: controlPlane, Entrypoint: []string{"/bin/k3s"}, Command: []string{"agent"},
-		},
 		{
 			Name: "pause", Tags: []string{"registry.k8s.io/pause:3.10"},
 			Files: []File{{From: "pause", To: "/pause"}}, Entrypoint: []string{"/pause"}, User: "65535:65535",
@@ -60,6 +53,30 @@ func Catalogue(v Versions) []Image {
 		{
 			Name: "pebble", Tags: []string{"ghcr.io/letsencrypt/pebble:" + v.Pebble}, AddOn: true,
 			Files: []File{{From: "pebble", To: "/app"}}, Entrypoint: []string{"/app"}, User: user,
+		},
+	}...)
+}
+
+// Older lists the images of a release of an older minor, whose binaries lie in a
+// folder of the minor's name.
+func Older(release string) []Image {
+	minor := strings.TrimSuffix(release, path.Ext(release))
+	return controlPlanes(release, minor, "-"+minor)
+}
+
+func controlPlanes(release, folder, suffix string) []Image {
+	files := []File{{From: path.Join(folder, "controlplane"), To: "/bin/k3s"}, {Link: "/bin/k3s", To: "/bin/controlplane"},
+		{From: path.Join(folder, "controlplane.db"), To: "/usr/share/controlplane/state.db", Mode: 0o444}}
+	return []Image{
+		{
+			Name: "controlplane" + suffix, Tags: []string{"garret.dev/garret/controlplane:" + release},
+			Files: files, Entrypoint: []string{"/bin/k3s"}, User: user,
+		},
+		{
+			// Upstream Kubernetes under the name and contract of the k3s image,
+			// which cannot be built here.
+			Name: "k3s" + suffix, Tags: []string{"docker.io/rancher/k3s:" + release + "-k3s1"},
+			Files: files, Entrypoint: []string{"/bin/k3s"}, Command: []string{"agent"},
 		},
 	}
 }

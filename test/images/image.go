@@ -63,8 +63,8 @@ type File struct {
 	Mode os.FileMode
 }
 
-// path is where Linux programs look for others.
-const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+// searchPath is where Linux programs look for others.
+const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // Build makes the image from binaries in bin.
 func Build(image Image, bin string) (v1.Image, error) {
@@ -93,7 +93,7 @@ func Build(image Image, bin string) (v1.Image, error) {
 	if entrypoint == nil && command == nil {
 		entrypoint, command = config.Config.Entrypoint, config.Config.Cmd
 	}
-	config.Config = v1.Config{Entrypoint: entrypoint, Cmd: command, User: image.User, Env: []string{"PATH=" + path}}
+	config.Config = v1.Config{Entrypoint: entrypoint, Cmd: command, User: image.User, Env: []string{"PATH=" + searchPath}}
 	return mutate.ConfigFile(built, config)
 }
 

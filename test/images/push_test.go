@@ -8,7 +8,9 @@ import (
 	"log"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -85,5 +87,20 @@ func TestCatalogue(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What an older minor runs is what the newest does, from the minor's own folder.
+func TestOlder(t *testing.T) {
+	newest := Catalogue(Versions{Kubernetes: "v1.37.2"})
+	for i, image := range Older("v1.36.3") {
+		want := newest[i]
+		want.Name += "-v1.36"
+		want.Tags = []string{strings.Replace(want.Tags[0], "v1.37.2", "v1.36.3", 1)}
+		want.Files = slices.Clone(want.Files)
+		want.Files[0].From, want.Files[2].From = "v1.36/controlplane", "v1.36/controlplane.db"
+		if !reflect.DeepEqual(image, want) {
+			t.Errorf("got %+v, want %+v", image, want)
+		}
 	}
 }

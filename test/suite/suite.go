@@ -31,6 +31,9 @@ type Suite struct {
 	Name string
 	// Bare is for tests that install Garret themselves.
 	Bare bool
+	// Bin is a folder below bin whose programs the host is made of, such as one of an
+	// older minor; by default bin itself.
+	Bin string
 
 	// Kubeconfig is that of the host's administrator.
 	Kubeconfig string
@@ -122,7 +125,7 @@ func (s *Suite) bringUp(ctx context.Context) error {
 		Name:     s.Name,
 		Nodes:    1,
 		Provider: host.Process,
-		BinDir:   bin,
+		BinDir:   filepath.Join(bin, s.Bin),
 		Images:   images,
 		Progress: os.Stdout,
 	})

@@ -177,7 +177,7 @@ type KubernetesSpec struct {
 	// +optional
 	// +k8s:optional
 	Distro Distro `json:"distro,omitempty"`
-	// version is the Kubernetes version inside, such as v1.37.2. It can be raised, never lowered.
+	// version is the Kubernetes version inside, such as v1.37.2. It can be raised, by one minor at a time, and never lowered.
 	// Defaults to the newest version that this release of Garret knows.
 	// +optional
 	Version string `json:"version,omitempty"`

@@ -7,5 +7,5 @@ package v1
 // was built for, one for each minor, the newest first. Any patch release of
 // these minors can run inside a virtual cluster; other minors cannot.
 func SupportedVersions() []string {
-	return []string{DefaultKubernetesVersion, "v1.36.3"}
+	return []string{DefaultKubernetesVersion, "v1.36.3", "v1.35.4"}
 }

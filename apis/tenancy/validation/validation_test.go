@@ -114,7 +114,7 @@ func TestCreate(t *testing.T) {
 		"no namespace":     {change: func(vc *tenancy.VirtualCluster) { vc.Namespace = "" }, want: []string{"metadata.namespace: Required"}},
 		"k8s":              {change: func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Distro = tenancy.DistroK8s }},
 		"other patch":      {change: func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.36.11" }},
-		"unknown version":  {change: func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.99.0" }, want: []string{"spec.kubernetes.version: use a release of v1.37 or v1.36, such as v1.37.2 or v1.36.3"}},
+		"unknown version":  {change: func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.99.0" }, want: []string{"spec.kubernetes.version: use a release of v1.37, v1.36 or v1.35, such as v1.37.2, v1.36.3 or v1.35.4"}},
 		"no exact version": {change: func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "1.37" }, want: []string{"spec.kubernetes.version: exact release such as v1.37.2"}},
 		"image as version": {change: func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.37.2@evil/image" }, want: []string{"spec.kubernetes.version: exact release"}},
 
@@ -288,6 +288,7 @@ func TestArguments(t *testing.T) {
 
 func TestUpdate(t *testing.T) {
 	old := func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.36.3" }
+	older := func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.35.4" }
 	ancient := func(vc *tenancy.VirtualCluster) {
 		vc.Spec.Kubernetes.Version = "v1.12.0"
 		vc.Spec.Kubernetes.ExtraArgs = []string{"--token=x"}
@@ -299,11 +300,17 @@ func TestUpdate(t *testing.T) {
 	}{
 		"nothing":       {none, none, nil},
 		"raised":        {old, none, nil},
-		"lowered":       {none, old, []string{"spec.kubernetes.version: cannot be lowered from v1.37.2"}},
-		"patch lowered": {none, func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.37.1" }, []string{"spec.kubernetes.version: cannot be lowered"}},
-		"distro":        {none, func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Distro = tenancy.DistroK8s }, []string{"spec.kubernetes.distro: cannot be changed"}},
-		"persistence":   {none, func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Storage.Persistent = ptr.To(false) }, []string{"spec.controlPlane.storage.persistent: cannot be changed"}},
-		"class":         {none, func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Storage.StorageClassName = ptr.To("fast") }, []string{"spec.controlPlane.storage.storageClassName: cannot be changed"}},
+		"lowered":       {none, old, []string{"spec.kubernetes.version: cannot be lowered from v1.37.2, since an older control plane cannot read the data of a newer one: make a new virtual cluster"}},
+		"raised by two": {older, none, []string{"spec.kubernetes.version: cannot be raised from v1.35.4 by more than one minor at a time: set v1.36.3 first"}},
+		"raised before the last one is over": {func(vc *tenancy.VirtualCluster) { old(vc); vc.Status.KubernetesVersion = "v1.35.4+k3s1" }, none,
+			[]string{"spec.kubernetes.version: cannot be raised from v1.35.4 by more than one minor at a time: set v1.36.3 first, and wait until status.kubernetesVersion shows it"}},
+		"patch raised before the last one is over": {func(vc *tenancy.VirtualCluster) { old(vc); vc.Status.KubernetesVersion = "v1.35.4+k3s1" },
+			func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.36.11" }, nil},
+		"raised from far below": {ancient, none, []string{"spec.kubernetes.version: set a release of v1.13 first"}},
+		"patch lowered":         {none, func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Version = "v1.37.1" }, []string{"spec.kubernetes.version: cannot be lowered"}},
+		"distro":                {none, func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.Distro = tenancy.DistroK8s }, []string{"spec.kubernetes.distro: cannot be changed"}},
+		"persistence":           {none, func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Storage.Persistent = ptr.To(false) }, []string{"spec.controlPlane.storage.persistent: cannot be changed"}},
+		"class":                 {none, func(vc *tenancy.VirtualCluster) { vc.Spec.ControlPlane.Storage.StorageClassName = ptr.To("fast") }, []string{"spec.controlPlane.storage.storageClassName: cannot be changed"}},
 		"size": {none, func(vc *tenancy.VirtualCluster) {
 			vc.Spec.ControlPlane.Storage.Size = ptr.To(resource.MustParse("6Gi"))
 		}, []string{"spec.controlPlane.storage.size: enlarge the PersistentVolumeClaim"}},

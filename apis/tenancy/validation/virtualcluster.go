@@ -40,7 +40,9 @@ func (v *Validator) Update(vc, old *tenancy.VirtualCluster) field.ErrorList {
 	errs = append(errs, recovery(vc.Annotations, old.Annotations, metadata.Child("annotations"))...)
 	spec := field.NewPath("spec")
 	errs = append(errs, v.spec(&vc.Spec, &old.Spec, spec)...)
-	return append(errs, immutable(&vc.Spec, &old.Spec, spec)...)
+	errs = append(errs, immutable(&vc.Spec, &old.Spec, spec)...)
+	return append(errs, versionStep(vc.Spec.Kubernetes.Version, old.Spec.Kubernetes.Version, old.Status.KubernetesVersion,
+		spec.Child("kubernetes", "version"))...)
 }
 
 // name allows what is a DNS label and leaves room for the suffixes of the
@@ -140,5 +142,5 @@ func immutable(spec, old *tenancy.VirtualClusterSpec, path *field.Path) field.Er
 	fixed(now.Storage.Size, before.Storage.Size, "enlarge the PersistentVolumeClaim itself, if its class allows it",
 		"controlPlane", "storage", "size")
 	fixed(now.Datastore, before.Datastore, "the data would be lost; "+anew, "controlPlane", "datastore")
-	return append(errs, notLowered(spec.Kubernetes.Version, old.Kubernetes.Version, path.Child("kubernetes", "version"))...)
+	return errs
 }

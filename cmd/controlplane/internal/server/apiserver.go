@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	genericapiserver "k8s.io/apiserver/pkg/server"
-	"k8s.io/client-go/tools/cache"
 	basecompatibility "k8s.io/component-base/compatibility"
 	"k8s.io/component-base/featuregate"
 	logsapi "k8s.io/component-base/logs/api/v1"
@@ -65,8 +64,7 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 	o.SecureServing.BindAddress = addr.IP
 	o.SecureServing.BindPort = addr.Port
 
-	var err error
-	if o.InformerName, err = cache.NewInformerName("kube-apiserver"); err != nil {
+	if err := nameInformers(o); err != nil {
 		return nil, err
 	}
 	completed, err := o.Complete(ctx)

@@ -5,9 +5,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/pflag"
-	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	logsapi "k8s.io/component-base/logs/api/v1"
-	cmfeatures "k8s.io/controller-manager/pkg/features"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
 )
@@ -31,17 +29,6 @@ func parseControllerManager(args []string) (*options.KubeControllerManagerOption
 	return o, nil
 }
 
-// releaseLeadership makes a stopping controller manager give its lease back.
-// Upstream's default is to end the process when the lease is lost, by intent
-// or not, and here the process is the API server's too.
-func releaseLeadership() error {
-	name := cmfeatures.ControllerManagerReleaseLeaderElectionLockOnExit
-	if utilfeature.DefaultFeatureGate.Enabled(name) {
-		return nil
-	}
-	return utilfeature.DefaultMutableFeatureGate.OverrideDefault(name, true)
-}
-
 // runControllerManager runs the controllers until ctx is cancelled. The API
 // must answer: the options ask it for the authentication configuration.
 func runControllerManager(ctx context.Context, o *options.KubeControllerManagerOptions) error {
@@ -54,5 +41,5 @@ func runControllerManager(ctx context.Context, o *options.KubeControllerManagerO
 	if err != nil {
 		return fmt.Errorf("--kube-controller-manager-arg: %w", err)
 	}
-	return app.Run(ctx, config.Complete())
+	return lead(ctx, config.Complete())
 }

@@ -16,7 +16,7 @@ import (
 type KubernetesSpecApplyConfiguration struct {
 	// distro is the distribution of the control plane: k3s or k8s. Immutable. Defaults to k3s.
 	Distro *tenancyv1.Distro `json:"distro,omitempty"`
-	// version is the Kubernetes version inside, such as v1.37.2. It can be raised, never lowered.
+	// version is the Kubernetes version inside, such as v1.37.2. It can be raised, by one minor at a time, and never lowered.
 	// Defaults to the newest version that this release of Garret knows.
 	Version *string `json:"version,omitempty"`
 	// extraArgs are further flags for the control plane's server command, each in

@@ -27,8 +27,8 @@
 {{- if semverCompare ">=1.25.0-0" $version }}
 {{- $args = append $args "--disable=runtimes" }}
 {{- end }}
-{{- /* Before 1.24 there is no egress selector, and so no flag for it. */}}
-{{- if semverCompare ">=1.24.0-0" $version }}
+{{- /* k3s has the flag for its egress tunnel since 1.24.1. */}}
+{{- if semverCompare ">=1.24.1-0" $version }}
 {{- $args = append $args "--egress-selector-mode=disabled" }}
 {{- end }}
 {{- /* Nodes and volumes are the host's: controllers that would manage them stay off. */}}

@@ -30,27 +30,39 @@ func main() {
 func command() *cobra.Command {
 	root := &cobra.Command{Use: "garret-images", SilenceUsage: true, SilenceErrors: true}
 	var bin string
+	var older []string
 	var versions images.Versions
 	flags := root.PersistentFlags()
 	flags.StringVar(&bin, "bin", "bin", "Folder of the built binaries.")
 	flags.StringVar(&versions.Garret, "garret-version", "v0.1.0", "Tag of Garret's own images.")
 	flags.StringVar(&versions.Kubernetes, "kubernetes-version", "v1.37.2", "Tag of the control plane's images.")
+	flags.StringSliceVar(&older, "older", nil, "Releases of older minors: the control planes of these, in place of all other images.")
 	flags.StringVar(&versions.CoreDNS, "coredns-version", "v1.15.0", "Tag of the CoreDNS image.")
 	flags.StringVar(&versions.Traefik, "traefik-version", "v3.6.12", "Tag of the Traefik image.")
 	flags.StringVar(&versions.CertManager, "cert-manager-version", "v1.21.2", "Tag of cert-manager's images.")
 	flags.StringVar(&versions.Pebble, "pebble-version", "2.10.3", "Tag of the pebble image.")
-	root.AddCommand(build(&bin, &versions), push(&bin, &versions), conformance(&bin))
+	catalogue := func() []images.Image {
+		if len(older) == 0 {
+			return images.Catalogue(versions)
+		}
+		var list []images.Image
+		for _, release := range older {
+			list = append(list, images.Older(release)...)
+		}
+		return list
+	}
+	root.AddCommand(build(&bin, catalogue), push(&bin, catalogue), conformance(&bin))
 	return root
 }
 
-func build(bin *string, versions *images.Versions) *cobra.Command {
+func build(bin *string, catalogue func() []images.Image) *cobra.Command {
 	var out string
 	var addOns bool
 	cmd := &cobra.Command{
 		Use:   "build [NAME...]",
 		Short: "Write an archive for each image, where its binaries are newer than it",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return each(*versions, args, addOns, func(image images.Image) error {
+			return each(catalogue(), args, addOns, func(image images.Image) error {
 				archive, written, err := images.Write(image, *bin, out)
 				if err == nil && written {
 					fmt.Fprintln(cmd.OutOrStdout(), archive)
@@ -91,13 +103,13 @@ func conformance(bin *string) *cobra.Command {
 	return cmd
 }
 
-func push(bin *string, versions *images.Versions) *cobra.Command {
+func push(bin *string, catalogue func() []images.Image) *cobra.Command {
 	var registry string
 	cmd := &cobra.Command{
 		Use:   "push [NAME...]",
 		Short: "Push images to a registry, under the paths of their names",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return each(*versions, args, false, func(image images.Image) error {
+			return each(catalogue(), args, false, func(image images.Image) error {
 				pushed, err := images.Push(cmd.Context(), image, *bin, registry)
 				for _, ref := range pushed {
 					fmt.Fprintln(cmd.OutOrStdout(), ref)
@@ -112,12 +124,12 @@ func push(bin *string, versions *images.Versions) *cobra.Command {
 }
 
 // each calls do for the images of these names, or for all that are add-ons or are not.
-func each(versions images.Versions, names []string, addOns bool, do func(images.Image) error) error {
+func each(catalogue []images.Image, names []string, addOns bool, do func(images.Image) error) error {
 	wanted := map[string]bool{}
 	for _, name := range names {
 		wanted[name] = true
 	}
-	for _, image := range images.Catalogue(versions) {
+	for _, image := range catalogue {
 		if len(names) > 0 && !wanted[image.Name] || len(names) == 0 && image.AddOn != addOns {
 			continue
 		}
