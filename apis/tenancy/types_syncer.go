@@ -34,7 +34,7 @@ type ToHostSpec struct {
 	// secrets are those that pods and ingresses refer to. On by default.
 	Secrets KindSwitch
 	// services have the addresses that the host allots. On by default.
-	Services KindSwitch
+	Services ServicesToHost
 }
 
 // FromHostSpec chooses among the kinds of the host that are shown inside.

@@ -47,6 +47,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.HostClusterStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HostIsolation"):
 		return &tenancyv1.HostIsolationApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("HostServiceMapping"):
+		return &tenancyv1.HostServiceMappingApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("IsolationSpec"):
 		return &tenancyv1.IsolationSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KindSwitch"):
@@ -73,6 +75,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.ServicesFromHostApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ServiceSource"):
 		return &tenancyv1.ServiceSourceApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ServicesToHost"):
+		return &tenancyv1.ServicesToHostApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("StorageSpec"):
 		return &tenancyv1.StorageSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("SyncerSpec"):

@@ -38,6 +38,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.HostClusterSpec{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_HostClusterSpec(ref),
 		v1.HostClusterStatus{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_HostClusterStatus(ref),
 		v1.HostIsolation{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_HostIsolation(ref),
+		v1.HostServiceMapping{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_HostServiceMapping(ref),
 		v1.IsolationSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_IsolationSpec(ref),
 		v1.KindSwitch{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_KindSwitch(ref),
 		v1.KubeconfigGrant{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_KubeconfigGrant(ref),
@@ -55,6 +56,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.ServiceName{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_ServiceName(ref),
 		v1.ServiceSource{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ServiceSource(ref),
 		v1.ServicesFromHost{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ServicesFromHost(ref),
+		v1.ServicesToHost{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ServicesToHost(ref),
 		v1.StorageSpec{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_StorageSpec(ref),
 		v1.SyncerSpec{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_SyncerSpec(ref),
 		v1.TemplateParameter{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_TemplateParameter(ref),
@@ -1172,6 +1174,37 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 	}
 }
 
+func schema_garret_apis_tenancy_v1_HostServiceMapping(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HostServiceMapping gives a Service of the virtual cluster a further name on the host.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"from": {
+						SchemaProps: spec.SchemaProps{
+							Description: "from is the Service inside. It needs a selector.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ServiceName{}.OpenAPIModelName()),
+						},
+					},
+					"to": {
+						SchemaProps: spec.SchemaProps{
+							Description: "to is the name of the Service on the host, in the namespace of the virtual cluster. What has the name already stays as it is.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"from", "to"},
+			},
+		},
+		Dependencies: []string{
+			v1.ServiceName{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_IsolationSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1816,6 +1849,46 @@ func schema_garret_apis_tenancy_v1_ServicesFromHost(ref common.ReferenceCallback
 	}
 }
 
+func schema_garret_apis_tenancy_v1_ServicesToHost(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ServicesToHost says whether Services go to the host, and under which further names.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"enabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "enabled says whether the kind is synced. It is when not set.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"mappings": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "mappings give Services on the host a further name, under which the host's own pods find them. Who adds one needs the right to create Services in the namespace.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.HostServiceMapping{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.HostServiceMapping{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_StorageSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2307,14 +2380,14 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 						SchemaProps: spec.SchemaProps{
 							Description: "services have the addresses that the host allots. On by default.",
 							Default:     map[string]interface{}{},
-							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+							Ref:         ref(v1.ServicesToHost{}.OpenAPIModelName()),
 						},
 					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1.KindSwitch{}.OpenAPIModelName()},
+			v1.KindSwitch{}.OpenAPIModelName(), v1.ServicesToHost{}.OpenAPIModelName()},
 	}
 }
 

@@ -99,6 +99,11 @@ func (in HostIsolation) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostServiceMapping) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.HostServiceMapping"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in IsolationSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.IsolationSpec"
 }
@@ -191,6 +196,11 @@ func (in ServiceSource) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ServicesFromHost) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.ServicesFromHost"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ServicesToHost) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ServicesToHost"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -1108,6 +1108,69 @@ func Validate_HostIsolation(
 	return errs
 }
 
+// Validate_HostServiceMapping validates an instance of HostServiceMapping according
+// to declarative validation rules in the API schema.
+func Validate_HostServiceMapping(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *HostServiceMapping) (errs field.ErrorList) {
+
+	{ // field HostServiceMapping.From
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ServiceName,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ServiceName(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostServiceMapping) *ServiceName {
+				return &oldObj.From
+			})
+		errs = append(errs, fn(fldPath.Child("from"), &obj.From, oldVal, oldObj != nil)...)
+	}
+
+	{ // field HostServiceMapping.To
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.ShortName(ctx, op, fldPath, obj, oldObj); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostServiceMapping) *string {
+				return &oldObj.To
+			})
+		errs = append(errs, fn(fldPath.Child("to"), &obj.To, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 // Validate_IsolationSpec validates an instance of IsolationSpec according
 // to declarative validation rules in the API schema.
 func Validate_IsolationSpec(
@@ -1831,6 +1894,79 @@ func Validate_ServicesFromHost(
 		}
 		oldVal := safe.Field(oldObj,
 			func(oldObj *ServicesFromHost) []ServiceMapping {
+				return oldObj.Mappings
+			})
+		errs = append(errs, fn(fldPath.Child("mappings"), obj.Mappings, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_ServicesToHost validates an instance of ServicesToHost according
+// to declarative validation rules in the API schema.
+func Validate_ServicesToHost(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *ServicesToHost) (errs field.ErrorList) {
+
+	{ // field ServicesToHost.Enabled
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *bool,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ServicesToHost) *bool {
+				return oldObj.Enabled
+			})
+		errs = append(errs, fn(fldPath.Child("enabled"), obj.Enabled, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ServicesToHost.Mappings
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []HostServiceMapping,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 32).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// iterate the list and call the type's validation function
+			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_HostServiceMapping); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ServicesToHost) []HostServiceMapping {
 				return oldObj.Mappings
 			})
 		errs = append(errs, fn(fldPath.Child("mappings"), obj.Mappings, oldVal, oldObj != nil)...)
@@ -2652,7 +2788,7 @@ func Validate_ToHostSpec(
 	{ // field ToHostSpec.Services
 		fn := func(
 			fldPath *field.Path,
-			obj, oldObj *KindSwitch,
+			obj, oldObj *ServicesToHost,
 			oldValueCorrelated bool) (errs field.ErrorList) {
 			// don't revalidate unchanged data
 			if oldValueCorrelated && op.Type == operation.Update {
@@ -2661,11 +2797,11 @@ func Validate_ToHostSpec(
 				}
 			}
 			// call the type's validation function
-			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			errs = append(errs, Validate_ServicesToHost(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
-			func(oldObj *ToHostSpec) *KindSwitch {
+			func(oldObj *ToHostSpec) *ServicesToHost {
 				return &oldObj.Services
 			})
 		errs = append(errs, fn(fldPath.Child("services"), &obj.Services, oldVal, oldObj != nil)...)

@@ -40,6 +40,7 @@ func syncer(spec *tenancy.SyncerSpec, path *field.Path) field.ErrorList {
 			}
 		}
 	}
+	errs = append(errs, hostMappings(spec.ToHost.Services.Mappings, path.Child("toHost", "services", "mappings"))...)
 	return append(errs, mappings(spec.FromHost.Services.Mappings, path.Child("fromHost", "services", "mappings"))...)
 }
 

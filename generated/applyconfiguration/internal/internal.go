@@ -263,6 +263,17 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.QuotaSpec
       default: {}
+- name: dev.garret.garret.apis.tenancy.v1.HostServiceMapping
+  map:
+    fields:
+    - name: from
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ServiceName
+      default: {}
+    - name: to
+      type:
+        scalar: string
+      default: ""
 - name: dev.garret.garret.apis.tenancy.v1.IsolationSpec
   map:
     fields:
@@ -428,6 +439,18 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: dev.garret.garret.apis.tenancy.v1.ServiceMapping
+          elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.ServicesToHost
+  map:
+    fields:
+    - name: enabled
+      type:
+        scalar: boolean
+    - name: mappings
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.HostServiceMapping
           elementRelationship: atomic
 - name: dev.garret.garret.apis.tenancy.v1.StorageSpec
   map:
@@ -612,7 +635,7 @@ var schemaYAML = typed.YAMLObject(`types:
       default: {}
     - name: services
       type:
-        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+        namedType: dev.garret.garret.apis.tenancy.v1.ServicesToHost
       default: {}
 - name: dev.garret.garret.apis.tenancy.v1.VirtualCluster
   map:

@@ -52,6 +52,7 @@ var lentFields = []lent{
 	}},
 	{"syncer.toHost.networkPolicies", policiesOfTenants},
 	{"syncer.fromHost.services.mappings", mappedServices},
+	{"syncer.toHost.services.mappings", namedServices},
 	{"dns.resolve", resolvedServices},
 }
 
