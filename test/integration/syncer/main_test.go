@@ -104,6 +104,8 @@ type side struct {
 	bounds *isolation.EgressBounds
 	// mapped are the Services that the VirtualCluster has shown inside, for the next syncer.
 	mapped *resources.MappedServices
+	// named are the Services that have a further name on the host, for the next syncer.
+	named *resources.NamedServices
 	// security is the running syncer's.
 	security *isolation.PodSecurity
 	// virtualStores and hostStores are the running syncer's, metrics its measurements.
@@ -238,7 +240,7 @@ func (s *side) start() {
 		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
-		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, EgressBounds: s.bounds, Mapped: s.mapped, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
+		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, EgressBounds: s.bounds, Mapped: s.mapped, Named: s.named, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)
