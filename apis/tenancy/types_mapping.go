@@ -12,6 +12,23 @@ type ServicesFromHost struct {
 	Mappings []ServiceMapping
 }
 
+// ServicesToHost says whether Services go to the host, and under which further names.
+type ServicesToHost struct {
+	// enabled says whether the kind is synced. It is when not set.
+	Enabled *bool
+	// mappings give Services on the host a further name, under which the host's own pods find
+	// them. Who adds one needs the right to create Services in the namespace.
+	Mappings []HostServiceMapping
+}
+
+// HostServiceMapping gives a Service of the virtual cluster a further name on the host.
+type HostServiceMapping struct {
+	// from is the Service inside. It needs a selector.
+	From ServiceName
+	// to is the name of the Service on the host, in the namespace of the virtual cluster. What has the name already stays as it is.
+	To string
+}
+
 // ServiceMapping shows a Service inside under a name of choice.
 type ServiceMapping struct {
 	// from is the Service that is shown.

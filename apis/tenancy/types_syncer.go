@@ -36,7 +36,7 @@ type ToHostSpec struct {
 	// secrets are those that pods and ingresses refer to, or all. On by default.
 	Secrets ReferencedKind
 	// services have the addresses that the host allots. On by default.
-	Services KindSwitch
+	Services ServicesToHost
 }
 
 // FromHostSpec chooses among the kinds of the host that are shown inside.

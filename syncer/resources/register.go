@@ -66,6 +66,8 @@ type Config struct {
 	Mappings []tenancyv1.HostMapping
 	// Mapped are the Services that the VirtualCluster has shown inside.
 	Mapped *MappedServices
+	// Named are the Services that have a further name on the host.
+	Named *NamedServices
 	// KubeletPort is where the syncer serves the kubelet's API.
 	KubeletPort int32
 	// KubeletVersion stands in nodes whose real version cannot be read.

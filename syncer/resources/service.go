@@ -129,6 +129,9 @@ func (b *builder) services() {
 		yield:  yieldPorts,
 		status: s.status,
 	})
+	if b.Named != nil {
+		b.namedServices(b.Named)
+	}
 }
 
 // apply translates the service. The first pass over one that the webhook made adopts it.

@@ -42,6 +42,8 @@ const (
 const (
 	VirtualKindPod       = "Pod"
 	VirtualKindNamespace = "Namespace"
+	// VirtualKindMapping is a Service that the VirtualCluster gives a further name on the host.
+	VirtualKindMapping = "ServiceMapping"
 )
 
 // Direction says which side of a synced kind is written.
@@ -155,7 +157,8 @@ func Catalogue() []SyncedKind {
 		},
 		{
 			Version: "v1", Resource: ResourceServices, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
-			Words: "all but those of type ExternalName; the host allots their addresses",
+			Companions: []Companion{{ResourceServices, VirtualKindMapping, writing()}},
+			Words:      "all but those of type ExternalName; the host allots their addresses",
 		},
 		{
 			Group: "discovery.k8s.io", Version: "v1", Resource: ResourceEndpointSlices, Direction: ToHost, Default: true, Namespaced: true,

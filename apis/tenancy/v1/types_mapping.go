@@ -16,6 +16,31 @@ type ServicesFromHost struct {
 	Mappings []ServiceMapping `json:"mappings,omitempty"`
 }
 
+// ServicesToHost says whether Services go to the host, and under which further names.
+type ServicesToHost struct {
+	// enabled says whether the kind is synced. It is when not set.
+	// +optional
+	// +k8s:optional
+	Enabled *bool `json:"enabled,omitempty"`
+	// mappings give Services on the host a further name, under which the host's own pods find
+	// them. Who adds one needs the right to create Services in the namespace.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=32
+	Mappings []HostServiceMapping `json:"mappings,omitempty"`
+}
+
+// HostServiceMapping gives a Service of the virtual cluster a further name on the host.
+type HostServiceMapping struct {
+	// from is the Service inside. It needs a selector.
+	From ServiceName `json:"from"`
+	// to is the name of the Service on the host, in the namespace of the virtual cluster. What has the name already stays as it is.
+	// +k8s:required
+	// +k8s:format=k8s-short-name
+	To string `json:"to"`
+}
+
 // ServiceMapping shows a Service inside under a name of choice.
 type ServiceMapping struct {
 	// from is the Service that is shown.

@@ -53,7 +53,7 @@ type ToHostSpec struct {
 	Secrets ReferencedKind `json:"secrets,omitempty,omitzero"`
 	// services have the addresses that the host allots. On by default.
 	// +optional
-	Services KindSwitch `json:"services,omitempty,omitzero"`
+	Services ServicesToHost `json:"services,omitempty,omitzero"`
 }
 
 // FromHostSpec chooses among the kinds of the host that are shown inside.

@@ -41,6 +41,7 @@ func syncer(spec *tenancy.SyncerSpec, path *field.Path) field.ErrorList {
 			}
 		}
 	}
+	errs = append(errs, hostMappings(spec.ToHost.Services.Mappings, path.Child("toHost", "services", "mappings"))...)
 	fromHost := path.Child("fromHost")
 	errs = append(errs, mappings(spec.FromHost.Services.Mappings, fromHost.Child("services", "mappings"))...)
 	errs = append(errs, objectsFromHost(spec.FromHost.ConfigMaps, fromHost.Child("configMaps"))...)

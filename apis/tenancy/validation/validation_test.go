@@ -251,6 +251,10 @@ func TestArguments(t *testing.T) {
 			vc.Spec.Syncer.FromHost.Services.Mappings = []tenancy.ServiceMapping{{From: source, To: to("db")}, {From: inside, To: to("other")}, {From: source, To: to("again")},
 				{From: tenancy.ServiceSource{Namespace: "prod", Name: "web"}, To: to("db")}, {From: tenancy.ServiceSource{Namespace: "prod", Name: "api"}, To: to("kubernetes")}}
 		}, []string{"spec.syncer.fromHost.services.mappings[2].from: Duplicate value", "spec.syncer.fromHost.services.mappings[3].to: Duplicate value", "spec.syncer.fromHost.services.mappings[4].to: choose another one"}},
+		"names on the host": {func(vc *tenancy.VirtualCluster) {
+			from := tenancy.ServiceName{Namespace: "default", Name: "web"}
+			vc.Spec.Syncer.ToHost.Services.Mappings = []tenancy.HostServiceMapping{{From: from, To: "web"}, {From: from, To: "web"}, {From: from, To: "vc-other"}}
+		}, []string{"spec.syncer.toHost.services.mappings[1].to: Duplicate", "spec.syncer.toHost.services.mappings[2].to: choose another one"}},
 		"names inside": {resolving(
 			tenancy.ResolveRule{Name: "db.example.org", Addresses: []string{"192.0.2.1", "2001:db8::1"}},
 			tenancy.ResolveRule{Name: "*.example.org", Alias: "db.example.org"},

@@ -58,6 +58,7 @@ var lentFields = []lent{
 		return shownInside(v1.ResourceSecrets, now.Syncer.FromHost.Secrets, old.Syncer.FromHost.Secrets)
 	}},
 	{"syncer.fromHost.services.mappings", mappedServices},
+	{"syncer.toHost.services.mappings", namedServices},
 	{"dns.resolve", resolvedServices},
 }
 

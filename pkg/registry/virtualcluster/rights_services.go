@@ -4,6 +4,8 @@
 package virtualcluster
 
 import (
+	"slices"
+
 	"garret.dev/garret/apis/tenancy"
 	v1 "garret.dev/garret/apis/tenancy/v1"
 )
@@ -12,6 +14,19 @@ import (
 // whoever writes now.
 func mappedServices(now, old *tenancy.VirtualClusterSpec) []need {
 	return sourcesAdded(sourcesOfMappings(now), sourcesOfMappings(old))
+}
+
+// namedServices is for names on the host, which whoever speaks to them trusts.
+func namedServices(now, old *tenancy.VirtualClusterSpec) []need {
+	for _, mapping := range now.Syncer.ToHost.Services.Mappings {
+		if !slices.Contains(old.Syncer.ToHost.Services.Mappings, mapping) {
+			return []need{{
+				verb: "create", resource: v1.ResourceServices, because: "the Service has a name of the writer's choice on the host",
+				remedy: "leave the mapping out, or have that right granted to you",
+			}}
+		}
+	}
+	return nil
 }
 
 // resolvedServices is for Services that names inside lead to: pods are let to them as well.

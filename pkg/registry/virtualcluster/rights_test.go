@@ -94,6 +94,13 @@ func leads(namespace, name string) specChange {
 	}
 }
 
+// calls gives a Service inside a name on the host.
+func calls(from, to string) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) {
+		spec.Syncer.ToHost.Services.Mappings = []tenancy.HostServiceMapping{{From: tenancy.ServiceName{Namespace: "default", Name: from}, To: to}}
+	}
+}
+
 func ranges(kind corev1.LimitType) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) {
 		spec.Isolation.LimitRange = &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: kind}}}
@@ -148,6 +155,9 @@ func TestLentRights(t *testing.T) {
 		"virtual, then the host's":  {[]specChange{shows("prod/db@/other")}, []specChange{shows("prod/db")}, []string{database}},
 		"a name of a Service":       {nil, []specChange{leads("prod", "db")}, []string{database}},
 		"a name stays":              {[]specChange{leads("prod", "db")}, []specChange{leads("prod", "db")}, nil},
+		"a name on the host":        {nil, []specChange{calls("web", "shop")}, []string{"create services"}},
+		"a name on the host stays":  {[]specChange{calls("web", "shop")}, []specChange{calls("web", "shop")}, nil},
+		"the name of another":       {[]specChange{calls("web", "shop")}, []specChange{calls("api", "shop")}, []string{"create services"}},
 		"all at once, in one order": {nil, []specChange{datastoreIn("db"), level(tenancy.PodSecurityPrivileged), quotaOfPods("1"), ranges(corev1.LimitTypePod)}, []string{secret, privileged, "create resourcequotas", "create limitranges"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -110,6 +110,8 @@ type side struct {
 	rules tenancyv1.PodRules
 	// mapped are the Services that the VirtualCluster has shown inside, for the next syncer.
 	mapped *resources.MappedServices
+	// named are the Services that have a further name on the host, for the next syncer.
+	named *resources.NamedServices
 	// security is the running syncer's.
 	security *isolation.PodSecurity
 	// virtualStores and hostStores are the running syncer's, metrics its measurements.
@@ -253,7 +255,7 @@ func (s *side) start() {
 		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		PodRules: s.rules, Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
-		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, All: s.all, Mappings: s.mappings, EgressBounds: s.bounds, Mapped: s.mapped, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
+		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, All: s.all, Mappings: s.mappings, EgressBounds: s.bounds, Mapped: s.mapped, Named: s.named, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)

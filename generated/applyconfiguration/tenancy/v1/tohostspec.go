@@ -27,7 +27,7 @@ type ToHostSpecApplyConfiguration struct {
 	// secrets are those that pods and ingresses refer to, or all. On by default.
 	Secrets *ReferencedKindApplyConfiguration `json:"secrets,omitempty"`
 	// services have the addresses that the host allots. On by default.
-	Services *KindSwitchApplyConfiguration `json:"services,omitempty"`
+	Services *ServicesToHostApplyConfiguration `json:"services,omitempty"`
 }
 
 // ToHostSpecApplyConfiguration constructs a declarative configuration of the ToHostSpec type for use with
@@ -103,7 +103,7 @@ func (b *ToHostSpecApplyConfiguration) WithSecrets(value *ReferencedKindApplyCon
 // WithServices sets the Services field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Services field is set to the value of the last call.
-func (b *ToHostSpecApplyConfiguration) WithServices(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+func (b *ToHostSpecApplyConfiguration) WithServices(value *ServicesToHostApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.Services = value
 	return b
 }
