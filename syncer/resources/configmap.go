@@ -19,6 +19,7 @@ func (b *builder) configMaps() {
 		wanted: func(virtual *corev1.ConfigMap) bool {
 			return slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexConfigMap, engine.KeyOf(virtual).String()), b.hosted)
 		},
+		unwanted: "no pod on the host refers to it",
 		apply: func(virtual, host *corev1.ConfigMap) error {
 			host.Data, host.BinaryData = virtual.Data, virtual.BinaryData
 			return nil
