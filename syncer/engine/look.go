@@ -17,8 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// reasonWaiting is the reason of what has to happen before an object is carried.
-const reasonWaiting = "Waiting"
+// ReasonWaiting is the reason of what has to happen before an object is carried.
+const ReasonWaiting = "Waiting"
 
 // Look is one object on both sides as a pass over it would find them, and what the
 // pass would ask for. The translation itself makes Asked and Next.
@@ -185,7 +185,7 @@ func (t *Twin[T]) ask(ctx context.Context, look *Look, virtual, host T, hosted b
 	var again againError
 	switch {
 	case errors.As(err, &again):
-		look.Told = append(look.Told, Told{Reason: reasonWaiting, Message: again.Error()})
+		look.Told = append(look.Told, Told{Reason: ReasonWaiting, Message: again.Error()})
 	case err != nil && len(told) == 0:
 		return fmt.Errorf("%s: %w", t.resource.Resource, err)
 	}
