@@ -41,8 +41,8 @@ type place struct {
 	// decision is that of isolation about it, or about what it is a part of.
 	decision isolation.Decision
 	why      string
-	// own says that its key is one of the syncer's own.
-	own bool
+	// own says that its key is one of the syncer's own, rekeyed that it has another on the host.
+	own, rekeyed bool
 }
 
 func (p place) child(name string) place {
@@ -91,7 +91,11 @@ func compare(look *engine.Look) ([]v1alpha1.Field, error) {
 		c.judge = c.fromHost
 	}
 	var values four
-	for object, into := range map[engine.Object]*any{look.Virtual: &values.inside, look.Asked: &values.asked, look.Next: &values.next, look.Host: &values.host} {
+	for _, each := range []struct {
+		object engine.Object
+		into   *any
+	}{{look.Virtual, &values.inside}, {look.Asked, &values.asked}, {look.Next, &values.next}, {look.Host, &values.host}} {
+		object, into := each.object, each.into
 		if object == nil {
 			continue
 		}
@@ -172,7 +176,9 @@ func (c *comparison) mapping(at place, values four) {
 			hostKey = own
 		}
 		paired = append(paired, hostKey)
-		c.walk(at.item(key, hostKey), four{valueOf(values.inside, key), valueOf(values.asked, hostKey), valueOf(values.next, hostKey), valueOf(values.host, hostKey)})
+		item := at.item(key, hostKey)
+		item.rekeyed = key != hostKey
+		c.walk(item, four{valueOf(values.inside, key), valueOf(values.asked, hostKey), valueOf(values.next, hostKey), valueOf(values.host, hostKey)})
 	}
 	others := 0
 	for _, key := range onHost {

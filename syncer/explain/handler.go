@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -135,6 +136,9 @@ func (a *api) may(r *http.Request, right authorizationv1.ResourceAttributes) (bo
 	extra := map[string]authorizationv1.ExtraValue{}
 	for header, values := range r.Header {
 		if key, is := strings.CutPrefix(header, "X-Remote-Extra-"); is {
+			if plain, err := url.PathUnescape(key); err == nil {
+				key = plain
+			}
 			extra[strings.ToLower(key)] = values
 		}
 	}

@@ -18,7 +18,7 @@ import (
 const (
 	whyName        = "no two virtual clusters have the same name on the host"
 	whyNamespace   = "all that is synced lies in the namespace of the virtual cluster"
-	whyLabel       = "under a key of its own, so that no selector of the host matches it"
+	whyKey         = "under a key of its own, so that no selector of the host matches it"
 	whyAnnotation  = "the host does not get annotations of this key; its administrator can allow it in the HostCluster"
 	whyMetadata    = "it means something to the API server inside alone"
 	whyTranslated  = "in the names, or after the rules, of the host"
@@ -75,6 +75,8 @@ func (c *comparison) verdict(at place, f four) (v1alpha1.Verdict, string) {
 		return v1alpha1.ChangedByHost, whyTaken
 	case same && f.asked == nil:
 		return v1alpha1.Reported, whyReported
+	case same && at.rekeyed:
+		return v1alpha1.Translated, whyKey
 	case same:
 		return v1alpha1.Copied, ""
 	case f.asked == nil:
@@ -107,8 +109,6 @@ func (c *comparison) why(at place, otherwise string) string {
 		return whyName
 	case metadata == "namespace":
 		return whyNamespace
-	case otherwise == whyTranslated && strings.HasPrefix(metadata, "labels["):
-		return whyLabel
 	case otherwise == whyDropped && strings.HasPrefix(metadata, "annotations["):
 		return whyAnnotation
 	case otherwise == whyDropped:
