@@ -142,13 +142,17 @@ func (c *comparison) leaf(at place, values four) {
 }
 
 func (c *comparison) add(at place, field v1alpha1.Field) {
-	field.Field = at.inside
-	if at.host != at.inside {
-		field.HostField = at.host
-	}
 	if c.isSecret(at) {
 		conceal(&field.Inside)
 		conceal(&field.Host)
+	}
+	c.put(at, field)
+}
+
+func (c *comparison) put(at place, field v1alpha1.Field) {
+	field.Field = at.inside
+	if at.host != at.inside {
+		field.HostField = at.host
 	}
 	c.fields = append(c.fields, field)
 }
@@ -245,5 +249,5 @@ func (c *comparison) others(at place, count int) {
 	if c.look.FromHost {
 		field.Verdict, field.Why = v1alpha1.Dropped, whyStays
 	}
-	c.add(at, field)
+	c.put(at, field)
 }
