@@ -13,6 +13,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"garret.dev/garret/pkg/cli/backup"
+	"garret.dev/garret/pkg/cli/explain"
 	"garret.dev/garret/pkg/cli/host"
 	"garret.dev/garret/pkg/cli/install"
 	"garret.dev/garret/pkg/cli/vcluster"
@@ -23,6 +24,7 @@ func New(executable string, streams genericiooptions.IOStreams) *cobra.Command {
 	program := programName(executable)
 	flags := host.NewFlags()
 	clusters := &vcluster.Commands{Program: program, Flags: flags, Streams: streams, Terminal: vcluster.HasTerminal(streams)}
+	explained := &explain.Commands{Program: program, Flags: flags, Streams: streams}
 	installation := &install.Commands{Program: program, Flags: flags, Streams: streams}
 	backups := &backup.Commands{Program: program, Flags: flags, Streams: streams}
 
@@ -56,6 +58,7 @@ that context leads into a virtual cluster.`,
 		verb("delete", "Delete virtual clusters", clusters.Delete()),
 		clusters.Kubeconfig(),
 		clusters.Recover(),
+		explained.Explain(),
 	)
 	group("admin", root, installation.Install(), backups.Backup(), backups.Restore(), installation.Uninstall())
 	root.AddCommand(newVersion(flags, streams))
