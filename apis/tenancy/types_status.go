@@ -77,6 +77,9 @@ type VirtualClusterStatus struct {
 	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
 	// the syncer reports it.
 	Quota *QuotaStatus
+	// services are those of the host and of other virtual clusters that the spec names, as
+	// they were found.
+	Services []FoundService
 }
 
 // TemplateStatus is a template as it was applied to a virtual cluster.

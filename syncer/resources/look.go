@@ -56,7 +56,7 @@ func (m *mirror[T]) Look(_ context.Context, key types.NamespacedName) (*engine.L
 		return nil, apierrors.NewNotFound(resource.GroupResource(), key.Name)
 	}
 	look := &engine.Look{Resource: resource, FromHost: true, Virtual: virtual, Readable: func(message string) string { return message }}
-	fate, err := m.fate(key.Name, virtual, true)
+	fate, err := m.fate(key, virtual, true)
 	if err != nil {
 		look.Told = append(look.Told, engine.Told{Reason: reasonUntranslatable, Message: err.Error()})
 	}

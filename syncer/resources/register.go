@@ -58,6 +58,8 @@ type Config struct {
 	EgressBounds *isolation.EgressBounds
 	// EndpointRanges are what EndpointSlices may name, besides the addresses of own pods.
 	EndpointRanges []string
+	// Mapped are the Services that the VirtualCluster has shown inside.
+	Mapped *MappedServices
 	// KubeletPort is where the syncer serves the kubelet's API.
 	KubeletPort int32
 	// KubeletVersion stands in nodes whose real version cannot be read.
@@ -100,6 +102,9 @@ func Register(e *engine.Engine, c Config) error {
 		} else if kind.off != nil {
 			kind.off(&b)
 		}
+	}
+	if c.Mapped != nil {
+		b.mappedServices(c.Mapped)
 	}
 	e.AddInformers(c.Virtual.Followed()...)
 	e.AddInformers(c.Host.Followed()...)

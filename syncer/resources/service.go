@@ -96,7 +96,7 @@ const (
 
 // HasHostService says whether a virtual Service has a twin on the host. The API
 // server's own has the address of the virtual cluster itself, those of the syncer's APIs
-// are for the API server alone, and an ExternalName is an alias in the DNS inside: on the
+// are for the API server alone, one that is mapped has an address already, and an ExternalName is an alias in the DNS inside: on the
 // host it would name any address in the tenant's words.
 func HasHostService(virtual *corev1.Service) bool {
 	switch {
@@ -104,7 +104,7 @@ func HasHostService(virtual *corev1.Service) bool {
 		virtual.Namespace == metav1.NamespaceSystem && (virtual.Name == MetricsService || virtual.Name == ExplainService):
 		return false
 	}
-	return virtual.Spec.Type != corev1.ServiceTypeExternalName
+	return virtual.Spec.Type != corev1.ServiceTypeExternalName && virtual.Labels[tenancyv1.LabelMapped] == ""
 }
 
 // CheckService returns an error in words for tenants when the Service is kept from the host.
@@ -122,7 +122,7 @@ type services struct {
 func (b *builder) services() {
 	s := &services{b.Translator, b.Virtual}
 	declare(b, b.Virtual.Services, b.Host.Services, declared[*corev1.Service]{
-		wanted: HasHostService, unwanted: "Services of type ExternalName, and those that lead to the control plane, stay inside",
+		wanted: HasHostService, unwanted: "Services of type ExternalName, those that lead to the control plane, and those that are mapped have no object of their own on the host",
 		create: func(virtual, host *corev1.Service) error {
 			createService(virtual, host)
 			return nil

@@ -128,6 +128,13 @@ type VirtualClusterStatus struct {
 	// +optional
 	// +k8s:optional
 	Quota *QuotaStatus `json:"quota,omitempty"`
+	// services are those of the host and of other virtual clusters that the spec names, as
+	// they were found.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=128
+	Services []FoundService `json:"services,omitempty"`
 }
 
 // TemplateStatus is a template as it was applied to a virtual cluster.

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	v1alpha1 "garret.dev/garret/apis/explain/v1alpha1"
+	"garret.dev/garret/pkg/cli/exit"
 	"garret.dev/garret/pkg/cli/host"
 )
 
@@ -55,7 +56,7 @@ may have it explained.`,
 			if len(args) == 1 || len(args) == 2 {
 				return nil
 			}
-			return host.Advise(fmt.Errorf("%s takes KIND/NAME", cmd.CommandPath()), "usage: %s", cmd.UseLine())
+			return host.Misuse(fmt.Errorf("%s takes KIND/NAME", cmd.CommandPath()), "usage: %s", cmd.UseLine())
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -71,10 +72,10 @@ may have it explained.`,
 func (c *Commands) explain(ctx context.Context, argument string, o options) error {
 	kind, name, both := strings.Cut(argument, "/")
 	if !both || kind == "" || name == "" || strings.Contains(name, "/") {
-		return host.Advise(fmt.Errorf("%q is not of the form KIND/NAME", argument), "for example: %s explain pod/web", c.Program)
+		return host.Misuse(fmt.Errorf("%q is not of the form KIND/NAME", argument), "for example: %s explain pod/web", c.Program)
 	}
 	if o.output != "" && o.output != "yaml" && o.output != "json" {
-		return host.Advise(fmt.Errorf("there is no output %q", o.output), "use -o yaml or -o json")
+		return host.Misuse(fmt.Errorf("there is no output %q", o.output), "use -o yaml or -o json")
 	}
 	inside, err := c.Flags.Inside(o.cluster)
 	if err != nil {
@@ -104,7 +105,7 @@ func (c *Commands) explain(ctx context.Context, argument string, o options) erro
 func (c *Commands) advise(err error, argument, namespace string) error {
 	switch {
 	case apierrors.IsNotFound(err):
-		return host.Advise(fmt.Errorf("there is no %s in namespace %s of the virtual cluster", argument, namespace), "name another namespace inside with --namespace")
+		return host.Advise(exit.With(exit.NotFound, fmt.Errorf("there is no %s in namespace %s of the virtual cluster", argument, namespace)), "name another namespace inside with --namespace")
 	case apierrors.IsForbidden(err):
 		return host.Advise(err, "ask an administrator of the virtual cluster for the right to get it")
 	}

@@ -40,6 +40,9 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
 	// the syncer reports it.
 	Quota *QuotaStatusApplyConfiguration `json:"quota,omitempty"`
+	// services are those of the host and of other virtual clusters that the spec names, as
+	// they were found.
+	Services []FoundServiceApplyConfiguration `json:"services,omitempty"`
 }
 
 // VirtualClusterStatusApplyConfiguration constructs a declarative configuration of the VirtualClusterStatus type for use with
@@ -132,5 +135,18 @@ func (b *VirtualClusterStatusApplyConfiguration) WithRelease(value *ReleaseStatu
 // If called multiple times, the Quota field is set to the value of the last call.
 func (b *VirtualClusterStatusApplyConfiguration) WithQuota(value *QuotaStatusApplyConfiguration) *VirtualClusterStatusApplyConfiguration {
 	b.Quota = value
+	return b
+}
+
+// WithServices adds the given value to the Services field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Services field.
+func (b *VirtualClusterStatusApplyConfiguration) WithServices(values ...*FoundServiceApplyConfiguration) *VirtualClusterStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithServices")
+		}
+		b.Services = append(b.Services, *values[i])
+	}
 	return b
 }
