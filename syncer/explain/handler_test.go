@@ -72,9 +72,9 @@ func (s *inside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(review)
 }
 
-// TestCallers wants an explanation for who may get the object, and for nobody else; nor may
+// TestOnlyWhoMayGetIsTold wants an explanation for who may get the object, and for nobody else; nor may
 // anybody learn whether there is one.
-func TestCallers(t *testing.T) {
+func TestOnlyWhoMayGetIsTold(t *testing.T) {
 	const web = v1alpha1.Path + "/namespaces/shop/pods/web"
 	get, list := "jane get pods shop/web", "jane list events shop/"
 	for _, test := range []struct {
