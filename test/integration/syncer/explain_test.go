@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	explainv1alpha1 "garret.dev/garret/apis/explain/v1alpha1"
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -78,7 +79,11 @@ func checkExplained(s *subject, name string) {
 }
 
 func (s *subject) askToExplain(name, user, group string) *httptest.ResponseRecorder {
-	request, answer := httptest.NewRequest(http.MethodGet, explainv1alpha1.Path+"/namespaces/"+s.namespace+"/"+s.Resource+"/"+name, nil), httptest.NewRecorder()
+	path := explainv1alpha1.Path + "/"
+	if row, _ := tenancyv1.CataloguedKind(s.Resource); row.Namespaced {
+		path += "namespaces/" + s.namespace + "/"
+	}
+	request, answer := httptest.NewRequest(http.MethodGet, path+s.Resource+"/"+name, nil), httptest.NewRecorder()
 	request.Header.Set("X-Remote-User", user)
 	request.Header.Set("X-Remote-Group", group)
 	explain.New(explain.Options{Source: s.engine, Virtual: s.virtual}).ServeHTTP(answer, request)
@@ -96,6 +101,16 @@ func (s *subject) explained(name string) *explainv1alpha1.Explanation {
 	return told
 }
 
+// classExplained holds what is told of a class that is shown of the host against both sides.
+func (s *side) classExplained(resource schema.GroupVersionResource, name string) {
+	s.t.Helper()
+	class := &subject{side: s, kind: &kind{GroupVersionResource: resource}, inside: shared.virtualObjects.Resource(resource), onHost: shared.hostObjects.Resource(resource)}
+	told := class.tellsTheTruth(name)
+	if text, err := json.Marshal(told); err != nil || strings.Contains(string(text), "of-the-host") || told.Direction != explainv1alpha1.FromHost {
+		s.t.Errorf("got %s, %v: want nothing of the host's own in it", text, err)
+	}
+}
+
 // tellsTheTruth waits until nothing is wrong with what is told: either side may change meanwhile.
 func (s *subject) tellsTheTruth(name string) *explainv1alpha1.Explanation {
 	s.t.Helper()
@@ -111,7 +126,11 @@ func (s *subject) tellsTheTruth(name string) *explainv1alpha1.Explanation {
 		if err != nil {
 			return false, err
 		}
-		host, err := s.onHost.Get(ctx, s.hostName(name), metav1.GetOptions{})
+		hostName := name
+		if inside.GetNamespace() != "" {
+			hostName = s.hostName(name)
+		}
+		host, err := s.onHost.Get(ctx, hostName, metav1.GetOptions{})
 		if err != nil {
 			return false, err
 		}
@@ -145,30 +164,8 @@ func untruths(told *explainv1alpha1.Explanation, inside, host *unstructured.Unst
 		if !says(field.Inside, a) || !says(field.Host, b) {
 			say("%+v: got %v inside, %v on the host", field, a, b)
 		}
-		equal, rekeyed := reflect.DeepEqual(a, b), field.HostField != ""
-		switch field.Verdict {
-		case explainv1alpha1.Copied, explainv1alpha1.Reported:
-			if !equal || a == nil {
-				say("%+v: they differ", field)
-			}
-		case explainv1alpha1.Translated:
-			if equal && !rekeyed || a == nil || b == nil {
-				say("%+v: nothing was translated", field)
-			}
-		case explainv1alpha1.Added:
-			if b == nil || field.Inside != "" {
-				say("%+v: nothing was added", field)
-			}
-		case explainv1alpha1.Dropped:
-			if a == nil || b != nil && field.Host == "" {
-				say("%+v: nothing was dropped", field)
-			}
-		case explainv1alpha1.ChangedByHost:
-			if equal {
-				say("%+v: the host changed nothing", field)
-			}
-		default:
-			say("%+v: nothing is under way", field)
+		if problem := misjudged(told.Direction, field, a, b); problem != "" {
+			say("%+v: %s", field, problem)
 		}
 		found = append(found, at(restInside, field.Field), at(restHost, onHost))
 	}
@@ -191,6 +188,35 @@ func untruths(told *explainv1alpha1.Explanation, inside, host *unstructured.Unst
 		say("nothing is told of %v inside, %v on the host", restInside, restHost)
 	}
 	return wrong
+}
+
+// misjudged says what is wrong with the verdict on a field that has these values.
+func misjudged(direction explainv1alpha1.Direction, field explainv1alpha1.Field, inside, host any) string {
+	equal := reflect.DeepEqual(inside, host)
+	// What is written is the other side's where the kind is shown of the host.
+	from, to := inside, host
+	if direction == explainv1alpha1.FromHost {
+		from, to = host, inside
+	}
+	wrong := false
+	switch field.Verdict {
+	case explainv1alpha1.Copied, explainv1alpha1.Reported:
+		wrong = !equal || inside == nil
+	case explainv1alpha1.Translated:
+		wrong = equal && field.HostField == "" || inside == nil || host == nil
+	case explainv1alpha1.Added:
+		wrong = from != nil && direction == explainv1alpha1.FromHost || to == nil || field.Inside != "" && direction == explainv1alpha1.ToHost
+	case explainv1alpha1.Dropped:
+		wrong = from == nil || to != nil && field.Host == ""
+	case explainv1alpha1.ChangedByHost:
+		wrong = equal || direction != explainv1alpha1.ToHost
+	default:
+		return "nothing is under way"
+	}
+	if wrong {
+		return fmt.Sprintf("it is not so: %v inside, %v on the host", inside, host)
+	}
+	return ""
 }
 
 // substance is an object without what each API server keeps for itself.
