@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -63,6 +64,9 @@ type Bootstrap struct {
 	ready chan struct{}
 	// metrics and explain say whether these APIs are served.
 	metrics, explain *wish
+	// resolved are the rules of the DNS, nil while they are not known.
+	resolved        atomic.Pointer[string]
+	resolvedChanged chan struct{}
 }
 
 // New returns a Bootstrap.
@@ -70,7 +74,7 @@ func New(o Options) *Bootstrap {
 	if o.ResolvConf == "" {
 		o.ResolvConf = "/etc/resolv.conf"
 	}
-	b := &Bootstrap{Options: o, ready: make(chan struct{}), metrics: newWish(), explain: newWish()}
+	b := &Bootstrap{Options: o, ready: make(chan struct{}), metrics: newWish(), explain: newWish(), resolvedChanged: make(chan struct{}, 1)}
 	b.explain.set(true)
 	return b
 }
@@ -130,6 +134,7 @@ func (b *Bootstrap) Run(ctx context.Context) error {
 	kept.Go(func() { b.keep(ctx) })
 	kept.Go(func() { b.keepAPI(ctx, metricsAPI(), b.metrics) })
 	kept.Go(func() { b.keepAPI(ctx, explainAPI(), b.explain) })
+	kept.Go(func() { b.keepResolved(ctx) })
 	kept.Wait()
 	return nil
 }
