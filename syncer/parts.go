@@ -15,11 +15,14 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
+	explainv1alpha1 "garret.dev/garret/apis/explain/v1alpha1"
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
 	"garret.dev/garret/syncer/access"
 	"garret.dev/garret/syncer/admission"
 	"garret.dev/garret/syncer/bootstrap"
+	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/explain"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/issuer"
 	"garret.dev/garret/syncer/kubelet"
@@ -56,7 +59,7 @@ type parts struct {
 	run   []func(context.Context) error
 }
 
-func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection, doors *doors, measured http.Handler) (*parts, error) {
+func newParts(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, history *lineage.Lineage, selection resources.Selection, doors *doors, measured http.Handler, works *engine.Engine) (*parts, error) {
 	cluster := both.translator.Cluster()
 	issuer, err := newIssuer(options, both, measured)
 	if err != nil {
@@ -69,7 +72,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		return nil, err
 	}
 	trust := kubelet.TrustIn(options.DataDir)
-	kubelet, err := newKubelet(options, both, virtual, host, trust, figures)
+	kubelet, err := newKubelet(options, both, virtual, host, trust, figures, works)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +99,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		Translator: both.translator, Virtual: both.virtual, Allocator: allocator,
 		WebhookPort: options.WebhookPort, WebhookReached: webhook.Reached(),
 		Authority: authority, Reporter: reporter,
-		MetricsPort: int32(options.KubeletPort), MetricsAuthority: trust.Authority,
+		APIPort: int32(options.KubeletPort), APIAuthority: trust.Authority,
 	})
 	itself := own.New(tenancy.RESTClient(), cluster)
 	ledger := quota.New(cluster.HostNamespace, cluster.Name, options.Clock)
@@ -203,20 +206,25 @@ func newWebhook(options Options, authority *pki.Authority, allocator *admission.
 
 // newKubelet returns the kubelet of all nodes inside, which the API server there
 // reaches at the pod's address.
-func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, trust kubelet.Trust, figures *usage.Source) (*kubelet.Server, error) {
+func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, trust kubelet.Trust, figures *usage.Source, works *engine.Engine) (*kubelet.Server, error) {
 	listener, err := listen(options.BindAddress, options.KubeletPort)
 	if err != nil {
 		return nil, fmt.Errorf("kubelet: %w", err)
 	}
 	name := "system:node:" + both.translator.Cluster().ReleaseName()
-	hosts := append(bootstrap.MetricsHosts(), options.PodIP)
+	apis := http.NewServeMux()
+	apis.Handle("/", metricsapi.New(metricsapi.Options{Usage: figures, Nodes: virtual.NodeLister()}))
+	explained := explain.New(explain.Options{Source: works, Virtual: both.virtual})
+	apis.Handle(explainv1alpha1.Path, explained)
+	apis.Handle(explainv1alpha1.Path+"/", explained)
+	hosts := append(bootstrap.APIHosts(), options.PodIP)
 	return kubelet.New(kubelet.Options{
 		Listener:   listener,
 		Serving:    pki.NewServing(trust.Authority, name, hosts, options.Clock),
 		Trust:      trust,
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(), HostConfig: both.hostConfig,
-		Usage: figures, API: metricsapi.New(metricsapi.Options{Usage: figures, Nodes: virtual.NodeLister()}), Domain: options.ClusterDomain,
+		Usage: figures, API: apis, Domain: options.ClusterDomain,
 	})
 }
 

@@ -166,7 +166,8 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	virtual := resources.NewVirtual(both.virtual)
 	host := resources.NewHost(both.host, both.translator.Cluster(), options.SyncNodesFromHost)
 	history := lineage.New(lineage.Options{Cluster: both.translator.Cluster(), Virtual: both.virtual, Host: both.host, Clock: options.Clock})
-	parts, err := newParts(options, both, virtual, host, history, selection, doors, metrics.HandlerFor(registry, metrics.HandlerOpts{}))
+	works := &engine.Engine{}
+	parts, err := newParts(options, both, virtual, host, history, selection, doors, metrics.HandlerFor(registry, metrics.HandlerOpts{}), works)
 	if err != nil {
 		return err
 	}
@@ -195,7 +196,6 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return fmt.Errorf("--%s: %w", tenancyv1.FlagPodRules, err)
 	}
-	works := &engine.Engine{}
 	err = resources.Register(works, resources.Config{
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: minter, Recorder: recorder,
 		Metrics: engine.NewMetrics(registry), Clock: options.Clock,

@@ -17,6 +17,7 @@ import (
 	"garret.dev/garret/pkg/cli/backup"
 	"garret.dev/garret/pkg/cli/check"
 	"garret.dev/garret/pkg/cli/exit"
+	"garret.dev/garret/pkg/cli/explain"
 	"garret.dev/garret/pkg/cli/host"
 	"garret.dev/garret/pkg/cli/inspect"
 	"garret.dev/garret/pkg/cli/install"
@@ -28,6 +29,7 @@ func New(executable string, streams genericiooptions.IOStreams) *cobra.Command {
 	program := programName(executable)
 	flags := host.NewFlags()
 	clusters := &vcluster.Commands{Program: program, Flags: flags, Streams: streams, Terminal: vcluster.HasTerminal(streams)}
+	explained := &explain.Commands{Program: program, Flags: flags, Streams: streams}
 	inspection := &inspect.Commands{Program: program, Flags: flags, Streams: streams}
 	checks := &check.Commands{Program: program, Flags: flags, Streams: streams}
 	installation := &install.Commands{Program: program, Flags: flags, Streams: streams}
@@ -61,7 +63,7 @@ that context leads into a virtual cluster.`,
 	group("clusters", root,
 		clusters.Create(), clusters.List(), inspection.Describe(), clusters.Use(),
 		clusters.Disconnect(),
-		inspection.Logs(), inspection.Top(), inspection.Debug(),
+		inspection.Logs(), inspection.Top(), inspection.Debug(), explained.Explain(),
 		clusters.Template(), clusters.Upgrade(),
 		clusters.Kubeconfig(), clusters.Recover(), clusters.Delete(),
 	)

@@ -47,10 +47,10 @@ type Options struct {
 	WebhookReached <-chan struct{}
 	// Authority signs the webhook's certificate.
 	Authority *pki.Authority
-	// MetricsPort is where the metrics API is served at the pod's address, by a certificate
-	// of MetricsAuthority.
-	MetricsPort      int32
-	MetricsAuthority *pki.Authority
+	// APIPort is where the APIs for inside are served at the pod's address, by a certificate
+	// of APIAuthority.
+	APIPort      int32
+	APIAuthority *pki.Authority
 	// Reporter is told how far things are.
 	Reporter *Reporter
 	// ResolvConf names the DNS servers that the DNS inside asks for names outside.
@@ -62,9 +62,8 @@ type Options struct {
 type Bootstrap struct {
 	Options
 	ready chan struct{}
-	// metrics says whether the metrics API is served, nil while that is not known.
-	metrics        atomic.Pointer[bool]
-	metricsChanged chan struct{}
+	// metrics and explain say whether these APIs are served.
+	metrics, explain *wish
 	// resolved are the rules of the DNS, nil while they are not known.
 	resolved        atomic.Pointer[string]
 	resolvedChanged chan struct{}
@@ -75,7 +74,9 @@ func New(o Options) *Bootstrap {
 	if o.ResolvConf == "" {
 		o.ResolvConf = "/etc/resolv.conf"
 	}
-	return &Bootstrap{Options: o, ready: make(chan struct{}), metricsChanged: make(chan struct{}, 1), resolvedChanged: make(chan struct{}, 1)}
+	b := &Bootstrap{Options: o, ready: make(chan struct{}), metrics: newWish(), explain: newWish(), resolvedChanged: make(chan struct{}, 1)}
+	b.explain.set(true)
+	return b
 }
 
 // Ready is closed when pods may be synced.
@@ -131,7 +132,8 @@ func (b *Bootstrap) Run(ctx context.Context) error {
 	b.Reporter.Done(PartBootstrap)
 	var kept sync.WaitGroup
 	kept.Go(func() { b.keep(ctx) })
-	kept.Go(func() { b.keepMetrics(ctx) })
+	kept.Go(func() { b.keepAPI(ctx, metricsAPI(), b.metrics) })
+	kept.Go(func() { b.keepAPI(ctx, explainAPI(), b.explain) })
 	kept.Go(func() { b.keepResolved(ctx) })
 	kept.Wait()
 	return nil

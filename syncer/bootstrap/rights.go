@@ -11,24 +11,28 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
 	applyv1 "k8s.io/client-go/applyconfigurations/rbac/v1"
 
+	explainv1alpha1 "garret.dev/garret/apis/explain/v1alpha1"
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
 const (
 	roleViewer  = "garret:viewer"
 	roleMetrics = "garret:metrics-reader"
+	roleExplain = "garret:explain"
 )
 
 // rights are those of the groups and users that Garret lets in.
 func (b *Bootstrap) rights() []step {
-	roles := []*applyv1.ClusterRoleApplyConfiguration{relayRole(), viewerRole(), metricsRole()}
+	roles := []*applyv1.ClusterRoleApplyConfiguration{relayRole(), viewerRole(), metricsRole(), explainRole()}
 	bindings := []*applyv1.ClusterRoleBindingApplyConfiguration{
 		binding(tenancyv1.RelayUser, rbacv1.UserKind, tenancyv1.RelayUser, tenancyv1.RelayUser),
 		binding(tenancyv1.GroupAdmins, rbacv1.GroupKind, tenancyv1.GroupAdmins, "cluster-admin"),
 		binding(tenancyv1.GroupViewers, rbacv1.GroupKind, tenancyv1.GroupViewers, "view"),
 		binding(roleViewer, rbacv1.GroupKind, tenancyv1.GroupViewers, roleViewer),
+		binding(roleExplain, rbacv1.GroupKind, user.AllAuthenticated, roleExplain),
 	}
 	var steps []step
 	for _, role := range roles {
@@ -109,6 +113,13 @@ func metricsRole() *applyv1.ClusterRoleApplyConfiguration {
 	}
 	return applyv1.ClusterRole(roleMetrics).WithLabels(labels).WithRules(
 		applyv1.PolicyRule().WithAPIGroups("metrics.k8s.io").WithResources("pods").WithVerbs("get", "list"))
+}
+
+// explainRole has everybody ask what became of an object on the host. The syncer answers
+// those who may get the object itself.
+func explainRole() *applyv1.ClusterRoleApplyConfiguration {
+	return applyv1.ClusterRole(roleExplain).WithRules(
+		applyv1.PolicyRule().WithAPIGroups(explainv1alpha1.GroupName).WithResources("*").WithVerbs("get"))
 }
 
 func binding(name, kind, subject, role string) *applyv1.ClusterRoleBindingApplyConfiguration {

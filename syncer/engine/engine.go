@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
@@ -18,6 +19,9 @@ type Engine struct {
 	controllers []*Controller
 	tasks       []func(context.Context)
 	twins       []Recoverable
+	lookers     map[string]lookerOf
+	// running says that what the stores hold can be relied on.
+	running atomic.Bool
 }
 
 // Recoverable is a Twin of any kind, for what is done when the data inside turn
@@ -110,6 +114,7 @@ func (e *Engine) Run(ctx context.Context, stages Stages) error {
 		group.Go(func() { task(ctx) })
 	}
 	klog.FromContext(ctx).Info("Syncing", "kinds", len(e.controllers))
+	e.running.Store(true)
 	stages.Started()
 	<-ctx.Done()
 	return ctx.Err()

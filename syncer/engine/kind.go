@@ -104,10 +104,15 @@ type againError string
 func (e againError) Error() string { return string(e) }
 
 // refusedError is the refusal of an object before the host is even asked.
-type refusedError struct{ reason, message string }
+type refusedError struct {
+	reason, message string
+	fields          []RefusedField
+}
 
 func (e *refusedError) Error() string { return e.message }
 
 // Refuse returns an error which says that the virtual object cannot be carried
 // to the host. It is told on the object as an Event with the reason.
-func Refuse(reason, message string) error { return &refusedError{reason, message} }
+func Refuse(reason, message string, fields ...RefusedField) error {
+	return &refusedError{reason, message, fields}
+}

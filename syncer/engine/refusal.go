@@ -40,6 +40,8 @@ type refusal struct {
 	reason, message string
 	// byHost says that the message holds the host's words, and its names.
 	byHost bool
+	// fields are those of the virtual object that are refused.
+	fields []RefusedField
 }
 
 // IsRefusal tells whether the error says that an object cannot be carried to the host.
@@ -53,11 +55,11 @@ func refusals(err error) []refusal {
 	var all []refusal
 	walk(err, false, func(own *refusedError, answer apierrors.APIStatus) {
 		if own != nil {
-			all = append(all, refusal{own.reason, own.message, false})
+			all = append(all, refusal{own.reason, own.message, false, own.fields})
 			return
 		}
 		if isRefusal(answer.Status().Code) {
-			all = append(all, refusal{reasonRefused, "The host cluster refused it: " + answer.Status().Message, true})
+			all = append(all, refusal{reasonRefused, "The host cluster refused it: " + answer.Status().Message, true, nil})
 		}
 	})
 	return all
@@ -69,7 +71,7 @@ func failures(err error) []refusal {
 	var all []refusal
 	walk(err, false, func(_ *refusedError, answer apierrors.APIStatus) {
 		if answer != nil && answer.Status().Code >= 500 {
-			all = append(all, refusal{reasonFailing, "The host cluster cannot take it, and is asked again: " + answer.Status().Message, true})
+			all = append(all, refusal{reasonFailing, "The host cluster cannot take it, and is asked again: " + answer.Status().Message, true, nil})
 		}
 	})
 	return all

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -360,11 +361,7 @@ func (t *Twin[T]) tell(key types.NamespacedName, virtual T, err error) {
 	if len(told) == 0 {
 		return
 	}
-	names := []string{virtual.GetName()}
-	if referrer, ok := t.kind.(Referrer[T]); ok {
-		names = append(names, referrer.References(virtual)...)
-	}
-	readable := t.translator.Readable(virtual.GetNamespace(), names...)
+	readable := t.readableNames(virtual)
 	for _, each := range told {
 		if !each.byHost {
 			t.metrics.refused(t.resource.Resource, each.reason)
@@ -373,4 +370,13 @@ func (t *Twin[T]) tell(key types.NamespacedName, virtual T, err error) {
 		}
 		t.recorder.Event(virtual, corev1.EventTypeWarning, each.reason, each.message)
 	}
+}
+
+// readableNames puts the names that the tenant gave in the place of those on the host.
+func (t *Twin[T]) readableNames(virtual T) *strings.Replacer {
+	names := []string{virtual.GetName()}
+	if referrer, ok := t.kind.(Referrer[T]); ok {
+		names = append(names, referrer.References(virtual)...)
+	}
+	return t.translator.Readable(virtual.GetNamespace(), names...)
 }

@@ -246,3 +246,17 @@ func jsonName(of reflect.StructField) (name string, inline bool) {
 	name, _, _ = strings.Cut(of.Tag.Get("json"), ",")
 	return name, of.Anonymous && name == ""
 }
+
+// Decided returns what the tables decide about a field of a struct, by its name in JSON, and
+// why. It is false for a struct of which no table says anything.
+func Decided(of reflect.Type, name string) (Decision, string, bool) {
+	rules, known := decisions[of]
+	if !known {
+		return "", "", false
+	}
+	decided, known := rules[name]
+	if !known {
+		decided = undecided
+	}
+	return decided.decision, decided.why, true
+}

@@ -20,7 +20,8 @@ func (b *builder) budgets() {
 	virtual, host := sidesOf(b, policyv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceBudgets),
 		kubernetes.Interface.PolicyV1, typedpolicyv1.PolicyV1Interface.PodDisruptionBudgets)
 	declare(b, virtual, host, declared[*policyv1.PodDisruptionBudget]{
-		wanted: func(virtual *policyv1.PodDisruptionBudget) bool { return virtual.Status.ObservedGeneration > 0 },
+		wanted:   func(virtual *policyv1.PodDisruptionBudget) bool { return virtual.Status.ObservedGeneration > 0 },
+		unwanted: "the controllers inside have not computed yet what it asks for",
 		apply: func(virtual, host *policyv1.PodDisruptionBudget) error {
 			if virtual.Status.ObservedGeneration == virtual.Generation {
 				host.Spec.Selector = b.Translator.HostLabelSelector(virtual.Spec.Selector, []string{virtual.Namespace})

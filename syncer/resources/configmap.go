@@ -22,6 +22,7 @@ func (b *builder) configMaps() {
 			return b.All[tenancyv1.ResourceConfigMaps] && virtual.Labels[tenancyv1.LabelMapped] == "" ||
 				slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexConfigMap, engine.KeyOf(virtual).String()), b.hosted)
 		},
+		unwanted: "no pod on the host refers to it",
 		apply: func(virtual, host *corev1.ConfigMap) error {
 			host.Data, host.BinaryData = virtual.Data, virtual.BinaryData
 			return nil

@@ -22,6 +22,8 @@ import (
 type declared[T engine.Object] struct {
 	// wanted says whether the virtual object is to have a twin; without it, each is.
 	wanted func(virtual T) bool
+	// unwanted says why others have none.
+	unwanted string
 	// create fills in what a host object is given once. Apply follows.
 	create func(virtual, host T) error
 	// apply brings the rest up to date. Name, labels and annotations have been seen to.
@@ -80,6 +82,9 @@ type declaredKind[T engine.Object] struct {
 func (k *declaredKind[T]) Wanted(_ context.Context, virtual T) (bool, error) {
 	return k.declared.wanted == nil || k.declared.wanted(virtual), nil
 }
+
+// Declines says why there is to be no host object.
+func (k *declaredKind[T]) Declines(T) string { return k.declared.unwanted }
 
 // ToHost marks the host object and has the kind fill it in.
 func (k *declaredKind[T]) ToHost(_ context.Context, virtual, host T) error {

@@ -56,6 +56,7 @@ func (b *builder) endpointSlices() {
 			service, found := b.Virtual.Services.Get(virtual.Namespace, serviceOf(virtual))
 			return found && HasHostService(service) && len(service.Spec.Selector) == 0
 		},
+		unwanted: "it belongs to no Service on the host that is without a selector",
 		create: func(virtual, host *discoveryv1.EndpointSlice) error {
 			host.AddressType = virtual.AddressType
 			return nil

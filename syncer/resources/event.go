@@ -165,7 +165,9 @@ func (e *events) copy(ctx context.Context, pending pendingEvent) error {
 		}
 		message = own.Conceal(message)
 	}
-	return e.write(ctx, virtualEvent(event, identity, e.translator.Readable(identity.Namespace, names...).Replace(message)))
+	told := virtualEvent(event, identity, e.translator.Readable(identity.Namespace, names...).Replace(message))
+	told.Labels = map[string]string{tenancyv1.LabelCluster: e.translator.Cluster().ID}
+	return e.write(ctx, told)
 }
 
 // get hides the type of what a store found.

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
 )
@@ -35,8 +34,8 @@ func (b *builder) ingresses() {
 
 func applyIngress(translator *translate.Translator, virtual, host *networkingv1.Ingress) error {
 	spec, violations := isolation.IngressSpec(&virtual.Spec)
-	if err := violations.Err(); err != nil {
-		return engine.Refuse(reasonForbidden, err.Error())
+	if err := forbidden(violations); err != nil {
+		return err
 	}
 	hostName := func(name *string) {
 		if *name != "" {

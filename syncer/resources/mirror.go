@@ -32,6 +32,11 @@ type mirror[T engine.Object] struct {
 	// apply makes an object what it should be but for its status, and does only what
 	// may change to one with a UID. Status does the same for the status.
 	apply, status func(object T)
+	// onHost may be left out. It finds the object of the same kind that one is made from.
+	onHost func(name string) (engine.Object, bool)
+	// source may be left out. It names what on the host an object is made from, where
+	// that has another name.
+	source func(object T) string
 	// retire may be left out. It readies an object to be deleted, and says whether it is.
 	retire func(ctx context.Context, object T) (bool, error)
 }
@@ -60,6 +65,9 @@ type statusWriter[T engine.Object] interface {
 // mirrored adds the controller of the kind.
 func mirrored[T engine.Object](b *builder, m *mirror[T]) *engine.Controller {
 	controller := b.controller(cmp.Or(m.name, m.virtual.Resource().Resource), 1, m)
+	if m.name == "" {
+		b.engine.AddLooker(m.virtual.Resource().GroupResource(), m)
+	}
 	b.watch(controller, m.virtual.Informer(), engine.SameKey)
 	return controller
 }

@@ -60,8 +60,8 @@ func (b *builder) policiesByNamespace(any) []types.NamespacedName {
 
 func (b *builder) applyPolicy(virtual, host *networkingv1.NetworkPolicy) error {
 	spec, violations := isolation.NetworkPolicySpec(&virtual.Spec)
-	if err := violations.Err(); err != nil {
-		return engine.Refuse(reasonForbidden, err.Error())
+	if err := forbidden(violations); err != nil {
+		return err
 	}
 	spec.PodSelector = *b.Translator.HostLabelSelector(&spec.PodSelector, []string{virtual.Namespace})
 	var failed error

@@ -22,10 +22,15 @@ const (
 
 // forbidden refuses what isolation keeps from the host; it is nil for nothing.
 func forbidden(violations isolation.Violations) error {
-	if err := violations.Err(); err != nil {
-		return engine.Refuse(reasonForbidden, err.Error())
+	err := violations.Err()
+	if err == nil {
+		return nil
 	}
-	return nil
+	fields := make([]engine.RefusedField, 0, len(violations))
+	for _, violation := range violations {
+		fields = append(fields, engine.RefusedField{Path: violation.Field.String(), Why: violation.Rule + "; " + violation.Remedy})
+	}
+	return engine.Refuse(reasonForbidden, err.Error(), fields...)
 }
 
 // podInputs are the things outside of a pod that its translation depends on.

@@ -144,6 +144,7 @@ func twin[T engine.Object](b *builder, workers int, kind engine.Kind[T], virtual
 		Evidence: b.Evidence, Orphans: b.Orphans,
 	})
 	b.engine.AddTwins(reconciler)
+	b.engine.AddLooker(host.Resource().GroupResource(), reconciler)
 	guard(b, host)
 	controller, err := reconciler.Controller(workers)
 	b.add(controller, err)

@@ -33,6 +33,7 @@ func (b *builder) secrets() {
 				slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexSecret, key), b.hosted) ||
 				ingresses && slices.ContainsFunc(b.Virtual.Ingresses.ByIndex(indexSecret, key), b.servedOnHost(virtual.Name))
 		},
+		unwanted: "no pod or ingress on the host refers to it, or the host issued it",
 		create: func(virtual, host *corev1.Secret) error {
 			host.Type = hostSecretType(virtual.Type)
 			return nil

@@ -88,18 +88,20 @@ func checksHealth(service *corev1.Service) bool {
 	return service.Spec.Type == corev1.ServiceTypeLoadBalancer && service.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
 }
 
-// MetricsService is the Service in kube-system that leads the API server inside to the
-// metrics API that the syncer serves.
-const MetricsService = "garret-metrics"
+// Services in kube-system that lead the API server inside to APIs that the syncer serves.
+const (
+	MetricsService = "garret-metrics"
+	ExplainService = "garret-explain"
+)
 
 // HasHostService says whether a virtual Service has a twin on the host. The API
-// server's own has the address of the virtual cluster itself, that of the metrics API
-// is for the API server alone, one that is mapped has an address already, and an ExternalName is an alias in the DNS inside: on the
+// server's own has the address of the virtual cluster itself, those of the syncer's APIs
+// are for the API server alone, one that is mapped has an address already, and an ExternalName is an alias in the DNS inside: on the
 // host it would name any address in the tenant's words.
 func HasHostService(virtual *corev1.Service) bool {
 	switch {
 	case virtual.Namespace == metav1.NamespaceDefault && virtual.Name == "kubernetes",
-		virtual.Namespace == metav1.NamespaceSystem && virtual.Name == MetricsService:
+		virtual.Namespace == metav1.NamespaceSystem && (virtual.Name == MetricsService || virtual.Name == ExplainService):
 		return false
 	}
 	return virtual.Spec.Type != corev1.ServiceTypeExternalName && virtual.Labels[tenancyv1.LabelMapped] == ""
@@ -108,7 +110,7 @@ func HasHostService(virtual *corev1.Service) bool {
 // CheckService returns an error in words for tenants when the Service is kept from the host.
 func CheckService(virtual *corev1.Service) error {
 	_, violations := isolation.ServiceSpec(&virtual.Spec)
-	return violations.Err()
+	return forbidden(violations)
 }
 
 // services carries services to the host.
@@ -120,7 +122,7 @@ type services struct {
 func (b *builder) services() {
 	s := &services{b.Translator, b.Virtual}
 	declare(b, b.Virtual.Services, b.Host.Services, declared[*corev1.Service]{
-		wanted: HasHostService,
+		wanted: HasHostService, unwanted: "Services of type ExternalName, those that lead to the control plane, and those that are mapped have no object of their own on the host",
 		create: func(virtual, host *corev1.Service) error {
 			createService(virtual, host)
 			return nil
@@ -137,7 +139,7 @@ func (b *builder) services() {
 // apply translates the service. The first pass over one that the webhook made adopts it.
 func (s *services) apply(virtual, host *corev1.Service) error {
 	if err := CheckService(virtual); err != nil {
-		return engine.Refuse(reasonForbidden, err.Error())
+		return err
 	}
 	if host.Spec.ClusterIP != virtual.Spec.ClusterIP {
 		return engine.Refuse(reasonAddress, fmt.Sprintf("the address inside is %s, but the host allotted %s: delete the service and create it again",

@@ -28,7 +28,7 @@ type volumes struct{ *builder }
 func (b *builder) volumes() *engine.Controller {
 	v := volumes{b}
 	controller := mirrored(b, &mirror[*corev1.PersistentVolume]{
-		virtual: b.Virtual.Volumes, fate: byName(v.fate), apply: v.apply, status: v.status, retire: v.release,
+		virtual: b.Virtual.Volumes, fate: byName(v.fate), apply: v.apply, status: v.status, retire: v.release, source: v.source,
 	})
 	b.watch(controller, b.Virtual.Claims.Informer(), volumeOf)
 	b.watch(controller, b.Host.Claims.Informer(), volumeOf)
@@ -106,6 +106,9 @@ func (v volumes) apply(volume *corev1.PersistentVolume) {
 		},
 	}
 }
+
+// source is the claim on the host that a volume is made for.
+func (v volumes) source(volume *corev1.PersistentVolume) string { return volume.Spec.CSI.VolumeHandle }
 
 func (v volumes) status(volume *corev1.PersistentVolume) { volume.Status.Phase = corev1.VolumeBound }
 

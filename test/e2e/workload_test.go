@@ -53,6 +53,7 @@ func TestWorkload(t *testing.T) {
 	t.Run("network", func(t *testing.T) { podNetwork(t, relay) })
 	t.Run("logs", func(t *testing.T) { followedLog(t, relay) })
 	alone := shared.StandAlone(t, ns, "demo")
+	t.Run("explained", func(t *testing.T) { explained(t, ns, relay, alone) })
 	for _, protocol := range protocols {
 		through := relay.With(protocol.env...)
 		t.Run("relay/"+protocol.name+"/exec", func(t *testing.T) { execute(t, through) })

@@ -13,6 +13,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
@@ -76,6 +77,13 @@ func TestClasses(t *testing.T) {
 		return err == nil && ingress.Spec.Controller == "example.org/controller" && ingress.Spec.Parameters == nil &&
 			runtime.Handler == "sandbox" && runtime.Scheduling == nil && priority.Value == 1000, nil
 	})
+
+	for _, class := range []schema.GroupVersionResource{
+		storagev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceStorageClasses), networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngressClasses),
+		nodev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceRuntimeClasses), schedulingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourcePriorityClasses),
+	} {
+		s.classExplained(class, name)
+	}
 
 	spec := podSpec()
 	spec.PriorityClassName = name

@@ -114,6 +114,8 @@ type side struct {
 	named *resources.NamedServices
 	// security is the running syncer's.
 	security *isolation.PodSecurity
+	// engine is the running syncer's.
+	engine *engine.Engine
 	// virtualStores and hostStores are the running syncer's, metrics its measurements.
 	virtualStores *resources.Virtual
 	hostStores    *resources.Host
@@ -242,6 +244,7 @@ func (s *side) start() {
 	s.must(err)
 	s.hold(s.level)
 	e := &engine.Engine{}
+	s.engine = e
 	history := lineage.New(lineage.Options{Cluster: s.translator.Cluster(), Virtual: s.virtual, Host: s.account, Clock: clock.RealClock{}})
 	recorder := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"})
 	source := projected.New(projected.Options{Virtual: s.virtual, Informers: s.virtualStores.Informers, Pods: s.virtualStores.Pods,

@@ -39,6 +39,7 @@ var checks = []struct {
 	{"name-used-again", checkNameUsedAgain},
 	{"refusal", checkRefusal},
 	{"selectors", checkSelectors},
+	{"explained", checkExplained},
 }
 
 // TestKinds makes each check for each kind.

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,56 +22,89 @@ import (
 	applydiscoveryv1 "k8s.io/client-go/applyconfigurations/discovery/v1"
 	"k8s.io/klog/v2"
 
+	explainv1alpha1 "garret.dev/garret/apis/explain/v1alpha1"
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/metricsapi"
 	"garret.dev/garret/syncer/resources"
 )
 
 const (
-	metricsAPI  = metricsapi.Version + "." + metricsapi.Group
-	metricsPath = "/apis/apiregistration.k8s.io/v1/apiservices/" + metricsAPI
-	metricsPort = "https"
-	// metricsAgain is how soon a step is tried again that failed.
-	metricsAgain = 5 * time.Second
+	apiServices = "/apis/apiregistration.k8s.io/v1/apiservices/"
+	apiPort     = "https"
+	// apiAgain is how soon a step is tried again that failed.
+	apiAgain = 5 * time.Second
 	// skipMirror keeps Endpoints from being made EndpointSlices of a second time.
 	skipMirror = "endpointslice.kubernetes.io/skip-mirror"
 )
 
-// MetricsHosts are the names of the server of the metrics API, as the API server inside
-// verifies them.
-func MetricsHosts() []string {
-	return []string{resources.MetricsService + "." + metav1.NamespaceSystem + ".svc"}
+// servedAPI is one that the syncer serves, and the API server inside passes on.
+type servedAPI struct {
+	group, version string
+	// service leads to the syncer.
+	service string
 }
 
-// ServeMetrics has the metrics API served inside, or no longer.
-func (b *Bootstrap) ServeMetrics(served bool) {
-	b.metrics.Store(&served)
+func metricsAPI() servedAPI {
+	return servedAPI{metricsapi.Group, metricsapi.Version, resources.MetricsService}
+}
+
+func explainAPI() servedAPI {
+	return servedAPI{explainv1alpha1.GroupName, explainv1alpha1.Version, resources.ExplainService}
+}
+
+// name is that of the APIService.
+func (a servedAPI) name() string { return a.version + "." + a.group }
+
+func (a servedAPI) path() string { return apiServices + a.name() }
+
+// APIHosts are the names of the server of these APIs, as the API server inside verifies them.
+func APIHosts() []string {
+	var hosts []string
+	for _, api := range []servedAPI{metricsAPI(), explainAPI()} {
+		hosts = append(hosts, api.service+"."+metav1.NamespaceSystem+".svc")
+	}
+	return hosts
+}
+
+// wish says whether an API is to be served; nothing, while that is not known.
+type wish struct {
+	served  atomic.Pointer[bool]
+	changed chan struct{}
+}
+
+func newWish() *wish { return &wish{changed: make(chan struct{}, 1)} }
+
+func (w *wish) set(served bool) {
+	w.served.Store(&served)
 	select {
-	case b.metricsChanged <- struct{}{}:
+	case w.changed <- struct{}{}:
 	default:
 	}
 }
 
-// keepMetrics puts the APIService of the metrics API in place while it is served.
+// ServeMetrics has the metrics API served inside, or no longer.
+func (b *Bootstrap) ServeMetrics(served bool) { b.metrics.set(served) }
+
+// keepAPI puts the APIService of an API in place while it is served.
 //
 // A tenant may have a metrics-server instead. An APIService that leads elsewhere is
 // theirs and stays. One that is gone while its Service is there was deleted by
 // them, and stays away until they delete the Service, too.
-func (b *Bootstrap) keepMetrics(ctx context.Context) {
+func (b *Bootstrap) keepAPI(ctx context.Context, api servedAPI, wish *wish) {
 	for {
 		again := keepInterval * rightsEvery
-		if served := b.metrics.Load(); served != nil {
-			step := b.withdrawMetrics
+		if served := wish.served.Load(); served != nil {
+			step := b.withdraw
 			if *served {
-				step = b.offerMetrics
+				step = b.offer
 			}
-			if err := step(ctx); err != nil && ctx.Err() == nil {
-				klog.FromContext(ctx).Error(err, "Cannot keep the metrics API inside")
-				again = metricsAgain
+			if err := step(ctx, api); err != nil && ctx.Err() == nil {
+				klog.FromContext(ctx).Error(err, "Cannot keep an API inside", "api", api.name())
+				again = apiAgain
 			}
 		}
 		select {
-		case <-b.metricsChanged:
+		case <-wish.changed:
 		case <-time.After(again):
 		case <-ctx.Done():
 			return
@@ -100,13 +134,14 @@ type registrationService struct {
 	Port      int32  `json:"port,omitempty"`
 }
 
-func (a *registration) ours() bool {
-	return a.Spec.Service != nil && a.Spec.Service.Namespace == metav1.NamespaceSystem && a.Spec.Service.Name == resources.MetricsService
+// of tells whether the registration leads to the syncer.
+func (a *registration) of(api servedAPI) bool {
+	return a.Spec.Service != nil && a.Spec.Service.Namespace == metav1.NamespaceSystem && a.Spec.Service.Name == api.service
 }
 
-// metricsAPIService reads the one that stands.
-func (b *Bootstrap) metricsAPIService(ctx context.Context) (*registration, bool, error) {
-	data, err := b.Virtual.Discovery().RESTClient().Get().AbsPath(metricsPath).SetHeader("Accept", "application/json").Do(ctx).Raw()
+// registered reads the APIService that stands.
+func (b *Bootstrap) registered(ctx context.Context, api servedAPI) (*registration, bool, error) {
+	data, err := b.Virtual.Discovery().RESTClient().Get().AbsPath(api.path()).SetHeader("Accept", "application/json").Do(ctx).Raw()
 	if apierrors.IsNotFound(err) {
 		return nil, false, nil
 	}
@@ -115,68 +150,68 @@ func (b *Bootstrap) metricsAPIService(ctx context.Context) (*registration, bool,
 	}
 	found := &registration{}
 	if err := json.Unmarshal(data, found); err != nil {
-		return nil, false, fmt.Errorf("APIService %s: %w", metricsAPI, err)
+		return nil, false, fmt.Errorf("APIService %s: %w", api.name(), err)
 	}
 	return found, true, nil
 }
 
-func (b *Bootstrap) offerMetrics(ctx context.Context) error {
-	found, exists, err := b.metricsAPIService(ctx)
+func (b *Bootstrap) offer(ctx context.Context, api servedAPI) error {
+	found, exists, err := b.registered(ctx, api)
 	if err != nil {
 		return err
 	}
-	if exists && !found.ours() {
+	if exists && !found.of(api) {
 		return nil
 	}
 	if !exists {
-		_, err := b.Virtual.CoreV1().Services(metav1.NamespaceSystem).Get(ctx, resources.MetricsService, metav1.GetOptions{})
+		_, err := b.Virtual.CoreV1().Services(metav1.NamespaceSystem).Get(ctx, api.service, metav1.GetOptions{})
 		if !apierrors.IsNotFound(err) {
 			return err
 		}
 	}
-	authority, err := b.MetricsAuthority.Bundle()
+	authority, err := b.APIAuthority.Bundle()
 	if err != nil {
 		return err
 	}
 	// The APIService comes first: without it, the Service says that it was deleted.
 	if !exists || !bytes.Equal(found.Spec.CABundle, authority) {
-		if err := b.applyAPIService(ctx, authority); err != nil {
-			return fmt.Errorf("APIService %s: %w", metricsAPI, err)
+		if err := b.applyAPIService(ctx, api, authority); err != nil {
+			return fmt.Errorf("APIService %s: %w", api.name(), err)
 		}
 	}
-	return b.applyMetricsService(ctx)
+	return b.applyServiceTo(ctx, api)
 }
 
-func (b *Bootstrap) applyAPIService(ctx context.Context, authority []byte) error {
+func (b *Bootstrap) applyAPIService(ctx context.Context, api servedAPI, authority []byte) error {
 	body, err := json.Marshal(registration{
 		TypeMeta:   metav1.TypeMeta{Kind: "APIService", APIVersion: "apiregistration.k8s.io/v1"},
-		ObjectMeta: metav1.ObjectMeta{Name: metricsAPI},
+		ObjectMeta: metav1.ObjectMeta{Name: api.name()},
 		Spec: registrationSpec{
-			Service: &registrationService{Namespace: metav1.NamespaceSystem, Name: resources.MetricsService, Port: tenancyv1.PortHTTPS},
-			Group:   metricsapi.Group, Version: metricsapi.Version, CABundle: authority, GroupPriorityMinimum: 100, VersionPriority: 100,
+			Service: &registrationService{Namespace: metav1.NamespaceSystem, Name: api.service, Port: tenancyv1.PortHTTPS},
+			Group:   api.group, Version: api.version, CABundle: authority, GroupPriorityMinimum: 100, VersionPriority: 100,
 		},
 	})
 	if err != nil {
 		return err
 	}
-	return b.Virtual.Discovery().RESTClient().Patch(types.ApplyPatchType).AbsPath(metricsPath).
+	return b.Virtual.Discovery().RESTClient().Patch(types.ApplyPatchType).AbsPath(api.path()).
 		Param("fieldManager", fieldManager).Param("force", "true").Body(body).Do(ctx).Error()
 }
 
-// applyMetricsService has the Service lead to the syncer. API servers before 1.33 find it
+// applyServiceTo has the Service lead to the syncer. API servers before 1.33 find it
 // by Endpoints.
-func (b *Bootstrap) applyMetricsService(ctx context.Context) error {
+func (b *Bootstrap) applyServiceTo(ctx context.Context, api servedAPI) error {
 	core, address := b.Virtual.CoreV1(), b.Translator.Cluster().PodIP
-	name, namespace := resources.MetricsService, metav1.NamespaceSystem
+	name, namespace := api.service, metav1.NamespaceSystem
 	service := applycorev1.Service(name, namespace).WithSpec(applycorev1.ServiceSpec().WithClusterIP(corev1.ClusterIPNone).
-		WithPorts(applycorev1.ServicePort().WithName(metricsPort).WithProtocol(corev1.ProtocolTCP).
-			WithPort(tenancyv1.PortHTTPS).WithTargetPort(intstr.FromInt32(b.MetricsPort))))
+		WithPorts(applycorev1.ServicePort().WithName(apiPort).WithProtocol(corev1.ProtocolTCP).
+			WithPort(tenancyv1.PortHTTPS).WithTargetPort(intstr.FromInt32(b.APIPort))))
 	if _, err := core.Services(namespace).Apply(ctx, service, force()); err != nil {
 		return fmt.Errorf("service %s: %w", name, err)
 	}
 	endpoints := applycorev1.Endpoints(name, namespace).WithLabels(map[string]string{skipMirror: "true"}).WithSubsets(applycorev1.EndpointSubset().
 		WithAddresses(applycorev1.EndpointAddress().WithIP(address)).
-		WithPorts(applycorev1.EndpointPort().WithName(metricsPort).WithProtocol(corev1.ProtocolTCP).WithPort(b.MetricsPort)))
+		WithPorts(applycorev1.EndpointPort().WithName(apiPort).WithProtocol(corev1.ProtocolTCP).WithPort(b.APIPort)))
 	if _, err := core.Endpoints(namespace).Apply(ctx, endpoints, force()); err != nil {
 		return fmt.Errorf("endpoints %s: %w", name, err)
 	}
@@ -184,24 +219,24 @@ func (b *Bootstrap) applyMetricsService(ctx context.Context) error {
 		WithLabels(map[string]string{discoveryv1.LabelServiceName: name, discoveryv1.LabelManagedBy: fieldManager}).
 		WithAddressType(familyOf(address)).
 		WithEndpoints(applydiscoveryv1.Endpoint().WithAddresses(address).WithConditions(applydiscoveryv1.EndpointConditions().WithReady(true))).
-		WithPorts(applydiscoveryv1.EndpointPort().WithName(metricsPort).WithProtocol(corev1.ProtocolTCP).WithPort(b.MetricsPort))
+		WithPorts(applydiscoveryv1.EndpointPort().WithName(apiPort).WithProtocol(corev1.ProtocolTCP).WithPort(b.APIPort))
 	if _, err := b.Virtual.DiscoveryV1().EndpointSlices(namespace).Apply(ctx, slice, force()); err != nil {
 		return fmt.Errorf("endpointslice %s: %w", name, err)
 	}
 	return nil
 }
 
-// withdrawMetrics takes away what offerMetrics made. A metrics API that nobody serves
+// withdraw takes away what offer made. An API that nobody serves
 // would keep namespaces from being deleted.
-func (b *Bootstrap) withdrawMetrics(ctx context.Context) error {
-	found, exists, err := b.metricsAPIService(ctx)
+func (b *Bootstrap) withdraw(ctx context.Context, api servedAPI) error {
+	found, exists, err := b.registered(ctx, api)
 	if err != nil {
 		return err
 	}
-	if !exists || !found.ours() {
+	if !exists || !found.of(api) {
 		return nil
 	}
-	core, name := b.Virtual.CoreV1(), resources.MetricsService
+	core, name := b.Virtual.CoreV1(), api.service
 	for _, remove := range []func(context.Context, string, metav1.DeleteOptions) error{
 		b.Virtual.DiscoveryV1().EndpointSlices(metav1.NamespaceSystem).Delete,
 		core.Endpoints(metav1.NamespaceSystem).Delete, core.Services(metav1.NamespaceSystem).Delete,
@@ -216,9 +251,9 @@ func (b *Bootstrap) withdrawMetrics(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = b.Virtual.Discovery().RESTClient().Delete().AbsPath(metricsPath).Body(body).SetHeader("Content-Type", "application/json").Do(ctx).Error()
+	err = b.Virtual.Discovery().RESTClient().Delete().AbsPath(api.path()).Body(body).SetHeader("Content-Type", "application/json").Do(ctx).Error()
 	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("APIService %s: %w", metricsAPI, err)
+		return fmt.Errorf("APIService %s: %w", api.name(), err)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
 		return
-	case r.Method == http.MethodGet && r.URL.Path == metricsPath && r.Header.Get("Accept") != "application/json":
+	case r.Method == http.MethodGet && r.URL.Path == metricsAPI().path() && r.Header.Get("Accept") != "application/json":
 		found = "k8s, and what is not JSON"
 	case r.Method == http.MethodDelete:
 		delete(s.objects, r.URL.Path)
@@ -71,8 +71,8 @@ func TestMetricsAPIService(t *testing.T) {
 		do   func(*Bootstrap, *shelf) error
 		want string
 	}
-	offer := func(b *Bootstrap, _ *shelf) error { return b.offerMetrics(t.Context()) }
-	withdraw := func(b *Bootstrap, _ *shelf) error { return b.withdrawMetrics(t.Context()) }
+	offer := func(b *Bootstrap, _ *shelf) error { return b.offer(t.Context(), metricsAPI()) }
+	withdraw := func(b *Bootstrap, _ *shelf) error { return b.withdraw(t.Context(), metricsAPI()) }
 	gone := func(paths ...string) func(*Bootstrap, *shelf) error {
 		return func(_ *Bootstrap, s *shelf) error {
 			for _, each := range paths {
@@ -81,15 +81,15 @@ func TestMetricsAPIService(t *testing.T) {
 			return nil
 		}
 	}
-	replaced := func(_ *Bootstrap, s *shelf) error { s.objects[metricsPath] = theirs; return nil }
+	replaced := func(_ *Bootstrap, s *shelf) error { s.objects[metricsAPI().path()] = theirs; return nil }
 	for _, test := range []struct {
 		name  string
 		steps []step
 	}{
 		{"served", []step{{offer, all}, {offer, all}}},
 		{"no longer served", []step{{offer, all}, {withdraw, ""}, {offer, all}}},
-		{"deleted by a tenant", []step{{offer, all}, {gone(metricsPath), "endpoints services endpointslices"}, {offer, "endpoints services endpointslices"}}},
-		{"deleted, and wanted again", []step{{offer, all}, {gone(metricsPath, service), "endpoints endpointslices"}, {offer, all}}},
+		{"deleted by a tenant", []step{{offer, all}, {gone(metricsAPI().path()), "endpoints services endpointslices"}, {offer, "endpoints services endpointslices"}}},
+		{"deleted, and wanted again", []step{{offer, all}, {gone(metricsAPI().path(), service), "endpoints endpointslices"}, {offer, all}}},
 		{"a metrics-server of the tenant's", []step{{replaced, "apiservices"}, {offer, "apiservices"}, {withdraw, "apiservices"}}},
 		{"a step was cut short", []step{{offer, all}, {gone(service), "endpoints apiservices endpointslices"}, {offer, all}, {gone(service), "endpoints apiservices endpointslices"}, {withdraw, ""}}},
 	} {
@@ -103,7 +103,7 @@ func TestMetricsAPIService(t *testing.T) {
 			}
 			b := New(Options{
 				Translator: translate.New(translate.Cluster{ID: "one", PodIP: "10.0.0.9"}), Virtual: client,
-				MetricsPort: 10250, MetricsAuthority: pki.ServerAuthority(pkitest.NewDataDir(t).Path),
+				APIPort: 10250, APIAuthority: pki.ServerAuthority(pkitest.NewDataDir(t).Path),
 			})
 			for i, step := range test.steps {
 				if err := step.do(b, shelf); err != nil {
@@ -113,7 +113,7 @@ func TestMetricsAPIService(t *testing.T) {
 					t.Fatalf("after step %d: got %q, want %q", i, got, step.want)
 				}
 			}
-			if registered, ours := shelf.objects[metricsPath]; ours && registered != theirs && !strings.Contains(registered, `"caBundle":"`) {
+			if registered, ours := shelf.objects[metricsAPI().path()]; ours && registered != theirs && !strings.Contains(registered, `"caBundle":"`) {
 				t.Errorf("APIService: got %s, want it verified by an authority", registered)
 			}
 		})
