@@ -57,6 +57,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.QuotaStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ReleaseStatus"):
 		return &tenancyv1.ReleaseStatusApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("SleepStatus"):
+		return &tenancyv1.SleepStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("StorageSpec"):
 		return &tenancyv1.StorageSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("SyncerSpec"):

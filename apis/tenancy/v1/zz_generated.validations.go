@@ -1300,7 +1300,7 @@ func Validate_LocalTemplateReference(
 	return errs
 }
 
-var symbolsForPhase = sets.New(PhaseDeploying, PhaseFailed, PhasePending, PhaseReady, PhaseTerminating)
+var symbolsForPhase = sets.New(PhaseDeploying, PhaseFailed, PhasePending, PhaseReady, PhaseSleeping, PhaseTerminating, PhaseWaking)
 
 // Validate_Phase validates an instance of Phase according
 // to declarative validation rules in the API schema.
@@ -1327,6 +1327,75 @@ func Validate_PodSecurityLevel(
 		errs = append(errs, e...)
 	}
 
+	return errs
+}
+
+// Validate_SleepStatus validates an instance of SleepStatus according
+// to declarative validation rules in the API schema.
+func Validate_SleepStatus(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *SleepStatus) (errs field.ErrorList) {
+
+	{ // field SleepStatus.Number
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *int64,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.Minimum(ctx, op, fldPath, obj, oldObj, 0); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepStatus) *int64 {
+				return &oldObj.Number
+			})
+		errs = append(errs, fn(fldPath.Child("number"), &obj.Number, oldVal, oldObj != nil)...)
+	}
+
+	{ // field SleepStatus.Since
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepStatus) *metav1.Time {
+				return oldObj.Since
+			})
+		errs = append(errs, fn(fldPath.Child("since"), obj.Since, oldVal, oldObj != nil)...)
+	}
+
+	// field SleepStatus.Reason has no validation
 	return errs
 }
 
@@ -2403,6 +2472,7 @@ func Validate_VirtualClusterSpec(
 		errs = append(errs, fn(fldPath.Child("isolation"), &obj.Isolation, oldVal, oldObj != nil)...)
 	}
 
+	// field VirtualClusterSpec.Paused has no validation
 	// field VirtualClusterSpec.Helm has no validation
 	return errs
 }
@@ -2570,6 +2640,67 @@ func Validate_VirtualClusterStatus(
 				return oldObj.Quota
 			})
 		errs = append(errs, fn(fldPath.Child("quota"), obj.Quota, oldVal, oldObj != nil)...)
+	}
+
+	{ // field VirtualClusterStatus.Sleep
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *SleepStatus,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_SleepStatus(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterStatus) *SleepStatus {
+				return oldObj.Sleep
+			})
+		errs = append(errs, fn(fldPath.Child("sleep"), obj.Sleep, oldVal, oldObj != nil)...)
+	}
+
+	{ // field VirtualClusterStatus.RestingFor
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *int64,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.Minimum(ctx, op, fldPath, obj, oldObj, 0); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterStatus) *int64 {
+				return &oldObj.RestingFor
+			})
+		errs = append(errs, fn(fldPath.Child("restingFor"), &obj.RestingFor, oldVal, oldObj != nil)...)
 	}
 
 	return errs

@@ -314,6 +314,18 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 0
+- name: dev.garret.garret.apis.tenancy.v1.SleepStatus
+  map:
+    fields:
+    - name: number
+      type:
+        scalar: numeric
+    - name: reason
+      type:
+        scalar: string
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: dev.garret.garret.apis.tenancy.v1.StorageSpec
   map:
     fields:
@@ -549,6 +561,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KubernetesSpec
       default: {}
+    - name: paused
+      type:
+        scalar: boolean
     - name: syncer
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.SyncerSpec
@@ -591,6 +606,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: release
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ReleaseStatus
+    - name: restingFor
+      type:
+        scalar: numeric
+    - name: sleep
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.SleepStatus
     - name: template
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.TemplateStatus
