@@ -54,7 +54,7 @@ func retryIn(cluster *tenancy.VirtualCluster) int32 {
 		return notSoon
 	}
 	switch v1.Phase(cluster.Status.Phase) {
-	case "", v1.PhasePending, v1.PhaseDeploying, v1.PhaseReady:
+	case "", v1.PhasePending, v1.PhaseDeploying, v1.PhaseWaking, v1.PhaseReady:
 		return retryNotReady
 	}
 	return notSoon

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -52,8 +53,10 @@ func (c *Controller) report(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 
 // verdict is the state of a virtual cluster in the words of its status.
 type verdict struct {
-	phase           tenancyv1.Phase
-	ready, stalled  bool
+	phase          tenancyv1.Phase
+	ready, stalled bool
+	// asleep says that nothing is left to stop.
+	asleep          bool
 	reason, message string
 }
 
@@ -63,6 +66,9 @@ func (c *Controller) judge(vc *tenancyv1.VirtualCluster, found *trouble) (verdic
 		return verdict{phase: tenancyv1.PhaseReady, ready: true, reason: reasonReady, message: "the API inside answers and workloads are synced"}, 0
 	}
 	v := verdict{phase: tenancyv1.PhaseDeploying, reason: found.Reason, message: found.Message}
+	if vc.Status.Phase == tenancyv1.PhaseSleeping || vc.Status.Phase == tenancyv1.PhaseWaking {
+		v.phase = tenancyv1.PhaseWaking
+	}
 	limit := c.options.StallAfter
 	if found.progress {
 		limit = tooLong
@@ -125,7 +131,8 @@ func (v verdict) apply(status *tenancyv1.VirtualClusterStatus, generation int64,
 		*before = next
 	}
 	set(tenancyv1.ConditionReady, v.ready, v.reason, message)
-	working := !v.ready && !v.stalled
+	v.sleepCondition(status, generation, now)
+	working := !v.ready && !v.stalled && !v.asleep
 	if working {
 		set(tenancyv1.ConditionReconciling, true, v.reason, message)
 	} else {
@@ -150,7 +157,14 @@ func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualClust
 	if want.Release != nil {
 		status.WithRelease(applyv1.ReleaseStatus().WithName(want.Release.Name).WithRevision(want.Release.Revision).WithChartVersion(want.Release.ChartVersion))
 	}
-	for _, kind := range ownConditions() {
+	if sleep := want.Sleep; sleep != nil {
+		told := applyv1.SleepStatus().WithNumber(sleep.Number)
+		if sleep.Since != nil {
+			told.WithSince(*sleep.Since).WithReason(sleep.Reason)
+		}
+		status.WithSleep(told)
+	}
+	for _, kind := range ownConditions(want) {
 		if condition := meta.FindStatusCondition(want.Conditions, kind); condition != nil {
 			status.WithConditions(applymetav1.Condition().WithType(kind).WithStatus(condition.Status).WithReason(condition.Reason).
 				WithMessage(condition.Message).WithObservedGeneration(condition.ObservedGeneration).WithLastTransitionTime(condition.LastTransitionTime))
@@ -163,18 +177,27 @@ func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualClust
 	return err
 }
 
-func ownConditions() []string {
-	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity}
+// ownConditions are the controller's. While the virtual cluster sleeps, nobody else
+// reports those of the syncer.
+func ownConditions(status *tenancyv1.VirtualClusterStatus) []string {
+	own := []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity, tenancyv1.ConditionAsleep}
+	if meta.IsStatusConditionTrue(status.Conditions, tenancyv1.ConditionAsleep) {
+		own = append(own, tenancyv1.ConditionControlPlaneReady, tenancyv1.ConditionSyncerReady)
+	}
+	return own
 }
 
 func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {
 	if a.Phase != b.Phase || a.ObservedGeneration != b.ObservedGeneration || a.Endpoint != b.Endpoint {
 		return false
 	}
+	if !equality.Semantic.DeepEqual(a.Sleep, b.Sleep) {
+		return false
+	}
 	if (a.Release == nil) != (b.Release == nil) || (a.Release != nil && *a.Release != *b.Release) {
 		return false
 	}
-	for _, kind := range ownConditions() {
+	for _, kind := range ownConditions(b) {
 		x, y := meta.FindStatusCondition(a.Conditions, kind), meta.FindStatusCondition(b.Conditions, kind)
 		if x == nil && y == nil {
 			continue
@@ -191,7 +214,7 @@ func (c *Controller) announce(vc *tenancyv1.VirtualCluster, m *memory, v verdict
 	switch {
 	case v.stalled:
 		c.say(vc, m, corev1.EventTypeWarning, v.reason, v.message)
-	case v.ready:
+	case v.ready, v.asleep, v.phase == tenancyv1.PhaseSleeping, v.reason == reasonWaking:
 		c.say(vc, m, corev1.EventTypeNormal, v.reason, v.message)
 	default:
 		eventType := corev1.EventTypeNormal
