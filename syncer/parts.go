@@ -20,6 +20,7 @@ import (
 	"garret.dev/garret/syncer/access"
 	"garret.dev/garret/syncer/admission"
 	"garret.dev/garret/syncer/bootstrap"
+	"garret.dev/garret/syncer/dormancy"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/issuer"
 	"garret.dev/garret/syncer/kubelet"
@@ -49,6 +50,8 @@ type parts struct {
 	own      *own.Cluster
 	ledger   *quota.Ledger
 	security *isolation.PodSecurity
+	dormancy *dormancy.Dormancy
+	mapped   *resources.MappedServices
 	// ready is closed when what pods depend on is in place inside.
 	ready <-chan struct{}
 	run   []func(context.Context) error
@@ -98,8 +101,13 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	})
 	itself := own.New(tenancy.RESTClient(), cluster)
 	ledger := quota.New(cluster.HostNamespace, cluster.Name, options.Clock)
+	// It comes before the ledger: as long as that knows no bounds, nothing is carried.
+	sleeps := dormancy.New(dormancy.Options{Cluster: cluster, Host: both.host, Clock: options.Clock, Pods: selection[tenancyv1.ResourcePods], Report: reporter.Resting})
+	itself.Observe(sleeps.Observe)
 	itself.Observe(func(cluster *tenancyv1.VirtualCluster) { ledger.Set(boundsOf(cluster)) })
 	itself.Observe(security.Observe)
+	mapped := resources.NewMappedServices()
+	itself.Observe(mapped.Observe)
 	keeper, err := access.NewKeeper(access.Options{
 		Own: itself, Virtual: both.virtual, Clock: options.Clock,
 		Standing: inside.RestoreRights,
@@ -124,8 +132,8 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		measure = func(ctx context.Context) error { return figures.Watch(ctx, metricsTold(inside, reporter)) }
 	}
 	return &parts{
-		reporter: reporter, own: itself, security: security, ledger: ledger, ready: inside.Ready(),
-		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, watched.Run,
+		reporter: reporter, own: itself, security: security, dormancy: sleeps, mapped: mapped, ledger: ledger, ready: inside.Ready(),
+		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, watched.Run, sleeps.Run,
 			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }, measure},
 	}, nil
 }

@@ -86,6 +86,9 @@ type VirtualClusterStatus struct {
 	// restingFor is the number of the sleep for which the syncer has stopped carrying pods;
 	// the syncer reports it. Only then are the pods on the host stopped.
 	RestingFor int64
+	// services are those of the host and of other virtual clusters that the spec names, as
+	// they were found.
+	Services []FoundService
 }
 
 // TemplateStatus is a template as it was applied to a virtual cluster.

@@ -145,6 +145,13 @@ type VirtualClusterStatus struct {
 	// +k8s:optional
 	// +k8s:minimum=0
 	RestingFor int64 `json:"restingFor,omitempty"`
+	// services are those of the host and of other virtual clusters that the spec names, as
+	// they were found.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=128
+	Services []FoundService `json:"services,omitempty"`
 }
 
 // TemplateStatus is a template as it was applied to a virtual cluster.

@@ -44,6 +44,16 @@ func (in DatastoreSpec) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FoundService) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.FoundService"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FoundServicePort) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.FoundServicePort"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in FromHostSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.FromHostSpec"
 }
@@ -154,6 +164,26 @@ func (in Report) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ServiceMapping) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ServiceMapping"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ServiceName) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ServiceName"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ServiceSource) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ServiceSource"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ServicesFromHost) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ServicesFromHost"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in SleepStatus) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.SleepStatus"
 }
@@ -216,6 +246,11 @@ func (in VirtualCluster) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualClusterList) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in VirtualClusterName) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterName"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -131,6 +131,9 @@ func (c *Controller) asleep(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 		return c.endingSince(vc.Status.Sleep.Since.Time).again(), c.concludeSleep(ctx, vc, vc, m, fallingAsleep(waiting))
 	}
 	changed := vc.DeepCopy()
+	if seen.found {
+		changed.Status.Services = seen.services
+	}
 	if seen.clusterIP != "" {
 		changed.Status.Endpoint = endpoint(seen.clusterIP)
 	}

@@ -44,6 +44,9 @@ func (c *Controller) report(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if seen.release.Revision > 0 {
 		want.Release = &tenancyv1.ReleaseStatus{Name: tenancyv1.ReleaseName(vc.Name), Revision: int64(seen.release.Revision), ChartVersion: seen.release.ChartVersion}
 	}
+	if seen.found {
+		want.Services = seen.services
+	}
 	if err := c.applyStatus(ctx, vc, want); err != nil {
 		return 0, err
 	}
@@ -164,6 +167,9 @@ func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualClust
 		}
 		status.WithSleep(told)
 	}
+	for i := range want.Services {
+		status.WithServices(foundService(&want.Services[i]))
+	}
 	for _, kind := range ownConditions(want) {
 		if condition := meta.FindStatusCondition(want.Conditions, kind); condition != nil {
 			status.WithConditions(applymetav1.Condition().WithType(kind).WithStatus(condition.Status).WithReason(condition.Reason).
@@ -175,6 +181,23 @@ func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualClust
 	_, err := c.Tenancy.TenancyV1().VirtualClusters(vc.Namespace).ApplyStatus(ctx, configuration,
 		metav1.ApplyOptions{FieldManager: tenancyv1.FieldManagerController, Force: true})
 	return err
+}
+
+func foundService(found *tenancyv1.FoundService) *applyv1.FoundServiceApplyConfiguration {
+	from := applyv1.ServiceSource().WithNamespace(found.From.Namespace).WithName(found.From.Name)
+	if other := found.From.VirtualCluster; other != nil {
+		from.WithVirtualCluster(applyv1.VirtualClusterName().WithNamespace(other.Namespace).WithName(other.Name))
+	}
+	service := applyv1.FoundService().WithFrom(from).WithClusterIPs(found.ClusterIPs...)
+	if found.Message != "" {
+		service.WithMessage(found.Message)
+	}
+	for _, port := range found.Ports {
+		applied := applyv1.FoundServicePort().WithName(port.Name).WithProtocol(port.Protocol).WithPort(port.Port)
+		applied.AppProtocol = port.AppProtocol
+		service.WithPorts(applied)
+	}
+	return service
 }
 
 // ownConditions are the controller's. While the virtual cluster sleeps, nobody else
@@ -195,6 +218,9 @@ func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {
 		return false
 	}
 	if (a.Release == nil) != (b.Release == nil) || (a.Release != nil && *a.Release != *b.Release) {
+		return false
+	}
+	if !equality.Semantic.DeepEqual(a.Services, b.Services) {
 		return false
 	}
 	for _, kind := range ownConditions(b) {

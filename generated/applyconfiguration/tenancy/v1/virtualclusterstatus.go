@@ -45,6 +45,9 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// restingFor is the number of the sleep for which the syncer has stopped carrying pods;
 	// the syncer reports it. Only then are the pods on the host stopped.
 	RestingFor *int64 `json:"restingFor,omitempty"`
+	// services are those of the host and of other virtual clusters that the spec names, as
+	// they were found.
+	Services []FoundServiceApplyConfiguration `json:"services,omitempty"`
 }
 
 // VirtualClusterStatusApplyConfiguration constructs a declarative configuration of the VirtualClusterStatus type for use with
@@ -153,5 +156,18 @@ func (b *VirtualClusterStatusApplyConfiguration) WithSleep(value *SleepStatusApp
 // If called multiple times, the RestingFor field is set to the value of the last call.
 func (b *VirtualClusterStatusApplyConfiguration) WithRestingFor(value int64) *VirtualClusterStatusApplyConfiguration {
 	b.RestingFor = &value
+	return b
+}
+
+// WithServices adds the given value to the Services field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Services field.
+func (b *VirtualClusterStatusApplyConfiguration) WithServices(values ...*FoundServiceApplyConfiguration) *VirtualClusterStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithServices")
+		}
+		b.Services = append(b.Services, *values[i])
+	}
 	return b
 }
