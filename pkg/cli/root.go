@@ -61,6 +61,7 @@ that context leads into a virtual cluster.`,
 		clusters.Disconnect(),
 		verb("delete", "Delete virtual clusters", clusters.Delete()),
 		clusters.Kubeconfig(),
+		clusters.Sleep(), clusters.Wake(),
 		clusters.Recover(),
 	)
 	group("admin", root, installation.Install(), backups.Backup(), backups.Restore(), installation.Uninstall())
