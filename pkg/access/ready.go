@@ -36,6 +36,11 @@ func Ready(cluster *tenancy.VirtualCluster) error {
 }
 
 func require(cluster *tenancy.VirtualCluster, conditionType string) error {
+	if meta.IsStatusConditionTrue(cluster.Status.Conditions, v1.ConditionAsleep) {
+		// What its syncer reported last is of before.
+		reason, message := whyNot(cluster, v1.ConditionReady)
+		return Unavailable(cluster, notSoon, reason, message)
+	}
 	if !meta.IsStatusConditionTrue(cluster.Status.Conditions, conditionType) {
 		reason, message := whyNot(cluster, conditionType)
 		return Unavailable(cluster, retryIn(cluster), reason, message)

@@ -140,10 +140,6 @@ func (c *Controller) asleep(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if seen.release.Revision > 0 {
 		changed.Status.Release = &tenancyv1.ReleaseStatus{Name: tenancyv1.ReleaseName(vc.Name), Revision: int64(seen.release.Revision), ChartVersion: seen.release.ChartVersion}
 	}
-	for _, kind := range []string{tenancyv1.ConditionControlPlaneReady, tenancyv1.ConditionSyncerReady} {
-		meta.SetStatusCondition(&changed.Status.Conditions, metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: tenancyv1.ReasonAsleep,
-			Message: asleepMessage(vc), LastTransitionTime: metav1.NewTime(c.Clock.Now())})
-	}
 	v := verdict{phase: tenancyv1.PhaseSleeping, asleep: true, reason: tenancyv1.ReasonAsleep, message: asleepMessage(vc)}
 	return compareEvery, c.concludeSleep(ctx, vc, changed, m, v)
 }

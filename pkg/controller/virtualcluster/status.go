@@ -170,7 +170,7 @@ func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualClust
 	for i := range want.Services {
 		status.WithServices(foundService(&want.Services[i]))
 	}
-	for _, kind := range ownConditions(want) {
+	for _, kind := range ownConditions() {
 		if condition := meta.FindStatusCondition(want.Conditions, kind); condition != nil {
 			status.WithConditions(applymetav1.Condition().WithType(kind).WithStatus(condition.Status).WithReason(condition.Reason).
 				WithMessage(condition.Message).WithObservedGeneration(condition.ObservedGeneration).WithLastTransitionTime(condition.LastTransitionTime))
@@ -200,14 +200,8 @@ func foundService(found *tenancyv1.FoundService) *applyv1.FoundServiceApplyConfi
 	return service
 }
 
-// ownConditions are the controller's. While the virtual cluster sleeps, nobody else
-// reports those of the syncer.
-func ownConditions(status *tenancyv1.VirtualClusterStatus) []string {
-	own := []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity, tenancyv1.ConditionAsleep}
-	if meta.IsStatusConditionTrue(status.Conditions, tenancyv1.ConditionAsleep) {
-		own = append(own, tenancyv1.ConditionControlPlaneReady, tenancyv1.ConditionSyncerReady)
-	}
-	return own
+func ownConditions() []string {
+	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity, tenancyv1.ConditionAsleep}
 }
 
 func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {
@@ -223,7 +217,7 @@ func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {
 	if !equality.Semantic.DeepEqual(a.Services, b.Services) {
 		return false
 	}
-	for _, kind := range ownConditions(b) {
+	for _, kind := range ownConditions() {
 		x, y := meta.FindStatusCondition(a.Conditions, kind), meta.FindStatusCondition(b.Conditions, kind)
 		if x == nil && y == nil {
 			continue
