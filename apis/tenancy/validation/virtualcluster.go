@@ -10,7 +10,6 @@ import (
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
 	"k8s.io/utils/ptr"
 
 	"garret.dev/garret/apis/tenancy"
@@ -78,6 +77,9 @@ func (v *Validator) spec(spec, old *tenancy.VirtualClusterSpec, path *field.Path
 	errs = append(errs, controlPlane(&spec.ControlPlane, &old.ControlPlane, path.Child("controlPlane"))...)
 	if !equality.Semantic.DeepEqual(spec.Syncer, old.Syncer) {
 		errs = append(errs, syncer(&spec.Syncer, path.Child("syncer"))...)
+	}
+	if !equality.Semantic.DeepEqual(spec.DNS, old.DNS) {
+		errs = append(errs, resolve(spec.DNS.Resolve, path.Child("dns", "resolve"))...)
 	}
 	errs = append(errs, paused(spec, path.Child("paused"))...)
 	errs = append(errs, isolation(&spec.Isolation, &old.Isolation, path.Child("isolation"))...)

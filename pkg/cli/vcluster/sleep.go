@@ -16,6 +16,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/cli/host"
+	"garret.dev/garret/pkg/cli/subject"
 )
 
 type sleepOptions struct {
@@ -41,13 +42,13 @@ was put to sleep.`, false)
 func (c *Commands) pausing(use, short, long string, paused bool) *cobra.Command {
 	options := sleepOptions{wait: true, timeout: defaultTimeout}
 	cmd := &cobra.Command{
-		Use: use, Short: short, Long: long, Args: exactlyOne, ValidArgsFunction: c.completeNames,
+		Use: use, Short: short, Long: long, Args: subject.One, ValidArgsFunction: subject.Completion(c.Flags, false),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.pause(cmd.Context(), args[0], paused, options) },
 	}
 	cmd.Example = "  " + c.Program + " " + cmd.Name() + " demo --namespace team-a"
 	cmd.Flags().BoolVar(&options.wait, "wait", options.wait, "wait until it is so")
 	cmd.Flags().DurationVar(&options.timeout, "timeout", options.timeout, "how long to wait")
-	return cmd
+	return subject.Optional(cmd)
 }
 
 // pause sets spec.paused, and waits until the virtual cluster follows.

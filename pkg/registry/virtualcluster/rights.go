@@ -52,6 +52,7 @@ var lentFields = []lent{
 	}},
 	{"syncer.toHost.networkPolicies", policiesOfTenants},
 	{"syncer.fromHost.services.mappings", mappedServices},
+	{"dns.resolve", resolvedServices},
 }
 
 // secretOfDatastore is for the Secret that the control plane mounts. Its state is
