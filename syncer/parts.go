@@ -21,6 +21,7 @@ import (
 	"garret.dev/garret/syncer/access"
 	"garret.dev/garret/syncer/admission"
 	"garret.dev/garret/syncer/bootstrap"
+	"garret.dev/garret/syncer/dormancy"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/explain"
 	"garret.dev/garret/syncer/isolation"
@@ -52,6 +53,7 @@ type parts struct {
 	own      *own.Cluster
 	ledger   *quota.Ledger
 	security *isolation.PodSecurity
+	dormancy *dormancy.Dormancy
 	mapped   *resources.MappedServices
 	named    *resources.NamedServices
 	// ready is closed when what pods depend on is in place inside.
@@ -103,6 +105,9 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	})
 	itself := own.New(tenancy.RESTClient(), cluster)
 	ledger := quota.New(cluster.HostNamespace, cluster.Name, options.Clock)
+	// It comes before the ledger: as long as that knows no bounds, nothing is carried.
+	sleeps := dormancy.New(dormancy.Options{Cluster: cluster, Host: both.host, Clock: options.Clock, Pods: selection[tenancyv1.ResourcePods], Report: reporter.Resting})
+	itself.Observe(sleeps.Observe)
 	itself.Observe(func(cluster *tenancyv1.VirtualCluster) { ledger.Set(boundsOf(cluster)) })
 	itself.Observe(security.Observe)
 	mapped := resources.NewMappedServices()
@@ -138,8 +143,8 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		measure = func(ctx context.Context) error { return figures.Watch(ctx, metricsTold(inside, reporter)) }
 	}
 	return &parts{
-		reporter: reporter, own: itself, security: security, mapped: mapped, named: named, ledger: ledger, ready: inside.Ready(),
-		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, watched.Run,
+		reporter: reporter, own: itself, security: security, dormancy: sleeps, mapped: mapped, named: named, ledger: ledger, ready: inside.Ready(),
+		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, watched.Run, sleeps.Run,
 			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }, measure},
 	}, nil
 }

@@ -199,7 +199,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	err = resources.Register(works, resources.Config{
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: minter, Recorder: recorder,
 		Metrics: engine.NewMetrics(registry), Clock: options.Clock,
-		Evidence: history, Orphans: parts.reporter.Orphans, Ledger: parts.ledger,
+		Evidence: history, Orphans: parts.reporter.Orphans, Ledger: parts.ledger, Dormancy: parts.dormancy,
 		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata, PodRules: rules,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,

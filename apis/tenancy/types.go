@@ -57,6 +57,9 @@ type VirtualClusterSpec struct {
 	// isolation says what pods of the virtual cluster may ask for, whom they may speak
 	// to, and how much the virtual cluster may hold on the host.
 	Isolation IsolationSpec
+	// paused puts the virtual cluster to sleep: neither its control plane nor its pods run on
+	// the host, and everything inside is kept. It wakes when paused is false again.
+	Paused bool
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	Helm HelmSpec
 }

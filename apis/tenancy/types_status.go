@@ -21,6 +21,10 @@ const (
 	PhaseReady Phase = "Ready"
 	// PhaseFailed means that nothing will change without somebody's action.
 	PhaseFailed Phase = "Failed"
+	// PhaseSleeping means that the virtual cluster was put to sleep.
+	PhaseSleeping Phase = "Sleeping"
+	// PhaseWaking means that it was woken, and is being brought up.
+	PhaseWaking Phase = "Waking"
 	// PhaseTerminating means that the virtual cluster is being removed.
 	PhaseTerminating Phase = "Terminating"
 )
@@ -57,8 +61,8 @@ type VirtualClusterStatus struct {
 	Phase Phase
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
-	// HostPodSecurity, which says whether the host holds pods to a level, too, and
-	// MetricsAvailable, which says whether it tells what pods use.
+	// HostPodSecurity, which says whether the host holds pods to a level, too,
+	// MetricsAvailable, which says whether it tells what pods use, and Asleep, once it has slept.
 	Conditions []metav1.Condition
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration int64
@@ -77,6 +81,11 @@ type VirtualClusterStatus struct {
 	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
 	// the syncer reports it.
 	Quota *QuotaStatus
+	// sleep says whether the virtual cluster sleeps, since when, and why.
+	Sleep *SleepStatus
+	// restingFor is the number of the sleep for which the syncer has stopped carrying pods;
+	// the syncer reports it. Only then are the pods on the host stopped.
+	RestingFor int64
 	// services are those of the host and of other virtual clusters that the spec names, as
 	// they were found.
 	Services []FoundService

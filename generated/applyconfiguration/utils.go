@@ -91,6 +91,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.ServicesFromHostApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ServiceSource"):
 		return &tenancyv1.ServiceSourceApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("SleepStatus"):
+		return &tenancyv1.SleepStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("StorageSpec"):
 		return &tenancyv1.StorageSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("SyncerSpec"):

@@ -64,6 +64,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.ServiceName{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_ServiceName(ref),
 		v1.ServiceSource{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ServiceSource(ref),
 		v1.ServicesFromHost{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ServicesFromHost(ref),
+		v1.SleepStatus{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_SleepStatus(ref),
 		v1.StorageSpec{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_StorageSpec(ref),
 		v1.SyncerSpec{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_SyncerSpec(ref),
 		v1.TemplateParameter{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_TemplateParameter(ref),
@@ -2252,6 +2253,41 @@ func schema_garret_apis_tenancy_v1_ServicesFromHost(ref common.ReferenceCallback
 	}
 }
 
+func schema_garret_apis_tenancy_v1_SleepStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SleepStatus says whether a virtual cluster sleeps, since when, and why.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"number": {
+						SchemaProps: spec.SchemaProps{
+							Description: "number counts how often the virtual cluster was put to sleep.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"since": {
+						SchemaProps: spec.SchemaProps{
+							Description: "since is when it was put to sleep. It is not set while the virtual cluster is awake.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason is why it was put to sleep: Paused.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_StorageSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2997,6 +3033,13 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 							Ref:         ref(v1.IsolationSpec{}.OpenAPIModelName()),
 						},
 					},
+					"paused": {
+						SchemaProps: spec.SchemaProps{
+							Description: "paused puts the virtual cluster to sleep: neither its control plane nor its pods run on the host, and everything inside is kept. It wakes when paused is false again.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 					"helm": {
 						SchemaProps: spec.SchemaProps{
 							Description: "helm gives access to the advanced values of the chart that deploys the control plane.",
@@ -3021,10 +3064,10 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Description: "phase sums the conditions up in one word.\n\nPossible enum values:\n - `\"Deploying\"` means that the control plane is being brought up.\n - `\"Failed\"` means that nothing will change without somebody's action.\n - `\"Pending\"` means that nothing has been deployed yet.\n - `\"Ready\"` means that the API inside answers and workloads are synced.\n - `\"Terminating\"` means that the virtual cluster is being removed.",
+							Description: "phase sums the conditions up in one word.\n\nPossible enum values:\n - `\"Deploying\"` means that the control plane is being brought up.\n - `\"Failed\"` means that nothing will change without somebody's action.\n - `\"Pending\"` means that nothing has been deployed yet.\n - `\"Ready\"` means that the API inside answers and workloads are synced.\n - `\"Sleeping\"` means that the virtual cluster was put to sleep.\n - `\"Terminating\"` means that the virtual cluster is being removed.\n - `\"Waking\"` means that it was woken, and is being brought up.",
 							Type:        []string{"string"},
 							Format:      "",
-							Enum:        []interface{}{"Deploying", "Failed", "Pending", "Ready", "Terminating"},
+							Enum:        []interface{}{"Deploying", "Failed", "Pending", "Ready", "Sleeping", "Terminating", "Waking"},
 						},
 					},
 					"conditions": {
@@ -3039,7 +3082,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, and MetricsAvailable, which says whether it tells what pods use.",
+							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, and Asleep, once it has slept.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3103,6 +3146,19 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							Ref:         ref(v1.QuotaStatus{}.OpenAPIModelName()),
 						},
 					},
+					"sleep": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sleep says whether the virtual cluster sleeps, since when, and why.",
+							Ref:         ref(v1.SleepStatus{}.OpenAPIModelName()),
+						},
+					},
+					"restingFor": {
+						SchemaProps: spec.SchemaProps{
+							Description: "restingFor is the number of the sleep for which the syncer has stopped carrying pods; the syncer reports it. Only then are the pods on the host stopped.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
 					"services": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -3125,7 +3181,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 			},
 		},
 		Dependencies: []string{
-			v1.FoundService{}.OpenAPIModelName(), v1.QuotaStatus{}.OpenAPIModelName(), v1.ReleaseStatus{}.OpenAPIModelName(), v1.TemplateStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			v1.FoundService{}.OpenAPIModelName(), v1.QuotaStatus{}.OpenAPIModelName(), v1.ReleaseStatus{}.OpenAPIModelName(), v1.SleepStatus{}.OpenAPIModelName(), v1.TemplateStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
 	}
 }
 

@@ -125,6 +125,8 @@ func TestGate(t *testing.T) {
 
 func TestEnterable(t *testing.T) {
 	ready := metav1.Condition{Type: v1.ConditionReady, Status: metav1.ConditionFalse, Reason: "ImagePullBackOff", Message: "no such image"}
+	asleep := metav1.Condition{Type: v1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1.ReasonAsleep, Message: "wake it with: garret wake demo"}
+	dormant := metav1.Condition{Type: v1.ConditionAsleep, Status: metav1.ConditionTrue, Reason: v1.ReasonAsleep}
 	up := metav1.Condition{Type: v1.ConditionControlPlaneReady, Status: metav1.ConditionTrue, Reason: "Answering"}
 	down := metav1.Condition{Type: v1.ConditionControlPlaneReady, Status: metav1.ConditionFalse, Reason: "Starting", Message: "readyz answers 500"}
 	for _, tc := range []struct {
@@ -132,15 +134,21 @@ func TestEnterable(t *testing.T) {
 		conditions []metav1.Condition
 		authority  string
 		want       string
+		// final says that no client is to ask again by itself.
+		final bool
 	}{
 		{name: "nothing reported", want: "its phase is Pending"},
 		{name: "the sum tells why", conditions: []metav1.Condition{ready}, want: "ImagePullBackOff: no such image"},
 		{name: "the control plane tells more", conditions: []metav1.Condition{ready, down}, authority: "pem", want: "Starting: readyz answers 500"},
 		{name: "without an authority nobody can be trusted", conditions: []metav1.Condition{up}, want: "certificate authority"},
 		{name: "a control plane that answers is enough", conditions: []metav1.Condition{ready, up}, authority: "pem"},
+		{name: "one that sleeps is not asked, whatever was reported before", conditions: []metav1.Condition{asleep, dormant, up}, authority: "pem", want: "wake it with: garret wake demo", final: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cluster := &tenancy.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "demo"}}
+			if tc.final {
+				cluster.Status.Phase = tenancy.Phase(v1.PhaseSleeping)
+			}
 			cluster.Status.Conditions = tc.conditions
 			cluster.Status.CertificateAuthorityData = []byte(tc.authority)
 			err := Enterable(cluster)
@@ -151,7 +159,7 @@ func TestEnterable(t *testing.T) {
 				return
 			}
 			seconds, retry := apierrors.SuggestsClientDelay(err)
-			if !apierrors.IsServiceUnavailable(err) || !retry || seconds < 1 || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "team/demo") {
+			if !apierrors.IsServiceUnavailable(err) || retry == tc.final || (!tc.final && seconds < 1) || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "team/demo") {
 				t.Errorf("got %v (retry after %d), want 503 about team/demo with %q and Retry-After", err, seconds, tc.want)
 			}
 		})

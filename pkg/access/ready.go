@@ -36,6 +36,11 @@ func Ready(cluster *tenancy.VirtualCluster) error {
 }
 
 func require(cluster *tenancy.VirtualCluster, conditionType string) error {
+	if meta.IsStatusConditionTrue(cluster.Status.Conditions, v1.ConditionAsleep) {
+		// What its syncer reported last is of before.
+		reason, message := whyNot(cluster, v1.ConditionReady)
+		return Unavailable(cluster, notSoon, reason, message)
+	}
 	if !meta.IsStatusConditionTrue(cluster.Status.Conditions, conditionType) {
 		reason, message := whyNot(cluster, conditionType)
 		return Unavailable(cluster, retryIn(cluster), reason, message)
@@ -54,7 +59,7 @@ func retryIn(cluster *tenancy.VirtualCluster) int32 {
 		return notSoon
 	}
 	switch v1.Phase(cluster.Status.Phase) {
-	case "", v1.PhasePending, v1.PhaseDeploying, v1.PhaseReady:
+	case "", v1.PhasePending, v1.PhaseDeploying, v1.PhaseWaking, v1.PhaseReady:
 		return retryNotReady
 	}
 	return notSoon

@@ -55,6 +55,8 @@ type ControlPlane struct {
 	Resources corev1.ResourceRequirements `json:"resources"`
 	Storage   Storage                     `json:"storage"`
 	Datastore Datastore                   `json:"datastore"`
+	// Stopped has no pod of it run.
+	Stopped bool `json:"stopped,omitempty"`
 }
 
 // Storage is the control plane's volume. A nil class is the host's default.

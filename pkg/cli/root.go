@@ -65,7 +65,7 @@ that context leads into a virtual cluster.`,
 		clusters.Disconnect(),
 		inspection.Logs(), inspection.Top(), inspection.Debug(), explained.Explain(),
 		clusters.Template(), clusters.Upgrade(),
-		clusters.Kubeconfig(), clusters.Recover(), clusters.Delete(),
+		clusters.Kubeconfig(), clusters.Sleep(), clusters.Wake(), clusters.Recover(), clusters.Delete(),
 	)
 	group("admin", root, checks.Check(), installation.Install(), backups.Backup(), backups.Restore(), installation.Uninstall())
 	completeFlags(root, flags)

@@ -67,6 +67,8 @@ type Reporter struct {
 	undone  string
 	// quota is how much of what is used, as a QuotaStatus in JSON; empty where nothing is bounded.
 	quota string
+	// resting is the number of the sleep for which the syncer rests; zero for none.
+	resting int64
 	// metrics is why the host does not tell what pods use.
 	metrics metricsState
 	// changed has room for one note that something did.
@@ -146,6 +148,16 @@ func (r *Reporter) Quota(hard, used corev1.ResourceList) {
 	}
 }
 
+// Resting says for which sleep the syncer has stopped carrying pods; zero for none.
+func (r *Reporter) Resting(number int64) {
+	r.mutex.Lock()
+	same := r.resting == number
+	r.mutex.Unlock()
+	if !same {
+		r.change(func() { r.resting = number })
+	}
+}
+
 func (r *Reporter) change(do func()) {
 	r.mutex.Lock()
 	do()
@@ -177,6 +189,7 @@ type state struct {
 	// orphaned tells of orphans; empty when there are none.
 	orphaned  string
 	quota     string
+	resting   int64
 	version   string
 	authority string
 }
@@ -205,7 +218,7 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	now.access, now.metrics = r.access, r.metrics
-	now.quota = r.quota
+	now.quota, now.resting = r.quota, r.resting
 	now.orphaned = describeOrphans(r.orphans, r.undone, r.cluster)
 	for _, part := range r.parts {
 		if found, pending := r.pending[part]; pending {

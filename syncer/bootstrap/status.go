@@ -47,6 +47,9 @@ func (w *writer) configuration(now state) *applyv1.VirtualClusterApplyConfigurat
 			status.WithQuota(applyv1.QuotaStatus().WithHard(quota.Hard).WithUsed(quota.Used))
 		}
 	}
+	if now.resting != 0 {
+		status.WithRestingFor(now.resting)
+	}
 	if now.version != "" {
 		status.WithKubernetesVersion(now.version)
 	}

@@ -39,6 +39,7 @@ type Twin[T Object] struct {
 	clock      clock.WithTicker
 	failing    *patience
 	evidence   Evidence
+	gate       Gate
 	// keeps says that host objects hold data.
 	keeps bool
 	// kept knows the host objects that have lost their virtual ones; orphans reports them.
@@ -60,6 +61,14 @@ type TwinOptions[T Object] struct {
 	// Orphans is called after every change with all objects of a kind that are missing
 	// inside while the host holds their data, as namespace/name.
 	Orphans func(resource string, names []string)
+	// Gate keeps passes from beginning; nil for none.
+	Gate Gate
+}
+
+// Gate lets passes over objects begin, or not. Who closes it has all of them made again.
+type Gate interface {
+	// Enter says whether the pass may begin. If so, leave has to be called at its end.
+	Enter() (leave func(), open bool)
 }
 
 // Evidence tells whether what is missing inside was deleted.
@@ -75,7 +84,7 @@ type Evidence interface {
 func NewTwin[T Object](o TwinOptions[T]) *Twin[T] {
 	keeper, ok := o.Kind.(Keeper)
 	keeps := ok && keeper.KeepsData()
-	return &Twin[T]{o.Virtual.Resource(), o.Kind, o.Virtual, o.Host, o.Translator, o.Recorder, o.Metrics, o.Clock, newPatience(o.Clock), o.Evidence, keeps, o.Orphans, orphanage{names: map[string]bool{}}}
+	return &Twin[T]{o.Virtual.Resource(), o.Kind, o.Virtual, o.Host, o.Translator, o.Recorder, o.Metrics, o.Clock, newPatience(o.Clock), o.Evidence, o.Gate, keeps, o.Orphans, orphanage{names: map[string]bool{}}}
 }
 
 // Controller returns a controller of the twin that watches both sides.
@@ -111,6 +120,13 @@ func (t *Twin[T]) virtualKey(object any) []types.NamespacedName {
 
 // Reconcile brings the virtual object of this name and its twin together.
 func (t *Twin[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
+	if t.gate != nil {
+		leave, open := t.gate.Enter()
+		if !open {
+			return 0, nil
+		}
+		defer leave()
+	}
 	virtual, inside := t.virtual.Get(key.Namespace, key.Name)
 	host, hosted := t.host.Get(t.host.Namespace(), t.translator.HostName(key.Namespace, key.Name))
 	if hosted && !t.translator.IsOurs(host) {

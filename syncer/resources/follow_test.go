@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/dormancy"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 )
@@ -70,7 +71,7 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 			err = Register(&engine.Engine{}, Config{
 				PodSecurity: security,
 				Translator:  testTranslator(), Virtual: virtual, Host: host, Tokens: noTokens{}, Recorder: &record.FakeRecorder{},
-				Metrics: engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Selection: Selection{name: true},
+				Metrics: engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Selection: Selection{name: true}, Dormancy: dormancy.New(dormancy.Options{}),
 			})
 			if err != nil {
 				t.Fatal(err)

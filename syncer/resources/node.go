@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/dormancy"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/translate"
 )
@@ -42,6 +43,7 @@ type nodes struct {
 	// machine stands in nodes whose real one cannot be read.
 	machine    machine
 	clock      clock.PassiveClock
+	dormancy   *dormancy.Dormancy
 	controller *engine.Controller
 
 	mu sync.Mutex
@@ -55,7 +57,7 @@ func (b *builder) nodes() *nodes {
 		b.fail(err)
 	}
 	n := &nodes{translator: b.Translator, virtual: b.Virtual, host: b.Host, kubeletPort: b.KubeletPort,
-		kubeletVersion: b.KubeletVersion, machine: machine, clock: b.Clock, unused: map[string]time.Time{}}
+		kubeletVersion: b.KubeletVersion, machine: machine, clock: b.Clock, dormancy: b.Dormancy, unused: map[string]time.Time{}}
 	n.controller = mirrored(b, &mirror[*corev1.Node]{virtual: b.Virtual.Nodes, fate: byName(n.fate), apply: n.apply, status: n.status, onHost: n.onHost})
 	b.watch(n.controller, b.Virtual.Pods.Informer(), nodeOf)
 	b.watch(n.controller, b.Host.Pods.Informer(), nodeOf)
@@ -79,6 +81,10 @@ func (n *nodes) fate(name string, node *corev1.Node, found bool) (fate, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.host.Pods.ByIndex(indexNode, name)) > 0 {
+		delete(n.unused, name)
+		return fate{shown: true}, nil
+	}
+	if found && (n.dormancy.Rests() || n.sleepers(name)) {
 		delete(n.unused, name)
 		return fate{shown: true}, nil
 	}

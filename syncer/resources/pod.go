@@ -23,6 +23,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/containers"
+	"garret.dev/garret/syncer/dormancy"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
@@ -68,6 +69,7 @@ type pods struct {
 	hostPriority func(name string) bool
 	// policies are those of the tenant that are on the host; nil for none.
 	policies *engine.Store[*networkingv1.NetworkPolicy]
+	dormancy *dormancy.Dormancy
 	// known are the UIDs of the virtual pods that this syncer has seen last.
 	known *lru.Cache
 	// rejected are the UIDs of virtual pods that their nodes rejected last.
@@ -95,7 +97,7 @@ func (b *builder) pods() {
 	b.tokens()
 	b.Virtual.Namespaces.Follow()
 	kind := &pods{
-		translator: b.Translator, marker: b.marker(), security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
+		translator: b.Translator, marker: b.marker(), security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens, dormancy: b.Dormancy,
 		nodes: b.nodes(), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.Virtual.RuntimeClasses, hostPriority: b.hostPriority, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), rejected: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions, podRules{b.PodRules}},
@@ -105,6 +107,7 @@ func (b *builder) pods() {
 		kind.policies = b.policies
 		b.watch(controller, b.policies.Informer(), kind.ofNamespace)
 	}
+	b.sleeping(kind, controller)
 	b.watch(controller, b.Virtual.Services.Informer(), kind.ofDNS)
 	b.watch(controller, b.Virtual.Nodes.Informer(), kind.ofNode)
 	// What fell short of the level of before may go now.
@@ -279,8 +282,12 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried 
 			return p.reject(ctx, virtual, host, why)
 		}
 	}
+	if p.isLost(virtual, host) {
+		return p.reject(ctx, virtual, host, rejection{reasonNodeLost, "the node " + virtual.Spec.NodeName + " did not take the pod again after the virtual cluster slept"})
+	}
 	var missing error
 	if host.Spec.NodeName != "" {
+		p.gotUp(virtual, host)
 		// The node may have been deleted inside meanwhile.
 		if err := p.nodes.ensure(ctx, host.Spec.NodeName); err != nil {
 			return err

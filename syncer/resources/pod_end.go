@@ -144,6 +144,9 @@ func (p *pods) endOnHost(ctx context.Context, virtual, host *corev1.Pod) error {
 // eviction say, so that what owns it makes another. One that never had a node is
 // made again on the host, and nothing inside has to know.
 func (p *pods) HostEnding(ctx context.Context, virtual, host *corev1.Pod) error {
+	if kept, err := p.endsAsleep(virtual, host); kept || err != nil {
+		return err
+	}
 	if host.Spec.NodeName == "" && !ran(virtual) {
 		return nil
 	}
@@ -160,6 +163,11 @@ func ignoreConflict(err error) error {
 
 // HostMissing tells a pod that is yet to be made from one that was, and is gone.
 func (p *pods) HostMissing(ctx context.Context, virtual *corev1.Pod) (bool, error) {
+	if ran(virtual) || terminated(virtual) {
+		if slept, kept, err := p.missingAsleep(virtual); slept || err != nil {
+			return kept, err
+		}
+	}
 	if !ran(virtual) {
 		_, rejected := p.rejected.Get(virtual.UID)
 		return rejected || terminated(virtual), nil

@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/dormancy"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/quota"
@@ -40,6 +41,8 @@ type Config struct {
 	// Evidence and Orphans are those of engine.TwinOptions.
 	Evidence engine.Evidence
 	Orphans  func(resource string, names []string)
+	// Dormancy knows which pods were put to sleep.
+	Dormancy *dormancy.Dormancy
 	// Ledger holds the virtual cluster to its quota; nil where it has none.
 	Ledger *quota.Ledger
 	// Selection says which kinds are synced.
@@ -141,7 +144,7 @@ func twin[T engine.Object](b *builder, workers int, kind engine.Kind[T], virtual
 	reconciler := engine.NewTwin(engine.TwinOptions[T]{
 		Kind: kind, Virtual: virtual, Host: host,
 		Translator: b.Translator, Recorder: b.Recorder, Metrics: b.Metrics, Clock: b.Clock,
-		Evidence: b.Evidence, Orphans: b.Orphans,
+		Evidence: b.Evidence, Orphans: b.Orphans, Gate: gateOf(kind),
 	})
 	b.engine.AddTwins(reconciler)
 	b.engine.AddLooker(host.Resource().GroupResource(), reconciler)
@@ -149,6 +152,14 @@ func twin[T engine.Object](b *builder, workers int, kind engine.Kind[T], virtual
 	controller, err := reconciler.Controller(workers)
 	b.add(controller, err)
 	return controller
+}
+
+// gateOf is the gate of a kind that has one.
+func gateOf(kind any) engine.Gate {
+	if gated, ok := kind.(interface{ Gate() engine.Gate }); ok {
+		return gated.Gate()
+	}
+	return nil
 }
 
 // marker writes the metadata of host objects, and tells what of it stays inside.

@@ -80,6 +80,10 @@ type VirtualClusterSpec struct {
 	// to, and how much the virtual cluster may hold on the host.
 	// +optional
 	Isolation IsolationSpec `json:"isolation,omitempty"`
+	// paused puts the virtual cluster to sleep: neither its control plane nor its pods run on
+	// the host, and everything inside is kept. It wakes when paused is false again.
+	// +optional
+	Paused bool `json:"paused,omitempty"`
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	// +optional
 	Helm HelmSpec `json:"helm,omitempty"`

@@ -23,6 +23,10 @@ const (
 	PhaseReady Phase = "Ready"
 	// PhaseFailed means that nothing will change without somebody's action.
 	PhaseFailed Phase = "Failed"
+	// PhaseSleeping means that the virtual cluster was put to sleep.
+	PhaseSleeping Phase = "Sleeping"
+	// PhaseWaking means that it was woken, and is being brought up.
+	PhaseWaking Phase = "Waking"
 	// PhaseTerminating means that the virtual cluster is being removed.
 	PhaseTerminating Phase = "Terminating"
 )
@@ -53,6 +57,9 @@ const (
 	// ConditionMetricsAvailable is true while the host tells what pods use of CPU and
 	// memory; the syncer reports it. No other condition depends on it.
 	ConditionMetricsAvailable = "MetricsAvailable"
+	// ConditionAsleep is true while nothing of the virtual cluster runs, because it sleeps. It
+	// is there once the virtual cluster was put to sleep.
+	ConditionAsleep = "Asleep"
 )
 
 // Reasons of the condition SyncerReady while the data inside are not those that
@@ -86,8 +93,8 @@ type VirtualClusterStatus struct {
 	Phase Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
-	// HostPodSecurity, which says whether the host holds pods to a level, too, and
-	// MetricsAvailable, which says whether it tells what pods use.
+	// HostPodSecurity, which says whether the host holds pods to a level, too,
+	// MetricsAvailable, which says whether it tells what pods use, and Asleep, once it has slept.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -128,6 +135,16 @@ type VirtualClusterStatus struct {
 	// +optional
 	// +k8s:optional
 	Quota *QuotaStatus `json:"quota,omitempty"`
+	// sleep says whether the virtual cluster sleeps, since when, and why.
+	// +optional
+	// +k8s:optional
+	Sleep *SleepStatus `json:"sleep,omitempty"`
+	// restingFor is the number of the sleep for which the syncer has stopped carrying pods;
+	// the syncer reports it. Only then are the pods on the host stopped.
+	// +optional
+	// +k8s:optional
+	// +k8s:minimum=0
+	RestingFor int64 `json:"restingFor,omitempty"`
 	// services are those of the host and of other virtual clusters that the spec names, as
 	// they were found.
 	// +optional

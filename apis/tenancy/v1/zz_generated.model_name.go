@@ -244,6 +244,11 @@ func (in ServicesFromHost) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SleepStatus) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.SleepStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in StorageSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.StorageSpec"
 }

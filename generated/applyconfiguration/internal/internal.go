@@ -578,6 +578,18 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.garret.garret.apis.tenancy.v1.ServiceMapping
           elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.SleepStatus
+  map:
+    fields:
+    - name: number
+      type:
+        scalar: numeric
+    - name: reason
+      type:
+        scalar: string
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: dev.garret.garret.apis.tenancy.v1.StorageSpec
   map:
     fields:
@@ -831,6 +843,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KubernetesSpec
       default: {}
+    - name: paused
+      type:
+        scalar: boolean
     - name: syncer
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.SyncerSpec
@@ -873,12 +888,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: release
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ReleaseStatus
+    - name: restingFor
+      type:
+        scalar: numeric
     - name: services
       type:
         list:
           elementType:
             namedType: dev.garret.garret.apis.tenancy.v1.FoundService
           elementRelationship: atomic
+    - name: sleep
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.SleepStatus
     - name: template
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.TemplateStatus

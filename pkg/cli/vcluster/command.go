@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package vcluster holds the commands on virtual clusters: create, list, use,
-// delete, kubeconfig, and recover.
+// delete, kubeconfig, sleep, wake, and recover.
 //
 // What a command yields goes to standard output, what it tells along the way to
 // standard error, so that output can be piped while a person watches.

@@ -103,7 +103,7 @@ type memory struct {
 	cleared string
 	// said is the reason of the last event. refused, orphaned, and forced are messages
 	// of events that do not follow from a trouble.
-	said, refused, orphaned, forced string
+	said, refused, orphaned, forced, budget string
 	// answered is when the API inside last did, unanswered how often it has not since.
 	answered   time.Time
 	unanswered int

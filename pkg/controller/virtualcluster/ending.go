@@ -44,6 +44,11 @@ func (c *Controller) endingOf(vc *tenancyv1.VirtualCluster) ending {
 			since = deleted.Time
 		}
 	}
+	return c.endingSince(since)
+}
+
+// endingSince counts from a time of which the status tells.
+func (c *Controller) endingSince(since time.Time) ending {
 	graceful := since.Add(c.options.TeardownGrace)
 	return ending{now: c.Clock.Now(), since: since, graceful: graceful, forced: graceful.Add(killTime)}
 }
@@ -122,7 +127,11 @@ func (e ending) describe() string {
 
 // endPods deletes pods, each with the grace period that it may have.
 func (c *Controller) endPods(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, pods []metav1.PartialObjectMetadata) error {
-	ending := c.endingOf(vc)
+	return c.endPodsBy(ctx, vc, m, pods, c.endingOf(vc))
+}
+
+// endPodsBy deletes pods by another time than that of a deletion.
+func (c *Controller) endPodsBy(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, pods []metav1.PartialObjectMetadata, ending ending) error {
 	client := c.Metadata.Resource(corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourcePods)).Namespace(vc.Namespace)
 	forced := 0
 	for i := range pods {
@@ -142,7 +151,7 @@ func (c *Controller) endPods(ctx context.Context, vc *tenancyv1.VirtualCluster, 
 	}
 	if forced > 0 {
 		c.sayOnce(vc, m, &m.forced, corev1.EventTypeWarning, reasonPodsForced, fmt.Sprintf(
-			"deleted %d pods without a grace period: they had not ended %s after the deletion, and may still run on a node that does not answer",
+			"deleted %d pods without a grace period: they had not ended after %s, and may still run on a node that does not answer",
 			forced, ending.forced.Sub(ending.since)))
 	}
 	return nil

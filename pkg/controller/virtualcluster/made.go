@@ -149,11 +149,13 @@ func (c *Controller) released(ctx context.Context, vc *tenancyv1.VirtualCluster,
 	return slices.DeleteFunc(all, func(object metav1.PartialObjectMetadata) bool { return object.Name != name }), err
 }
 
-// lineage is the record in which the syncer remembers what the data inside were. It
-// stands for nothing inside.
+// lineage are the records of what the data inside were, and of which pods were put to
+// sleep. They stand for nothing inside.
 func (c *Controller) lineage(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]metav1.PartialObjectMetadata, error) {
 	all, err := c.list(ctx, vc, configMapResource(), madeBy(vc))
-	return slices.DeleteFunc(all, func(object metav1.PartialObjectMetadata) bool { return object.Name != tenancyv1.LineageName(vc.Name) }), err
+	return slices.DeleteFunc(all, func(object metav1.PartialObjectMetadata) bool {
+		return object.Name != tenancyv1.LineageName(vc.Name) && object.Name != tenancyv1.SleepRecordName(vc.Name)
+	}), err
 }
 
 // issued are the Secrets that an issuer of the host made for the ingresses of the virtual

@@ -55,7 +55,7 @@ func (m *Metrics) troubled(reason string) { m.troubles.WithLabelValues(reason).I
 // object that no pass has looked at yet counts as pending.
 func (m *Metrics) phases(counts map[tenancyv1.Phase]int) {
 	for _, phase := range []tenancyv1.Phase{
-		tenancyv1.PhasePending, tenancyv1.PhaseDeploying, tenancyv1.PhaseReady, tenancyv1.PhaseFailed, tenancyv1.PhaseTerminating,
+		tenancyv1.PhasePending, tenancyv1.PhaseDeploying, tenancyv1.PhaseReady, tenancyv1.PhaseFailed, tenancyv1.PhaseSleeping, tenancyv1.PhaseWaking, tenancyv1.PhaseTerminating,
 	} {
 		count := counts[phase]
 		if phase == tenancyv1.PhasePending {

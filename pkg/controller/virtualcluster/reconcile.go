@@ -84,6 +84,9 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 	if vc, err = c.takeUp(ctx, vc, m); err != nil {
 		return 0, err
 	}
+	if again, done, err := c.sleep(ctx, vc, m); done || err != nil {
+		return again, err
+	}
 	seen, failed := c.deploy(ctx, vc, m)
 	if failed != nil {
 		seen.trouble = deployTrouble(failed)
@@ -146,6 +149,7 @@ func (c *Controller) deploy(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if err != nil {
 		return seen, err
 	}
+	values.ControlPlane.Stopped = vc.Status.Asleep()
 	if seen.services, values.Isolation.NetworkPolicy.Services, err = c.findSources(ctx, vc); err != nil {
 		return seen, err
 	}

@@ -56,8 +56,10 @@ func (c *Controller) report(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 
 // verdict is the state of a virtual cluster in the words of its status.
 type verdict struct {
-	phase           tenancyv1.Phase
-	ready, stalled  bool
+	phase          tenancyv1.Phase
+	ready, stalled bool
+	// asleep says that nothing is left to stop.
+	asleep          bool
 	reason, message string
 }
 
@@ -67,6 +69,9 @@ func (c *Controller) judge(vc *tenancyv1.VirtualCluster, found *trouble) (verdic
 		return verdict{phase: tenancyv1.PhaseReady, ready: true, reason: reasonReady, message: "the API inside answers and workloads are synced"}, 0
 	}
 	v := verdict{phase: tenancyv1.PhaseDeploying, reason: found.Reason, message: found.Message}
+	if vc.Status.Phase == tenancyv1.PhaseSleeping || vc.Status.Phase == tenancyv1.PhaseWaking {
+		v.phase = tenancyv1.PhaseWaking
+	}
 	limit := c.options.StallAfter
 	if found.progress {
 		limit = tooLong
@@ -129,7 +134,8 @@ func (v verdict) apply(status *tenancyv1.VirtualClusterStatus, generation int64,
 		*before = next
 	}
 	set(tenancyv1.ConditionReady, v.ready, v.reason, message)
-	working := !v.ready && !v.stalled
+	v.sleepCondition(status, generation, now)
+	working := !v.ready && !v.stalled && !v.asleep
 	if working {
 		set(tenancyv1.ConditionReconciling, true, v.reason, message)
 	} else {
@@ -153,6 +159,13 @@ func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualClust
 	}
 	if want.Release != nil {
 		status.WithRelease(applyv1.ReleaseStatus().WithName(want.Release.Name).WithRevision(want.Release.Revision).WithChartVersion(want.Release.ChartVersion))
+	}
+	if sleep := want.Sleep; sleep != nil {
+		told := applyv1.SleepStatus().WithNumber(sleep.Number)
+		if sleep.Since != nil {
+			told.WithSince(*sleep.Since).WithReason(sleep.Reason)
+		}
+		status.WithSleep(told)
 	}
 	for i := range want.Services {
 		status.WithServices(foundService(&want.Services[i]))
@@ -188,11 +201,14 @@ func foundService(found *tenancyv1.FoundService) *applyv1.FoundServiceApplyConfi
 }
 
 func ownConditions() []string {
-	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity}
+	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity, tenancyv1.ConditionAsleep}
 }
 
 func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {
 	if a.Phase != b.Phase || a.ObservedGeneration != b.ObservedGeneration || a.Endpoint != b.Endpoint {
+		return false
+	}
+	if !equality.Semantic.DeepEqual(a.Sleep, b.Sleep) {
 		return false
 	}
 	if (a.Release == nil) != (b.Release == nil) || (a.Release != nil && *a.Release != *b.Release) {
@@ -218,7 +234,7 @@ func (c *Controller) announce(vc *tenancyv1.VirtualCluster, m *memory, v verdict
 	switch {
 	case v.stalled:
 		c.say(vc, m, corev1.EventTypeWarning, v.reason, v.message)
-	case v.ready:
+	case v.ready, v.asleep, v.phase == tenancyv1.PhaseSleeping, v.reason == reasonWaking:
 		c.say(vc, m, corev1.EventTypeNormal, v.reason, v.message)
 	default:
 		eventType := corev1.EventTypeNormal

@@ -54,7 +54,7 @@ func kept(object metav1.Object) metav1.ObjectMeta {
 		CreationTimestamp: object.GetCreationTimestamp(), DeletionTimestamp: object.GetDeletionTimestamp(),
 		DeletionGracePeriodSeconds: object.GetDeletionGracePeriodSeconds(),
 		Labels:                     keptOf(object.GetLabels(), tenancyv1.LabelVirtualCluster, tenancyv1.LabelCluster, tenancyv1.LabelOrphan, tenancyv1.LabelEnforce, appsv1.ControllerRevisionHashLabelKey),
-		Annotations:                keptOf(object.GetAnnotations(), tenancyv1.AnnotationClusterID, tenancyv1.AnnotationVirtualName, tenancyv1.AnnotationVirtualKind),
+		Annotations:                keptOf(object.GetAnnotations(), tenancyv1.AnnotationClusterID, tenancyv1.AnnotationVirtualName, tenancyv1.AnnotationVirtualKind, tenancyv1.AnnotationVirtualUID),
 	}
 }
 

@@ -35,6 +35,7 @@ const (
 	reasonVolumePending     = "VolumePending"
 	reasonDatastoreNotFound = "DatastoreSecretNotFound"
 	reasonUnreachable       = "APIUnreachable"
+	reasonWaking            = "Waking"
 	reasonTooLong           = "ProgressDeadlineExceeded"
 )
 
@@ -44,6 +45,8 @@ const (
 	reasonIDRefused = "RetainedIDRefused"
 	// reasonPodsForced is that of pods that did not end in their time.
 	reasonPodsForced = "PodsDeletedByForce"
+	// reasonBudget is that of pods that a PodDisruptionBudget of the host keeps.
+	reasonBudget = "EvictionRefused"
 	// reasonForeignRecords is that of records that this Garret did not write.
 	reasonForeignRecords = "ForeignReleaseRecords"
 )

@@ -185,6 +185,7 @@ var syncersConditions = []string{
 func reported(now, before *tenancy.VirtualClusterStatus) tenancy.VirtualClusterStatus {
 	status := *before.DeepCopy()
 	status.KubernetesVersion, status.CertificateAuthorityData, status.Quota = now.KubernetesVersion, now.CertificateAuthorityData, now.Quota
+	status.RestingFor = now.RestingFor
 	ofSyncer := func(c metav1.Condition) bool { return slices.Contains(syncersConditions, c.Type) }
 	status.Conditions = slices.DeleteFunc(status.Conditions, ofSyncer)
 	for _, condition := range now.Conditions {

@@ -149,7 +149,7 @@ func TestSyncersReport(t *testing.T) {
 		before.Status.Conditions = append(before.Status.Conditions, metav1.Condition{Type: tenancy.ConditionSyncerReady, Status: metav1.ConditionFalse})
 		now.Status = tenancy.VirtualClusterStatus{
 			Phase: tenancy.PhaseFailed, ObservedGeneration: 99, Endpoint: "https://192.0.2.1:443", KubernetesVersion: "v1.37.3", CertificateAuthorityData: []byte("ca"),
-			ClusterID: "abcdef0123", Release: &tenancy.ReleaseStatus{Name: "mine"}, Quota: &tenancy.QuotaStatus{},
+			ClusterID: "abcdef0123", Release: &tenancy.ReleaseStatus{Name: "mine"}, Quota: &tenancy.QuotaStatus{}, RestingFor: 7, Sleep: &tenancy.SleepStatus{Number: 9},
 			Conditions: []metav1.Condition{
 				{Type: tenancy.ConditionReady, Status: metav1.ConditionFalse}, {Type: "HostPodSecurity", Status: metav1.ConditionTrue},
 				{Type: tenancy.ConditionSyncerReady, Status: metav1.ConditionTrue},
@@ -160,7 +160,7 @@ func TestSyncersReport(t *testing.T) {
 		return now
 	}
 	want := existing().Status
-	want.KubernetesVersion, want.CertificateAuthorityData, want.Quota = "v1.37.3", []byte("ca"), &tenancy.QuotaStatus{}
+	want.KubernetesVersion, want.CertificateAuthorityData, want.Quota, want.RestingFor = "v1.37.3", []byte("ca"), &tenancy.QuotaStatus{}, 7
 	want.Conditions = append(want.Conditions, metav1.Condition{Type: tenancy.ConditionSyncerReady, Status: metav1.ConditionTrue})
 	if diff := cmp.Diff(want, write("system:serviceaccount:team:vc-demo").Status); diff != "" {
 		t.Errorf("the syncer's report (-want +got):\n%s", diff)
@@ -209,6 +209,13 @@ func TestSelectors(t *testing.T) {
 	}
 }
 
+func sleeping() *tenancy.VirtualCluster {
+	vc := existing()
+	vc.Status.Phase = tenancy.PhaseSleeping
+	vc.Status.Conditions = []metav1.Condition{{Type: tenancy.ConditionReady, Status: metav1.ConditionFalse, Reason: "Asleep", Message: "wake it with: garret wake demo"}}
+	return vc
+}
+
 func TestTable(t *testing.T) {
 	deleted := existing()
 	now := metav1.NewTime(time.Now().Add(-20 * time.Minute)) // an age that is told without seconds
@@ -225,6 +232,7 @@ func TestTable(t *testing.T) {
 		"ready":    {existing(), [][]any{{"demo", "Ready", "v1.37.2+k3s1", "5h", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
 		"new":      {young, [][]any{{"new", "Pending", "v1.37.2", "20m", "k3s", "<none>", "9876543210", "<none>", "<none>"}}},
 		"deleting": {deleted, [][]any{{"demo", "Terminating", "v1.37.2+k3s1", "5h", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
+		"sleeping": {sleeping(), [][]any{{"demo", "Sleeping", "v1.37.2+k3s1", "5h", "k3s", "https://10.96.0.9:443", "0123456789", "Asleep", "wake it with: garret wake demo"}}},
 		"none":     {&tenancy.VirtualClusterList{}, [][]any{}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,6 +30,9 @@ type VirtualClusterSpecApplyConfiguration struct {
 	// isolation says what pods of the virtual cluster may ask for, whom they may speak
 	// to, and how much the virtual cluster may hold on the host.
 	Isolation *IsolationSpecApplyConfiguration `json:"isolation,omitempty"`
+	// paused puts the virtual cluster to sleep: neither its control plane nor its pods run on
+	// the host, and everything inside is kept. It wakes when paused is false again.
+	Paused *bool `json:"paused,omitempty"`
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	Helm *HelmSpecApplyConfiguration `json:"helm,omitempty"`
 }
@@ -106,6 +109,14 @@ func (b *VirtualClusterSpecApplyConfiguration) WithAccess(values ...*AccessRuleA
 // If called multiple times, the Isolation field is set to the value of the last call.
 func (b *VirtualClusterSpecApplyConfiguration) WithIsolation(value *IsolationSpecApplyConfiguration) *VirtualClusterSpecApplyConfiguration {
 	b.Isolation = value
+	return b
+}
+
+// WithPaused sets the Paused field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Paused field is set to the value of the last call.
+func (b *VirtualClusterSpecApplyConfiguration) WithPaused(value bool) *VirtualClusterSpecApplyConfiguration {
+	b.Paused = &value
 	return b
 }
 

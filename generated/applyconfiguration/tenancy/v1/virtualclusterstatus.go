@@ -19,8 +19,8 @@ type VirtualClusterStatusApplyConfiguration struct {
 	Phase *tenancyv1.Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
-	// HostPodSecurity, which says whether the host holds pods to a level, too, and
-	// MetricsAvailable, which says whether it tells what pods use.
+	// HostPodSecurity, which says whether the host holds pods to a level, too,
+	// MetricsAvailable, which says whether it tells what pods use, and Asleep, once it has slept.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
@@ -40,6 +40,11 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
 	// the syncer reports it.
 	Quota *QuotaStatusApplyConfiguration `json:"quota,omitempty"`
+	// sleep says whether the virtual cluster sleeps, since when, and why.
+	Sleep *SleepStatusApplyConfiguration `json:"sleep,omitempty"`
+	// restingFor is the number of the sleep for which the syncer has stopped carrying pods;
+	// the syncer reports it. Only then are the pods on the host stopped.
+	RestingFor *int64 `json:"restingFor,omitempty"`
 	// services are those of the host and of other virtual clusters that the spec names, as
 	// they were found.
 	Services []FoundServiceApplyConfiguration `json:"services,omitempty"`
@@ -135,6 +140,22 @@ func (b *VirtualClusterStatusApplyConfiguration) WithRelease(value *ReleaseStatu
 // If called multiple times, the Quota field is set to the value of the last call.
 func (b *VirtualClusterStatusApplyConfiguration) WithQuota(value *QuotaStatusApplyConfiguration) *VirtualClusterStatusApplyConfiguration {
 	b.Quota = value
+	return b
+}
+
+// WithSleep sets the Sleep field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Sleep field is set to the value of the last call.
+func (b *VirtualClusterStatusApplyConfiguration) WithSleep(value *SleepStatusApplyConfiguration) *VirtualClusterStatusApplyConfiguration {
+	b.Sleep = value
+	return b
+}
+
+// WithRestingFor sets the RestingFor field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RestingFor field is set to the value of the last call.
+func (b *VirtualClusterStatusApplyConfiguration) WithRestingFor(value int64) *VirtualClusterStatusApplyConfiguration {
+	b.RestingFor = &value
 	return b
 }
 
