@@ -45,6 +45,8 @@ type Options struct {
 	DisableSyncResources []string
 	// SelectFromHost narrows what is shown of the host: RESOURCE:SELECTOR.
 	SelectFromHost []string
+	// SyncByRule are rules for kinds of the host, each a tenancyv1.KindRule as JSON.
+	SyncByRule []string
 	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
 	SyncNodesFromHost bool
 
@@ -115,6 +117,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.SyncResources, "sync-resources", o.SyncResources, "Kinds to sync to the host that are not synced by default.")
 	flags.StringSliceVar(&o.DisableSyncResources, "disable-sync-resources", o.DisableSyncResources, "Kinds that stay inside.")
 	flags.StringArrayVar(&o.SelectFromHost, tenancyv1.FlagSelectFromHost, o.SelectFromHost, "Label selector of what is shown of a kind of the host, such as storageclasses:tier=fast. May be given for several kinds.")
+	flags.StringArrayVar(&o.SyncByRule, tenancyv1.FlagSyncByRule, o.SyncByRule, "Rule by which a kind of the host is synced, as JSON. May be given for several kinds.")
 	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
 	flags.StringVar(&o.EgressDir, "egress-dir", o.EgressDir, "Directory for the sockets through which the control plane connects to pods, Services, webhooks and its kubelet. Empty for none.")
 	flags.StringVar(&o.NodeIP, "node-ip", o.NodeIP, "Address of the node that the syncer's pod runs on. Defaults to NODE_IP.")
@@ -161,6 +164,19 @@ func (o *Options) hostSelectors() (map[string]string, error) {
 		selectors[resource] = selector
 	}
 	return selectors, nil
+}
+
+// rules are those of SyncByRule.
+func (o *Options) rules() ([]tenancyv1.KindRule, error) {
+	var rules []tenancyv1.KindRule
+	for _, text := range o.SyncByRule {
+		rule, err := tenancyv1.ParseRule(text)
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %w", tenancyv1.FlagSyncByRule, err)
+		}
+		rules = append(rules, rule)
+	}
+	return rules, nil
 }
 
 // exceptions are what the host's administrator opens to pods.

@@ -177,6 +177,10 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return err
 	}
+	rules, keepRules, err := ruledKinds(ctx, options, both)
+	if err != nil {
+		return err
+	}
 	works := &engine.Engine{}
 	err = resources.Register(works, resources.Config{
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: minter, Recorder: recorder,
@@ -185,7 +189,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
-		EndpointRanges: options.EndpointRanges, HostSelectors: selectors,
+		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, Rules: rules,
 	})
 	if err != nil {
 		return err
@@ -205,7 +209,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 			entered.open()
 		}})
 	})
-	for _, part := range parts.run {
+	for _, part := range append(parts.run, keepRules) {
 		group.Go(func() error { return part(ctx) })
 	}
 	// What writes because of what is inside waits until that can be trusted.

@@ -304,6 +304,9 @@ type VirtualClusterStatus struct {
 	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
 	// the syncer reports it.
 	Quota *QuotaStatus
+	// CustomKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
+	// from there, as RESOURCE.VERSION.GROUP.
+	CustomKinds []string
 }
 
 // TemplateStatus is a template as it was applied to a virtual cluster.

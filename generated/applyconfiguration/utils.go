@@ -27,6 +27,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.ControlPlaneSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("DatastoreSpec"):
 		return &tenancyv1.DatastoreSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("FieldRule"):
+		return &tenancyv1.FieldRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("FromHostSpec"):
 		return &tenancyv1.FromHostSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HelmSpec"):
@@ -43,6 +45,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.HostIsolationApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("IsolationSpec"):
 		return &tenancyv1.IsolationSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("KindRule"):
+		return &tenancyv1.KindRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KindSwitch"):
 		return &tenancyv1.KindSwitchApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KubernetesSpec"):

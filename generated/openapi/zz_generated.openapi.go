@@ -27,6 +27,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.ClassSelection{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ClassSelection(ref),
 		v1.ControlPlaneSpec{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref),
 		v1.DatastoreSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_DatastoreSpec(ref),
+		v1.FieldRule{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_FieldRule(ref),
 		v1.FromHostSpec{}.OpenAPIModelName():                           schema_garret_apis_tenancy_v1_FromHostSpec(ref),
 		v1.HelmSpec{}.OpenAPIModelName():                               schema_garret_apis_tenancy_v1_HelmSpec(ref),
 		v1.HostCluster{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_HostCluster(ref),
@@ -36,6 +37,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.HostClusterStatus{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_HostClusterStatus(ref),
 		v1.HostIsolation{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_HostIsolation(ref),
 		v1.IsolationSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_IsolationSpec(ref),
+		v1.KindRule{}.OpenAPIModelName():                               schema_garret_apis_tenancy_v1_KindRule(ref),
 		v1.KindSwitch{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_KindSwitch(ref),
 		v1.KubeconfigGrant{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_KubeconfigGrant(ref),
 		v1.KubeconfigRequest{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_KubeconfigRequest(ref),
@@ -578,6 +580,61 @@ func schema_garret_apis_tenancy_v1_DatastoreSpec(ref common.ReferenceCallback) c
 	}
 }
 
+func schema_garret_apis_tenancy_v1_FieldRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FieldRule says what becomes of one field. Where two rules are about a field, the longer path decides.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"path": {
+						SchemaProps: spec.SchemaProps{
+							Description: "path leads to the field, such as spec.items[].secretName: [] stands for each item of a list.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"as": {
+						SchemaProps: spec.SchemaProps{
+							Description: "as says what becomes of the field: Copy, Name, Namespace, Labels, LabelSelector, Omit or Refuse. Copy when not set.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"of": {
+						SchemaProps: spec.SchemaProps{
+							Description: "of is the kind of the object that a Name names: secrets, configmaps, services, persistentvolumeclaims, pods, or RESOURCE.GROUP of a kind that goes to the host by a rule. Secrets and configmaps go to the host with the object.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"oneOf": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "oneOf are the values that the field may have. An object with another one is refused. Any value when not set.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"path"},
+			},
+		},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1077,6 +1134,75 @@ func schema_garret_apis_tenancy_v1_IsolationSpec(ref common.ReferenceCallback) c
 		},
 		Dependencies: []string{
 			v1.NetworkIsolation{}.OpenAPIModelName(), v1.QuotaSpec{}.OpenAPIModelName(), corev1.LimitRangeSpec{}.OpenAPIModelName(), corev1.ResourceQuotaSpec{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_KindRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "KindRule says how objects of one kind go to the host. The kind is of a CustomResourceDefinition of the host, and its objects belong to namespaces.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion is the group and the version of the kind on the host, such as example.org/v1.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resource": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resource is the kind's name in the plural, such as widgets.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"fields": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "fields are what goes to the host. All else stays inside.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.FieldRule{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"status": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "status are the paths of what flows back, such as status.conditions.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"apiVersion", "resource"},
+			},
+		},
+		Dependencies: []string{
+			v1.FieldRule{}.OpenAPIModelName()},
 	}
 }
 
@@ -1907,6 +2033,24 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},
 					},
+					"custom": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "custom are rules for kinds of CustomResourceDefinitions of the host. Who writes one needs the rights that it lends. None by default.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.KindRule{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
 					"endpointSlices": {
 						SchemaProps: spec.SchemaProps{
 							Description: "endpointSlices are those of Services without a selector. On by default.",
@@ -1960,7 +2104,7 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 			},
 		},
 		Dependencies: []string{
-			v1.KindSwitch{}.OpenAPIModelName()},
+			v1.KindRule{}.OpenAPIModelName(), v1.KindSwitch{}.OpenAPIModelName()},
 	}
 }
 
@@ -2206,7 +2350,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, and MetricsAvailable, which says whether it tells what pods use.",
+							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, and CustomKindsSynced where there are rules for kinds of the host.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2268,6 +2412,25 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 						SchemaProps: spec.SchemaProps{
 							Description: "quota is how much the virtual cluster holds of what spec.isolation.quota bounds; the syncer reports it.",
 							Ref:         ref(v1.QuotaStatus{}.OpenAPIModelName()),
+						},
+					},
+					"customKinds": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone from there, as RESOURCE.VERSION.GROUP.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
 						},
 					},
 				},

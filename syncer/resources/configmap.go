@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 )
 
@@ -17,13 +18,14 @@ func (b *builder) configMaps() {
 	ofPod := referredBy(references.ofConfigMaps)
 	controller := declare(b, b.Virtual.ConfigMaps, b.Host.ConfigMaps, declared[*corev1.ConfigMap]{
 		wanted: func(virtual *corev1.ConfigMap) bool {
-			return slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexConfigMap, engine.KeyOf(virtual).String()), b.hosted)
+			key := engine.KeyOf(virtual).String()
+			return slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexConfigMap, key), b.hosted) || b.namedByRule(tenancyv1.ResourceConfigMaps, key)
 		},
 		apply: func(virtual, host *corev1.ConfigMap) error {
 			host.Data, host.BinaryData = virtual.Data, virtual.BinaryData
 			return nil
 		},
-		follows: []follow{{b.Virtual.Pods.Informer(), ofPod}},
+		follows: append(b.followRules(tenancyv1.ResourceConfigMaps), follow{b.Virtual.Pods.Informer(), ofPod}),
 	})
 	b.watchPodsGo(controller, ofPod)
 	b.beforePods = append(b.beforePods, need{controller: controller, keys: ofPod})

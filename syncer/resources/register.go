@@ -55,6 +55,8 @@ type Config struct {
 	HostSelectors map[string]string
 	// EndpointRanges are what EndpointSlices may name, besides the addresses of own pods.
 	EndpointRanges []string
+	// Rules are the kinds that go to the host by a rule.
+	Rules Rules
 	// KubeletPort is where the syncer serves the kubelet's API.
 	KubeletPort int32
 	// KubeletVersion stands in nodes whose real version cannot be read.
@@ -90,6 +92,7 @@ func kinds() []kind {
 // Register has the engine run the selected kinds, and the informers that they follow.
 func Register(e *engine.Engine, c Config) error {
 	b := builder{engine: e, Config: c, notices: newNotices(c.Recorder)}
+	b.rules()
 	for _, kind := range kinds() {
 		if c.Selection[kind.resource] {
 			kind.add(&b)
@@ -97,6 +100,7 @@ func Register(e *engine.Engine, c Config) error {
 			kind.off(&b)
 		}
 	}
+	b.byRule()
 	e.AddInformers(c.Virtual.Followed()...)
 	e.AddInformers(c.Host.Followed()...)
 	return b.err
@@ -112,7 +116,9 @@ type builder struct {
 	// hostPriority tells whether pods on the host may have the priority class; nil for none.
 	hostPriority func(name string) bool
 	notices      *notices
-	err          error
+	// ruled are the kinds with a rule.
+	ruled []*ruled
+	err   error
 }
 
 // twin adds the controller of a kind that has the same object on both sides.

@@ -22,6 +22,7 @@ func (b *builder) secrets() {
 		follows = append(follows, follow{b.Virtual.Ingresses.Informer(), secretsOfIngress}, follow{b.Host.Ingresses.Informer(), b.secretsOfHostIngress},
 			follow{b.Host.Issued.Informer(), issued{b}.virtualKeys})
 	}
+	follows = append(follows, b.followRules(tenancyv1.ResourceSecrets)...)
 	controller := declare(b, b.Virtual.Secrets, b.Host.Secrets, declared[*corev1.Secret]{
 		wanted: func(virtual *corev1.Secret) bool {
 			key := engine.KeyOf(virtual).String()
@@ -29,7 +30,8 @@ func (b *builder) secrets() {
 				return false
 			}
 			return slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexSecret, key), b.hosted) ||
-				ingresses && slices.ContainsFunc(b.Virtual.Ingresses.ByIndex(indexSecret, key), b.servedOnHost(virtual.Name))
+				ingresses && slices.ContainsFunc(b.Virtual.Ingresses.ByIndex(indexSecret, key), b.servedOnHost(virtual.Name)) ||
+				b.namedByRule(tenancyv1.ResourceSecrets, key)
 		},
 		create: func(virtual, host *corev1.Secret) error {
 			host.Type = hostSecretType(virtual.Type)

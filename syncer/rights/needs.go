@@ -27,9 +27,9 @@ type Need struct {
 }
 
 // NeedsOf are those of a syncer of the named virtual cluster, given for each kind of the
-// catalogue whether it is synced, and whether the host's nodes are shown.
-func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool) []Need {
-	rules := append(tenancyv1.SyncerRules(synced),
+// catalogue whether it is synced, whether the host's nodes are shown, and the kinds with a rule.
+func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, ruled ...tenancyv1.KindRule) []Need {
+	rules := append(tenancyv1.SyncerRules(synced, ruled...),
 		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"get", "list", "watch"}},
 		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters/status"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"get", "patch"}})
 	var needs []Need
@@ -51,6 +51,9 @@ func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool) []Need {
 				needs = append(needs, Need{Group: rule.APIGroups[0], Resource: resource, Verb: verb, For: "spec.syncer.fromHost", Everywhere: true})
 			}
 		}
+	}
+	if len(ruled) > 0 {
+		needs = append(needs, Need{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Verb: "get", For: "spec.syncer.toHost.custom", Everywhere: true})
 	}
 	if nodes {
 		for _, verb := range []string{"list", "watch"} {

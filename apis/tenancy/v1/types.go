@@ -391,6 +391,9 @@ const (
 	// ConditionMetricsAvailable is true while the host tells what pods use of CPU and
 	// memory; the syncer reports it. No other condition depends on it.
 	ConditionMetricsAvailable = "MetricsAvailable"
+	// ConditionCustomKinds says whether all kinds with a rule are synced, and what keeps
+	// those that are not.
+	ConditionCustomKinds = "CustomKindsSynced"
 )
 
 // Reasons of the condition SyncerReady while the data inside are not those that
@@ -424,8 +427,9 @@ type VirtualClusterStatus struct {
 	Phase Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
-	// HostPodSecurity, which says whether the host holds pods to a level, too, and
-	// MetricsAvailable, which says whether it tells what pods use.
+	// HostPodSecurity, which says whether the host holds pods to a level, too,
+	// MetricsAvailable, which says whether it tells what pods use, and
+	// CustomKindsSynced where there are rules for kinds of the host.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -466,6 +470,12 @@ type VirtualClusterStatus struct {
 	// +optional
 	// +k8s:optional
 	Quota *QuotaStatus `json:"quota,omitempty"`
+	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
+	// from there, as RESOURCE.VERSION.GROUP.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	CustomKinds []string `json:"customKinds,omitempty"`
 }
 
 // TemplateStatus is a template as it was applied to a virtual cluster.

@@ -44,6 +44,11 @@ func (in DatastoreSpec) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FieldRule) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.FieldRule"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in FromHostSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.FromHostSpec"
 }
@@ -91,6 +96,11 @@ func (in IsolationSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in KindChoice) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.KindChoice"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in KindRule) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.KindRule"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -151,6 +161,11 @@ func (in ReleaseStatus) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Report) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.Report"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Step) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.Step"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -19,8 +19,9 @@ type VirtualClusterStatusApplyConfiguration struct {
 	Phase *tenancyv1.Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
-	// HostPodSecurity, which says whether the host holds pods to a level, too, and
-	// MetricsAvailable, which says whether it tells what pods use.
+	// HostPodSecurity, which says whether the host holds pods to a level, too,
+	// MetricsAvailable, which says whether it tells what pods use, and
+	// CustomKindsSynced where there are rules for kinds of the host.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
@@ -40,6 +41,9 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
 	// the syncer reports it.
 	Quota *QuotaStatusApplyConfiguration `json:"quota,omitempty"`
+	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
+	// from there, as RESOURCE.VERSION.GROUP.
+	CustomKinds []string `json:"customKinds,omitempty"`
 }
 
 // VirtualClusterStatusApplyConfiguration constructs a declarative configuration of the VirtualClusterStatus type for use with
@@ -132,5 +136,15 @@ func (b *VirtualClusterStatusApplyConfiguration) WithRelease(value *ReleaseStatu
 // If called multiple times, the Quota field is set to the value of the last call.
 func (b *VirtualClusterStatusApplyConfiguration) WithQuota(value *QuotaStatusApplyConfiguration) *VirtualClusterStatusApplyConfiguration {
 	b.Quota = value
+	return b
+}
+
+// WithCustomKinds adds the given value to the CustomKinds field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the CustomKinds field.
+func (b *VirtualClusterStatusApplyConfiguration) WithCustomKinds(values ...string) *VirtualClusterStatusApplyConfiguration {
+	for i := range values {
+		b.CustomKinds = append(b.CustomKinds, values[i])
+	}
 	return b
 }
