@@ -65,6 +65,9 @@ type Options struct {
 	EgressRanges []string
 	// ClosedRanges are what it may not, unless EgressRanges have a part of one.
 	ClosedRanges []string
+	// WorkloadsEgress are the rules, in JSON, within which NetworkPolicies of the tenant open
+	// what pods reach. Empty for no bounds.
+	WorkloadsEgress string
 	// PublicEgress lets it reach public addresses.
 	PublicEgress bool
 
@@ -128,6 +131,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.EndpointRanges, "endpoint-ranges", o.EndpointRanges, "Address ranges that EndpointSlices may name, besides the addresses of own pods.")
 	flags.StringSliceVar(&o.EgressRanges, "egress-ranges", o.EgressRanges, "Address ranges that the control plane may reach, besides own pods and Services.")
 	flags.StringSliceVar(&o.ClosedRanges, "closed-ranges", o.ClosedRanges, "Address ranges of the host that the control plane may not reach, unless --egress-ranges has a part of one.")
+	flags.StringVar(&o.WorkloadsEgress, "workloads-egress", o.WorkloadsEgress, "Egress rules of a NetworkPolicy, in JSON, within which those of the tenant open what pods reach. Empty for no bounds.")
 	flags.BoolVar(&o.PublicEgress, "public-egress", o.PublicEgress, "Let the control plane reach public addresses.")
 	flags.StringVar(&o.Image, "image", o.Image, "The syncer's own image. Pods with a subdomain get an init container of it, which writes their full name into /etc/hosts. Empty for none.")
 	flags.StringVar(&o.ImagePullPolicy, "image-pull-policy", o.ImagePullPolicy, "Pull policy of such init containers: Always, IfNotPresent or Never.")

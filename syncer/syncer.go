@@ -30,6 +30,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/syncer/rights"
@@ -181,6 +182,10 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return err
 	}
+	bounds, err := isolation.ParseEgressBounds(options.WorkloadsEgress, options.PodIP, options.ServiceIP)
+	if err != nil {
+		return fmt.Errorf("--workloads-egress: %w", err)
+	}
 	works := &engine.Engine{}
 	err = resources.Register(works, resources.Config{
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: minter, Recorder: recorder,
@@ -189,7 +194,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
-		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, Rules: rules,
+		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, EgressBounds: bounds, Rules: rules,
 	})
 	if err != nil {
 		return err

@@ -8,7 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
@@ -234,105 +233,4 @@ type HelmSpec struct {
 	// values are merged last over the chart's values. The chart's schema says
 	// which there are; nothing in them can widen what the virtual cluster may do on the host.
 	Values *runtime.RawExtension
-}
-
-// Phase sums a virtual cluster's state up in one word.
-type Phase string
-
-const (
-	// PhasePending means that nothing has been deployed yet.
-	PhasePending Phase = "Pending"
-	// PhaseDeploying means that the control plane is being brought up.
-	PhaseDeploying Phase = "Deploying"
-	// PhaseReady means that the API inside answers and workloads are synced.
-	PhaseReady Phase = "Ready"
-	// PhaseFailed means that nothing will change without somebody's action.
-	PhaseFailed Phase = "Failed"
-	// PhaseTerminating means that the virtual cluster is being removed.
-	PhaseTerminating Phase = "Terminating"
-)
-
-// Types of the conditions of a virtual cluster.
-const (
-	// ConditionReady is true while the API inside answers and workloads are synced.
-	ConditionReady = "Ready"
-	// ConditionReconciling is true while the controller works towards the spec.
-	ConditionReconciling = "Reconciling"
-	// ConditionStalled is true when the controller cannot go on by itself.
-	ConditionStalled = "Stalled"
-	// ConditionControlPlaneReady is true while the control plane answers; the syncer reports it.
-	ConditionControlPlaneReady = "ControlPlaneReady"
-	// ConditionSyncerReady is true while the syncer works; the syncer reports it.
-	ConditionSyncerReady = "SyncerReady"
-	// ConditionTemplateApplied is true when the spec holds what the template says.
-	ConditionTemplateApplied = "TemplateApplied"
-)
-
-// Reasons of the condition TemplateApplied.
-const (
-	// ReasonApplied says that the spec holds what the template says.
-	ReasonApplied = "Applied"
-	// ReasonRefused says that a later change of the template cannot be applied.
-	ReasonRefused = "Refused"
-	// ReasonGone says that there is no template any more whose later changes could be applied.
-	ReasonGone = "TemplateGone"
-)
-
-// VirtualClusterStatus is the observed state of a virtual cluster.
-type VirtualClusterStatus struct {
-	// phase sums the conditions up in one word.
-	Phase Phase
-	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// TemplateApplied where there is a template, AccessApplied where there is access,
-	// HostPodSecurity, which says whether the host holds pods to a level, too, and
-	// MetricsAvailable, which says whether it tells what pods use.
-	Conditions []metav1.Condition
-	// observedGeneration is the generation that the controller acted on last.
-	ObservedGeneration int64
-	// clusterID identifies the virtual cluster among all of the host cluster, for life.
-	ClusterID string
-	// kubernetesVersion is what the API server inside calls itself.
-	KubernetesVersion string
-	// endpoint is the address of the API server inside, as https://host:port.
-	Endpoint string
-	// certificateAuthorityData is the PEM bundle that the API server inside is verified with.
-	CertificateAuthorityData []byte
-	// template is what the virtual cluster was made from, as it was resolved.
-	Template *TemplateStatus
-	// release is the Helm release that deploys the virtual cluster.
-	Release *ReleaseStatus
-	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
-	// the syncer reports it.
-	Quota *QuotaStatus
-	// CustomKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
-	// from there, as RESOURCE.VERSION.GROUP.
-	CustomKinds []string
-}
-
-// TemplateStatus is a template as it was applied to a virtual cluster.
-type TemplateStatus struct {
-	// name of the VirtualClusterTemplate.
-	Name string
-	// version of the template.
-	Version string
-	// uid of the template, which tells it from another one of the same name.
-	UID types.UID
-	// generation of the template.
-	Generation int64
-	// parameters are the values of all parameters, defaults included.
-	Parameters []TemplateParameterValue
-	// defaults are the template's defaults with the parameters filled in.
-	Defaults *runtime.RawExtension
-	// forced is the template's forced part with the parameters filled in.
-	Forced *runtime.RawExtension
-}
-
-// ReleaseStatus is the Helm release that deploys a virtual cluster.
-type ReleaseStatus struct {
-	// name of the release.
-	Name string
-	// revision of the release.
-	Revision int64
-	// chartVersion is the version of the chart.
-	ChartVersion string
 }

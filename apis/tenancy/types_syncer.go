@@ -25,6 +25,8 @@ type ToHostSpec struct {
 	EndpointSlices KindSwitch
 	// ingresses are served by the host's ingress controllers. On by default.
 	Ingresses KindSwitch
+	// networkPolicies narrow on the host what pods reach, and who reaches them. Who switches them on needs the right to create NetworkPolicies there. Off by default.
+	NetworkPolicies KindSwitch
 	// persistentVolumeClaims get volumes of the host. On by default.
 	PersistentVolumeClaims KindSwitch
 	// podDisruptionBudgets hold when nodes of the host are drained. Off by default.

@@ -2065,6 +2065,13 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},
 					},
+					"networkPolicies": {
+						SchemaProps: spec.SchemaProps{
+							Description: "networkPolicies narrow on the host what pods reach, and who reaches them. Who switches them on needs the right to create NetworkPolicies there. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
 					"persistentVolumeClaims": {
 						SchemaProps: spec.SchemaProps{
 							Description: "persistentVolumeClaims get volumes of the host. On by default.",

@@ -6,10 +6,12 @@ package chart
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apiserver/pkg/apis/apiserver"
@@ -240,5 +242,45 @@ func TestEgressSelector(t *testing.T) {
 		if signer := "--kube-controller-manager-arg=cluster-signing-kubelet-serving-cert-file="; slices.Contains(got.container(t, "k3s").Args, signer) != (distro == "k3s") {
 			t.Errorf("%s: got arguments %q", distro, got.container(t, "k3s").Args)
 		}
+	}
+}
+
+// TestPoliciesOfTenants has the workloads' policy give way to a tenant's, whose bounds are its
+// rules. A pod that is taken out of it, and that no other policy lets out, reaches nothing.
+func TestPoliciesOfTenants(t *testing.T) {
+	const flag = "--workloads-egress="
+	values := testValues()
+	values.Isolation.NetworkPolicy = NetworkPolicy{Enabled: true, PublicEgress: true, AllowedRanges: []string{"10.50.0.0/16"}}
+	without := render(t, values, nil)
+	if len(without.networkPolicies) != 2 || slices.ContainsFunc(without.container(t, "syncer").Args, func(arg string) bool { return strings.HasPrefix(arg, flag) }) {
+		t.Errorf("while the kind is off: got %v", without.networkPolicies)
+	}
+	values.Isolation.NetworkPolicy.Tenants = true
+	got := render(t, values, nil)
+	var bounds []networkingv1.NetworkPolicyEgressRule
+	for _, arg := range got.container(t, "syncer").Args {
+		if text, is := strings.CutPrefix(arg, flag); is {
+			if err := yaml.UnmarshalStrict([]byte(text), &bounds); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if want := without.networkPolicies["vc-demo.workloads"].Spec.Egress; len(want) == 0 || !equality.Semantic.DeepEqual(bounds, want) {
+		t.Errorf("bounds: got %v, want the rules of the workloads: %v", bounds, want)
+	}
+	policed := end{"team-a", map[string]string{"garret.dev/cluster": "0123456789", "garret.dev/egress": "tenant"}, "10.32.0.7"}
+	for what, to := range map[string]end{"an own pod": sibling, "the own API": plane, "the host's DNS": hostDNS, "a neighbour": neighbour, "the world": outside("1.1.1.1"), "an open range": outside("10.50.1.1"), "metadata": outside("169.254.169.254")} {
+		for _, port := range []int32{53, 80, 443, 6443} {
+			if allows(t, got.networkPolicies, policed, to, corev1.ProtocolTCP, port) {
+				t.Errorf("a pod without its policy reaches %s at %d", what, port)
+			}
+			if allows(t, got.networkPolicies, workload, to, corev1.ProtocolTCP, port) != allows(t, without.networkPolicies, workload, to, corev1.ProtocolTCP, port) {
+				t.Errorf("%s at %d: another pod reaches something else than before", what, port)
+			}
+		}
+	}
+	values.Isolation.NetworkPolicy = NetworkPolicy{Tenants: true}
+	if off := render(t, values, nil); len(off.networkPolicies) > 0 || slices.ContainsFunc(off.container(t, "syncer").Args, func(arg string) bool { return strings.HasPrefix(arg, flag) }) {
+		t.Errorf("without policies of the release: got %v, want no bounds", off.networkPolicies)
 	}
 }

@@ -117,6 +117,7 @@ func TestRoleFollowsWhatIsSynced(t *testing.T) {
 		"default":      {nil, nil},
 		"all it says":  {[]string{"--sync-resources=" + strings.Join(tenancyv1.SyncedResources(), ",")}, nil},
 		"budgets":      {[]string{"--sync-resources=poddisruptionbudgets"}, map[string]string{"policy/poddisruptionbudgets": allVerbs}},
+		"policies":     {[]string{"--sync-resources=networkpolicies"}, map[string]string{"networking.k8s.io/networkpolicies": allVerbs}},
 		"no claims":    {[]string{"--disable-sync-resources=persistentvolumeclaims"}, map[string]string{"persistentvolumeclaims": none}},
 		"no slices":    {[]string{"--disable-sync-resources=endpointslices"}, map[string]string{"discovery.k8s.io/endpointslices": none}},
 		"no services":  {[]string{"--disable-sync-resources=services"}, map[string]string{"services": none, "discovery.k8s.io/endpointslices": none, "networking.k8s.io/ingresses": none}},

@@ -105,6 +105,8 @@ type NetworkPolicy struct {
 	Enabled       bool     `json:"enabled"`
 	PublicEgress  bool     `json:"publicEgress"`
 	AllowedRanges []string `json:"allowedRanges,omitempty"`
+	// Tenants says that the tenant's own policies are on the host, too.
+	Tenants bool `json:"tenants,omitempty"`
 }
 
 // Host is what the virtual cluster must know of the host cluster.

@@ -70,9 +70,12 @@ func (g *guard) Build(reader io.Reader, validate bool) (kube.ResourceList, error
 }
 
 // namesOf are the names that objects of a kind can have in a release: that of the
-// release, or of its workloads. No other release has either, since its name has no dot.
+// release, or one for its workloads. No other release has any, since its name has no dot.
 func namesOf(kind, release string) []string {
-	if kind == "NetworkPolicy" || kind == "ServiceAccount" {
+	switch kind {
+	case "NetworkPolicy":
+		return []string{release, release + ".workloads", release + ".policed"}
+	case "ServiceAccount":
 		return []string{release, release + ".workloads"}
 	}
 	return []string{release}

@@ -162,6 +162,8 @@ func TestGuardBuild(t *testing.T) {
 		{"the chart's", manifest("ServiceAccount", "team", "vc-demo"), true},
 		{"without a namespace", "apiVersion: v1\nkind: Service\nmetadata: {name: vc-demo}\n", true},
 		{"the chart's for workloads", manifest("ServiceAccount", "team", "vc-demo.workloads"), true},
+		{"the chart's for what a tenant's policies select", strings.Replace(manifest("NetworkPolicy", "team", "vc-demo.policed"), "apiVersion: v1", "apiVersion: networking.k8s.io/v1", 1), true},
+		{"an account under that name", manifest("ServiceAccount", "team", "vc-demo.policed"), false},
 		{"another kind under that name", manifest("Service", "team", "vc-demo.workloads"), false},
 		{"another name", manifest("ServiceAccount", "team", "prey"), false},
 		{"another namespace", manifest("ServiceAccount", "kube-system", "vc-demo"), false},

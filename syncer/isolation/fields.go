@@ -82,7 +82,7 @@ type typeRules struct {
 func of[T any](rules ...rule) typeRules { return typeRules{reflect.TypeFor[T](), rules} }
 
 // decisions are all rules, by type and by the field's name in JSON.
-var decisions = index(slices.Concat(podTable(), volumeTable(), containerTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable()))
+var decisions = index(slices.Concat(podTable(), volumeTable(), containerTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable(), networkPolicyTable()))
 
 func index(tables []typeRules) map[reflect.Type]map[string]rule {
 	indexed := map[reflect.Type]map[string]rule{}

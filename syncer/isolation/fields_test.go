@@ -18,7 +18,7 @@ import (
 
 // tables are all, in the order of the documentation.
 func tables() []typeRules {
-	return slices.Concat(podTable(), containerTable(), volumeTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable())
+	return slices.Concat(podTable(), containerTable(), volumeTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable(), networkPolicyTable())
 }
 
 // roots are the types of what goes to the host.
@@ -26,6 +26,7 @@ func roots() map[string]reflect.Type {
 	return map[string]reflect.Type{
 		"pod.spec": reflect.TypeFor[corev1.PodSpec](), "claim.spec": reflect.TypeFor[corev1.PersistentVolumeClaimSpec](),
 		"service.spec": reflect.TypeFor[corev1.ServiceSpec](), "ingress.spec": reflect.TypeFor[networkingv1.IngressSpec](),
+		"networkpolicy.spec": reflect.TypeFor[networkingv1.NetworkPolicySpec](),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -65,6 +66,8 @@ type pods struct {
 	started time.Time
 	// hostPriority tells whether a pod may have the priority class of the host; nil for none.
 	hostPriority func(name string) bool
+	// policies are those of the tenant that are on the host; nil for none.
+	policies *engine.Store[*networkingv1.NetworkPolicy]
 	// known are the UIDs of the virtual pods that this syncer has seen last.
 	known *lru.Cache
 	// rejected are the UIDs of virtual pods that their nodes rejected last.
@@ -98,6 +101,10 @@ func (b *builder) pods() {
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions},
 	}
 	controller := twin(b, podWorkers, kind, b.Virtual.Pods, b.Host.Pods)
+	if b.policies != nil {
+		kind.policies = b.policies
+		b.watch(controller, b.policies.Informer(), kind.ofNamespace)
+	}
 	b.watch(controller, b.Virtual.Services.Informer(), kind.ofDNS)
 	b.watch(controller, b.Virtual.Nodes.Informer(), kind.ofNode)
 	// What fell short of the level of before may go now.
@@ -160,6 +167,9 @@ func (p *pods) mark(virtual, host *corev1.Pod) {
 		annotations[annotationAvoids] = avoids
 	}
 	p.marker.mark(tenancyv1.ResourcePods, virtual, host, annotations)
+	if p.policies != nil && egressPoliced(p.policies, virtual) {
+		host.Labels[tenancyv1.LabelEgress] = tenancyv1.EgressOfTenant
+	}
 	if metav1.GetControllerOf(virtual) != nil {
 		p.translator.Control(host)
 	}

@@ -6,6 +6,7 @@ package resources
 import (
 	"fmt"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -53,6 +54,8 @@ type Config struct {
 	Exceptions isolation.Exceptions
 	// HostSelectors narrow what is shown of the host, by the name of the kind.
 	HostSelectors map[string]string
+	// EgressBounds hold the policies of the tenant to what pods may reach; nil for no bounds.
+	EgressBounds *isolation.EgressBounds
 	// EndpointRanges are what EndpointSlices may name, besides the addresses of own pods.
 	EndpointRanges []string
 	// Rules are the kinds that go to the host by a rule.
@@ -82,6 +85,7 @@ func kinds() []kind {
 		{resource: tenancyv1.ResourceServices, add: (*builder).services},
 		{resource: tenancyv1.ResourceEndpointSlices, add: (*builder).endpointSlices},
 		{resource: tenancyv1.ResourceClaims, add: (*builder).claims, off: (*builder).claimsReleased},
+		{resource: tenancyv1.ResourcePolicies, add: (*builder).networkPolicies},
 		{resource: tenancyv1.ResourcePods, add: (*builder).pods},
 		{resource: tenancyv1.ResourceIngresses, add: (*builder).ingresses},
 		{resource: tenancyv1.ResourceBudgets, add: (*builder).budgets},
@@ -115,7 +119,9 @@ type builder struct {
 	beforePods, onNodes []need
 	// hostPriority tells whether pods on the host may have the priority class; nil for none.
 	hostPriority func(name string) bool
-	notices      *notices
+	// policies are those of the tenant, which say what pods reach; nil while they stay inside.
+	policies *engine.Store[*networkingv1.NetworkPolicy]
+	notices  *notices
 	// ruled are the kinds with a rule.
 	ruled []*ruled
 	err   error

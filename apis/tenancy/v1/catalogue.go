@@ -20,6 +20,7 @@ const (
 	ResourceEvents         = "events"
 	ResourceIngresses      = "ingresses"
 	ResourceClaims         = "persistentvolumeclaims"
+	ResourcePolicies       = "networkpolicies"
 	ResourcePods           = "pods"
 	ResourceSecrets        = "secrets"
 	ResourceServices       = "services"
@@ -189,6 +190,11 @@ func Catalogue() []SyncedKind {
 			Words: "all, so that drains of the host's nodes heed them",
 		},
 		{
+			Group: "networking.k8s.io", Version: "v1", Resource: ResourcePolicies, Direction: ToHost, Namespaced: true, Verbs: writing(),
+			Needs: []string{ResourcePods},
+			Words: "all, within what Garret's own policies open; see [network.md](network.md)",
+		},
+		{
 			Group: "storage.k8s.io", Version: "v1", Resource: ResourceStorageClasses, Direction: FromHost, Default: true, Verbs: reading(),
 			Words: "all, or those that `spec.syncer.fromHost.storageClasses.selector` matches, without their parameters",
 		},
@@ -237,7 +243,7 @@ func resourcesOf(which func(SyncedKind) bool) []string {
 // ReservedResources lists kinds that are not synced, and that may be switched
 // off all the same: a manifest then says the same to a release that syncs them.
 func ReservedResources() []string {
-	return []string{"networkpolicies", "volumesnapshots", "serviceaccounts"}
+	return []string{"volumesnapshots", "serviceaccounts"}
 }
 
 // SelectResources tells of each kind of the catalogue whether it is synced, given the

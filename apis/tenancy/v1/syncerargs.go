@@ -36,6 +36,7 @@ func (s *SyncerSpec) Choices() []KindChoice {
 		{"toHost.configMaps", ResourceConfigMaps, to.ConfigMaps.Enabled, nil},
 		{"toHost.endpointSlices", ResourceEndpointSlices, to.EndpointSlices.Enabled, nil},
 		{"toHost.ingresses", ResourceIngresses, to.Ingresses.Enabled, nil},
+		{"toHost.networkPolicies", ResourcePolicies, to.NetworkPolicies.Enabled, nil},
 		{"toHost.persistentVolumeClaims", ResourceClaims, to.PersistentVolumeClaims.Enabled, nil},
 		{"toHost.podDisruptionBudgets", ResourceBudgets, to.PodDisruptionBudgets.Enabled, nil},
 		{"toHost.pods", ResourcePods, to.Pods.Enabled, nil},

@@ -39,6 +39,9 @@ type ToHostSpec struct {
 	// ingresses are served by the host's ingress controllers. On by default.
 	// +optional
 	Ingresses KindSwitch `json:"ingresses,omitempty,omitzero"`
+	// networkPolicies narrow on the host what pods reach, and who reaches them. Who switches them on needs the right to create NetworkPolicies there. Off by default.
+	// +optional
+	NetworkPolicies KindSwitch `json:"networkPolicies,omitempty,omitzero"`
 	// persistentVolumeClaims get volumes of the host. On by default.
 	// +optional
 	PersistentVolumeClaims KindSwitch `json:"persistentVolumeClaims,omitempty,omitzero"`

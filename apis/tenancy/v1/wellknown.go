@@ -28,6 +28,12 @@ const (
 	// serves selection only.
 	LabelVirtualNamespace = "garret.dev/virtual-namespace"
 
+	// LabelEgress, on the host, takes a pod out of what the release lets all workloads reach:
+	// the NetworkPolicies of the tenant say what it reaches, and without one it reaches nothing.
+	LabelEgress = "garret.dev/egress"
+	// EgressOfTenant is its one value.
+	EgressOfTenant = "tenant"
+
 	// LabelIssuedFor marks a Secret with a certificate that somebody on the host issued for
 	// an ingress of the virtual cluster whose id is the value: on the host, where the syncer
 	// asks for the label and makes no such Secret itself, and on its copy inside.

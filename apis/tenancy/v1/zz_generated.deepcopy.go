@@ -899,6 +899,7 @@ func (in *ToHostSpec) DeepCopyInto(out *ToHostSpec) {
 	}
 	in.EndpointSlices.DeepCopyInto(&out.EndpointSlices)
 	in.Ingresses.DeepCopyInto(&out.Ingresses)
+	in.NetworkPolicies.DeepCopyInto(&out.NetworkPolicies)
 	in.PersistentVolumeClaims.DeepCopyInto(&out.PersistentVolumeClaims)
 	in.PodDisruptionBudgets.DeepCopyInto(&out.PodDisruptionBudgets)
 	in.Pods.DeepCopyInto(&out.Pods)

@@ -2351,6 +2351,28 @@ func Validate_ToHostSpec(
 		errs = append(errs, fn(fldPath.Child("ingresses"), &obj.Ingresses, oldVal, oldObj != nil)...)
 	}
 
+	{ // field ToHostSpec.NetworkPolicies
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.NetworkPolicies
+			})
+		errs = append(errs, fn(fldPath.Child("networkPolicies"), &obj.NetworkPolicies, oldVal, oldObj != nil)...)
+	}
+
 	{ // field ToHostSpec.PersistentVolumeClaims
 		fn := func(
 			fldPath *field.Path,

@@ -523,6 +523,10 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}
+    - name: networkPolicies
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
     - name: persistentVolumeClaims
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch

@@ -50,6 +50,7 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 	if err != nil {
 		return chart.Values{}, err
 	}
+	isolation.NetworkPolicy.Tenants = synced[tenancyv1.ResourcePolicies]
 	return chart.Values{
 		Cluster:    chart.Cluster{Name: vc.Name, ID: clusterID(vc), UID: string(vc.UID)},
 		Kubernetes: chart.Kubernetes{Distro: string(vc.Spec.Kubernetes.Distro), Version: vc.Spec.Kubernetes.Version, ExtraArgs: vc.Spec.Kubernetes.ExtraArgs},

@@ -47,6 +47,7 @@ var lentFields = []lent{
 	{"isolation.limitRange", func(now, old *tenancy.VirtualClusterSpec) []need {
 		return deployed("limitranges", now.Isolation.LimitRange, old.Isolation.LimitRange)
 	}},
+	{"syncer.toHost.networkPolicies", policiesOfTenants},
 }
 
 // secretOfDatastore is for the Secret that the control plane mounts. Its state is
@@ -91,6 +92,29 @@ func deployed[T any](resource string, now, old *T) []need {
 		verb: verb, resource: resource, because: "the object holds for the whole namespace",
 		remedy: "leave the field as it is, or have that right granted to you",
 	}}
+}
+
+// policiesOfTenants is for the kind whose objects on the host open to pods what policies
+// of the namespace may close, by field or by flag.
+func policiesOfTenants(now, old *tenancy.VirtualClusterSpec) []need {
+	if !syncs(now, v1.ResourcePolicies) || syncs(old, v1.ResourcePolicies) {
+		return nil
+	}
+	return []need{{
+		verb: "create", group: "networking.k8s.io", resource: v1.ResourcePolicies,
+		because: "what a NetworkPolicy allows is added to what others of the namespace allow",
+		remedy:  "leave the kind off, or have that right granted to you",
+	}}
+}
+
+// syncs tells whether a spec has the kind synced. One that does not convert is refused elsewhere.
+func syncs(spec *tenancy.VirtualClusterSpec, resource string) bool {
+	external := &v1.SyncerSpec{}
+	if err := v1.Convert_tenancy_SyncerSpec_To_v1_SyncerSpec(&spec.Syncer, external, nil); err != nil {
+		return false
+	}
+	selection, err := v1.SelectByArgs(external.Args())
+	return err == nil && selection[resource]
 }
 
 // rights asks the host whether who writes a spec has the rights that it lends.

@@ -52,6 +52,14 @@ func quotaOfPods(pods string) specChange {
 	}
 }
 
+func policies(on bool) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) { spec.Syncer.ToHost.NetworkPolicies.Enabled = &on }
+}
+
+func flag(arg string) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) { spec.Syncer.ExtraArgs = []string{arg} }
+}
+
 func ranges(kind corev1.LimitType) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) {
 		spec.Isolation.LimitRange = &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: kind}}}
@@ -64,6 +72,7 @@ func TestLentRights(t *testing.T) {
 	const (
 		secret     = "get secrets db"
 		privileged = "use podsecuritylevels.tenancy.garret.dev privileged"
+		policy     = "create networkpolicies.networking.k8s.io"
 	)
 	for name, test := range map[string]struct {
 		old, now []specChange
@@ -86,6 +95,10 @@ func TestLentRights(t *testing.T) {
 		"quota is taken away":       {[]specChange{quotaOfPods("5")}, nil, []string{"delete resourcequotas"}},
 		"limits":                    {nil, []specChange{ranges(corev1.LimitTypePod)}, []string{"create limitranges"}},
 		"other limits":              {[]specChange{ranges(corev1.LimitTypePod)}, []specChange{ranges(corev1.LimitTypeContainer)}, []string{"update limitranges"}},
+		"policies of tenants":       {nil, []specChange{policies(true)}, []string{policy}},
+		"policies by a flag":        {nil, []specChange{flag("--sync-resources=networkpolicies")}, []string{policy}},
+		"policies stay":             {[]specChange{flag("--sync-resources=networkpolicies")}, []specChange{policies(true)}, nil},
+		"policies go":               {[]specChange{policies(true)}, []specChange{policies(false)}, nil},
 		"limits are taken away":     {[]specChange{ranges(corev1.LimitTypePod)}, nil, []string{"delete limitranges"}},
 		"all at once, in one order": {nil, []specChange{datastoreIn("db"), level(tenancy.PodSecurityPrivileged), quotaOfPods("1"), ranges(corev1.LimitTypePod)}, []string{secret, privileged, "create resourcequotas", "create limitranges"}},
 	} {

@@ -29,6 +29,7 @@ func bodies() map[string]string {
 		tenancyv1.ResourceClaims:         `{"kind":"PersistentVolumeClaim","spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`,
 		tenancyv1.ResourceSecrets:        `{"kind":"Secret"}`,
 		tenancyv1.ResourceConfigMaps:     `{"kind":"ConfigMap"}`,
+		tenancyv1.ResourcePolicies:       `{"kind":"NetworkPolicy","spec":{"podSelector":{"matchLabels":{"a":"b"}}}}`,
 		tenancyv1.ResourceBudgets:        `{"kind":"PodDisruptionBudget","spec":{"minAvailable":1,"selector":{"matchLabels":{"a":"b"}}}}`,
 	}
 }
@@ -158,7 +159,7 @@ func TestSwitchedOffLeavesNothing(t *testing.T) {
 	t.Parallel()
 	v := newTenant(t)
 	v.create(func(vc *tenancyv1.VirtualCluster) {
-		vc.Spec.Syncer.ExtraArgs = []string{"--sync-resources=" + tenancyv1.ResourceBudgets}
+		vc.Spec.Syncer.ExtraArgs = []string{"--sync-resources=" + tenancyv1.ResourceBudgets + "," + tenancyv1.ResourcePolicies}
 	})
 	vc := v.makeReady()
 	id := vc.Status.ClusterID

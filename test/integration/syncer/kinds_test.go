@@ -89,6 +89,12 @@ func kinds() []*kind {
 			path:   []string{"spec", "minAvailable"}, values: [2]any{int64(1), int64(2)}, drift: int64(3),
 			selector: []string{"spec", "selector", "matchLabels"},
 		},
+		{
+			GroupVersionResource: networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourcePolicies), kind: "NetworkPolicy",
+			object: fields{"spec": fields{"podSelector": fields{"matchLabels": fields{"app": "policed"}}, "policyTypes": []any{"Ingress"}}},
+			path:   []string{"spec", "policyTypes"}, values: [2]any{[]any{"Ingress"}, []any{"Ingress", "Egress"}}, drift: []any{"Egress"},
+			selector: []string{"spec", "podSelector", "matchLabels"},
+		},
 	}
 }
 

@@ -18,6 +18,8 @@ type ToHostSpecApplyConfiguration struct {
 	EndpointSlices *KindSwitchApplyConfiguration `json:"endpointSlices,omitempty"`
 	// ingresses are served by the host's ingress controllers. On by default.
 	Ingresses *KindSwitchApplyConfiguration `json:"ingresses,omitempty"`
+	// networkPolicies narrow on the host what pods reach, and who reaches them. Who switches them on needs the right to create NetworkPolicies there. Off by default.
+	NetworkPolicies *KindSwitchApplyConfiguration `json:"networkPolicies,omitempty"`
 	// persistentVolumeClaims get volumes of the host. On by default.
 	PersistentVolumeClaims *KindSwitchApplyConfiguration `json:"persistentVolumeClaims,omitempty"`
 	// podDisruptionBudgets hold when nodes of the host are drained. Off by default.
@@ -70,6 +72,14 @@ func (b *ToHostSpecApplyConfiguration) WithEndpointSlices(value *KindSwitchApply
 // If called multiple times, the Ingresses field is set to the value of the last call.
 func (b *ToHostSpecApplyConfiguration) WithIngresses(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.Ingresses = value
+	return b
+}
+
+// WithNetworkPolicies sets the NetworkPolicies field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the NetworkPolicies field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithNetworkPolicies(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.NetworkPolicies = value
 	return b
 }
 

@@ -85,6 +85,11 @@
 {{- end }}
 {{- $args = append $args (printf "--public-egress=%t" .networkPolicy.publicEgress) }}
 {{- end }}
+{{- with .Values.isolation.networkPolicy }}
+{{- if and .enabled .tenants }}
+{{- $args = append $args (printf "--workloads-egress=%s" (include "vc.workloadsEgress" $ | fromYamlArray | toJson)) }}
+{{- end }}
+{{- end }}
 {{- concat $args .Values.syncer.extraArgs | toYaml }}
 {{- end }}
 

@@ -43,3 +43,14 @@
     {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* What the workloads may reach: the syncer holds the policies of a tenant to the same rules. */}}
+{{- define "vc.workloadsEgress" -}}
+{{- include "vc.egress" . }}
+# Their own API.
+- to:
+    - podSelector:
+        matchLabels: {{- include "vc.selector" . | nindent 10 }}
+  ports:
+    - {protocol: TCP, port: 6443}
+{{- end }}

@@ -1,0 +1,183 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Phase sums a virtual cluster's state up in one word.
+// +enum
+// +k8s:enum
+type Phase string
+
+const (
+	// PhasePending means that nothing has been deployed yet.
+	PhasePending Phase = "Pending"
+	// PhaseDeploying means that the control plane is being brought up.
+	PhaseDeploying Phase = "Deploying"
+	// PhaseReady means that the API inside answers and workloads are synced.
+	PhaseReady Phase = "Ready"
+	// PhaseFailed means that nothing will change without somebody's action.
+	PhaseFailed Phase = "Failed"
+	// PhaseTerminating means that the virtual cluster is being removed.
+	PhaseTerminating Phase = "Terminating"
+)
+
+// Types of the conditions of a virtual cluster.
+const (
+	// ConditionReady is true while the API inside answers and workloads are synced.
+	ConditionReady = "Ready"
+	// ConditionReconciling is true while the controller works towards the spec.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is true when the controller cannot go on by itself.
+	ConditionStalled = "Stalled"
+	// ConditionControlPlaneReady is true while the control plane answers; the syncer reports it.
+	ConditionControlPlaneReady = "ControlPlaneReady"
+	// ConditionSyncerReady is true while the syncer works; the syncer reports it.
+	ConditionSyncerReady = "SyncerReady"
+	// ConditionTemplateApplied is true when the spec holds what the template says.
+	ConditionTemplateApplied = "TemplateApplied"
+	// ConditionAccessApplied is true when the rights inside are those of spec.access;
+	// the syncer reports it where there is, or was, any.
+	ConditionAccessApplied = "AccessApplied"
+	// ConditionHostPodSecurity is true when the host, too, holds the pods of the namespace
+	// to a level of the Pod Security Standards. No other condition depends on it.
+	ConditionHostPodSecurity = "HostPodSecurity"
+	// ConditionOrphaned is true while host objects hold data whose objects inside
+	// are missing without having been deleted. Nobody deletes them unasked.
+	ConditionOrphaned = "HostDataOrphaned"
+	// ConditionMetricsAvailable is true while the host tells what pods use of CPU and
+	// memory; the syncer reports it. No other condition depends on it.
+	ConditionMetricsAvailable = "MetricsAvailable"
+	// ConditionCustomKinds says whether all kinds with a rule are synced, and what keeps
+	// those that are not.
+	ConditionCustomKinds = "CustomKindsSynced"
+)
+
+// Reasons of the condition SyncerReady while the data inside are not those that
+// the host objects stand for. Nothing is synced then, and nothing deleted.
+const (
+	// ReasonDataReplaced says that the API server inside has other data altogether.
+	ReasonDataReplaced = "DataReplaced"
+	// ReasonDataOlder says that its data went back in time.
+	ReasonDataOlder = "DataOlder"
+)
+
+// ReasonMissingRights of the condition SyncerReady says that the host does not let the
+// syncer do what is switched on. The message names the rights and who can grant them.
+const ReasonMissingRights = "MissingRights"
+
+// Reasons of the condition TemplateApplied.
+const (
+	// ReasonApplied says that the spec holds what the template says.
+	ReasonApplied = "Applied"
+	// ReasonRefused says that a later change of the template cannot be applied.
+	ReasonRefused = "Refused"
+	// ReasonGone says that there is no template any more whose later changes could be applied.
+	ReasonGone = "TemplateGone"
+)
+
+// VirtualClusterStatus is the observed state of a virtual cluster.
+type VirtualClusterStatus struct {
+	// phase sums the conditions up in one word.
+	// +optional
+	// +k8s:optional
+	Phase Phase `json:"phase,omitempty"`
+	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
+	// TemplateApplied where there is a template, AccessApplied where there is access,
+	// HostPodSecurity, which says whether the host holds pods to a level, too,
+	// MetricsAvailable, which says whether it tells what pods use, and
+	// CustomKindsSynced where there are rules for kinds of the host.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +patchStrategy=merge
+	// +patchMergeKey=type
+	// +k8s:optional
+	// +k8s:listType=map
+	// +k8s:listMapKey=type
+	// +k8s:eachVal=+k8s:opaqueType
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+	// observedGeneration is the generation that the controller acted on last.
+	// +optional
+	// +k8s:optional
+	// +k8s:minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// clusterID identifies the virtual cluster among all of the host cluster, for life.
+	// One that is made again on the retained data of another has the id of that one.
+	// +optional
+	ClusterID string `json:"clusterID,omitempty"`
+	// kubernetesVersion is what the API server inside calls itself.
+	// +optional
+	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
+	// endpoint is the address of the API server inside, as https://host:port.
+	// +optional
+	Endpoint string `json:"endpoint,omitempty"`
+	// certificateAuthorityData is the PEM bundle that the API server inside is verified with.
+	// +optional
+	CertificateAuthorityData []byte `json:"certificateAuthorityData,omitempty"`
+	// template is what the virtual cluster was made from, as it was resolved.
+	// +optional
+	// +k8s:optional
+	Template *TemplateStatus `json:"template,omitempty"`
+	// release is the Helm release that deploys the virtual cluster.
+	// +optional
+	Release *ReleaseStatus `json:"release,omitempty"`
+	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
+	// the syncer reports it.
+	// +optional
+	// +k8s:optional
+	Quota *QuotaStatus `json:"quota,omitempty"`
+	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
+	// from there, as RESOURCE.VERSION.GROUP.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	CustomKinds []string `json:"customKinds,omitempty"`
+}
+
+// TemplateStatus is a template as it was applied to a virtual cluster.
+type TemplateStatus struct {
+	// name of the VirtualClusterTemplate.
+	Name string `json:"name"`
+	// version of the template.
+	Version string `json:"version"`
+	// uid of the template, which tells it from another one of the same name.
+	// +optional
+	UID types.UID `json:"uid,omitempty"`
+	// generation of the template.
+	// +optional
+	Generation int64 `json:"generation,omitempty"`
+	// parameters are the values of all parameters, defaults included.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +patchStrategy=merge
+	// +patchMergeKey=name
+	// +k8s:optional
+	// +k8s:listType=map
+	// +k8s:listMapKey=name
+	Parameters []TemplateParameterValue `json:"parameters,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
+	// defaults are the template's defaults with the parameters filled in.
+	// +optional
+	// +patchStrategy=replace
+	Defaults *runtime.RawExtension `json:"defaults,omitempty" patchStrategy:"replace"`
+	// forced is the template's forced part with the parameters filled in.
+	// +optional
+	// +patchStrategy=replace
+	Forced *runtime.RawExtension `json:"forced,omitempty" patchStrategy:"replace"`
+}
+
+// ReleaseStatus is the Helm release that deploys a virtual cluster.
+type ReleaseStatus struct {
+	// name of the release.
+	Name string `json:"name"`
+	// revision of the release.
+	Revision int64 `json:"revision"`
+	// chartVersion is the version of the chart.
+	ChartVersion string `json:"chartVersion"`
+}
