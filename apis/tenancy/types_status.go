@@ -59,7 +59,7 @@ type VirtualClusterStatus struct {
 	// TemplateApplied where there is a template, AccessApplied where there is access,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
 	// MetricsAvailable, which says whether it tells what pods use, and
-	// CustomKindsSynced where there are rules for kinds of the host.
+	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.
 	Conditions []metav1.Condition
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration int64
@@ -78,7 +78,7 @@ type VirtualClusterStatus struct {
 	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
 	// the syncer reports it.
 	Quota *QuotaStatus
-	// CustomKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
+	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
 	// from there, as RESOURCE.VERSION.GROUP.
 	CustomKinds []string
 }

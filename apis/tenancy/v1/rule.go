@@ -53,6 +53,22 @@ func (r *KindRule) Definition() string {
 	return r.GroupVersionResource().GroupResource().String()
 }
 
+// CustomKind is how status.customKinds names the kind, RESOURCE.VERSION.GROUP.
+func (r *KindRule) CustomKind() string {
+	at := r.GroupVersionResource()
+	return at.Resource + "." + at.Version + "." + at.Group
+}
+
+// ParseCustomKind is the row of a kind of status.customKinds.
+func ParseCustomKind(name string) (SyncedKind, error) {
+	at, _ := schema.ParseResourceArg(name)
+	if at == nil {
+		return SyncedKind{}, fmt.Errorf("%q is no RESOURCE.VERSION.GROUP", name)
+	}
+	rule := KindRule{APIVersion: at.GroupVersion().String(), Resource: at.Resource}
+	return rule.Synced(), nil
+}
+
 // Synced is the row that the kind would have in the catalogue.
 func (r *KindRule) Synced() SyncedKind {
 	at := r.GroupVersionResource()

@@ -53,9 +53,12 @@ const (
 	// ConditionMetricsAvailable is true while the host tells what pods use of CPU and
 	// memory; the syncer reports it. No other condition depends on it.
 	ConditionMetricsAvailable = "MetricsAvailable"
-	// ConditionCustomKinds says whether all kinds with a rule are synced, and what keeps
-	// those that are not.
-	ConditionCustomKinds = "CustomKindsSynced"
+	// ConditionCustomKindsAllowed is true while the host's administrator lets every kind
+	// with a rule go to the host.
+	ConditionCustomKindsAllowed = "CustomKindsAllowed"
+	// ConditionCustomKindsSynced is true while every kind with a rule is served inside and
+	// synced; the syncer reports it, where a rule reaches it.
+	ConditionCustomKindsSynced = "CustomKindsSynced"
 )
 
 // Reasons of the condition SyncerReady while the data inside are not those that
@@ -91,7 +94,7 @@ type VirtualClusterStatus struct {
 	// TemplateApplied where there is a template, AccessApplied where there is access,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
 	// MetricsAvailable, which says whether it tells what pods use, and
-	// CustomKindsSynced where there are rules for kinds of the host.
+	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

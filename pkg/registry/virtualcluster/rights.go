@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,6 +49,7 @@ var lentFields = []lent{
 		return deployed("limitranges", now.Isolation.LimitRange, old.Isolation.LimitRange)
 	}},
 	{"syncer.toHost.networkPolicies", policiesOfTenants},
+	{"syncer.toHost.custom", kindsWithRules},
 }
 
 // secretOfDatastore is for the Secret that the control plane mounts. Its state is
@@ -105,6 +107,28 @@ func policiesOfTenants(now, old *tenancy.VirtualClusterSpec) []need {
 		because: "what a NetworkPolicy allows is added to what others of the namespace allow",
 		remedy:  "leave the kind off, or have that right granted to you",
 	}}
+}
+
+// kindsWithRules is for the kinds whose objects tenants write on the host through the
+// syncer. A rule that changes may open another field, so that it takes the rights again.
+func kindsWithRules(now, old *tenancy.VirtualClusterSpec) []need {
+	var needs []need
+	for i := range now.Syncer.ToHost.Custom {
+		rule := &now.Syncer.ToHost.Custom[i]
+		if slices.ContainsFunc(old.Syncer.ToHost.Custom, func(o tenancy.KindRule) bool { return equality.Semantic.DeepEqual(*rule, o) }) {
+			continue
+		}
+		external := &v1.KindRule{APIVersion: rule.APIVersion, Resource: rule.Resource}
+		kind := external.Synced()
+		for _, verb := range kind.Verbs {
+			needs = append(needs, need{
+				verb: verb, group: kind.Group, resource: kind.Resource,
+				because: "tenants get that right for what the rule lets through",
+				remedy:  "leave the rule out, or have that right granted to you",
+			})
+		}
+	}
+	return needs
 }
 
 // syncs tells whether a spec has the kind synced. One that does not convert is refused elsewhere.

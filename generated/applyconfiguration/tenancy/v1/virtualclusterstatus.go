@@ -21,7 +21,7 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// TemplateApplied where there is a template, AccessApplied where there is access,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
 	// MetricsAvailable, which says whether it tells what pods use, and
-	// CustomKindsSynced where there are rules for kinds of the host.
+	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
