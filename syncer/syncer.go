@@ -178,7 +178,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return err
 	}
-	rules, keepRules, err := ruledKinds(ctx, options, both)
+	rules, keepRules, err := ruledKinds(ctx, options, both, parts.reporter)
 	if err != nil {
 		return err
 	}

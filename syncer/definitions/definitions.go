@@ -29,8 +29,10 @@ import (
 )
 
 const (
-	// interval is how often the definitions inside are compared with the host's.
+	// interval is how often the definitions inside are compared with the host's, soon
+	// the first pause while one is missing, which grows to the interval.
 	interval = time.Minute
+	soon     = 2 * time.Second
 	// established is how long a definition may take to be served.
 	established = 30 * time.Second
 )
@@ -44,36 +46,59 @@ type Installer struct {
 	Clock     clock.Clock
 }
 
-// Install returns the kinds of the rules that both sides serve, in their order. What keeps
-// another one is logged.
-func (i *Installer) Install(ctx context.Context, rules []tenancyv1.KindRule) []resources.RuledKind {
-	var kinds []resources.RuledKind
+// Outcome is what became of the definitions.
+type Outcome struct {
+	// Kinds are those that both sides serve, in the order of their rules.
+	Kinds []resources.RuledKind
+	// Missing says of each other kind what keeps it.
+	Missing map[string]error
+}
+
+// Install makes the definitions of the rules' kinds inside.
+func (i *Installer) Install(ctx context.Context, rules []tenancyv1.KindRule) Outcome {
+	outcome := Outcome{Missing: map[string]error{}}
 	for n := range rules {
 		kind, err := i.one(ctx, &rules[n])
 		if err != nil {
+			outcome.Missing[rules[n].Definition()] = err
 			klog.FromContext(ctx).Error(err, "A kind is not synced", "kind", rules[n].Definition())
 			continue
 		}
-		kinds = append(kinds, resources.RuledKind{KindRule: rules[n], Kind: kind})
+		outcome.Kinds = append(outcome.Kinds, resources.RuledKind{KindRule: rules[n], Kind: kind})
 	}
-	return kinds
+	return outcome
 }
 
-// Run keeps the definitions of the kinds as the host's are, until the context ends.
-func (i *Installer) Run(ctx context.Context, kinds []resources.RuledKind) error {
-	for len(kinds) > 0 {
+// Run keeps the definitions inside as the host's are, and reports what became of them,
+// until the context ends. It fails when a kind can be synced that could not at first: the
+// syncer has to start over then.
+func (i *Installer) Run(ctx context.Context, rules []tenancyv1.KindRule, first Outcome, report func(Outcome)) error {
+	if len(rules) == 0 {
+		return nil
+	}
+	report(first)
+	pause := interval
+	if len(first.Missing) > 0 {
+		pause = soon
+	}
+	for {
 		select {
-		case <-i.Clock.After(interval):
+		case <-i.Clock.After(pause):
 		case <-ctx.Done():
 			return nil
 		}
-		for n := range kinds {
-			if _, err := i.one(ctx, &kinds[n].KindRule); err != nil && ctx.Err() == nil {
-				klog.FromContext(ctx).Error(err, "A definition is not kept", "kind", kinds[n].Definition())
+		now := i.Install(ctx, rules)
+		if ctx.Err() != nil {
+			return nil
+		}
+		for _, kind := range now.Kinds {
+			if first.Missing[kind.Definition()] != nil {
+				return fmt.Errorf("%s can be synced now: starting over", kind.Definition())
 			}
 		}
+		report(now)
+		pause = min(2*pause, interval)
 	}
-	return nil
 }
 
 // one makes the definition of a rule's kind, and returns the kind's name when it is served.

@@ -61,6 +61,9 @@ const (
 	ConditionCustomKindsSynced = "CustomKindsSynced"
 )
 
+// ReasonNotServed is the reason of CustomKindsSynced while a kind is not served on both sides.
+const ReasonNotServed = "NotServed"
+
 // Reasons of the condition SyncerReady while the data inside are not those that
 // the host objects stand for. Nothing is synced then, and nothing deleted.
 const (

@@ -117,6 +117,11 @@ func fieldRule(rule *v1.FieldRule, ruled sets.Set[string], path *field.Path) fie
 	case rule.As != v1.FieldName && rule.Of != "":
 		errs = append(errs, field.Invalid(path.Child("of"), rule.Of, "says which kind a name is of: leave it out, or set as to Name"))
 	}
+	for i, value := range rule.OneOf {
+		if strings.Contains(value, "$(") {
+			errs = append(errs, field.Invalid(path.Child("oneOf").Index(i), value, "must not contain $(, which has a meaning in arguments of containers"))
+		}
+	}
 	if len(rule.OneOf) > 0 && rule.As != "" && rule.As != v1.FieldCopied {
 		errs = append(errs, field.Invalid(path.Child("oneOf"), rule.OneOf, "is for fields that are copied: leave it out, or set as to Copy"))
 	}
