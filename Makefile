@@ -176,6 +176,11 @@ conformance-short: build ## Run some forty specs of that suite in a virtual clus
 generate: ## Write again what is generated from the API types and the chart
 	hack/update-codegen.sh
 	$(GO) run ./artifacts/render
+	$(GO) run ./hack/reference docs/cli.md
+
+.PHONY: man
+man: ## Write a manual page for each command into bin/man
+	$(GO) run ./hack/reference --man $(BIN)/man
 
 .PHONY: verify
 verify: ## Check that generated files are current, and the format of the code

@@ -23,6 +23,7 @@ require (
 
 require (
 	github.com/cockroachdb/datadriven v1.0.3-0.20230413201302-be42291fc80f // indirect
+	github.com/cpuguy83/go-md2man/v2 v2.0.7 // indirect
 	github.com/dlclark/regexp2 v1.12.0 // indirect
 	github.com/go-logr/zapr v1.3.0 // indirect
 	github.com/moby/spdystream v0.5.1 // indirect

@@ -49,6 +49,7 @@ type parts struct {
 	own      *own.Cluster
 	ledger   *quota.Ledger
 	security *isolation.PodSecurity
+	mapped   *resources.MappedServices
 	// ready is closed when what pods depend on is in place inside.
 	ready <-chan struct{}
 	run   []func(context.Context) error
@@ -100,6 +101,8 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	ledger := quota.New(cluster.HostNamespace, cluster.Name, options.Clock)
 	itself.Observe(func(cluster *tenancyv1.VirtualCluster) { ledger.Set(boundsOf(cluster)) })
 	itself.Observe(security.Observe)
+	mapped := resources.NewMappedServices()
+	itself.Observe(mapped.Observe)
 	keeper, err := access.NewKeeper(access.Options{
 		Own: itself, Virtual: both.virtual, Clock: options.Clock,
 		Standing: inside.RestoreRights,
@@ -128,7 +131,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		measure = func(ctx context.Context) error { return figures.Watch(ctx, metricsTold(inside, reporter)) }
 	}
 	return &parts{
-		reporter: reporter, own: itself, security: security, ledger: ledger, ready: inside.Ready(),
+		reporter: reporter, own: itself, security: security, mapped: mapped, ledger: ledger, ready: inside.Ready(),
 		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, watched.Run,
 			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }, measure},
 	}, nil

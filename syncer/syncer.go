@@ -195,6 +195,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
 		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, EgressBounds: bounds, Rules: rules,
+		Mapped: parts.mapped,
 	})
 	if err != nil {
 		return err

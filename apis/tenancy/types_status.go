@@ -81,6 +81,9 @@ type VirtualClusterStatus struct {
 	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
 	// from there, as RESOURCE.VERSION.GROUP.
 	CustomKinds []string
+	// services are those of the host and of other virtual clusters that the spec names, as
+	// they were found.
+	Services []FoundService
 }
 
 // TemplateStatus is a template as it was applied to a virtual cluster.

@@ -53,6 +53,8 @@ type FromHostSpec struct {
 	RuntimeClasses ClassSelection
 	// storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.
 	StorageClasses ClassSelection
+	// services of the host and of other virtual clusters are shown inside by name. None by default.
+	Services ServicesFromHost
 }
 
 // KindSwitch switches a kind on or off.

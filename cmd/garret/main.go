@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -22,6 +21,7 @@ import (
 	_ "k8s.io/client-go/plugin/pkg/client/auth"
 
 	"garret.dev/garret/pkg/cli"
+	"garret.dev/garret/pkg/cli/exit"
 )
 
 func main() {
@@ -37,14 +37,13 @@ func run() int {
 	klog.SetLogger(logr.Discard())
 
 	err := cli.New(os.Args[0], streams).ExecuteContext(ctx)
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(ctx.Err(), context.Canceled):
+	code := exit.Of(ctx, err)
+	switch code {
+	case exit.OK:
+	case exit.Interrupted:
 		fmt.Fprintln(os.Stderr, "interrupted; what was begun on the host cluster goes on")
-		return 130
 	default:
 		fmt.Fprintln(os.Stderr, "error:", err)
-		return 1
 	}
+	return code
 }

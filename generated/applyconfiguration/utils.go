@@ -29,6 +29,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.DatastoreSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("FieldRule"):
 		return &tenancyv1.FieldRuleApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("FoundService"):
+		return &tenancyv1.FoundServiceApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("FoundServicePort"):
+		return &tenancyv1.FoundServicePortApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("FromHostSpec"):
 		return &tenancyv1.FromHostSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HelmSpec"):
@@ -61,6 +65,14 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.QuotaStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ReleaseStatus"):
 		return &tenancyv1.ReleaseStatusApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ServiceMapping"):
+		return &tenancyv1.ServiceMappingApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ServiceName"):
+		return &tenancyv1.ServiceNameApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ServicesFromHost"):
+		return &tenancyv1.ServicesFromHostApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ServiceSource"):
+		return &tenancyv1.ServiceSourceApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("StorageSpec"):
 		return &tenancyv1.StorageSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("SyncerSpec"):
@@ -79,6 +91,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.ToHostSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("VirtualCluster"):
 		return &tenancyv1.VirtualClusterApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("VirtualClusterName"):
+		return &tenancyv1.VirtualClusterNameApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("VirtualClusterSpec"):
 		return &tenancyv1.VirtualClusterSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("VirtualClusterStatus"):

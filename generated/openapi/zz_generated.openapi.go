@@ -28,6 +28,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.ControlPlaneSpec{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref),
 		v1.DatastoreSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_DatastoreSpec(ref),
 		v1.FieldRule{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_FieldRule(ref),
+		v1.FoundService{}.OpenAPIModelName():                           schema_garret_apis_tenancy_v1_FoundService(ref),
+		v1.FoundServicePort{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_FoundServicePort(ref),
 		v1.FromHostSpec{}.OpenAPIModelName():                           schema_garret_apis_tenancy_v1_FromHostSpec(ref),
 		v1.HelmSpec{}.OpenAPIModelName():                               schema_garret_apis_tenancy_v1_HelmSpec(ref),
 		v1.HostCluster{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_HostCluster(ref),
@@ -49,6 +51,10 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.QuotaSpec{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_QuotaSpec(ref),
 		v1.QuotaStatus{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_QuotaStatus(ref),
 		v1.ReleaseStatus{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ReleaseStatus(ref),
+		v1.ServiceMapping{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ServiceMapping(ref),
+		v1.ServiceName{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_ServiceName(ref),
+		v1.ServiceSource{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ServiceSource(ref),
+		v1.ServicesFromHost{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ServicesFromHost(ref),
 		v1.StorageSpec{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_StorageSpec(ref),
 		v1.SyncerSpec{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_SyncerSpec(ref),
 		v1.TemplateParameter{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_TemplateParameter(ref),
@@ -59,6 +65,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.ToHostSpec{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_ToHostSpec(ref),
 		v1.VirtualCluster{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_VirtualCluster(ref),
 		v1.VirtualClusterList{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_VirtualClusterList(ref),
+		v1.VirtualClusterName{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_VirtualClusterName(ref),
 		v1.VirtualClusterProxyOptions{}.OpenAPIModelName():             schema_garret_apis_tenancy_v1_VirtualClusterProxyOptions(ref),
 		v1.VirtualClusterSpec{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref),
 		v1.VirtualClusterStatus{}.OpenAPIModelName():                   schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref),
@@ -635,6 +642,117 @@ func schema_garret_apis_tenancy_v1_FieldRule(ref common.ReferenceCallback) commo
 	}
 }
 
+func schema_garret_apis_tenancy_v1_FoundService(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FoundService is a Service that the spec names as a source, as it is on the host.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"from": {
+						SchemaProps: spec.SchemaProps{
+							Description: "from is the source.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ServiceSource{}.OpenAPIModelName()),
+						},
+					},
+					"clusterIPs": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterIPs are its addresses. There are none while it cannot be shown.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"ports": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "ports are those of the Service.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.FoundServicePort{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message says why it cannot be shown, or not be reached.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"from"},
+			},
+		},
+		Dependencies: []string{
+			v1.FoundServicePort{}.OpenAPIModelName(), v1.ServiceSource{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_FoundServicePort(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FoundServicePort is a port of a Service.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the port.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"protocol": {
+						SchemaProps: spec.SchemaProps{
+							Description: "protocol is TCP, UDP or SCTP.\n\nPossible enum values:\n - `\"SCTP\"` is the SCTP protocol.\n - `\"TCP\"` is the TCP protocol.\n - `\"UDP\"` is the UDP protocol.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"SCTP", "TCP", "UDP"},
+						},
+					},
+					"port": {
+						SchemaProps: spec.SchemaProps{
+							Description: "port is the number.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"appProtocol": {
+						SchemaProps: spec.SchemaProps{
+							Description: "appProtocol is what is spoken there.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"port"},
+			},
+		},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -684,11 +802,18 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
 						},
 					},
+					"services": {
+						SchemaProps: spec.SchemaProps{
+							Description: "services of the host and of other virtual clusters are shown inside by name. None by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ServicesFromHost{}.OpenAPIModelName()),
+						},
+					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1.ClassSelection{}.OpenAPIModelName(), v1.KindSwitch{}.OpenAPIModelName()},
+			v1.ClassSelection{}.OpenAPIModelName(), v1.KindSwitch{}.OpenAPIModelName(), v1.ServicesFromHost{}.OpenAPIModelName()},
 	}
 }
 
@@ -1595,6 +1720,137 @@ func schema_garret_apis_tenancy_v1_ReleaseStatus(ref common.ReferenceCallback) c
 	}
 }
 
+func schema_garret_apis_tenancy_v1_ServiceMapping(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ServiceMapping shows a Service inside under a name of choice.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"from": {
+						SchemaProps: spec.SchemaProps{
+							Description: "from is the Service that is shown.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ServiceSource{}.OpenAPIModelName()),
+						},
+					},
+					"to": {
+						SchemaProps: spec.SchemaProps{
+							Description: "to names the Service inside. Its namespace has to be there. A Service of a tenant's that has the name stays as it is.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ServiceName{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"from", "to"},
+			},
+		},
+		Dependencies: []string{
+			v1.ServiceName{}.OpenAPIModelName(), v1.ServiceSource{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_ServiceName(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ServiceName names a Service inside.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the Service.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the Service.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"namespace", "name"},
+			},
+		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_ServiceSource(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ServiceSource names a Service of the host, or one inside another virtual cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"virtualCluster": {
+						SchemaProps: spec.SchemaProps{
+							Description: "virtualCluster is the one that the Service is in. It is the host's when not set.",
+							Ref:         ref(v1.VirtualClusterName{}.OpenAPIModelName()),
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the Service, on the host or inside the other virtual cluster.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the Service.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"namespace", "name"},
+			},
+		},
+		Dependencies: []string{
+			v1.VirtualClusterName{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_ServicesFromHost(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ServicesFromHost shows Services inside that lead out of the virtual cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"mappings": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "mappings show one Service each. Who adds one needs the right to get the Service on the host, or to get virtualclusters/proxy of the other virtual cluster.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.ServiceMapping{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.ServiceMapping{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_StorageSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2215,6 +2471,35 @@ func schema_garret_apis_tenancy_v1_VirtualClusterList(ref common.ReferenceCallba
 	}
 }
 
+func schema_garret_apis_tenancy_v1_VirtualClusterName(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "VirtualClusterName names a virtual cluster of the same host.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the VirtualCluster. It is the one of the object that says so when not set.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the VirtualCluster.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name"},
+			},
+		},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_VirtualClusterProxyOptions(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2440,11 +2725,29 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 					},
+					"services": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "services are those of the host and of other virtual clusters that the spec names, as they were found.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.FoundService{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1.QuotaStatus{}.OpenAPIModelName(), v1.ReleaseStatus{}.OpenAPIModelName(), v1.TemplateStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			v1.FoundService{}.OpenAPIModelName(), v1.QuotaStatus{}.OpenAPIModelName(), v1.ReleaseStatus{}.OpenAPIModelName(), v1.TemplateStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
 	}
 }
 

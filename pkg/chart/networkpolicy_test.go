@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apiserver/pkg/apis/apiserver"
 	apiserverv1beta1 "k8s.io/apiserver/pkg/apis/apiserver/v1beta1"
 	"sigs.k8s.io/yaml"
@@ -111,7 +112,10 @@ func TestNetworkPolicies(t *testing.T) {
 		"default": {Enabled: true, PublicEgress: true},
 		"closed":  {Enabled: true},
 		"ranges":  {Enabled: true, AllowedRanges: []string{"10.50.0.0/16", "fd50::/16"}},
-		"off":     {},
+		"services": {Enabled: true, Services: []ServicePeer{
+			{Namespace: "team-b", PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "db"}}, Ports: []PeerPort{{Protocol: tcp, Port: intstr.FromInt32(5432)}}},
+		}},
+		"off": {},
 	}
 	rendered := map[string]map[string]*networkingv1.NetworkPolicy{}
 	for name, policy := range settings {
@@ -123,7 +127,8 @@ func TestNetworkPolicies(t *testing.T) {
 	if len(rendered["off"]) != 0 {
 		t.Errorf("policies while they are off: got %v, want none", rendered["off"])
 	}
-	always, never := []string{"default", "closed", "ranges", "off"}, []string{"off"}
+	always, never := []string{"default", "closed", "ranges", "services", "off"}, []string{"off"}
+	behind := end{"team-b", map[string]string{"app": "db"}, "10.32.1.8"}
 	for _, c := range []struct {
 		what     string
 		from, to end
@@ -156,6 +161,12 @@ func TestNetworkPolicies(t *testing.T) {
 		{"to the world by 6to4", workload, outside("2002:0a00:1::"), tcp, 443, never},
 		{"to a range that is open", workload, outside("10.50.1.1"), tcp, 5432, []string{"ranges", "off"}},
 		{"to a range of IPv6 that is open", workload, outside("fd50::1"), tcp, 5432, []string{"ranges", "off"}},
+
+		{"to what is behind a Service", workload, behind, tcp, 5432, []string{"services", "off"}},
+		{"to another port of it", workload, behind, tcp, 22, never},
+		{"to a pod beside it", workload, stranger, tcp, 5432, never},
+		{"to one like it in another namespace", workload, end{"team-c", behind.labels, "10.32.1.9"}, tcp, 5432, never},
+		{"from the control plane to what is behind it", plane, behind, tcp, 5432, never},
 
 		{"from a load balancer", outside("1.1.1.1"), workload, tcp, 8080, always},
 		{"from a node", outside("192.168.5.9"), workload, tcp, 8080, always},

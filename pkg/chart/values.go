@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 func semanticVersion(version string) bool {
@@ -105,8 +107,23 @@ type NetworkPolicy struct {
 	Enabled       bool     `json:"enabled"`
 	PublicEgress  bool     `json:"publicEgress"`
 	AllowedRanges []string `json:"allowedRanges,omitempty"`
+	// Services are those of other namespaces that pods reach, too.
+	Services []ServicePeer `json:"services,omitempty"`
 	// Tenants says that the tenant's own policies are on the host, too.
 	Tenants bool `json:"tenants,omitempty"`
+}
+
+// ServicePeer is the pods behind a Service, at its ports.
+type ServicePeer struct {
+	Namespace   string               `json:"namespace"`
+	PodSelector metav1.LabelSelector `json:"podSelector"`
+	Ports       []PeerPort           `json:"ports,omitempty"`
+}
+
+// PeerPort is a port of a pod, by number or by name.
+type PeerPort struct {
+	Protocol corev1.Protocol    `json:"protocol,omitempty"`
+	Port     intstr.IntOrString `json:"port"`
 }
 
 // Host is what the virtual cluster must know of the host cluster.

@@ -6,6 +6,8 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -13,6 +15,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"garret.dev/garret/pkg/cli/backup"
+	"garret.dev/garret/pkg/cli/exit"
 	"garret.dev/garret/pkg/cli/host"
 	"garret.dev/garret/pkg/cli/install"
 	"garret.dev/garret/pkg/cli/vcluster"
@@ -43,6 +46,9 @@ that context leads into a virtual cluster.`,
 	root.SetErr(streams.ErrOut)
 	root.SetGlobalNormalizationFunc(host.Normalize)
 	flags.AddTo(root.PersistentFlags())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return host.Misuse(err, "%s --help shows the flags", cmd.CommandPath())
+	})
 
 	root.AddGroup(
 		&cobra.Group{ID: "clusters", Title: "Virtual clusters:"},
@@ -59,6 +65,12 @@ that context leads into a virtual cluster.`,
 	)
 	group("admin", root, installation.Install(), backups.Backup(), backups.Restore(), installation.Uninstall())
 	root.AddCommand(newVersion(flags, streams))
+	root.Long += "\n\nExit codes:\n"
+	for _, meaning := range exit.Meanings() {
+		root.Long += fmt.Sprintf("  %3d  %s\n", meaning.Code, meaning.Text)
+	}
+	root.Args, root.RunE = cobra.ArbitraryArgs, needsVerb
+	checkArguments(root)
 	return root
 }
 
@@ -69,13 +81,42 @@ func verb(name, short string, nouns ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// needsVerb shows the help where nothing was typed, and refuses a verb that does not exist.
+func needsVerb(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	remedy := cmd.CommandPath() + " --help shows the commands"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		remedy = "did you mean: " + strings.Join(near, ", ")
+	}
+	return host.Misuse(fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0]), "%s", remedy)
+}
+
+// checkArguments gives what a command says about its arguments the code of a wrong command line.
+func checkArguments(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := check(cmd, args)
+			var advice *host.Advice
+			if err == nil || errors.As(err, &advice) {
+				return exit.With(exit.Usage, err)
+			}
+			return host.Misuse(err, "usage: %s", cmd.UseLine())
+		}
+	}
+	for _, child := range cmd.Commands() {
+		checkArguments(child)
+	}
+}
+
 // needsNoun answers a verb alone, or with a noun that does not exist.
 func needsNoun(cmd *cobra.Command, _ []string) error {
 	var known []string
 	for _, noun := range cmd.Commands() {
 		known = append(known, cmd.CommandPath()+" "+noun.Use)
 	}
-	return host.Advise(errIncomplete(cmd), "usage: %s", strings.Join(known, "; or "))
+	return host.Misuse(errIncomplete(cmd), "usage: %s", strings.Join(known, "; or "))
 }
 
 func group(id string, parent *cobra.Command, commands ...*cobra.Command) {

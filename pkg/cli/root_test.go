@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"garret.dev/garret/pkg/cli/exit"
 )
 
 func each(cmd *cobra.Command, visit func(*cobra.Command)) {
@@ -47,14 +49,16 @@ func TestCommandLines(t *testing.T) {
 		"unknown noun": {[]string{"create", "pod"}, "pod"},
 		"unknown verb": {[]string{"enter"}, "enter"},
 		"unknown flag": {[]string{"list", "vclusters", "--foo"}, "--foo"},
+		"too many":     {[]string{"restore", "a", "b"}, "restore FILE"},
+		"no file":      {[]string{"backup"}, "--output"},
 		"no name":      {[]string{"use", "vcluster"}, "use vcluster NAME"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			root := New("garret", genericiooptions.NewTestIOStreamsDiscard())
 			root.SetArgs(test.args)
-			if err := root.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("got %v, want an error with %q", err, test.want)
+			if err := root.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) || exit.Of(t.Context(), err) != exit.Usage || !strings.Contains(err.Error(), "→") {
+				t.Errorf("got %v, want an error with %q, a remedy, and exit code %d", err, test.want, exit.Usage)
 			}
 		})
 	}

@@ -17,7 +17,7 @@ import (
 
 // errIncomplete is about a command line that ends too early.
 func errIncomplete(cmd *cobra.Command) error {
-	return fmt.Errorf("%s: what?", cmd.CommandPath())
+	return fmt.Errorf("%s needs to know of which kind", cmd.CommandPath())
 }
 
 func newVersion(flags *host.Flags, streams genericiooptions.IOStreams) *cobra.Command {

@@ -98,7 +98,7 @@ func addClassTo[C engine.Client[T, L], T engine.Object, L runtime.Object](b *bui
 	host := engine.NewStore(b.Host.Informers, resource, func(string) C { return client(b.Host.Client) },
 		engine.StoreOptions{LabelSelector: b.HostSelectors[resource.Resource]})
 	shown := &shownClass[T]{class: kind, host: host, id: b.Translator.Cluster().ID}
-	controller := mirrored(b, &mirror[T]{virtual: inside, fate: shown.fate, apply: shown.apply})
+	controller := mirrored(b, &mirror[T]{virtual: inside, fate: byName(shown.fate), apply: shown.apply})
 	b.watch(controller, host.Informer(), engine.SameKey)
 	return host
 }

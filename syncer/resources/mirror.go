@@ -4,6 +4,7 @@
 package resources
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -17,17 +18,29 @@ import (
 	"garret.dev/garret/syncer/engine"
 )
 
-// mirror is a kind that the host drives: an object inside, in no namespace, is made
-// from what the host has, kept up to date, and removed when that is gone.
+// namespaceAgain is when a namespace that is not there is looked for the next time.
+const namespaceAgain = 5 * time.Second
+
+// mirror is a kind that the host drives: an object inside is made from what the host
+// has, kept up to date, and removed when that is gone.
 type mirror[T engine.Object] struct {
+	// name may be left out. It is the controller's, where the kind has another one besides.
+	name    string
 	virtual *engine.Store[T]
-	// fate decides what becomes of the object of the name, which is nil where there is none.
-	fate func(name string, object T, found bool) (fate, error)
+	// fate decides what becomes of the object of the key, which is nil where there is none.
+	fate func(key types.NamespacedName, object T, found bool) (fate, error)
 	// apply makes an object what it should be but for its status, and does only what
 	// may change to one with a UID. Status does the same for the status.
 	apply, status func(object T)
 	// retire may be left out. It readies an object to be deleted, and says whether it is.
 	retire func(ctx context.Context, object T) (bool, error)
+}
+
+// byName is the fate of a kind whose objects are in no namespace.
+func byName[T engine.Object](decide func(name string, object T, found bool) (fate, error)) func(types.NamespacedName, T, bool) (fate, error) {
+	return func(key types.NamespacedName, object T, found bool) (fate, error) {
+		return decide(key.Name, object, found)
+	}
 }
 
 // fate is what becomes of an object inside.
@@ -46,35 +59,38 @@ type statusWriter[T engine.Object] interface {
 
 // mirrored adds the controller of the kind.
 func mirrored[T engine.Object](b *builder, m *mirror[T]) *engine.Controller {
-	controller := b.controller(m.virtual.Resource().Resource, 1, m)
+	controller := b.controller(cmp.Or(m.name, m.virtual.Resource().Resource), 1, m)
 	b.watch(controller, m.virtual.Informer(), engine.SameKey)
 	return controller
 }
 
 // Reconcile looks at one object inside.
 func (m *mirror[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	object, found := m.virtual.Get("", key.Name)
-	fate, err := m.fate(key.Name, object, found)
+	object, found := m.virtual.Get(key.Namespace, key.Name)
+	fate, err := m.fate(key, object, found)
 	switch {
 	case err != nil:
 	case fate.shown && found:
 		err = m.update(ctx, object)
 	case fate.shown:
-		err = m.create(ctx, key.Name)
+		if err = m.create(ctx, key); apierrors.IsNotFound(err) && key.Namespace != "" {
+			return namespaceAgain, nil
+		}
 	case !fate.kept && found:
 		err = m.remove(ctx, object)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%s %s inside: %w", m.virtual.Resource().Resource, key.Name, err)
+		return 0, fmt.Errorf("%s %s inside: %w", m.virtual.Resource().Resource, klog.KRef(key.Namespace, key.Name), err)
 	}
 	return fate.again, nil
 }
 
-func (m *mirror[T]) create(ctx context.Context, name string) error {
+func (m *mirror[T]) create(ctx context.Context, key types.NamespacedName) error {
 	object := m.virtual.New()
-	object.SetName(name)
+	object.SetNamespace(key.Namespace)
+	object.SetName(key.Name)
 	m.apply(object)
-	created, err := m.virtual.Writer("").Create(ctx, object, metav1.CreateOptions{})
+	created, err := m.virtual.Writer(key.Namespace).Create(ctx, object, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		// It is on its way to the cache.
 		return nil
@@ -82,12 +98,12 @@ func (m *mirror[T]) create(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
-	klog.FromContext(ctx).V(2).Info("Created inside", "kind", m.virtual.Resource().Resource, "name", name)
+	klog.FromContext(ctx).V(2).Info("Created inside", "kind", m.virtual.Resource().Resource, "object", klog.KRef(key.Namespace, key.Name))
 	return m.update(ctx, created)
 }
 
 func (m *mirror[T]) update(ctx context.Context, object T) error {
-	writer := m.virtual.Writer("")
+	writer := m.virtual.Writer(object.GetNamespace())
 	wanted := object.DeepCopyObject().(T)
 	m.apply(wanted)
 	if !equality.Semantic.DeepEqual(wanted, object) {
@@ -120,10 +136,10 @@ func (m *mirror[T]) remove(ctx context.Context, object T) error {
 		}
 	}
 	uid := object.GetUID()
-	err := m.virtual.Writer("").Delete(ctx, object.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+	err := m.virtual.Writer(object.GetNamespace()).Delete(ctx, object.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete: %w", err)
 	}
-	klog.FromContext(ctx).V(2).Info("Deleted inside", "kind", m.virtual.Resource().Resource, "name", object.GetName())
+	klog.FromContext(ctx).V(2).Info("Deleted inside", "kind", m.virtual.Resource().Resource, "object", klog.KObj(object))
 	return nil
 }

@@ -54,7 +54,7 @@ func TestMirror(t *testing.T) {
 			}
 			m := &mirror[*corev1.Node]{
 				virtual: store,
-				fate:    func(string, *corev1.Node, bool) (fate, error) { return test.fate, nil },
+				fate:    func(types.NamespacedName, *corev1.Node, bool) (fate, error) { return test.fate, nil },
 				apply:   func(node *corev1.Node) { node.Labels = map[string]string{"of": "host"} },
 				status:  func(node *corev1.Node) { node.Status.Phase = corev1.NodeRunning },
 			}

@@ -56,7 +56,7 @@ func (b *builder) nodes() *nodes {
 	}
 	n := &nodes{translator: b.Translator, virtual: b.Virtual, host: b.Host, kubeletPort: b.KubeletPort,
 		kubeletVersion: b.KubeletVersion, machine: machine, clock: b.Clock, unused: map[string]time.Time{}}
-	n.controller = mirrored(b, &mirror[*corev1.Node]{virtual: b.Virtual.Nodes, fate: n.fate, apply: n.apply, status: n.status})
+	n.controller = mirrored(b, &mirror[*corev1.Node]{virtual: b.Virtual.Nodes, fate: byName(n.fate), apply: n.apply, status: n.status})
 	b.watch(n.controller, b.Virtual.Pods.Informer(), nodeOf)
 	b.watch(n.controller, b.Host.Pods.Informer(), nodeOf)
 	if b.Host.Nodes != nil {

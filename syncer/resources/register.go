@@ -60,6 +60,8 @@ type Config struct {
 	EndpointRanges []string
 	// Rules are the kinds that go to the host by a rule.
 	Rules Rules
+	// Mapped are the Services that the VirtualCluster has shown inside.
+	Mapped *MappedServices
 	// KubeletPort is where the syncer serves the kubelet's API.
 	KubeletPort int32
 	// KubeletVersion stands in nodes whose real version cannot be read.
@@ -105,6 +107,9 @@ func Register(e *engine.Engine, c Config) error {
 		}
 	}
 	b.byRule()
+	if c.Mapped != nil {
+		b.mappedServices(c.Mapped)
+	}
 	e.AddInformers(c.Virtual.Followed()...)
 	e.AddInformers(c.Host.Followed()...)
 	return b.err

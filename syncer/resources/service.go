@@ -94,7 +94,7 @@ const MetricsService = "garret-metrics"
 
 // HasHostService says whether a virtual Service has a twin on the host. The API
 // server's own has the address of the virtual cluster itself, that of the metrics API
-// is for the API server alone, and an ExternalName is an alias in the DNS inside: on the
+// is for the API server alone, one that is mapped has an address already, and an ExternalName is an alias in the DNS inside: on the
 // host it would name any address in the tenant's words.
 func HasHostService(virtual *corev1.Service) bool {
 	switch {
@@ -102,7 +102,7 @@ func HasHostService(virtual *corev1.Service) bool {
 		virtual.Namespace == metav1.NamespaceSystem && virtual.Name == MetricsService:
 		return false
 	}
-	return virtual.Spec.Type != corev1.ServiceTypeExternalName
+	return virtual.Spec.Type != corev1.ServiceTypeExternalName && virtual.Labels[tenancyv1.LabelMapped] == ""
 }
 
 // CheckService returns an error in words for tenants when the Service is kept from the host.

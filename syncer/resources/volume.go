@@ -28,7 +28,7 @@ type volumes struct{ *builder }
 func (b *builder) volumes() *engine.Controller {
 	v := volumes{b}
 	controller := mirrored(b, &mirror[*corev1.PersistentVolume]{
-		virtual: b.Virtual.Volumes, fate: v.fate, apply: v.apply, status: v.status, retire: v.release,
+		virtual: b.Virtual.Volumes, fate: byName(v.fate), apply: v.apply, status: v.status, retire: v.release,
 	})
 	b.watch(controller, b.Virtual.Claims.Informer(), volumeOf)
 	b.watch(controller, b.Host.Claims.Informer(), volumeOf)

@@ -53,6 +53,7 @@ func TestEgress(t *testing.T) {
 	}
 	neighbour := field(host, "{.status.podIP}", "pod", "neighbour", "-n", ns)
 	plane := field(host, "{.status.podIP}", "pod", "vc-demo-0", "-n", ns)
+	pod := field(host, "{.metadata.uid}", "pod", "vc-demo-0", "-n", ns)
 	hostNode := field(host, "{.status.hostIP}", "pod", "vc-demo-0", "-n", ns)
 	hostAPI := field(host, "{.spec.clusterIP}", "service", "kubernetes", "-n", "default")
 
@@ -125,5 +126,36 @@ func TestEgress(t *testing.T) {
 		if got := inside.Do(t, "get", "--raw", "/api/v1/nodes/"+node+"/proxy/healthz"); got != "ok" {
 			t.Errorf("the kubelet: got %q", got)
 		}
+	})
+
+	t.Run("a mapped Service", func(t *testing.T) {
+		host.Do(t, "expose", "pod", "neighbour", "-n", ns, "--port=80", "--target-port=8080")
+		host.Do(t, "patch", "vc", "demo", "-n", ns, "--type=merge", "-p", fmt.Sprintf(
+			`{"spec":{"syncer":{"fromHost":{"services":{"mappings":[{"from":{"namespace":%q,"name":"neighbour"},"to":{"namespace":"default","name":"beside"}}]}}}}}`, ns))
+		answers(t, inside, "db-0", "beside.default.svc.cluster.local", "neighbour")
+		if got := field(host, "{.metadata.uid}", "pod", "vc-demo-0", "-n", ns); got != pod {
+			t.Errorf("the control plane's pod: got %s after a mapping, want %s as before", got, pod)
+		}
+		host.Do(t, "delete", "service", "neighbour", "-n", ns)
+		framework.SucceedsWithin(t, 30*time.Second, "the Service inside goes with its source", func(context.Context) error {
+			out, err := inside.Try("get", "service", "beside", "--ignore-not-found", "-o", "name")
+			if err == nil && out != "" {
+				err = errors.New(out)
+			}
+			return err
+		})
+	})
+}
+
+// answers has a pod inside, which runs netexec, ask a host name at port 80 who it is, until that
+// is who is wanted.
+func answers(t *testing.T, inside framework.Client, pod, name, want string) {
+	t.Helper()
+	framework.SucceedsWithin(t, 30*time.Second, pod+" is answered by "+name, func(context.Context) error {
+		got, err := inside.Try("get", "--raw", "/api/v1/namespaces/default/pods/"+pod+":8080/proxy/dial?port=80&protocol=http&request=hostname&tries=1&host="+name)
+		if err == nil && got != `{"responses":["`+want+`"]}` {
+			err = fmt.Errorf("got %q, want %q", got, want)
+		}
+		return err
 	})
 }

@@ -83,6 +83,15 @@ spec:
 		})
 	}
 
+	t.Run("a Service of a neighbour", func(t *testing.T) {
+		admin.Do(t, "patch", "vc", "right", "-n", one, "--type=merge", "-p", fmt.Sprintf(
+			`{"spec":{"syncer":{"fromHost":{"services":{"mappings":[{"from":{"virtualCluster":{"namespace":%q,"name":"other"},"namespace":"default","name":"same"},"to":{"namespace":"default","name":"elsewhere"}}]}}}}}`, two))
+		answers(t, inside["right"], "same", "elsewhere", "same")
+		if got := inside["right"].Do(t, "get", "service", "elsewhere", "-o", "jsonpath={.spec.clusterIP}"); addresses[got] != "other" {
+			t.Errorf("address of the neighbour's Service: got %s, which is that of %q", got, addresses[got])
+		}
+	})
+
 	inside["other"].Do(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/writer", "--timeout=90s")
 	err := framework.Together(
 		func() error { _, err := admin.Try("delete", "vc", "left", "-n", one, "--timeout=120s"); return err },

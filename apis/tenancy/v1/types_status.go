@@ -144,6 +144,13 @@ type VirtualClusterStatus struct {
 	// +listType=atomic
 	// +k8s:optional
 	CustomKinds []string `json:"customKinds,omitempty"`
+	// services are those of the host and of other virtual clusters that the spec names, as
+	// they were found.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=128
+	Services []FoundService `json:"services,omitempty"`
 }
 
 // TemplateStatus is a template as it was applied to a virtual cluster.

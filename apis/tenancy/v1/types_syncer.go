@@ -79,6 +79,9 @@ type FromHostSpec struct {
 	// storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.
 	// +optional
 	StorageClasses ClassSelection `json:"storageClasses,omitempty,omitzero"`
+	// services of the host and of other virtual clusters are shown inside by name. None by default.
+	// +optional
+	Services ServicesFromHost `json:"services,omitempty,omitzero"`
 }
 
 // KindSwitch switches a kind on or off.

@@ -28,6 +28,10 @@ const (
 	// serves selection only.
 	LabelVirtualNamespace = "garret.dev/virtual-namespace"
 
+	// LabelMapped marks a Service inside that stands for one of the host or of another virtual
+	// cluster. It has no twin on the host.
+	LabelMapped = "garret.dev/mapped"
+
 	// LabelEgress, on the host, takes a pod out of what the release lets all workloads reach:
 	// the NetworkPolicies of the tenant say what it reaches, and without one it reaches nothing.
 	LabelEgress = "garret.dev/egress"

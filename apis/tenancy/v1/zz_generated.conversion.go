@@ -75,6 +75,26 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}); err != nil {
 		return err
 	}
+	if err := s.AddGeneratedConversionFunc((*FoundService)(nil), (*tenancy.FoundService)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_FoundService_To_tenancy_FoundService(a.(*FoundService), b.(*tenancy.FoundService), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.FoundService)(nil), (*FoundService)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_FoundService_To_v1_FoundService(a.(*tenancy.FoundService), b.(*FoundService), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*FoundServicePort)(nil), (*tenancy.FoundServicePort)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_FoundServicePort_To_tenancy_FoundServicePort(a.(*FoundServicePort), b.(*tenancy.FoundServicePort), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.FoundServicePort)(nil), (*FoundServicePort)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_FoundServicePort_To_v1_FoundServicePort(a.(*tenancy.FoundServicePort), b.(*FoundServicePort), scope)
+	}); err != nil {
+		return err
+	}
 	if err := s.AddGeneratedConversionFunc((*FromHostSpec)(nil), (*tenancy.FromHostSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_v1_FromHostSpec_To_tenancy_FromHostSpec(a.(*FromHostSpec), b.(*tenancy.FromHostSpec), scope)
 	}); err != nil {
@@ -275,6 +295,46 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}); err != nil {
 		return err
 	}
+	if err := s.AddGeneratedConversionFunc((*ServiceMapping)(nil), (*tenancy.ServiceMapping)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ServiceMapping_To_tenancy_ServiceMapping(a.(*ServiceMapping), b.(*tenancy.ServiceMapping), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.ServiceMapping)(nil), (*ServiceMapping)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_ServiceMapping_To_v1_ServiceMapping(a.(*tenancy.ServiceMapping), b.(*ServiceMapping), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*ServiceName)(nil), (*tenancy.ServiceName)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ServiceName_To_tenancy_ServiceName(a.(*ServiceName), b.(*tenancy.ServiceName), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.ServiceName)(nil), (*ServiceName)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_ServiceName_To_v1_ServiceName(a.(*tenancy.ServiceName), b.(*ServiceName), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*ServiceSource)(nil), (*tenancy.ServiceSource)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ServiceSource_To_tenancy_ServiceSource(a.(*ServiceSource), b.(*tenancy.ServiceSource), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.ServiceSource)(nil), (*ServiceSource)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_ServiceSource_To_v1_ServiceSource(a.(*tenancy.ServiceSource), b.(*ServiceSource), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*ServicesFromHost)(nil), (*tenancy.ServicesFromHost)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ServicesFromHost_To_tenancy_ServicesFromHost(a.(*ServicesFromHost), b.(*tenancy.ServicesFromHost), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.ServicesFromHost)(nil), (*ServicesFromHost)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_ServicesFromHost_To_v1_ServicesFromHost(a.(*tenancy.ServicesFromHost), b.(*ServicesFromHost), scope)
+	}); err != nil {
+		return err
+	}
 	if err := s.AddGeneratedConversionFunc((*StorageSpec)(nil), (*tenancy.StorageSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_v1_StorageSpec_To_tenancy_StorageSpec(a.(*StorageSpec), b.(*tenancy.StorageSpec), scope)
 	}); err != nil {
@@ -372,6 +432,16 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}
 	if err := s.AddGeneratedConversionFunc((*tenancy.VirtualClusterList)(nil), (*VirtualClusterList)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_tenancy_VirtualClusterList_To_v1_VirtualClusterList(a.(*tenancy.VirtualClusterList), b.(*VirtualClusterList), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*VirtualClusterName)(nil), (*tenancy.VirtualClusterName)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_VirtualClusterName_To_tenancy_VirtualClusterName(a.(*VirtualClusterName), b.(*tenancy.VirtualClusterName), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.VirtualClusterName)(nil), (*VirtualClusterName)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_VirtualClusterName_To_v1_VirtualClusterName(a.(*tenancy.VirtualClusterName), b.(*VirtualClusterName), scope)
 	}); err != nil {
 		return err
 	}
@@ -541,6 +611,46 @@ func autoConvert_tenancy_FieldRule_To_v1_FieldRule(in *tenancy.FieldRule, out *F
 // Convert_tenancy_FieldRule_To_v1_FieldRule is an autogenerated conversion function.
 func Convert_tenancy_FieldRule_To_v1_FieldRule(in *tenancy.FieldRule, out *FieldRule, s conversion.Scope) error {
 	return autoConvert_tenancy_FieldRule_To_v1_FieldRule(in, out, s)
+}
+
+func autoConvert_v1_FoundService_To_tenancy_FoundService(in *FoundService, out *tenancy.FoundService, s conversion.Scope) error {
+	*out = *(*tenancy.FoundService)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_FoundService_To_tenancy_FoundService is an autogenerated conversion function.
+func Convert_v1_FoundService_To_tenancy_FoundService(in *FoundService, out *tenancy.FoundService, s conversion.Scope) error {
+	return autoConvert_v1_FoundService_To_tenancy_FoundService(in, out, s)
+}
+
+func autoConvert_tenancy_FoundService_To_v1_FoundService(in *tenancy.FoundService, out *FoundService, s conversion.Scope) error {
+	*out = *(*FoundService)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_FoundService_To_v1_FoundService is an autogenerated conversion function.
+func Convert_tenancy_FoundService_To_v1_FoundService(in *tenancy.FoundService, out *FoundService, s conversion.Scope) error {
+	return autoConvert_tenancy_FoundService_To_v1_FoundService(in, out, s)
+}
+
+func autoConvert_v1_FoundServicePort_To_tenancy_FoundServicePort(in *FoundServicePort, out *tenancy.FoundServicePort, s conversion.Scope) error {
+	*out = *(*tenancy.FoundServicePort)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_FoundServicePort_To_tenancy_FoundServicePort is an autogenerated conversion function.
+func Convert_v1_FoundServicePort_To_tenancy_FoundServicePort(in *FoundServicePort, out *tenancy.FoundServicePort, s conversion.Scope) error {
+	return autoConvert_v1_FoundServicePort_To_tenancy_FoundServicePort(in, out, s)
+}
+
+func autoConvert_tenancy_FoundServicePort_To_v1_FoundServicePort(in *tenancy.FoundServicePort, out *FoundServicePort, s conversion.Scope) error {
+	*out = *(*FoundServicePort)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_FoundServicePort_To_v1_FoundServicePort is an autogenerated conversion function.
+func Convert_tenancy_FoundServicePort_To_v1_FoundServicePort(in *tenancy.FoundServicePort, out *FoundServicePort, s conversion.Scope) error {
+	return autoConvert_tenancy_FoundServicePort_To_v1_FoundServicePort(in, out, s)
 }
 
 func autoConvert_v1_FromHostSpec_To_tenancy_FromHostSpec(in *FromHostSpec, out *tenancy.FromHostSpec, s conversion.Scope) error {
@@ -973,6 +1083,86 @@ func Convert_tenancy_ReleaseStatus_To_v1_ReleaseStatus(in *tenancy.ReleaseStatus
 	return autoConvert_tenancy_ReleaseStatus_To_v1_ReleaseStatus(in, out, s)
 }
 
+func autoConvert_v1_ServiceMapping_To_tenancy_ServiceMapping(in *ServiceMapping, out *tenancy.ServiceMapping, s conversion.Scope) error {
+	*out = *(*tenancy.ServiceMapping)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_ServiceMapping_To_tenancy_ServiceMapping is an autogenerated conversion function.
+func Convert_v1_ServiceMapping_To_tenancy_ServiceMapping(in *ServiceMapping, out *tenancy.ServiceMapping, s conversion.Scope) error {
+	return autoConvert_v1_ServiceMapping_To_tenancy_ServiceMapping(in, out, s)
+}
+
+func autoConvert_tenancy_ServiceMapping_To_v1_ServiceMapping(in *tenancy.ServiceMapping, out *ServiceMapping, s conversion.Scope) error {
+	*out = *(*ServiceMapping)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_ServiceMapping_To_v1_ServiceMapping is an autogenerated conversion function.
+func Convert_tenancy_ServiceMapping_To_v1_ServiceMapping(in *tenancy.ServiceMapping, out *ServiceMapping, s conversion.Scope) error {
+	return autoConvert_tenancy_ServiceMapping_To_v1_ServiceMapping(in, out, s)
+}
+
+func autoConvert_v1_ServiceName_To_tenancy_ServiceName(in *ServiceName, out *tenancy.ServiceName, s conversion.Scope) error {
+	*out = *(*tenancy.ServiceName)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_ServiceName_To_tenancy_ServiceName is an autogenerated conversion function.
+func Convert_v1_ServiceName_To_tenancy_ServiceName(in *ServiceName, out *tenancy.ServiceName, s conversion.Scope) error {
+	return autoConvert_v1_ServiceName_To_tenancy_ServiceName(in, out, s)
+}
+
+func autoConvert_tenancy_ServiceName_To_v1_ServiceName(in *tenancy.ServiceName, out *ServiceName, s conversion.Scope) error {
+	*out = *(*ServiceName)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_ServiceName_To_v1_ServiceName is an autogenerated conversion function.
+func Convert_tenancy_ServiceName_To_v1_ServiceName(in *tenancy.ServiceName, out *ServiceName, s conversion.Scope) error {
+	return autoConvert_tenancy_ServiceName_To_v1_ServiceName(in, out, s)
+}
+
+func autoConvert_v1_ServiceSource_To_tenancy_ServiceSource(in *ServiceSource, out *tenancy.ServiceSource, s conversion.Scope) error {
+	*out = *(*tenancy.ServiceSource)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_ServiceSource_To_tenancy_ServiceSource is an autogenerated conversion function.
+func Convert_v1_ServiceSource_To_tenancy_ServiceSource(in *ServiceSource, out *tenancy.ServiceSource, s conversion.Scope) error {
+	return autoConvert_v1_ServiceSource_To_tenancy_ServiceSource(in, out, s)
+}
+
+func autoConvert_tenancy_ServiceSource_To_v1_ServiceSource(in *tenancy.ServiceSource, out *ServiceSource, s conversion.Scope) error {
+	*out = *(*ServiceSource)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_ServiceSource_To_v1_ServiceSource is an autogenerated conversion function.
+func Convert_tenancy_ServiceSource_To_v1_ServiceSource(in *tenancy.ServiceSource, out *ServiceSource, s conversion.Scope) error {
+	return autoConvert_tenancy_ServiceSource_To_v1_ServiceSource(in, out, s)
+}
+
+func autoConvert_v1_ServicesFromHost_To_tenancy_ServicesFromHost(in *ServicesFromHost, out *tenancy.ServicesFromHost, s conversion.Scope) error {
+	*out = *(*tenancy.ServicesFromHost)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_ServicesFromHost_To_tenancy_ServicesFromHost is an autogenerated conversion function.
+func Convert_v1_ServicesFromHost_To_tenancy_ServicesFromHost(in *ServicesFromHost, out *tenancy.ServicesFromHost, s conversion.Scope) error {
+	return autoConvert_v1_ServicesFromHost_To_tenancy_ServicesFromHost(in, out, s)
+}
+
+func autoConvert_tenancy_ServicesFromHost_To_v1_ServicesFromHost(in *tenancy.ServicesFromHost, out *ServicesFromHost, s conversion.Scope) error {
+	*out = *(*ServicesFromHost)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_ServicesFromHost_To_v1_ServicesFromHost is an autogenerated conversion function.
+func Convert_tenancy_ServicesFromHost_To_v1_ServicesFromHost(in *tenancy.ServicesFromHost, out *ServicesFromHost, s conversion.Scope) error {
+	return autoConvert_tenancy_ServicesFromHost_To_v1_ServicesFromHost(in, out, s)
+}
+
 func autoConvert_v1_StorageSpec_To_tenancy_StorageSpec(in *StorageSpec, out *tenancy.StorageSpec, s conversion.Scope) error {
 	*out = *(*tenancy.StorageSpec)(unsafe.Pointer(in))
 	return nil
@@ -1187,6 +1377,26 @@ func Convert_tenancy_VirtualClusterList_To_v1_VirtualClusterList(in *tenancy.Vir
 	return autoConvert_tenancy_VirtualClusterList_To_v1_VirtualClusterList(in, out, s)
 }
 
+func autoConvert_v1_VirtualClusterName_To_tenancy_VirtualClusterName(in *VirtualClusterName, out *tenancy.VirtualClusterName, s conversion.Scope) error {
+	*out = *(*tenancy.VirtualClusterName)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_VirtualClusterName_To_tenancy_VirtualClusterName is an autogenerated conversion function.
+func Convert_v1_VirtualClusterName_To_tenancy_VirtualClusterName(in *VirtualClusterName, out *tenancy.VirtualClusterName, s conversion.Scope) error {
+	return autoConvert_v1_VirtualClusterName_To_tenancy_VirtualClusterName(in, out, s)
+}
+
+func autoConvert_tenancy_VirtualClusterName_To_v1_VirtualClusterName(in *tenancy.VirtualClusterName, out *VirtualClusterName, s conversion.Scope) error {
+	*out = *(*VirtualClusterName)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_VirtualClusterName_To_v1_VirtualClusterName is an autogenerated conversion function.
+func Convert_tenancy_VirtualClusterName_To_v1_VirtualClusterName(in *tenancy.VirtualClusterName, out *VirtualClusterName, s conversion.Scope) error {
+	return autoConvert_tenancy_VirtualClusterName_To_v1_VirtualClusterName(in, out, s)
+}
+
 func autoConvert_v1_VirtualClusterProxyOptions_To_tenancy_VirtualClusterProxyOptions(in *VirtualClusterProxyOptions, out *tenancy.VirtualClusterProxyOptions, s conversion.Scope) error {
 	out.Path = in.Path
 	return nil
@@ -1257,6 +1467,7 @@ func autoConvert_v1_VirtualClusterStatus_To_tenancy_VirtualClusterStatus(in *Vir
 	out.Release = (*tenancy.ReleaseStatus)(unsafe.Pointer(in.Release))
 	out.Quota = (*tenancy.QuotaStatus)(unsafe.Pointer(in.Quota))
 	out.CustomKinds = *(*[]string)(unsafe.Pointer(&in.CustomKinds))
+	out.Services = *(*[]tenancy.FoundService)(unsafe.Pointer(&in.Services))
 	return nil
 }
 
@@ -1277,6 +1488,7 @@ func autoConvert_tenancy_VirtualClusterStatus_To_v1_VirtualClusterStatus(in *ten
 	out.Release = (*ReleaseStatus)(unsafe.Pointer(in.Release))
 	out.Quota = (*QuotaStatus)(unsafe.Pointer(in.Quota))
 	out.CustomKinds = *(*[]string)(unsafe.Pointer(&in.CustomKinds))
+	out.Services = *(*[]FoundService)(unsafe.Pointer(&in.Services))
 	return nil
 }
 

@@ -49,6 +49,16 @@ func (in FieldRule) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FoundService) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.FoundService"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FoundServicePort) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.FoundServicePort"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in FromHostSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.FromHostSpec"
 }
@@ -164,6 +174,26 @@ func (in Report) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ServiceMapping) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ServiceMapping"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ServiceName) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ServiceName"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ServiceSource) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ServiceSource"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ServicesFromHost) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ServicesFromHost"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Step) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.Step"
 }
@@ -226,6 +256,11 @@ func (in VirtualCluster) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualClusterList) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in VirtualClusterName) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterName"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

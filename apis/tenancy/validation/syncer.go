@@ -41,7 +41,7 @@ func syncer(spec *tenancy.SyncerSpec, path *field.Path) field.ErrorList {
 			}
 		}
 	}
-	return errs
+	return append(errs, mappings(spec.FromHost.Services.Mappings, path.Child("fromHost", "services", "mappings"))...)
 }
 
 // named tells whether a list with commas has the name.

@@ -225,6 +225,14 @@ func TestArguments(t *testing.T) {
 		"no selector": {func(vc *tenancy.VirtualCluster) {
 			vc.Spec.Syncer.FromHost.StorageClasses.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"not a key": "x"}}
 		}, []string{"spec.syncer.fromHost.storageClasses.selector.matchLabels: name part must consist of"}},
+		"mapped twice": {func(vc *tenancy.VirtualCluster) {
+			source := tenancy.ServiceSource{Namespace: "prod", Name: "db"}
+			inside := source
+			inside.VirtualCluster = &tenancy.VirtualClusterName{Name: "other"}
+			to := func(name string) tenancy.ServiceName { return tenancy.ServiceName{Namespace: "default", Name: name} }
+			vc.Spec.Syncer.FromHost.Services.Mappings = []tenancy.ServiceMapping{{From: source, To: to("db")}, {From: inside, To: to("other")}, {From: source, To: to("again")},
+				{From: tenancy.ServiceSource{Namespace: "prod", Name: "web"}, To: to("db")}, {From: tenancy.ServiceSource{Namespace: "prod", Name: "api"}, To: to("kubernetes")}}
+		}, []string{"spec.syncer.fromHost.services.mappings[2].from: Duplicate value", "spec.syncer.fromHost.services.mappings[3].to: Duplicate value", "spec.syncer.fromHost.services.mappings[4].to: choose another one"}},
 		"no module":           {syncerArg("--vmodule=pod"), []string{"spec.syncer.extraArgs[0]: must have the form --vmodule=PATTERN=N"}},
 		"not a syncer's flag": {syncerArg("--sync-fruits=1"), []string{"spec.syncer.extraArgs[0]: cannot be given here"}},
 		"half of a flag":      {serverArg("--kube-apiserver-arg=v"), []string{"spec.kubernetes.extraArgs[0]: must have the form --kube-apiserver-arg=name=value"}},

@@ -94,6 +94,44 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+- name: dev.garret.garret.apis.tenancy.v1.FoundService
+  map:
+    fields:
+    - name: clusterIPs
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: from
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ServiceSource
+      default: {}
+    - name: message
+      type:
+        scalar: string
+    - name: ports
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.FoundServicePort
+          elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.FoundServicePort
+  map:
+    fields:
+    - name: appProtocol
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: port
+      type:
+        scalar: numeric
+      default: 0
+    - name: protocol
+      type:
+        scalar: string
 - name: dev.garret.garret.apis.tenancy.v1.FromHostSpec
   map:
     fields:
@@ -116,6 +154,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: runtimeClasses
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
+    - name: services
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ServicesFromHost
       default: {}
     - name: storageClasses
       type:
@@ -356,6 +398,51 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 0
+- name: dev.garret.garret.apis.tenancy.v1.ServiceMapping
+  map:
+    fields:
+    - name: from
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ServiceSource
+      default: {}
+    - name: to
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ServiceName
+      default: {}
+- name: dev.garret.garret.apis.tenancy.v1.ServiceName
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: namespace
+      type:
+        scalar: string
+      default: ""
+- name: dev.garret.garret.apis.tenancy.v1.ServiceSource
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: namespace
+      type:
+        scalar: string
+      default: ""
+    - name: virtualCluster
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.VirtualClusterName
+- name: dev.garret.garret.apis.tenancy.v1.ServicesFromHost
+  map:
+    fields:
+    - name: mappings
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.ServiceMapping
+          elementRelationship: atomic
 - name: dev.garret.garret.apis.tenancy.v1.StorageSpec
   map:
     fields:
@@ -568,6 +655,16 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.VirtualClusterStatus
       default: {}
+- name: dev.garret.garret.apis.tenancy.v1.VirtualClusterName
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: namespace
+      type:
+        scalar: string
 - name: dev.garret.garret.apis.tenancy.v1.VirtualClusterSpec
   map:
     fields:
@@ -645,6 +742,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: release
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ReleaseStatus
+    - name: services
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.FoundService
+          elementRelationship: atomic
     - name: template
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.TemplateStatus

@@ -65,11 +65,13 @@ is on the volumes of their own control planes.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output == "" {
+				return host.Misuse(errors.New("no file is named that the backup goes to"), "add --output FILE")
+			}
 			return c.with(cmd.Context(), func(ctx context.Context, i *installation) error { return i.save(ctx, output) })
 		},
 	}
 	command.Flags().StringVarP(&output, "output", "o", "", "file to write; it must not exist yet")
-	_ = command.MarkFlagRequired("output")
 	return command
 }
 

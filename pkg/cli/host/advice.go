@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/pkg/cli/exit"
 )
 
 // Advice is an error with what the user can do about it.
@@ -32,6 +33,16 @@ func advise(err error, remedy string) error { return &Advice{Err: err, Remedy: r
 // Advise adds a remedy to an error.
 func Advise(err error, remedy string, args ...any) error {
 	return advise(err, fmt.Sprintf(remedy, args...))
+}
+
+// Misuse is an error of the command line, with a remedy.
+func Misuse(err error, remedy string, args ...any) error {
+	return exit.With(exit.Usage, Advise(err, remedy, args...))
+}
+
+// NotReady is an error about what is not ready in time, with a remedy.
+func NotReady(err error, remedy string, args ...any) error {
+	return exit.With(exit.NotReady, Advise(err, remedy, args...))
 }
 
 // Explain adds a remedy to an error of the host's API where one is known. An

@@ -143,7 +143,7 @@ func (o installOptions) values(in io.Reader) (map[string]any, error) {
 	}
 	for _, expression := range o.set {
 		if err := strvals.ParseInto(expression, values); err != nil {
-			return nil, host.Advise(fmt.Errorf("--set %s: %w", expression, err), "write it as key=value, as with Helm")
+			return nil, host.Misuse(fmt.Errorf("--set %s: %w", expression, err), "write it as key=value, as with Helm")
 		}
 	}
 	return values, nil

@@ -63,7 +63,7 @@ func (r *readiness) wait(ctx context.Context, timeout time.Duration, observe fun
 		return len(missing) == 0, nil
 	})
 	if wait.Interrupted(err) && ctx.Err() == nil {
-		return host.Advise(fmt.Errorf("not available after %s, still waiting for %s", timeout, before),
+		return host.NotReady(fmt.Errorf("not available after %s, still waiting for %s", timeout, before),
 			"kubectl get pods,events -n %s says more", tenancyv1.SystemNamespace)
 	}
 	return err

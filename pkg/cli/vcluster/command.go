@@ -84,7 +84,7 @@ func (c *Commands) completeNames(cmd *cobra.Command, args []string, _ string) ([
 // exactlyOne asks for the one argument in words that name the remedy.
 func exactlyOne(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return host.Advise(fmt.Errorf("%s takes exactly one name, got %d", cmd.CommandPath(), len(args)), "usage: %s", cmd.UseLine())
+		return host.Misuse(fmt.Errorf("%s takes exactly one name, got %d", cmd.CommandPath(), len(args)), "usage: %s", cmd.UseLine())
 	}
 	return nil
 }

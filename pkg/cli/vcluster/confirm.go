@@ -31,7 +31,7 @@ func HasTerminal(streams genericiooptions.IOStreams) bool {
 // confirm returns an error unless somebody at the terminal says yes.
 func (c *Commands) confirm(ctx context.Context) error {
 	if !c.Terminal {
-		return host.Advise(errors.New("nobody can be asked whether to go on: there is no terminal"), "add --yes to go on without a question")
+		return host.Misuse(errors.New("nobody can be asked whether to go on: there is no terminal"), "add --yes to go on without a question")
 	}
 	fmt.Fprint(c.Streams.ErrOut, "type yes to go on: ")
 	// A read cannot be interrupted, and an interrupted command must not wait for it.

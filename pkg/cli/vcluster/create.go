@@ -5,6 +5,7 @@ package vcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -138,6 +139,9 @@ func (c *Commands) waitReady(ctx context.Context, client versioned.Interface, cr
 		return nil
 	}
 	inspect := fmt.Sprintf("kubectl describe vc %s -n %s and kubectl get pods,events -n %s say more", created.Name, created.Namespace, created.Namespace)
+	if errors.Is(err, errStalled) {
+		return host.NotReady(err, "%s", inspect)
+	}
 	if ctx.Err() == nil {
 		return host.Advise(err, "%s", inspect)
 	}
@@ -145,6 +149,6 @@ func (c *Commands) waitReady(ctx context.Context, client versioned.Interface, cr
 	if last != nil {
 		state = describe(last)
 	}
-	return host.Advise(fmt.Errorf("virtual cluster %s is not ready after %s: %s", created.Name, seconds(time.Since(start)), state),
+	return host.NotReady(fmt.Errorf("virtual cluster %s is not ready after %s: %s", created.Name, seconds(time.Since(start)), state),
 		"%s; it goes on by itself, wait with: kubectl wait -n %s --for=condition=Ready vc/%s", inspect, created.Namespace, created.Name)
 }

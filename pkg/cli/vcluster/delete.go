@@ -89,7 +89,7 @@ func (c *Commands) deleteOne(ctx context.Context, cluster *host.Cluster, client 
 		if waiting.Err() == nil {
 			return err
 		}
-		return host.Advise(fmt.Errorf("virtual cluster %s is not gone after %s", name, seconds(time.Since(start))),
+		return host.NotReady(fmt.Errorf("virtual cluster %s is not gone after %s", name, seconds(time.Since(start))),
 			"it goes on by itself; kubectl describe vc %s -n %s says what it waits for", name, cluster.Namespace)
 	}
 	c.say("virtual cluster %s deleted after %s", name, seconds(time.Since(start)))

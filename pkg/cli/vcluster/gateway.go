@@ -33,7 +33,7 @@ func (f *gatewayFlags) addTo(flags *pflag.FlagSet) {
 func (f *gatewayFlags) joined(_ *cobra.Command, args []string) error {
 	for _, arg := range args {
 		if f.url == published && strings.Contains(arg, "://") {
-			return host.Advise(fmt.Errorf("--gateway and its URL are one word"), "write --gateway=%s", arg)
+			return host.Misuse(fmt.Errorf("--gateway and its URL are one word"), "write --gateway=%s", arg)
 		}
 	}
 	return nil
@@ -43,7 +43,7 @@ func (f *gatewayFlags) joined(_ *cobra.Command, args []string) error {
 func (f *gatewayFlags) find(ctx context.Context, cluster *host.Cluster) (*kubeconfig.Gateway, error) {
 	if f.url == "" {
 		if f.authorityFile != "" {
-			return nil, host.Advise(fmt.Errorf("--gateway-certificate-authority is of no use without --gateway"), "add --gateway, or --gateway=https://HOST:PORT")
+			return nil, host.Misuse(fmt.Errorf("--gateway-certificate-authority is of no use without --gateway"), "add --gateway, or --gateway=https://HOST:PORT")
 		}
 		return nil, nil
 	}

@@ -131,7 +131,7 @@ func (c *Commands) listObjects(ctx context.Context, client versioned.Interface, 
 func (o *listOptions) printer() (printers.ResourcePrinter, error) {
 	printer, err := o.print.ToPrinter()
 	if err != nil {
-		return nil, host.Advise(err, "see --output in the help")
+		return nil, host.Misuse(err, "see --output in the help")
 	}
 	return printer, nil
 }

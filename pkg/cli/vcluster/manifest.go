@@ -39,11 +39,11 @@ func (o manifestOptions) build(in io.Reader, name, namespace string) (*tenancyv1
 		}
 	}
 	if manifest.Name != "" && manifest.Name != name {
-		return nil, host.Advise(fmt.Errorf("the file names the virtual cluster %s, the command line %s", manifest.Name, name),
+		return nil, host.Misuse(fmt.Errorf("the file names the virtual cluster %s, the command line %s", manifest.Name, name),
 			"leave metadata.name out of the file")
 	}
 	if manifest.Namespace != "" && manifest.Namespace != namespace {
-		return nil, host.Advise(fmt.Errorf("the file names the namespace %s, the command line or context %s", manifest.Namespace, namespace),
+		return nil, host.Misuse(fmt.Errorf("the file names the namespace %s, the command line or context %s", manifest.Namespace, namespace),
 			"add --namespace %s", manifest.Namespace)
 	}
 	manifest.Name, manifest.Namespace = name, namespace
@@ -68,11 +68,11 @@ func (o manifestOptions) read(in io.Reader, into *tenancyv1.VirtualCluster) erro
 		return err
 	}
 	if err := yaml.UnmarshalStrict(data, into); err != nil {
-		return host.Advise(fmt.Errorf("%s: %w", o.file, err), "kubectl explain virtualcluster.spec --recursive shows the fields")
+		return host.Misuse(fmt.Errorf("%s: %w", o.file, err), "kubectl explain virtualcluster.spec --recursive shows the fields")
 	}
 	want := tenancyv1.SchemeGroupVersion.WithKind("VirtualCluster")
 	if got := into.GroupVersionKind(); got != want {
-		return host.Advise(fmt.Errorf("%s holds %q of %q", o.file, got.Kind, got.GroupVersion()),
+		return host.Misuse(fmt.Errorf("%s holds %q of %q", o.file, got.Kind, got.GroupVersion()),
 			"it must be one document of kind VirtualCluster and apiVersion %s", want.GroupVersion())
 	}
 	return nil
@@ -90,7 +90,7 @@ func (o manifestOptions) setTemplate(manifest *tenancyv1.VirtualCluster) error {
 		return nil
 	}
 	if ref == nil || ref.Name == "" {
-		return host.Advise(errors.New("--template-version and --parameter are about a template, and none is named"),
+		return host.Misuse(errors.New("--template-version and --parameter are about a template, and none is named"),
 			"add --template NAME; kubectl get virtualclustertemplates lists them")
 	}
 	if o.templateVersion != "" {
@@ -99,7 +99,7 @@ func (o manifestOptions) setTemplate(manifest *tenancyv1.VirtualCluster) error {
 	for _, parameter := range o.parameters {
 		name, value, ok := strings.Cut(parameter, "=")
 		if !ok || name == "" {
-			return host.Advise(fmt.Errorf("--parameter %s: there is no name before a =", parameter), "write it as name=value")
+			return host.Misuse(fmt.Errorf("--parameter %s: there is no name before a =", parameter), "write it as name=value")
 		}
 		at := slices.IndexFunc(ref.Parameters, func(p tenancyv1.TemplateParameterValue) bool { return p.Name == name })
 		if at < 0 {
@@ -124,7 +124,7 @@ func (o manifestOptions) setValues(manifest *tenancyv1.VirtualCluster) error {
 	}
 	for _, expression := range o.set {
 		if err := strvals.ParseInto(expression, values); err != nil {
-			return host.Advise(fmt.Errorf("--set %s: %w", expression, err), "write it as key=value, as with Helm")
+			return host.Misuse(fmt.Errorf("--set %s: %w", expression, err), "write it as key=value, as with Helm")
 		}
 	}
 	raw, err := json.Marshal(values)

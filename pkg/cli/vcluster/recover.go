@@ -86,9 +86,9 @@ func (o recoverOptions) verb() string {
 func (o recoverOptions) check() error {
 	switch {
 	case o.adopt && o.giveUp, o.cancel && o.verb() != "":
-		return host.Advise(errors.New("--adopt, --give-up and --cancel exclude one another"), "give one of them")
+		return host.Misuse(errors.New("--adopt, --give-up and --cancel exclude one another"), "give one of them")
 	case o.beforehand && o.verb() == "":
-		return host.Advise(errors.New("--beforehand is about a decision, and there is none"), "add --adopt or --give-up; --cancel alone takes one back")
+		return host.Misuse(errors.New("--beforehand is about a decision, and there is none"), "add --adopt or --give-up; --cancel alone takes one back")
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func (c *Commands) decide(ctx context.Context, client versioned.Interface, seen 
 		if last == nil {
 			last = object
 		}
-		return host.Advise(fmt.Errorf("virtual cluster %s is not recovered after %s: %s", object.Name, seconds(time.Since(start)), describeLoss(last)),
+		return host.NotReady(fmt.Errorf("virtual cluster %s is not recovered after %s: %s", object.Name, seconds(time.Since(start)), describeLoss(last)),
 			"it goes on by itself; %s shows how far it is", c.again(object))
 	}
 	c.say("recovered after %s; look inside with: %s use vcluster %s --namespace %s", seconds(time.Since(start)), c.Program, object.Name, object.Namespace)

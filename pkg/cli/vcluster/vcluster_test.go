@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/pkg/cli/exit"
 	"garret.dev/garret/pkg/cli/host"
 )
 
@@ -151,14 +152,15 @@ func TestCreateFailures(t *testing.T) {
 		script []tenancyv1.VirtualClusterStatus
 		args   []string
 		want   []string
+		code   int
 	}{
-		"cannot come up":   {[]tenancyv1.VirtualClusterStatus{deploying(), stalled}, nil, []string{"QuotaExceeded", "no memory left", "kubectl describe vc demo"}},
-		"takes too long":   {[]tenancyv1.VirtualClusterStatus{deploying()}, []string{"--timeout", "3s"}, []string{"not ready", "pulling an image", "kubectl wait"}},
-		"file of no use":   {nil, []string{"-f", "-"}, []string{"VirtualCluster"}},
-		"value of no use":  {nil, []string{"--set", "a"}, []string{"--set a"}},
-		"file not found":   {nil, []string{"-f", "/nonexistent"}, []string{"/nonexistent"}},
-		"without a name":   {nil, []string{"too many"}, []string{"exactly one name"}},
-		"impersonated use": {[]tenancyv1.VirtualClusterStatus{ready()}, []string{"--as", "bob"}, []string{"--as"}},
+		"cannot come up":   {[]tenancyv1.VirtualClusterStatus{deploying(), stalled}, nil, []string{"QuotaExceeded", "no memory left", "kubectl describe vc demo"}, exit.NotReady},
+		"takes too long":   {[]tenancyv1.VirtualClusterStatus{deploying()}, []string{"--timeout", "3s"}, []string{"not ready", "pulling an image", "kubectl wait"}, exit.NotReady},
+		"file of no use":   {nil, []string{"-f", "-"}, []string{"VirtualCluster"}, exit.Usage},
+		"value of no use":  {nil, []string{"--set", "a"}, []string{"--set a"}, exit.Usage},
+		"file not found":   {nil, []string{"-f", "/nonexistent"}, []string{"/nonexistent"}, exit.Failed},
+		"without a name":   {nil, []string{"too many"}, []string{"exactly one name"}, exit.Usage},
+		"impersonated use": {[]tenancyv1.VirtualClusterStatus{ready()}, []string{"--as", "bob"}, []string{"--as"}, exit.Failed},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -172,6 +174,9 @@ func TestCreateFailures(t *testing.T) {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("got %q, want %q in it", err, want)
 				}
+			}
+			if got := exit.Of(t.Context(), err); got != test.code {
+				t.Errorf("got exit code %d, want %d", got, test.code)
 			}
 			if got := current(t, file); got != "host" {
 				t.Errorf("current context is %s all the same", got)

@@ -52,6 +52,9 @@ type observation struct {
 	clusterIP string
 	release   release.Status
 	kinds     customKinds
+	// services are the sources that the spec names; found says that they were looked for.
+	services []tenancyv1.FoundService
+	found    bool
 }
 
 // reconcile makes one pass over an object and returns when the next is due without
@@ -148,6 +151,10 @@ func (c *Controller) deploy(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if err != nil {
 		return seen, err
 	}
+	if seen.services, values.Isolation.NetworkPolicy.Services, err = c.findSources(ctx, vc); err != nil {
+		return seen, err
+	}
+	seen.found = true
 	merged, err := chart.Merge(values, tenant)
 	if err != nil {
 		return seen, &trouble{Reason: reasonInvalidValues, Message: err.Error(), final: true}

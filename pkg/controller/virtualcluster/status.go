@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -44,6 +45,9 @@ func (c *Controller) report(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	}
 	if seen.release.Revision > 0 {
 		want.Release = &tenancyv1.ReleaseStatus{Name: tenancyv1.ReleaseName(vc.Name), Revision: int64(seen.release.Revision), ChartVersion: seen.release.ChartVersion}
+	}
+	if seen.found {
+		want.Services = seen.services
 	}
 	if err := c.applyStatus(ctx, vc, want); err != nil {
 		return 0, err
@@ -152,6 +156,9 @@ func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualClust
 	if want.Release != nil {
 		status.WithRelease(applyv1.ReleaseStatus().WithName(want.Release.Name).WithRevision(want.Release.Revision).WithChartVersion(want.Release.ChartVersion))
 	}
+	for i := range want.Services {
+		status.WithServices(foundService(&want.Services[i]))
+	}
 	for _, kind := range ownConditions() {
 		if condition := meta.FindStatusCondition(want.Conditions, kind); condition != nil {
 			status.WithConditions(applymetav1.Condition().WithType(kind).WithStatus(condition.Status).WithReason(condition.Reason).
@@ -165,6 +172,23 @@ func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualClust
 	return err
 }
 
+func foundService(found *tenancyv1.FoundService) *applyv1.FoundServiceApplyConfiguration {
+	from := applyv1.ServiceSource().WithNamespace(found.From.Namespace).WithName(found.From.Name)
+	if other := found.From.VirtualCluster; other != nil {
+		from.WithVirtualCluster(applyv1.VirtualClusterName().WithNamespace(other.Namespace).WithName(other.Name))
+	}
+	service := applyv1.FoundService().WithFrom(from).WithClusterIPs(found.ClusterIPs...)
+	if found.Message != "" {
+		service.WithMessage(found.Message)
+	}
+	for _, port := range found.Ports {
+		applied := applyv1.FoundServicePort().WithName(port.Name).WithProtocol(port.Protocol).WithPort(port.Port)
+		applied.AppProtocol = port.AppProtocol
+		service.WithPorts(applied)
+	}
+	return service
+}
+
 func ownConditions() []string {
 	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity, tenancyv1.ConditionCustomKindsAllowed}
 }
@@ -174,6 +198,9 @@ func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {
 		return false
 	}
 	if (a.Release == nil) != (b.Release == nil) || (a.Release != nil && *a.Release != *b.Release) {
+		return false
+	}
+	if !equality.Semantic.DeepEqual(a.Services, b.Services) {
 		return false
 	}
 	for _, kind := range ownConditions() {

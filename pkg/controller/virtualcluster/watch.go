@@ -54,6 +54,8 @@ type watched struct {
 	spaceChanges   cache.SharedIndexInformer
 	lentChanges    []cache.SharedIndexInformer
 	openedChanges  cache.SharedIndexInformer
+	// sources are what specs name of the host's Services.
+	sources *sources
 	// lookedAt change by themselves; kept must not change but by us.
 	lookedAt, kept []cache.SharedIndexInformer
 
@@ -102,6 +104,7 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		lookedAt:       []cache.SharedIndexInformer{core.Pods().Informer(), core.PersistentVolumeClaims().Informer()},
 		kept: []cache.SharedIndexInformer{apps.StatefulSets().Informer(), core.Services().Informer(), core.ServiceAccounts().Informer(),
 			rbac.Roles().Informer(), rbac.RoleBindings().Informer()},
+		sources:   newSources(host),
 		tenancy:   clusters,
 		factories: []informers.SharedInformerFactory{released, refusals, published, spaces, opened},
 	}
@@ -116,6 +119,7 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 
 func (w *watched) start(ctx context.Context) {
 	w.tenancy.Start(ctx.Done())
+	w.sources.stop = ctx.Done()
 	for _, factory := range w.factories {
 		factory.Start(ctx.Done())
 	}
@@ -147,6 +151,7 @@ func (w *watched) waitSynced(ctx context.Context) bool {
 func (w *watched) wait(ctx context.Context) error {
 	<-ctx.Done()
 	w.tenancy.Shutdown()
+	w.sources.factory.Shutdown()
 	for _, factory := range w.factories {
 		factory.Shutdown()
 	}
@@ -162,6 +167,7 @@ func (w *watched) handle(c *Controller) error {
 	}
 	add(w.clusterChanges, onAny(c.queue.AddObject))
 	add(w.eventChanges, onAny(c.enqueueRefused))
+	add(w.sources.services, onAny(c.enqueueSource))
 	add(w.mapChanges, onAny(func(any) { c.enqueueAll() }))
 	add(w.spaceChanges, cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { c.enqueueNamespace(nil, object) },

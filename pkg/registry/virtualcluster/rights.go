@@ -4,6 +4,7 @@
 package virtualcluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,11 @@ import (
 	v1 "garret.dev/garret/apis/tenancy/v1"
 )
 
-// need is a right on the host, in the namespace of the virtual cluster.
+// need is a right on the host.
 type need struct {
-	verb, group, resource, name string
+	// namespace is empty for the one of the virtual cluster.
+	namespace                                string
+	verb, group, resource, subresource, name string
 	// because says what the right stands for, and remedy who can lift the refusal.
 	because, remedy string
 }
@@ -50,6 +53,7 @@ var lentFields = []lent{
 	}},
 	{"syncer.toHost.networkPolicies", policiesOfTenants},
 	{"syncer.toHost.custom", kindsWithRules},
+	{"syncer.fromHost.services.mappings", mappedServices},
 }
 
 // secretOfDatastore is for the Secret that the control plane mounts. Its state is
@@ -164,15 +168,18 @@ func (r rights) one(ctx context.Context, vc *tenancy.VirtualCluster, field strin
 	if !ok {
 		return apierrors.NewInternalError(errors.New("the request has no user"))
 	}
-	namespace := genericapirequest.NamespaceValue(ctx)
+	namespace := cmp.Or(need.namespace, genericapirequest.NamespaceValue(ctx))
 	decision, _, err := r.authorizer.Authorize(ctx, authorizer.AttributesRecord{
 		User: writer, Verb: need.verb, Namespace: namespace, APIGroup: need.group, APIVersion: "v1",
-		Resource: need.resource, Name: need.name, ResourceRequest: true,
+		Resource: need.resource, Subresource: need.subresource, Name: need.name, ResourceRequest: true,
 	})
 	if decision == authorizer.DecisionAllow {
 		return nil
 	}
 	object := need.resource
+	if need.subresource != "" {
+		object += "/" + need.subresource
+	}
 	if need.group != "" {
 		object += "." + need.group
 	}

@@ -60,6 +60,22 @@ func flag(arg string) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) { spec.Syncer.ExtraArgs = []string{arg} }
 }
 
+// shows has the spec show Services: NAMESPACE/NAME of the host, with @NAMESPACE/NAME of a virtual cluster behind.
+func shows(sources ...string) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) {
+		for _, text := range sources {
+			service, cluster, inOther := strings.Cut(text, "@")
+			var source tenancy.ServiceSource
+			source.Namespace, source.Name, _ = strings.Cut(service, "/")
+			if inOther {
+				source.VirtualCluster = &tenancy.VirtualClusterName{}
+				source.VirtualCluster.Namespace, source.VirtualCluster.Name, _ = strings.Cut(cluster, "/")
+			}
+			spec.Syncer.FromHost.Services.Mappings = append(spec.Syncer.FromHost.Services.Mappings, tenancy.ServiceMapping{From: source})
+		}
+	}
+}
+
 func ranges(kind corev1.LimitType) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) {
 		spec.Isolation.LimitRange = &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: kind}}}
@@ -73,6 +89,8 @@ func TestLentRights(t *testing.T) {
 		secret     = "get secrets db"
 		privileged = "use podsecuritylevels.tenancy.garret.dev privileged"
 		policy     = "create networkpolicies.networking.k8s.io"
+		database   = "get services db in prod"
+		entry      = "get virtualclusters/proxy.tenancy.garret.dev other"
 	)
 	for name, test := range map[string]struct {
 		old, now []specChange
@@ -100,6 +118,13 @@ func TestLentRights(t *testing.T) {
 		"policies stay":             {[]specChange{flag("--sync-resources=networkpolicies")}, []specChange{policies(true)}, nil},
 		"policies go":               {[]specChange{policies(true)}, []specChange{policies(false)}, nil},
 		"limits are taken away":     {[]specChange{ranges(corev1.LimitTypePod)}, nil, []string{"delete limitranges"}},
+		"a Service of the host":     {nil, []specChange{shows("prod/db")}, []string{database}},
+		"one of the own namespace":  {nil, []specChange{shows("team/db")}, []string{"get services db"}},
+		"a Service stays":           {[]specChange{shows("prod/db", "prod/web")}, []specChange{shows("prod/db")}, nil},
+		"another Service":           {[]specChange{shows("prod/web")}, []specChange{shows("prod/web", "prod/db")}, []string{database}},
+		"of another virtual one":    {nil, []specChange{shows("prod/db@/other")}, []string{entry}},
+		"of one elsewhere":          {[]specChange{shows("prod/db@/other")}, []specChange{shows("prod/db@prod/other")}, []string{entry + " in prod"}},
+		"virtual, then the host's":  {[]specChange{shows("prod/db@/other")}, []specChange{shows("prod/db")}, []string{database}},
 		"all at once, in one order": {nil, []specChange{datastoreIn("db"), level(tenancy.PodSecurityPrivileged), quotaOfPods("1"), ranges(corev1.LimitTypePod)}, []string{secret, privileged, "create resourcequotas", "create limitranges"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,14 +134,20 @@ func TestLentRights(t *testing.T) {
 			var asked []string
 			missing := ""
 			r := rights{authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
-				if a.GetUser().GetName() != "alice" || a.GetNamespace() != "team" || !a.IsResourceRequest() {
+				if a.GetUser().GetName() != "alice" || a.GetNamespace() == "" || !a.IsResourceRequest() {
 					t.Errorf("asked about %v", a)
 				}
 				resource := a.GetResource()
+				if a.GetSubresource() != "" {
+					resource += "/" + a.GetSubresource()
+				}
 				if a.GetAPIGroup() != "" {
 					resource += "." + a.GetAPIGroup()
 				}
 				right := strings.TrimSpace(a.GetVerb() + " " + resource + " " + a.GetName())
+				if a.GetNamespace() != "team" {
+					right += " in " + a.GetNamespace()
+				}
 				asked = append(asked, right)
 				if right == missing {
 					return authorizer.DecisionNoOpinion, "", nil

@@ -102,6 +102,8 @@ type side struct {
 	selectors map[string]string
 	// bounds hold what policies of the tenant open, for the next syncer.
 	bounds *isolation.EgressBounds
+	// mapped are the Services that the VirtualCluster has shown inside, for the next syncer.
+	mapped *resources.MappedServices
 	// security is the running syncer's.
 	security *isolation.PodSecurity
 	// virtualStores and hostStores are the running syncer's, metrics its measurements.
@@ -236,7 +238,7 @@ func (s *side) start() {
 		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
-		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, EgressBounds: s.bounds, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
+		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, EgressBounds: s.bounds, Mapped: s.mapped, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)

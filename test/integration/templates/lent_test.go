@@ -260,3 +260,30 @@ func TestBoundsOfTheHost(t *testing.T) {
 	_, err = in.Create(t.Context(), named("huge", v1.VirtualClusterSpec{TemplateRef: ref("huge")}), metav1.CreateOptions{})
 	invalid(t, err, [2]string{field, "500 is more than the 10"})
 }
+
+// TestServicesTakeARight has somebody show inside what is in a namespace of others, on the host and
+// in another virtual cluster, without the right to look there and with it.
+func TestServicesTakeARight(t *testing.T) {
+	m := newMaker(t, "mona")
+	prod := shared.host.NewNamespace(t, "test-")
+	try := func(source v1.ServiceSource) error {
+		spec := v1.VirtualClusterSpec{}
+		spec.Syncer.FromHost.Services.Mappings = []v1.ServiceMapping{{From: source, To: v1.ServiceName{Namespace: "default", Name: "db"}}}
+		_, err := m.clusters.Create(t.Context(), named("new", spec), metav1.CreateOptions{DryRun: dryRun})
+		return err
+	}
+	service := v1.ServiceSource{Namespace: prod, Name: "db"}
+	inside := v1.ServiceSource{VirtualCluster: &v1.VirtualClusterName{Namespace: prod, Name: "other"}, Namespace: "shop", Name: "db"}
+	const field = "spec.syncer.fromHost.services.mappings"
+	elsewhere := *m
+	elsewhere.namespace = prod
+	elsewhere.refused(t, "a Service of others", try(service), field, `get services "db"`)
+	elsewhere.refused(t, "a Service of another virtual cluster", try(inside), field, `get virtualclusters/proxy.tenancy.garret.dev "other"`)
+	shared.host.Grant(t, m.User, prod,
+		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"services"}, ResourceNames: []string{"db"}, Verbs: []string{"get"}},
+		rbacv1.PolicyRule{APIGroups: []string{v1.GroupName}, Resources: []string{"virtualclusters/proxy"}, ResourceNames: []string{"other"}, Verbs: []string{"get"}})
+	for _, source := range []v1.ServiceSource{service, inside} {
+		framework.Succeeds(t, "it is shown by who may look at "+source.String(), func(context.Context) error { return try(source) })
+	}
+	elsewhere.refused(t, "one beside it", try(v1.ServiceSource{Namespace: prod, Name: "web"}), field, `get services "web"`)
+}

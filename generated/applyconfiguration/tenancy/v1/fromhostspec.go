@@ -22,6 +22,8 @@ type FromHostSpecApplyConfiguration struct {
 	RuntimeClasses *ClassSelectionApplyConfiguration `json:"runtimeClasses,omitempty"`
 	// storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.
 	StorageClasses *ClassSelectionApplyConfiguration `json:"storageClasses,omitempty"`
+	// services of the host and of other virtual clusters are shown inside by name. None by default.
+	Services *ServicesFromHostApplyConfiguration `json:"services,omitempty"`
 }
 
 // FromHostSpecApplyConfiguration constructs a declarative configuration of the FromHostSpec type for use with
@@ -75,5 +77,13 @@ func (b *FromHostSpecApplyConfiguration) WithRuntimeClasses(value *ClassSelectio
 // If called multiple times, the StorageClasses field is set to the value of the last call.
 func (b *FromHostSpecApplyConfiguration) WithStorageClasses(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
 	b.StorageClasses = value
+	return b
+}
+
+// WithServices sets the Services field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Services field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithServices(value *ServicesFromHostApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.Services = value
 	return b
 }

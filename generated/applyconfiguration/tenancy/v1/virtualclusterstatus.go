@@ -44,6 +44,9 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
 	// from there, as RESOURCE.VERSION.GROUP.
 	CustomKinds []string `json:"customKinds,omitempty"`
+	// services are those of the host and of other virtual clusters that the spec names, as
+	// they were found.
+	Services []FoundServiceApplyConfiguration `json:"services,omitempty"`
 }
 
 // VirtualClusterStatusApplyConfiguration constructs a declarative configuration of the VirtualClusterStatus type for use with
@@ -145,6 +148,19 @@ func (b *VirtualClusterStatusApplyConfiguration) WithQuota(value *QuotaStatusApp
 func (b *VirtualClusterStatusApplyConfiguration) WithCustomKinds(values ...string) *VirtualClusterStatusApplyConfiguration {
 	for i := range values {
 		b.CustomKinds = append(b.CustomKinds, values[i])
+	}
+	return b
+}
+
+// WithServices adds the given value to the Services field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Services field.
+func (b *VirtualClusterStatusApplyConfiguration) WithServices(values ...*FoundServiceApplyConfiguration) *VirtualClusterStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithServices")
+		}
+		b.Services = append(b.Services, *values[i])
 	}
 	return b
 }

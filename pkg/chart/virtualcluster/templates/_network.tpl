@@ -53,4 +53,13 @@
         matchLabels: {{- include "vc.selector" . | nindent 10 }}
   ports:
     - {protocol: TCP, port: 6443}
+{{- /* What is behind Services of other namespaces that the spec names. */}}
+{{- range .Values.isolation.networkPolicy.services }}
+- to:
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .namespace | quote }}}}
+      podSelector: {{ .podSelector | toJson }}
+  {{- with .ports }}
+  ports: {{ . | toJson }}
+  {{- end }}
+{{- end }}
 {{- end }}
