@@ -71,7 +71,7 @@ virtual_cluster() {
     kubectl get namespace $space || kubectl create namespace $space || return
     kubectl label namespace $space pod-security.kubernetes.io/enforce=privileged --overwrite || return
     kubectl get virtualcluster conformance --namespace $space >/dev/null 2>&1 ||
-        garret create vcluster conformance --namespace $space --connect=false -f test/conformance/virtualcluster.yaml || return
+        garret create conformance --namespace $space --connect=false -f test/conformance/virtualcluster.yaml || return
     kubectl wait --for=condition=Ready virtualcluster/conformance --namespace $space --timeout=180s || return
     garret kubeconfig conformance --namespace $space --expiration 24h >$state/inside.kubeconfig || return
     # A node inside is there while a pod is: two pods keep both.

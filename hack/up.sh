@@ -21,7 +21,7 @@ load() {
 
 demo() {
     kubectl get virtualcluster demo --namespace default >/dev/null 2>&1 ||
-        garret create vcluster demo --namespace default --connect=false
+        garret create demo --namespace default --connect=false
     kubectl wait --for=condition=Ready virtualcluster/demo --namespace default --timeout=180s
 }
 
@@ -45,7 +45,7 @@ The host cluster runs, with Garret in it and a virtual cluster inside. Next:
 
     export KUBECONFIG=$KUBECONFIG PATH=$PWD/bin:\$PATH
     kubectl get virtualclusters -A
-    garret use vcluster demo
+    garret use demo
     kubectl create deployment web --image=registry.k8s.io/e2e-test-images/agnhost:2.53 -- /agnhost netexec
     kubectl get pods
     kubectl exec deployment/web -- hostname

@@ -103,6 +103,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	itself.Observe(security.Observe)
 	mapped := resources.NewMappedServices()
 	itself.Observe(mapped.Observe)
+	itself.Observe(inside.Resolve)
 	keeper, err := access.NewKeeper(access.Options{
 		Own: itself, Virtual: both.virtual, Clock: options.Clock,
 		Standing: inside.RestoreRights,

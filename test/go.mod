@@ -46,7 +46,7 @@ require (
 	go.etcd.io/etcd/server/v3 v3.7.3
 	helm.sh/helm/v3 v3.22.0
 	k8s.io/kms v0.37.2
-	k8s.io/kubectl v0.37.0
+	k8s.io/kubectl v0.37.2
 	k8s.io/kubernetes v1.37.2
 	modernc.org/sqlite v1.61.0
 	sigs.k8s.io/kind v0.33.0

@@ -49,6 +49,8 @@ type VirtualClusterSpec struct {
 	ControlPlane ControlPlaneSpec
 	// syncer configures what carries objects between the virtual cluster and the host.
 	Syncer SyncerSpec
+	// dns says what names lead to inside.
+	DNS DNSSpec
 	// access gives rights inside to users and groups of the host, besides those
 	// that follow from their permissions on the virtual cluster.
 	Access []AccessRule

@@ -43,7 +43,9 @@ func run() int {
 	case exit.Interrupted:
 		fmt.Fprintln(os.Stderr, "interrupted; what was begun on the host cluster goes on")
 	default:
-		fmt.Fprintln(os.Stderr, "error:", err)
+		if said := err.Error(); said != "" {
+			fmt.Fprintln(os.Stderr, "error:", said)
+		}
 	}
 	return code
 }

@@ -27,6 +27,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.ControlPlaneSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("DatastoreSpec"):
 		return &tenancyv1.DatastoreSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("DNSSpec"):
+		return &tenancyv1.DNSSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("FieldRule"):
 		return &tenancyv1.FieldRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("FoundService"):
@@ -65,6 +67,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.QuotaStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ReleaseStatus"):
 		return &tenancyv1.ReleaseStatusApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ResolveRule"):
+		return &tenancyv1.ResolveRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ServiceMapping"):
 		return &tenancyv1.ServiceMappingApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ServiceName"):

@@ -26,6 +26,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.CertificateResponse{}.OpenAPIModelName():                    schema_garret_apis_tenancy_v1_CertificateResponse(ref),
 		v1.ClassSelection{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ClassSelection(ref),
 		v1.ControlPlaneSpec{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref),
+		v1.DNSSpec{}.OpenAPIModelName():                                schema_garret_apis_tenancy_v1_DNSSpec(ref),
 		v1.DatastoreSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_DatastoreSpec(ref),
 		v1.FieldRule{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_FieldRule(ref),
 		v1.FoundService{}.OpenAPIModelName():                           schema_garret_apis_tenancy_v1_FoundService(ref),
@@ -51,6 +52,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.QuotaSpec{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_QuotaSpec(ref),
 		v1.QuotaStatus{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_QuotaStatus(ref),
 		v1.ReleaseStatus{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ReleaseStatus(ref),
+		v1.ResolveRule{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_ResolveRule(ref),
 		v1.ServiceMapping{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ServiceMapping(ref),
 		v1.ServiceName{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_ServiceName(ref),
 		v1.ServiceSource{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ServiceSource(ref),
@@ -561,6 +563,39 @@ func schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref common.ReferenceCallback
 		},
 		Dependencies: []string{
 			v1.DatastoreSpec{}.OpenAPIModelName(), v1.StorageSpec{}.OpenAPIModelName(), corev1.ResourceRequirements{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_DNSSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DNSSpec configures the DNS inside.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"resolve": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "resolve are names that the DNS inside answers itself, besides those of the cluster.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.ResolveRule{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.ResolveRule{}.OpenAPIModelName()},
 	}
 }
 
@@ -1720,6 +1755,62 @@ func schema_garret_apis_tenancy_v1_ReleaseStatus(ref common.ReferenceCallback) c
 	}
 }
 
+func schema_garret_apis_tenancy_v1_ResolveRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ResolveRule says what a name leads to. It has one of addresses, alias and service.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the whole name, such as db.example.org. With *. before it, all names below are meant.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"addresses": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "addresses are those that the name has.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"alias": {
+						SchemaProps: spec.SchemaProps{
+							Description: "alias is another name, inside or outside, whose addresses the name has.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"service": {
+						SchemaProps: spec.SchemaProps{
+							Description: "service is one of the host or of another virtual cluster, whose address the name has. Who adds it needs the right to get the Service, or to get virtualclusters/proxy of the other virtual cluster.",
+							Ref:         ref(v1.ServiceSource{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"name"},
+			},
+		},
+		Dependencies: []string{
+			v1.ServiceSource{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_ServiceMapping(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2575,6 +2666,13 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 							Ref:         ref(v1.SyncerSpec{}.OpenAPIModelName()),
 						},
 					},
+					"dns": {
+						SchemaProps: spec.SchemaProps{
+							Description: "dns says what names lead to inside.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.DNSSpec{}.OpenAPIModelName()),
+						},
+					},
 					"access": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -2611,7 +2709,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 			},
 		},
 		Dependencies: []string{
-			v1.AccessRule{}.OpenAPIModelName(), v1.ControlPlaneSpec{}.OpenAPIModelName(), v1.HelmSpec{}.OpenAPIModelName(), v1.HostClusterReference{}.OpenAPIModelName(), v1.IsolationSpec{}.OpenAPIModelName(), v1.KubernetesSpec{}.OpenAPIModelName(), v1.SyncerSpec{}.OpenAPIModelName(), v1.TemplateReference{}.OpenAPIModelName()},
+			v1.AccessRule{}.OpenAPIModelName(), v1.ControlPlaneSpec{}.OpenAPIModelName(), v1.DNSSpec{}.OpenAPIModelName(), v1.HelmSpec{}.OpenAPIModelName(), v1.HostClusterReference{}.OpenAPIModelName(), v1.IsolationSpec{}.OpenAPIModelName(), v1.KubernetesSpec{}.OpenAPIModelName(), v1.SyncerSpec{}.OpenAPIModelName(), v1.TemplateReference{}.OpenAPIModelName()},
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"garret.dev/garret/pkg/cli/backup"
 	"garret.dev/garret/pkg/cli/exit"
 	"garret.dev/garret/pkg/cli/host"
+	"garret.dev/garret/pkg/cli/inspect"
 	"garret.dev/garret/pkg/cli/install"
 	"garret.dev/garret/pkg/cli/vcluster"
 )
@@ -26,6 +27,7 @@ func New(executable string, streams genericiooptions.IOStreams) *cobra.Command {
 	program := programName(executable)
 	flags := host.NewFlags()
 	clusters := &vcluster.Commands{Program: program, Flags: flags, Streams: streams, Terminal: vcluster.HasTerminal(streams)}
+	inspection := &inspect.Commands{Program: program, Flags: flags, Streams: streams}
 	installation := &install.Commands{Program: program, Flags: flags, Streams: streams}
 	backups := &backup.Commands{Program: program, Flags: flags, Streams: streams}
 
@@ -55,15 +57,13 @@ that context leads into a virtual cluster.`,
 		&cobra.Group{ID: "admin", Title: "For administrators of the host cluster:"},
 	)
 	group("clusters", root,
-		verb("create", "Make a virtual cluster", clusters.Create()),
-		clusters.WithOrphans(verb("list", "List virtual clusters, or with --orphans the data that they lost", clusters.List())),
-		verb("use", "Enter a virtual cluster, or go back to the host", clusters.Use(), clusters.UseHost()),
+		clusters.Create(), clusters.List(), inspection.Describe(), clusters.Use(),
 		clusters.Disconnect(),
-		verb("delete", "Delete virtual clusters", clusters.Delete()),
-		clusters.Kubeconfig(),
-		clusters.Recover(),
+		inspection.Logs(),
+		clusters.Kubeconfig(), clusters.Recover(), clusters.Delete(),
 	)
 	group("admin", root, installation.Install(), backups.Backup(), backups.Restore(), installation.Uninstall())
+	completeFlags(root, flags)
 	root.AddCommand(newVersion(flags, streams))
 	root.Long += "\n\nExit codes:\n"
 	for _, meaning := range exit.Meanings() {
@@ -72,13 +72,6 @@ that context leads into a virtual cluster.`,
 	root.Args, root.RunE = cobra.ArbitraryArgs, needsVerb
 	checkArguments(root)
 	return root
-}
-
-// verb returns a command that only has others below it.
-func verb(name, short string, nouns ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: needsNoun}
-	cmd.AddCommand(nouns...)
-	return cmd
 }
 
 // needsVerb shows the help where nothing was typed, and refuses a verb that does not exist.
@@ -108,15 +101,6 @@ func checkArguments(cmd *cobra.Command) {
 	for _, child := range cmd.Commands() {
 		checkArguments(child)
 	}
-}
-
-// needsNoun answers a verb alone, or with a noun that does not exist.
-func needsNoun(cmd *cobra.Command, _ []string) error {
-	var known []string
-	for _, noun := range cmd.Commands() {
-		known = append(known, cmd.CommandPath()+" "+noun.Use)
-	}
-	return host.Misuse(errIncomplete(cmd), "usage: %s", strings.Join(known, "; or "))
 }
 
 func group(id string, parent *cobra.Command, commands ...*cobra.Command) {

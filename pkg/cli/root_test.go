@@ -45,13 +45,13 @@ func TestCommandLines(t *testing.T) {
 		args []string
 		want string
 	}{
-		"verb alone":   {[]string{"use"}, "use vcluster NAME"},
-		"unknown noun": {[]string{"create", "pod"}, "pod"},
+		"verb alone":   {[]string{"use"}, "use [NAME]"},
+		"unknown noun": {[]string{"create", "pod", "web"}, "create NAME"},
 		"unknown verb": {[]string{"enter"}, "enter"},
-		"unknown flag": {[]string{"list", "vclusters", "--foo"}, "--foo"},
+		"unknown flag": {[]string{"list", "--foo"}, "--foo"},
 		"too many":     {[]string{"restore", "a", "b"}, "restore FILE"},
 		"no file":      {[]string{"backup"}, "--output"},
-		"no name":      {[]string{"use", "vcluster"}, "use vcluster NAME"},
+		"no name":      {[]string{"use", "vcluster"}, "use [NAME]"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

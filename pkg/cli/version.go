@@ -15,11 +15,6 @@ import (
 	"garret.dev/garret/pkg/cli/host"
 )
 
-// errIncomplete is about a command line that ends too early.
-func errIncomplete(cmd *cobra.Command) error {
-	return fmt.Errorf("%s needs to know of which kind", cmd.CommandPath())
-}
-
 func newVersion(flags *host.Flags, streams genericiooptions.IOStreams) *cobra.Command {
 	var clientOnly bool
 	cmd := &cobra.Command{

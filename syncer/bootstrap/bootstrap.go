@@ -65,6 +65,9 @@ type Bootstrap struct {
 	// metrics says whether the metrics API is served, nil while that is not known.
 	metrics        atomic.Pointer[bool]
 	metricsChanged chan struct{}
+	// resolved are the rules of the DNS, nil while they are not known.
+	resolved        atomic.Pointer[string]
+	resolvedChanged chan struct{}
 }
 
 // New returns a Bootstrap.
@@ -72,7 +75,7 @@ func New(o Options) *Bootstrap {
 	if o.ResolvConf == "" {
 		o.ResolvConf = "/etc/resolv.conf"
 	}
-	return &Bootstrap{Options: o, ready: make(chan struct{}), metricsChanged: make(chan struct{}, 1)}
+	return &Bootstrap{Options: o, ready: make(chan struct{}), metricsChanged: make(chan struct{}, 1), resolvedChanged: make(chan struct{}, 1)}
 }
 
 // Ready is closed when pods may be synced.
@@ -129,6 +132,7 @@ func (b *Bootstrap) Run(ctx context.Context) error {
 	var kept sync.WaitGroup
 	kept.Go(func() { b.keep(ctx) })
 	kept.Go(func() { b.keepMetrics(ctx) })
+	kept.Go(func() { b.keepResolved(ctx) })
 	kept.Wait()
 	return nil
 }

@@ -106,6 +106,7 @@ func corefile(domain string, upstreams []string) string {
     }
     reload
     loadbalance
+    import /etc/coredns/config/*.resolve
     import /etc/coredns/custom/*.override
 }
 import /etc/coredns/custom/*.server

@@ -161,7 +161,7 @@ A draft: whoever submits it runs the suite anew on a cluster of theirs.
    namespace take privileged pods:
    ` + "`kubectl label namespace conformance pod-security.kubernetes.io/enforce=privileged`" + `.
 3. Make the virtual cluster with isolation.podSecurity: privileged and nothing else:
-   ` + "`garret create vcluster conformance -n conformance -f virtualcluster.yaml`" + `.
+   ` + "`garret create conformance -n conformance -f virtualcluster.yaml`" + `.
 4. Take a credential that outlives the suite:
    ` + "`garret kubeconfig conformance -n conformance --expiration 24h > conformance.kubeconfig`" + `.
 5. Run the suite of the same version with that kubeconfig, all specs with [Conformance].

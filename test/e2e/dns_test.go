@@ -132,6 +132,42 @@ func names(t *testing.T, inside framework.Client) {
 	}
 }
 
+// namesByRule has the VirtualCluster say what names lead to: addresses, names inside, and the host's
+// API server. The Service named runs already.
+func namesByRule(t *testing.T, o tenantOf) {
+	host, system := shared.Admin(), o.inside.In("kube-system")
+	host.Do(t, "patch", "vc", "demo", "-n", o.ns, "--type=merge", "-p", `{"spec":{"dns":{"resolve":[
+		{"name":"*.example.org","alias":"named.default.svc.cluster.local"},
+		{"name":"db.example.org","addresses":["192.0.2.7","192.0.2.8"]},
+		{"name":"host-api","service":{"namespace":"default","name":"kubernetes"}}]}}}`)
+	framework.SucceedsWithin(t, 30*time.Second, "the DNS is to have the rules", func(context.Context) error {
+		out, err := system.Try("get", "deployment", "coredns", "-o", `jsonpath={.spec.template.metadata.annotations}`)
+		if err == nil && !strings.Contains(out, "garret.dev/dns-resolve") {
+			err = errors.New(out)
+		}
+		return err
+	})
+	system.Do(t, "rollout", "status", "deployment/coredns", "--timeout=90s")
+	named := o.inside.Do(t, "get", "service", "named", "-o", "jsonpath={.spec.clusterIP}")
+	api := host.Do(t, "get", "service", "kubernetes", "-n", "default", "-o", "jsonpath={.spec.clusterIP}")
+	for name, want := range map[string][]string{
+		"db.example.org.": {"192.0.2.7", "192.0.2.8"}, "web.example.org.": {named}, "host-api.": {api}, "named.default.svc.cluster.local.": {named},
+	} {
+		framework.SucceedsWithin(t, 60*time.Second, "the DNS answers for "+name, func(ctx context.Context) error {
+			got, err := o.inside.Try("exec", "db-0", "--", "nslookup", name)
+			if err != nil {
+				return err
+			}
+			for _, address := range want {
+				if !strings.Contains(got, address) {
+					return fmt.Errorf("got %s, want %s", got, want)
+				}
+			}
+			return nil
+		})
+	}
+}
+
 // dnsInside returns a resolver that asks the DNS of the virtual cluster.
 func dnsInside(t *testing.T, inside framework.Client) *net.Resolver {
 	t.Helper()

@@ -78,6 +78,7 @@ func TestNodesInside(t *testing.T) {
 	})
 
 	t.Run("names", func(t *testing.T) { names(t, inside) })
+	t.Run("names by rule", func(t *testing.T) { namesByRule(t, o) })
 
 	t.Run("disruption budget", func(t *testing.T) {
 		inside.Do(t, "create", "poddisruptionbudget", "db", "--selector=app=db", "--min-available=2")

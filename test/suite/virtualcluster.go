@@ -80,7 +80,7 @@ func (s *Suite) Await(t testing.TB, namespace, name, condition, status, reason s
 }
 
 // ThroughRelay returns a client that reaches the virtual cluster as the user
-// of the given host kubeconfig, written by `garret use vcluster`.
+// of the given host kubeconfig, written by `garret use`.
 func (s *Suite) ThroughRelay(t testing.TB, hostKubeconfig, namespace, name string) framework.Client {
 	t.Helper()
 	return through(t, hostKubeconfig, "use", "vcluster", name, "--namespace", namespace)

@@ -3,9 +3,6 @@
 
 package v1
 
-// MaxMappings is how many Services a spec may name in one list.
-const MaxMappings = 32
-
 // In returns the source as one that stands in an object of the namespace.
 func (s ServiceSource) In(namespace string) ServiceSource {
 	if s.VirtualCluster != nil && s.VirtualCluster.Namespace == "" {
@@ -32,11 +29,19 @@ func (s ServiceSource) String() string {
 func (s *VirtualClusterSpec) Sources(namespace string) []ServiceSource {
 	var sources []ServiceSource
 	known := map[string]bool{}
-	for i := range s.Syncer.FromHost.Services.Mappings {
-		source := s.Syncer.FromHost.Services.Mappings[i].From.In(namespace)
+	add := func(source ServiceSource) {
+		source = source.In(namespace)
 		if !known[source.String()] {
 			known[source.String()] = true
 			sources = append(sources, source)
+		}
+	}
+	for i := range s.Syncer.FromHost.Services.Mappings {
+		add(s.Syncer.FromHost.Services.Mappings[i].From)
+	}
+	for i := range s.DNS.Resolve {
+		if service := s.DNS.Resolve[i].Service; service != nil {
+			add(*service)
 		}
 	}
 	return sources

@@ -66,6 +66,9 @@ type VirtualClusterSpec struct {
 	// syncer configures what carries objects between the virtual cluster and the host.
 	// +optional
 	Syncer SyncerSpec `json:"syncer,omitempty"`
+	// dns says what names lead to inside.
+	// +optional
+	DNS DNSSpec `json:"dns,omitempty,omitzero"`
 	// access gives rights inside to users and groups of the host, besides those
 	// that follow from their permissions on the virtual cluster.
 	// +optional

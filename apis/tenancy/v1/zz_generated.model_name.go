@@ -39,6 +39,11 @@ func (in ControlPlaneSpec) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DNSSpec) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.DNSSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in DatastoreSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.DatastoreSpec"
 }
@@ -171,6 +176,11 @@ func (in ReleaseStatus) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Report) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.Report"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ResolveRule) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ResolveRule"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -330,6 +330,51 @@ func Validate_ControlPlaneSpec(
 	return errs
 }
 
+// Validate_DNSSpec validates an instance of DNSSpec according
+// to declarative validation rules in the API schema.
+func Validate_DNSSpec(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *DNSSpec) (errs field.ErrorList) {
+
+	{ // field DNSSpec.Resolve
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []ResolveRule,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 64).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// iterate the list and call the type's validation function
+			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_ResolveRule); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *DNSSpec) []ResolveRule {
+				return oldObj.Resolve
+			})
+		errs = append(errs, fn(fldPath.Child("resolve"), obj.Resolve, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 var symbolsForDistro = sets.New(DistroK3s, DistroK8s)
 
 // Validate_Distro validates an instance of Distro according
@@ -1666,6 +1711,140 @@ func Validate_PodSecurityLevel(
 
 	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForPodSecurityLevel, nil); len(e) != 0 {
 		errs = append(errs, e...)
+	}
+
+	return errs
+}
+
+// Validate_ResolveRule validates an instance of ResolveRule according
+// to declarative validation rules in the API schema.
+func Validate_ResolveRule(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *ResolveRule) (errs field.ErrorList) {
+
+	{ // field ResolveRule.Name
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 253); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ResolveRule) *string {
+				return &oldObj.Name
+			})
+		errs = append(errs, fn(fldPath.Child("name"), &obj.Name, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ResolveRule.Addresses
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 16).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ResolveRule) []string {
+				return oldObj.Addresses
+			})
+		errs = append(errs, fn(fldPath.Child("addresses"), obj.Addresses, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ResolveRule.Alias
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 253); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ResolveRule) *string {
+				return &oldObj.Alias
+			})
+		errs = append(errs, fn(fldPath.Child("alias"), &obj.Alias, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ResolveRule.Service
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ServiceSource,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ServiceSource(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ResolveRule) *ServiceSource {
+				return oldObj.Service
+			})
+		errs = append(errs, fn(fldPath.Child("service"), obj.Service, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -3066,6 +3245,28 @@ func Validate_VirtualClusterSpec(
 				return &oldObj.Syncer
 			})
 		errs = append(errs, fn(fldPath.Child("syncer"), &obj.Syncer, oldVal, oldObj != nil)...)
+	}
+
+	{ // field VirtualClusterSpec.DNS
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *DNSSpec,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_DNSSpec(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterSpec) *DNSSpec {
+				return &oldObj.DNS
+			})
+		errs = append(errs, fn(fldPath.Child("dns"), &obj.DNS, oldVal, oldObj != nil)...)
 	}
 
 	{ // field VirtualClusterSpec.Access

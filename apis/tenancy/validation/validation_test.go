@@ -40,6 +40,10 @@ func valid(changes ...change) *tenancy.VirtualCluster {
 	return vc
 }
 
+func resolving(rules ...tenancy.ResolveRule) change {
+	return func(vc *tenancy.VirtualCluster) { vc.Spec.DNS.Resolve = rules }
+}
+
 func serverArg(args ...string) change {
 	return func(vc *tenancy.VirtualCluster) { vc.Spec.Kubernetes.ExtraArgs = args }
 }
@@ -233,6 +237,20 @@ func TestArguments(t *testing.T) {
 			vc.Spec.Syncer.FromHost.Services.Mappings = []tenancy.ServiceMapping{{From: source, To: to("db")}, {From: inside, To: to("other")}, {From: source, To: to("again")},
 				{From: tenancy.ServiceSource{Namespace: "prod", Name: "web"}, To: to("db")}, {From: tenancy.ServiceSource{Namespace: "prod", Name: "api"}, To: to("kubernetes")}}
 		}, []string{"spec.syncer.fromHost.services.mappings[2].from: Duplicate value", "spec.syncer.fromHost.services.mappings[3].to: Duplicate value", "spec.syncer.fromHost.services.mappings[4].to: choose another one"}},
+		"names inside": {resolving(
+			tenancy.ResolveRule{Name: "db.example.org", Addresses: []string{"192.0.2.1", "2001:db8::1"}},
+			tenancy.ResolveRule{Name: "*.example.org", Alias: "db.example.org"},
+			tenancy.ResolveRule{Name: "db", Service: &tenancy.ServiceSource{Namespace: "prod", Name: "db"}}), nil},
+		"no names": {resolving(
+			tenancy.ResolveRule{Name: "a.*.example.org", Alias: "example.org"}, tenancy.ResolveRule{Name: "*", Addresses: []string{"192.0.2.1"}}, tenancy.ResolveRule{Name: "b {", Alias: "b \"\n}"},
+		), []string{"spec.dns.resolve[0].name: RFC 1123", "spec.dns.resolve[1].name: RFC 1123", "spec.dns.resolve[2].name: RFC 1123", "spec.dns.resolve[2].alias: RFC 1123"}},
+		"names that lead nowhere": {resolving(
+			tenancy.ResolveRule{Name: "a"}, tenancy.ResolveRule{Name: "b", Alias: "c", Addresses: []string{"192.0.2.1"}}, tenancy.ResolveRule{Name: "b", Addresses: []string{"localhost", "192.0.2.1", "192.0.2.1"}},
+		), []string{"spec.dns.resolve[0]: one of addresses, alias and service", "spec.dns.resolve[1]: one of addresses, alias and service", "spec.dns.resolve[2].name: Duplicate",
+			"spec.dns.resolve[2].addresses[0]: such as 192.0.2.7", "spec.dns.resolve[2].addresses[2]: Duplicate"}},
+		"names in a circle": {resolving(
+			tenancy.ResolveRule{Name: "a.example.org", Alias: "b.example.org"}, tenancy.ResolveRule{Name: "b.example.org", Alias: "example.net"}, tenancy.ResolveRule{Name: "*.example.com", Alias: "x.example.com"},
+		), []string{"spec.dns.resolve[0].alias: name what it leads to", "spec.dns.resolve[2].alias: name what it leads to"}},
 		"no module":           {syncerArg("--vmodule=pod"), []string{"spec.syncer.extraArgs[0]: must have the form --vmodule=PATTERN=N"}},
 		"not a syncer's flag": {syncerArg("--sync-fruits=1"), []string{"spec.syncer.extraArgs[0]: cannot be given here"}},
 		"half of a flag":      {serverArg("--kube-apiserver-arg=v"), []string{"spec.kubernetes.extraArgs[0]: must have the form --kube-apiserver-arg=name=value"}},

@@ -77,6 +77,9 @@ func (v *Validator) spec(spec, old *tenancy.VirtualClusterSpec, path *field.Path
 	if !equality.Semantic.DeepEqual(spec.Syncer, old.Syncer) {
 		errs = append(errs, syncer(&spec.Syncer, path.Child("syncer"))...)
 	}
+	if !equality.Semantic.DeepEqual(spec.DNS, old.DNS) {
+		errs = append(errs, resolve(spec.DNS.Resolve, path.Child("dns", "resolve"))...)
+	}
 	errs = append(errs, isolation(&spec.Isolation, &old.Isolation, path.Child("isolation"))...)
 	if !equality.Semantic.DeepEqual(spec.Helm, old.Helm) {
 		errs = append(errs, v.helmValues(spec.Helm.Values, path.Child("helm", "values"))...)

@@ -68,6 +68,15 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.StorageSpec
       default: {}
+- name: dev.garret.garret.apis.tenancy.v1.DNSSpec
+  map:
+    fields:
+    - name: resolve
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.ResolveRule
+          elementRelationship: atomic
 - name: dev.garret.garret.apis.tenancy.v1.DatastoreSpec
   map:
     fields:
@@ -398,6 +407,25 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 0
+- name: dev.garret.garret.apis.tenancy.v1.ResolveRule
+  map:
+    fields:
+    - name: addresses
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: alias
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: service
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ServiceSource
 - name: dev.garret.garret.apis.tenancy.v1.ServiceMapping
   map:
     fields:
@@ -677,6 +705,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: controlPlane
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ControlPlaneSpec
+      default: {}
+    - name: dns
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.DNSSpec
       default: {}
     - name: helm
       type:

@@ -56,6 +56,9 @@ type coded struct {
 
 func (c *coded) Unwrap() error { return c.error }
 
+// Silent is the error of a command that said itself what is wrong: nothing more is printed.
+func Silent(code int) error { return &coded{errors.New(""), code} }
+
 // With gives an error an exit code. A nil error stays nil.
 func With(code int, err error) error {
 	if err == nil {

@@ -75,7 +75,7 @@ func (c *Cluster) remedy(err error, status apierrors.APIStatus) string {
 	case apierrors.IsNotFound(err) && (details == nil || details.Name == ""):
 		return "Garret does not seem to be installed on this host cluster" + c.inContext() + ": a cluster administrator can do so with: garret install"
 	case apierrors.IsNotFound(err) && ours:
-		return "garret list vclusters --all-namespaces shows which there are; name the namespace with --namespace"
+		return "garret list --all-namespaces shows which there are; name the namespace with --namespace"
 	case apierrors.IsNotFound(err) && details.Kind == "namespaces":
 		return "make the namespace with: kubectl create namespace " + details.Name
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "RBAC"), apierrors.IsForbidden(err) && strings.Contains(err.Error(), " cannot "):
@@ -83,11 +83,13 @@ func (c *Cluster) remedy(err error, status apierrors.APIStatus) string {
 	case apierrors.IsUnauthorized(err):
 		return "the host cluster did not accept your credential" + c.inContext() + ": log in again"
 	case apierrors.IsServiceUnavailable(err) && ours:
-		return "it is not ready: garret list vclusters --all-namespaces -o wide says why, kubectl wait --for=condition=Ready vc/" + details.Name + " waits for it"
+		return "it is not ready: garret list --all-namespaces -o wide says why, kubectl wait --for=condition=Ready vc/" + details.Name + " waits for it"
 	case apierrors.IsServiceUnavailable(err):
 		return "garret-apiserver is not available: kubectl describe apiservice v1.tenancy.garret.dev and kubectl get pods -n " + tenancyv1.SystemNamespace + " say why"
+	case apierrors.IsInvalid(err) && ours:
+		return "correct the fields that the message names; kubectl explain virtualcluster.spec --recursive describes all"
 	case apierrors.IsAlreadyExists(err) && ours:
-		return "enter it with: garret use vcluster " + details.Name + " --namespace " + c.Namespace
+		return "enter it with: garret use " + details.Name + " --namespace " + c.Namespace
 	}
 	return ""
 }

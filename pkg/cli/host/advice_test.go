@@ -29,9 +29,9 @@ func TestExplain(t *testing.T) {
 		want string
 	}{
 		"not installed":    {unserved, "garret install"},
-		"no such cluster":  {apierrors.NewNotFound(clusters, "demo"), "garret list vclusters"},
+		"no such cluster":  {apierrors.NewNotFound(clusters, "demo"), "garret list"},
 		"no namespace":     {apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "team-a"), "kubectl create namespace team-a"},
-		"exists":           {apierrors.NewAlreadyExists(clusters, "demo"), "garret use vcluster demo --namespace team-a"},
+		"exists":           {apierrors.NewAlreadyExists(clusters, "demo"), "garret use demo --namespace team-a"},
 		"no rights":        {apierrors.NewForbidden(clusters, "demo", errors.New(`User "bob" cannot get resource`)), "RoleBinding"},
 		"not logged in":    {apierrors.NewUnauthorized("Unauthorized"), "log in again"},
 		"apiserver is off": {apierrors.NewServiceUnavailable("unable to handle the request"), "apiservice"},

@@ -123,7 +123,7 @@ func (c *Commands) apply(ctx context.Context, cluster *host.Cluster, values map[
 		return err
 	}
 	c.say("Garret's API is available after %.1fs", time.Since(start).Seconds())
-	c.say("make a virtual cluster with: %s create vcluster demo --space team-a --create-namespace", c.Program)
+	c.say("make a virtual cluster with: %s create demo --space team-a --create-namespace", c.Program)
 	return nil
 }
 

@@ -23,6 +23,9 @@ func NewFiles(rules clientcmd.ClientConfigLoader) Files { return Files{rules: ru
 // Load merges the files; relative paths in them are made absolute.
 func (f Files) Load() (*clientcmdapi.Config, error) { return f.rules.Load() }
 
+// Paths are the files in the order in which they count.
+func (f Files) Paths() []string { return f.rules.GetLoadingPrecedence() }
+
 // Derive returns a configuration that holds only what leads to the virtual
 // cluster. Its context names the host's user entry, which is not in it.
 func (f Files) Derive(link Link) (*clientcmdapi.Config, error) {

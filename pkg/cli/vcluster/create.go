@@ -17,6 +17,7 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned"
 	"garret.dev/garret/pkg/cli/host"
+	"garret.dev/garret/pkg/cli/subject"
 )
 
 // defaultTimeout leaves time to pull images on a slow line.
@@ -38,21 +39,20 @@ type createOptions struct {
 	connect         bool
 }
 
-// Create returns the command "vcluster" below "create".
+// Create returns the command "create".
 func (c *Commands) Create() *cobra.Command {
 	options := createOptions{wait: true, timeout: defaultTimeout, connect: true}
 	cmd := &cobra.Command{
-		Use:     "vcluster NAME",
-		Aliases: aliases("vcluster"),
-		Short:   "Make a virtual cluster, wait until it is ready, and enter it",
+		Use:   "create NAME",
+		Short: "Make a virtual cluster, wait until it is ready, and enter it",
 		Long: `Makes a virtual cluster in a namespace of the host cluster. Unless told otherwise, it
 waits until the API inside answers and then makes the new cluster the current context
 of your kubeconfig: the next kubectl command works inside.`,
-		Example: "  " + c.Program + ` create vcluster demo --space team-a --create-namespace
-  ` + c.Program + ` create vcluster demo -n team-a --kubernetes-version v1.37.2 --connect=false
-  ` + c.Program + ` create vcluster demo -n team-a --template small --parameter size=8Gi
-  ` + c.Program + ` create vcluster demo -n team-a -f virtualcluster.yaml --set syncer.resources.limits.memory=256Mi`,
-		Args:              exactlyOne,
+		Example: "  " + c.Program + ` create demo --space team-a --create-namespace
+  ` + c.Program + ` create demo -n team-a --kubernetes-version v1.37.2 --connect=false
+  ` + c.Program + ` create demo -n team-a --template small --parameter size=8Gi
+  ` + c.Program + ` create demo -n team-a -f virtualcluster.yaml --set syncer.resources.limits.memory=256Mi`,
+		Args:              subject.One,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.create(cmd.Context(), args[0], options)
@@ -62,6 +62,7 @@ of your kubeconfig: the next kubectl command works inside.`,
 	flags.StringVarP(&options.manifest.file, "filename", "f", "", "file with a VirtualCluster to start from; - reads standard input")
 	flags.StringVar(&options.manifest.version, "kubernetes-version", "", "Kubernetes inside, such as "+tenancyv1.DefaultKubernetesVersion)
 	flags.StringVar(&options.manifest.distro, "distro", "", "distribution of the control plane: k3s or k8s")
+	flags.StringVar(&options.manifest.hostCluster, "cluster", "", "HostCluster that runs it; "+tenancyv1.LocalHostCluster+" when not given")
 	flags.StringVar(&options.manifest.template, "template", "", "VirtualClusterTemplate to make it from")
 	flags.StringVar(&options.manifest.templateVersion, "template-version", "", "version of the template; the highest that is no pre-release when not given")
 	flags.StringArrayVar(&options.manifest.parameters, "parameter", nil, "parameter of the template as name=value; may be repeated")
@@ -70,7 +71,7 @@ of your kubeconfig: the next kubectl command works inside.`,
 	flags.BoolVar(&options.wait, "wait", options.wait, "wait until the virtual cluster is ready")
 	flags.DurationVar(&options.timeout, "timeout", options.timeout, "how long to wait")
 	flags.BoolVar(&options.connect, "connect", options.connect, "make the virtual cluster the current context")
-	return cmd
+	return subject.Optional(cmd)
 }
 
 func (c *Commands) create(ctx context.Context, name string, options createOptions) error {
@@ -100,10 +101,14 @@ func (c *Commands) create(ctx context.Context, name string, options createOption
 		c.say("ready after %s", seconds(time.Since(start)))
 	}
 	if !options.connect {
-		c.say("enter it with: %s use vcluster %s --namespace %s", c.Program, created.Name, created.Namespace)
+		c.say("enter it with: %s use %s --namespace %s", c.Program, created.Name, created.Namespace)
 		return nil
 	}
-	return c.enter(ctx, cluster, created.Namespace, created.Name, nil)
+	link, err := cluster.Link(created.Namespace, created.Name)
+	if err != nil {
+		return err
+	}
+	return c.enter(ctx, cluster, link)
 }
 
 func (c *Commands) ensureNamespace(ctx context.Context, cluster *host.Cluster) error {

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/pkg/cli/subject"
 )
 
 // Kubeconfig returns the command "kubeconfig".
@@ -24,12 +25,12 @@ func (c *Commands) Kubeconfig() *cobra.Command {
 it. It holds a private key that is kept nowhere else, and ends when its time is over.
 It has the rights of cluster-admin inside, or those of --cluster-role and no others.
 To take them back before, delete the ClusterRoleBinding inside that it names.
-For everyday work prefer "use vcluster", which needs no credential at all.`,
+For everyday work prefer "use", which needs no credential at all.`,
 		Example: "  " + c.Program + ` kubeconfig demo --space team-a > demo.kubeconfig
   ` + c.Program + ` kubeconfig demo -n team-a --expiration 12h --server https://demo.example.com
   ` + c.Program + ` kubeconfig demo -n team-a --cluster-role view > reader.kubeconfig`,
-		Args:              exactlyOne,
-		ValidArgsFunction: c.completeNames,
+		Args:              subject.One,
+		ValidArgsFunction: subject.Completion(c.Flags, false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.kubeconfig(cmd.Context(), args[0], expiration, spec)
 		},
@@ -37,7 +38,7 @@ For everyday work prefer "use vcluster", which needs no credential at all.`,
 	cmd.Flags().DurationVar(&expiration, "expiration", expiration, "life of the credential, from 10m to 24h")
 	cmd.Flags().StringVar(&spec.ClusterRole, "cluster-role", "", "ClusterRole inside that the credential is held to (default cluster-admin)")
 	cmd.Flags().StringVar(&spec.Server, "server", "", "address to write as the server, such as https://demo.example.com")
-	return cmd
+	return subject.Optional(cmd)
 }
 
 func (c *Commands) kubeconfig(ctx context.Context, name string, expiration time.Duration, spec tenancyv1.KubeconfigRequestSpec) error {

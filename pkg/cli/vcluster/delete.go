@@ -15,6 +15,7 @@ import (
 	"garret.dev/garret/generated/clientset/versioned"
 	"garret.dev/garret/pkg/cli/host"
 	"garret.dev/garret/pkg/cli/kubeconfig"
+	"garret.dev/garret/pkg/cli/subject"
 )
 
 type deleteOptions struct {
@@ -23,19 +24,18 @@ type deleteOptions struct {
 	ignoreNotFound bool
 }
 
-// Delete returns the command "vcluster" below "delete".
+// Delete returns the command "delete".
 func (c *Commands) Delete() *cobra.Command {
 	options := deleteOptions{wait: true, timeout: defaultTimeout}
 	cmd := &cobra.Command{
-		Use:     "vcluster NAME...",
-		Aliases: aliases("vcluster"),
-		Short:   "Delete virtual clusters with all that is in them",
+		Use:   "delete NAME...",
+		Short: "Delete virtual clusters with all that is in them",
 		Long: `Deletes virtual clusters, everything inside them, and the contexts in your kubeconfig
 that led there. It waits until nothing is left on the host. The volume of the control
 plane goes too, unless spec.controlPlane.storage.whenDeleted says Retain.`,
-		Example:           "  " + c.Program + " delete vcluster demo --space team-a",
+		Example:           "  " + c.Program + " delete demo --space team-a",
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: c.completeNames,
+		ValidArgsFunction: subject.Completion(c.Flags, true),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.delete(cmd.Context(), args, options)
 		},
@@ -44,7 +44,7 @@ plane goes too, unless spec.controlPlane.storage.whenDeleted says Retain.`,
 	flags.BoolVar(&options.wait, "wait", options.wait, "wait until nothing is left on the host")
 	flags.DurationVar(&options.timeout, "timeout", options.timeout, "how long to wait")
 	flags.BoolVar(&options.ignoreNotFound, "ignore-not-found", false, "a virtual cluster that is not there is no error")
-	return cmd
+	return subject.Optional(cmd)
 }
 
 func (c *Commands) delete(ctx context.Context, names []string, options deleteOptions) error {

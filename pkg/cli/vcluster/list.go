@@ -4,142 +4,88 @@
 package vcluster
 
 import (
-	"context"
-	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/cli-runtime/pkg/printers"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/kubectl/pkg/cmd/get"
+	cmdutil "k8s.io/kubectl/pkg/cmd/util"
 
-	"garret.dev/garret/generated/clientset/versioned"
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/cli/host"
+	"garret.dev/garret/pkg/cli/subject"
 )
-
-// acceptTable asks for the columns that the server has chosen, as kubectl does.
-const acceptTable = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
 // wide is the output with more columns.
 const wide = "wide"
 
-type listOptions struct {
-	everywhere bool
-	selector   string
-	noHeaders  bool
-	print      *genericclioptions.PrintFlags
-}
-
-// List returns the command "vclusters" below "list".
+// List returns the command "list".
 func (c *Commands) List() *cobra.Command {
-	options := listOptions{print: genericclioptions.NewPrintFlags("")}
+	var orphans bool
+	options := get.NewGetOptions(c.Program, c.Streams)
 	cmd := &cobra.Command{
-		Use:     "vclusters",
-		Aliases: aliases("vclusters"),
-		Short:   "List virtual clusters",
-		Example: "  " + c.Program + ` list vclusters --space team-a
-  ` + c.Program + ` list vclusters -A -o wide`,
-		Args:              cobra.NoArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return c.list(cmd.Context(), options) },
-	}
-	options.addTo(cmd)
-	return cmd
-}
+		Use:     "list [NAME...]",
+		Aliases: []string{"ls"},
+		Short:   "List virtual clusters, or with --orphans the data that they lost",
+		Long: `Lists virtual clusters in the columns that the server chooses, as kubectl does.
 
-func (o *listOptions) addTo(cmd *cobra.Command) {
+With --orphans it lists what is kept on the host instead: objects that hold data, and whose
+object inside is missing without having been deleted. It asks the host with your own
+rights, and finds also what virtual clusters left that are no more.`,
+		Example: "  " + c.Program + ` list --space team-a
+  ` + c.Program + ` list -A -o wide
+  ` + c.Program + ` list -l team=a -w
+  ` + c.Program + ` list --orphans -A`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: subject.Completion(c.Flags, true),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if orphans {
+				return c.listOrphans(cmd.Context(), options)
+			}
+			return c.list(cmd, options, args)
+		},
+	}
 	flags := cmd.Flags()
-	flags.BoolVarP(&o.everywhere, "all-namespaces", "A", false, "list those of all namespaces")
-	flags.StringVarP(&o.selector, "selector", "l", "", "label selector")
-	flags.BoolVar(&o.noHeaders, "no-headers", false, "print no headers")
-	o.print.AddFlags(cmd)
-	flags.Lookup("output").Usage = "wide, json, yaml, name, jsonpath=…, go-template=…"
+	options.PrintFlags.AddFlags(cmd)
+	flags.BoolVarP(&options.AllNamespaces, "all-namespaces", "A", false, "list those of all namespaces")
+	flags.StringVarP(&options.LabelSelector, "selector", "l", "", "label selector, such as team=a")
+	flags.StringVar(&options.FieldSelector, "field-selector", "", "field selector, such as status.phase=Ready")
+	flags.BoolVarP(&options.Watch, "watch", "w", false, "go on with what changes")
+	flags.BoolVar(&options.WatchOnly, "watch-only", false, "show only what changes")
+	flags.BoolVar(&options.IgnoreNotFound, "ignore-not-found", false, "a name that does not exist is no error")
+	flags.BoolVar(&orphans, "orphans", false, "list what is kept on the host and whose object inside is missing")
+	flags.Lookup("output").Usage = "output format: wide, json, yaml, name, jsonpath=…, go-template=…, custom-columns=…"
+	flags.Lookup("no-headers").Usage = "print no headers"
+	for _, name := range []string{"allow-missing-template-keys", "show-managed-fields", "show-kind", "template"} {
+		flags.Lookup(name).Hidden = true
+	}
+	return subject.Optional(cmd)
 }
 
-func (c *Commands) list(ctx context.Context, options listOptions) error {
-	cluster, client, err := c.connect()
+func (c *Commands) list(cmd *cobra.Command, options *get.GetOptions, names []string) error {
+	cluster, err := c.Flags.Cluster()
 	if err != nil {
 		return err
 	}
-	namespace := cluster.Namespace
-	if options.everywhere {
-		namespace = metav1.NamespaceAll
+	factory := cmdutil.NewFactory(cluster.TenancyGetter())
+	what := slices.Concat([]string{"virtualclusters." + tenancyv1.GroupName}, names)
+	if err := options.Complete(factory, cmd, what); err != nil {
+		return host.Misuse(err, "see the flags with %s --help", cmd.CommandPath())
 	}
-	if options.isTable() {
-		err = c.listTable(ctx, client, namespace, options)
-	} else {
-		err = c.listObjects(ctx, client, namespace, options)
+	if err := options.Validate(); err != nil {
+		return host.Misuse(err, "see the flags with %s --help", cmd.CommandPath())
 	}
-	return cluster.Explain(err)
-}
-
-func (c *Commands) listTable(ctx context.Context, client versioned.Interface, namespace string, options listOptions) error {
-	table := &metav1.Table{}
-	err := client.TenancyV1().RESTClient().Get().
-		SetHeader("Accept", acceptTable).
-		Namespace(namespace).Resource("virtualclusters").
-		VersionedParams(&metav1.ListOptions{LabelSelector: options.selector}, metav1.ParameterCodec).
-		Do(ctx).Into(table)
-	if err != nil {
-		return err
+	if _, err := options.PrintFlags.ToPrinter(); err != nil {
+		return host.Misuse(err, "see --output in %s --help", cmd.CommandPath())
 	}
-	if len(table.ColumnDefinitions) == 0 {
-		return fmt.Errorf("the host did not answer with a table")
-	}
-	if len(table.Rows) == 0 {
-		c.say("no virtual clusters%s", in(namespace))
-		return nil
-	}
-	for i := range table.Rows {
-		// The printer reads the namespace from the object of the row.
-		object := &unstructured.Unstructured{}
-		if err := object.UnmarshalJSON(table.Rows[i].Object.Raw); err != nil {
-			return fmt.Errorf("row %d of the host's table: %w", i, err)
-		}
-		table.Rows[i].Object = runtime.RawExtension{Object: object}
-	}
-	printer := printers.NewTablePrinter(printers.PrintOptions{
-		Wide: *options.print.OutputFormat == wide, WithNamespace: namespace == metav1.NamespaceAll, NoHeaders: options.noHeaders,
-	})
-	return printer.PrintObj(table, c.Streams.Out)
-}
-
-func (c *Commands) listObjects(ctx context.Context, client versioned.Interface, namespace string, options listOptions) error {
-	printer, err := options.printer()
-	if err != nil {
-		return err
-	}
-	answer, err := client.TenancyV1().RESTClient().Get().
-		SetHeader("Accept", runtime.ContentTypeJSON).
-		Namespace(namespace).Resource("virtualclusters").
-		VersionedParams(&metav1.ListOptions{LabelSelector: options.selector}, metav1.ParameterCodec).
-		Do(ctx).Raw()
-	if err != nil {
-		return err
-	}
-	// Unstructured, so that what a newer server says is not left out, and so
-	// that each item carries its kind.
-	list := &unstructured.UnstructuredList{}
-	if err := list.UnmarshalJSON(answer); err != nil {
-		return fmt.Errorf("the host's list: %w", err)
-	}
-	return printer.PrintObj(list, c.Streams.Out)
-}
-
-// printer is for any output but a table.
-func (o *listOptions) printer() (printers.ResourcePrinter, error) {
-	printer, err := o.print.ToPrinter()
-	if err != nil {
-		return nil, host.Misuse(err, "see --output in the help")
-	}
-	return printer, nil
+	return cluster.Explain(utilerrors.Reduce(options.Run(factory, what)))
 }
 
 // isTable says whether the output is a table.
-func (o *listOptions) isTable() bool {
-	output := *o.print.OutputFormat
-	return output == "" || output == wide
+func isTable(options *get.GetOptions) bool {
+	output := *options.PrintFlags.OutputFormat
+	return (output == "" || output == wide) && *options.PrintFlags.TemplateFlags.TemplateArgument == ""
 }
 
 func in(namespace string) string {

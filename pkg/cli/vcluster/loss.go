@@ -14,7 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/kubectl/pkg/cmd/get"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned"
@@ -138,7 +139,7 @@ func (l *loss) write(told, table io.Writer) error {
 		fmt.Fprintf(told, "what the host keeps cannot be shown: %v\n", l.hidden)
 	case len(l.orphans.Items) > 0:
 		names := map[place]string{{l.object.Namespace, l.object.Status.ClusterID}: l.object.Name}
-		return printOrphans(table, l.orphans, names, listOptions{print: genericclioptions.NewPrintFlags("")})
+		return printOrphans(table, l.orphans, names, get.NewGetOptions("", genericiooptions.IOStreams{}))
 	}
 	return nil
 }

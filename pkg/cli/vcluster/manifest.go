@@ -23,8 +23,8 @@ import (
 // manifestOptions say what a new virtual cluster looks like. What is left out
 // is for the API server to fill in.
 type manifestOptions struct {
-	file, version, distro string
-	set                   []string
+	file, version, distro, hostCluster string
+	set                                []string
 
 	template, templateVersion string
 	parameters                []string
@@ -49,6 +49,9 @@ func (o manifestOptions) build(in io.Reader, name, namespace string) (*tenancyv1
 	manifest.Name, manifest.Namespace = name, namespace
 	if o.version != "" {
 		manifest.Spec.Kubernetes.Version = o.version
+	}
+	if o.hostCluster != "" {
+		manifest.Spec.HostClusterRef.Name = o.hostCluster
 	}
 	if o.distro != "" {
 		manifest.Spec.Kubernetes.Distro = tenancyv1.Distro(o.distro)

@@ -11,16 +11,15 @@ import (
 	"slices"
 	"time"
 
-	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/kubectl/pkg/cmd/get"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned"
@@ -36,47 +35,24 @@ const (
 	none           = "<none>"
 )
 
-// WithOrphans adds --orphans to the verb "list", which does what it did without it.
-func (c *Commands) WithOrphans(list *cobra.Command) *cobra.Command {
-	var orphans bool
-	options := listOptions{print: genericclioptions.NewPrintFlags("")}
-	list.Long = `Lists virtual clusters. With --orphans it lists what is kept on the host instead: objects
-that hold data, and whose object inside is missing without having been deleted. It asks the
-host with your own rights, and finds also what virtual clusters left that are no more.`
-	list.Example = "  " + c.Program + ` list vclusters --space team-a
-  ` + c.Program + ` list --orphans --space team-a
-  ` + c.Program + ` list --orphans -A`
-	list.ValidArgsFunction = cobra.NoFileCompletions
-	alone := list.RunE
-	list.RunE = func(cmd *cobra.Command, args []string) error {
-		if !orphans {
-			return alone(cmd, args)
-		}
-		return c.listOrphans(cmd.Context(), options)
-	}
-	list.Flags().BoolVar(&orphans, "orphans", false, "list what is kept on the host and whose object inside is missing")
-	options.addTo(list)
-	return list
-}
-
-func (c *Commands) listOrphans(ctx context.Context, options listOptions) error {
+func (c *Commands) listOrphans(ctx context.Context, options *get.GetOptions) error {
 	cluster, client, err := c.connect()
 	if err != nil {
 		return err
 	}
 	var printer printers.ResourcePrinter
-	if !options.isTable() {
-		if printer, err = options.printer(); err != nil {
-			return err
+	if !isTable(options) {
+		if printer, err = options.PrintFlags.ToPrinter(); err != nil {
+			return host.Misuse(err, "see --output in the help")
 		}
 	}
 	namespace := cluster.Namespace
-	if options.everywhere {
+	if options.AllNamespaces {
 		namespace = metav1.NamespaceAll
 	}
 	selector := orphaned
-	if options.selector != "" {
-		selector += "," + options.selector
+	if options.LabelSelector != "" {
+		selector += "," + options.LabelSelector
 	}
 	list, err := findOrphans(ctx, cluster, namespace, selector)
 	if err != nil {
@@ -142,7 +118,7 @@ func clusterNames(ctx context.Context, client versioned.Interface, namespace str
 }
 
 // printOrphans writes the table. Without names, virtual clusters are shown by their ids.
-func printOrphans(out io.Writer, list *unstructured.UnstructuredList, names map[place]string, options listOptions) error {
+func printOrphans(out io.Writer, list *unstructured.UnstructuredList, names map[place]string, options *get.GetOptions) error {
 	table := &metav1.Table{ColumnDefinitions: []metav1.TableColumnDefinition{
 		{Name: "Virtual Cluster", Type: "string"},
 		{Name: "Kind", Type: "string"},
@@ -165,7 +141,7 @@ func printOrphans(out io.Writer, list *unstructured.UnstructuredList, names map[
 		return cmp.Or(cmp.Compare(namespaceOf(a), namespaceOf(b)), cmp.Compare(a.Cells[0].(string), b.Cells[0].(string)), cmp.Compare(a.Cells[2].(string), b.Cells[2].(string)))
 	})
 	printer := printers.NewTablePrinter(printers.PrintOptions{
-		Wide: *options.print.OutputFormat == wide, WithNamespace: options.everywhere, NoHeaders: options.noHeaders,
+		Wide: *options.PrintFlags.OutputFormat == wide, WithNamespace: options.AllNamespaces, NoHeaders: *options.PrintFlags.NoHeaders,
 	})
 	return printer.PrintObj(table, out)
 }

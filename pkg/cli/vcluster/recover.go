@@ -20,6 +20,7 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/generated/clientset/versioned"
 	"garret.dev/garret/pkg/cli/host"
+	"garret.dev/garret/pkg/cli/subject"
 )
 
 // tokenLength of a decision tells it from all that were made before.
@@ -51,8 +52,8 @@ nothing stops. --cancel takes a decision back that was not acted on.`,
   ` + c.Program + ` recover demo --space team-a --adopt
   ` + c.Program + ` recover demo -n team-a --adopt --beforehand --yes
   ` + c.Program + ` recover demo -n team-a --cancel`,
-		Args:              exactlyOne,
-		ValidArgsFunction: c.completeNames,
+		Args:              subject.One,
+		ValidArgsFunction: subject.Completion(c.Flags, false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := options.check(); err != nil {
 				return err
@@ -68,7 +69,7 @@ nothing stops. --cancel takes a decision back that was not acted on.`,
 	flags.BoolVar(&options.yes, "yes", false, "do not ask whether to go on")
 	flags.BoolVar(&options.wait, "wait", options.wait, "wait until nothing is left to decide and the syncer works")
 	flags.DurationVar(&options.timeout, "timeout", options.timeout, "how long to wait")
-	return cmd
+	return subject.Optional(cmd)
 }
 
 // verb is the decision, empty where there is none.
@@ -183,7 +184,7 @@ func (c *Commands) decide(ctx context.Context, client versioned.Interface, seen 
 		return host.NotReady(fmt.Errorf("virtual cluster %s is not recovered after %s: %s", object.Name, seconds(time.Since(start)), describeLoss(last)),
 			"it goes on by itself; %s shows how far it is", c.again(object))
 	}
-	c.say("recovered after %s; look inside with: %s use vcluster %s --namespace %s", seconds(time.Since(start)), c.Program, object.Name, object.Namespace)
+	c.say("recovered after %s; look inside with: %s use %s --namespace %s", seconds(time.Since(start)), c.Program, object.Name, object.Namespace)
 	return nil
 }
 

@@ -75,7 +75,7 @@ func TestRecover(t *testing.T) {
 				t.Errorf("printed %q (%v), want nothing", printed, err)
 			}
 			tells(t, told, "shop/db", "goes on with the data that are inside now", "holds no data, such as pods", does, "type yes",
-				"the syncer works; the host keeps data", "recovered after", "look inside with: garret use vcluster demo --namespace team-a\n")
+				"the syncer works; the host keeps data", "recovered after", "look inside with: garret use demo --namespace team-a\n")
 			if !regexp.MustCompile(`^` + verb[2:] + ` [a-z0-9]{10}$`).MatchString(api.decision()) {
 				t.Errorf("decided %q, want %s with a token", api.decision(), verb[2:])
 			}
@@ -143,7 +143,7 @@ func TestRecoverRefusals(t *testing.T) {
 		})
 	}
 	api, file := lossy(t, works)
-	if _, _, err := api.run("", file, "recover", "nobody"); err == nil || !strings.Contains(err.Error(), "garret list vclusters") {
+	if _, _, err := api.run("", file, "recover", "nobody"); err == nil || !strings.Contains(err.Error(), "garret list") {
 		t.Errorf("one that is not there: %v, want a remedy", err)
 	}
 }

@@ -11,25 +11,32 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/clientcmd"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/cli/host"
 	"garret.dev/garret/pkg/cli/kubeconfig"
+	"garret.dev/garret/pkg/cli/subject"
 )
 
-// Use returns the command "vcluster" below "use".
+// Use returns the command "use", with "host" below it.
 func (c *Commands) Use() *cobra.Command {
 	var show bool
 	var gateway gatewayFlags
 	cmd := &cobra.Command{
-		Use:     "vcluster NAME",
-		Aliases: aliases("vcluster"),
-		Short:   "Enter a virtual cluster: make it the current context",
+		Use:   "use [NAME] [-- COMMAND...]",
+		Short: "Enter a virtual cluster, or run one command inside",
 		Long: `Writes a context into your kubeconfig that leads into the virtual cluster through the
 host's API server, and makes it the current one. It refers to the user entry that you
 reach the host with: no credential is copied or issued, and what you may do inside
 follows from your rights on virtualclusters/proxy on the host.
+
+With -- and a command, your kubeconfig stays as it is. The command runs with a KUBECONFIG of
+its own that leads inside, and its exit code becomes that of this command.
+
+Without a name, it offers the virtual clusters that you may list, where there is a terminal.
+"use host" leads back; a virtual cluster of that name is entered by "use vcluster host".
 
 With --gateway the context leads through Garret's own address instead, where the right to
 get the virtual cluster is enough and what you may do is decided inside. Where the host
@@ -37,18 +44,40 @@ publishes that address, --gateway alone finds it; elsewhere write --gateway=http
 
 With --print nothing is written: the context goes to standard output, to be used
 together with your own kubeconfig through KUBECONFIG.`,
-		Example: "  " + c.Program + ` use vcluster demo --space team-a
-  ` + c.Program + ` use vcluster demo --space team-a --gateway
-  ` + c.Program + ` use vcluster demo -n team-a --print > demo.yaml; KUBECONFIG=~/.kube/config:demo.yaml kubectl --context "$(kubectl --kubeconfig demo.yaml config current-context)" get pods`,
-		Args:              cobra.MatchAll(gateway.joined, exactlyOne),
-		ValidArgsFunction: c.completeNames,
+		Example: "  " + c.Program + ` use demo --space team-a
+  ` + c.Program + ` use demo --space team-a -- kubectl get pods -A
+  ` + c.Program + ` use demo --space team-a --gateway
+  ` + c.Program + ` use demo -n team-a --print > demo.yaml`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			names, _ := split(cmd, args)
+			if err := gateway.joined(cmd, names); err != nil {
+				return err
+			}
+			if len(names) == 0 && c.Terminal {
+				return nil
+			}
+			return subject.One(cmd, names)
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+			return subject.Completion(c.Flags, false)(cmd, subject.Strip(args), begun)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.use(cmd.Context(), args[0], show, gateway)
+			names, command := split(cmd, args)
+			return c.use(cmd.Context(), names, command, show, gateway)
 		},
 	}
 	cmd.Flags().BoolVar(&show, "print", false, "print the context instead of writing it")
 	gateway.addTo(cmd.Flags())
+	cmd.AddCommand(c.UseHost())
 	return cmd
+}
+
+// split tells the names from the command after the dashes.
+func split(cmd *cobra.Command, args []string) (names, command []string) {
+	if dash := cmd.ArgsLenAtDash(); dash >= 0 {
+		return subject.Strip(args[:dash]), args[dash:]
+	}
+	return subject.Strip(args), nil
 }
 
 // UseHost returns the command "host" below "use".
@@ -69,7 +98,7 @@ func (c *Commands) Disconnect() *cobra.Command {
 	return cmd
 }
 
-func (c *Commands) use(ctx context.Context, name string, show bool, through gatewayFlags) error {
+func (c *Commands) use(ctx context.Context, names, command []string, show bool, through gatewayFlags) error {
 	cluster, client, err := c.connect()
 	if err != nil {
 		return err
@@ -78,33 +107,38 @@ func (c *Commands) use(ctx context.Context, name string, show bool, through gate
 	if err != nil {
 		return err
 	}
-	object, err := client.TenancyV1().VirtualClusters(cluster.Namespace).Get(ctx, name, metav1.GetOptions{})
+	chosen := types.NamespacedName{Namespace: cluster.Namespace}
+	if len(names) > 0 {
+		chosen.Name = names[0]
+	} else if chosen, err = c.pick(ctx, client, cluster.Namespace); err != nil {
+		return cluster.Explain(err)
+	}
+	object, err := client.TenancyV1().VirtualClusters(chosen.Namespace).Get(ctx, chosen.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsForbidden(err):
 		// The way in is a right of its own; seeing the object is another.
-		c.say("you may not see virtual cluster %s on the host; whether you may enter it shows with the first request", name)
+		c.say("you may not see virtual cluster %s on the host; whether you may enter it shows with the first request", chosen.Name)
 	case err != nil:
 		return cluster.Explain(err)
 	case !meta.IsStatusConditionTrue(object.Status.Conditions, tenancyv1.ConditionReady):
-		c.say("virtual cluster %s is not ready yet (%s)", name, describe(object))
+		c.say("virtual cluster %s is not ready yet (%s)", chosen.Name, describe(object))
 	}
-	if show {
-		return c.show(cluster, name, gateway)
-	}
-	return c.enter(ctx, cluster, cluster.Namespace, name, gateway)
-}
-
-func (c *Commands) show(cluster *host.Cluster, name string, gateway *kubeconfig.Gateway) error {
-	link, err := cluster.Link(cluster.Namespace, name)
+	link, err := cluster.Link(chosen.Namespace, chosen.Name)
 	if err != nil {
 		return err
 	}
 	link.Gateway = gateway
-	derived, err := cluster.Files.Derive(link)
-	if err != nil {
-		return err
+	switch {
+	case show:
+		return c.show(cluster, link)
+	case len(command) > 0:
+		return c.run(ctx, cluster, link, command)
 	}
-	content, err := clientcmd.Write(*derived)
+	return c.enter(ctx, cluster, link)
+}
+
+func (c *Commands) show(cluster *host.Cluster, link kubeconfig.Link) error {
+	content, err := derived(cluster, link)
 	if err != nil {
 		return err
 	}
@@ -112,20 +146,24 @@ func (c *Commands) show(cluster *host.Cluster, name string, gateway *kubeconfig.
 	return err
 }
 
-func (c *Commands) enter(ctx context.Context, cluster *host.Cluster, namespace, name string, gateway *kubeconfig.Gateway) error {
-	link, err := cluster.Link(namespace, name)
+// derived is a kubeconfig that leads inside, without the user entry.
+func derived(cluster *host.Cluster, link kubeconfig.Link) ([]byte, error) {
+	config, err := cluster.Files.Derive(link)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	link.Gateway = gateway
+	return clientcmd.Write(*config)
+}
+
+func (c *Commands) enter(ctx context.Context, cluster *host.Cluster, link kubeconfig.Link) error {
 	if err := cluster.Files.Connect(ctx, link); err != nil {
 		return err
 	}
 	way := ""
-	if gateway != nil {
-		way = " through the gateway " + gateway.URL
+	if link.Gateway != nil {
+		way = " through the gateway " + link.Gateway.URL
 	}
-	c.say("current context is now %s: kubectl works inside virtual cluster %s%s", link.ContextName(), name, way)
+	c.say("current context is now %s: kubectl works inside virtual cluster %s%s", link.ContextName(), link.Name, way)
 	c.say("go back to the host with: %s use host", c.Program)
 	return nil
 }

@@ -5,7 +5,6 @@ package vcluster
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,17 +34,7 @@ func (h *hostAPI) run(stdin, file string, args ...string) (stdout, stderr string
 	root := &cobra.Command{Use: "garret", SilenceUsage: true, SilenceErrors: true}
 	root.SetGlobalNormalizationFunc(host.Normalize)
 	flags.AddTo(root.PersistentFlags())
-	for verb, nouns := range map[string][]*cobra.Command{
-		"create": {commands.Create()}, "list": {commands.List()}, "delete": {commands.Delete()},
-		"use": {commands.Use(), commands.UseHost()},
-	} {
-		parent := &cobra.Command{Use: verb, RunE: func(*cobra.Command, []string) error { return errors.New("no noun") }}
-		parent.AddCommand(nouns...)
-		if verb == "list" {
-			parent = commands.WithOrphans(parent)
-		}
-		root.AddCommand(parent)
-	}
+	root.AddCommand(commands.Create(), commands.List(), commands.Delete(), commands.Use())
 	root.AddCommand(commands.Kubeconfig(), commands.Disconnect(), commands.Recover())
 	root.SetArgs(append([]string{"--kubeconfig", file}, args...))
 	root.SetOut(&bytes.Buffer{})
@@ -122,6 +111,19 @@ func TestLifeOfAVirtualCluster(t *testing.T) {
 	if names, _, err := api.run("", file, "list", "vclusters", "-o", "name"); err != nil || names != "virtualcluster.tenancy.garret.dev/demo\n" {
 		t.Errorf("list of names printed %q (%v)", names, err)
 	}
+	if _, _, err := api.run("", file, "list", "-o", "nonsense"); exit.Of(t.Context(), err) != exit.Usage {
+		t.Errorf("list with an unknown output format answered %v, want exit code %d", err, exit.Usage)
+	}
+	if _, _, err := api.run("", file, "list", "vc", "nobody"); exit.Of(t.Context(), err) != exit.NotFound {
+		t.Errorf("list of a name that does not exist answered %v, want exit code %d", err, exit.NotFound)
+	}
+	inside, _, err := api.run("", file, "use", "demo", "--", "sh", "-c", `cat "${KUBECONFIG%%:*}"; echo "rest ${KUBECONFIG#*:}"; exit 7`)
+	if exit.Of(t.Context(), err) != 7 || !strings.Contains(inside, collection+"/demo/proxy") || !strings.Contains(inside, "rest "+file) {
+		t.Errorf("a command inside ended with %v and printed %q, want exit code 7 and a kubeconfig that leads inside before %s", err, inside, file)
+	}
+	if _, _, err := api.run("", file, "use", "--", "true"); exit.Of(t.Context(), err) != exit.Usage {
+		t.Errorf("without a name and a terminal, use answered %v, want exit code %d", err, exit.Usage)
+	}
 	if _, _, err := api.run("", file, "use", "host"); err != nil || current(t, file) != "host" {
 		t.Errorf("current context is %s after use host (%v)", current(t, file), err)
 	}
@@ -196,12 +198,12 @@ spec:
 `
 	api := newHostAPI(t)
 	_, _, err := api.run(manifest, api.writeKubeconfig(), "create", "vc", "demo", "-f", "-", "--wait=false", "--connect=false",
-		"--kubernetes-version", "v1.37.2", "--set", "syncer.resources.limits.memory=1Gi")
+		"--kubernetes-version", "v1.37.2", "--cluster", "edge", "--set", "syncer.resources.limits.memory=1Gi")
 	if err != nil {
 		t.Fatal(err)
 	}
 	spec := api.object.Spec
-	if spec.Kubernetes.Version != "v1.37.2" || spec.Kubernetes.Distro != tenancyv1.DistroK8s || api.object.Labels["team"] != "a" {
+	if spec.Kubernetes.Version != "v1.37.2" || spec.Kubernetes.Distro != tenancyv1.DistroK8s || api.object.Labels["team"] != "a" || spec.HostClusterRef.Name != "edge" {
 		t.Errorf("file and flags came to %+v", api.object)
 	}
 	if got, want := string(spec.Helm.Values.Raw), `{"syncer":{"resources":{"limits":{"cpu":1,"memory":"1Gi"}}}}`; got != want {
@@ -212,7 +214,7 @@ spec:
 func TestUsePrints(t *testing.T) {
 	api := newHostAPI(t, ready())
 	file := api.writeKubeconfig()
-	if _, told, err := api.run("", file, "create", "vcluster", "demo", "--connect=false"); err != nil || !strings.Contains(told, "use vcluster demo --namespace team-a") {
+	if _, told, err := api.run("", file, "create", "vcluster", "demo", "--connect=false"); err != nil || !strings.Contains(told, "use demo --namespace team-a") {
 		t.Fatal(err)
 	}
 	printed, _, err := api.run("", file, "use", "vcluster", "demo", "--print")
@@ -245,10 +247,12 @@ func TestNamesAreCompleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("KUBECONFIG", file)
-	commands := &Commands{Flags: host.NewFlags()}
-	cmd := &cobra.Command{}
-	cmd.SetContext(t.Context())
-	if names, _ := commands.completeNames(cmd, nil, ""); !slices.Equal(names, []string{"demo"}) {
-		t.Errorf("completed to %v, want demo", names)
+	for _, line := range [][]string{{}, {"vcluster"}} {
+		flags := host.NewFlags()
+		cmd := (&Commands{Flags: flags}).Delete()
+		cmd.SetContext(t.Context())
+		if names, _ := cmd.ValidArgsFunction(cmd, line, ""); !slices.Equal(names, []string{"demo"}) {
+			t.Errorf("after %v it completed to %v, want demo", line, names)
+		}
 	}
 }

@@ -54,6 +54,7 @@ var lentFields = []lent{
 	{"syncer.toHost.networkPolicies", policiesOfTenants},
 	{"syncer.toHost.custom", kindsWithRules},
 	{"syncer.fromHost.services.mappings", mappedServices},
+	{"dns.resolve", resolvedServices},
 }
 
 // secretOfDatastore is for the Secret that the control plane mounts. Its state is

@@ -14,6 +14,21 @@ func mappedServices(now, old *tenancy.VirtualClusterSpec) []need {
 	return sourcesAdded(sourcesOfMappings(now), sourcesOfMappings(old))
 }
 
+// resolvedServices is for Services that names inside lead to: pods are let to them as well.
+func resolvedServices(now, old *tenancy.VirtualClusterSpec) []need {
+	return sourcesAdded(sourcesOfRules(now), sourcesOfRules(old))
+}
+
+func sourcesOfRules(spec *tenancy.VirtualClusterSpec) []tenancy.ServiceSource {
+	var sources []tenancy.ServiceSource
+	for i := range spec.DNS.Resolve {
+		if service := spec.DNS.Resolve[i].Service; service != nil {
+			sources = append(sources, *service)
+		}
+	}
+	return sources
+}
+
 func sourcesOfMappings(spec *tenancy.VirtualClusterSpec) []tenancy.ServiceSource {
 	var sources []tenancy.ServiceSource
 	for i := range spec.Syncer.FromHost.Services.Mappings {

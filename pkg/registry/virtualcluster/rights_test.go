@@ -82,6 +82,14 @@ func shows(sources ...string) specChange {
 	}
 }
 
+// leads has a name inside lead to a Service of the host.
+func leads(namespace, name string) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) {
+		spec.DNS.Resolve = append(spec.DNS.Resolve, tenancy.ResolveRule{Name: "db.example.org", Service: &tenancy.ServiceSource{Namespace: namespace, Name: name}},
+			tenancy.ResolveRule{Name: "web.example.org", Alias: "example.org"})
+	}
+}
+
 func ranges(kind corev1.LimitType) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) {
 		spec.Isolation.LimitRange = &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: kind}}}
@@ -139,6 +147,8 @@ func TestLentRights(t *testing.T) {
 		"of another virtual one":    {nil, []specChange{shows("prod/db@/other")}, []string{entry}},
 		"of one elsewhere":          {[]specChange{shows("prod/db@/other")}, []specChange{shows("prod/db@prod/other")}, []string{entry + " in prod"}},
 		"virtual, then the host's":  {[]specChange{shows("prod/db@/other")}, []specChange{shows("prod/db")}, []string{database}},
+		"a name of a Service":       {nil, []specChange{leads("prod", "db")}, []string{database}},
+		"a name stays":              {[]specChange{leads("prod", "db")}, []specChange{leads("prod", "db")}, nil},
 		"all at once, in one order": {nil, []specChange{datastoreIn("db"), level(tenancy.PodSecurityPrivileged), quotaOfPods("1"), ranges(corev1.LimitTypePod)}, []string{secret, privileged, "create resourcequotas", "create limitranges"}},
 	} {
 		t.Run(name, func(t *testing.T) {

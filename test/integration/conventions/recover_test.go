@@ -148,7 +148,7 @@ func TestRecover(t *testing.T) {
 			}
 			l.report(condition(metav1.ConditionTrue, "Syncing", ""), condition(metav1.ConditionFalse, "None", ""))
 			told, err := end()
-			for _, want := range []string{"DataReplaced: 2 pods", does, "recovered after", "garret use vcluster demo"} {
+			for _, want := range []string{"DataReplaced: 2 pods", does, "recovered after", "garret use demo"} {
 				if !strings.Contains(told, want) {
 					t.Errorf("recover told %q (%v), want %q in it", told, err, want)
 				}

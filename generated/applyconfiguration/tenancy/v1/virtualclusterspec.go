@@ -22,6 +22,8 @@ type VirtualClusterSpecApplyConfiguration struct {
 	ControlPlane *ControlPlaneSpecApplyConfiguration `json:"controlPlane,omitempty"`
 	// syncer configures what carries objects between the virtual cluster and the host.
 	Syncer *SyncerSpecApplyConfiguration `json:"syncer,omitempty"`
+	// dns says what names lead to inside.
+	DNS *DNSSpecApplyConfiguration `json:"dns,omitempty"`
 	// access gives rights inside to users and groups of the host, besides those
 	// that follow from their permissions on the virtual cluster.
 	Access []AccessRuleApplyConfiguration `json:"access,omitempty"`
@@ -75,6 +77,14 @@ func (b *VirtualClusterSpecApplyConfiguration) WithControlPlane(value *ControlPl
 // If called multiple times, the Syncer field is set to the value of the last call.
 func (b *VirtualClusterSpecApplyConfiguration) WithSyncer(value *SyncerSpecApplyConfiguration) *VirtualClusterSpecApplyConfiguration {
 	b.Syncer = value
+	return b
+}
+
+// WithDNS sets the DNS field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DNS field is set to the value of the last call.
+func (b *VirtualClusterSpecApplyConfiguration) WithDNS(value *DNSSpecApplyConfiguration) *VirtualClusterSpecApplyConfiguration {
+	b.DNS = value
 	return b
 }
 
