@@ -4,6 +4,7 @@
 package artifacts
 
 import (
+	"maps"
 	"testing"
 
 	"helm.sh/helm/v3/pkg/chartutil"
@@ -64,6 +65,39 @@ func TestHostClasses(t *testing.T) {
 		}
 	}
 	if subjects := find[*rbacv1.ClusterRoleBinding](t, objects(t, nil), tenancyv1.RoleHostClasses).Subjects; len(subjects) > 0 {
+		t.Errorf("the chart lends the right to %v: an upgrade would take it from the others", subjects)
+	}
+}
+
+// TestCustomKinds wants no kind to be open to rules before an administrator opens it, and
+// that ClusterRole to reach garret-controller. Definitions are read by who needs them.
+func TestCustomKinds(t *testing.T) {
+	installed := objects(t, nil)
+	role := find[*rbacv1.ClusterRole](t, installed, tenancyv1.RoleCustomKinds)
+	if len(role.Rules) > 0 || role.AggregationRule == nil || len(role.AggregationRule.ClusterRoleSelectors) != 1 ||
+		!maps.Equal(role.AggregationRule.ClusterRoleSelectors[0].MatchLabels, map[string]string{tenancyv1.LabelAggregateToCustomKinds: "true"}) {
+		t.Errorf("got %v from %v, want what administrators label", role.Rules, role.AggregationRule)
+	}
+	binding := find[*rbacv1.ClusterRoleBinding](t, installed, tenancyv1.RoleCustomKinds)
+	if binding.RoleRef.Name != role.Name || len(binding.Subjects) != 1 || binding.Subjects[0].Name != "garret-controller" {
+		t.Errorf("got %v for %v", binding.RoleRef, binding.Subjects)
+	}
+	for _, object := range installed {
+		if other, is := object.(*rbacv1.ClusterRole); is && other.Labels[tenancyv1.LabelAggregateToCustomKinds] != "" {
+			t.Errorf("%s opens kinds unasked", other.Name)
+		}
+	}
+	want := right{"get", "apiextensions.k8s.io", "customresourcedefinitions", ""}
+	for _, name := range []string{tenancyv1.RoleHostDefinitions, "garret-controller", "garret-apiserver"} {
+		if !grants(find[*rbacv1.ClusterRole](t, installed, name).Rules, want) {
+			t.Errorf("%s may not %v", name, want)
+		}
+	}
+	lent := find[*rbacv1.ClusterRole](t, installed, tenancyv1.RoleHostDefinitions)
+	if rights := split(lent.Rules[0]); len(lent.Rules) != 1 || len(rights) != 1 || rights[0] != want {
+		t.Errorf("syncers are lent %v, want %v alone", lent.Rules, want)
+	}
+	if subjects := find[*rbacv1.ClusterRoleBinding](t, installed, tenancyv1.RoleHostDefinitions).Subjects; len(subjects) > 0 {
 		t.Errorf("the chart lends the right to %v: an upgrade would take it from the others", subjects)
 	}
 }

@@ -32,17 +32,22 @@ func TestPolicyCoversWhatSyncersWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := 0
-	for _, rule := range tenancyv1.SyncerRules(everything) {
+	custom := tenancyv1.KindRule{APIVersion: "example.org/v1", Resource: "widgets"}
+	covers := func(rules []admissionregistrationv1.NamedRuleWithOperations, right right, operation admissionregistrationv1.OperationType) bool {
+		return slices.ContainsFunc(rules, func(rule admissionregistrationv1.NamedRuleWithOperations) bool {
+			return len(rule.ResourceNames) == 0 && holds(rule.APIGroups, right.group) && slices.Contains(rule.APIVersions, "*") &&
+				(slices.Contains(rule.Resources, right.resource) || slices.Contains(rule.Resources, "*/*")) &&
+				(slices.Contains(rule.Operations, operation) || slices.Contains(rule.Operations, admissionregistrationv1.OperationAll))
+		})
+	}
+	for _, rule := range tenancyv1.SyncerRules(everything, custom) {
 		for _, right := range split(rule) {
 			operation, writes := operations[right.verb]
 			if !writes || slices.Contains(connects, right.resource) {
 				continue
 			}
 			asked++
-			if !slices.ContainsFunc(policy.Spec.MatchConstraints.ResourceRules, func(rule admissionregistrationv1.NamedRuleWithOperations) bool {
-				return len(rule.ResourceNames) == 0 && slices.Contains(rule.APIGroups, right.group) && slices.Contains(rule.APIVersions, "*") &&
-					slices.Contains(rule.Resources, right.resource) && slices.Contains(rule.Operations, operation)
-			}) {
+			if matched := policy.Spec.MatchConstraints; !covers(matched.ResourceRules, right, operation) || covers(matched.ExcludeResourceRules, right, operation) {
 				t.Errorf("a syncer may %s %s.%s, and no policy looks at it", right.verb, right.resource, right.group)
 			}
 		}

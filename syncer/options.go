@@ -50,6 +50,8 @@ type Options struct {
 	SyncAll []string
 	// MapFromHost names objects of the host that are shown inside: RESOURCE:NAME=NAMESPACE/NAME.
 	MapFromHost []string
+	// SyncByRule are rules for kinds of the host, each a tenancyv1.KindRule as JSON.
+	SyncByRule []string
 	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
 	SyncNodesFromHost bool
 
@@ -127,6 +129,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&o.SelectFromHost, tenancyv1.FlagSelectFromHost, o.SelectFromHost, "Label selector of what is shown of a kind of the host, such as storageclasses:tier=fast. May be given for several kinds.")
 	flags.StringSliceVar(&o.SyncAll, tenancyv1.FlagSyncAll, o.SyncAll, "Kinds of which all objects go to the host, and not only those that others refer to: "+strings.Join(tenancyv1.ReferencedResources(), ", ")+".")
 	flags.StringArrayVar(&o.MapFromHost, tenancyv1.FlagMapFromHost, o.MapFromHost, "Object of the host's namespace that is shown inside, such as configmaps:proxy=default/proxy. May be given for several objects.")
+	flags.StringArrayVar(&o.SyncByRule, tenancyv1.FlagSyncByRule, o.SyncByRule, "Rule by which a kind of the host is synced, as JSON. May be given for several kinds.")
 	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
 	flags.StringVar(&o.EgressDir, "egress-dir", o.EgressDir, "Directory for the sockets through which the control plane connects to pods, Services, webhooks and its kubelet. Empty for none.")
 	flags.StringVar(&o.NodeIP, "node-ip", o.NodeIP, "Address of the node that the syncer's pod runs on. Defaults to NODE_IP.")
@@ -200,6 +203,19 @@ func (o *Options) mappings() ([]tenancyv1.HostMapping, error) {
 		all = append(all, mapping)
 	}
 	return all, nil
+}
+
+// rules are those of SyncByRule.
+func (o *Options) rules() ([]tenancyv1.KindRule, error) {
+	var rules []tenancyv1.KindRule
+	for _, text := range o.SyncByRule {
+		rule, err := tenancyv1.ParseRule(text)
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %w", tenancyv1.FlagSyncByRule, err)
+		}
+		rules = append(rules, rule)
+	}
+	return rules, nil
 }
 
 // exceptions are what the host's administrator opens to pods.

@@ -188,6 +188,10 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return err
 	}
+	kindRules, keepRules, err := ruledKinds(ctx, options, both, parts.reporter)
+	if err != nil {
+		return err
+	}
 	bounds, err := isolation.ParseEgressBounds(options.WorkloadsEgress, options.PodIP, options.ServiceIP)
 	if err != nil {
 		return fmt.Errorf("--workloads-egress: %w", err)
@@ -203,7 +207,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata, PodRules: rules,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
-		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, All: all, Mappings: mappings, EgressBounds: bounds,
+		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, All: all, Mappings: mappings, EgressBounds: bounds, Rules: kindRules,
 		Mapped: parts.mapped, Named: parts.named,
 	})
 	if err != nil {
@@ -224,7 +228,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 			entered.open()
 		}})
 	})
-	for _, part := range parts.run {
+	for _, part := range append(parts.run, keepRules) {
 		group.Go(func() error { return part(ctx) })
 	}
 	// What writes because of what is inside waits until that can be trusted.

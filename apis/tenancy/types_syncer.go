@@ -21,6 +21,8 @@ type SyncerSpec struct {
 type ToHostSpec struct {
 	// configMaps are those that pods refer to, or all. On by default.
 	ConfigMaps ReferencedKind
+	// custom are rules for kinds of CustomResourceDefinitions of the host. Who writes one needs the rights that it lends. None by default.
+	Custom []KindRule
 	// endpointSlices are those of Services without a selector. On by default.
 	EndpointSlices KindSwitch
 	// ingresses are served by the host's ingress controllers. On by default.

@@ -31,6 +31,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.DatastoreSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("DNSSpec"):
 		return &tenancyv1.DNSSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("FieldRule"):
+		return &tenancyv1.FieldRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("FoundService"):
 		return &tenancyv1.FoundServiceApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("FoundServicePort"):
@@ -57,6 +59,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.InsideObjectNameApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("IsolationSpec"):
 		return &tenancyv1.IsolationSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("KindRule"):
+		return &tenancyv1.KindRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KindSwitch"):
 		return &tenancyv1.KindSwitchApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KubernetesSpec"):

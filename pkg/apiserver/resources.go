@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset/typed/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/endpoints/request"
@@ -41,6 +43,10 @@ func (c *Config) newResources(kubeconfigs virtualcluster.KubeconfigIssuer, relay
 	if err != nil {
 		return nil, err
 	}
+	definitions, err := apiextensions.NewForConfig(c.generic.ClientConfig)
+	if err != nil {
+		return nil, fmt.Errorf("client of the host's definitions: %w", err)
+	}
 	clusters, err := virtualcluster.NewStorage(virtualcluster.Config{
 		Scheme:      c.scheme,
 		RESTOptions: c.generic.RESTOptionsGetter,
@@ -48,6 +54,9 @@ func (c *Config) newResources(kubeconfigs virtualcluster.KubeconfigIssuer, relay
 		Hosts:       hosts.HostCluster,
 		Validator:   &validation.Validator{Values: c.options.ValidateValues},
 		Authorizer:  c.generic.Authorization.Authorizer,
+		Definition: func(ctx context.Context, name string) (*apiextensionsv1.CustomResourceDefinition, error) {
+			return definitions.CustomResourceDefinitions().Get(ctx, name, metav1.GetOptions{})
+		},
 		Namespaces:  c.generic.SharedInformerFactory.Core().V1().Namespaces().Lister(),
 		Kubeconfigs: kubeconfigs,
 		Relay:       relay,

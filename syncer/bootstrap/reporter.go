@@ -71,6 +71,8 @@ type Reporter struct {
 	resting int64
 	// metrics is why the host does not tell what pods use.
 	metrics metricsState
+	// custom is what keeps kinds with a rule.
+	custom customState
 	// changed has room for one note that something did.
 	changed chan struct{}
 }
@@ -132,6 +134,18 @@ func (r *Reporter) Metrics(reason, message string) {
 	r.change(func() { r.metrics = metricsState{true, trouble{reason, message}} })
 }
 
+// CustomKinds says what keeps kinds with a rule: an empty reason means that all are
+// synced. Until it is called, nothing is reported about them.
+func (r *Reporter) CustomKinds(reason, message string) {
+	next := customState{true, trouble{reason, message}}
+	r.mutex.Lock()
+	same := r.custom == next
+	r.mutex.Unlock()
+	if !same {
+		r.change(func() { r.custom = next })
+	}
+}
+
 // Quota says how much is used of what the virtual cluster may hold on the host.
 func (r *Reporter) Quota(hard, used corev1.ResourceList) {
 	text := ""
@@ -181,10 +195,17 @@ type metricsState struct {
 	trouble trouble
 }
 
+// customState is whether the kinds with a rule are synced.
+type customState struct {
+	known   bool
+	trouble trouble
+}
+
 // state is what is reported.
 type state struct {
 	access               accessState
 	metrics              metricsState
+	custom               customState
 	controlPlane, syncer trouble
 	// orphaned tells of orphans; empty when there are none.
 	orphaned  string
@@ -217,7 +238,7 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	}
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	now.access, now.metrics = r.access, r.metrics
+	now.access, now.metrics, now.custom = r.access, r.metrics, r.custom
 	now.quota, now.resting = r.quota, r.resting
 	now.orphaned = describeOrphans(r.orphans, r.undone, r.cluster)
 	for _, part := range r.parts {

@@ -37,6 +37,9 @@ func (w *writer) configuration(now state) *applyv1.VirtualClusterApplyConfigurat
 	} else {
 		status.WithConditions(w.asBefore(tenancyv1.ConditionMetricsAvailable)...)
 	}
+	if now.custom.known {
+		status.WithConditions(w.condition(tenancyv1.ConditionCustomKindsSynced, now.custom.trouble, "Synced", "every kind whose rule is allowed is served inside and synced"))
+	}
 	if now.orphaned != "" {
 		status.WithConditions(w.stands(tenancyv1.ConditionOrphaned, metav1.ConditionTrue, "MissingInside", now.orphaned))
 	}

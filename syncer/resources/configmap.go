@@ -19,15 +19,16 @@ func (b *builder) configMaps() {
 	ofPod := referredBy(references.ofConfigMaps)
 	controller := declare(b, b.Virtual.ConfigMaps, b.Host.ConfigMaps, declared[*corev1.ConfigMap]{
 		wanted: func(virtual *corev1.ConfigMap) bool {
+			key := engine.KeyOf(virtual).String()
 			return b.All[tenancyv1.ResourceConfigMaps] && virtual.Labels[tenancyv1.LabelMapped] == "" ||
-				slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexConfigMap, engine.KeyOf(virtual).String()), b.hosted)
+				slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexConfigMap, key), b.hosted) || b.namedByRule(tenancyv1.ResourceConfigMaps, key)
 		},
 		unwanted: "no pod on the host refers to it",
 		apply: func(virtual, host *corev1.ConfigMap) error {
 			host.Data, host.BinaryData = virtual.Data, virtual.BinaryData
 			return nil
 		},
-		follows: []follow{{b.Virtual.Pods.Informer(), ofPod}},
+		follows: append(b.followRules(tenancyv1.ResourceConfigMaps), follow{b.Virtual.Pods.Informer(), ofPod}),
 	})
 	b.watchPodsGo(controller, ofPod)
 	b.beforePods = append(b.beforePods, need{controller: controller, keys: ofPod})

@@ -67,6 +67,8 @@ type Config struct {
 	All map[string]bool
 	// Mappings are the objects of the host that are shown inside by name.
 	Mappings []tenancyv1.HostMapping
+	// Rules are the kinds that go to the host by a rule.
+	Rules Rules
 	// Mapped are the Services that the VirtualCluster has shown inside.
 	Mapped *MappedServices
 	// Named are the Services that have a further name on the host.
@@ -107,6 +109,7 @@ func kinds() []kind {
 // Register has the engine run the selected kinds, and the informers that they follow.
 func Register(e *engine.Engine, c Config) error {
 	b := builder{engine: e, Config: c, notices: newNotices(c.Recorder)}
+	b.rules()
 	for _, kind := range kinds() {
 		if c.Selection[kind.resource] {
 			kind.add(&b)
@@ -116,6 +119,7 @@ func Register(e *engine.Engine, c Config) error {
 	}
 	b.mappedConfigMaps()
 	b.mappedSecrets()
+	b.byRule()
 	if c.Mapped != nil {
 		b.mappedServices(c.Mapped)
 	}
@@ -136,7 +140,9 @@ type builder struct {
 	// policies are those of the tenant, which say what pods reach; nil while they stay inside.
 	policies *engine.Store[*networkingv1.NetworkPolicy]
 	notices  *notices
-	err      error
+	// ruled are the kinds with a rule.
+	ruled []*ruled
+	err   error
 }
 
 // twin adds the controller of a kind that has the same object on both sides.

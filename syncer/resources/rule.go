@@ -6,46 +6,229 @@ package resources
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/cache"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 )
 
-// Rule says what of a kind is carried that has no Go type here, such as one of a
-// CustomResourceDefinition.
-type Rule struct {
-	// Fields are the paths of what goes to the host, such as [spec replicas].
-	Fields [][]string
-	// Status are the paths of what comes back inside, within the status.
-	Status [][]string
+// Rules are the kinds that go to the host by a rule, and clients of both sides for them.
+type Rules struct {
+	Virtual, Host dynamic.Interface
+	Kinds         []RuledKind
 }
 
-// declared is the kind that the rule describes. It writes inside to the store.
-func (r Rule) declared(virtual *engine.Store[*unstructured.Unstructured]) declared[*unstructured.Unstructured] {
-	return declared[*unstructured.Unstructured]{
-		apply: func(virtual, host *unstructured.Unstructured) error { return copyFields(r.Fields, virtual, host) },
-		status: func(ctx context.Context, object, host *unstructured.Unstructured) error {
-			return r.report(ctx, virtual, object, host)
-		},
+// RuledKind is a kind that both sides serve.
+type RuledKind struct {
+	tenancyv1.KindRule
+	// Kind is what objects of it call themselves.
+	Kind string
+}
+
+// ruled is a kind by a rule, with its two sides.
+type ruled struct {
+	RuledKind
+	b             *builder
+	tree          *fieldTree
+	status        [][]string
+	virtual, host *engine.Store[*unstructured.Unstructured]
+}
+
+// indexNamed is the index that finds objects by namespace/name of what they name of a kind.
+func indexNamed(resource string) string { return "named-" + resource }
+
+// rules makes the stores of all kinds with a rule. Others look at them: an object brings
+// what it names.
+func (b *builder) rules() {
+	for _, kind := range b.Rules.Kinds {
+		tree, err := newFieldTree(kind.Fields)
+		if err != nil {
+			b.fail(fmt.Errorf("rule of %s: %w", kind.Definition(), err))
+			return
+		}
+		r := &ruled{RuledKind: kind, b: b, tree: tree}
+		for _, text := range kind.Status {
+			steps, err := tenancyv1.ParsePath(text)
+			if err != nil {
+				b.fail(fmt.Errorf("rule of %s: status %s: %w", kind.Definition(), text, err))
+				return
+			}
+			var path []string
+			for _, step := range steps {
+				path = append(path, step.Name)
+			}
+			r.status = append(r.status, path)
+		}
+		indexers := cache.Indexers{}
+		for _, resource := range []string{tenancyv1.ResourceSecrets, tenancyv1.ResourceConfigMaps} {
+			indexers[indexNamed(resource)] = r.byNamed(resource)
+		}
+		at := kind.GroupVersionResource()
+		r.virtual = engine.NewDynamicStore(b.Virtual.Informers, at, kind.Kind, b.Rules.Virtual, engine.StoreOptions{Indexers: indexers})
+		r.host = engine.NewDynamicStore(b.Host.Informers, at, kind.Kind, b.Rules.Host, marked(b.Translator.Cluster()))
+		b.ruled = append(b.ruled, r)
 	}
 }
 
-// report writes the status inside where the host's differs.
-func (r Rule) report(ctx context.Context, store *engine.Store[*unstructured.Unstructured], virtual, host *unstructured.Unstructured) error {
-	changed := virtual.DeepCopy()
-	if err := copyFields(r.Status, host, changed); err != nil {
+// byRule adds the controllers of kinds with a rule.
+func (b *builder) byRule() {
+	for _, r := range b.ruled {
+		declare(b, r.virtual, r.host, declared[*unstructured.Unstructured]{
+			apply: r.apply, references: r.references, status: r.report,
+		})
+	}
+}
+
+// translate is what of the object goes to the host, and what it names, by kind.
+func (r *ruled) translate(virtual *unstructured.Unstructured) (map[string]any, map[string][]string, error) {
+	t := &translation{translator: r.b.Translator, namespace: virtual.GetNamespace(), named: map[string][]string{}}
+	made, _, err := t.inside(r.tree, "", "", virtual.Object)
+	if err != nil {
+		return nil, nil, err
+	}
+	return made.(map[string]any), t.named, nil
+}
+
+// apply gives the host object the fields that the rule names, and takes away what is not
+// asked for any more.
+func (r *ruled) apply(virtual, host *unstructured.Unstructured) error {
+	fields, _, err := r.translate(virtual)
+	if err != nil {
 		return err
+	}
+	if host.Object == nil {
+		host.Object = map[string]any{}
+	}
+	for name := range r.tree.within {
+		if value, asked := fields[name]; asked {
+			host.Object[name] = value
+		} else {
+			delete(host.Object, name)
+		}
+	}
+	return nil
+}
+
+// named are the names that the object has of others of the kind. One that is refused names nothing.
+func (r *ruled) named(virtual *unstructured.Unstructured, resource string) []string {
+	_, named, err := r.translate(virtual)
+	if err != nil {
+		return nil
+	}
+	return named[resource]
+}
+
+func (r *ruled) references(virtual *unstructured.Unstructured) []string {
+	_, named, err := r.translate(virtual)
+	if err != nil {
+		return nil
+	}
+	var all []string
+	for _, names := range named {
+		all = append(all, names...)
+	}
+	return all
+}
+
+func (r *ruled) byNamed(resource string) cache.IndexFunc {
+	return func(object any) ([]string, error) {
+		virtual, ok := object.(*unstructured.Unstructured)
+		if !ok {
+			return nil, nil
+		}
+		names := slices.Clone(r.named(virtual, resource))
+		for i, name := range names {
+			names[i] = virtual.GetNamespace() + "/" + name
+		}
+		return names, nil
+	}
+}
+
+// hosted tells whether the object is on the host. What only a refused one names is not
+// brought there.
+func (r *ruled) hosted(virtual *unstructured.Unstructured) bool {
+	host, found := r.host.Get(r.host.Namespace(), r.b.Translator.HostName(virtual.GetNamespace(), virtual.GetName()))
+	if !found {
+		return false
+	}
+	identity, ours := r.b.Translator.IdentityOf(host)
+	return ours && identity.UID == virtual.GetUID()
+}
+
+// namedByRule tells whether an object that is on the host by a rule names the one of this key.
+func (b *builder) namedByRule(resource, key string) bool {
+	return slices.ContainsFunc(b.ruled, func(r *ruled) bool {
+		return slices.ContainsFunc(r.virtual.ByIndex(indexNamed(resource), key), r.hosted)
+	})
+}
+
+// followRules are the changes that concern whether namedByRule is true.
+func (b *builder) followRules(resource string) []follow {
+	var follows []follow
+	for _, r := range b.ruled {
+		keys := func(virtual *unstructured.Unstructured) []types.NamespacedName {
+			var keys []types.NamespacedName
+			for _, name := range r.named(virtual, resource) {
+				keys = append(keys, types.NamespacedName{Namespace: virtual.GetNamespace(), Name: name})
+			}
+			return keys
+		}
+		follows = append(follows,
+			follow{r.virtual.Informer(), func(object any) []types.NamespacedName { return keys(object.(*unstructured.Unstructured)) }},
+			follow{r.host.Informer(), func(object any) []types.NamespacedName {
+				identity, ours := b.Translator.IdentityOf(object.(*unstructured.Unstructured))
+				if !ours {
+					return nil
+				}
+				virtual, found := r.virtual.Get(identity.Namespace, identity.Name)
+				if !found {
+					return nil // its own end was seen
+				}
+				return keys(virtual)
+			}})
+	}
+	return follows
+}
+
+// report writes the status inside where the host's differs, in the names inside.
+func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstructured) error {
+	if len(r.status) == 0 {
+		return nil
+	}
+	changed := virtual.DeepCopy()
+	readable := r.b.Translator.Readable(virtual.GetNamespace(), append(r.references(virtual), virtual.GetName())...)
+	for _, path := range r.status {
+		value, found, err := unstructured.NestedFieldNoCopy(host.Object, path...)
+		if err != nil {
+			return fmt.Errorf("status of the host's %s: %w", r.Resource, err)
+		}
+		if !found {
+			unstructured.RemoveNestedField(changed.Object, path...)
+			continue
+		}
+		if err := unstructured.SetNestedField(changed.Object, mapText(value, readable.Replace), path...); err != nil {
+			return fmt.Errorf("status inside: %w", err)
+		}
+	}
+	// What the host saw last is a generation of its own.
+	if seen, found, _ := unstructured.NestedInt64(changed.Object, "status", "observedGeneration"); found && seen == host.GetGeneration() {
+		_ = unstructured.SetNestedField(changed.Object, virtual.GetGeneration(), "status", "observedGeneration")
 	}
 	if equality.Semantic.DeepEqual(changed, virtual) {
 		return nil
 	}
-	writer, ok := store.Writer(virtual.GetNamespace()).(statusWriter[*unstructured.Unstructured])
+	writer, ok := r.virtual.Writer(virtual.GetNamespace()).(statusWriter[*unstructured.Unstructured])
 	if !ok {
-		return fmt.Errorf("the store of %s writes no status", store.Resource().Resource)
+		return fmt.Errorf("the store of %s writes no status", r.Resource)
 	}
 	if _, err := writer.UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("status inside: %w", err)
@@ -53,23 +236,23 @@ func (r Rule) report(ctx context.Context, store *engine.Store[*unstructured.Unst
 	return nil
 }
 
-// copyFields makes each field of the one object what it is in the other, or absent.
-func copyFields(paths [][]string, from, to *unstructured.Unstructured) error {
-	for _, path := range paths {
-		value, found, err := unstructured.NestedFieldCopy(from.Object, path...)
-		if err != nil {
-			return engine.Refuse(reasonUntranslatable, fmt.Sprintf("field %v cannot be read: %v", path, err))
+// mapText is the value with every text in it mapped.
+func mapText(value any, text func(string) string) any {
+	switch v := value.(type) {
+	case string:
+		return text(v)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = mapText(v[i], text)
 		}
-		if !found {
-			unstructured.RemoveNestedField(to.Object, path...)
-			continue
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key := range v {
+			out[key] = mapText(v[key], text)
 		}
-		if to.Object == nil {
-			to.Object = map[string]any{}
-		}
-		if err := unstructured.SetNestedField(to.Object, value, path...); err != nil {
-			return engine.Refuse(reasonUntranslatable, fmt.Sprintf("field %v cannot be written: %v", path, err))
-		}
+		return out
 	}
-	return nil
+	return runtime.DeepCopyJSONValue(value)
 }

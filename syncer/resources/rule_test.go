@@ -19,6 +19,7 @@ import (
 	"k8s.io/component-base/metrics"
 	"k8s.io/utils/clock"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/lineage/lineagetest"
 )
@@ -33,10 +34,11 @@ func TestRule(t *testing.T) {
 	works := &engine.Engine{}
 	b := &builder{engine: works, Config: Config{Translator: translator, Recorder: &record.FakeRecorder{},
 		Metrics: engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Evidence: lineagetest.Certain{}}}
-	virtualStore := engine.NewDynamicStore(inside, widgets, "Widget", virtual, engine.StoreOptions{})
-	hostStore := engine.NewDynamicStore(outside, widgets, "Widget", host, marked(translator.Cluster()))
-	rule := Rule{Fields: [][]string{{"spec", "size"}}, Status: [][]string{{"status", "phase"}}}
-	declare(b, virtualStore, hostStore, rule.declared(virtualStore))
+	b.Rules = Rules{Virtual: virtual, Host: host, Kinds: []RuledKind{{Kind: "Widget", KindRule: tenancyv1.KindRule{
+		APIVersion: "example.org/v1", Resource: "widgets", Fields: []tenancyv1.FieldRule{{Path: "spec.size"}}, Status: []string{"status.phase"}}}}}
+	b.Virtual, b.Host = &Virtual{Informers: inside}, &Host{Informers: outside}
+	b.rules()
+	b.byRule()
 	if b.err != nil {
 		t.Fatal(b.err)
 	}

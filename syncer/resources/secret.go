@@ -23,6 +23,7 @@ func (b *builder) secrets() {
 		follows = append(follows, follow{b.Virtual.Ingresses.Informer(), secretsOfIngress}, follow{b.Host.Ingresses.Informer(), b.secretsOfHostIngress},
 			follow{b.Host.Issued.Informer(), issued{b}.virtualKeys})
 	}
+	follows = append(follows, b.followRules(tenancyv1.ResourceSecrets)...)
 	controller := declare(b, b.Virtual.Secrets, b.Host.Secrets, declared[*corev1.Secret]{
 		wanted: func(virtual *corev1.Secret) bool {
 			key := engine.KeyOf(virtual).String()
@@ -31,7 +32,8 @@ func (b *builder) secrets() {
 			}
 			return b.All[tenancyv1.ResourceSecrets] && virtual.Labels[tenancyv1.LabelMapped] == "" && !isCredential(virtual.Type) ||
 				slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexSecret, key), b.hosted) ||
-				ingresses && slices.ContainsFunc(b.Virtual.Ingresses.ByIndex(indexSecret, key), b.servedOnHost(virtual.Name))
+				ingresses && slices.ContainsFunc(b.Virtual.Ingresses.ByIndex(indexSecret, key), b.servedOnHost(virtual.Name)) ||
+				b.namedByRule(tenancyv1.ResourceSecrets, key)
 		},
 		unwanted: "no pod or ingress on the host refers to it, or the host issued it",
 		create: func(virtual, host *corev1.Secret) error {

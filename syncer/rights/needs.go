@@ -27,9 +27,10 @@ type Need struct {
 }
 
 // NeedsOf are those of a syncer of the named virtual cluster, given for each kind of the
-// catalogue whether it is synced, whether the host's nodes are shown, and what is shown by name.
-func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings ...tenancyv1.HostMapping) []Need {
-	rules := append(append(tenancyv1.SyncerRules(synced), tenancyv1.MappingRules(mappings)...),
+// catalogue whether it is synced, whether the host's nodes are shown, what is shown by name,
+// and the kinds with a rule.
+func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings []tenancyv1.HostMapping, ruled []tenancyv1.KindRule) []Need {
+	rules := append(append(tenancyv1.SyncerRules(synced, ruled...), tenancyv1.MappingRules(mappings)...),
 		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"get", "list", "watch"}},
 		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters/status"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"get", "patch"}})
 	var needs []Need
@@ -53,6 +54,9 @@ func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings
 				needs = append(needs, Need{Group: rule.APIGroups[0], Resource: resource, Verb: verb, For: "spec.syncer.fromHost", Everywhere: true})
 			}
 		}
+	}
+	if len(ruled) > 0 {
+		needs = append(needs, Need{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Verb: "get", For: "spec.syncer.toHost.custom", Everywhere: true})
 	}
 	if nodes {
 		for _, verb := range []string{"list", "watch"} {

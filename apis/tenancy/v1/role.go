@@ -10,8 +10,9 @@ import (
 )
 
 // SyncerRules are the rights that a syncer has on the host for what it syncs, given
-// for each kind of the catalogue whether it is. What it may do besides stands in the chart.
-func SyncerRules(synced map[string]bool) []rbacv1.PolicyRule {
+// for each kind of the catalogue whether it is, and the kinds with a rule. What it may do
+// besides stands in the chart.
+func SyncerRules(synced map[string]bool, ruled ...KindRule) []rbacv1.PolicyRule {
 	rights := &rights{}
 	for _, kind := range Catalogue() {
 		if !synced[kind.Resource] || !kind.Namespaced {
@@ -30,6 +31,10 @@ func SyncerRules(synced map[string]bool) []rbacv1.PolicyRule {
 		for _, report := range kind.Reports {
 			rights.add(report.Group, report.Resource, report.Verbs)
 		}
+	}
+	for _, rule := range ruled {
+		kind := rule.Synced()
+		rights.add(kind.Group, kind.Resource, kind.Verbs)
 	}
 	// Whatever is synced, the syncer keeps a record of what it saw inside in a ConfigMap.
 	rights.add("", ResourceConfigMaps, []string{"get", "create", "update", "delete"})

@@ -60,7 +60,16 @@ const (
 	// ConditionAsleep is true while nothing of the virtual cluster runs, because it sleeps. It
 	// is there once the virtual cluster was put to sleep.
 	ConditionAsleep = "Asleep"
+	// ConditionCustomKindsAllowed is true while the host's administrator lets every kind
+	// with a rule go to the host.
+	ConditionCustomKindsAllowed = "CustomKindsAllowed"
+	// ConditionCustomKindsSynced is true while every kind with a rule is served inside and
+	// synced; the syncer reports it, where a rule reaches it.
+	ConditionCustomKindsSynced = "CustomKindsSynced"
 )
+
+// ReasonNotServed is the reason of CustomKindsSynced while a kind is not served on both sides.
+const ReasonNotServed = "NotServed"
 
 // Reasons of the condition SyncerReady while the data inside are not those that
 // the host objects stand for. Nothing is synced then, and nothing deleted.
@@ -94,7 +103,8 @@ type VirtualClusterStatus struct {
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
-	// MetricsAvailable, which says whether it tells what pods use, and Asleep, once it has slept.
+	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, and
+	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -145,6 +155,12 @@ type VirtualClusterStatus struct {
 	// +k8s:optional
 	// +k8s:minimum=0
 	RestingFor int64 `json:"restingFor,omitempty"`
+	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
+	// from there, as RESOURCE.VERSION.GROUP.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	CustomKinds []string `json:"customKinds,omitempty"`
 	// services are those of the host and of other virtual clusters that the spec names, as
 	// they were found.
 	// +optional

@@ -30,6 +30,12 @@ type ToHostSpec struct {
 	// configMaps are those that pods refer to, or all. On by default.
 	// +optional
 	ConfigMaps ReferencedKind `json:"configMaps,omitempty,omitzero"`
+	// custom are rules for kinds of CustomResourceDefinitions of the host. Who writes one needs the rights that it lends. None by default.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=50
+	Custom []KindRule `json:"custom,omitempty"`
 	// endpointSlices are those of Services without a selector. On by default.
 	// +optional
 	EndpointSlices KindSwitch `json:"endpointSlices,omitempty,omitzero"`

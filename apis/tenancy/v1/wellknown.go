@@ -52,6 +52,16 @@ const (
 	// ClusterRoleBinding that lends it to syncers.
 	RoleHostClasses = "garret-host-classes"
 
+	// RoleHostDefinitions names the ClusterRole that reads CustomResourceDefinitions of the
+	// host, and the ClusterRoleBinding that lends it to syncers of kinds with a rule.
+	RoleHostDefinitions = "garret-host-definitions"
+
+	// RoleCustomKinds names the ClusterRole by which garret-controller may write kinds of
+	// CustomResourceDefinitions, and so may lend that to syncers. The host puts it together
+	// from the ClusterRoles with the label LabelAggregateToCustomKinds and the value "true".
+	RoleCustomKinds             = "garret-controller:custom-kinds"
+	LabelAggregateToCustomKinds = "tenancy.garret.dev/aggregate-to-custom-kinds"
+
 	// AnnotationVirtualName, AnnotationVirtualNamespace and AnnotationVirtualUID
 	// hold, on a synced host object, the identity of the object inside.
 	AnnotationVirtualName      = "garret.dev/virtual-name"

@@ -105,6 +105,25 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: io.k8s.api.core.v1.LocalObjectReference
       default: {}
+- name: dev.garret.garret.apis.tenancy.v1.FieldRule
+  map:
+    fields:
+    - name: as
+      type:
+        scalar: string
+    - name: of
+      type:
+        scalar: string
+    - name: oneOf
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: path
+      type:
+        scalar: string
+      default: ""
 - name: dev.garret.garret.apis.tenancy.v1.FoundService
   map:
     fields:
@@ -355,6 +374,29 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: resourceQuota
       type:
         namedType: io.k8s.api.core.v1.ResourceQuotaSpec
+- name: dev.garret.garret.apis.tenancy.v1.KindRule
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+      default: ""
+    - name: fields
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.FieldRule
+          elementRelationship: atomic
+    - name: resource
+      type:
+        scalar: string
+      default: ""
+    - name: status
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: dev.garret.garret.apis.tenancy.v1.KindSwitch
   map:
     fields:
@@ -747,6 +789,12 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ReferencedKind
       default: {}
+    - name: custom
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.KindRule
+          elementRelationship: atomic
     - name: endpointSlices
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
@@ -870,6 +918,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: customKinds
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
     - name: endpoint
       type:
         scalar: string

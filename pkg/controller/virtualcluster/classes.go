@@ -33,7 +33,7 @@ func (c *Controller) syncerArguments(ctx context.Context, vc *tenancyv1.VirtualC
 			classes = append(classes, kind.Resource)
 		}
 	}
-	lent, err := c.lendClasses(ctx, vc, len(classes) > 0)
+	lent, err := c.lend(ctx, vc, tenancyv1.RoleHostClasses, len(classes) > 0)
 	if err != nil {
 		return nil, err
 	}
@@ -43,15 +43,15 @@ func (c *Controller) syncerArguments(ctx context.Context, vc *tenancyv1.VirtualC
 	return args, nil
 }
 
-// lendClasses has the account of the syncer be among those that read the host's classes,
+// lend has the account of the syncer be among those that the ClusterRoleBinding is for,
 // or not. It returns whether it is. Where an administrator deleted the binding, nobody is.
-func (c *Controller) lendClasses(ctx context.Context, vc *tenancyv1.VirtualCluster, wanted bool) (bool, error) {
-	known, err := c.watched.lent.Get(tenancyv1.RoleHostClasses)
+func (c *Controller) lend(ctx context.Context, vc *tenancyv1.VirtualCluster, name string, wanted bool) (bool, error) {
+	known, err := c.watched.lent[name].Get(name)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("ClusterRoleBinding %s: %w", tenancyv1.RoleHostClasses, err)
+		return false, fmt.Errorf("ClusterRoleBinding %s: %w", name, err)
 	}
 	bindings := c.Host.RbacV1().ClusterRoleBindings()
 	account := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: vc.Namespace, Name: tenancyv1.ReleaseName(vc.Name)}
@@ -60,7 +60,7 @@ func (c *Controller) lendClasses(ctx context.Context, vc *tenancyv1.VirtualClust
 	}
 	lent := false
 	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		binding, err := bindings.Get(ctx, tenancyv1.RoleHostClasses, metav1.GetOptions{})
+		binding, err := bindings.Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (c *Controller) lendClasses(ctx context.Context, vc *tenancyv1.VirtualClust
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("ClusterRoleBinding %s: %w", tenancyv1.RoleHostClasses, err)
+		return false, fmt.Errorf("ClusterRoleBinding %s: %w", name, err)
 	}
 	return lent, nil
 }

@@ -101,6 +101,8 @@ type memory struct {
 	drifted bool
 	// cleared tells the kinds that are switched off, once the host is clear of them.
 	cleared string
+	// kinds are those last written to status.customKinds.
+	kinds []string
 	// said is the reason of the last event. refused, orphaned, and forced are messages
 	// of events that do not follow from a trouble.
 	said, refused, orphaned, forced, budget string

@@ -52,9 +52,9 @@ func namesOf(kinds []tenancyv1.SyncedKind) string {
 // what of it holds data. It does so once after each change, and returns whether
 // something is on its way out still. It waits for a pod whose syncer has the kinds off:
 // the syncer of before might create again what is deleted here.
-func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (bool, error) {
-	off := unsynced(vc.Spec.Syncer.Args())
-	wanted := clusterID(vc) + ":" + namesOf(off)
+func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, custom *customKinds) (bool, error) {
+	off, dropped := unsynced(vc.Spec.Syncer.Args()), custom.clearable()
+	wanted := clusterID(vc) + ":" + namesOf(off) + ":" + strings.Join(custom.known, ",")
 	m.Lock()
 	cleared := m.cleared == wanted
 	if !cleared {
@@ -65,12 +65,12 @@ func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualClu
 		return false, nil
 	}
 	pod, err := c.watched.pods.Pods(vc.Namespace).Get(podName(vc))
-	if err != nil || namesOf(unsynced(syncerArgs(pod))) != namesOf(off) {
+	if err != nil || namesOf(unsynced(syncerArgs(pod))) != namesOf(off) || worksBy(syncerArgs(pod), dropped) {
 		// Another pod leads to another pass.
 		return false, nil
 	}
 	left := 0
-	for _, kind := range off {
+	for _, kind := range append(off, dropped...) {
 		n, err := c.clearKind(ctx, vc, kind)
 		if err != nil {
 			return false, err
@@ -78,13 +78,24 @@ func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualClu
 		left += n
 	}
 	if left > 0 {
-		klog.FromContext(ctx).Info("Clearing the host of what is not synced any more", "kinds", namesOf(off), "objects", left)
+		klog.FromContext(ctx).Info("Clearing the host of what is not synced any more", "kinds", namesOf(append(off, dropped...)), "objects", left)
 		return true, nil
+	}
+	if !slices.Equal(custom.current(), custom.known) {
+		return false, c.forgetKinds(ctx, vc, m, custom.current())
 	}
 	m.Lock()
 	defer m.Unlock()
 	m.cleared = wanted
 	return false, nil
+}
+
+// worksBy tells whether a syncer with these arguments has a rule for one of the kinds.
+func worksBy(args []string, kinds []tenancyv1.SyncedKind) bool {
+	rules, err := tenancyv1.RulesByArgs(args)
+	return err != nil || slices.ContainsFunc(rules, func(rule tenancyv1.KindRule) bool {
+		return slices.ContainsFunc(kinds, func(kind tenancyv1.SyncedKind) bool { return rule.Definition() == kind.Resource+"."+kind.Group })
+	})
 }
 
 func syncerArgs(pod *corev1.Pod) []string {

@@ -27,6 +27,8 @@ func hosted(kind, name, virtualName, virtualKind string) runtime.Object {
 		version.Group = "discovery.k8s.io"
 	case "PodDisruptionBudget":
 		version.Group = "policy"
+	case "Widget":
+		version.Group = "example.org"
 	}
 	object := &metav1.PartialObjectMetadata{
 		TypeMeta: metav1.TypeMeta{APIVersion: version.String(), Kind: kind},
@@ -83,7 +85,7 @@ func TestClearUnsynced(t *testing.T) {
 			vc := object(1)
 			vc.Status.ClusterID, vc.Spec.Syncer.ExtraArgs = "0123456789", test.spec
 			m := &memory{}
-			left, err := c.clearUnsynced(t.Context(), vc, m)
+			left, err := c.clearUnsynced(t.Context(), vc, m, &customKinds{})
 			if err != nil || left != (len(test.gone) > 0) {
 				t.Errorf("got %t, %v; want something left: %t", left, err, len(test.gone) > 0)
 			}
@@ -111,7 +113,7 @@ func TestClearedOnce(t *testing.T) {
 	vc.Status.ClusterID, vc.Spec.Syncer.ExtraArgs = "0123456789", []string{"--disable-sync-resources=persistentvolumeclaims"}
 	pass := func() string {
 		host.ClearActions()
-		left, err := c.clearUnsynced(t.Context(), vc, m)
+		left, err := c.clearUnsynced(t.Context(), vc, m, &customKinds{})
 		return fmt.Sprint(len(host.Actions()), left, err)
 	}
 	// Three lists, a deletion and a label; three lists; nothing.

@@ -51,6 +51,7 @@ type observation struct {
 	trouble   *trouble
 	clusterIP string
 	release   release.Status
+	kinds     customKinds
 	// services are the sources that the spec names; found says that they were looked for.
 	services []tenancyv1.FoundService
 	found    bool
@@ -110,7 +111,7 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 	if err := c.keepID(ctx, vc, seen.trouble == nil); err != nil {
 		return 0, err
 	}
-	left, err := c.clearUnsynced(ctx, vc, m)
+	left, err := c.clearUnsynced(ctx, vc, m, &seen.kinds)
 	if err != nil {
 		return 0, err
 	}
@@ -141,11 +142,15 @@ func (c *Controller) deploy(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	m.Lock()
 	seen := observation{release: m.release}
 	m.Unlock()
+	var err error
+	if seen.kinds, err = c.customKinds(ctx, vc, m); err != nil {
+		return seen, err
+	}
 	tenant, err := tenantValues(vc)
 	if err != nil {
 		return seen, &trouble{Reason: reasonInvalidValues, Message: err.Error(), final: true}
 	}
-	values, err := c.values(ctx, vc)
+	values, err := c.values(ctx, vc, seen.kinds.allowed)
 	if err != nil {
 		return seen, err
 	}
@@ -165,6 +170,9 @@ func (c *Controller) deploy(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	values.Service.ClusterIP = seen.clusterIP
 	if spec.Values, err = chart.Merge(values, tenant); err != nil {
 		return seen, &trouble{Reason: reasonInvalidValues, Message: err.Error(), final: true}
+	}
+	if err := c.record(ctx, vc, m, seen.kinds.known); err != nil {
+		return seen, err
 	}
 	seen.release, err = c.ensure(ctx, vc, spec, m)
 	return seen, err

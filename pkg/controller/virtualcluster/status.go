@@ -5,6 +5,7 @@ package virtualcluster
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,7 @@ func (c *Controller) report(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 		condition.LastTransitionTime = metav1.NewTime(c.Clock.Now())
 		meta.SetStatusCondition(&want.Conditions, condition)
 	}
+	seen.kinds.report(want, metav1.NewTime(c.Clock.Now()))
 	if seen.clusterIP != "" {
 		want.Endpoint = endpoint(seen.clusterIP)
 	}
@@ -153,7 +155,7 @@ func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualClust
 	if sameStatus(&vc.Status, want) {
 		return nil
 	}
-	status := applyv1.VirtualClusterStatus().WithPhase(want.Phase).WithObservedGeneration(want.ObservedGeneration)
+	status := applyv1.VirtualClusterStatus().WithPhase(want.Phase).WithObservedGeneration(want.ObservedGeneration).WithCustomKinds(want.CustomKinds...)
 	if want.Endpoint != "" {
 		status.WithEndpoint(want.Endpoint)
 	}
@@ -201,11 +203,11 @@ func foundService(found *tenancyv1.FoundService) *applyv1.FoundServiceApplyConfi
 }
 
 func ownConditions() []string {
-	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity, tenancyv1.ConditionAsleep}
+	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity, tenancyv1.ConditionAsleep, tenancyv1.ConditionCustomKindsAllowed}
 }
 
 func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {
-	if a.Phase != b.Phase || a.ObservedGeneration != b.ObservedGeneration || a.Endpoint != b.Endpoint {
+	if a.Phase != b.Phase || a.ObservedGeneration != b.ObservedGeneration || a.Endpoint != b.Endpoint || !slices.Equal(a.CustomKinds, b.CustomKinds) {
 		return false
 	}
 	if !equality.Semantic.DeepEqual(a.Sleep, b.Sleep) {

@@ -138,6 +138,9 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if err := c.removeData(ctx, vc, &left); err != nil {
 		return left, err
 	}
+	if err := c.removeCustom(ctx, vc, m, &left); err != nil {
+		return left, err
+	}
 	for _, kind := range tenancyv1.Catalogue() {
 		if kind.Direction != tenancyv1.ToHost {
 			continue
@@ -168,8 +171,10 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 		}
 		left.count("certificate", len(certificates))
 	}
-	if _, err := c.lendClasses(ctx, vc, false); err != nil {
-		return left, err
+	for _, binding := range []string{tenancyv1.RoleHostClasses, tenancyv1.RoleHostDefinitions} {
+		if _, err := c.lend(ctx, vc, binding, false); err != nil {
+			return left, err
+		}
 	}
 	_, err = c.Host.AppsV1().StatefulSets(vc.Namespace).Get(ctx, tenancyv1.ReleaseName(vc.Name), metav1.GetOptions{})
 	if err == nil && len(left.what) == 0 {

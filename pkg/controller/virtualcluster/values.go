@@ -24,7 +24,8 @@ import (
 const dataClaim = "data"
 
 // values are the chart's values for a virtual cluster, the address of its Service excepted.
-func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (chart.Values, error) {
+// The syncer works by the rules, which are those of the spec that the host allows.
+func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, rules []tenancyv1.KindRule) (chart.Values, error) {
 	cidr, err := c.facts.serviceCIDR(ctx)
 	if err != nil {
 		return chart.Values{}, &trouble{Reason: reasonHostNotReady, Message: err.Error(), retry: true}
@@ -46,6 +47,10 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 	if err != nil {
 		return chart.Values{}, err
 	}
+	ruled, err := tenancyv1.RuleArgs(rules)
+	if err != nil {
+		return chart.Values{}, err
+	}
 	isolation, err := c.isolation(vc)
 	if err != nil {
 		return chart.Values{}, err
@@ -62,9 +67,9 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 		},
 		Syncer: chart.Syncer{
 			Image:     c.options.ImageRepository + "/syncer:" + c.options.Version,
-			ExtraArgs: args,
+			ExtraArgs: append(args, ruled...),
 		},
-		RBAC:            chart.RBAC{Rules: append(tenancyv1.SyncerRules(synced), tenancyv1.MappingRules(vc.Spec.Syncer.HostMappings())...)},
+		RBAC:            chart.RBAC{Rules: append(tenancyv1.SyncerRules(synced, rules...), tenancyv1.MappingRules(vc.Spec.Syncer.HostMappings())...)},
 		Isolation:       isolation,
 		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
 		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},

@@ -44,7 +44,13 @@ func deployer(t *testing.T, published bool, objects ...runtime.Object) *Controll
 	}
 	for _, object := range objects {
 		if binding, is := object.(*rbacv1.ClusterRoleBinding); is {
-			if err := watched.lentChanges.GetStore().Add(binding); err != nil {
+			which := map[string]int{tenancyv1.RoleHostClasses: 0, tenancyv1.RoleHostDefinitions: 1}[binding.Name]
+			if err := watched.lentChanges[which].GetStore().Add(binding); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if role, is := object.(*rbacv1.ClusterRole); is {
+			if err := watched.openedChanges.GetStore().Add(role); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -65,7 +71,7 @@ func TestValues(t *testing.T) {
 	vc.Spec.Isolation.NetworkPolicy.PublicEgress = ptr.To(false)
 	vc.Spec.Isolation.LimitRange = &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer}}}
 	classes := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.RoleHostClasses}}
-	got, err := deployer(t, true, classes).values(t.Context(), vc)
+	got, err := deployer(t, true, classes).values(t.Context(), vc, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +125,7 @@ func TestPodRules(t *testing.T) {
 func TestUnknownKind(t *testing.T) {
 	vc := object(1)
 	vc.Spec.Syncer.ExtraArgs = []string{"--sync-resources=fruits"}
-	_, err := deployer(t, true).values(t.Context(), vc)
+	_, err := deployer(t, true).values(t.Context(), vc, nil)
 	if found := new(trouble); !errors.As(err, &found) || found.Reason != reasonInvalidSpec || !found.final {
 		t.Errorf("got %v, want a trouble with the spec that only its owner can end", err)
 	}
@@ -155,7 +161,7 @@ func TestStorage(t *testing.T) {
 }
 
 func TestHostNotReady(t *testing.T) {
-	_, err := deployer(t, false).values(t.Context(), object(1))
+	_, err := deployer(t, false).values(t.Context(), object(1), nil)
 	if found := new(trouble); !errors.As(err, &found) || found.Reason != reasonHostNotReady || found.final {
 		t.Errorf("got %v, want to wait for the host", err)
 	}

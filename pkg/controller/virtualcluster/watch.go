@@ -31,8 +31,8 @@ var listOne = metav1.ListOptions{Limit: 1}
 // watched are the caches that a pass reads, and what fills them: VirtualClusters,
 // the objects of their releases and of nothing else on the host, what the
 // StatefulSet controller could not do, garret-apiserver's published authority, and
-// which namespaces are being deleted, and how their pods are held, and whose syncer may
-// read the host's classes.
+// which namespaces are being deleted, and how their pods are held, whose syncer may
+// read the host's classes and definitions, and which kinds rules may be about.
 type watched struct {
 	clusters     tenancylisters.VirtualClusterLister
 	hosts        tenancylisters.HostClusterLister
@@ -43,14 +43,17 @@ type watched struct {
 	events       corelisters.EventLister
 	configMaps   corelisters.ConfigMapLister
 	namespaces   corelisters.NamespaceLister
-	// lent has one binding, by which syncers read the host's classes.
-	lent           rbaclisters.ClusterRoleBindingLister
+	// lent has the bindings by which syncers read of the host what is in no namespace.
+	lent map[string]rbaclisters.ClusterRoleBindingLister
+	// opened has one ClusterRole, with the kinds that rules may be about.
+	opened         rbaclisters.ClusterRoleLister
 	clusterChanges cache.SharedIndexInformer
 	hostChanges    cache.SharedIndexInformer
 	eventChanges   cache.SharedIndexInformer
 	mapChanges     cache.SharedIndexInformer
 	spaceChanges   cache.SharedIndexInformer
-	lentChanges    cache.SharedIndexInformer
+	lentChanges    []cache.SharedIndexInformer
+	openedChanges  cache.SharedIndexInformer
 	// sources are what specs name of the host's Services.
 	sources *sources
 	// lookedAt change by themselves; kept must not change but by us.
@@ -71,13 +74,16 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
 			o.FieldSelector = fields.OneTermEqualSelector("metadata.name", tenancyv1.CAConfigMap).String()
 		}))
-	lent := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trim),
-		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
-			o.FieldSelector = fields.OneTermEqualSelector("metadata.name", tenancyv1.RoleHostClasses).String()
-		}))
+	named := func(name string) informers.SharedInformerFactory {
+		return informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trim),
+			informers.WithTweakListOptions(func(o *metav1.ListOptions) {
+				o.FieldSelector = fields.OneTermEqualSelector("metadata.name", name).String()
+			}))
+	}
+	opened := named(tenancyv1.RoleCustomKinds)
 	spaces := informers.NewSharedInformerFactoryWithOptions(host, 0, informers.WithTransform(trim))
 	core, apps, rbac := released.Core().V1(), released.Apps().V1(), released.Rbac().V1()
-	return &watched{
+	w := &watched{
 		clusters:       clusters.Tenancy().V1().VirtualClusters().Lister(),
 		hosts:          clusters.Tenancy().V1().HostClusters().Lister(),
 		pods:           core.Pods().Lister(),
@@ -87,20 +93,28 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		events:         refusals.Core().V1().Events().Lister(),
 		configMaps:     published.Core().V1().ConfigMaps().Lister(),
 		namespaces:     spaces.Core().V1().Namespaces().Lister(),
-		lent:           lent.Rbac().V1().ClusterRoleBindings().Lister(),
+		lent:           map[string]rbaclisters.ClusterRoleBindingLister{},
+		opened:         opened.Rbac().V1().ClusterRoles().Lister(),
 		clusterChanges: clusters.Tenancy().V1().VirtualClusters().Informer(),
 		hostChanges:    clusters.Tenancy().V1().HostClusters().Informer(),
 		eventChanges:   refusals.Core().V1().Events().Informer(),
 		mapChanges:     published.Core().V1().ConfigMaps().Informer(),
 		spaceChanges:   spaces.Core().V1().Namespaces().Informer(),
-		lentChanges:    lent.Rbac().V1().ClusterRoleBindings().Informer(),
+		openedChanges:  opened.Rbac().V1().ClusterRoles().Informer(),
 		lookedAt:       []cache.SharedIndexInformer{core.Pods().Informer(), core.PersistentVolumeClaims().Informer()},
 		kept: []cache.SharedIndexInformer{apps.StatefulSets().Informer(), core.Services().Informer(), core.ServiceAccounts().Informer(),
 			rbac.Roles().Informer(), rbac.RoleBindings().Informer()},
 		sources:   newSources(host),
 		tenancy:   clusters,
-		factories: []informers.SharedInformerFactory{released, refusals, published, spaces, lent},
+		factories: []informers.SharedInformerFactory{released, refusals, published, spaces, opened},
 	}
+	for _, name := range []string{tenancyv1.RoleHostClasses, tenancyv1.RoleHostDefinitions} {
+		binding := named(name)
+		w.lent[name] = binding.Rbac().V1().ClusterRoleBindings().Lister()
+		w.lentChanges = append(w.lentChanges, binding.Rbac().V1().ClusterRoleBindings().Informer())
+		w.factories = append(w.factories, binding)
+	}
+	return w
 }
 
 func (w *watched) start(ctx context.Context) {
@@ -112,8 +126,8 @@ func (w *watched) start(ctx context.Context) {
 }
 
 func (w *watched) informers() []cache.SharedIndexInformer {
-	all := []cache.SharedIndexInformer{w.clusterChanges, w.hostChanges, w.eventChanges, w.mapChanges, w.spaceChanges, w.lentChanges}
-	return append(append(all, w.lookedAt...), w.kept...)
+	all := []cache.SharedIndexInformer{w.clusterChanges, w.hostChanges, w.eventChanges, w.mapChanges, w.spaceChanges, w.openedChanges}
+	return slices.Concat(all, w.lentChanges, w.lookedAt, w.kept)
 }
 
 func (w *watched) synced() bool {
@@ -159,11 +173,14 @@ func (w *watched) handle(c *Controller) error {
 		AddFunc:    func(object any) { c.enqueueNamespace(nil, object) },
 		UpdateFunc: c.enqueueNamespace,
 	})
-	add(w.lentChanges, cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { c.enqueueAll() },
-		DeleteFunc: func(any) { c.enqueueAll() },
-		UpdateFunc: c.enqueueUnlent,
-	})
+	for _, informer := range w.lentChanges {
+		add(informer, cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(any) { c.enqueueAll() },
+			DeleteFunc: func(any) { c.enqueueAll() },
+			UpdateFunc: c.enqueueUnlent,
+		})
+	}
+	add(w.openedChanges, onAny(func(any) { c.enqueueRuled() }))
 	add(w.hostChanges, cache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { c.enqueueAll() },
 		// Its status counts virtual clusters, and concerns none of them.
@@ -212,6 +229,15 @@ func changed(before, now any) bool {
 func (c *Controller) enqueueAll() {
 	for _, object := range c.watched.clusterChanges.GetStore().List() {
 		c.queue.AddObject(object)
+	}
+}
+
+// enqueueRuled is for the virtual clusters that have rules for kinds of the host, or had some.
+func (c *Controller) enqueueRuled() {
+	for _, object := range c.watched.clusterChanges.GetStore().List() {
+		if vc, ok := object.(*tenancyv1.VirtualCluster); ok && len(vc.Spec.Syncer.ToHost.Custom)+len(vc.Status.CustomKinds) > 0 {
+			c.queue.AddObject(object)
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ type REST struct {
 	completer *completer
 	limit     *limit
 	rights    rights
+	// definition is for the kinds that rules are about.
+	definition Definition
 }
 
 var (
@@ -34,7 +36,7 @@ var (
 func newREST(store *genericregistry.Store, config Config, limit *limit) *REST {
 	return &REST{
 		Store: store, completer: &completer{templates: config.Templates, hosts: config.Hosts},
-		limit: limit, rights: rights{config.Authorizer},
+		limit: limit, rights: rights{config.Authorizer}, definition: config.Definition,
 	}
 }
 
@@ -89,7 +91,7 @@ func (r *REST) Update(ctx context.Context, name string, info rest.UpdatedObjectI
 			// The store refuses it as a conflict; another refusal would not be tried again.
 		default:
 			if *result, err = r.completer.update(ctx, vc, before, options.FieldManager); err == nil {
-				err = r.rights.check(ctx, vc, &before.Spec)
+				err = r.check(ctx, vc, &before.Spec)
 			}
 		}
 		return vc, err
@@ -104,7 +106,15 @@ func (r *REST) create(ctx context.Context, vc *tenancy.VirtualCluster) (outcome,
 	if err != nil {
 		return outcome{}, err
 	}
-	return result, r.rights.check(ctx, vc, &tenancy.VirtualClusterSpec{})
+	return result, r.check(ctx, vc, &tenancy.VirtualClusterSpec{})
+}
+
+// check looks at the rights of the writer, and then at what the host has.
+func (r *REST) check(ctx context.Context, vc *tenancy.VirtualCluster, old *tenancy.VirtualClusterSpec) error {
+	if err := r.rights.check(ctx, vc, old); err != nil {
+		return err
+	}
+	return r.definition.suitRules(ctx, vc, old)
 }
 
 // stale says that vc is a change of another version of the object than old.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -57,6 +58,7 @@ var lentFields = []lent{
 	{"syncer.fromHost.secrets", func(now, old *tenancy.VirtualClusterSpec) []need {
 		return shownInside(v1.ResourceSecrets, now.Syncer.FromHost.Secrets, old.Syncer.FromHost.Secrets)
 	}},
+	{"syncer.toHost.custom", kindsWithRules},
 	{"syncer.fromHost.services.mappings", mappedServices},
 	{"syncer.toHost.services.mappings", namedServices},
 	{"dns.resolve", resolvedServices},
@@ -136,6 +138,28 @@ func shownInside(resource string, now, old tenancy.ObjectsFromHost) []need {
 			verb: "get", resource: resource, name: mapping.From.Name,
 			because: "Garret shows the object inside the virtual cluster", remedy: "name an object that you may get, or have that right granted to you",
 		})
+	}
+	return needs
+}
+
+// kindsWithRules is for the kinds whose objects tenants write on the host through the
+// syncer. A rule that changes may open another field, so that it takes the rights again.
+func kindsWithRules(now, old *tenancy.VirtualClusterSpec) []need {
+	var needs []need
+	for i := range now.Syncer.ToHost.Custom {
+		rule := &now.Syncer.ToHost.Custom[i]
+		if slices.ContainsFunc(old.Syncer.ToHost.Custom, func(o tenancy.KindRule) bool { return equality.Semantic.DeepEqual(*rule, o) }) {
+			continue
+		}
+		external := &v1.KindRule{APIVersion: rule.APIVersion, Resource: rule.Resource}
+		kind := external.Synced()
+		for _, verb := range kind.Verbs {
+			needs = append(needs, need{
+				verb: verb, group: kind.Group, resource: kind.Resource,
+				because: "tenants get that right for what the rule lets through",
+				remedy:  "leave the rule out, or have that right granted to you",
+			})
+		}
 	}
 	return needs
 }

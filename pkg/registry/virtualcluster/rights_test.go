@@ -56,6 +56,12 @@ func policies(on bool) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) { spec.Syncer.ToHost.NetworkPolicies.Enabled = &on }
 }
 
+func ruled(path string) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) {
+		spec.Syncer.ToHost.Custom = []tenancy.KindRule{{APIVersion: "example.org/v1", Resource: "widgets", Fields: []tenancy.FieldRule{{Path: path}}}}
+	}
+}
+
 func flag(arg string) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) { spec.Syncer.ExtraArgs = []string{arg} }
 }
@@ -117,10 +123,18 @@ func TestLentRights(t *testing.T) {
 		database   = "get services db in prod"
 		entry      = "get virtualclusters/proxy.tenancy.garret.dev other"
 	)
+	var widgets []string
+	for _, verb := range []string{"get", "list", "watch", "create", "update", "patch", "delete"} {
+		widgets = append(widgets, verb+" widgets.example.org")
+	}
 	for name, test := range map[string]struct {
 		old, now []specChange
 		want     []string
 	}{
+		"a kind by a rule":          {nil, []specChange{ruled("spec.size")}, widgets},
+		"a rule stays":              {[]specChange{ruled("spec.size")}, []specChange{ruled("spec.size")}, nil},
+		"a rule opens more":         {[]specChange{ruled("spec.size")}, []specChange{ruled("spec")}, widgets},
+		"a rule goes":               {[]specChange{ruled("spec.size")}, nil, nil},
 		"nothing in particular":     {nil, nil, nil},
 		"baseline":                  {nil, []specChange{level(tenancy.PodSecurityBaseline)}, nil},
 		"restricted to baseline":    {[]specChange{level(tenancy.PodSecurityRestricted)}, []specChange{level(tenancy.PodSecurityBaseline)}, nil},

@@ -38,6 +38,8 @@ type Config struct {
 	Hosts     rest.Getter
 	// Authorizer tells what users may do on the host.
 	Authorizer authorizer.UnconditionalAuthorizer
+	// Definition reads those of the host's kinds.
+	Definition Definition
 	// Namespaces are those of the host.
 	Namespaces corelisters.NamespaceLister
 	// Kubeconfigs issues credentials.

@@ -95,6 +95,13 @@ func kinds() []*kind {
 			path:   []string{"spec", "policyTypes"}, values: [2]any{[]any{"Ingress"}, []any{"Ingress", "Egress"}}, drift: []any{"Egress"},
 			selector: []string{"spec", "podSelector", "matchLabels"},
 		},
+		{
+			// By a rule, which stands beside its tests.
+			GroupVersionResource: widgets, kind: "Widget",
+			object: fields{"spec": fields{"size": int64(1), "selector": fields{"app": "web"}}},
+			path:   []string{"spec", "size"}, values: [2]any{int64(1), int64(2)}, drift: int64(3),
+			selector: []string{"spec", "selector"},
+		},
 	}
 }
 

@@ -7,6 +7,7 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"os"
 	"testing"
 
@@ -48,6 +49,7 @@ type clusters struct {
 	plane *framework.ControlPlane
 	// hostObjects and virtualObjects are clients of every kind.
 	hostObjects, virtualObjects *dynamic.DynamicClient
+	virtualConfig               *rest.Config
 }
 
 var shared clusters
@@ -76,9 +78,12 @@ func setUpSides(stage *framework.Stage) error {
 	return framework.Together(
 		start("host", &shared.host, &shared.hostObjects, func(plane *framework.ControlPlane) error {
 			shared.plane = plane
-			return aggregation.InstallPolicy(context.Background(), plane)
+			return errors.Join(aggregation.InstallPolicy(context.Background(), plane), serveWidgets(context.Background(), plane))
 		}),
-		start("virtual", &shared.virtual, &shared.virtualObjects, func(*framework.ControlPlane) error { return nil }))
+		start("virtual", &shared.virtual, &shared.virtualObjects, func(plane *framework.ControlPlane) error {
+			shared.virtualConfig = plane.Config
+			return nil
+		}))
 }
 
 // side is one test's view: a host namespace and a virtual namespace of its own, and a syncer between.
@@ -92,6 +97,8 @@ type side struct {
 	hostNamespace, namespace string
 	// off are kinds that the next syncer does not sync; all others are on.
 	off []string
+	// unruled says that the next syncer has no rule for a kind.
+	unruled bool
 	// level is what the VirtualCluster asks for of Pod Security, drivers what the
 	// host's administrator opens, for the next syncer.
 	level   tenancyv1.PodSecurityLevel
@@ -174,7 +181,8 @@ func (s *side) appoint() {
 	s.t.Helper()
 	everything, err := resources.Select(tenancyv1.CataloguedResources(), nil)
 	s.must(err)
-	s.account = s.lent("vc-demo", tenancyv1.SyncerRules(everything), tenancyv1.SyncerClusterRules(everything))
+	s.account = s.lent("vc-demo", tenancyv1.SyncerRules(everything, widgetRule()), append(tenancyv1.SyncerClusterRules(everything),
+		rbacv1.PolicyRule{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, Verbs: []string{"get"}}))
 }
 
 // lent is a client of a ServiceAccount on the host with these rights in the namespace, and everywhere.
@@ -199,6 +207,9 @@ func (s *side) lent(name string, here, everywhere []rbacv1.PolicyRule) *kubernet
 	s.must(err)
 	return client
 }
+
+// accountName is the user that the syncer is on the host.
+func (s *side) accountName() string { return "system:serviceaccount:" + s.hostNamespace + ":vc-demo" }
 
 // tearDown takes the services away, whose addresses the next test's syncer would
 // ask for in vain, and stops the syncer.
@@ -258,7 +269,7 @@ func (s *side) start() {
 		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		PodRules: s.rules, Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
-		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, All: s.all, Mappings: s.mappings, EgressBounds: s.bounds, Mapped: s.mapped, Named: s.named, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
+		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, All: s.all, Mappings: s.mappings, EgressBounds: s.bounds, Rules: s.kindRules(ctx), Mapped: s.mapped, Named: s.named, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)

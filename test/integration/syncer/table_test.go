@@ -261,11 +261,11 @@ func checkOtherData(t *testing.T, s *side) {
 func checkOff(s *subject, running *side) {
 	s.carried("before-off")
 	running.stop()
-	running.off = []string{s.Resource}
+	running.off, running.unruled = []string{s.Resource}, s.Resource == widgets.Resource
 	running.start()
 	defer func() {
 		running.stop()
-		running.off = nil
+		running.off, running.unruled = nil, false
 		running.start()
 	}()
 	s.change("before-off")

@@ -139,3 +139,10 @@ imagePullSecrets:
   resources: [priorityclasses]
   verbs: [get, list, watch]
 {{- end }}
+
+{{/* The rule for the definitions of kinds that virtual clusters have on the host by rules. */}}
+{{- define "garret.hostDefinitions" -}}
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  verbs: [get]
+{{- end }}

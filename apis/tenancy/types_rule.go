@@ -1,0 +1,52 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tenancy
+
+// KindRule says how objects of one kind go to the host. The kind is of a
+// CustomResourceDefinition of the host, and its objects belong to namespaces.
+type KindRule struct {
+	// apiVersion is the group and the version of the kind on the host, such as example.org/v1.
+	APIVersion string
+	// resource is the kind's name in the plural, such as widgets.
+	Resource string
+	// fields are what goes to the host. All else stays inside.
+	Fields []FieldRule
+	// status are the paths of what flows back, such as status.conditions.
+	Status []string
+}
+
+// FieldUse says what becomes of a field on its way to the host.
+type FieldUse string
+
+const (
+	// FieldCopied is for a field that is on the host what it is inside.
+	FieldCopied FieldUse = "Copy"
+	// FieldName is for the name of another object of the same namespace.
+	FieldName FieldUse = "Name"
+	// FieldNamespace is for the namespace of a named object. It has to be the object's own,
+	// and is left out on the host.
+	FieldNamespace FieldUse = "Namespace"
+	// FieldLabels is for a map of labels that selects objects of the same namespace.
+	FieldLabels FieldUse = "Labels"
+	// FieldSelector is for a label selector that selects objects of the same namespace.
+	FieldSelector FieldUse = "LabelSelector"
+	// FieldOmitted is for a part of a copied field that stays inside.
+	FieldOmitted FieldUse = "Omit"
+	// FieldRefused is for a field without which alone an object goes to the host.
+	FieldRefused FieldUse = "Refuse"
+)
+
+// FieldRule says what becomes of one field. Where two rules are about a field, the
+// longer path decides.
+type FieldRule struct {
+	// path leads to the field, such as spec.items[].secretName: [] stands for each item of a list.
+	Path string
+	// as says what becomes of the field: Copy, Name, Namespace, Labels, LabelSelector, Omit or Refuse. Copy when not set.
+	As FieldUse
+	// of is the kind of the object that a Name names: secrets, configmaps, services, persistentvolumeclaims, pods,
+	// or RESOURCE.GROUP of a kind that goes to the host by a rule. Secrets and configmaps go to the host with the object.
+	Of string
+	// oneOf are the values that the field may have. An object with another one is refused. Any value when not set.
+	OneOf []string
+}

@@ -1,0 +1,92 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	v1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// TestKindRules says which rules are accepted, and what is said about the others.
+func TestKindRules(t *testing.T) {
+	rule := func(apiVersion, resource string, fields ...v1.FieldRule) v1.KindRule {
+		return v1.KindRule{APIVersion: apiVersion, Resource: resource, Fields: fields}
+	}
+	size := v1.FieldRule{Path: "spec.size"}
+	one := func(each v1.FieldRule) []v1.KindRule { return []v1.KindRule{rule("example.org/v1", "widgets", each)} }
+	reporting := func(path string) []v1.KindRule {
+		made := rule("example.org/v1", "widgets", size)
+		made.Status = []string{path}
+		return []v1.KindRule{made}
+	}
+	for name, test := range map[string]struct {
+		rules []v1.KindRule
+		// path is where the one error is, told a part of it; none for what is accepted.
+		path, told string
+	}{
+		"none":                    {},
+		"a field":                 {rules: one(size)},
+		"a name":                  {rules: one(v1.FieldRule{Path: "spec.parts[].secretName", As: v1.FieldName, Of: "secrets"})},
+		"a kind with a rule":      {rules: []v1.KindRule{rule("example.org/v1", "widgets", v1.FieldRule{Path: "spec.gadget", As: v1.FieldName, Of: "gadgets.example.org"}), rule("example.org/v1", "gadgets", size)}},
+		"status":                  {rules: reporting("status.conditions")},
+		"Kubernetes' own":         {rules: []v1.KindRule{rule("v1", "secrets", size)}, path: "[0].apiVersion", told: "Kubernetes' own"},
+		"workloads":               {rules: []v1.KindRule{rule("apps/v1", "deployments", size)}, path: "[0].apiVersion", told: "Kubernetes' own"},
+		"rights":                  {rules: []v1.KindRule{rule("rbac.authorization.k8s.io/v1", "roles", size)}, path: "[0].apiVersion", told: "who may do what"},
+		"webhooks":                {rules: []v1.KindRule{rule("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", size)}, path: "[0].apiVersion", told: "who may do what"},
+		"policies around the own": {rules: []v1.KindRule{rule("networking.k8s.io/v1", "networkpolicies", size)}, path: "[0].apiVersion", told: "Kubernetes' own"},
+		"virtual clusters":        {rules: []v1.KindRule{rule("tenancy.garret.dev/v1", "virtualclusters", size)}, path: "[0].apiVersion", told: "no rule"},
+		"no version":              {rules: []v1.KindRule{rule("example.org", "widgets", size)}, path: "[0].apiVersion", told: ""},
+		"a subresource":           {rules: []v1.KindRule{rule("example.org/v1", "widgets/scale", size)}, path: "[0].resource", told: "DNS-1035"},
+		"every resource":          {rules: []v1.KindRule{rule("example.org/v1", "*", size)}, path: "[0].resource", told: "DNS-1035"},
+		"nothing":                 {rules: []v1.KindRule{rule("example.org/v1", "widgets")}, path: "[0].fields", told: "name at least one"},
+		"twice":                   {rules: []v1.KindRule{rule("example.org/v1", "widgets", size), rule("example.org/v2", "widgets", size)}, path: "[1].resource", told: "Duplicate"},
+		"a field twice":           {rules: []v1.KindRule{rule("example.org/v1", "widgets", size, size)}, path: "[0].fields[1].path", told: "Duplicate"},
+		"metadata":                {rules: one(v1.FieldRule{Path: "metadata.ownerReferences"}), path: "[0].fields[0].path", told: "must not lead into"},
+		"the status to the host":  {rules: one(v1.FieldRule{Path: "status"}), path: "[0].fields[0].path", told: "under status"},
+		"no path":                 {rules: one(v1.FieldRule{Path: "spec..size"}), path: "[0].fields[0].path", told: "no name of a field"},
+		"an expression":           {rules: one(v1.FieldRule{Path: "spec.$(POD_IP)"}), path: "[0].fields[0].path", told: "no name of a field"},
+		"a value with a variable": {rules: one(v1.FieldRule{Path: "spec.mode", OneOf: []string{"$(POD_IP)"}}), path: "[0].fields[0].oneOf[0]", told: "$("},
+		"an unknown use":          {rules: one(v1.FieldRule{Path: "spec.size", As: "Paste"}), path: "[0].fields[0].as", told: "Unsupported"},
+		"a name of nothing":       {rules: one(v1.FieldRule{Path: "spec.name", As: v1.FieldName}), path: "[0].fields[0].of", told: "say which kind"},
+		"a name of another kind":  {rules: one(v1.FieldRule{Path: "spec.name", As: v1.FieldName, Of: "gadgets.example.org"}), path: "[0].fields[0].of", told: "has a rule here"},
+		"a kind of no name":       {rules: one(v1.FieldRule{Path: "spec.name", Of: "secrets"}), path: "[0].fields[0].of", told: "set as to Name"},
+		"values of a name":        {rules: one(v1.FieldRule{Path: "spec.name", As: v1.FieldName, Of: "secrets", OneOf: []string{"a"}}), path: "[0].fields[0].oneOf", told: "set as to Copy"},
+		"the spec as status":      {rules: reporting("spec.size"), path: "[0].status[0]", told: "into the status"},
+		"items of a status":       {rules: reporting("status.conditions[].type"), path: "[0].status[0]", told: "items of a list"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			errs := kindRules(test.rules, field.NewPath("custom"))
+			switch {
+			case test.path == "" && len(errs) > 0:
+				t.Errorf("got %v, want it accepted", errs)
+			case test.path != "" && (len(errs) != 1 || errs[0].Field != "custom"+test.path || !strings.Contains(errs[0].Error(), test.told)):
+				t.Errorf("got %v, want one error at custom%s with %q", errs, test.path, test.told)
+			}
+		})
+	}
+}
+
+// TestRulesSurviveArguments has the syncer read what the controller writes.
+func TestRulesSurviveArguments(t *testing.T) {
+	rules := []v1.KindRule{{APIVersion: "example.org/v1", Resource: "widgets", Fields: []v1.FieldRule{{Path: "spec.mode", OneOf: []string{"a b", `"`, "ä=,"}}}, Status: []string{"status"}}}
+	args, err := v1.RuleArgs(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := v1.RulesByArgs(append([]string{"--v=2"}, args...))
+	if err != nil || len(read) != 1 || read[0].CustomKind() != "widgets.v1.example.org" || len(read[0].Fields[0].OneOf) != 3 || read[0].Fields[0].OneOf[1] != `"` {
+		t.Errorf("got %v and %v, want %v", read, err, rules)
+	}
+	kind, err := v1.ParseCustomKind(read[0].CustomKind())
+	if err != nil || kind.GroupVersionResource() != rules[0].GroupVersionResource() {
+		t.Errorf("got %v and %v", kind, err)
+	}
+	if _, err := v1.ParseCustomKind("widgets"); err == nil {
+		t.Error("a kind without version and group is read")
+	}
+}

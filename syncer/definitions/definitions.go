@@ -1,0 +1,210 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package definitions has a virtual cluster serve kinds of its host: it makes the
+// CustomResourceDefinition inside of the host's, in the one version that objects go to the
+// host in. Names, schema, subresources and columns are the host's. A conversion is not:
+// it is the work of a webhook that runs on the host.
+//
+// A definition that a tenant made is the tenant's. It does where it serves the version,
+// and otherwise keeps the kind from being synced.
+package definitions
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	typedv1 "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset/typed/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/resources"
+)
+
+const (
+	// interval is how often the definitions inside are compared with the host's, soon
+	// the first pause while one is missing, which grows to the interval.
+	interval = time.Minute
+	soon     = 2 * time.Second
+	// established is how long a definition may take to be served.
+	established = 30 * time.Second
+)
+
+// Installer has the virtual cluster serve kinds of the host.
+type Installer struct {
+	// Host reads definitions; Virtual writes them.
+	Host, Virtual typedv1.CustomResourceDefinitionInterface
+	// ClusterID marks what the installer made.
+	ClusterID string
+	Clock     clock.Clock
+}
+
+// Outcome is what became of the definitions.
+type Outcome struct {
+	// Kinds are those that both sides serve, in the order of their rules.
+	Kinds []resources.RuledKind
+	// Missing says of each other kind what keeps it.
+	Missing map[string]error
+}
+
+// Install makes the definitions of the rules' kinds inside.
+func (i *Installer) Install(ctx context.Context, rules []tenancyv1.KindRule) Outcome {
+	outcome := Outcome{Missing: map[string]error{}}
+	for n := range rules {
+		kind, err := i.one(ctx, &rules[n])
+		if err != nil {
+			outcome.Missing[rules[n].Definition()] = err
+			klog.FromContext(ctx).Error(err, "A kind is not synced", "kind", rules[n].Definition())
+			continue
+		}
+		outcome.Kinds = append(outcome.Kinds, resources.RuledKind{KindRule: rules[n], Kind: kind})
+	}
+	return outcome
+}
+
+// Run keeps the definitions inside as the host's are, and reports what became of them,
+// until the context ends. It fails when a kind can be synced that could not at first: the
+// syncer has to start over then.
+func (i *Installer) Run(ctx context.Context, rules []tenancyv1.KindRule, first Outcome, report func(Outcome)) error {
+	if len(rules) == 0 {
+		return nil
+	}
+	report(first)
+	pause := interval
+	if len(first.Missing) > 0 {
+		pause = soon
+	}
+	for {
+		select {
+		case <-i.Clock.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+		now := i.Install(ctx, rules)
+		if ctx.Err() != nil {
+			return nil
+		}
+		for _, kind := range now.Kinds {
+			if first.Missing[kind.Definition()] != nil {
+				return fmt.Errorf("%s can be synced now: starting over", kind.Definition())
+			}
+		}
+		report(now)
+		pause = min(2*pause, interval)
+	}
+}
+
+// one makes the definition of a rule's kind, and returns the kind's name when it is served.
+func (i *Installer) one(ctx context.Context, rule *tenancyv1.KindRule) (string, error) {
+	name := rule.Definition()
+	host, err := i.Host.Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("definition on the host: %w", err)
+	}
+	wanted, err := inside(host, rule.GroupVersionResource().Version, i.ClusterID)
+	if err != nil {
+		return "", err
+	}
+	current, err := i.Virtual.Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		if _, err := i.Virtual.Create(ctx, wanted, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+			return "", fmt.Errorf("definition inside: %w", err)
+		}
+	case err != nil:
+		return "", fmt.Errorf("definition inside: %w", err)
+	case current.Labels[tenancyv1.LabelCluster] == i.ClusterID:
+		if err := i.update(ctx, current, wanted); err != nil {
+			return "", err
+		}
+	}
+	return wanted.Spec.Names.Kind, i.await(ctx, name, wanted)
+}
+
+// update makes the definition what the host's is. A version of before stays: objects may
+// be stored in it.
+func (i *Installer) update(ctx context.Context, current, wanted *apiextensionsv1.CustomResourceDefinition) error {
+	changed := current.DeepCopy()
+	versions := wanted.Spec.Versions
+	for _, version := range current.Spec.Versions {
+		if version.Name != versions[0].Name {
+			version.Storage = false
+			versions = append(versions, version)
+		}
+	}
+	changed.Spec.Names, changed.Spec.Versions = wanted.Spec.Names, versions
+	if equality.Semantic.DeepEqual(current.Spec, changed.Spec) {
+		return nil
+	}
+	if _, err := i.Virtual.Update(ctx, changed, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("definition inside: %w", err)
+	}
+	return nil
+}
+
+// await returns once the version is served under the names of the host.
+func (i *Installer) await(ctx context.Context, name string, wanted *apiextensionsv1.CustomResourceDefinition) error {
+	return wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, established, true, func(ctx context.Context) (bool, error) {
+		current, err := i.Virtual.Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return false, fmt.Errorf("definition inside: %w", err)
+		}
+		if !Serves(current, wanted.Spec.Versions[0].Name) || current.Spec.Names.Kind != wanted.Spec.Names.Kind || current.Spec.Scope != wanted.Spec.Scope {
+			return false, fmt.Errorf("the definition inside is a tenant's, and serves no %s of version %s: it has to be deleted, or to serve that", wanted.Spec.Names.Kind, wanted.Spec.Versions[0].Name)
+		}
+		return isTrue(current, apiextensionsv1.Established) && isTrue(current, apiextensionsv1.NamesAccepted), nil
+	})
+}
+
+// Serves says whether the definition serves the version.
+func Serves(definition *apiextensionsv1.CustomResourceDefinition, version string) bool {
+	_, served := versionOf(definition, version)
+	return served
+}
+
+func versionOf(definition *apiextensionsv1.CustomResourceDefinition, name string) (apiextensionsv1.CustomResourceDefinitionVersion, bool) {
+	for _, version := range definition.Spec.Versions {
+		if version.Name == name && version.Served {
+			return version, true
+		}
+	}
+	return apiextensionsv1.CustomResourceDefinitionVersion{}, false
+}
+
+func isTrue(definition *apiextensionsv1.CustomResourceDefinition, condition apiextensionsv1.CustomResourceDefinitionConditionType) bool {
+	for _, each := range definition.Status.Conditions {
+		if each.Type == condition {
+			return each.Status == apiextensionsv1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// inside is the definition for the virtual cluster.
+func inside(host *apiextensionsv1.CustomResourceDefinition, version, id string) (*apiextensionsv1.CustomResourceDefinition, error) {
+	served, found := versionOf(host, version)
+	if !found || host.Spec.Scope != apiextensionsv1.NamespaceScoped {
+		return nil, fmt.Errorf("the host serves no version %s of %s in namespaces", version, host.Name)
+	}
+	served.Storage = true
+	made := &apiextensionsv1.CustomResourceDefinition{
+		ObjectMeta: metav1.ObjectMeta{Name: host.Name, Labels: map[string]string{tenancyv1.LabelCluster: id}},
+		Spec: apiextensionsv1.CustomResourceDefinitionSpec{
+			Group: host.Spec.Group, Names: host.Spec.Names, Scope: host.Spec.Scope,
+			Versions:   []apiextensionsv1.CustomResourceDefinitionVersion{served},
+			Conversion: &apiextensionsv1.CustomResourceConversion{Strategy: apiextensionsv1.NoneConverter},
+		},
+	}
+	// Groups of Kubernetes' own projects need to say who approved them.
+	if approved, is := host.Annotations[apiextensionsv1.KubeAPIApprovedAnnotation]; is {
+		made.Annotations = map[string]string{apiextensionsv1.KubeAPIApprovedAnnotation: approved}
+	}
+	return made, nil
+}

@@ -1,0 +1,209 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/engine"
+	"garret.dev/garret/syncer/translate"
+)
+
+// fieldTree holds the rules of a kind by the fields that they are about. A field that no
+// rule reaches is not copied, unless it is a part of one that is.
+type fieldTree struct {
+	// rule is about this field; nil for one that only leads to others.
+	rule *tenancyv1.FieldRule
+	// each says that rule and below are about the items of a list.
+	each   bool
+	within map[string]*fieldTree
+}
+
+// newFieldTree sorts the rules. One path cannot be a list for one rule and none for another.
+func newFieldTree(rules []tenancyv1.FieldRule) (*fieldTree, error) {
+	root := &fieldTree{within: map[string]*fieldTree{}}
+	for i := range rules {
+		steps, err := tenancyv1.ParsePath(rules[i].Path)
+		if err != nil {
+			return nil, fmt.Errorf("path %s: %w", rules[i].Path, err)
+		}
+		at := root
+		for _, step := range steps {
+			next, known := at.within[step.Name]
+			if !known {
+				next = &fieldTree{each: step.Each, within: map[string]*fieldTree{}}
+				at.within[step.Name] = next
+			}
+			if next.each != step.Each {
+				return nil, fmt.Errorf("path %s: %s is a list in one path, and none in another", rules[i].Path, step.Name)
+			}
+			at = next
+		}
+		at.rule = &rules[i]
+	}
+	return root, nil
+}
+
+// use says what becomes of the field itself, given what becomes of the one that it is in.
+func (f *fieldTree) use(around tenancyv1.FieldUse) tenancyv1.FieldUse {
+	switch {
+	case f.rule == nil:
+		return around
+	case f.rule.As == "":
+		return tenancyv1.FieldCopied
+	}
+	return f.rule.As
+}
+
+// translation carries one object to the host.
+type translation struct {
+	translator *translate.Translator
+	namespace  string
+	// named are the names that it found, by kind.
+	named map[string][]string
+}
+
+// translate returns what of the value, which lies at the path, goes to the host. Keep is
+// false for what does not.
+func (t *translation) translate(tree *fieldTree, around tenancyv1.FieldUse, path string, value any) (out any, keep bool, err error) {
+	use := tree.use(around)
+	if use == tenancyv1.FieldRefused {
+		return nil, false, engine.Refuse(reasonUntranslatable, path+" cannot go to the host: leave it out")
+	}
+	if tree.each {
+		items, is := value.([]any)
+		if !is {
+			return nil, false, engine.Refuse(reasonUntranslatable, path+" is not a list, and the rule of the kind takes it for one")
+		}
+		list := make([]any, 0, len(items))
+		for i, item := range items {
+			// The items are not lists themselves.
+			one := fieldTree{rule: tree.rule, within: tree.within}
+			out, keep, err := t.translate(&one, around, fmt.Sprintf("%s[%d]", path, i), item)
+			if err != nil {
+				return nil, false, err
+			}
+			if keep {
+				list = append(list, out)
+			}
+		}
+		return list, use != tenancyv1.FieldOmitted && (use != "" || len(list) > 0), nil
+	}
+	if len(tree.within) > 0 {
+		return t.inside(tree, use, path, value)
+	}
+	return t.leaf(tree.rule, use, path, value)
+}
+
+// inside translates an object of which some fields have rules of their own.
+func (t *translation) inside(tree *fieldTree, use tenancyv1.FieldUse, path string, value any) (any, bool, error) {
+	fields, is := value.(map[string]any)
+	if !is {
+		return nil, false, engine.Refuse(reasonUntranslatable, path+" is not an object, and the rule of the kind takes it for one")
+	}
+	made := map[string]any{}
+	for _, name := range sortedKeys(fields) {
+		at := name
+		if path != "" {
+			at = path + "." + name
+		}
+		field, ruled := tree.within[name]
+		if !ruled {
+			if use == tenancyv1.FieldCopied {
+				made[name] = runtime.DeepCopyJSONValue(fields[name])
+			}
+			continue
+		}
+		out, keep, err := t.translate(field, use, at, fields[name])
+		if err != nil {
+			return nil, false, err
+		}
+		if keep {
+			made[name] = out
+		}
+	}
+	return made, use == tenancyv1.FieldCopied || len(made) > 0, nil
+}
+
+// leaf translates a field that has a rule, or is copied with the one that it is in.
+func (t *translation) leaf(rule *tenancyv1.FieldRule, use tenancyv1.FieldUse, path string, value any) (any, bool, error) {
+	refuse := func(why string) (any, bool, error) {
+		return nil, false, engine.Refuse(reasonUntranslatable, path+" "+why)
+	}
+	switch use {
+	case tenancyv1.FieldCopied:
+		if rule != nil && len(rule.OneOf) > 0 && !slices.Contains(rule.OneOf, fmt.Sprint(value)) {
+			return refuse(fmt.Sprintf("is %q, and the rule of the kind allows %q alone", fmt.Sprint(value), rule.OneOf))
+		}
+		return runtime.DeepCopyJSONValue(value), true, nil
+	case tenancyv1.FieldName:
+		name, is := value.(string)
+		if !is {
+			return refuse("is no name")
+		}
+		if name == "" {
+			return "", true, nil
+		}
+		t.named[rule.Of] = append(t.named[rule.Of], name)
+		return t.translator.HostName(t.namespace, name), true, nil
+	case tenancyv1.FieldNamespace:
+		if value != "" && value != t.namespace {
+			return refuse(fmt.Sprintf("is %q: an object goes to the host only with others of its own namespace, %q", fmt.Sprint(value), t.namespace))
+		}
+	case tenancyv1.FieldLabels:
+		labels, err := labelsOf(value)
+		if err != nil {
+			return refuse(err.Error())
+		}
+		return toAny(t.translator.HostSelector(t.namespace, labels)), true, nil
+	case tenancyv1.FieldSelector:
+		fields, is := value.(map[string]any)
+		selector := &metav1.LabelSelector{}
+		if !is || runtime.DefaultUnstructuredConverter.FromUnstructured(fields, selector) != nil {
+			return refuse("is no label selector")
+		}
+		out, err := runtime.DefaultUnstructuredConverter.ToUnstructured(t.translator.HostLabelSelector(selector, []string{t.namespace}))
+		return out, true, err
+	}
+	return nil, false, nil
+}
+
+func labelsOf(value any) (map[string]string, error) {
+	fields, is := value.(map[string]any)
+	if !is {
+		return nil, fmt.Errorf("is no map of labels")
+	}
+	labels := map[string]string{}
+	for key, value := range fields {
+		text, is := value.(string)
+		if !is {
+			return nil, fmt.Errorf("is no map of labels: the value of %s is no text", key)
+		}
+		labels[key] = text
+	}
+	return labels, nil
+}
+
+func toAny(labels map[string]string) map[string]any {
+	out := map[string]any{}
+	for key, value := range labels {
+		out[key] = value
+	}
+	return out
+}
+
+func sortedKeys(fields map[string]any) []string {
+	keys := make([]string, 0, len(fields))
+	for key := range fields {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	return keys
+}
