@@ -13,6 +13,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
+
+	_ "garret.dev/garret/cmd/controlplane/internal/quiet"
 )
 
 func main() {

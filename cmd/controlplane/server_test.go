@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -51,6 +52,15 @@ func TestServer(t *testing.T) {
 			if !strings.Contains(string(report), "[+]"+check+" ok") {
 				t.Errorf("check %s is not among:\n%s", check, report)
 			}
+		}
+	})
+	t.Run("no queue wakes to renew a metric", func(t *testing.T) {
+		metrics, err := client.Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(metrics), "apiserver_request_total") || strings.Contains(string(metrics), "workqueue_") {
+			t.Error("want the metrics of an API server without workqueue_*")
 		}
 	})
 	t.Run("anonymous requests", func(t *testing.T) { testAnonymous(t, p) })
@@ -136,6 +146,9 @@ func testOpenAPI(t *testing.T, client kubernetes.Interface) {
 	}
 }
 
+// killedAfter is terminationGracePeriodSeconds of the pod.
+const killedAfter = 10 * time.Second
+
 func testRestart(t *testing.T, p *process, client kubernetes.Interface) {
 	made, err := client.CoreV1().ConfigMaps("default").Create(background(),
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "kept"}, Data: map[string]string{"a": "b"}}, metav1.CreateOptions{})
@@ -146,7 +159,17 @@ func testRestart(t *testing.T, p *process, client kubernetes.Interface) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A watch has no end of its own. A pod that waited for it would be killed.
+	watch, err := client.CoreV1().ConfigMaps("default").Watch(background(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watch.Stop()
+	asked := time.Now()
 	want(t, "exit code of a stop", p.stop(t), 0)
+	if took := time.Since(asked); took >= killedAfter {
+		t.Errorf("with an open watch, the server took %s to stop; its pod is killed after %s", took, killedAfter)
+	}
 	want(t, "a write-ahead log left behind", fileExists(filepath.Join(p.dir, "server", "db", "state.db-wal")), false)
 
 	again := start(t, p.dir, p.port, "--tls-san=vc-demo.ns.svc")

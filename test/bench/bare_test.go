@@ -23,9 +23,18 @@ import (
 	"garret.dev/garret/test/framework"
 )
 
-// bareStart brings up etcd and kube-apiserver, with nothing around them, on
-// loopback, and gives the time until /readyz answers.
+// bareStart gives the time until /readyz of a bare control plane answers.
 func bareStart(b *testing.B) time.Duration {
+	elapsed, parts := startBare(b)
+	for _, part := range parts {
+		_ = part.End(os.Kill)
+	}
+	return elapsed
+}
+
+// startBare brings up etcd and kube-apiserver, with nothing around them, on loopback.
+// They run until the benchmark ends them, or is over.
+func startBare(b *testing.B) (time.Duration, []*framework.Process) {
 	dir := b.TempDir()
 	key := filepath.Join(dir, "service.key")
 	writeKey(b, key)
@@ -38,13 +47,11 @@ func bareStart(b *testing.B) time.Duration {
 	start := time.Now()
 	etcd := startPart(b, dir, "etcd", "--data-dir="+filepath.Join(dir, "etcd"), "--listen-client-urls="+etcdURL, "--advertise-client-urls="+etcdURL,
 		"--listen-peer-urls="+peerURL, "--initial-advertise-peer-urls="+peerURL, "--initial-cluster=default="+peerURL, "--unsafe-no-fsync")
-	defer func() { _ = etcd.End(os.Kill) }()
 	apiServer := startPart(b, dir, "kube-apiserver", "--etcd-servers="+etcdURL, "--cert-dir="+filepath.Join(dir, "certs"), "--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", api), "--service-cluster-ip-range=10.0.0.0/24", "--service-account-issuer=https://bench",
 		"--service-account-key-file="+key, "--service-account-signing-key-file="+key, "--authorization-mode=Node,RBAC")
-	defer func() { _ = apiServer.End(os.Kill) }()
 	waitReady(ctx, b, filepath.Join(dir, "certs", "apiserver.crt"), fmt.Sprintf("https://127.0.0.1:%d/readyz", api))
-	return time.Since(start)
+	return time.Since(start), []*framework.Process{apiServer, etcd}
 }
 
 // startPart runs a part of Kubernetes.
@@ -53,6 +60,7 @@ func startPart(b *testing.B, dir, part string, args ...string) *framework.Proces
 	if err != nil {
 		b.Fatal(err)
 	}
+	b.Cleanup(func() { _ = process.End(os.Kill) })
 	return process
 }
 

@@ -117,20 +117,25 @@ func runPod(ctx context.Context, b *testing.B, inside framework.Client) {
 const settle = 20 * time.Second
 
 func reportMemory(b *testing.B, name string) {
-	select {
-	case <-time.After(settle):
-	case <-b.Context().Done():
-		b.Fatal(b.Context().Err())
-	}
-	for _, container := range []string{"k3s", "syncer"} {
-		id, err := shared.ContainerID(namespace, "statefulset.kubernetes.io/pod-name="+tenancyv1.ReleaseName(name)+"-0", container)
-		if err != nil {
-			b.Fatal(err)
-		}
+	pause(b, settle)
+	for container, id := range containers(b, name) {
 		bytes, err := suite.ResidentBytes(id)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(bytes)/(1<<20), container+"-MiB")
 	}
+}
+
+// containers are the ids of a virtual cluster's containers, by name.
+func containers(b *testing.B, name string) map[string]string {
+	ids := map[string]string{}
+	for _, container := range []string{"k3s", "syncer"} {
+		id, err := shared.ContainerID(namespace, "statefulset.kubernetes.io/pod-name="+tenancyv1.ReleaseName(name)+"-0", container)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ids[container] = id
+	}
+	return ids
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // ContainerID tells which container runs now under a name in the first pod
@@ -91,4 +92,45 @@ func ResidentBytes(containerID string) (int64, error) {
 		total += pages * int64(os.Getpagesize())
 	}
 	return total, nil
+}
+
+// CPUTime is the processor time that the processes of a container have taken so far.
+func CPUTime(containerID string) (time.Duration, error) {
+	pids, err := Processes(containerID)
+	if err != nil {
+		return 0, err
+	}
+	var total time.Duration
+	for _, pid := range pids {
+		taken, err := ProcessCPUTime(pid)
+		if err != nil {
+			return 0, err
+		}
+		total += taken
+	}
+	return total, nil
+}
+
+// ProcessCPUTime is the processor time that one process has taken so far. The kernel
+// counts it in hundredths of a second.
+func ProcessCPUTime(pid int) (time.Duration, error) {
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// The second field, the program's name, may hold spaces.
+	_, rest, _ := strings.Cut(string(content), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("process %d: stat holds %q", pid, content)
+	}
+	var ticks int64
+	for _, field := range fields[11:13] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }

@@ -18,9 +18,10 @@ import (
 )
 
 const (
-	// notifyInterval is how often an idle watch hears the current revision: the
-	// watch cache asks for progress to answer consistent reads.
-	notifyInterval = 5 * time.Second
+	// notifyInterval is how often an idle watch hears the current revision. The watch
+	// cache asks for it when a consistent read waits. It is far below what a compaction
+	// leaves, five minutes: a watch that ended can go on from what it heard last.
+	notifyInterval = time.Minute
 	// emulatedVersion is an etcd that answers requests for progress, as kine does.
 	emulatedVersion = "3.6.11"
 	// maxRequestBytes is more than the 3 MiB that the API server takes in a body.

@@ -21,6 +21,9 @@ const (
 	stopTimeout = 2 * time.Second
 	// remindInterval is how often a datastore that takes no writes is logged.
 	remindInterval = time.Minute
+	// pollAlone is how often a database that has no other writers is asked for changes:
+	// own writes are announced at once.
+	pollAlone = 10 * time.Second
 )
 
 // Config says which datastore to use and how to reach it.
@@ -102,6 +105,7 @@ func (d *Datastore) Start(ctx context.Context) error {
 		// Compacted is what the API server says, as by etcd: it leaves minutes. A thousand rows
 		// more, of large objects, would be more than the bound.
 		config.CompactMinRetain = 0
+		config.PollInterval = pollAlone
 	}
 	config.BackendTLSConfig = tls.Config{CAFile: d.config.CAFile, CertFile: d.config.CertFile, KeyFile: d.config.KeyFile}
 	backend, err := guarded.Open(ctx, &d.wait, config)

@@ -78,6 +78,9 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 	if err != nil {
 		return nil, err
 	}
+	if !s.datastore.Shared {
+		alone(config)
+	}
 	generic := config.KubeAPIs.ControlPlane.Generic
 	if s.flags.AdvertisePort != 0 {
 		// The loopback client has its address by now; what follows asks the

@@ -1,0 +1,68 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build bench
+
+package bench
+
+import (
+	"testing"
+	"time"
+
+	"garret.dev/garret/test/suite"
+)
+
+const (
+	// calm is how long a start takes to be over: certificates, first lists, and the
+	// collections of garbage after them.
+	calm = time.Minute
+	// watched is how long the processor time of what is idle is taken.
+	watched = 2 * time.Minute
+)
+
+// BenchmarkIdle measures the share of a core that a virtual cluster without users takes,
+// beside a bare kube-apiserver on etcd in the same minutes.
+func BenchmarkIdle(b *testing.B) {
+	shared.Namespace(b, namespace)
+	const name = "idle"
+	shared.VirtualCluster(b, namespace, name)
+	_, parts := startBare(b)
+	pause(b, calm)
+
+	taken := func() map[string]time.Duration {
+		sums := map[string]time.Duration{}
+		for container, id := range containers(b, name) {
+			took, err := suite.CPUTime(id)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sums[container] = took
+			sums["pod"] += took
+		}
+		for _, part := range parts {
+			took, err := suite.ProcessCPUTime(part.PID())
+			if err != nil {
+				b.Fatal(err)
+			}
+			sums["bare"] += took
+		}
+		return sums
+	}
+	before := taken()
+	start := time.Now()
+	pause(b, watched)
+	after, elapsed := taken(), time.Since(start)
+	for who := range after {
+		b.ReportMetric(100*(after[who]-before[who]).Seconds()/elapsed.Seconds(), who+"-%")
+	}
+	b.ReportMetric(float64(after["pod"]-before["pod"])/float64(after["bare"]-before["bare"]), "pod/bare")
+	shared.Admin().Do(b, "delete", "vc", name, "-n", namespace, "--timeout=120s")
+}
+
+func pause(b *testing.B, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-b.Context().Done():
+		b.Fatal(b.Context().Err())
+	}
+}
