@@ -53,6 +53,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.HostIsolationApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HostObjectName"):
 		return &tenancyv1.HostObjectNameApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("HostServiceMapping"):
+		return &tenancyv1.HostServiceMappingApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ImageRule"):
 		return &tenancyv1.ImageRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("InsideObjectName"):
@@ -95,6 +97,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.ServicesFromHostApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ServiceSource"):
 		return &tenancyv1.ServiceSourceApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ServicesToHost"):
+		return &tenancyv1.ServicesToHostApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("SleepStatus"):
 		return &tenancyv1.SleepStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("StorageSpec"):

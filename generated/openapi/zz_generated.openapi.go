@@ -29,6 +29,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.ControlPlaneSpec{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref),
 		v1.DNSSpec{}.OpenAPIModelName():                                schema_garret_apis_tenancy_v1_DNSSpec(ref),
 		v1.DatastoreSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_DatastoreSpec(ref),
+		v1.FieldRule{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_FieldRule(ref),
 		v1.FoundService{}.OpenAPIModelName():                           schema_garret_apis_tenancy_v1_FoundService(ref),
 		v1.FoundServicePort{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_FoundServicePort(ref),
 		v1.FromHostSpec{}.OpenAPIModelName():                           schema_garret_apis_tenancy_v1_FromHostSpec(ref),
@@ -40,9 +41,11 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.HostClusterStatus{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_HostClusterStatus(ref),
 		v1.HostIsolation{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_HostIsolation(ref),
 		v1.HostObjectName{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_HostObjectName(ref),
+		v1.HostServiceMapping{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_HostServiceMapping(ref),
 		v1.ImageRule{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_ImageRule(ref),
 		v1.InsideObjectName{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_InsideObjectName(ref),
 		v1.IsolationSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_IsolationSpec(ref),
+		v1.KindRule{}.OpenAPIModelName():                               schema_garret_apis_tenancy_v1_KindRule(ref),
 		v1.KindSwitch{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_KindSwitch(ref),
 		v1.KubeconfigGrant{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_KubeconfigGrant(ref),
 		v1.KubeconfigRequest{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_KubeconfigRequest(ref),
@@ -64,6 +67,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.ServiceName{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_ServiceName(ref),
 		v1.ServiceSource{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ServiceSource(ref),
 		v1.ServicesFromHost{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ServicesFromHost(ref),
+		v1.ServicesToHost{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ServicesToHost(ref),
 		v1.SleepStatus{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_SleepStatus(ref),
 		v1.StorageSpec{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_StorageSpec(ref),
 		v1.SyncerSpec{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_SyncerSpec(ref),
@@ -700,6 +704,61 @@ func schema_garret_apis_tenancy_v1_DatastoreSpec(ref common.ReferenceCallback) c
 	}
 }
 
+func schema_garret_apis_tenancy_v1_FieldRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FieldRule says what becomes of one field. Where two rules are about a field, the longer path decides.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"path": {
+						SchemaProps: spec.SchemaProps{
+							Description: "path leads to the field, such as spec.items[].secretName: [] stands for each item of a list.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"as": {
+						SchemaProps: spec.SchemaProps{
+							Description: "as says what becomes of the field: Copy, Name, Namespace, Labels, LabelSelector, Omit or Refuse. Copy when not set.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"of": {
+						SchemaProps: spec.SchemaProps{
+							Description: "of is the kind of the object that a Name names: secrets, configmaps, services, persistentvolumeclaims, pods, or RESOURCE.GROUP of a kind that goes to the host by a rule. Secrets and configmaps go to the host with the object.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"oneOf": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "oneOf are the values that the field may have. An object with another one is refused. Any value when not set.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"path"},
+			},
+		},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_FoundService(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1302,6 +1361,37 @@ func schema_garret_apis_tenancy_v1_HostObjectName(ref common.ReferenceCallback) 
 	}
 }
 
+func schema_garret_apis_tenancy_v1_HostServiceMapping(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HostServiceMapping gives a Service of the virtual cluster a further name on the host.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"from": {
+						SchemaProps: spec.SchemaProps{
+							Description: "from is the Service inside. It needs a selector.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ServiceName{}.OpenAPIModelName()),
+						},
+					},
+					"to": {
+						SchemaProps: spec.SchemaProps{
+							Description: "to is the name of the Service on the host, in the namespace of the virtual cluster. What has the name already stays as it is.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"from", "to"},
+			},
+		},
+		Dependencies: []string{
+			v1.ServiceName{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_ImageRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1427,6 +1517,75 @@ func schema_garret_apis_tenancy_v1_IsolationSpec(ref common.ReferenceCallback) c
 		},
 		Dependencies: []string{
 			v1.NetworkIsolation{}.OpenAPIModelName(), v1.QuotaSpec{}.OpenAPIModelName(), corev1.LimitRangeSpec{}.OpenAPIModelName(), corev1.ResourceQuotaSpec{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_KindRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "KindRule says how objects of one kind go to the host. The kind is of a CustomResourceDefinition of the host, and its objects belong to namespaces.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion is the group and the version of the kind on the host, such as example.org/v1.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resource": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resource is the kind's name in the plural, such as widgets.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"fields": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "fields are what goes to the host. All else stays inside.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.FieldRule{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"status": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "status are the paths of what flows back, such as status.conditions.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"apiVersion", "resource"},
+			},
+		},
+		Dependencies: []string{
+			v1.FieldRule{}.OpenAPIModelName()},
 	}
 }
 
@@ -2253,6 +2412,46 @@ func schema_garret_apis_tenancy_v1_ServicesFromHost(ref common.ReferenceCallback
 	}
 }
 
+func schema_garret_apis_tenancy_v1_ServicesToHost(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ServicesToHost says whether Services go to the host, and under which further names.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"enabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "enabled says whether the kind is synced. It is when not set.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"mappings": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "mappings give Services on the host a further name, under which the host's own pods find them. Who adds one needs the right to create Services in the namespace.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.HostServiceMapping{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.HostServiceMapping{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_SleepStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2733,6 +2932,24 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 							Ref:         ref(v1.ReferencedKind{}.OpenAPIModelName()),
 						},
 					},
+					"custom": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "custom are rules for kinds of CustomResourceDefinitions of the host. Who writes one needs the rights that it lends. None by default.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.KindRule{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
 					"endpointSlices": {
 						SchemaProps: spec.SchemaProps{
 							Description: "endpointSlices are those of Services without a selector. On by default.",
@@ -2786,14 +3003,14 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 						SchemaProps: spec.SchemaProps{
 							Description: "services have the addresses that the host allots. On by default.",
 							Default:     map[string]interface{}{},
-							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+							Ref:         ref(v1.ServicesToHost{}.OpenAPIModelName()),
 						},
 					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1.KindSwitch{}.OpenAPIModelName(), v1.ReferencedKind{}.OpenAPIModelName()},
+			v1.KindRule{}.OpenAPIModelName(), v1.KindSwitch{}.OpenAPIModelName(), v1.ReferencedKind{}.OpenAPIModelName(), v1.ServicesToHost{}.OpenAPIModelName()},
 	}
 }
 
@@ -3082,7 +3299,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, and Asleep, once it has slept.",
+							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, and CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3157,6 +3374,25 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							Description: "restingFor is the number of the sleep for which the syncer has stopped carrying pods; the syncer reports it. Only then are the pods on the host stopped.",
 							Type:        []string{"integer"},
 							Format:      "int64",
+						},
+					},
+					"customKinds": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone from there, as RESOURCE.VERSION.GROUP.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
 						},
 					},
 					"services": {

@@ -54,6 +54,11 @@ func (in DatastoreSpec) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FieldRule) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.FieldRule"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in FoundService) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.FoundService"
 }
@@ -114,6 +119,11 @@ func (in HostObjectName) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostServiceMapping) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.HostServiceMapping"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ImageRule) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.ImageRule"
 }
@@ -131,6 +141,11 @@ func (in IsolationSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in KindChoice) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.KindChoice"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in KindRule) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.KindRule"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -244,8 +259,18 @@ func (in ServicesFromHost) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ServicesToHost) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ServicesToHost"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in SleepStatus) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.SleepStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Step) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.Step"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

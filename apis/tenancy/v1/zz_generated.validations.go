@@ -1492,6 +1492,69 @@ func Validate_HostObjectName(
 	return errs
 }
 
+// Validate_HostServiceMapping validates an instance of HostServiceMapping according
+// to declarative validation rules in the API schema.
+func Validate_HostServiceMapping(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *HostServiceMapping) (errs field.ErrorList) {
+
+	{ // field HostServiceMapping.From
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ServiceName,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ServiceName(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostServiceMapping) *ServiceName {
+				return &oldObj.From
+			})
+		errs = append(errs, fn(fldPath.Child("from"), &obj.From, oldVal, oldObj != nil)...)
+	}
+
+	{ // field HostServiceMapping.To
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.ShortName(ctx, op, fldPath, obj, oldObj); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostServiceMapping) *string {
+				return &oldObj.To
+			})
+		errs = append(errs, fn(fldPath.Child("to"), &obj.To, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 // Validate_InsideObjectName validates an instance of InsideObjectName according
 // to declarative validation rules in the API schema.
 func Validate_InsideObjectName(
@@ -2103,7 +2166,7 @@ func Validate_ObjectsFromHost(
 	return errs
 }
 
-var symbolsForPhase = sets.New(PhaseDeploying, PhaseFailed, PhasePending, PhaseReady, PhaseTerminating)
+var symbolsForPhase = sets.New(PhaseDeploying, PhaseFailed, PhasePending, PhaseReady, PhaseSleeping, PhaseTerminating, PhaseWaking)
 
 // Validate_Phase validates an instance of Phase according
 // to declarative validation rules in the API schema.
@@ -2800,6 +2863,148 @@ func Validate_ServicesFromHost(
 		errs = append(errs, fn(fldPath.Child("mappings"), obj.Mappings, oldVal, oldObj != nil)...)
 	}
 
+	return errs
+}
+
+// Validate_ServicesToHost validates an instance of ServicesToHost according
+// to declarative validation rules in the API schema.
+func Validate_ServicesToHost(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *ServicesToHost) (errs field.ErrorList) {
+
+	{ // field ServicesToHost.Enabled
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *bool,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ServicesToHost) *bool {
+				return oldObj.Enabled
+			})
+		errs = append(errs, fn(fldPath.Child("enabled"), obj.Enabled, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ServicesToHost.Mappings
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []HostServiceMapping,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 32).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// iterate the list and call the type's validation function
+			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_HostServiceMapping); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ServicesToHost) []HostServiceMapping {
+				return oldObj.Mappings
+			})
+		errs = append(errs, fn(fldPath.Child("mappings"), obj.Mappings, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_SleepStatus validates an instance of SleepStatus according
+// to declarative validation rules in the API schema.
+func Validate_SleepStatus(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *SleepStatus) (errs field.ErrorList) {
+
+	{ // field SleepStatus.Number
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *int64,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.Minimum(ctx, op, fldPath, obj, oldObj, 0); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepStatus) *int64 {
+				return &oldObj.Number
+			})
+		errs = append(errs, fn(fldPath.Child("number"), &obj.Number, oldVal, oldObj != nil)...)
+	}
+
+	{ // field SleepStatus.Since
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepStatus) *metav1.Time {
+				return oldObj.Since
+			})
+		errs = append(errs, fn(fldPath.Child("since"), obj.Since, oldVal, oldObj != nil)...)
+	}
+
+	// field SleepStatus.Reason has no validation
 	return errs
 }
 
@@ -3674,7 +3879,7 @@ func Validate_ToHostSpec(
 	{ // field ToHostSpec.Services
 		fn := func(
 			fldPath *field.Path,
-			obj, oldObj *KindSwitch,
+			obj, oldObj *ServicesToHost,
 			oldValueCorrelated bool) (errs field.ErrorList) {
 			// don't revalidate unchanged data
 			if oldValueCorrelated && op.Type == operation.Update {
@@ -3683,11 +3888,11 @@ func Validate_ToHostSpec(
 				}
 			}
 			// call the type's validation function
-			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			errs = append(errs, Validate_ServicesToHost(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
-			func(oldObj *ToHostSpec) *KindSwitch {
+			func(oldObj *ToHostSpec) *ServicesToHost {
 				return &oldObj.Services
 			})
 		errs = append(errs, fn(fldPath.Child("services"), &obj.Services, oldVal, oldObj != nil)...)
@@ -4028,6 +4233,7 @@ func Validate_VirtualClusterSpec(
 		errs = append(errs, fn(fldPath.Child("isolation"), &obj.Isolation, oldVal, oldObj != nil)...)
 	}
 
+	// field VirtualClusterSpec.Paused has no validation
 	// field VirtualClusterSpec.Helm has no validation
 	return errs
 }
@@ -4195,6 +4401,67 @@ func Validate_VirtualClusterStatus(
 				return oldObj.Quota
 			})
 		errs = append(errs, fn(fldPath.Child("quota"), obj.Quota, oldVal, oldObj != nil)...)
+	}
+
+	{ // field VirtualClusterStatus.Sleep
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *SleepStatus,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_SleepStatus(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterStatus) *SleepStatus {
+				return oldObj.Sleep
+			})
+		errs = append(errs, fn(fldPath.Child("sleep"), obj.Sleep, oldVal, oldObj != nil)...)
+	}
+
+	{ // field VirtualClusterStatus.RestingFor
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *int64,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.Minimum(ctx, op, fldPath, obj, oldObj, 0); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterStatus) *int64 {
+				return &oldObj.RestingFor
+			})
+		errs = append(errs, fn(fldPath.Child("restingFor"), &obj.RestingFor, oldVal, oldObj != nil)...)
 	}
 
 	{ // field VirtualClusterStatus.CustomKinds

@@ -326,6 +326,17 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+- name: dev.garret.garret.apis.tenancy.v1.HostServiceMapping
+  map:
+    fields:
+    - name: from
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ServiceName
+      default: {}
+    - name: to
+      type:
+        scalar: string
+      default: ""
 - name: dev.garret.garret.apis.tenancy.v1.ImageRule
   map:
     fields:
@@ -620,6 +631,18 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.garret.garret.apis.tenancy.v1.ServiceMapping
           elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.ServicesToHost
+  map:
+    fields:
+    - name: enabled
+      type:
+        scalar: boolean
+    - name: mappings
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.HostServiceMapping
+          elementRelationship: atomic
 - name: dev.garret.garret.apis.tenancy.v1.SleepStatus
   map:
     fields:
@@ -825,7 +848,7 @@ var schemaYAML = typed.YAMLObject(`types:
       default: {}
     - name: services
       type:
-        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+        namedType: dev.garret.garret.apis.tenancy.v1.ServicesToHost
       default: {}
 - name: dev.garret.garret.apis.tenancy.v1.VirtualCluster
   map:

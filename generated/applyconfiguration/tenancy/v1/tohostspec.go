@@ -12,6 +12,8 @@ package v1
 type ToHostSpecApplyConfiguration struct {
 	// configMaps are those that pods refer to, or all. On by default.
 	ConfigMaps *ReferencedKindApplyConfiguration `json:"configMaps,omitempty"`
+	// custom are rules for kinds of CustomResourceDefinitions of the host. Who writes one needs the rights that it lends. None by default.
+	Custom []KindRuleApplyConfiguration `json:"custom,omitempty"`
 	// endpointSlices are those of Services without a selector. On by default.
 	EndpointSlices *KindSwitchApplyConfiguration `json:"endpointSlices,omitempty"`
 	// ingresses are served by the host's ingress controllers. On by default.
@@ -41,6 +43,19 @@ func ToHostSpec() *ToHostSpecApplyConfiguration {
 // If called multiple times, the ConfigMaps field is set to the value of the last call.
 func (b *ToHostSpecApplyConfiguration) WithConfigMaps(value *ReferencedKindApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.ConfigMaps = value
+	return b
+}
+
+// WithCustom adds the given value to the Custom field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Custom field.
+func (b *ToHostSpecApplyConfiguration) WithCustom(values ...*KindRuleApplyConfiguration) *ToHostSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithCustom")
+		}
+		b.Custom = append(b.Custom, *values[i])
+	}
 	return b
 }
 

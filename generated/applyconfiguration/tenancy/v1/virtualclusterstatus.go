@@ -20,7 +20,8 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
-	// MetricsAvailable, which says whether it tells what pods use, and Asleep, once it has slept.
+	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, and
+	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
@@ -45,6 +46,9 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// restingFor is the number of the sleep for which the syncer has stopped carrying pods;
 	// the syncer reports it. Only then are the pods on the host stopped.
 	RestingFor *int64 `json:"restingFor,omitempty"`
+	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
+	// from there, as RESOURCE.VERSION.GROUP.
+	CustomKinds []string `json:"customKinds,omitempty"`
 	// services are those of the host and of other virtual clusters that the spec names, as
 	// they were found.
 	Services []FoundServiceApplyConfiguration `json:"services,omitempty"`
@@ -156,6 +160,16 @@ func (b *VirtualClusterStatusApplyConfiguration) WithSleep(value *SleepStatusApp
 // If called multiple times, the RestingFor field is set to the value of the last call.
 func (b *VirtualClusterStatusApplyConfiguration) WithRestingFor(value int64) *VirtualClusterStatusApplyConfiguration {
 	b.RestingFor = &value
+	return b
+}
+
+// WithCustomKinds adds the given value to the CustomKinds field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the CustomKinds field.
+func (b *VirtualClusterStatusApplyConfiguration) WithCustomKinds(values ...string) *VirtualClusterStatusApplyConfiguration {
+	for i := range values {
+		b.CustomKinds = append(b.CustomKinds, values[i])
+	}
 	return b
 }
 
