@@ -156,6 +156,16 @@ func TestKindsAreRecordedFirst(t *testing.T) {
 		}
 		return names
 	}
+	// While there is the rule, the host is clear of what is off.
+	vc.Spec.Syncer.ExtraArgs = []string{"--disable-sync-resources=persistentvolumeclaims"}
+	args = append(args, vc.Spec.Syncer.ExtraArgs...)
+	if err := c.watched.lookedAt[0].GetStore().Update(running(args...)); err != nil {
+		t.Fatal(err)
+	}
+	ruled := &customKinds{allowed: []tenancyv1.KindRule{widgets}, known: m.knownKinds(vc)}
+	if left, err := c.clearUnsynced(t.Context(), vc, m, ruled); left || err != nil || m.cleared == "" || len(deleted()) > 0 {
+		t.Errorf("with the rule: got %t, %v, %q cleared, and %v deleted", left, err, m.cleared, deleted())
+	}
 	// The cache has an earlier status: what was written is remembered.
 	dropped := &customKinds{known: m.knownKinds(vc)}
 	if left, err := c.clearUnsynced(t.Context(), vc, m, dropped); left || err != nil || len(deleted()) > 0 {
@@ -164,7 +174,6 @@ func TestKindsAreRecordedFirst(t *testing.T) {
 	if err := c.watched.lookedAt[0].GetStore().Update(running("--disable-sync-resources=persistentvolumeclaims")); err != nil {
 		t.Fatal(err)
 	}
-	vc.Spec.Syncer.ExtraArgs = []string{"--disable-sync-resources=persistentvolumeclaims"}
 	if left, err := c.clearUnsynced(t.Context(), vc, m, dropped); !left || err != nil || !slices.Equal(deleted(), []string{"twin"}) || len(recorded()) != 1 {
 		t.Errorf("after the syncer: got %t, %v, %v deleted, and %v in the status", left, err, deleted(), recorded())
 	}

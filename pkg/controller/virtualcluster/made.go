@@ -54,7 +54,7 @@ func namesOf(kinds []tenancyv1.SyncedKind) string {
 // the syncer of before might create again what is deleted here.
 func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, custom *customKinds) (bool, error) {
 	off, dropped := unsynced(vc.Spec.Syncer.Args()), custom.clearable()
-	wanted := clusterID(vc) + ":" + namesOf(off) + ":" + strings.Join(custom.known, ",")
+	wanted := clusterID(vc) + ":" + namesOf(off) + ":" + strings.Join(custom.known, ",") + ":" + namesOf(dropped)
 	m.Lock()
 	cleared := m.cleared == wanted
 	if !cleared {
