@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -45,6 +46,10 @@ type Options struct {
 	DisableSyncResources []string
 	// SelectFromHost narrows what is shown of the host: RESOURCE:SELECTOR.
 	SelectFromHost []string
+	// SyncAll names kinds of which all objects go to the host.
+	SyncAll []string
+	// MapFromHost names objects of the host that are shown inside: RESOURCE:NAME=NAMESPACE/NAME.
+	MapFromHost []string
 	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
 	SyncNodesFromHost bool
 
@@ -120,6 +125,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.SyncResources, "sync-resources", o.SyncResources, "Kinds to sync to the host that are not synced by default.")
 	flags.StringSliceVar(&o.DisableSyncResources, "disable-sync-resources", o.DisableSyncResources, "Kinds that stay inside.")
 	flags.StringArrayVar(&o.SelectFromHost, tenancyv1.FlagSelectFromHost, o.SelectFromHost, "Label selector of what is shown of a kind of the host, such as storageclasses:tier=fast. May be given for several kinds.")
+	flags.StringSliceVar(&o.SyncAll, tenancyv1.FlagSyncAll, o.SyncAll, "Kinds of which all objects go to the host, and not only those that others refer to: "+strings.Join(tenancyv1.ReferencedResources(), ", ")+".")
+	flags.StringArrayVar(&o.MapFromHost, tenancyv1.FlagMapFromHost, o.MapFromHost, "Object of the host's namespace that is shown inside, such as configmaps:proxy=default/proxy. May be given for several objects.")
 	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
 	flags.StringVar(&o.EgressDir, "egress-dir", o.EgressDir, "Directory for the sockets through which the control plane connects to pods, Services, webhooks and its kubelet. Empty for none.")
 	flags.StringVar(&o.NodeIP, "node-ip", o.NodeIP, "Address of the node that the syncer's pod runs on. Defaults to NODE_IP.")
@@ -168,6 +175,31 @@ func (o *Options) hostSelectors() (map[string]string, error) {
 		selectors[resource] = selector
 	}
 	return selectors, nil
+}
+
+// all says of which kinds all objects go to the host.
+func (o *Options) all() (map[string]bool, error) {
+	all := map[string]bool{}
+	for _, resource := range o.SyncAll {
+		if !slices.Contains(tenancyv1.ReferencedResources(), resource) {
+			return nil, fmt.Errorf("--%s=%s: must be one of %s", tenancyv1.FlagSyncAll, resource, strings.Join(tenancyv1.ReferencedResources(), ", "))
+		}
+		all[resource] = true
+	}
+	return all, nil
+}
+
+// mappings are those of MapFromHost.
+func (o *Options) mappings() ([]tenancyv1.HostMapping, error) {
+	var all []tenancyv1.HostMapping
+	for _, value := range o.MapFromHost {
+		mapping, err := tenancyv1.ParseHostMapping(value)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, mapping)
+	}
+	return all, nil
 }
 
 // exceptions are what the host's administrator opens to pods.

@@ -112,9 +112,13 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
+	mappings, err := options.mappings()
+	if err != nil {
+		return nil, err
+	}
 	watched := rights.New(rights.Options{
 		Host: both.host.AuthorizationV1(), Namespace: cluster.HostNamespace, Doubts: both.doubts, Clock: options.Clock,
-		Needs: rights.NeedsOf(cluster.Name, selection, options.SyncNodesFromHost),
+		Needs: rights.NeedsOf(cluster.Name, selection, options.SyncNodesFromHost, mappings...),
 		Report: func(missing []rights.Need) {
 			if len(missing) == 0 {
 				reporter.Done(partRights)

@@ -179,6 +179,14 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return err
 	}
+	all, err := options.all()
+	if err != nil {
+		return err
+	}
+	mappings, err := options.mappings()
+	if err != nil {
+		return err
+	}
 	bounds, err := isolation.ParseEgressBounds(options.WorkloadsEgress, options.PodIP, options.ServiceIP)
 	if err != nil {
 		return fmt.Errorf("--workloads-egress: %w", err)
@@ -195,7 +203,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata, PodRules: rules,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
-		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, EgressBounds: bounds,
+		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, All: all, Mappings: mappings, EgressBounds: bounds,
 		Mapped: parts.mapped,
 	})
 	if err != nil {

@@ -19,8 +19,8 @@ type SyncerSpec struct {
 
 // ToHostSpec chooses among the kinds that go to the host.
 type ToHostSpec struct {
-	// configMaps are those that pods refer to. On by default.
-	ConfigMaps KindSwitch
+	// configMaps are those that pods refer to, or all. On by default.
+	ConfigMaps ReferencedKind
 	// endpointSlices are those of Services without a selector. On by default.
 	EndpointSlices KindSwitch
 	// ingresses are served by the host's ingress controllers. On by default.
@@ -33,14 +33,16 @@ type ToHostSpec struct {
 	PodDisruptionBudgets KindSwitch
 	// pods run on the host's nodes. On by default.
 	Pods KindSwitch
-	// secrets are those that pods and ingresses refer to. On by default.
-	Secrets KindSwitch
+	// secrets are those that pods and ingresses refer to, or all. On by default.
+	Secrets ReferencedKind
 	// services have the addresses that the host allots. On by default.
 	Services KindSwitch
 }
 
 // FromHostSpec chooses among the kinds of the host that are shown inside.
 type FromHostSpec struct {
+	// configMaps of the host are shown inside by name. None by default.
+	ConfigMaps ObjectsFromHost
 	// events about what was synced are copied to the objects inside. On by default.
 	Events KindSwitch
 	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
@@ -51,6 +53,8 @@ type FromHostSpec struct {
 	PriorityClasses ClassSelection
 	// runtimeClasses of the host can be named by pods inside. On by default, where the host lends the right to read classes.
 	RuntimeClasses ClassSelection
+	// secrets of the host are shown inside by name. None by default.
+	Secrets ObjectsFromHost
 	// storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.
 	StorageClasses ClassSelection
 	// services of the host and of other virtual clusters are shown inside by name. None by default.

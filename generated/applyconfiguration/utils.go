@@ -49,8 +49,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.HostClusterStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HostIsolation"):
 		return &tenancyv1.HostIsolationApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("HostObjectName"):
+		return &tenancyv1.HostObjectNameApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ImageRule"):
 		return &tenancyv1.ImageRuleApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("InsideObjectName"):
+		return &tenancyv1.InsideObjectNameApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("IsolationSpec"):
 		return &tenancyv1.IsolationSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KindSwitch"):
@@ -61,6 +65,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.LocalTemplateReferenceApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("NetworkIsolation"):
 		return &tenancyv1.NetworkIsolationApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ObjectMapping"):
+		return &tenancyv1.ObjectMappingApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ObjectsFromHost"):
+		return &tenancyv1.ObjectsFromHostApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("PodRules"):
 		return &tenancyv1.PodRulesApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("PriorityClassRule"):
@@ -69,6 +77,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.QuotaSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("QuotaStatus"):
 		return &tenancyv1.QuotaStatusApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ReferencedKind"):
+		return &tenancyv1.ReferencedKindApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ReleaseStatus"):
 		return &tenancyv1.ReleaseStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ResolveRule"):

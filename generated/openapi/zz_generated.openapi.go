@@ -39,7 +39,9 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.HostClusterSpec{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_HostClusterSpec(ref),
 		v1.HostClusterStatus{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_HostClusterStatus(ref),
 		v1.HostIsolation{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_HostIsolation(ref),
+		v1.HostObjectName{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_HostObjectName(ref),
 		v1.ImageRule{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_ImageRule(ref),
+		v1.InsideObjectName{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_InsideObjectName(ref),
 		v1.IsolationSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_IsolationSpec(ref),
 		v1.KindSwitch{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_KindSwitch(ref),
 		v1.KubeconfigGrant{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_KubeconfigGrant(ref),
@@ -49,10 +51,13 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.KubernetesSpec{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_KubernetesSpec(ref),
 		v1.LocalTemplateReference{}.OpenAPIModelName():                 schema_garret_apis_tenancy_v1_LocalTemplateReference(ref),
 		v1.NetworkIsolation{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_NetworkIsolation(ref),
+		v1.ObjectMapping{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ObjectMapping(ref),
+		v1.ObjectsFromHost{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_ObjectsFromHost(ref),
 		v1.PodRules{}.OpenAPIModelName():                               schema_garret_apis_tenancy_v1_PodRules(ref),
 		v1.PriorityClassRule{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_PriorityClassRule(ref),
 		v1.QuotaSpec{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_QuotaSpec(ref),
 		v1.QuotaStatus{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_QuotaStatus(ref),
+		v1.ReferencedKind{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ReferencedKind(ref),
 		v1.ReleaseStatus{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ReleaseStatus(ref),
 		v1.ResolveRule{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_ResolveRule(ref),
 		v1.ServiceMapping{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ServiceMapping(ref),
@@ -812,6 +817,13 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 				Description: "FromHostSpec chooses among the kinds of the host that are shown inside.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
+					"configMaps": {
+						SchemaProps: spec.SchemaProps{
+							Description: "configMaps of the host are shown inside by name. None by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ObjectsFromHost{}.OpenAPIModelName()),
+						},
+					},
 					"events": {
 						SchemaProps: spec.SchemaProps{
 							Description: "events about what was synced are copied to the objects inside. On by default.",
@@ -847,6 +859,13 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
 						},
 					},
+					"secrets": {
+						SchemaProps: spec.SchemaProps{
+							Description: "secrets of the host are shown inside by name. None by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ObjectsFromHost{}.OpenAPIModelName()),
+						},
+					},
 					"storageClasses": {
 						SchemaProps: spec.SchemaProps{
 							Description: "storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.",
@@ -865,7 +884,7 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 			},
 		},
 		Dependencies: []string{
-			v1.ClassSelection{}.OpenAPIModelName(), v1.KindSwitch{}.OpenAPIModelName(), v1.ServicesFromHost{}.OpenAPIModelName()},
+			v1.ClassSelection{}.OpenAPIModelName(), v1.KindSwitch{}.OpenAPIModelName(), v1.ObjectsFromHost{}.OpenAPIModelName(), v1.ServicesFromHost{}.OpenAPIModelName()},
 	}
 }
 
@@ -1260,6 +1279,28 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 	}
 }
 
+func schema_garret_apis_tenancy_v1_HostObjectName(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HostObjectName names an object in the namespace of the VirtualCluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name"},
+			},
+		},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_ImageRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1285,6 +1326,36 @@ func schema_garret_apis_tenancy_v1_ImageRule(ref common.ReferenceCallback) commo
 					},
 				},
 				Required: []string{"from", "to"},
+			},
+		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_InsideObjectName(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "InsideObjectName names an object inside.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"namespace", "name"},
 			},
 		},
 	}
@@ -1637,6 +1708,69 @@ func schema_garret_apis_tenancy_v1_NetworkIsolation(ref common.ReferenceCallback
 	}
 }
 
+func schema_garret_apis_tenancy_v1_ObjectMapping(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ObjectMapping shows an object of the host inside, under a name of choice.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"from": {
+						SchemaProps: spec.SchemaProps{
+							Description: "from is the object on the host, in the namespace of the VirtualCluster.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.HostObjectName{}.OpenAPIModelName()),
+						},
+					},
+					"to": {
+						SchemaProps: spec.SchemaProps{
+							Description: "to names the object inside. It comes when its namespace is there. An object of a tenant's that has the name stays as it is.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.InsideObjectName{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"from", "to"},
+			},
+		},
+		Dependencies: []string{
+			v1.HostObjectName{}.OpenAPIModelName(), v1.InsideObjectName{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_ObjectsFromHost(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ObjectsFromHost shows objects of the host inside, each by its name.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"mappings": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "mappings show one object each. Who adds one needs the right to get the object on the host.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.ObjectMapping{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.ObjectMapping{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1867,6 +2001,33 @@ func schema_garret_apis_tenancy_v1_QuotaStatus(ref common.ReferenceCallback) com
 		},
 		Dependencies: []string{
 			resource.Quantity{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_ReferencedKind(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ReferencedKind switches a kind of which those objects are synced that others refer to.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"enabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "enabled says whether the kind is synced. The kind decides when not set.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"all": {
+						SchemaProps: spec.SchemaProps{
+							Description: "all says that objects go to the host that nothing refers to, too. Off by default.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
 	}
 }
 
@@ -2535,9 +2696,9 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 				Properties: map[string]spec.Schema{
 					"configMaps": {
 						SchemaProps: spec.SchemaProps{
-							Description: "configMaps are those that pods refer to. On by default.",
+							Description: "configMaps are those that pods refer to, or all. On by default.",
 							Default:     map[string]interface{}{},
-							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+							Ref:         ref(v1.ReferencedKind{}.OpenAPIModelName()),
 						},
 					},
 					"endpointSlices": {
@@ -2584,9 +2745,9 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 					},
 					"secrets": {
 						SchemaProps: spec.SchemaProps{
-							Description: "secrets are those that pods and ingresses refer to. On by default.",
+							Description: "secrets are those that pods and ingresses refer to, or all. On by default.",
 							Default:     map[string]interface{}{},
-							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+							Ref:         ref(v1.ReferencedKind{}.OpenAPIModelName()),
 						},
 					},
 					"services": {
@@ -2600,7 +2761,7 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 			},
 		},
 		Dependencies: []string{
-			v1.KindSwitch{}.OpenAPIModelName()},
+			v1.KindSwitch{}.OpenAPIModelName(), v1.ReferencedKind{}.OpenAPIModelName()},
 	}
 }
 

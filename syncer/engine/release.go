@@ -8,30 +8,55 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
-// releaseInterval is how long after a failure the objects are released again.
+// releaseInterval is how long after a failure another try is made.
 const releaseInterval = 5 * time.Second
 
 // Release takes the syncer's finalizer from the virtual objects of a kind that
 // holds data and is not synced any more: nobody would delete their host objects,
 // and nothing may hold them back. It reads them once, and is done when it is.
 func Release[T Object](ctx context.Context, virtual *Store[T]) {
+	forEach(ctx, virtual, "Cannot release what is not synced any more", func(object T) error {
+		others := slices.DeleteFunc(slices.Clone(object.GetFinalizers()), func(f string) bool { return f == tenancyv1.FinalizerData })
+		if len(others) == len(object.GetFinalizers()) {
+			return nil
+		}
+		return setFinalizers(ctx, virtual, object, others)
+	})
+}
+
+// Clear deletes all objects of the store, such as those inside that are not shown any more. It
+// reads them once, and is done when they are deleted.
+func Clear[T Object](ctx context.Context, virtual *Store[T]) {
+	forEach(ctx, virtual, "Cannot delete what is not shown any more", func(object T) error {
+		uid := object.GetUID()
+		err := virtual.Writer(object.GetNamespace()).Delete(ctx, object.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return err
+	})
+}
+
+// forEach does something to each object of the store, until it succeeds for all of them.
+func forEach[T Object](ctx context.Context, virtual *Store[T], failure string, do func(T) error) {
 	// The error says that the context ended.
 	_ = wait.PollUntilContextCancel(ctx, releaseInterval, true, func(ctx context.Context) (bool, error) {
 		objects, err := virtual.read(ctx)
 		for _, object := range objects {
-			others := slices.DeleteFunc(slices.Clone(object.GetFinalizers()), func(f string) bool { return f == tenancyv1.FinalizerData })
-			if err == nil && len(others) < len(object.GetFinalizers()) {
-				err = setFinalizers(ctx, virtual, object, others)
+			if err == nil {
+				err = do(object)
 			}
 		}
 		if err != nil && ctx.Err() == nil {
-			klog.FromContext(ctx).Error(err, "Cannot release what is not synced any more", "kind", virtual.resource.Resource)
+			klog.FromContext(ctx).Error(err, failure, "kind", virtual.resource.Resource)
 		}
 		return err == nil, nil
 	})

@@ -217,6 +217,14 @@ func (s *Store[T]) Get(namespace, name string) (T, bool) {
 	return object.(T), true
 }
 
+// Whole is the cached object with what was stripped from it.
+func (s *Store[T]) Whole(ctx context.Context, object T) (T, error) {
+	if !s.partial {
+		return object, nil
+	}
+	return s.Writer(object.GetNamespace()).Get(ctx, object.GetName(), metav1.GetOptions{})
+}
+
 // Since is when the cached object was created; zero where there is none.
 func (s *Store[T]) Since(key types.NamespacedName) time.Time {
 	object, found := s.Get(key.Namespace, key.Name)

@@ -181,13 +181,11 @@ func (t *Twin[T]) reconcile(ctx context.Context, virtual, host T, hosted bool) e
 			return err
 		}
 	}
-	if t.virtual.partial {
-		if virtual, err = t.virtual.Writer(virtual.GetNamespace()).Get(ctx, virtual.GetName(), metav1.GetOptions{}); err != nil {
-			if apierrors.IsNotFound(err) {
-				return nil
-			}
-			return fmt.Errorf("read inside: %w", err)
+	if virtual, err = t.virtual.Whole(ctx, virtual); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil
 		}
+		return fmt.Errorf("read inside: %w", err)
 	}
 	if !hosted {
 		return t.make(ctx, virtual)

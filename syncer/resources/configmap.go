@@ -8,16 +8,19 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 )
 
-// configMaps carries the configmaps that pods on the host refer to. The host's copy is never
+// configMaps carries the configmaps that pods on the host refer to, or all but those that the host's
+// own are shown as. The host's copy is never
 // immutable, so that one made again inside can take its place.
 func (b *builder) configMaps() {
 	ofPod := referredBy(references.ofConfigMaps)
 	controller := declare(b, b.Virtual.ConfigMaps, b.Host.ConfigMaps, declared[*corev1.ConfigMap]{
 		wanted: func(virtual *corev1.ConfigMap) bool {
-			return slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexConfigMap, engine.KeyOf(virtual).String()), b.hosted)
+			return b.All[tenancyv1.ResourceConfigMaps] && virtual.Labels[tenancyv1.LabelMapped] == "" ||
+				slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexConfigMap, engine.KeyOf(virtual).String()), b.hosted)
 		},
 		apply: func(virtual, host *corev1.ConfigMap) error {
 			host.Data, host.BinaryData = virtual.Data, virtual.BinaryData

@@ -103,6 +103,10 @@ func (m *mirror[T]) create(ctx context.Context, key types.NamespacedName) error 
 }
 
 func (m *mirror[T]) update(ctx context.Context, object T) error {
+	object, err := m.virtual.Whole(ctx, object)
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
 	writer := m.virtual.Writer(object.GetNamespace())
 	wanted := object.DeepCopyObject().(T)
 	m.apply(wanted)

@@ -60,6 +60,10 @@ type Config struct {
 	EgressBounds *isolation.EgressBounds
 	// EndpointRanges are what EndpointSlices may name, besides the addresses of own pods.
 	EndpointRanges []string
+	// All says of which kinds all objects go to the host, and not only what others refer to.
+	All map[string]bool
+	// Mappings are the objects of the host that are shown inside by name.
+	Mappings []tenancyv1.HostMapping
 	// Mapped are the Services that the VirtualCluster has shown inside.
 	Mapped *MappedServices
 	// KubeletPort is where the syncer serves the kubelet's API.
@@ -105,6 +109,8 @@ func Register(e *engine.Engine, c Config) error {
 			kind.off(&b)
 		}
 	}
+	b.mappedConfigMaps()
+	b.mappedSecrets()
 	if c.Mapped != nil {
 		b.mappedServices(c.Mapped)
 	}

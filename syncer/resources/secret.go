@@ -12,7 +12,8 @@ import (
 	"garret.dev/garret/syncer/engine"
 )
 
-// secrets carries the secrets that pods and ingresses on the host refer to. The host's copy is never
+// secrets carries the secrets that pods and ingresses on the host refer to, or all but those that the
+// host's own are shown as, and the credentials for the API server inside. The host's copy is never
 // immutable, so that one made again inside can take its place.
 func (b *builder) secrets() {
 	ofPod := referredBy(references.ofSecrets)
@@ -28,7 +29,8 @@ func (b *builder) secrets() {
 			if ingresses && b.issuedOnHost(virtual) {
 				return false
 			}
-			return slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexSecret, key), b.hosted) ||
+			return b.All[tenancyv1.ResourceSecrets] && virtual.Labels[tenancyv1.LabelMapped] == "" && !isCredential(virtual.Type) ||
+				slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexSecret, key), b.hosted) ||
 				ingresses && slices.ContainsFunc(b.Virtual.Ingresses.ByIndex(indexSecret, key), b.servedOnHost(virtual.Name))
 		},
 		create: func(virtual, host *corev1.Secret) error {
@@ -43,6 +45,12 @@ func (b *builder) secrets() {
 	})
 	b.watchPodsGo(controller, ofPod)
 	b.beforePods = append(b.beforePods, need{controller: controller, keys: ofPod})
+}
+
+// isCredential tells whether secrets of the type let somebody into the API server inside. They are
+// of no use on the host, and others there could read them.
+func isCredential(of corev1.SecretType) bool {
+	return of == corev1.SecretTypeServiceAccountToken || of == corev1.SecretTypeBootstrapToken
 }
 
 // hostSecretType keeps the types that the host's kubelet reads, and such as only

@@ -27,9 +27,9 @@ type Need struct {
 }
 
 // NeedsOf are those of a syncer of the named virtual cluster, given for each kind of the
-// catalogue whether it is synced, and whether the host's nodes are shown.
-func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool) []Need {
-	rules := append(tenancyv1.SyncerRules(synced),
+// catalogue whether it is synced, whether the host's nodes are shown, and what is shown by name.
+func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings ...tenancyv1.HostMapping) []Need {
+	rules := append(append(tenancyv1.SyncerRules(synced), tenancyv1.MappingRules(mappings)...),
 		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"get", "list", "watch"}},
 		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters/status"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"get", "patch"}})
 	var needs []Need
@@ -38,10 +38,12 @@ func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool) []Need {
 			for _, verb := range rule.Verbs {
 				need := Need{Group: rule.APIGroups[0], Verb: verb}
 				need.Resource, need.Subresource, _ = strings.Cut(resource, "/")
-				if len(rule.ResourceNames) > 0 {
-					need.Name = rule.ResourceNames[0]
+				if len(rule.ResourceNames) == 0 {
+					needs = append(needs, need)
 				}
-				needs = append(needs, need)
+				for _, need.Name = range rule.ResourceNames {
+					needs = append(needs, need)
+				}
 			}
 		}
 	}

@@ -66,6 +66,9 @@ func TestDeclaredRules(t *testing.T) {
 		want   []string
 	}{
 		"virtual cluster": {cluster(nil), nil},
+		"names of mapped objects": {cluster(func(vc *v1.VirtualCluster) {
+			vc.Spec.Syncer.FromHost.Secrets.Mappings = []v1.ObjectMapping{{From: v1.HostObjectName{Name: "a/b"}, To: v1.InsideObjectName{Namespace: "a.b", Name: "a=b"}}}
+		}), []string{"spec.syncer.fromHost.secrets.mappings[0].from.name", "spec.syncer.fromHost.secrets.mappings[0].to.namespace", "spec.syncer.fromHost.secrets.mappings[0].to.name"}},
 		"distro":          {cluster(func(vc *v1.VirtualCluster) { vc.Spec.Kubernetes.Distro = "k0s" }), []string{`spec.kubernetes.distro: supported values: "k3s", "k8s"`}},
 		"retention":       {cluster(func(vc *v1.VirtualCluster) { vc.Spec.ControlPlane.Storage.WhenDeleted = "Keep" }), []string{`spec.controlPlane.storage.whenDeleted: supported values: "Delete", "Retain"`}},
 		"phase":           {cluster(func(vc *v1.VirtualCluster) { vc.Status.Phase = "Fine" }), []string{"status.phase: Unsupported value"}},

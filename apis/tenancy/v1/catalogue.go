@@ -168,11 +168,11 @@ func Catalogue() []SyncedKind {
 		},
 		{
 			Version: "v1", Resource: ResourceSecrets, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
-			Words: "those that a pod or an ingress refers to",
+			Words: "those that a pod or an ingress refers to, or all with `secrets.all`",
 		},
 		{
 			Version: "v1", Resource: ResourceConfigMaps, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
-			Words: "those that a pod refers to",
+			Words: "those that a pod refers to, or all with `configMaps.all`",
 		},
 		{
 			Group: "networking.k8s.io", Version: "v1", Resource: ResourceIngresses, Direction: ToHost, Default: true, Namespaced: true,

@@ -65,6 +65,14 @@ func (s *SyncerSpec) Args() []string {
 			args = append(args, "--"+FlagSelectFromHost+"="+choice.Resource+":"+metav1.FormatLabelSelector(choice.Selector))
 		}
 	}
+	for resource, kind := range map[string]ReferencedKind{ResourceConfigMaps: s.ToHost.ConfigMaps, ResourceSecrets: s.ToHost.Secrets} {
+		if kind.All != nil && *kind.All {
+			args = append(args, "--"+FlagSyncAll+"="+resource)
+		}
+	}
+	for _, mapping := range s.HostMappings() {
+		args = append(args, "--"+FlagMapFromHost+"="+mapping.String())
+	}
 	for flag, names := range map[string][]string{FlagSyncResources: on, FlagDisableSyncResources: off} {
 		if len(names) > 0 {
 			args = append(args, "--"+flag+"="+strings.Join(names, ","))

@@ -5,6 +5,7 @@ package v1
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,5 +42,34 @@ func TestSyncerArgs(t *testing.T) {
 	selection, err := SelectByArgs(got)
 	if err != nil || selection[ResourceIngresses] || selection[ResourceSecrets] || !selection[ResourceBudgets] || !selection[ResourceStorageClasses] {
 		t.Errorf("got %v and %v, want what the fields say", selection, err)
+	}
+}
+
+// TestHostMappings wants what the fields name to be what the syncer reads out of its flags.
+func TestHostMappings(t *testing.T) {
+	var spec SyncerSpec
+	spec.ToHost.Secrets.All, spec.ToHost.ConfigMaps.All = ptr.To(true), ptr.To(false)
+	for from, objects := range map[string]*ObjectsFromHost{"proxy": &spec.FromHost.ConfigMaps, "registry.example": &spec.FromHost.Secrets} {
+		objects.Mappings = []ObjectMapping{{From: HostObjectName{Name: from}, To: InsideObjectName{Namespace: "shop", Name: "here"}}}
+	}
+	want := []string{"--map-from-host=configmaps:proxy=shop/here", "--map-from-host=secrets:registry.example=shop/here", "--sync-all=secrets"}
+	got := spec.Args()
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	for i, mapping := range spec.HostMappings() {
+		parsed, err := ParseHostMapping(strings.TrimPrefix(want[i], "--map-from-host="))
+		if err != nil || parsed != mapping {
+			t.Errorf("got %v and %v, want %v", parsed, err, mapping)
+		}
+	}
+	for _, value := range []string{"", "pods:a=b/c", "secrets:=b/c", "secrets:a=/c", "secrets:a=b/", "secrets:a"} {
+		if parsed, err := ParseHostMapping(value); err == nil {
+			t.Errorf("%q: got %v, want an error", value, parsed)
+		}
+	}
+	rules := MappingRules(spec.HostMappings())
+	if len(rules) != 2 || !slices.Equal(rules[1].ResourceNames, []string{"registry.example"}) || slices.Contains(rules[1].Verbs, "create") {
+		t.Errorf("got %v, want each object to be read by its name", rules)
 	}
 }

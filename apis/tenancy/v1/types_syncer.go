@@ -27,9 +27,9 @@ type SyncerSpec struct {
 
 // ToHostSpec chooses among the kinds that go to the host.
 type ToHostSpec struct {
-	// configMaps are those that pods refer to. On by default.
+	// configMaps are those that pods refer to, or all. On by default.
 	// +optional
-	ConfigMaps KindSwitch `json:"configMaps,omitempty,omitzero"`
+	ConfigMaps ReferencedKind `json:"configMaps,omitempty,omitzero"`
 	// endpointSlices are those of Services without a selector. On by default.
 	// +optional
 	EndpointSlices KindSwitch `json:"endpointSlices,omitempty,omitzero"`
@@ -48,9 +48,9 @@ type ToHostSpec struct {
 	// pods run on the host's nodes. On by default.
 	// +optional
 	Pods KindSwitch `json:"pods,omitempty,omitzero"`
-	// secrets are those that pods and ingresses refer to. On by default.
+	// secrets are those that pods and ingresses refer to, or all. On by default.
 	// +optional
-	Secrets KindSwitch `json:"secrets,omitempty,omitzero"`
+	Secrets ReferencedKind `json:"secrets,omitempty,omitzero"`
 	// services have the addresses that the host allots. On by default.
 	// +optional
 	Services KindSwitch `json:"services,omitempty,omitzero"`
@@ -58,6 +58,9 @@ type ToHostSpec struct {
 
 // FromHostSpec chooses among the kinds of the host that are shown inside.
 type FromHostSpec struct {
+	// configMaps of the host are shown inside by name. None by default.
+	// +optional
+	ConfigMaps ObjectsFromHost `json:"configMaps,omitempty,omitzero"`
 	// events about what was synced are copied to the objects inside. On by default.
 	// +optional
 	Events KindSwitch `json:"events,omitempty,omitzero"`
@@ -73,6 +76,9 @@ type FromHostSpec struct {
 	// runtimeClasses of the host can be named by pods inside. On by default, where the host lends the right to read classes.
 	// +optional
 	RuntimeClasses ClassSelection `json:"runtimeClasses,omitempty,omitzero"`
+	// secrets of the host are shown inside by name. None by default.
+	// +optional
+	Secrets ObjectsFromHost `json:"secrets,omitempty,omitzero"`
 	// storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.
 	// +optional
 	StorageClasses ClassSelection `json:"storageClasses,omitempty,omitzero"`

@@ -28,8 +28,8 @@ const (
 	// serves selection only.
 	LabelVirtualNamespace = "garret.dev/virtual-namespace"
 
-	// LabelMapped marks a Service inside that stands for one of the host or of another virtual
-	// cluster. It has no twin on the host.
+	// LabelMapped marks an object inside that stands for one of the host or of another virtual
+	// cluster. A Service with it has no twin on the host.
 	LabelMapped = "garret.dev/mapped"
 
 	// LabelEgress, on the host, takes a pod out of what the release lets all workloads reach:

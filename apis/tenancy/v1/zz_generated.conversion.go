@@ -185,6 +185,16 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}); err != nil {
 		return err
 	}
+	if err := s.AddGeneratedConversionFunc((*HostObjectName)(nil), (*tenancy.HostObjectName)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_HostObjectName_To_tenancy_HostObjectName(a.(*HostObjectName), b.(*tenancy.HostObjectName), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.HostObjectName)(nil), (*HostObjectName)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_HostObjectName_To_v1_HostObjectName(a.(*tenancy.HostObjectName), b.(*HostObjectName), scope)
+	}); err != nil {
+		return err
+	}
 	if err := s.AddGeneratedConversionFunc((*ImageRule)(nil), (*tenancy.ImageRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_v1_ImageRule_To_tenancy_ImageRule(a.(*ImageRule), b.(*tenancy.ImageRule), scope)
 	}); err != nil {
@@ -192,6 +202,16 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}
 	if err := s.AddGeneratedConversionFunc((*tenancy.ImageRule)(nil), (*ImageRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_tenancy_ImageRule_To_v1_ImageRule(a.(*tenancy.ImageRule), b.(*ImageRule), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*InsideObjectName)(nil), (*tenancy.InsideObjectName)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_InsideObjectName_To_tenancy_InsideObjectName(a.(*InsideObjectName), b.(*tenancy.InsideObjectName), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.InsideObjectName)(nil), (*InsideObjectName)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_InsideObjectName_To_v1_InsideObjectName(a.(*tenancy.InsideObjectName), b.(*InsideObjectName), scope)
 	}); err != nil {
 		return err
 	}
@@ -275,6 +295,26 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}); err != nil {
 		return err
 	}
+	if err := s.AddGeneratedConversionFunc((*ObjectMapping)(nil), (*tenancy.ObjectMapping)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ObjectMapping_To_tenancy_ObjectMapping(a.(*ObjectMapping), b.(*tenancy.ObjectMapping), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.ObjectMapping)(nil), (*ObjectMapping)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_ObjectMapping_To_v1_ObjectMapping(a.(*tenancy.ObjectMapping), b.(*ObjectMapping), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*ObjectsFromHost)(nil), (*tenancy.ObjectsFromHost)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ObjectsFromHost_To_tenancy_ObjectsFromHost(a.(*ObjectsFromHost), b.(*tenancy.ObjectsFromHost), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.ObjectsFromHost)(nil), (*ObjectsFromHost)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_ObjectsFromHost_To_v1_ObjectsFromHost(a.(*tenancy.ObjectsFromHost), b.(*ObjectsFromHost), scope)
+	}); err != nil {
+		return err
+	}
 	if err := s.AddGeneratedConversionFunc((*PodRules)(nil), (*tenancy.PodRules)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_v1_PodRules_To_tenancy_PodRules(a.(*PodRules), b.(*tenancy.PodRules), scope)
 	}); err != nil {
@@ -312,6 +352,16 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}
 	if err := s.AddGeneratedConversionFunc((*tenancy.QuotaStatus)(nil), (*QuotaStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_tenancy_QuotaStatus_To_v1_QuotaStatus(a.(*tenancy.QuotaStatus), b.(*QuotaStatus), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*ReferencedKind)(nil), (*tenancy.ReferencedKind)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ReferencedKind_To_tenancy_ReferencedKind(a.(*ReferencedKind), b.(*tenancy.ReferencedKind), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.ReferencedKind)(nil), (*ReferencedKind)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_ReferencedKind_To_v1_ReferencedKind(a.(*tenancy.ReferencedKind), b.(*ReferencedKind), scope)
 	}); err != nil {
 		return err
 	}
@@ -887,6 +937,26 @@ func Convert_tenancy_HostIsolation_To_v1_HostIsolation(in *tenancy.HostIsolation
 	return autoConvert_tenancy_HostIsolation_To_v1_HostIsolation(in, out, s)
 }
 
+func autoConvert_v1_HostObjectName_To_tenancy_HostObjectName(in *HostObjectName, out *tenancy.HostObjectName, s conversion.Scope) error {
+	*out = *(*tenancy.HostObjectName)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_HostObjectName_To_tenancy_HostObjectName is an autogenerated conversion function.
+func Convert_v1_HostObjectName_To_tenancy_HostObjectName(in *HostObjectName, out *tenancy.HostObjectName, s conversion.Scope) error {
+	return autoConvert_v1_HostObjectName_To_tenancy_HostObjectName(in, out, s)
+}
+
+func autoConvert_tenancy_HostObjectName_To_v1_HostObjectName(in *tenancy.HostObjectName, out *HostObjectName, s conversion.Scope) error {
+	*out = *(*HostObjectName)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_HostObjectName_To_v1_HostObjectName is an autogenerated conversion function.
+func Convert_tenancy_HostObjectName_To_v1_HostObjectName(in *tenancy.HostObjectName, out *HostObjectName, s conversion.Scope) error {
+	return autoConvert_tenancy_HostObjectName_To_v1_HostObjectName(in, out, s)
+}
+
 func autoConvert_v1_ImageRule_To_tenancy_ImageRule(in *ImageRule, out *tenancy.ImageRule, s conversion.Scope) error {
 	*out = *(*tenancy.ImageRule)(unsafe.Pointer(in))
 	return nil
@@ -905,6 +975,26 @@ func autoConvert_tenancy_ImageRule_To_v1_ImageRule(in *tenancy.ImageRule, out *I
 // Convert_tenancy_ImageRule_To_v1_ImageRule is an autogenerated conversion function.
 func Convert_tenancy_ImageRule_To_v1_ImageRule(in *tenancy.ImageRule, out *ImageRule, s conversion.Scope) error {
 	return autoConvert_tenancy_ImageRule_To_v1_ImageRule(in, out, s)
+}
+
+func autoConvert_v1_InsideObjectName_To_tenancy_InsideObjectName(in *InsideObjectName, out *tenancy.InsideObjectName, s conversion.Scope) error {
+	*out = *(*tenancy.InsideObjectName)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_InsideObjectName_To_tenancy_InsideObjectName is an autogenerated conversion function.
+func Convert_v1_InsideObjectName_To_tenancy_InsideObjectName(in *InsideObjectName, out *tenancy.InsideObjectName, s conversion.Scope) error {
+	return autoConvert_v1_InsideObjectName_To_tenancy_InsideObjectName(in, out, s)
+}
+
+func autoConvert_tenancy_InsideObjectName_To_v1_InsideObjectName(in *tenancy.InsideObjectName, out *InsideObjectName, s conversion.Scope) error {
+	*out = *(*InsideObjectName)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_InsideObjectName_To_v1_InsideObjectName is an autogenerated conversion function.
+func Convert_tenancy_InsideObjectName_To_v1_InsideObjectName(in *tenancy.InsideObjectName, out *InsideObjectName, s conversion.Scope) error {
+	return autoConvert_tenancy_InsideObjectName_To_v1_InsideObjectName(in, out, s)
 }
 
 func autoConvert_v1_IsolationSpec_To_tenancy_IsolationSpec(in *IsolationSpec, out *tenancy.IsolationSpec, s conversion.Scope) error {
@@ -1083,6 +1173,46 @@ func Convert_tenancy_NetworkIsolation_To_v1_NetworkIsolation(in *tenancy.Network
 	return autoConvert_tenancy_NetworkIsolation_To_v1_NetworkIsolation(in, out, s)
 }
 
+func autoConvert_v1_ObjectMapping_To_tenancy_ObjectMapping(in *ObjectMapping, out *tenancy.ObjectMapping, s conversion.Scope) error {
+	*out = *(*tenancy.ObjectMapping)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_ObjectMapping_To_tenancy_ObjectMapping is an autogenerated conversion function.
+func Convert_v1_ObjectMapping_To_tenancy_ObjectMapping(in *ObjectMapping, out *tenancy.ObjectMapping, s conversion.Scope) error {
+	return autoConvert_v1_ObjectMapping_To_tenancy_ObjectMapping(in, out, s)
+}
+
+func autoConvert_tenancy_ObjectMapping_To_v1_ObjectMapping(in *tenancy.ObjectMapping, out *ObjectMapping, s conversion.Scope) error {
+	*out = *(*ObjectMapping)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_ObjectMapping_To_v1_ObjectMapping is an autogenerated conversion function.
+func Convert_tenancy_ObjectMapping_To_v1_ObjectMapping(in *tenancy.ObjectMapping, out *ObjectMapping, s conversion.Scope) error {
+	return autoConvert_tenancy_ObjectMapping_To_v1_ObjectMapping(in, out, s)
+}
+
+func autoConvert_v1_ObjectsFromHost_To_tenancy_ObjectsFromHost(in *ObjectsFromHost, out *tenancy.ObjectsFromHost, s conversion.Scope) error {
+	*out = *(*tenancy.ObjectsFromHost)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_ObjectsFromHost_To_tenancy_ObjectsFromHost is an autogenerated conversion function.
+func Convert_v1_ObjectsFromHost_To_tenancy_ObjectsFromHost(in *ObjectsFromHost, out *tenancy.ObjectsFromHost, s conversion.Scope) error {
+	return autoConvert_v1_ObjectsFromHost_To_tenancy_ObjectsFromHost(in, out, s)
+}
+
+func autoConvert_tenancy_ObjectsFromHost_To_v1_ObjectsFromHost(in *tenancy.ObjectsFromHost, out *ObjectsFromHost, s conversion.Scope) error {
+	*out = *(*ObjectsFromHost)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_ObjectsFromHost_To_v1_ObjectsFromHost is an autogenerated conversion function.
+func Convert_tenancy_ObjectsFromHost_To_v1_ObjectsFromHost(in *tenancy.ObjectsFromHost, out *ObjectsFromHost, s conversion.Scope) error {
+	return autoConvert_tenancy_ObjectsFromHost_To_v1_ObjectsFromHost(in, out, s)
+}
+
 func autoConvert_v1_PodRules_To_tenancy_PodRules(in *PodRules, out *tenancy.PodRules, s conversion.Scope) error {
 	*out = *(*tenancy.PodRules)(unsafe.Pointer(in))
 	return nil
@@ -1161,6 +1291,26 @@ func autoConvert_tenancy_QuotaStatus_To_v1_QuotaStatus(in *tenancy.QuotaStatus, 
 // Convert_tenancy_QuotaStatus_To_v1_QuotaStatus is an autogenerated conversion function.
 func Convert_tenancy_QuotaStatus_To_v1_QuotaStatus(in *tenancy.QuotaStatus, out *QuotaStatus, s conversion.Scope) error {
 	return autoConvert_tenancy_QuotaStatus_To_v1_QuotaStatus(in, out, s)
+}
+
+func autoConvert_v1_ReferencedKind_To_tenancy_ReferencedKind(in *ReferencedKind, out *tenancy.ReferencedKind, s conversion.Scope) error {
+	*out = *(*tenancy.ReferencedKind)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_ReferencedKind_To_tenancy_ReferencedKind is an autogenerated conversion function.
+func Convert_v1_ReferencedKind_To_tenancy_ReferencedKind(in *ReferencedKind, out *tenancy.ReferencedKind, s conversion.Scope) error {
+	return autoConvert_v1_ReferencedKind_To_tenancy_ReferencedKind(in, out, s)
+}
+
+func autoConvert_tenancy_ReferencedKind_To_v1_ReferencedKind(in *tenancy.ReferencedKind, out *ReferencedKind, s conversion.Scope) error {
+	*out = *(*ReferencedKind)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_ReferencedKind_To_v1_ReferencedKind is an autogenerated conversion function.
+func Convert_tenancy_ReferencedKind_To_v1_ReferencedKind(in *tenancy.ReferencedKind, out *ReferencedKind, s conversion.Scope) error {
+	return autoConvert_tenancy_ReferencedKind_To_v1_ReferencedKind(in, out, s)
 }
 
 func autoConvert_v1_ReleaseStatus_To_tenancy_ReleaseStatus(in *ReleaseStatus, out *tenancy.ReleaseStatus, s conversion.Scope) error {

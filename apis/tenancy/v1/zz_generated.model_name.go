@@ -104,8 +104,23 @@ func (in HostIsolation) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostMapping) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.HostMapping"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostObjectName) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.HostObjectName"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ImageRule) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.ImageRule"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in InsideObjectName) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.InsideObjectName"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -159,6 +174,16 @@ func (in NetworkIsolation) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ObjectMapping) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ObjectMapping"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ObjectsFromHost) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ObjectsFromHost"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in PodRules) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.PodRules"
 }
@@ -176,6 +201,11 @@ func (in QuotaSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in QuotaStatus) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.QuotaStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ReferencedKind) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ReferencedKind"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

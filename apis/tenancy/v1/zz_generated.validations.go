@@ -547,6 +547,28 @@ func Validate_FromHostSpec(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *FromHostSpec) (errs field.ErrorList) {
 
+	{ // field FromHostSpec.ConfigMaps
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ObjectsFromHost,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ObjectsFromHost(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ObjectsFromHost {
+				return &oldObj.ConfigMaps
+			})
+		errs = append(errs, fn(fldPath.Child("configMaps"), &obj.ConfigMaps, oldVal, oldObj != nil)...)
+	}
+
 	{ // field FromHostSpec.Events
 		fn := func(
 			fldPath *field.Path,
@@ -655,6 +677,28 @@ func Validate_FromHostSpec(
 				return &oldObj.RuntimeClasses
 			})
 		errs = append(errs, fn(fldPath.Child("runtimeClasses"), &obj.RuntimeClasses, oldVal, oldObj != nil)...)
+	}
+
+	{ // field FromHostSpec.Secrets
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ObjectsFromHost,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ObjectsFromHost(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ObjectsFromHost {
+				return &oldObj.Secrets
+			})
+		errs = append(errs, fn(fldPath.Child("secrets"), &obj.Secrets, oldVal, oldObj != nil)...)
 	}
 
 	{ // field FromHostSpec.StorageClasses
@@ -1269,6 +1313,120 @@ func Validate_HostIsolation(
 	return errs
 }
 
+// Validate_HostObjectName validates an instance of HostObjectName according
+// to declarative validation rules in the API schema.
+func Validate_HostObjectName(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *HostObjectName) (errs field.ErrorList) {
+
+	{ // field HostObjectName.Name
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.LongName(ctx, op, fldPath, obj, oldObj); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostObjectName) *string {
+				return &oldObj.Name
+			})
+		errs = append(errs, fn(fldPath.Child("name"), &obj.Name, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_InsideObjectName validates an instance of InsideObjectName according
+// to declarative validation rules in the API schema.
+func Validate_InsideObjectName(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *InsideObjectName) (errs field.ErrorList) {
+
+	{ // field InsideObjectName.Namespace
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.ShortName(ctx, op, fldPath, obj, oldObj); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *InsideObjectName) *string {
+				return &oldObj.Namespace
+			})
+		errs = append(errs, fn(fldPath.Child("namespace"), &obj.Namespace, oldVal, oldObj != nil)...)
+	}
+
+	{ // field InsideObjectName.Name
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.LongName(ctx, op, fldPath, obj, oldObj); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *InsideObjectName) *string {
+				return &oldObj.Name
+			})
+		errs = append(errs, fn(fldPath.Child("name"), &obj.Name, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 // Validate_IsolationSpec validates an instance of IsolationSpec according
 // to declarative validation rules in the API schema.
 func Validate_IsolationSpec(
@@ -1562,6 +1720,104 @@ func Validate_LocalTemplateReference(
 	return errs
 }
 
+// Validate_ObjectMapping validates an instance of ObjectMapping according
+// to declarative validation rules in the API schema.
+func Validate_ObjectMapping(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *ObjectMapping) (errs field.ErrorList) {
+
+	{ // field ObjectMapping.From
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *HostObjectName,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_HostObjectName(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ObjectMapping) *HostObjectName {
+				return &oldObj.From
+			})
+		errs = append(errs, fn(fldPath.Child("from"), &obj.From, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ObjectMapping.To
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *InsideObjectName,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_InsideObjectName(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ObjectMapping) *InsideObjectName {
+				return &oldObj.To
+			})
+		errs = append(errs, fn(fldPath.Child("to"), &obj.To, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_ObjectsFromHost validates an instance of ObjectsFromHost according
+// to declarative validation rules in the API schema.
+func Validate_ObjectsFromHost(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *ObjectsFromHost) (errs field.ErrorList) {
+
+	{ // field ObjectsFromHost.Mappings
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []ObjectMapping,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 32).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// iterate the list and call the type's validation function
+			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_ObjectMapping); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ObjectsFromHost) []ObjectMapping {
+				return oldObj.Mappings
+			})
+		errs = append(errs, fn(fldPath.Child("mappings"), obj.Mappings, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 var symbolsForPhase = sets.New(PhaseDeploying, PhaseFailed, PhasePending, PhaseReady, PhaseTerminating)
 
 // Validate_Phase validates an instance of Phase according
@@ -1784,6 +2040,71 @@ func Validate_PodSecurityLevel(
 
 	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForPodSecurityLevel, nil); len(e) != 0 {
 		errs = append(errs, e...)
+	}
+
+	return errs
+}
+
+// Validate_ReferencedKind validates an instance of ReferencedKind according
+// to declarative validation rules in the API schema.
+func Validate_ReferencedKind(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *ReferencedKind) (errs field.ErrorList) {
+
+	{ // field ReferencedKind.Enabled
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *bool,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ReferencedKind) *bool {
+				return oldObj.Enabled
+			})
+		errs = append(errs, fn(fldPath.Child("enabled"), obj.Enabled, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ReferencedKind.All
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *bool,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ReferencedKind) *bool {
+				return oldObj.All
+			})
+		errs = append(errs, fn(fldPath.Child("all"), obj.All, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -2856,7 +3177,7 @@ func Validate_ToHostSpec(
 	{ // field ToHostSpec.ConfigMaps
 		fn := func(
 			fldPath *field.Path,
-			obj, oldObj *KindSwitch,
+			obj, oldObj *ReferencedKind,
 			oldValueCorrelated bool) (errs field.ErrorList) {
 			// don't revalidate unchanged data
 			if oldValueCorrelated && op.Type == operation.Update {
@@ -2865,11 +3186,11 @@ func Validate_ToHostSpec(
 				}
 			}
 			// call the type's validation function
-			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			errs = append(errs, Validate_ReferencedKind(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
-			func(oldObj *ToHostSpec) *KindSwitch {
+			func(oldObj *ToHostSpec) *ReferencedKind {
 				return &oldObj.ConfigMaps
 			})
 		errs = append(errs, fn(fldPath.Child("configMaps"), &obj.ConfigMaps, oldVal, oldObj != nil)...)
@@ -3010,7 +3331,7 @@ func Validate_ToHostSpec(
 	{ // field ToHostSpec.Secrets
 		fn := func(
 			fldPath *field.Path,
-			obj, oldObj *KindSwitch,
+			obj, oldObj *ReferencedKind,
 			oldValueCorrelated bool) (errs field.ErrorList) {
 			// don't revalidate unchanged data
 			if oldValueCorrelated && op.Type == operation.Update {
@@ -3019,11 +3340,11 @@ func Validate_ToHostSpec(
 				}
 			}
 			// call the type's validation function
-			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			errs = append(errs, Validate_ReferencedKind(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
-			func(oldObj *ToHostSpec) *KindSwitch {
+			func(oldObj *ToHostSpec) *ReferencedKind {
 				return &oldObj.Secrets
 			})
 		errs = append(errs, fn(fldPath.Child("secrets"), &obj.Secrets, oldVal, oldObj != nil)...)

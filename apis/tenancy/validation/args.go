@@ -59,12 +59,13 @@ func syncerRules() argRules {
 		allowed: map[string]value{
 			v1.FlagDisableSyncResources: listOf(v1.CataloguedResources(), v1.ReservedResources()),
 			v1.FlagSyncResources:        listOf(v1.CataloguedResources()),
+			v1.FlagSyncAll:              listOf(v1.ReferencedResources()),
 			"sync-nodes-from-host":      boolean,
 			"v":                         verbosity,
 			"vmodule":                   moduleVerbosity,
 		},
 		owned: []string{
-			"allowed-*", "bind-address", "closed-*", "cluster-*", "data-dir", "denied-*", "egress-*", "endpoint-*", "ephemeral-data", "health-*", "host-*", "image*", "inline-*", "issuer-*", "kubelet-*",
+			"allowed-*", "bind-address", "closed-*", "cluster-*", "data-dir", "denied-*", "egress-*", "endpoint-*", "ephemeral-data", "health-*", "host-*", "image*", "inline-*", "issuer-*", "kubelet-*", "map-*",
 			"namespace", "node-ip", "pod-*", "public-egress", "select-*", "service-*", "uid", "virtual-*", "webhook-*",
 		},
 	}

@@ -41,7 +41,23 @@ func syncer(spec *tenancy.SyncerSpec, path *field.Path) field.ErrorList {
 			}
 		}
 	}
-	return append(errs, mappings(spec.FromHost.Services.Mappings, path.Child("fromHost", "services", "mappings"))...)
+	fromHost := path.Child("fromHost")
+	errs = append(errs, mappings(spec.FromHost.Services.Mappings, fromHost.Child("services", "mappings"))...)
+	errs = append(errs, objectsFromHost(spec.FromHost.ConfigMaps, fromHost.Child("configMaps"))...)
+	return append(errs, objectsFromHost(spec.FromHost.Secrets, fromHost.Child("secrets"))...)
+}
+
+// objectsFromHost wants no two objects of a kind in one place inside.
+func objectsFromHost(objects tenancy.ObjectsFromHost, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	taken := map[tenancy.InsideObjectName]bool{}
+	for i, mapping := range objects.Mappings {
+		if taken[mapping.To] {
+			errs = append(errs, field.Duplicate(path.Child("mappings").Index(i).Child("to"), mapping.To.Namespace+"/"+mapping.To.Name))
+		}
+		taken[mapping.To] = true
+	}
+	return errs
 }
 
 // named tells whether a list with commas has the name.

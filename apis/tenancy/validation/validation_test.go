@@ -62,6 +62,16 @@ func values(json string) change {
 	return func(vc *tenancy.VirtualCluster) { vc.Spec.Helm.Values = &runtime.RawExtension{Raw: []byte(json)} }
 }
 
+// shownInside has Secrets of the host be inside, each under its own name.
+func shownInside(names ...string) change {
+	return func(vc *tenancy.VirtualCluster) {
+		for _, name := range names {
+			vc.Spec.Syncer.FromHost.Secrets.Mappings = append(vc.Spec.Syncer.FromHost.Secrets.Mappings,
+				tenancy.ObjectMapping{From: tenancy.HostObjectName{Name: name}, To: tenancy.InsideObjectName{Namespace: "shop", Name: name}})
+		}
+	}
+}
+
 func recoverBy(value string) change {
 	return func(vc *tenancy.VirtualCluster) { vc.Annotations = map[string]string{v1.AnnotationRecover: value} }
 }
@@ -125,6 +135,10 @@ func TestCreate(t *testing.T) {
 		"datastore's name": {change: func(vc *tenancy.VirtualCluster) {
 			vc.Spec.ControlPlane.Datastore = &tenancy.DatastoreSpec{EndpointSecretRef: corev1.LocalObjectReference{Name: "a/b"}}
 		}, want: []string{"spec.controlPlane.datastore.endpointSecretRef.name: subdomain"}},
+
+		"objects of the host": {change: shownInside("a", "b")},
+		"one place for two":   {change: shownInside("a", "a"), want: []string{"spec.syncer.fromHost.secrets.mappings[1].to: Duplicate"}},
+		"a flag of a field":   {change: syncerArg("--map-from-host=secrets:a=b/c"), want: []string{"spec.syncer.extraArgs[0]: is set by Garret"}},
 
 		"values":            {change: values(`{"pod":{}}`)},
 		"values are a list": {change: values(`[1]`), want: []string{"spec.helm.values: must be an object"}},

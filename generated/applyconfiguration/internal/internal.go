@@ -146,6 +146,10 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.garret.garret.apis.tenancy.v1.FromHostSpec
   map:
     fields:
+    - name: configMaps
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ObjectsFromHost
+      default: {}
     - name: events
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
@@ -165,6 +169,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: runtimeClasses
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
+    - name: secrets
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ObjectsFromHost
       default: {}
     - name: services
       type:
@@ -292,6 +300,13 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.QuotaSpec
       default: {}
+- name: dev.garret.garret.apis.tenancy.v1.HostObjectName
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
 - name: dev.garret.garret.apis.tenancy.v1.ImageRule
   map:
     fields:
@@ -300,6 +315,17 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
       default: ""
     - name: to
+      type:
+        scalar: string
+      default: ""
+- name: dev.garret.garret.apis.tenancy.v1.InsideObjectName
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: namespace
       type:
         scalar: string
       default: ""
@@ -369,6 +395,26 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: publicEgress
       type:
         scalar: boolean
+- name: dev.garret.garret.apis.tenancy.v1.ObjectMapping
+  map:
+    fields:
+    - name: from
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.HostObjectName
+      default: {}
+    - name: to
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.InsideObjectName
+      default: {}
+- name: dev.garret.garret.apis.tenancy.v1.ObjectsFromHost
+  map:
+    fields:
+    - name: mappings
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.ObjectMapping
+          elementRelationship: atomic
 - name: dev.garret.garret.apis.tenancy.v1.PodRules
   map:
     fields:
@@ -444,6 +490,15 @@ var schemaYAML = typed.YAMLObject(`types:
         map:
           elementType:
             namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+- name: dev.garret.garret.apis.tenancy.v1.ReferencedKind
+  map:
+    fields:
+    - name: all
+      type:
+        scalar: boolean
+    - name: enabled
+      type:
+        scalar: boolean
 - name: dev.garret.garret.apis.tenancy.v1.ReleaseStatus
   map:
     fields:
@@ -678,7 +733,7 @@ var schemaYAML = typed.YAMLObject(`types:
     fields:
     - name: configMaps
       type:
-        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+        namedType: dev.garret.garret.apis.tenancy.v1.ReferencedKind
       default: {}
     - name: endpointSlices
       type:
@@ -706,7 +761,7 @@ var schemaYAML = typed.YAMLObject(`types:
       default: {}
     - name: secrets
       type:
-        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+        namedType: dev.garret.garret.apis.tenancy.v1.ReferencedKind
       default: {}
     - name: services
       type:

@@ -64,7 +64,7 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 			Image:     c.options.ImageRepository + "/syncer:" + c.options.Version,
 			ExtraArgs: args,
 		},
-		RBAC:            chart.RBAC{Rules: tenancyv1.SyncerRules(synced)},
+		RBAC:            chart.RBAC{Rules: append(tenancyv1.SyncerRules(synced), tenancyv1.MappingRules(vc.Spec.Syncer.HostMappings())...)},
 		Isolation:       isolation,
 		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
 		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},

@@ -51,6 +51,12 @@ var lentFields = []lent{
 		return deployed("limitranges", now.Isolation.LimitRange, old.Isolation.LimitRange)
 	}},
 	{"syncer.toHost.networkPolicies", policiesOfTenants},
+	{"syncer.fromHost.configMaps", func(now, old *tenancy.VirtualClusterSpec) []need {
+		return shownInside(v1.ResourceConfigMaps, now.Syncer.FromHost.ConfigMaps, old.Syncer.FromHost.ConfigMaps)
+	}},
+	{"syncer.fromHost.secrets", func(now, old *tenancy.VirtualClusterSpec) []need {
+		return shownInside(v1.ResourceSecrets, now.Syncer.FromHost.Secrets, old.Syncer.FromHost.Secrets)
+	}},
 	{"syncer.fromHost.services.mappings", mappedServices},
 	{"dns.resolve", resolvedServices},
 }
@@ -110,6 +116,27 @@ func policiesOfTenants(now, old *tenancy.VirtualClusterSpec) []need {
 		because: "what a NetworkPolicy allows is added to what others of the namespace allow",
 		remedy:  "leave the kind off, or have that right granted to you",
 	}}
+}
+
+// shownInside is for objects of the namespace that everybody inside may read. One that is shown
+// already lends nothing under another name.
+func shownInside(resource string, now, old tenancy.ObjectsFromHost) []need {
+	known := map[string]bool{}
+	for _, mapping := range old.Mappings {
+		known[mapping.From.Name] = true
+	}
+	var needs []need
+	for _, mapping := range now.Mappings {
+		if known[mapping.From.Name] {
+			continue
+		}
+		known[mapping.From.Name] = true
+		needs = append(needs, need{
+			verb: "get", resource: resource, name: mapping.From.Name,
+			because: "Garret shows the object inside the virtual cluster", remedy: "name an object that you may get, or have that right granted to you",
+		})
+	}
+	return needs
 }
 
 // syncs tells whether a spec has the kind synced. One that does not convert is refused elsewhere.

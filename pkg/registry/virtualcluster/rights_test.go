@@ -60,6 +60,16 @@ func flag(arg string) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) { spec.Syncer.ExtraArgs = []string{arg} }
 }
 
+func shown(names ...string) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) {
+		for _, name := range names {
+			mapping := tenancy.ObjectMapping{From: tenancy.HostObjectName{Name: name}, To: tenancy.InsideObjectName{Namespace: "default", Name: "here"}}
+			spec.Syncer.FromHost.ConfigMaps.Mappings = append(spec.Syncer.FromHost.ConfigMaps.Mappings, mapping)
+			spec.Syncer.FromHost.Secrets.Mappings = append(spec.Syncer.FromHost.Secrets.Mappings, mapping)
+		}
+	}
+}
+
 // shows has the spec show Services: NAMESPACE/NAME of the host, with @NAMESPACE/NAME of a virtual cluster behind.
 func shows(sources ...string) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) {
@@ -125,6 +135,9 @@ func TestLentRights(t *testing.T) {
 		"policies by a flag":        {nil, []specChange{flag("--sync-resources=networkpolicies")}, []string{policy}},
 		"policies stay":             {[]specChange{flag("--sync-resources=networkpolicies")}, []specChange{policies(true)}, nil},
 		"policies go":               {[]specChange{policies(true)}, []specChange{policies(false)}, nil},
+		"objects of the host":       {nil, []specChange{shown("a", "b", "a")}, []string{"get configmaps a", "get configmaps b", "get secrets a", "get secrets b"}},
+		"objects stay":              {[]specChange{shown("a", "b")}, []specChange{shown("b")}, nil},
+		"another object":            {[]specChange{shown("a")}, []specChange{shown("a", "b")}, []string{"get configmaps b", "get secrets b"}},
 		"limits are taken away":     {[]specChange{ranges(corev1.LimitTypePod)}, nil, []string{"delete limitranges"}},
 		"a Service of the host":     {nil, []specChange{shows("prod/db")}, []string{database}},
 		"one of the own namespace":  {nil, []specChange{shows("team/db")}, []string{"get services db"}},

@@ -100,6 +100,10 @@ type side struct {
 	denied []string
 	// selectors narrow what is shown of the host, for the next syncer.
 	selectors map[string]string
+	// all are kinds that go to the host whether something refers to them or not, mappings what is
+	// shown of the host by name, for the next syncer.
+	all      map[string]bool
+	mappings []tenancyv1.HostMapping
 	// bounds hold what policies of the tenant open, for the next syncer.
 	bounds *isolation.EgressBounds
 	// rules are those for all pods, for the next syncer.
@@ -166,21 +170,30 @@ func (s *side) appoint() {
 	s.t.Helper()
 	everything, err := resources.Select(tenancyv1.CataloguedResources(), nil)
 	s.must(err)
+	s.account = s.lent("vc-demo", tenancyv1.SyncerRules(everything), tenancyv1.SyncerClusterRules(everything))
+}
+
+// lent is a client of a ServiceAccount on the host with these rights in the namespace, and everywhere.
+func (s *side) lent(name string, here, everywhere []rbacv1.PolicyRule) *kubernetes.Clientset {
+	s.t.Helper()
 	account := framework.User{
-		Name:    "system:serviceaccount:" + s.hostNamespace + ":vc-demo",
-		Subject: rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: s.hostNamespace, Name: "vc-demo"},
+		Name:    "system:serviceaccount:" + s.hostNamespace + ":" + name,
+		Subject: rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: s.hostNamespace, Name: name},
 	}
 	bound := []rbacv1.PolicyRule{
 		{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"hostobjects"}, Verbs: []string{"bound"}},
 		{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"hostobjects"}, ResourceNames: []string{s.translator.Cluster().ID}, Verbs: []string{"own"}},
 	}
-	s.plane.Grant(s.t, account, s.hostNamespace, append(bound, tenancyv1.SyncerRules(everything)...)...)
-	s.plane.Grant(s.t, account, "", tenancyv1.SyncerClusterRules(everything)...)
-	s.plane.AwaitAllowed(s.t, account, authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Namespace: s.hostNamespace})
+	s.plane.Grant(s.t, account, s.hostNamespace, append(bound, here...)...)
+	if len(everywhere) > 0 {
+		s.plane.Grant(s.t, account, "", everywhere...)
+	}
+	s.plane.AwaitAllowed(s.t, account, authorizationv1.ResourceAttributes{Verb: "create", Resource: "configmaps", Namespace: s.hostNamespace})
 	config := rest.CopyConfig(s.plane.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: account.Name}
-	s.account, err = kubernetes.NewForConfig(config)
+	client, err := kubernetes.NewForConfig(config)
 	s.must(err)
+	return client
 }
 
 // tearDown takes the services away, whose addresses the next test's syncer would
@@ -240,7 +253,7 @@ func (s *side) start() {
 		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		PodRules: s.rules, Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
-		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, EgressBounds: s.bounds, Mapped: s.mapped, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
+		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, All: s.all, Mappings: s.mappings, EgressBounds: s.bounds, Mapped: s.mapped, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)

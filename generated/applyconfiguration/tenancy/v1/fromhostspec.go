@@ -10,6 +10,8 @@ package v1
 //
 // FromHostSpec chooses among the kinds of the host that are shown inside.
 type FromHostSpecApplyConfiguration struct {
+	// configMaps of the host are shown inside by name. None by default.
+	ConfigMaps *ObjectsFromHostApplyConfiguration `json:"configMaps,omitempty"`
 	// events about what was synced are copied to the objects inside. On by default.
 	Events *KindSwitchApplyConfiguration `json:"events,omitempty"`
 	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
@@ -20,6 +22,8 @@ type FromHostSpecApplyConfiguration struct {
 	PriorityClasses *ClassSelectionApplyConfiguration `json:"priorityClasses,omitempty"`
 	// runtimeClasses of the host can be named by pods inside. On by default, where the host lends the right to read classes.
 	RuntimeClasses *ClassSelectionApplyConfiguration `json:"runtimeClasses,omitempty"`
+	// secrets of the host are shown inside by name. None by default.
+	Secrets *ObjectsFromHostApplyConfiguration `json:"secrets,omitempty"`
 	// storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.
 	StorageClasses *ClassSelectionApplyConfiguration `json:"storageClasses,omitempty"`
 	// services of the host and of other virtual clusters are shown inside by name. None by default.
@@ -30,6 +34,14 @@ type FromHostSpecApplyConfiguration struct {
 // apply.
 func FromHostSpec() *FromHostSpecApplyConfiguration {
 	return &FromHostSpecApplyConfiguration{}
+}
+
+// WithConfigMaps sets the ConfigMaps field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ConfigMaps field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithConfigMaps(value *ObjectsFromHostApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.ConfigMaps = value
+	return b
 }
 
 // WithEvents sets the Events field in the declarative configuration to the given value
@@ -69,6 +81,14 @@ func (b *FromHostSpecApplyConfiguration) WithPriorityClasses(value *ClassSelecti
 // If called multiple times, the RuntimeClasses field is set to the value of the last call.
 func (b *FromHostSpecApplyConfiguration) WithRuntimeClasses(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
 	b.RuntimeClasses = value
+	return b
+}
+
+// WithSecrets sets the Secrets field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Secrets field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithSecrets(value *ObjectsFromHostApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.Secrets = value
 	return b
 }
 

@@ -10,8 +10,8 @@ package v1
 //
 // ToHostSpec chooses among the kinds that go to the host.
 type ToHostSpecApplyConfiguration struct {
-	// configMaps are those that pods refer to. On by default.
-	ConfigMaps *KindSwitchApplyConfiguration `json:"configMaps,omitempty"`
+	// configMaps are those that pods refer to, or all. On by default.
+	ConfigMaps *ReferencedKindApplyConfiguration `json:"configMaps,omitempty"`
 	// endpointSlices are those of Services without a selector. On by default.
 	EndpointSlices *KindSwitchApplyConfiguration `json:"endpointSlices,omitempty"`
 	// ingresses are served by the host's ingress controllers. On by default.
@@ -24,8 +24,8 @@ type ToHostSpecApplyConfiguration struct {
 	PodDisruptionBudgets *KindSwitchApplyConfiguration `json:"podDisruptionBudgets,omitempty"`
 	// pods run on the host's nodes. On by default.
 	Pods *KindSwitchApplyConfiguration `json:"pods,omitempty"`
-	// secrets are those that pods and ingresses refer to. On by default.
-	Secrets *KindSwitchApplyConfiguration `json:"secrets,omitempty"`
+	// secrets are those that pods and ingresses refer to, or all. On by default.
+	Secrets *ReferencedKindApplyConfiguration `json:"secrets,omitempty"`
 	// services have the addresses that the host allots. On by default.
 	Services *KindSwitchApplyConfiguration `json:"services,omitempty"`
 }
@@ -39,7 +39,7 @@ func ToHostSpec() *ToHostSpecApplyConfiguration {
 // WithConfigMaps sets the ConfigMaps field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the ConfigMaps field is set to the value of the last call.
-func (b *ToHostSpecApplyConfiguration) WithConfigMaps(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+func (b *ToHostSpecApplyConfiguration) WithConfigMaps(value *ReferencedKindApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.ConfigMaps = value
 	return b
 }
@@ -95,7 +95,7 @@ func (b *ToHostSpecApplyConfiguration) WithPods(value *KindSwitchApplyConfigurat
 // WithSecrets sets the Secrets field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Secrets field is set to the value of the last call.
-func (b *ToHostSpecApplyConfiguration) WithSecrets(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+func (b *ToHostSpecApplyConfiguration) WithSecrets(value *ReferencedKindApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.Secrets = value
 	return b
 }

@@ -1,0 +1,151 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/utils/ptr"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/engine"
+)
+
+// mappedKind is a kind of which objects of the host are shown inside by name.
+type mappedKind[T engine.Object] struct {
+	// copy brings the content inside.
+	copy func(host, inside T)
+	// fits says whether the object inside can become what the host's is.
+	fits func(host, inside T) bool
+}
+
+// mappedConfigMaps shows ConfigMaps of the host inside.
+func (b *builder) mappedConfigMaps() {
+	addMapped(b, b.Virtual.ConfigMaps, func(all kubernetes.Interface) func(string) typedcorev1.ConfigMapInterface {
+		return all.CoreV1().ConfigMaps
+	}, mappedKind[*corev1.ConfigMap]{
+		copy: func(host, inside *corev1.ConfigMap) { inside.Data, inside.BinaryData = host.Data, host.BinaryData },
+		fits: func(_, inside *corev1.ConfigMap) bool { return !ptr.Deref(inside.Immutable, false) },
+	})
+}
+
+// mappedSecrets shows Secrets of the host inside. Of types that have controllers act inside, only the data are shown.
+func (b *builder) mappedSecrets() {
+	addMapped(b, b.Virtual.Secrets, func(all kubernetes.Interface) func(string) typedcorev1.SecretInterface { return all.CoreV1().Secrets }, mappedKind[*corev1.Secret]{
+		copy: func(host, inside *corev1.Secret) {
+			if inside.Data = host.Data; inside.UID == "" {
+				inside.Type = hostSecretType(host.Type)
+			}
+		},
+		fits: func(host, inside *corev1.Secret) bool {
+			return !ptr.Deref(inside.Immutable, false) && inside.Type == hostSecretType(host.Type)
+		},
+	})
+}
+
+// mapped mirrors the objects of a kind that the VirtualCluster names.
+type mapped[T engine.Object] struct {
+	mappedKind[T]
+	id, namespace string
+	// sources are the host's objects, by the names inside.
+	sources map[types.NamespacedName]source[T]
+	notices *notices
+	// namespaces are those inside.
+	namespaces *engine.Store[*corev1.Namespace]
+}
+
+// source is an object of the host.
+type source[T engine.Object] struct {
+	store *engine.Store[T]
+	name  string
+}
+
+// addMapped adds the controller of the kind. The host is watched for each object by its name, for
+// the syncer may be allowed no more. What was shown before goes.
+func addMapped[C engine.Client[T, L], T engine.Object, L runtime.Object](b *builder, inside *engine.Store[T], client func(kubernetes.Interface) func(namespace string) C, kind mappedKind[T]) {
+	id := b.Translator.Cluster().ID
+	m := &mapped[T]{mappedKind: kind, id: id, namespace: b.Translator.Cluster().HostNamespace,
+		sources: map[types.NamespacedName]source[T]{}, notices: b.notices, namespaces: b.Virtual.Namespaces}
+	stores, shownAs := map[string]*engine.Store[T]{}, map[string][]types.NamespacedName{}
+	for _, mapping := range b.Mappings {
+		if mapping.Resource != inside.Resource().Resource {
+			continue
+		}
+		if stores[mapping.Host] == nil {
+			stores[mapping.Host] = engine.NewStore(b.Host.Informers, inside.Resource(), client(b.Host.Client), engine.StoreOptions{
+				Namespace: m.namespace, FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, mapping.Host).String()})
+		}
+		m.sources[mapping.Inside] = source[T]{stores[mapping.Host], mapping.Host}
+		shownAs[mapping.Host] = append(shownAs[mapping.Host], mapping.Inside)
+	}
+	if len(m.sources) == 0 {
+		shown := engine.NewStore(b.Virtual.Informers, inside.Resource(), client(b.Virtual.Client), engine.StoreOptions{LabelSelector: tenancyv1.LabelMapped + "=" + id})
+		b.engine.AddTask(func(ctx context.Context) { engine.Clear(ctx, shown) })
+		return
+	}
+	controller := mirrored(b, &mirror[T]{name: "mapped-" + inside.Resource().Resource, virtual: inside, fate: m.fate, apply: m.apply})
+	for name, keys := range shownAs {
+		b.watch(controller, stores[name].Informer(), func(any) []types.NamespacedName { return keys })
+	}
+	b.watchEnds(controller, b.Virtual.Namespaces.Informer(), func(namespace any) []types.NamespacedName {
+		var keys []types.NamespacedName
+		for key := range m.sources {
+			if key.Namespace == namespace.(*corev1.Namespace).Name {
+				keys = append(keys, key)
+			}
+		}
+		return keys
+	})
+}
+
+// host is the object of the host that is to be shown under the name.
+func (m *mapped[T]) host(key types.NamespacedName) (T, bool) {
+	from, named := m.sources[key]
+	if !named {
+		var none T
+		return none, false
+	}
+	return from.store.Get(m.namespace, from.name)
+}
+
+// fate shows what the host has, and leaves alone what a tenant made under its name.
+func (m *mapped[T]) fate(key types.NamespacedName, object T, found bool) (fate, error) {
+	host, shown := m.host(key)
+	switch namespace, there := m.namespaces.Get("", key.Namespace); {
+	case found && object.GetLabels()[tenancyv1.LabelMapped] != m.id:
+		if shown {
+			m.notices.tell(object, reasonMapped, fmt.Sprintf("The VirtualCluster shows an object of the host under this name: %s stays as it is, and the host's is not shown until it is deleted", key.Name))
+		}
+		return fate{kept: true}, nil
+	case !there || namespace.DeletionTimestamp != nil:
+		return fate{kept: true}, nil
+	case !shown, found && !m.fits(host, object):
+		return fate{}, nil // its deletion brings it back, where it is to be shown
+	}
+	return fate{shown: true}, nil
+}
+
+// apply makes an object inside what the host's is. Metadata of the host stay there.
+func (m *mapped[T]) apply(object T) {
+	host, shown := m.host(engine.KeyOf(object))
+	if !shown {
+		return // it is going
+	}
+	m.copy(host, object)
+	labels := maps.Clone(object.GetLabels())
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[tenancyv1.LabelMapped] = m.id
+	object.SetLabels(labels)
+}
