@@ -1944,7 +1944,9 @@ func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common
 								"x-kubernetes-list-map-keys": []interface{}{
 									"from",
 								},
-								"x-kubernetes-list-type": "map",
+								"x-kubernetes-list-type":       "map",
+								"x-kubernetes-patch-merge-key": "from",
+								"x-kubernetes-patch-strategy":  "merge",
 							},
 						},
 						SchemaProps: spec.SchemaProps{
@@ -2005,7 +2007,9 @@ func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common
 								"x-kubernetes-list-map-keys": []interface{}{
 									"name",
 								},
-								"x-kubernetes-list-type": "map",
+								"x-kubernetes-list-type":       "map",
+								"x-kubernetes-patch-merge-key": "name",
+								"x-kubernetes-patch-strategy":  "merge",
 							},
 						},
 						SchemaProps: spec.SchemaProps{

@@ -13,11 +13,13 @@ type PodRules struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=from
+	// +patchStrategy=merge
+	// +patchMergeKey=from
 	// +k8s:optional
 	// +k8s:listType=map
 	// +k8s:listMapKey=from
 	// +k8s:maxItems=64
-	Images []ImageRule `json:"images,omitempty"`
+	Images []ImageRule `json:"images,omitempty" patchStrategy:"merge" patchMergeKey:"from"`
 	// nodeSelector has pods run on nodes of the host with these labels, whatever they ask for themselves.
 	// +optional
 	// +k8s:optional
@@ -36,11 +38,13 @@ type PodRules struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=name
+	// +patchStrategy=merge
+	// +patchMergeKey=name
 	// +k8s:optional
 	// +k8s:listType=map
 	// +k8s:listMapKey=name
 	// +k8s:maxItems=64
-	PriorityClasses []PriorityClassRule `json:"priorityClasses,omitempty"`
+	PriorityClasses []PriorityClassRule `json:"priorityClasses,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
 	// labels are those of the pods on the host, besides the syncer's, such as those of an account for costs.
 	// +optional
 	// +k8s:optional
