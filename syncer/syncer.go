@@ -29,6 +29,7 @@ import (
 	"k8s.io/component-base/metrics"
 	"k8s.io/klog/v2"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
@@ -182,12 +183,16 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return fmt.Errorf("--workloads-egress: %w", err)
 	}
+	rules, err := tenancyv1.ParsePodRules(options.PodRules)
+	if err != nil {
+		return fmt.Errorf("--%s: %w", tenancyv1.FlagPodRules, err)
+	}
 	works := &engine.Engine{}
 	err = resources.Register(works, resources.Config{
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: minter, Recorder: recorder,
 		Metrics: engine.NewMetrics(registry), Clock: options.Clock,
 		Evidence: history, Orphans: parts.reporter.Orphans, Ledger: parts.ledger,
-		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata,
+		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata, PodRules: rules,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
 		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, EgressBounds: bounds,

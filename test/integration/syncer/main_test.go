@@ -102,6 +102,8 @@ type side struct {
 	selectors map[string]string
 	// bounds hold what policies of the tenant open, for the next syncer.
 	bounds *isolation.EgressBounds
+	// rules are those for all pods, for the next syncer.
+	rules tenancyv1.PodRules
 	// mapped are the Services that the VirtualCluster has shown inside, for the next syncer.
 	mapped *resources.MappedServices
 	// named are the Services that have a further name on the host, for the next syncer.
@@ -239,7 +241,7 @@ func (s *side) start() {
 			HostPods: s.hostStores.Pods, HostSecrets: s.hostStores.Secrets, Clock: clock.RealClock{}, Evidence: history, Source: source}),
 		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
-		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
+		PodRules: s.rules, Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, EgressBounds: s.bounds, Mapped: s.mapped, Named: s.named, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
