@@ -70,6 +70,7 @@ func hostIsolation(spec *tenancy.HostIsolation, path *field.Path) field.ErrorLis
 	errs = append(errs, metadataKeys(spec.AllowedLabels, path.Child("allowedLabels"))...)
 	errs = append(errs, deniedKeys(spec.DeniedAnnotations, path.Child("deniedAnnotations"))...)
 	errs = append(errs, ranges(spec.EndpointRanges, path.Child("endpointRanges"))...)
+	errs = append(errs, ranges(spec.ExternalIPRanges, path.Child("externalIPRanges"))...)
 	errs = append(errs, ranges(spec.EgressRanges, path.Child("egressRanges"))...)
 	return append(errs, quotaHard(spec.Quota.Hard, nil, path.Child("quota", "hard"))...)
 }

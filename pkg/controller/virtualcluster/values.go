@@ -83,6 +83,7 @@ func (c *Controller) isolation(vc *tenancyv1.VirtualCluster) (chart.Isolation, e
 	return chart.Isolation{
 		InlineVolumeDrivers: opened.InlineVolumeDrivers,
 		EndpointRanges:      opened.EndpointRanges,
+		ExternalIPRanges:    opened.ExternalIPRanges,
 		AllowedAnnotations:  opened.AllowedAnnotations,
 		DeniedAnnotations:   slices.Concat(opened.DeniedAnnotations, asked.DeniedAnnotations),
 		AllowedLabels:       opened.AllowedLabels,
