@@ -6,6 +6,7 @@ package resources
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -90,6 +91,7 @@ func kinds() []kind {
 		{resource: tenancyv1.ResourceEndpointSlices, add: (*builder).endpointSlices},
 		{resource: tenancyv1.ResourceClaims, add: (*builder).claims, off: (*builder).claimsReleased},
 		{resource: tenancyv1.ResourcePolicies, add: (*builder).networkPolicies},
+		{resource: tenancyv1.ResourceServiceAccounts, add: (*builder).serviceAccounts},
 		{resource: tenancyv1.ResourcePods, add: (*builder).pods},
 		{resource: tenancyv1.ResourceIngresses, add: (*builder).ingresses},
 		{resource: tenancyv1.ResourceBudgets, add: (*builder).budgets},
@@ -128,6 +130,8 @@ type builder struct {
 	hostPriority func(name string) bool
 	// policies are those of the tenant, which say what pods reach; nil while they stay inside.
 	policies *engine.Store[*networkingv1.NetworkPolicy]
+	// accounts are the ServiceAccounts of the tenant on the host; nil while they stay inside.
+	accounts *engine.Store[*corev1.ServiceAccount]
 	notices  *notices
 	err      error
 }
