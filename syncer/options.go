@@ -66,6 +66,8 @@ type Options struct {
 	PodRules string
 	// InlineVolumeDrivers are the CSI drivers that pods may name in inline volumes.
 	InlineVolumeDrivers []string
+	// ExternalIPRanges are what a Service inside may name as external addresses.
+	ExternalIPRanges []string
 	// EndpointRanges are what an EndpointSlice inside may name, besides own pods.
 	EndpointRanges []string
 	// EgressRanges are what the control plane may reach, besides what is its own.
@@ -138,6 +140,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.Metadata.DeniedAnnotations, "denied-annotations", o.Metadata.DeniedAnnotations, "Keys of annotations that stay inside, whatever else allows them.")
 	flags.StringSliceVar(&o.Metadata.AllowedLabels, "allowed-labels", o.Metadata.AllowedLabels, "Keys of labels of pods, services, ingresses and claims that the host objects have as they are. Selectors of the host may match them.")
 	flags.StringVar(&o.PodRules, tenancyv1.FlagPodRules, o.PodRules, "Rules for all pods on the host, in JSON: images, nodeSelector, tolerations, runtimeClassName, priorityClasses, labels and annotations.")
+	flags.StringSliceVar(&o.ExternalIPRanges, "external-ip-ranges", o.ExternalIPRanges, "Address ranges that Services may name as external addresses.")
 	flags.StringSliceVar(&o.EndpointRanges, "endpoint-ranges", o.EndpointRanges, "Address ranges that EndpointSlices may name, besides the addresses of own pods.")
 	flags.StringSliceVar(&o.EgressRanges, "egress-ranges", o.EgressRanges, "Address ranges that the control plane may reach, besides own pods and Services.")
 	flags.StringSliceVar(&o.ClosedRanges, "closed-ranges", o.ClosedRanges, "Address ranges of the host that the control plane may not reach, unless --egress-ranges has a part of one.")
@@ -218,9 +221,11 @@ func (o *Options) rules() ([]tenancyv1.KindRule, error) {
 	return rules, nil
 }
 
-// exceptions are what the host's administrator opens to pods.
+// exceptions are what the host's administrator opens to pods and Services.
 func (o *Options) exceptions() isolation.Exceptions {
-	return isolation.Exceptions{InlineVolumeDrivers: o.InlineVolumeDrivers}
+	// Validate tells of ranges that are none.
+	ranges, _ := tenancyv1.ParseAddressRanges(o.ExternalIPRanges)
+	return isolation.Exceptions{InlineVolumeDrivers: o.InlineVolumeDrivers, ExternalIPs: ranges}
 }
 
 // Validate says what is missing.
@@ -234,7 +239,7 @@ func (o *Options) Validate() error {
 			errs = append(errs, fmt.Errorf("--%s is required", flag))
 		}
 	}
-	for flag, texts := range map[string][]string{"egress-ranges": o.EgressRanges, "closed-ranges": o.ClosedRanges} {
+	for flag, texts := range map[string][]string{"external-ip-ranges": o.ExternalIPRanges, "egress-ranges": o.EgressRanges, "closed-ranges": o.ClosedRanges} {
 		if _, err := tenancyv1.ParseAddressRanges(texts); err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", flag, err))
 		}

@@ -79,7 +79,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		return nil, err
 	}
 	authority := pki.ServerAuthority(options.DataDir)
-	allocator := &admission.Allocator{Marker: resources.Marker{Translator: both.translator, Metadata: options.Metadata}, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
+	allocator := &admission.Allocator{Marker: resources.Marker{Translator: both.translator, Metadata: options.Metadata, Exceptions: options.exceptions()}, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
 	webhook, err := newWebhook(options, authority, allocator, doors.nodes(options))
 	if err != nil {
 		return nil, err

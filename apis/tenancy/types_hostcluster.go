@@ -53,6 +53,9 @@ type HostIsolation struct {
 	// endpointRanges are the ranges, such as 192.0.2.0/24, that an EndpointSlice of a
 	// Service without selector may name, besides the addresses of the virtual cluster's own pods.
 	EndpointRanges []string
+	// externalIPRanges are the ranges, such as 192.0.2.0/24, that Services may name in
+	// spec.externalIPs: the host's nodes send a Service what comes for these addresses.
+	ExternalIPRanges []string
 	// egressRanges are the ranges that pods and control planes of virtual clusters may
 	// reach, besides their own pods, DNS and their own API.
 	EgressRanges []string

@@ -37,6 +37,8 @@ type ToHostSpec struct {
 	Pods KindSwitch
 	// secrets are those that pods and ingresses refer to, or all. On by default.
 	Secrets ReferencedKind
+	// serviceAccounts let policies and workload identities of the host tell pods apart. Tokens and rights stay inside. Who switches them on needs the right to create ServiceAccounts there. Off by default.
+	ServiceAccounts KindSwitch
 	// services have the addresses that the host allots. On by default.
 	Services ServicesToHost
 }

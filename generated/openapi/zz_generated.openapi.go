@@ -1234,6 +1234,25 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 							},
 						},
 					},
+					"externalIPRanges": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "externalIPRanges are the ranges, such as 192.0.2.0/24, that Services may name in spec.externalIPs: the host's nodes send a Service what comes for these addresses.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
 					"egressRanges": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -3001,6 +3020,13 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 							Description: "secrets are those that pods and ingresses refer to, or all. On by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ReferencedKind{}.OpenAPIModelName()),
+						},
+					},
+					"serviceAccounts": {
+						SchemaProps: spec.SchemaProps{
+							Description: "serviceAccounts let policies and workload identities of the host tell pods apart. Tokens and rights stay inside. Who switches them on needs the right to create ServiceAccounts there. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},
 					},
 					"services": {

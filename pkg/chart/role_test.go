@@ -54,7 +54,7 @@ func TestRole(t *testing.T) {
 		}
 		for _, resource := range rule.Resources {
 			switch {
-			case slices.Contains([]string{"serviceaccounts", "serviceaccounts/token", "roles", "rolebindings", "pods/eviction", "nodes"}, resource):
+			case slices.Contains([]string{"serviceaccounts/token", "roles", "rolebindings", "pods/eviction", "nodes"}, resource):
 				t.Errorf("resource %s in %v", resource, rule)
 			case strings.HasPrefix(resource, "virtualclusters") && !slices.Equal(rule.ResourceNames, []string{"demo"}):
 				t.Errorf("virtual clusters other than its own in %v", rule)
@@ -117,6 +117,7 @@ func TestRoleFollowsWhatIsSynced(t *testing.T) {
 		"default":      {nil, nil},
 		"all it says":  {[]string{"--sync-resources=" + strings.Join(tenancyv1.SyncedResources(), ",")}, nil},
 		"budgets":      {[]string{"--sync-resources=poddisruptionbudgets"}, map[string]string{"policy/poddisruptionbudgets": allVerbs}},
+		"accounts":     {[]string{"--sync-resources=serviceaccounts"}, map[string]string{"serviceaccounts": allVerbs}},
 		"policies":     {[]string{"--sync-resources=networkpolicies"}, map[string]string{"networking.k8s.io/networkpolicies": allVerbs}},
 		"no claims":    {[]string{"--disable-sync-resources=persistentvolumeclaims"}, map[string]string{"persistentvolumeclaims": none}},
 		"no slices":    {[]string{"--disable-sync-resources=endpointslices"}, map[string]string{"discovery.k8s.io/endpointslices": none}},

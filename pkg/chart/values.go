@@ -95,6 +95,7 @@ type RBAC struct {
 type Isolation struct {
 	InlineVolumeDrivers []string `json:"inlineVolumeDrivers,omitempty"`
 	EndpointRanges      []string `json:"endpointRanges,omitempty"`
+	ExternalIPRanges    []string `json:"externalIPRanges,omitempty"`
 	AllowedAnnotations  []string `json:"allowedAnnotations,omitempty"`
 	DeniedAnnotations   []string `json:"deniedAnnotations,omitempty"`
 	AllowedLabels       []string `json:"allowedLabels,omitempty"`

@@ -187,12 +187,12 @@ func nodeResource() metav1.GroupVersionResource {
 // check refuses a Service that is kept from the host. One that was stored before it was
 // refused may change: its finalizers have to go, say.
 func (s *Server) check(request *admissionv1.AdmissionRequest, service *corev1.Service) error {
-	refused := resources.CheckService(service)
+	refused := s.Allocator.Marker.CheckService(service)
 	if refused == nil || s.Allocator.Inside || !resources.HasHostService(service) {
 		return nil
 	}
 	if request.Operation == admissionv1.Update {
-		if old, err := decode(request.OldObject.Raw); err != nil || resources.CheckService(old) != nil {
+		if old, err := decode(request.OldObject.Raw); err != nil || s.Allocator.Marker.CheckService(old) != nil {
 			return err
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
 func inVolume(source corev1.VolumeSource) func(*corev1.PodSpec) {
@@ -130,7 +132,7 @@ func TestLinuxIsNamed(t *testing.T) {
 }
 
 func TestAttacksByOtherKinds(t *testing.T) {
-	_, violations := ServiceSpec(&corev1.ServiceSpec{ExternalIPs: []string{"10.0.0.1"}, LoadBalancerIP: "192.0.2.1", ExternalName: "kubernetes.default.svc"})
+	_, violations := ServiceSpec(&corev1.ServiceSpec{ExternalIPs: []string{"10.0.0.1"}, LoadBalancerIP: "192.0.2.1", ExternalName: "kubernetes.default.svc"}, Exceptions{})
 	if got := violations.Err(); len(violations) != 2 || !strings.Contains(got.Error(), "spec.externalIPs is refused") || !strings.Contains(got.Error(), `spec.loadBalancerIP "192.0.2.1" is refused`) {
 		t.Errorf("service: got %v, want externalIPs and loadBalancerIP refused", got)
 	}
@@ -155,5 +157,22 @@ func TestDriverOfTheAdministrator(t *testing.T) {
 	_, violations = PodSpec(spec, Exceptions{})
 	if got := violations.Err(); got == nil || !strings.Contains(got.Error(), `spec.volumes[0].csi.driver "secrets-store.csi.k8s.io" is refused`) || !strings.Contains(got.Error(), "spec.isolation.inlineVolumeDrivers of HostCluster local") {
 		t.Errorf("got %v, want the driver, and who can add it", got)
+	}
+}
+
+// TestExternalIPs lets a Service have the addresses that the host's administrator opens, and no others.
+func TestExternalIPs(t *testing.T) {
+	ranges, err := tenancyv1.ParseAddressRanges([]string{"203.0.113.0/28", "2001:db8::/64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, allowed := range map[string]bool{
+		"203.0.113.7": true, "2001:db8::7": true, "::ffff:203.0.113.7": true,
+		"203.0.113.16": false, "10.0.0.1": false, "2001:db8:1::7": false, "name.example": false, "": false,
+	} {
+		spec, violations := ServiceSpec(&corev1.ServiceSpec{ExternalIPs: []string{"203.0.113.1", address}}, Exceptions{ExternalIPs: ranges})
+		if got := len(violations) == 0; got != allowed || (len(spec.ExternalIPs) == 2) != allowed {
+			t.Errorf("%q: got %v, addresses %v, want it allowed: %t", address, violations, spec.ExternalIPs, allowed)
+		}
 	}
 }

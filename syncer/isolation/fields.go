@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
 // Decision is what becomes of a field that a tenant sets.
@@ -33,6 +35,8 @@ const (
 type Exceptions struct {
 	// InlineVolumeDrivers are the CSI drivers that inline volumes may name.
 	InlineVolumeDrivers []string
+	// ExternalIPs are the ranges that Services may name as external addresses.
+	ExternalIPs tenancyv1.AddressRanges
 }
 
 // rule decides some fields of one type.

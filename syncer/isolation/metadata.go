@@ -79,7 +79,7 @@ func under(domain string, names ...string) []string {
 }
 
 // carriers are the kinds whose metadata may travel.
-var carriers = []string{tenancyv1.ResourcePods, tenancyv1.ResourceServices, tenancyv1.ResourceIngresses, tenancyv1.ResourceClaims}
+var carriers = []string{tenancyv1.ResourceServiceAccounts, tenancyv1.ResourcePods, tenancyv1.ResourceServices, tenancyv1.ResourceIngresses, tenancyv1.ResourceClaims}
 
 // byDefault are the rules by kind, and the domains that somebody on the host reads.
 var byDefault, readDomains = func() (map[string][]annotationRule, map[string]bool) {

@@ -38,7 +38,7 @@ func podTable() []typeRules {
 			translated("the Services inside are announced, and no others", "enableServiceLinks"),
 			translated("a required node affinity, so that the host's scheduler heeds taints and room", "nodeName"),
 			translated("the host's labels of pods of the same namespace inside", "topologySpreadConstraints"),
-			translated("the ServiceAccount of the release, which has no rights and lends nothing; tokens are those inside", "serviceAccountName", "serviceAccount"),
+			translated("the ServiceAccount of the release, or where serviceaccounts are synced the copy of the one inside: neither has rights, and tokens are those inside", "serviceAccountName", "serviceAccount"),
 			leftOut("the host's own tokens are never mounted", "automountServiceAccountToken"),
 			leftOut("priorities inside order the pods inside, and would preempt others on the host; one of the host's is asked for where a rule says so, or by its name where priorityclasses are shown", "priority", "priorityClassName", "preemptionPolicy"),
 			leftOut("the host computes the overhead of its own runtime class", "overhead"),

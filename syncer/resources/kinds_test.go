@@ -4,14 +4,17 @@
 package resources
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/containers"
+	"garret.dev/garret/syncer/isolation"
 )
 
 func TestVirtualStatus(t *testing.T) {
@@ -117,7 +120,7 @@ func TestHostService(t *testing.T) {
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Selector: map[string]string{"app": "web"}, ExternalIPs: []string{"192.0.2.1"},
 			Ports: []corev1.ServicePort{{Port: 80}}},
 	}
-	if err := CheckService(virtual); err == nil || !strings.Contains(err.Error(), "spec.externalIPs is refused") {
+	if err := (Marker{}).CheckService(virtual); err == nil || !strings.Contains(err.Error(), "spec.externalIPs is refused") {
 		t.Errorf("external addresses: got %v, want a refusal that names the field", err)
 	}
 	host := HostService(Marker{Translator: tr}, virtual)
@@ -134,11 +137,31 @@ func TestHostService(t *testing.T) {
 		t.Errorf("identity: got %+v, want one without UID, to be adopted", identity)
 	}
 	of := &corev1.Service{Spec: corev1.ServiceSpec{LoadBalancerIP: "192.0.2.1"}}
-	if applyService(tr, virtual, of); of.Spec.LoadBalancerIP != "" {
+	if applyService(Marker{Translator: tr}, virtual, of); of.Spec.LoadBalancerIP != "" {
 		t.Errorf("the balancer's address of an earlier release stays: %s", of.Spec.LoadBalancerIP)
 	}
 	virtual.Spec.Selector = nil
 	if host := HostService(Marker{Translator: tr}, virtual); host.Spec.Selector != nil {
 		t.Errorf("selector: got %v for a service without", host.Spec.Selector)
+	}
+}
+
+// TestServiceBecomesBalanced wants a class and external addresses that come later to reach the host,
+// and to go again.
+func TestServiceBecomesBalanced(t *testing.T) {
+	ranges, err := tenancyv1.ParseAddressRanges([]string{"203.0.113.0/24"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	marker := Marker{Translator: testTranslator(), Exceptions: isolation.Exceptions{ExternalIPs: ranges}}
+	virtual := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "api"}, Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}}
+	host := HostService(marker, virtual)
+	virtual.Spec.Type, virtual.Spec.LoadBalancerClass, virtual.Spec.ExternalIPs = corev1.ServiceTypeLoadBalancer, ptr.To("example.org/fast"), []string{"203.0.113.9"}
+	if applyService(marker, virtual, host); ptr.Deref(host.Spec.LoadBalancerClass, "") != "example.org/fast" || !slices.Equal(host.Spec.ExternalIPs, virtual.Spec.ExternalIPs) {
+		t.Errorf("got class %v and addresses %v, want those inside", host.Spec.LoadBalancerClass, host.Spec.ExternalIPs)
+	}
+	virtual.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}
+	if applyService(marker, virtual, host); host.Spec.LoadBalancerClass != nil || len(host.Spec.ExternalIPs) > 0 {
+		t.Errorf("got class %v and addresses %v, want neither any more", host.Spec.LoadBalancerClass, host.Spec.ExternalIPs)
 	}
 }

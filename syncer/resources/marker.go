@@ -25,12 +25,14 @@ const (
 	knownNotices = 10_000
 )
 
-// Marker writes the metadata of host objects.
+// Marker writes the metadata of host objects, and holds what else is decided about them.
 type Marker struct {
 	Translator *translate.Translator
 	Metadata   isolation.Metadata
 	// rules have labels and annotations for all pods.
 	rules podRules
+	// Exceptions are what the host's administrator opens to the tenant.
+	Exceptions isolation.Exceptions
 	// notices tell what stays inside; nil tells nobody.
 	notices *notices
 }

@@ -70,6 +70,8 @@ type pods struct {
 	// policies are those of the tenant that are on the host; nil for none.
 	policies *engine.Store[*networkingv1.NetworkPolicy]
 	dormancy *dormancy.Dormancy
+	// accounts are the ServiceAccounts of the tenant that are on the host; nil while they stay inside.
+	accounts *engine.Store[*corev1.ServiceAccount]
 	// known are the UIDs of the virtual pods that this syncer has seen last.
 	known *lru.Cache
 	// rejected are the UIDs of virtual pods that their nodes rejected last.
@@ -98,7 +100,7 @@ func (b *builder) pods() {
 	b.Virtual.Namespaces.Follow()
 	kind := &pods{
 		translator: b.Translator, marker: b.marker(), security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens, dormancy: b.Dormancy,
-		nodes: b.nodes(), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.Virtual.RuntimeClasses, hostPriority: b.hostPriority, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
+		nodes: b.nodes(), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.Virtual.RuntimeClasses, hostPriority: b.hostPriority, accounts: b.accounts, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), rejected: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions, podRules{b.PodRules}},
 	}
@@ -134,6 +136,10 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 	if err := p.checkClaims(virtual); err != nil {
 		return err
 	}
+	account, err := p.account(virtual)
+	if err != nil {
+		return err
+	}
 	inputs := podInputs{
 		environment: environmentNamesOf(p.translator, virtual.Namespace),
 		nodes:       p.rules(virtual),
@@ -153,6 +159,7 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 		return err
 	}
 	host.Spec = *spec
+	host.Spec.ServiceAccountName = account
 	host.Spec.PriorityClassName = p.priorityClass(virtual.Spec.PriorityClassName)
 	keepWaiting(&host.Spec)
 	p.mark(virtual, host)

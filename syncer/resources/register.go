@@ -6,6 +6,7 @@ package resources
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -55,7 +56,7 @@ type Config struct {
 	Metadata isolation.Metadata
 	// PodRules are those for all pods on the host.
 	PodRules tenancyv1.PodRules
-	// Exceptions are what the host's administrator opens to pods.
+	// Exceptions are what the host's administrator opens to pods and Services.
 	Exceptions isolation.Exceptions
 	// HostSelectors narrow what is shown of the host, by the name of the kind.
 	HostSelectors map[string]string
@@ -99,6 +100,7 @@ func kinds() []kind {
 		{resource: tenancyv1.ResourceEndpointSlices, add: (*builder).endpointSlices},
 		{resource: tenancyv1.ResourceClaims, add: (*builder).claims, off: (*builder).claimsReleased},
 		{resource: tenancyv1.ResourcePolicies, add: (*builder).networkPolicies},
+		{resource: tenancyv1.ResourceServiceAccounts, add: (*builder).serviceAccounts},
 		{resource: tenancyv1.ResourcePods, add: (*builder).pods},
 		{resource: tenancyv1.ResourceIngresses, add: (*builder).ingresses},
 		{resource: tenancyv1.ResourceBudgets, add: (*builder).budgets},
@@ -139,6 +141,8 @@ type builder struct {
 	hostPriority func(name string) bool
 	// policies are those of the tenant, which say what pods reach; nil while they stay inside.
 	policies *engine.Store[*networkingv1.NetworkPolicy]
+	// accounts are the ServiceAccounts of the tenant on the host; nil while they stay inside.
+	accounts *engine.Store[*corev1.ServiceAccount]
 	notices  *notices
 	// ruled are the kinds with a rule.
 	ruled []*ruled
@@ -170,7 +174,7 @@ func gateOf(kind any) engine.Gate {
 
 // marker writes the metadata of host objects, and tells what of it stays inside.
 func (b *builder) marker() Marker {
-	return Marker{Translator: b.Translator, Metadata: b.Metadata, rules: podRules{b.PodRules}, notices: b.notices}
+	return Marker{Translator: b.Translator, Metadata: b.Metadata, Exceptions: b.Exceptions, rules: podRules{b.PodRules}, notices: b.notices}
 }
 
 // guard has what the host refuses of a kind be held back, whoever writes it.

@@ -15,7 +15,6 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
-	"garret.dev/garret/syncer/translate"
 )
 
 // reasonAddress is the reason of Events about a service whose addresses inside and on the host differ.
@@ -27,7 +26,7 @@ const reasonAddress = "AddressMismatch"
 // the virtual one has.
 func HostService(marker Marker, virtual *corev1.Service) *corev1.Service {
 	host := &corev1.Service{}
-	createService(virtual, host)
+	createService(marker, virtual, host)
 	refreshService(marker, virtual, host)
 	return host
 }
@@ -45,25 +44,27 @@ func KeepServiceAnswer(ctx context.Context, services engine.Writer[*corev1.Servi
 
 func refreshService(marker Marker, virtual, host *corev1.Service) {
 	marker.mark(tenancyv1.ResourceServices, virtual, host, nil)
-	applyService(marker.Translator, virtual, host)
+	applyService(marker, virtual, host)
 }
 
 // createService fills in what cannot change.
-func createService(virtual, host *corev1.Service) {
-	spec, _ := isolation.ServiceSpec(&virtual.Spec)
+func createService(marker Marker, virtual, host *corev1.Service) {
+	spec, _ := isolation.ServiceSpec(&virtual.Spec, marker.Exceptions)
 	host.Spec.ClusterIP = spec.ClusterIP
 	host.Spec.ClusterIPs = spec.ClusterIPs
 	host.Spec.IPFamilies = spec.IPFamilies
 	host.Spec.IPFamilyPolicy = spec.IPFamilyPolicy
-	host.Spec.LoadBalancerClass = spec.LoadBalancerClass
 }
 
 // applyService brings what may change of the host's Service up to date.
-func applyService(translator *translate.Translator, virtual, host *corev1.Service) {
-	spec, _ := isolation.ServiceSpec(&virtual.Spec)
+func applyService(marker Marker, virtual, host *corev1.Service) {
+	spec, _ := isolation.ServiceSpec(&virtual.Spec, marker.Exceptions)
 	host.Spec.Type = spec.Type
 	host.Spec.Ports = spec.Ports
-	host.Spec.Selector = translator.HostSelector(virtual.Namespace, spec.Selector)
+	// The class is given with the type LoadBalancer, which may come later.
+	host.Spec.LoadBalancerClass = spec.LoadBalancerClass
+	host.Spec.ExternalIPs = spec.ExternalIPs
+	host.Spec.Selector = marker.Translator.HostSelector(virtual.Namespace, spec.Selector)
 	host.Spec.SessionAffinity = spec.SessionAffinity
 	host.Spec.SessionAffinityConfig = spec.SessionAffinityConfig
 	host.Spec.PublishNotReadyAddresses = spec.PublishNotReadyAddresses
@@ -108,23 +109,23 @@ func HasHostService(virtual *corev1.Service) bool {
 }
 
 // CheckService returns an error in words for tenants when the Service is kept from the host.
-func CheckService(virtual *corev1.Service) error {
-	_, violations := isolation.ServiceSpec(&virtual.Spec)
+func (m Marker) CheckService(virtual *corev1.Service) error {
+	_, violations := isolation.ServiceSpec(&virtual.Spec, m.Exceptions)
 	return forbidden(violations)
 }
 
 // services carries services to the host.
 type services struct {
-	translator *translate.Translator
-	virtual    *Virtual
+	marker  Marker
+	virtual *Virtual
 }
 
 func (b *builder) services() {
-	s := &services{b.Translator, b.Virtual}
+	s := &services{b.marker(), b.Virtual}
 	declare(b, b.Virtual.Services, b.Host.Services, declared[*corev1.Service]{
 		wanted: HasHostService, unwanted: "Services of type ExternalName, those that lead to the control plane, and those that are mapped have no object of their own on the host",
 		create: func(virtual, host *corev1.Service) error {
-			createService(virtual, host)
+			createService(s.marker, virtual, host)
 			return nil
 		},
 		apply:  s.apply,
@@ -138,14 +139,14 @@ func (b *builder) services() {
 
 // apply translates the service. The first pass over one that the webhook made adopts it.
 func (s *services) apply(virtual, host *corev1.Service) error {
-	if err := CheckService(virtual); err != nil {
+	if err := s.marker.CheckService(virtual); err != nil {
 		return err
 	}
 	if host.Spec.ClusterIP != virtual.Spec.ClusterIP {
 		return engine.Refuse(reasonAddress, fmt.Sprintf("the address inside is %s, but the host allotted %s: delete the service and create it again",
 			virtual.Spec.ClusterIP, host.Spec.ClusterIP))
 	}
-	applyService(s.translator, virtual, host)
+	applyService(s.marker, virtual, host)
 	return nil
 }
 

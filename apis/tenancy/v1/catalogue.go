@@ -25,6 +25,8 @@ const (
 	ResourceSecrets        = "secrets"
 	ResourceServices       = "services"
 
+	ResourceServiceAccounts = "serviceaccounts"
+
 	ResourceIngressClasses  = "ingressclasses"
 	ResourcePriorityClasses = "priorityclasses"
 	ResourceRuntimeClasses  = "runtimeclasses"
@@ -198,6 +200,11 @@ func Catalogue() []SyncedKind {
 			Words: "all, within what Garret's own policies open; see [network.md](network.md)",
 		},
 		{
+			Version: "v1", Resource: ResourceServiceAccounts, Direction: ToHost, Namespaced: true, Verbs: writing(),
+			Needs: []string{ResourcePods},
+			Words: "all, without tokens, pull secrets and rights; new pods on the host have them",
+		},
+		{
 			Group: "storage.k8s.io", Version: "v1", Resource: ResourceStorageClasses, Direction: FromHost, Default: true, Verbs: reading(),
 			Words: "all, or those that `spec.syncer.fromHost.storageClasses.selector` matches, without their parameters",
 		},
@@ -246,7 +253,7 @@ func resourcesOf(which func(SyncedKind) bool) []string {
 // ReservedResources lists kinds that are not synced, and that may be switched
 // off all the same: a manifest then says the same to a release that syncs them.
 func ReservedResources() []string {
-	return []string{"volumesnapshots", "serviceaccounts"}
+	return []string{"volumesnapshots"}
 }
 
 // SelectResources tells of each kind of the catalogue whether it is synced, given the

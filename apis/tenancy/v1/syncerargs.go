@@ -41,6 +41,7 @@ func (s *SyncerSpec) Choices() []KindChoice {
 		{"toHost.podDisruptionBudgets", ResourceBudgets, to.PodDisruptionBudgets.Enabled, nil},
 		{"toHost.pods", ResourcePods, to.Pods.Enabled, nil},
 		{"toHost.secrets", ResourceSecrets, to.Secrets.Enabled, nil},
+		{"toHost.serviceAccounts", ResourceServiceAccounts, to.ServiceAccounts.Enabled, nil},
 		{"toHost.services", ResourceServices, to.Services.Enabled, nil},
 		{"fromHost.events", ResourceEvents, from.Events.Enabled, nil},
 		class("ingressClasses", ResourceIngressClasses, &from.IngressClasses),

@@ -82,6 +82,15 @@ type HostIsolation struct {
 	// +k8s:unique=set
 	// +k8s:maxItems=64
 	EndpointRanges []string `json:"endpointRanges,omitempty"`
+	// externalIPRanges are the ranges, such as 192.0.2.0/24, that Services may name in
+	// spec.externalIPs: the host's nodes send a Service what comes for these addresses.
+	// +optional
+	// +listType=set
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=64
+	ExternalIPRanges []string `json:"externalIPRanges,omitempty"`
 	// egressRanges are the ranges that pods and control planes of virtual clusters may
 	// reach, besides their own pods, DNS and their own API.
 	// +optional

@@ -57,6 +57,9 @@ type ToHostSpec struct {
 	// secrets are those that pods and ingresses refer to, or all. On by default.
 	// +optional
 	Secrets ReferencedKind `json:"secrets,omitempty,omitzero"`
+	// serviceAccounts let policies and workload identities of the host tell pods apart. Tokens and rights stay inside. Who switches them on needs the right to create ServiceAccounts there. Off by default.
+	// +optional
+	ServiceAccounts KindSwitch `json:"serviceAccounts,omitempty,omitzero"`
 	// services have the addresses that the host allots. On by default.
 	// +optional
 	Services ServicesToHost `json:"services,omitempty,omitzero"`

@@ -464,6 +464,11 @@ func (in *HostIsolation) DeepCopyInto(out *HostIsolation) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.ExternalIPRanges != nil {
+		in, out := &in.ExternalIPRanges, &out.ExternalIPRanges
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.EgressRanges != nil {
 		in, out := &in.EgressRanges, &out.EgressRanges
 		*out = make([]string, len(*in))
@@ -1364,6 +1369,7 @@ func (in *ToHostSpec) DeepCopyInto(out *ToHostSpec) {
 	in.PodDisruptionBudgets.DeepCopyInto(&out.PodDisruptionBudgets)
 	in.Pods.DeepCopyInto(&out.Pods)
 	in.Secrets.DeepCopyInto(&out.Secrets)
+	in.ServiceAccounts.DeepCopyInto(&out.ServiceAccounts)
 	in.Services.DeepCopyInto(&out.Services)
 	return
 }

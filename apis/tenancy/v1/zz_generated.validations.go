@@ -1259,6 +1259,42 @@ func Validate_HostIsolation(
 		errs = append(errs, fn(fldPath.Child("endpointRanges"), obj.EndpointRanges, oldVal, oldObj != nil)...)
 	}
 
+	{ // field HostIsolation.ExternalIPRanges
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 64).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// lists with set semantics require unique values
+			if e := validate.ValSliceUnique(ctx, op, fldPath, obj, oldObj, validate.DirectEqual); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostIsolation) []string {
+				return oldObj.ExternalIPRanges
+			})
+		errs = append(errs, fn(fldPath.Child("externalIPRanges"), obj.ExternalIPRanges, oldVal, oldObj != nil)...)
+	}
+
 	{ // field HostIsolation.EgressRanges
 		fn := func(
 			fldPath *field.Path,
@@ -3874,6 +3910,28 @@ func Validate_ToHostSpec(
 				return &oldObj.Secrets
 			})
 		errs = append(errs, fn(fldPath.Child("secrets"), &obj.Secrets, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.ServiceAccounts
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.ServiceAccounts
+			})
+		errs = append(errs, fn(fldPath.Child("serviceAccounts"), &obj.ServiceAccounts, oldVal, oldObj != nil)...)
 	}
 
 	{ // field ToHostSpec.Services

@@ -76,6 +76,7 @@ func hostIsolation(spec *tenancy.HostIsolation, path *field.Path) field.ErrorLis
 		errs = append(errs, className(name, path.Child("allowedPodRules", "priorityClasses").Index(i))...)
 	}
 	errs = append(errs, ranges(spec.EndpointRanges, path.Child("endpointRanges"))...)
+	errs = append(errs, ranges(spec.ExternalIPRanges, path.Child("externalIPRanges"))...)
 	errs = append(errs, ranges(spec.EgressRanges, path.Child("egressRanges"))...)
 	return append(errs, quotaHard(spec.Quota.Hard, nil, path.Child("quota", "hard"))...)
 }

@@ -80,7 +80,7 @@ func TestHostIsolation(t *testing.T) {
 	}{
 		"nothing": {tenancy.HostIsolation{}, nil},
 		"all": {tenancy.HostIsolation{
-			InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, EndpointRanges: []string{"192.0.2.0/24", "2001:db8::/64", "198.51.100.7/32"},
+			InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, EndpointRanges: []string{"192.0.2.0/24", "2001:db8::/64", "198.51.100.7/32"}, ExternalIPRanges: []string{"203.0.113.0/24"},
 			EgressRanges: []string{"0.0.0.0/0", "::/0"}, Quota: hard("pods", "100"),
 		}, nil},
 		"no driver": {tenancy.HostIsolation{InlineVolumeDrivers: []string{"Secrets Store"}}, []string{"spec.isolation.inlineVolumeDrivers[0]: RFC 1123"}},
@@ -93,6 +93,7 @@ func TestHostIsolation(t *testing.T) {
 			"spec.isolation.endpointRanges[0]: must be an address range", "spec.isolation.endpointRanges[1]: must be an address range",
 			"spec.isolation.endpointRanges[2]: must be an address range", "spec.isolation.endpointRanges[3]: must be an address range",
 		}},
+		"no external range": {tenancy.HostIsolation{ExternalIPRanges: []string{"203.0.113.1"}}, []string{"spec.isolation.externalIPRanges[0]: must be an address range"}},
 		"in the middle of a range": {tenancy.HostIsolation{EndpointRanges: []string{"192.0.2.9/24", "2001:db8::1/64"}}, []string{
 			"spec.isolation.endpointRanges[0]: 192.0.2.0/24", "spec.isolation.endpointRanges[1]: 2001:db8::/64",
 		}},

@@ -305,6 +305,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+    - name: externalIPRanges
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: inlineVolumeDrivers
       type:
         list:
@@ -845,6 +851,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: secrets
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ReferencedKind
+      default: {}
+    - name: serviceAccounts
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}
     - name: services
       type:

@@ -93,6 +93,7 @@ func (c *Controller) isolation(vc *tenancyv1.VirtualCluster) (chart.Isolation, e
 		PodRules:            rules,
 		InlineVolumeDrivers: opened.InlineVolumeDrivers,
 		EndpointRanges:      opened.EndpointRanges,
+		ExternalIPRanges:    opened.ExternalIPRanges,
 		AllowedAnnotations:  opened.AllowedAnnotations,
 		DeniedAnnotations:   slices.Concat(opened.DeniedAnnotations, asked.DeniedAnnotations),
 		AllowedLabels:       opened.AllowedLabels,

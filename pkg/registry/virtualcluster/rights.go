@@ -51,7 +51,8 @@ var lentFields = []lent{
 	{"isolation.limitRange", func(now, old *tenancy.VirtualClusterSpec) []need {
 		return deployed("limitranges", now.Isolation.LimitRange, old.Isolation.LimitRange)
 	}},
-	{"syncer.toHost.networkPolicies", policiesOfTenants},
+	{"syncer.toHost.networkPolicies", madeOnHost("networking.k8s.io", v1.ResourcePolicies, "what a NetworkPolicy allows is added to what others of the namespace allow")},
+	{"syncer.toHost.serviceAccounts", madeOnHost("", v1.ResourceServiceAccounts, "the host may trust the ServiceAccounts of the namespace")},
 	{"syncer.fromHost.configMaps", func(now, old *tenancy.VirtualClusterSpec) []need {
 		return shownInside(v1.ResourceConfigMaps, now.Syncer.FromHost.ConfigMaps, old.Syncer.FromHost.ConfigMaps)
 	}},
@@ -108,17 +109,18 @@ func deployed[T any](resource string, now, old *T) []need {
 	}}
 }
 
-// policiesOfTenants is for the kind whose objects on the host open to pods what policies
-// of the namespace may close, by field or by flag.
-func policiesOfTenants(now, old *tenancy.VirtualClusterSpec) []need {
-	if !syncs(now, v1.ResourcePolicies) || syncs(old, v1.ResourcePolicies) {
-		return nil
+// madeOnHost is for a kind whose objects on the host mean something to others of the namespace,
+// switched on by field or by flag.
+func madeOnHost(group, resource, because string) func(now, old *tenancy.VirtualClusterSpec) []need {
+	return func(now, old *tenancy.VirtualClusterSpec) []need {
+		if !syncs(now, resource) || syncs(old, resource) {
+			return nil
+		}
+		return []need{{
+			verb: "create", group: group, resource: resource,
+			because: because, remedy: "leave the kind off, or have that right granted to you",
+		}}
 	}
-	return []need{{
-		verb: "create", group: "networking.k8s.io", resource: v1.ResourcePolicies,
-		because: "what a NetworkPolicy allows is added to what others of the namespace allow",
-		remedy:  "leave the kind off, or have that right granted to you",
-	}}
 }
 
 // shownInside is for objects of the namespace that everybody inside may read. One that is shown

@@ -154,6 +154,7 @@ func TestLentRights(t *testing.T) {
 		"other limits":              {[]specChange{ranges(corev1.LimitTypePod)}, []specChange{ranges(corev1.LimitTypeContainer)}, []string{"update limitranges"}},
 		"policies of tenants":       {nil, []specChange{policies(true)}, []string{policy}},
 		"policies by a flag":        {nil, []specChange{flag("--sync-resources=networkpolicies")}, []string{policy}},
+		"accounts of tenants":       {nil, []specChange{flag("--sync-resources=serviceaccounts")}, []string{"create serviceaccounts"}},
 		"policies stay":             {[]specChange{flag("--sync-resources=networkpolicies")}, []specChange{policies(true)}, nil},
 		"policies go":               {[]specChange{policies(true)}, []specChange{policies(false)}, nil},
 		"objects of the host":       {nil, []specChange{shown("a", "b", "a")}, []string{"get configmaps a", "get configmaps b", "get secrets a", "get secrets b"}},

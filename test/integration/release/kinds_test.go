@@ -22,15 +22,16 @@ import (
 // bodies are, for each kind that has twins on the host, what an object has besides metadata.
 func bodies() map[string]string {
 	return map[string]string{
-		tenancyv1.ResourcePods:           `{"kind":"Pod","spec":{"schedulerName":"nobody","containers":[{"name":"c","image":"i"}]}}`,
-		tenancyv1.ResourceServices:       `{"kind":"Service","spec":{"selector":{"a":"b"},"ports":[{"port":80}]}}`,
-		tenancyv1.ResourceEndpointSlices: `{"kind":"EndpointSlice","addressType":"IPv4","endpoints":[]}`,
-		tenancyv1.ResourceIngresses:      `{"kind":"Ingress","spec":{"rules":[{"host":"shop.example"}]}}`,
-		tenancyv1.ResourceClaims:         `{"kind":"PersistentVolumeClaim","spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`,
-		tenancyv1.ResourceSecrets:        `{"kind":"Secret"}`,
-		tenancyv1.ResourceConfigMaps:     `{"kind":"ConfigMap"}`,
-		tenancyv1.ResourcePolicies:       `{"kind":"NetworkPolicy","spec":{"podSelector":{"matchLabels":{"a":"b"}}}}`,
-		tenancyv1.ResourceBudgets:        `{"kind":"PodDisruptionBudget","spec":{"minAvailable":1,"selector":{"matchLabels":{"a":"b"}}}}`,
+		tenancyv1.ResourcePods:            `{"kind":"Pod","spec":{"schedulerName":"nobody","containers":[{"name":"c","image":"i"}]}}`,
+		tenancyv1.ResourceServices:        `{"kind":"Service","spec":{"selector":{"a":"b"},"ports":[{"port":80}]}}`,
+		tenancyv1.ResourceEndpointSlices:  `{"kind":"EndpointSlice","addressType":"IPv4","endpoints":[]}`,
+		tenancyv1.ResourceIngresses:       `{"kind":"Ingress","spec":{"rules":[{"host":"shop.example"}]}}`,
+		tenancyv1.ResourceClaims:          `{"kind":"PersistentVolumeClaim","spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`,
+		tenancyv1.ResourceSecrets:         `{"kind":"Secret"}`,
+		tenancyv1.ResourceServiceAccounts: `{"kind":"ServiceAccount"}`,
+		tenancyv1.ResourceConfigMaps:      `{"kind":"ConfigMap"}`,
+		tenancyv1.ResourcePolicies:        `{"kind":"NetworkPolicy","spec":{"podSelector":{"matchLabels":{"a":"b"}}}}`,
+		tenancyv1.ResourceBudgets:         `{"kind":"PodDisruptionBudget","spec":{"minAvailable":1,"selector":{"matchLabels":{"a":"b"}}}}`,
 	}
 }
 

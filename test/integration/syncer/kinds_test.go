@@ -71,6 +71,10 @@ func kinds() []*kind {
 			},
 		},
 		{
+			GroupVersionResource: corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceServiceAccounts), kind: "ServiceAccount",
+			object: fields{},
+		},
+		{
 			GroupVersionResource: corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceClaims), kind: "PersistentVolumeClaim",
 			object: fields{"spec": fields{"accessModes": []any{"ReadWriteOnce"}, "resources": fields{"requests": fields{"storage": "1Gi"}}}},
 		},

@@ -107,6 +107,8 @@ type side struct {
 	denied []string
 	// selectors narrow what is shown of the host, for the next syncer.
 	selectors map[string]string
+	// accounts has the next syncer carry ServiceAccounts. There are some in every namespace.
+	accounts bool
 	// all are kinds that go to the host whether something refers to them or not, mappings what is
 	// shown of the host by name, for the next syncer.
 	all      map[string]bool
@@ -243,6 +245,7 @@ func (s *side) start() {
 	for _, name := range s.off {
 		selection[name] = false
 	}
+	selection[tenancyv1.ResourceServiceAccounts] = selection[tenancyv1.ResourceServiceAccounts] && s.accounts
 	for _, kind := range tenancyv1.Catalogue() {
 		// Both sides are shared, and so are classes: a test says which ones are its own.
 		selection[kind.Resource] = selection[kind.Resource] && (kind.Namespaced || s.selectors[kind.Resource] != "")

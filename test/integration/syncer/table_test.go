@@ -46,6 +46,9 @@ var checks = []struct {
 func TestKinds(t *testing.T) {
 	everyKindHasARow(t)
 	s := setUp(t)
+	s.stop()
+	s.accounts = true
+	s.start()
 	s.refuseOnHost()
 	t.Run("syncing", func(t *testing.T) {
 		for _, k := range kinds() {

@@ -17,6 +17,9 @@ type HostIsolationApplyConfiguration struct {
 	// endpointRanges are the ranges, such as 192.0.2.0/24, that an EndpointSlice of a
 	// Service without selector may name, besides the addresses of the virtual cluster's own pods.
 	EndpointRanges []string `json:"endpointRanges,omitempty"`
+	// externalIPRanges are the ranges, such as 192.0.2.0/24, that Services may name in
+	// spec.externalIPs: the host's nodes send a Service what comes for these addresses.
+	ExternalIPRanges []string `json:"externalIPRanges,omitempty"`
 	// egressRanges are the ranges that pods and control planes of virtual clusters may
 	// reach, besides their own pods, DNS and their own API.
 	EgressRanges []string `json:"egressRanges,omitempty"`
@@ -63,6 +66,16 @@ func (b *HostIsolationApplyConfiguration) WithInlineVolumeDrivers(values ...stri
 func (b *HostIsolationApplyConfiguration) WithEndpointRanges(values ...string) *HostIsolationApplyConfiguration {
 	for i := range values {
 		b.EndpointRanges = append(b.EndpointRanges, values[i])
+	}
+	return b
+}
+
+// WithExternalIPRanges adds the given value to the ExternalIPRanges field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the ExternalIPRanges field.
+func (b *HostIsolationApplyConfiguration) WithExternalIPRanges(values ...string) *HostIsolationApplyConfiguration {
+	for i := range values {
+		b.ExternalIPRanges = append(b.ExternalIPRanges, values[i])
 	}
 	return b
 }

@@ -28,6 +28,8 @@ type ToHostSpecApplyConfiguration struct {
 	Pods *KindSwitchApplyConfiguration `json:"pods,omitempty"`
 	// secrets are those that pods and ingresses refer to, or all. On by default.
 	Secrets *ReferencedKindApplyConfiguration `json:"secrets,omitempty"`
+	// serviceAccounts let policies and workload identities of the host tell pods apart. Tokens and rights stay inside. Who switches them on needs the right to create ServiceAccounts there. Off by default.
+	ServiceAccounts *KindSwitchApplyConfiguration `json:"serviceAccounts,omitempty"`
 	// services have the addresses that the host allots. On by default.
 	Services *ServicesToHostApplyConfiguration `json:"services,omitempty"`
 }
@@ -112,6 +114,14 @@ func (b *ToHostSpecApplyConfiguration) WithPods(value *KindSwitchApplyConfigurat
 // If called multiple times, the Secrets field is set to the value of the last call.
 func (b *ToHostSpecApplyConfiguration) WithSecrets(value *ReferencedKindApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.Secrets = value
+	return b
+}
+
+// WithServiceAccounts sets the ServiceAccounts field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ServiceAccounts field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithServiceAccounts(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.ServiceAccounts = value
 	return b
 }
 
