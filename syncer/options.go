@@ -57,6 +57,8 @@ type Options struct {
 	NodeIP string
 	// Metadata says which labels and annotations of tenants travel.
 	Metadata isolation.Metadata
+	// PodRules hold for all pods, as the Argument of PodRules writes them.
+	PodRules string
 	// InlineVolumeDrivers are the CSI drivers that pods may name in inline volumes.
 	InlineVolumeDrivers []string
 	// EndpointRanges are what an EndpointSlice inside may name, besides own pods.
@@ -128,6 +130,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.Metadata.AllowedAnnotations, "allowed-annotations", o.Metadata.AllowedAnnotations, "Keys of annotations of pods, services, ingresses and claims that go to the host, besides those by default. A * at the end stands for any end.")
 	flags.StringSliceVar(&o.Metadata.DeniedAnnotations, "denied-annotations", o.Metadata.DeniedAnnotations, "Keys of annotations that stay inside, whatever else allows them.")
 	flags.StringSliceVar(&o.Metadata.AllowedLabels, "allowed-labels", o.Metadata.AllowedLabels, "Keys of labels of pods, services, ingresses and claims that the host objects have as they are. Selectors of the host may match them.")
+	flags.StringVar(&o.PodRules, tenancyv1.FlagPodRules, o.PodRules, "Rules for all pods on the host, in JSON: images, nodeSelector, tolerations, runtimeClassName, priorityClasses, labels and annotations.")
 	flags.StringSliceVar(&o.EndpointRanges, "endpoint-ranges", o.EndpointRanges, "Address ranges that EndpointSlices may name, besides the addresses of own pods.")
 	flags.StringSliceVar(&o.EgressRanges, "egress-ranges", o.EgressRanges, "Address ranges that the control plane may reach, besides own pods and Services.")
 	flags.StringSliceVar(&o.ClosedRanges, "closed-ranges", o.ClosedRanges, "Address ranges of the host that the control plane may not reach, unless --egress-ranges has a part of one.")

@@ -29,6 +29,7 @@ import (
 	"k8s.io/component-base/metrics"
 	"k8s.io/klog/v2"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
@@ -178,7 +179,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return err
 	}
-	rules, keepRules, err := ruledKinds(ctx, options, both, parts.reporter)
+	kinds, keepKinds, err := ruledKinds(ctx, options, both, parts.reporter)
 	if err != nil {
 		return err
 	}
@@ -186,15 +187,19 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return fmt.Errorf("--workloads-egress: %w", err)
 	}
+	rules, err := tenancyv1.ParsePodRules(options.PodRules)
+	if err != nil {
+		return fmt.Errorf("--%s: %w", tenancyv1.FlagPodRules, err)
+	}
 	works := &engine.Engine{}
 	err = resources.Register(works, resources.Config{
 		Translator: both.translator, Virtual: virtual, Host: host, Tokens: minter, Recorder: recorder,
 		Metrics: engine.NewMetrics(registry), Clock: options.Clock,
 		Evidence: history, Orphans: parts.reporter.Orphans, Ledger: parts.ledger,
-		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata,
+		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata, PodRules: rules,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
-		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, EgressBounds: bounds, Rules: rules,
+		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, EgressBounds: bounds, Rules: kinds,
 		Mapped: parts.mapped,
 	})
 	if err != nil {
@@ -215,7 +220,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 			entered.open()
 		}})
 	})
-	for _, part := range append(parts.run, keepRules) {
+	for _, part := range append(parts.run, keepKinds) {
 		group.Go(func() error { return part(ctx) })
 	}
 	// What writes because of what is inside waits until that can be trusted.

@@ -66,6 +66,12 @@ type HostIsolation struct {
 	// the host objects have as they are, besides having all under keys of their own. Selectors
 	// of the host, such as those of its Services and NetworkPolicies, may match them.
 	AllowedLabels []string
+	// pods are rules for the pods of all virtual clusters. They come before spec.syncer.pods of a
+	// virtual cluster, and before what a pod says itself, for each name by itself.
+	Pods PodRules
+	// allowedPodRules are the labels, annotations and priority classes of the host that spec.syncer.pods
+	// of a virtual cluster may give to pods. None when not set.
+	AllowedPodRules AllowedPodRules
 	// quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is
 	// where nobody sets it. Virtual clusters that are there already keep theirs until they change it.
 	Quota QuotaSpec

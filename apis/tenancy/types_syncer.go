@@ -11,6 +11,8 @@ type SyncerSpec struct {
 	ToHost ToHostSpec
 	// fromHost chooses among the kinds of the host that are shown inside.
 	FromHost FromHostSpec
+	// pods are rules for all pods on the host. Those of the HostCluster come first.
+	Pods PodRules
 	// extraArgs are further flags of the syncer, each in the form --name=value.
 	ExtraArgs []string
 }

@@ -21,6 +21,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 	// Group=tenancy.garret.dev, Version=v1
 	case v1.SchemeGroupVersion.WithKind("AccessRule"):
 		return &tenancyv1.AccessRuleApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("AllowedPodRules"):
+		return &tenancyv1.AllowedPodRulesApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ClassSelection"):
 		return &tenancyv1.ClassSelectionApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ControlPlaneSpec"):
@@ -49,6 +51,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.HostClusterStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HostIsolation"):
 		return &tenancyv1.HostIsolationApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ImageRule"):
+		return &tenancyv1.ImageRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("IsolationSpec"):
 		return &tenancyv1.IsolationSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KindRule"):
@@ -61,6 +65,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.LocalTemplateReferenceApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("NetworkIsolation"):
 		return &tenancyv1.NetworkIsolationApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("PodRules"):
+		return &tenancyv1.PodRulesApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("PriorityClassRule"):
+		return &tenancyv1.PriorityClassRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("QuotaSpec"):
 		return &tenancyv1.QuotaSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("QuotaStatus"):

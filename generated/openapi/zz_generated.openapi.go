@@ -22,6 +22,7 @@ import (
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	return map[string]common.OpenAPIDefinition{
 		v1.AccessRule{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_AccessRule(ref),
+		v1.AllowedPodRules{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_AllowedPodRules(ref),
 		v1.CertificateRequest{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_CertificateRequest(ref),
 		v1.CertificateResponse{}.OpenAPIModelName():                    schema_garret_apis_tenancy_v1_CertificateResponse(ref),
 		v1.ClassSelection{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ClassSelection(ref),
@@ -39,6 +40,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.HostClusterSpec{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_HostClusterSpec(ref),
 		v1.HostClusterStatus{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_HostClusterStatus(ref),
 		v1.HostIsolation{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_HostIsolation(ref),
+		v1.ImageRule{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_ImageRule(ref),
 		v1.IsolationSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_IsolationSpec(ref),
 		v1.KindRule{}.OpenAPIModelName():                               schema_garret_apis_tenancy_v1_KindRule(ref),
 		v1.KindSwitch{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_KindSwitch(ref),
@@ -49,6 +51,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.KubernetesSpec{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_KubernetesSpec(ref),
 		v1.LocalTemplateReference{}.OpenAPIModelName():                 schema_garret_apis_tenancy_v1_LocalTemplateReference(ref),
 		v1.NetworkIsolation{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_NetworkIsolation(ref),
+		v1.PodRules{}.OpenAPIModelName():                               schema_garret_apis_tenancy_v1_PodRules(ref),
+		v1.PriorityClassRule{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_PriorityClassRule(ref),
 		v1.QuotaSpec{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_QuotaSpec(ref),
 		v1.QuotaStatus{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_QuotaStatus(ref),
 		v1.ReleaseStatus{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ReleaseStatus(ref),
@@ -433,6 +437,76 @@ func schema_garret_apis_tenancy_v1_AccessRule(ref common.ReferenceCallback) comm
 					},
 				},
 				Required: []string{"clusterRole"},
+			},
+		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_AllowedPodRules(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AllowedPodRules are the rules that only apply where the host's administrator allows them. All others lend nothing that pods could not ask for themselves.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"labels": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "labels are the keys that spec.syncer.pods.labels of a virtual cluster may have. A * at the end of a key stands for any end.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"annotations": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "annotations are the keys that spec.syncer.pods.annotations may have, in the same form.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"priorityClasses": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "priorityClasses are the PriorityClasses of the host that spec.syncer.pods.priorityClasses may give to pods.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
 			},
 		},
 	}
@@ -1214,6 +1288,20 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 							},
 						},
 					},
+					"pods": {
+						SchemaProps: spec.SchemaProps{
+							Description: "pods are rules for the pods of all virtual clusters. They come before spec.syncer.pods of a virtual cluster, and before what a pod says itself, for each name by itself.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.PodRules{}.OpenAPIModelName()),
+						},
+					},
+					"allowedPodRules": {
+						SchemaProps: spec.SchemaProps{
+							Description: "allowedPodRules are the labels, annotations and priority classes of the host that spec.syncer.pods of a virtual cluster may give to pods. None when not set.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.AllowedPodRules{}.OpenAPIModelName()),
+						},
+					},
 					"quota": {
 						SchemaProps: spec.SchemaProps{
 							Description: "quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is where nobody sets it. Virtual clusters that are there already keep theirs until they change it.",
@@ -1225,7 +1313,37 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 			},
 		},
 		Dependencies: []string{
-			v1.QuotaSpec{}.OpenAPIModelName()},
+			v1.AllowedPodRules{}.OpenAPIModelName(), v1.PodRules{}.OpenAPIModelName(), v1.QuotaSpec{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_ImageRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ImageRule has images come from another place.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"from": {
+						SchemaProps: spec.SchemaProps{
+							Description: "from is a registry, such as docker.io, or a registry with the beginning of a path, such as docker.io/library.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"to": {
+						SchemaProps: spec.SchemaProps{
+							Description: "to takes the place of from.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"from", "to"},
+			},
+		},
 	}
 }
 
@@ -1645,6 +1763,163 @@ func schema_garret_apis_tenancy_v1_NetworkIsolation(ref common.ReferenceCallback
 	}
 }
 
+func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PodRules hold for all pods of a virtual cluster, as they are on the host. A change holds for pods that are made from then on; labels and annotations come to those that run, too.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"images": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"from",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "images have images come from other places, such as a mirror. The longest from that matches decides.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.ImageRule{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"nodeSelector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "nodeSelector has pods run on nodes of the host with these labels, whatever they ask for themselves.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"tolerations": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "tolerations are added to those of the pods.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(corev1.Toleration{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"runtimeClassName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "runtimeClassName is the RuntimeClass of the host that pods run with, whatever they ask for themselves.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"priorityClasses": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"name",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "priorityClasses give pods a PriorityClass of the host, by the class that they have inside.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.PriorityClassRule{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"labels": {
+						SchemaProps: spec.SchemaProps{
+							Description: "labels are those of the pods on the host, besides the syncer's, such as those of an account for costs.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"annotations": {
+						SchemaProps: spec.SchemaProps{
+							Description: "annotations are those of the pods on the host, besides the syncer's.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.ImageRule{}.OpenAPIModelName(), v1.PriorityClassRule{}.OpenAPIModelName(), corev1.Toleration{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_PriorityClassRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PriorityClassRule gives pods a PriorityClass of the host.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the PriorityClass inside.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"host": {
+						SchemaProps: spec.SchemaProps{
+							Description: "host is the name of the PriorityClass on the host.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name", "host"},
+			},
+		},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_QuotaSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2006,6 +2281,13 @@ func schema_garret_apis_tenancy_v1_SyncerSpec(ref common.ReferenceCallback) comm
 							Ref:         ref(v1.FromHostSpec{}.OpenAPIModelName()),
 						},
 					},
+					"pods": {
+						SchemaProps: spec.SchemaProps{
+							Description: "pods are rules for all pods on the host. Those of the HostCluster come first.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.PodRules{}.OpenAPIModelName()),
+						},
+					},
 					"extraArgs": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -2029,7 +2311,7 @@ func schema_garret_apis_tenancy_v1_SyncerSpec(ref common.ReferenceCallback) comm
 			},
 		},
 		Dependencies: []string{
-			v1.FromHostSpec{}.OpenAPIModelName(), v1.ToHostSpec{}.OpenAPIModelName()},
+			v1.FromHostSpec{}.OpenAPIModelName(), v1.PodRules{}.OpenAPIModelName(), v1.ToHostSpec{}.OpenAPIModelName()},
 	}
 }
 

@@ -377,10 +377,12 @@ func TestOpenedArguments(t *testing.T) {
 	values.Isolation = Isolation{
 		InlineVolumeDrivers: []string{"a.example.com", "b.example.com"}, EndpointRanges: []string{"192.0.2.0/24"},
 		NetworkPolicy: NetworkPolicy{Enabled: true, PublicEgress: false, AllowedRanges: []string{"2001:db8::/32"}},
+		PodRules:      `{"annotations":{"example.org/note":"a: \u0024(POD_IP), {{b}}"}}`,
 	}
 	args := render(t, values, nil).container(t, "syncer").Args
 	for _, want := range []string{
 		"--inline-volume-drivers=a.example.com,b.example.com", "--endpoint-ranges=192.0.2.0/24", "--egress-ranges=2001:db8::/32", "--public-egress=false",
+		`--pod-rules={"annotations":{"example.org/note":"a: \u0024(POD_IP), {{b}}"}}`,
 	} {
 		if !slices.Contains(args, want) {
 			t.Errorf("%s is missing in %q", want, args)
@@ -388,7 +390,7 @@ func TestOpenedArguments(t *testing.T) {
 	}
 	args = render(t, testValues(), nil).container(t, "syncer").Args
 	if !slices.Contains(args, "--public-egress=true") || slices.ContainsFunc(args, func(arg string) bool {
-		return strings.Contains(arg, "-ranges=") && !strings.HasPrefix(arg, "--closed-") || strings.Contains(arg, "-drivers=")
+		return strings.Contains(arg, "-ranges=") && !strings.HasPrefix(arg, "--closed-") || strings.Contains(arg, "-drivers=") || strings.Contains(arg, "-rules=")
 	}) {
 		t.Errorf("got %q, want nothing opened", args)
 	}

@@ -91,12 +91,14 @@ type RBAC struct {
 
 // Isolation is what the virtual cluster may reach, and what its pods may name.
 type Isolation struct {
-	InlineVolumeDrivers []string      `json:"inlineVolumeDrivers,omitempty"`
-	EndpointRanges      []string      `json:"endpointRanges,omitempty"`
-	AllowedAnnotations  []string      `json:"allowedAnnotations,omitempty"`
-	DeniedAnnotations   []string      `json:"deniedAnnotations,omitempty"`
-	AllowedLabels       []string      `json:"allowedLabels,omitempty"`
-	NetworkPolicy       NetworkPolicy `json:"networkPolicy"`
+	InlineVolumeDrivers []string `json:"inlineVolumeDrivers,omitempty"`
+	EndpointRanges      []string `json:"endpointRanges,omitempty"`
+	AllowedAnnotations  []string `json:"allowedAnnotations,omitempty"`
+	DeniedAnnotations   []string `json:"deniedAnnotations,omitempty"`
+	AllowedLabels       []string `json:"allowedLabels,omitempty"`
+	// PodRules hold for all pods, as PodRules.Argument writes them.
+	PodRules      string        `json:"podRules,omitempty"`
+	NetworkPolicy NetworkPolicy `json:"networkPolicy"`
 	// ResourceQuota and LimitRange are for the whole namespace; nil for none.
 	ResourceQuota *corev1.ResourceQuotaSpec `json:"resourceQuota,omitempty"`
 	LimitRange    *corev1.LimitRangeSpec    `json:"limitRange,omitempty"`

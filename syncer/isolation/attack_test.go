@@ -59,6 +59,13 @@ var attacks = []struct {
 	{"spec.securityContext.windowsOptions.gmsaCredentialSpec", func(spec *corev1.PodSpec) {
 		spec.SecurityContext = &corev1.PodSecurityContext{WindowsOptions: &corev1.WindowsSecurityContextOptions{GMSACredentialSpec: ptr.To("{}")}}
 	}},
+	{"spec.securityContext.windowsOptions.runAsUserName", func(spec *corev1.PodSpec) {
+		spec.SecurityContext = &corev1.PodSecurityContext{WindowsOptions: &corev1.WindowsSecurityContextOptions{RunAsUserName: ptr.To("ContainerAdministrator")}}
+	}},
+	{"spec.containers[0].securityContext.windowsOptions.hostProcess", func(spec *corev1.PodSpec) {
+		spec.Containers[0].SecurityContext = &corev1.SecurityContext{WindowsOptions: &corev1.WindowsSecurityContextOptions{HostProcess: ptr.To(true)}}
+	}},
+	{"spec.os.name", func(spec *corev1.PodSpec) { spec.OS = &corev1.PodOS{Name: corev1.Windows} }},
 	{"spec.resourceClaims", func(spec *corev1.PodSpec) {
 		spec.ResourceClaims = []corev1.PodResourceClaim{{Name: "gpu", ResourceClaimName: ptr.To("anothers")}}
 	}},
@@ -111,6 +118,14 @@ func TestAttacks(t *testing.T) {
 	}
 	for name := range untried {
 		t.Errorf("no attack names %s", name)
+	}
+}
+
+// TestLinuxIsNamed passes what says where pods run anyhow.
+func TestLinuxIsNamed(t *testing.T) {
+	carried, violations := PodSpec(&corev1.PodSpec{OS: &corev1.PodOS{Name: corev1.Linux}}, Exceptions{})
+	if len(violations) > 0 || carried.OS == nil || carried.OS.Name != corev1.Linux {
+		t.Errorf("got %v and %v, want the name passed", violations.Err(), carried.OS)
 	}
 }
 

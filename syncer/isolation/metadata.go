@@ -106,7 +106,7 @@ func (m Metadata) Annotations(resource, namespace string, annotations map[string
 	for key, value := range annotations {
 		rule, known := ruleOf(resource, key)
 		switch {
-		case tenancyv1.IsOwnKey(key) || matches(m.DeniedAnnotations, key) || !known && !matches(m.AllowedAnnotations, key):
+		case tenancyv1.IsOwnKey(key) || tenancyv1.MatchesKey(m.DeniedAnnotations, key) || !known && !tenancyv1.MatchesKey(m.AllowedAnnotations, key):
 			if readDomains[domainOf(key)] {
 				leftOut = append(leftOut, key)
 			}
@@ -130,7 +130,9 @@ func (m Metadata) Labels(resource string, labels map[string]string) map[string]s
 		return nil
 	}
 	travel := maps.Clone(labels)
-	maps.DeleteFunc(travel, func(key, _ string) bool { return tenancyv1.IsOwnKey(key) || !matches(m.AllowedLabels, key) })
+	maps.DeleteFunc(travel, func(key, _ string) bool {
+		return tenancyv1.IsOwnKey(key) || !tenancyv1.MatchesKey(m.AllowedLabels, key)
+	})
 	return travel
 }
 
@@ -155,19 +157,11 @@ func secretIn(namespace, value string) (string, bool) {
 
 func ruleOf(resource, key string) (annotationRule, bool) {
 	for _, rule := range byDefault[resource] {
-		if matches(rule.keys, key) {
+		if tenancyv1.MatchesKey(rule.keys, key) {
 			return rule, true
 		}
 	}
 	return annotationRule{}, false
-}
-
-// matches tells whether one of the patterns is of the key.
-func matches(patterns []string, key string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		start, open := strings.CutSuffix(pattern, "*")
-		return key == pattern || open && strings.HasPrefix(key, start)
-	})
 }
 
 func domainOf(key string) string {

@@ -21,6 +21,9 @@ func EphemeralContainer(container *corev1.EphemeralContainer, place int, excepti
 	return carry(container, field.NewPath("spec", "ephemeralContainers").Index(place), exceptions)
 }
 
+// onLinux is why fields for Windows are refused: what the syncer adds to pods runs on Linux alone.
+const onLinux = "pods of virtual clusters run on Linux"
+
 func podTable() []typeRules {
 	return []typeRules{
 		of[corev1.PodSpec](
@@ -37,7 +40,7 @@ func podTable() []typeRules {
 			translated("the host's labels of pods of the same namespace inside", "topologySpreadConstraints"),
 			translated("the ServiceAccount of the release, which has no rights and lends nothing; tokens are those inside", "serviceAccountName", "serviceAccount"),
 			leftOut("the host's own tokens are never mounted", "automountServiceAccountToken"),
-			leftOut("priorities inside order the pods inside, and would preempt others on the host; where priorityclasses are shown, one of the host's is asked for by its name", "priority", "priorityClassName", "preemptionPolicy"),
+			leftOut("priorities inside order the pods inside, and would preempt others on the host; one of the host's is asked for where a rule says so, or by its name where priorityclasses are shown", "priority", "priorityClassName", "preemptionPolicy"),
 			leftOut("the host computes the overhead of its own runtime class", "overhead"),
 			leftOut("the pod waits inside until its gates are gone", "schedulingGates"),
 			leftOut("the host's scheduler places each pod by itself", "schedulingGroup"),
@@ -60,11 +63,12 @@ func podTable() []typeRules {
 		of[corev1.AppArmorProfile](passed("localhostProfile", "type").because(byPodSecurity)),
 		of[corev1.Sysctl](passed("name", "value").because(byPodSecurity)),
 		of[corev1.WindowsSecurityContextOptions](
-			passed("runAsUserName"),
-			passed("hostProcess").because(byPodSecurity),
+			refused(onLinux, "no setting lifts it", "hostProcess", "runAsUserName"),
 			refused("it names credentials of the host's domain", "no setting lifts it", "gmsaCredentialSpec", "gmsaCredentialSpecName"),
 		),
-		of[corev1.PodOS](passed("name")),
+		of[corev1.PodOS](refused(onLinux, "no setting lifts it", "name").unless(func(name any, _ Exceptions) bool {
+			return name == corev1.Linux
+		})),
 		of[corev1.HostAlias](passed("hostnames", "ip")),
 		of[corev1.PodReadinessGate](passed("conditionType")),
 		of[corev1.PodDNSConfig](translated("after what the DNS inside needs", "nameservers", "options", "searches")),

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/lru"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/translate"
@@ -28,6 +29,8 @@ const (
 type Marker struct {
 	Translator *translate.Translator
 	Metadata   isolation.Metadata
+	// rules have labels and annotations for all pods.
+	rules podRules
 	// notices tell what stays inside; nil tells nobody.
 	notices *notices
 }
@@ -38,7 +41,12 @@ func (m Marker) mark(resource string, virtual, host engine.Object, annotations m
 	passed, leftOut := m.Metadata.Annotations(resource, virtual.GetNamespace(), virtual.GetAnnotations(), func(secret string) string {
 		return m.Translator.HostName(virtual.GetNamespace(), secret)
 	})
-	translate.Pass(host, m.Metadata.Labels(resource, virtual.GetLabels()), passed)
+	labels := m.Metadata.Labels(resource, virtual.GetLabels())
+	if resource == tenancyv1.ResourcePods {
+		// What a pod says of itself must not stand in their place.
+		labels, passed = with(labels, m.rules.Labels), with(passed, m.rules.Annotations)
+	}
+	translate.Pass(host, labels, passed)
 	m.Translator.Mark(host, translate.IdentityFor(virtual), virtual.GetLabels(), annotations)
 	if m.notices == nil || virtual.GetUID() == "" {
 		return

@@ -98,7 +98,7 @@ func (b *builder) pods() {
 		translator: b.Translator, marker: b.marker(), security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens,
 		nodes: b.nodes(), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.Virtual.RuntimeClasses, hostPriority: b.hostPriority, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), rejected: lru.New(knownPods), made: lru.New(knownContainers),
-		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions},
+		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions, podRules{b.PodRules}},
 	}
 	controller := twin(b, podWorkers, kind, b.Virtual.Pods, b.Host.Pods)
 	if b.policies != nil {
@@ -150,12 +150,21 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 		return err
 	}
 	host.Spec = *spec
-	if name := virtual.Spec.PriorityClassName; p.hostPriority != nil && p.hostPriority(name) {
-		host.Spec.PriorityClassName = name
-	}
+	host.Spec.PriorityClassName = p.priorityClass(virtual.Spec.PriorityClassName)
 	keepWaiting(&host.Spec)
 	p.mark(virtual, host)
 	return p.judge(host, &host.Spec)
+}
+
+// priorityClass is that on the host of the class inside: the one that a rule gives it, or the one of the name that is shown.
+func (p *pods) priorityClass(inside string) string {
+	if class, ruled := p.spec.rules.priorityClass(inside); ruled {
+		return class
+	}
+	if p.hostPriority != nil && p.hostPriority(inside) {
+		return inside
+	}
+	return ""
 }
 
 func (p *pods) mark(virtual, host *corev1.Pod) {
@@ -201,6 +210,7 @@ func (p *pods) ofDNS(object any) []types.NamespacedName {
 func (p *pods) refresh(virtual, host *corev1.Pod) {
 	// What keeps a pod from the host was refused when it was made.
 	allowed, _ := isolation.PodSpec(&virtual.Spec, p.spec.exceptions)
+	p.spec.rules.images(allowed)
 	images := map[string]string{}
 	resources := map[string]corev1.ResourceRequirements{}
 	forEachLasting(allowed, func(container *corev1.Container) {
@@ -313,9 +323,11 @@ func (p *pods) avoids(virtual, host *corev1.Pod) string {
 	return p.rules(virtual).hash()
 }
 
-// rules are what somebody inside wrote on nodes that concerns the pod.
+// rules are what somebody inside wrote on nodes that concerns the pod, and what holds for all pods.
 func (p *pods) rules(virtual *corev1.Pod) nodeRules {
-	return rulesFor(virtual, p.virtual.Nodes.List(), p.nodes.given)
+	rules := rulesFor(virtual, p.virtual.Nodes.List(), p.nodes.given)
+	rules.selector, rules.tolerations = p.spec.rules.NodeSelector, p.spec.rules.Tolerations
+	return rules
 }
 
 // Outdated is true for a host pod that has no node yet and keeps away from other

@@ -24,6 +24,9 @@ type nodeRules struct {
 	avoid []string
 	// labels are, by the name of the node, the labels that the host's node has not.
 	labels map[string]map[string]string
+	// selector and tolerations are those of all pods, whatever somebody inside wrote.
+	selector    map[string]string
+	tolerations []corev1.Toleration
 }
 
 // rulesFor are those for the pod, of the nodes inside. Given says which labels of a node are
@@ -63,6 +66,8 @@ func rulesFor(pod *corev1.Pod, nodes []*corev1.Node, given func(node *corev1.Nod
 // hash identifies the rules; it is empty for none.
 func (r nodeRules) hash() string {
 	switch {
+	case len(r.selector)+len(r.tolerations) > 0:
+		return engine.Hash([]any{r.avoid, r.labels, r.selector, r.tolerations})
 	case len(r.labels) > 0:
 		return engine.Hash([]any{r.avoid, r.labels})
 	case len(r.avoid) > 0:

@@ -27,10 +27,10 @@ const (
 
 // Yield does without a runtime class that the host does not know: it asks for the class
 // that is named like the handler, and then for none. A pod without its class gets a
-// node, and does not start there.
+// node, and does not start there. A class that a rule gives to all pods is never done without.
 func (p *pods) Yield(wanted, current *corev1.Pod, refusal error) bool {
 	class := wanted.Spec.RuntimeClassName
-	if current != nil || class == nil || !isUnknownClass(refusal, *class) {
+	if current != nil || class == nil || p.spec.rules.RuntimeClassName != "" || !isUnknownClass(refusal, *class) {
 		return false
 	}
 	identity, ours := p.translator.IdentityOf(wanted)

@@ -65,7 +65,7 @@ func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod, rules nodeR
 	for _, node := range rules.avoid {
 		restrictNode(host, corev1.NodeSelectorOpNotIn, node)
 	}
-	return nil
+	return rules.enforce(host)
 }
 
 // avoidedNodes names the nodes that somebody inside keeps the pod away from, by a

@@ -48,6 +48,7 @@ type podTranslator struct {
 	scheduling scheduling
 	hosts      HostsFile
 	exceptions isolation.Exceptions
+	rules      podRules
 }
 
 // spec returns the spec of the pod on the host, as it is created.
@@ -62,6 +63,10 @@ func (p podTranslator) spec(virtual *corev1.Pod, in podInputs) (*corev1.PodSpec,
 	// Ephemeral containers are added by their subresource, to a pod that runs.
 	host.EphemeralContainers = nil
 	p.lendNothing(host)
+	p.rules.images(host)
+	if p.rules.RuntimeClassName != "" {
+		host.RuntimeClassName = &p.rules.RuntimeClassName
+	}
 	claimEphemeral(host, virtual)
 	visitFields(host, func(path *string) { *path = hostFieldPath(*path) })
 	p.rename(host, virtual.Namespace)
@@ -169,6 +174,7 @@ func (p podTranslator) environment(container *corev1.Container, virtual *corev1.
 // ephemeralContainer translates an ephemeral container of the virtual pod.
 func (p podTranslator) ephemeralContainer(virtual *corev1.Pod, allowed *corev1.EphemeralContainer, environment environmentNames) corev1.EphemeralContainer {
 	spec := &corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{*allowed.DeepCopy()}}
+	p.rules.images(spec)
 	visitFields(spec, func(path *string) { *path = hostFieldPath(*path) })
 	p.rename(spec, virtual.Namespace)
 	forEachContainer(spec, func(container *corev1.Container) { p.environment(container, &virtual.Spec, environment) })

@@ -34,7 +34,7 @@ func translated(t *testing.T, change func(*corev1.Pod), in podInputs) (*corev1.P
 		change(virtual)
 	}
 	before := virtual.DeepCopy()
-	p := podTranslator{tr, scheduling{tr, func(*metav1.LabelSelector) ([]string, error) { return []string{"a", "b"}, nil }}, HostsFile{Image: "syncer:1"}, isolation.Exceptions{InlineVolumeDrivers: []string{"d"}}}
+	p := podTranslator{tr, scheduling{tr, func(*metav1.LabelSelector) ([]string, error) { return []string{"a", "b"}, nil }}, HostsFile{Image: "syncer:1"}, isolation.Exceptions{InlineVolumeDrivers: []string{"d"}}, podRules{}}
 	host, err := p.spec(virtual, in)
 	if err != nil {
 		t.Fatal(err)

@@ -50,6 +50,8 @@ type Config struct {
 	PodSecurity *isolation.PodSecurity
 	// Metadata decides which labels and annotations of tenants travel.
 	Metadata isolation.Metadata
+	// PodRules are those for all pods on the host.
+	PodRules tenancyv1.PodRules
 	// Exceptions are what the host's administrator opens to pods.
 	Exceptions isolation.Exceptions
 	// HostSelectors narrow what is shown of the host, by the name of the kind.
@@ -148,7 +150,7 @@ func twin[T engine.Object](b *builder, workers int, kind engine.Kind[T], virtual
 
 // marker writes the metadata of host objects, and tells what of it stays inside.
 func (b *builder) marker() Marker {
-	return Marker{Translator: b.Translator, Metadata: b.Metadata, notices: b.notices}
+	return Marker{Translator: b.Translator, Metadata: b.Metadata, rules: podRules{b.PodRules}, notices: b.notices}
 }
 
 // guard has what the host refuses of a kind be held back, whoever writes it.

@@ -119,6 +119,14 @@ type HostIsolation struct {
 	// +k8s:unique=set
 	// +k8s:maxItems=128
 	AllowedLabels []string `json:"allowedLabels,omitempty"`
+	// pods are rules for the pods of all virtual clusters. They come before spec.syncer.pods of a
+	// virtual cluster, and before what a pod says itself, for each name by itself.
+	// +optional
+	Pods PodRules `json:"pods,omitempty,omitzero"`
+	// allowedPodRules are the labels, annotations and priority classes of the host that spec.syncer.pods
+	// of a virtual cluster may give to pods. None when not set.
+	// +optional
+	AllowedPodRules AllowedPodRules `json:"allowedPodRules,omitempty,omitzero"`
 	// quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is
 	// where nobody sets it. Virtual clusters that are there already keep theirs until they change it.
 	// +optional

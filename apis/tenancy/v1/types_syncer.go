@@ -13,6 +13,9 @@ type SyncerSpec struct {
 	// fromHost chooses among the kinds of the host that are shown inside.
 	// +optional
 	FromHost FromHostSpec `json:"fromHost,omitempty,omitzero"`
+	// pods are rules for all pods on the host. Those of the HostCluster come first.
+	// +optional
+	Pods PodRules `json:"pods,omitempty,omitzero"`
 	// extraArgs are further flags of the syncer, each in the form --name=value.
 	// +optional
 	// +listType=atomic

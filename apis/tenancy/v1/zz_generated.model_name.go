@@ -14,6 +14,11 @@ func (in AccessRule) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AllowedPodRules) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.AllowedPodRules"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CertificateRequest) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.CertificateRequest"
 }
@@ -104,6 +109,11 @@ func (in HostIsolation) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ImageRule) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ImageRule"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in IsolationSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.IsolationSpec"
 }
@@ -156,6 +166,16 @@ func (in LocalTemplateReference) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in NetworkIsolation) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.NetworkIsolation"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PodRules) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.PodRules"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PriorityClassRule) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.PriorityClassRule"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

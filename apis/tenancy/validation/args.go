@@ -65,7 +65,7 @@ func syncerRules() argRules {
 		},
 		owned: []string{
 			"allowed-*", "bind-address", "closed-*", "cluster-*", "data-dir", "denied-*", "egress-*", "endpoint-*", "ephemeral-data", "health-*", "host-*", "image*", "inline-*", "issuer-*", "kubelet-*",
-			"namespace", "node-ip", "pod-ip", "public-egress", "select-*", "service-*", v1.FlagSyncByRule, "uid", "virtual-*", "webhook-*",
+			"namespace", "node-ip", "pod-*", "public-egress", "select-*", "service-*", v1.FlagSyncByRule, "uid", "virtual-*", "webhook-*",
 		},
 	}
 }

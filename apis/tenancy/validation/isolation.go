@@ -69,6 +69,12 @@ func hostIsolation(spec *tenancy.HostIsolation, path *field.Path) field.ErrorLis
 	errs = append(errs, metadataKeys(spec.AllowedAnnotations, path.Child("allowedAnnotations"))...)
 	errs = append(errs, metadataKeys(spec.AllowedLabels, path.Child("allowedLabels"))...)
 	errs = append(errs, deniedKeys(spec.DeniedAnnotations, path.Child("deniedAnnotations"))...)
+	errs = append(errs, podRules(&spec.Pods, path.Child("pods"))...)
+	errs = append(errs, metadataKeys(spec.AllowedPodRules.Labels, path.Child("allowedPodRules", "labels"))...)
+	errs = append(errs, metadataKeys(spec.AllowedPodRules.Annotations, path.Child("allowedPodRules", "annotations"))...)
+	for i, name := range spec.AllowedPodRules.PriorityClasses {
+		errs = append(errs, className(name, path.Child("allowedPodRules", "priorityClasses").Index(i))...)
+	}
 	errs = append(errs, ranges(spec.EndpointRanges, path.Child("endpointRanges"))...)
 	errs = append(errs, ranges(spec.EgressRanges, path.Child("egressRanges"))...)
 	return append(errs, quotaHard(spec.Quota.Hard, nil, path.Child("quota", "hard"))...)

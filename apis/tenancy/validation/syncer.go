@@ -14,9 +14,10 @@ import (
 	v1 "garret.dev/garret/apis/tenancy/v1"
 )
 
-// syncer judges the choice of kinds, and that fields and arguments do not contradict each other.
+// syncer judges the rules for pods, the choice of kinds, and that fields and arguments do not contradict each other.
 func syncer(spec *tenancy.SyncerSpec, path *field.Path) field.ErrorList {
 	errs := syncerArgs(spec.ExtraArgs, path.Child("extraArgs"))
+	errs = append(errs, podRules(&spec.Pods, path.Child("pods"))...)
 	external := &v1.SyncerSpec{}
 	if err := v1.Convert_tenancy_SyncerSpec_To_v1_SyncerSpec(spec, external, nil); err != nil {
 		return append(errs, field.InternalError(path, err))

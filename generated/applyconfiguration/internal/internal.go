@@ -45,6 +45,27 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.AllowedPodRules
+  map:
+    fields:
+    - name: annotations
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: labels
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: priorityClasses
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
 - name: dev.garret.garret.apis.tenancy.v1.ClassSelection
   map:
     fields:
@@ -254,6 +275,10 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+    - name: allowedPodRules
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.AllowedPodRules
+      default: {}
     - name: deniedAnnotations
       type:
         list:
@@ -278,10 +303,25 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+    - name: pods
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.PodRules
+      default: {}
     - name: quota
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.QuotaSpec
       default: {}
+- name: dev.garret.garret.apis.tenancy.v1.ImageRule
+  map:
+    fields:
+    - name: from
+      type:
+        scalar: string
+      default: ""
+    - name: to
+      type:
+        scalar: string
+      default: ""
 - name: dev.garret.garret.apis.tenancy.v1.IsolationSpec
   map:
     fields:
@@ -371,6 +411,60 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: publicEgress
       type:
         scalar: boolean
+- name: dev.garret.garret.apis.tenancy.v1.PodRules
+  map:
+    fields:
+    - name: annotations
+      type:
+        map:
+          elementType:
+            scalar: string
+    - name: images
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.ImageRule
+          elementRelationship: associative
+          keys:
+          - from
+    - name: labels
+      type:
+        map:
+          elementType:
+            scalar: string
+    - name: nodeSelector
+      type:
+        map:
+          elementType:
+            scalar: string
+    - name: priorityClasses
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.PriorityClassRule
+          elementRelationship: associative
+          keys:
+          - name
+    - name: runtimeClassName
+      type:
+        scalar: string
+    - name: tolerations
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.Toleration
+          elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.PriorityClassRule
+  map:
+    fields:
+    - name: host
+      type:
+        scalar: string
+      default: ""
+    - name: name
+      type:
+        scalar: string
+      default: ""
 - name: dev.garret.garret.apis.tenancy.v1.QuotaSpec
   map:
     fields:
@@ -498,6 +592,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: fromHost
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.FromHostSpec
+      default: {}
+    - name: pods
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.PodRules
       default: {}
     - name: toHost
       type:
@@ -941,6 +1039,24 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: atomic
+- name: io.k8s.api.core.v1.Toleration
+  map:
+    fields:
+    - name: effect
+      type:
+        scalar: string
+    - name: key
+      type:
+        scalar: string
+    - name: operator
+      type:
+        scalar: string
+    - name: tolerationSeconds
+      type:
+        scalar: numeric
+    - name: value
+      type:
+        scalar: string
 - name: io.k8s.apimachinery.pkg.api.resource.Quantity
   scalar: untyped
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.Condition

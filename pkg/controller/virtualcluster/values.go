@@ -85,7 +85,12 @@ func (c *Controller) isolation(vc *tenancyv1.VirtualCluster) (chart.Isolation, e
 		return chart.Isolation{}, &trouble{Reason: reasonHostNotReady, Message: fmt.Sprintf("HostCluster %s: %v", vc.Spec.HostClusterRef.Name, err), retry: true}
 	}
 	asked, opened := vc.Spec.Isolation, host.Spec.Isolation
+	rules, err := podRules(&vc.Spec.Syncer.Pods, &opened)
+	if err != nil {
+		return chart.Isolation{}, err
+	}
 	return chart.Isolation{
+		PodRules:            rules,
 		InlineVolumeDrivers: opened.InlineVolumeDrivers,
 		EndpointRanges:      opened.EndpointRanges,
 		AllowedAnnotations:  opened.AllowedAnnotations,
@@ -99,6 +104,16 @@ func (c *Controller) isolation(vc *tenancyv1.VirtualCluster) (chart.Isolation, e
 		ResourceQuota: asked.ResourceQuota,
 		LimitRange:    asked.LimitRange,
 	}, nil
+}
+
+// podRules are those of the virtual cluster, as far as they are allowed now, below those of the host
+// cluster.
+func podRules(asked *tenancyv1.PodRules, opened *tenancyv1.HostIsolation) (string, error) {
+	rules := opened.Pods.Over(opened.AllowedPodRules.Narrow(*asked))
+	if rules.IsZero() {
+		return "", nil
+	}
+	return rules.Argument()
 }
 
 // clusterID is in the status from the start; deriving it again spares a wait.

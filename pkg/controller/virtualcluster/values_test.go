@@ -99,6 +99,28 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// TestPodRules hands on what the owner asks for while the host's administrator allows it, below
+// the administrator's own.
+func TestPodRules(t *testing.T) {
+	asked := tenancyv1.PodRules{NodeSelector: map[string]string{"pool": "own", "disk": "own"}, Labels: map[string]string{"example.org/a": "own", "example.org/b": "own", "example.org/c": "own"}}
+	host := tenancyv1.HostIsolation{
+		Pods:            tenancyv1.PodRules{NodeSelector: map[string]string{"pool": "host"}, Labels: map[string]string{"example.org/a": "host"}},
+		AllowedPodRules: tenancyv1.AllowedPodRules{Labels: []string{"example.org/a", "example.org/b"}},
+	}
+	argument, err := podRules(&asked, &host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := tenancyv1.ParsePodRules(argument)
+	want := tenancyv1.PodRules{NodeSelector: map[string]string{"pool": "host", "disk": "own"}, Labels: map[string]string{"example.org/a": "host", "example.org/b": "own"}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	if argument, err := podRules(&tenancyv1.PodRules{Labels: map[string]string{"x": "y"}}, &tenancyv1.HostIsolation{}); argument != "" || err != nil {
+		t.Errorf("nothing is allowed: got %q, %v, want no rules", argument, err)
+	}
+}
+
 // An object of an earlier release may name a kind that this one does not know.
 func TestUnknownKind(t *testing.T) {
 	vc := object(1)

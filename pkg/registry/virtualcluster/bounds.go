@@ -12,17 +12,26 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
 )
 
-var quotaPath = specPath.Child("isolation", "quota", "hard")
+var (
+	quotaPath = specPath.Child("isolation", "quota", "hard")
+	podsPath  = specPath.Child("syncer", "pods")
+)
 
-// bound holds the quota of a spec to the most that its host cluster allows. A name
-// that nobody sets gets that. What an earlier spec says already may stay: a bound
-// that is lowered later is no reason to refuse a write about something else.
+// bound holds a spec to what its host cluster allows.
 func bound(spec, old *tenancy.VirtualClusterSpec, host *tenancy.HostCluster) field.ErrorList {
 	if host == nil {
 		return nil
 	}
+	return append(boundQuota(spec, old, host), boundPodRules(spec, old, host)...)
+}
+
+// boundQuota holds the quota of a spec to the most that its host cluster allows. A name
+// that nobody sets gets that. What an earlier spec says already may stay: a bound
+// that is lowered later is no reason to refuse a write about something else.
+func boundQuota(spec, old *tenancy.VirtualClusterSpec, host *tenancy.HostCluster) field.ErrorList {
 	var errs field.ErrorList
 	most := host.Spec.Isolation.Quota.Hard
 	for _, name := range slices.Sorted(maps.Keys(most)) {
@@ -47,4 +56,37 @@ func bound(spec, old *tenancy.VirtualClusterSpec, host *tenancy.HostCluster) fie
 		}
 	}
 	return errs
+}
+
+// boundPodRules refuses rules for pods that the host cluster does not allow, but those that an
+// earlier spec has: the controller hands them on while they are allowed, and no longer.
+func boundPodRules(spec, old *tenancy.VirtualClusterSpec, host *tenancy.HostCluster) field.ErrorList {
+	var before tenancy.PodRules
+	if old != nil {
+		before = old.Syncer.Pods
+	}
+	rules, allowed := &spec.Syncer.Pods, &host.Spec.Isolation.AllowedPodRules
+	errs := allowedKeys(rules.Labels, before.Labels, allowed.Labels, "labels", host)
+	errs = append(errs, allowedKeys(rules.Annotations, before.Annotations, allowed.Annotations, "annotations", host)...)
+	for i, rule := range rules.PriorityClasses {
+		if !slices.Contains(allowed.PriorityClasses, rule.Host) && !slices.Contains(before.PriorityClasses, rule) {
+			errs = append(errs, notAllowed(podsPath.Child("priorityClasses").Index(i).Child("host"), rule.Host, "priorityClasses", host))
+		}
+	}
+	return errs
+}
+
+func allowedKeys(values, before map[string]string, allowed []string, name string, host *tenancy.HostCluster) field.ErrorList {
+	var errs field.ErrorList
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		was, had := before[key]
+		if !v1.MatchesKey(allowed, key) && (!had || was != values[key]) {
+			errs = append(errs, notAllowed(podsPath.Child(name).Key(key), key, name, host))
+		}
+	}
+	return errs
+}
+
+func notAllowed(path *field.Path, what, name string, host *tenancy.HostCluster) *field.Error {
+	return field.Forbidden(path, fmt.Sprintf("the host cluster %s does not allow %s: leave it out, or have it added to spec.isolation.allowedPodRules.%s of the HostCluster", host.Name, what, name))
 }

@@ -221,6 +221,9 @@ var lendNothing = map[string]string{
 	"access.clusterRole":                    "it is in the virtual cluster, whose administrator the writer is",
 	"controlPlane.resources.claims.name":    "validation refuses claims",
 	"controlPlane.resources.claims.request": "validation refuses claims",
+	"syncer.pods.images.from":               "a pod may name any image",
+	"syncer.pods.runtimeClassName":          "a pod may name any class of the host",
+	"syncer.pods.priorityClasses.name":      "the class is inside; the one on the host takes leave of the HostCluster",
 	"controlPlane.storage.storageClassName": "a class is no object of the namespace; the host's quotas bound what is asked of it",
 }
 
@@ -355,6 +358,50 @@ func TestBounds(t *testing.T) {
 	}
 	if errs := bound(&tenancy.VirtualClusterSpec{}, nil, nil); errs != nil {
 		t.Errorf("without a host cluster: got %v", errs)
+	}
+}
+
+// TestBoundPodRules refuses labels, annotations and priority classes for pods that the host's
+// administrator does not allow, and leaves alone what was there before.
+func TestBoundPodRules(t *testing.T) {
+	rules := func(label, annotation, class string) tenancy.PodRules {
+		return tenancy.PodRules{
+			Images: []tenancy.ImageRule{{From: "docker.io", To: "mirror.example.org"}}, NodeSelector: map[string]string{"pool": "a"}, RuntimeClassName: "x",
+			Labels: map[string]string{"example.org/account": label}, Annotations: map[string]string{"example.org/note": annotation},
+			PriorityClasses: []tenancy.PriorityClassRule{{Name: "high", Host: class}},
+		}
+	}
+	all := []string{"spec.syncer.pods.labels[example.org/account]", "spec.syncer.pods.annotations[example.org/note]", "spec.syncer.pods.priorityClasses[0].host"}
+	open := tenancy.AllowedPodRules{Labels: []string{"example.org/account"}, Annotations: []string{"example.org/*"}, PriorityClasses: []string{"low"}}
+	for name, test := range map[string]struct {
+		allowed  tenancy.AllowedPodRules
+		old, now tenancy.PodRules
+		refused  []string
+	}{
+		"nothing is allowed":         {tenancy.AllowedPodRules{}, tenancy.PodRules{}, rules("a", "b", "low"), all},
+		"all is allowed":             {open, tenancy.PodRules{}, rules("a", "b", "low"), nil},
+		"another class":              {open, tenancy.PodRules{}, rules("a", "b", "high"), all[2:]},
+		"labels are no annotations":  {tenancy.AllowedPodRules{Labels: []string{"example.org/*"}}, tenancy.PodRules{}, rules("a", "b", "low"), all[1:]},
+		"stored ones stay":           {tenancy.AllowedPodRules{}, rules("a", "b", "low"), rules("a", "b", "low"), nil},
+		"stored ones are changed":    {tenancy.AllowedPodRules{}, rules("a", "b", "low"), rules("c", "d", "high"), all},
+		"what lends nothing is free": {tenancy.AllowedPodRules{}, tenancy.PodRules{}, tenancy.PodRules{NodeSelector: map[string]string{"pool": "a"}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := &tenancy.HostCluster{}
+			host.Name, host.Spec.Isolation.AllowedPodRules = "local", test.allowed
+			var spec, old tenancy.VirtualClusterSpec
+			spec.Syncer.Pods, old.Syncer.Pods = test.now, test.old
+			var refused []string
+			for _, err := range bound(&spec, &old, host) {
+				refused = append(refused, err.Field)
+				if !strings.Contains(err.Detail, "have it added to spec.isolation.allowedPodRules.") {
+					t.Errorf("no remedy in %q", err.Detail)
+				}
+			}
+			if !slices.Equal(refused, test.refused) {
+				t.Errorf("refused %q, want %q", refused, test.refused)
+			}
+		})
 	}
 }
 

@@ -109,6 +109,8 @@ type side struct {
 	selectors map[string]string
 	// bounds hold what policies of the tenant open, for the next syncer.
 	bounds *isolation.EgressBounds
+	// rules are those for all pods, for the next syncer.
+	rules tenancyv1.PodRules
 	// mapped are the Services that the VirtualCluster has shown inside, for the next syncer.
 	mapped *resources.MappedServices
 	// security is the running syncer's.
@@ -248,8 +250,8 @@ func (s *side) start() {
 			HostPods: s.hostStores.Pods, HostSecrets: s.hostStores.Secrets, Clock: clock.RealClock{}, Evidence: history, Source: source}),
 		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
-		Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
-		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, EgressBounds: s.bounds, Rules: s.rules(ctx), Mapped: s.mapped, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
+		PodRules: s.rules, Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
+		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, EgressBounds: s.bounds, Rules: s.kindRules(ctx), Mapped: s.mapped, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)

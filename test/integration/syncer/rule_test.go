@@ -77,8 +77,8 @@ func serveWidgets(ctx context.Context, host *framework.ControlPlane) error {
 	return err
 }
 
-// rules has both sides serve the kinds with a rule, as a syncer does.
-func (s *side) rules(ctx context.Context) resources.Rules {
+// kindRules has both sides serve the kinds with a rule, as a syncer does.
+func (s *side) kindRules(ctx context.Context) resources.Rules {
 	s.t.Helper()
 	if s.unruled {
 		return resources.Rules{}

@@ -30,6 +30,12 @@ type HostIsolationApplyConfiguration struct {
 	// the host objects have as they are, besides having all under keys of their own. Selectors
 	// of the host, such as those of its Services and NetworkPolicies, may match them.
 	AllowedLabels []string `json:"allowedLabels,omitempty"`
+	// pods are rules for the pods of all virtual clusters. They come before spec.syncer.pods of a
+	// virtual cluster, and before what a pod says itself, for each name by itself.
+	Pods *PodRulesApplyConfiguration `json:"pods,omitempty"`
+	// allowedPodRules are the labels, annotations and priority classes of the host that spec.syncer.pods
+	// of a virtual cluster may give to pods. None when not set.
+	AllowedPodRules *AllowedPodRulesApplyConfiguration `json:"allowedPodRules,omitempty"`
 	// quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is
 	// where nobody sets it. Virtual clusters that are there already keep theirs until they change it.
 	Quota *QuotaSpecApplyConfiguration `json:"quota,omitempty"`
@@ -98,6 +104,22 @@ func (b *HostIsolationApplyConfiguration) WithAllowedLabels(values ...string) *H
 	for i := range values {
 		b.AllowedLabels = append(b.AllowedLabels, values[i])
 	}
+	return b
+}
+
+// WithPods sets the Pods field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Pods field is set to the value of the last call.
+func (b *HostIsolationApplyConfiguration) WithPods(value *PodRulesApplyConfiguration) *HostIsolationApplyConfiguration {
+	b.Pods = value
+	return b
+}
+
+// WithAllowedPodRules sets the AllowedPodRules field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AllowedPodRules field is set to the value of the last call.
+func (b *HostIsolationApplyConfiguration) WithAllowedPodRules(value *AllowedPodRulesApplyConfiguration) *HostIsolationApplyConfiguration {
+	b.AllowedPodRules = value
 	return b
 }
 

@@ -14,6 +14,8 @@ type SyncerSpecApplyConfiguration struct {
 	ToHost *ToHostSpecApplyConfiguration `json:"toHost,omitempty"`
 	// fromHost chooses among the kinds of the host that are shown inside.
 	FromHost *FromHostSpecApplyConfiguration `json:"fromHost,omitempty"`
+	// pods are rules for all pods on the host. Those of the HostCluster come first.
+	Pods *PodRulesApplyConfiguration `json:"pods,omitempty"`
 	// extraArgs are further flags of the syncer, each in the form --name=value.
 	ExtraArgs []string `json:"extraArgs,omitempty"`
 }
@@ -37,6 +39,14 @@ func (b *SyncerSpecApplyConfiguration) WithToHost(value *ToHostSpecApplyConfigur
 // If called multiple times, the FromHost field is set to the value of the last call.
 func (b *SyncerSpecApplyConfiguration) WithFromHost(value *FromHostSpecApplyConfiguration) *SyncerSpecApplyConfiguration {
 	b.FromHost = value
+	return b
+}
+
+// WithPods sets the Pods field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Pods field is set to the value of the last call.
+func (b *SyncerSpecApplyConfiguration) WithPods(value *PodRulesApplyConfiguration) *SyncerSpecApplyConfiguration {
+	b.Pods = value
 	return b
 }
 

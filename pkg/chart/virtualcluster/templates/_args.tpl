@@ -83,6 +83,9 @@
 {{- $args = append $args (printf "--%s=%s" $flag (join "," .)) }}
 {{- end }}
 {{- end }}
+{{- with .podRules }}
+{{- $args = append $args (printf "--pod-rules=%s" .) }}
+{{- end }}
 {{- $args = append $args (printf "--public-egress=%t" .networkPolicy.publicEgress) }}
 {{- end }}
 {{- with .Values.isolation.networkPolicy }}
