@@ -188,7 +188,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return err
 	}
-	kindRules, keepRules, err := ruledKinds(ctx, options, both, parts.reporter)
+	kinds, keepKinds, err := ruledKinds(ctx, options, both, parts.reporter)
 	if err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		PodSecurity: parts.security, Exceptions: options.exceptions(), Metadata: options.Metadata, PodRules: rules,
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
-		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, All: all, Mappings: mappings, EgressBounds: bounds, Rules: kindRules,
+		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, All: all, Mappings: mappings, EgressBounds: bounds, Rules: kinds,
 		Mapped: parts.mapped, Named: parts.named,
 	})
 	if err != nil {
@@ -228,7 +228,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 			entered.open()
 		}})
 	})
-	for _, part := range append(parts.run, keepRules) {
+	for _, part := range append(parts.run, keepKinds) {
 		group.Go(func() error { return part(ctx) })
 	}
 	// What writes because of what is inside waits until that can be trusted.

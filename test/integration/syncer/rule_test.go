@@ -77,7 +77,7 @@ func serveWidgets(ctx context.Context, host *framework.ControlPlane) error {
 	return err
 }
 
-// rules has both sides serve the kinds with a rule, as a syncer does.
+// kindRules has both sides serve the kinds with a rule, as a syncer does.
 func (s *side) kindRules(ctx context.Context) resources.Rules {
 	s.t.Helper()
 	if s.unruled {
