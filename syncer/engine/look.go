@@ -62,34 +62,42 @@ type Looker interface {
 	Look(ctx context.Context, key types.NamespacedName) (*Look, error)
 }
 
+// LookedAt is a kind that can be looked at. Its Name is unique among them; that of its
+// resource need not be, since a kind by a rule may have it from another group.
+type LookedAt struct {
+	Name       string
+	Resource   schema.GroupResource
+	Namespaced bool
+}
+
 // AddLooker has the engine look at objects of the kind.
-func (e *Engine) AddLooker(resource schema.GroupResource, looker Looker) {
+func (e *Engine) AddLooker(kind LookedAt, looker Looker) {
 	if e.lookers == nil {
 		e.lookers = map[string]lookerOf{}
 	}
-	e.lookers[resource.Resource] = lookerOf{resource, looker}
+	e.lookers[kind.Name] = lookerOf{kind, looker}
 }
 
 type lookerOf struct {
-	resource schema.GroupResource
-	looker   Looker
+	kind   LookedAt
+	looker Looker
 }
 
 // Kinds are those that the engine can look at, by name.
-func (e *Engine) Kinds() []schema.GroupResource {
-	var kinds []schema.GroupResource
+func (e *Engine) Kinds() []LookedAt {
+	var kinds []LookedAt
 	for _, name := range slices.Sorted(maps.Keys(e.lookers)) {
-		kinds = append(kinds, e.lookers[name].resource)
+		kinds = append(kinds, e.lookers[name].kind)
 	}
 	return kinds
 }
 
 // Look looks at one object of a kind. What does not exist, and what is not known before the
 // engine runs, is an error of the API.
-func (e *Engine) Look(ctx context.Context, resource string, key types.NamespacedName) (*Look, error) {
-	found, known := e.lookers[resource]
+func (e *Engine) Look(ctx context.Context, name string, key types.NamespacedName) (*Look, error) {
+	found, known := e.lookers[name]
 	if !known {
-		return nil, apierrors.NewNotFound(schema.GroupResource{Resource: resource}, key.Name)
+		return nil, apierrors.NewNotFound(schema.GroupResource{Resource: name}, key.Name)
 	}
 	if !e.running.Load() {
 		return nil, apierrors.NewServiceUnavailable("the syncer has not begun to sync yet")

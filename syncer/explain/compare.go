@@ -99,7 +99,8 @@ func compare(look *engine.Look) ([]v1alpha1.Field, error) {
 		if object == nil {
 			continue
 		}
-		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		// What is unstructured comes back as it is, and belongs to a cache.
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object.DeepCopyObject())
 		if err != nil {
 			return nil, fmt.Errorf("fields of %s: %w", look.Resource.Resource, err)
 		}

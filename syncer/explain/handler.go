@@ -33,7 +33,7 @@ const maxEvents = 50
 
 // Source looks at objects; it is the engine.
 type Source interface {
-	Kinds() []schema.GroupResource
+	Kinds() []engine.LookedAt
 	Look(ctx context.Context, resource string, key types.NamespacedName) (*engine.Look, error)
 }
 
@@ -64,14 +64,9 @@ func (a *api) discover(w http.ResponseWriter, _ *http.Request) {
 	list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"},
 		GroupVersion: v1alpha1.GroupName + "/" + v1alpha1.Version, APIResources: []metav1.APIResource{}}
 	for _, kind := range a.Source.Kinds() {
-		list.APIResources = append(list.APIResources, metav1.APIResource{Name: kind.Resource, Kind: v1alpha1.Kind, Namespaced: namespaced(kind.Resource), Verbs: metav1.Verbs{"get"}})
+		list.APIResources = append(list.APIResources, metav1.APIResource{Name: kind.Name, Kind: v1alpha1.Kind, Namespaced: kind.Namespaced, Verbs: metav1.Verbs{"get"}})
 	}
 	write(w, http.StatusOK, list)
-}
-
-func namespaced(resource string) bool {
-	kind, catalogued := tenancyv1.CataloguedKind(resource)
-	return catalogued && kind.Namespaced
 }
 
 // get explains one object to somebody who may get it.
@@ -86,13 +81,13 @@ func (a *api) get(w http.ResponseWriter, r *http.Request) {
 
 func (a *api) explain(r *http.Request) (*v1alpha1.Explanation, error) {
 	resource, key := r.PathValue("resource"), types.NamespacedName{Namespace: r.PathValue("namespace"), Name: r.PathValue("name")}
-	at := slices.IndexFunc(a.Source.Kinds(), func(kind schema.GroupResource) bool { return kind.Resource == resource })
-	if at < 0 || namespaced(resource) != (key.Namespace != "") {
+	kinds := a.Source.Kinds()
+	at := slices.IndexFunc(kinds, func(kind engine.LookedAt) bool { return kind.Name == resource })
+	if at < 0 || kinds[at].Namespaced != (key.Namespace != "") {
 		return nil, apierrors.NewNotFound(schema.GroupResource{Group: v1alpha1.GroupName, Resource: resource}, key.Name)
 	}
-	kind := a.Source.Kinds()[at]
 	// Before anything is looked at: whether an object exists is told to nobody else either.
-	if err := a.mayGet(r, kind, key); err != nil {
+	if err := a.mayGet(r, kinds[at].Resource, key); err != nil {
 		return nil, err
 	}
 	look, err := a.Source.Look(r.Context(), resource, key)

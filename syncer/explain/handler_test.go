@@ -30,8 +30,12 @@ type looks struct {
 	asked []string
 }
 
-func (l *looks) Kinds() []schema.GroupResource {
-	return []schema.GroupResource{{Resource: "nodes"}, {Resource: "pods"}, {Resource: "secrets"}}
+func (l *looks) Kinds() []engine.LookedAt {
+	return []engine.LookedAt{
+		{Name: "nodes", Resource: schema.GroupResource{Resource: "nodes"}},
+		{Name: "pods", Resource: schema.GroupResource{Resource: "pods"}, Namespaced: true},
+		{Name: "secrets", Resource: schema.GroupResource{Resource: "secrets"}, Namespaced: true},
+	}
 }
 
 func (l *looks) Look(_ context.Context, resource string, key types.NamespacedName) (*engine.Look, error) {

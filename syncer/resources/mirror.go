@@ -66,7 +66,8 @@ type statusWriter[T engine.Object] interface {
 func mirrored[T engine.Object](b *builder, m *mirror[T]) *engine.Controller {
 	controller := b.controller(cmp.Or(m.name, m.virtual.Resource().Resource), 1, m)
 	if m.name == "" {
-		b.engine.AddLooker(m.virtual.Resource().GroupResource(), m)
+		resource := m.virtual.Resource().GroupResource()
+		b.engine.AddLooker(engine.LookedAt{Name: resource.Resource, Resource: resource}, m)
 	}
 	b.watch(controller, m.virtual.Informer(), engine.SameKey)
 	return controller

@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
@@ -157,7 +158,7 @@ func twin[T engine.Object](b *builder, workers int, kind engine.Kind[T], virtual
 		Evidence: b.Evidence, Orphans: b.Orphans, Gate: gateOf(kind),
 	})
 	b.engine.AddTwins(reconciler)
-	b.engine.AddLooker(host.Resource().GroupResource(), reconciler)
+	b.engine.AddLooker(twinLookedAt(host.Resource().GroupResource()), reconciler)
 	guard(b, host)
 	controller, err := reconciler.Controller(workers)
 	b.add(controller, err)
@@ -236,4 +237,14 @@ func (b *builder) namespaces(selector *metav1.LabelSelector) ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// twinLookedAt says under which name a kind with twins is looked at. One by a rule has its
+// group in the name, for its resource may be called as one of Kubernetes.
+func twinLookedAt(resource schema.GroupResource) engine.LookedAt {
+	kind, catalogued := tenancyv1.CataloguedKind(resource.Resource)
+	if !catalogued || kind.Group != resource.Group {
+		return engine.LookedAt{Name: resource.String(), Resource: resource, Namespaced: true}
+	}
+	return engine.LookedAt{Name: resource.Resource, Resource: resource, Namespaced: kind.Namespaced}
 }

@@ -43,8 +43,20 @@ func (c *Commands) resolve(client discovery.DiscoveryInterface, kind string) (me
 		if strings.HasPrefix(list.GroupVersion, v1alpha1.GroupName+"/") {
 			continue
 		}
+		group, _, grouped := strings.Cut(list.GroupVersion, "/")
 		for _, each := range list.APIResources {
-			if at := slices.Index(known, each.Name); at >= 0 && means(each, name) {
+			if !means(each, name) {
+				continue
+			}
+			// A kind by a rule has its group in the name.
+			at := -1
+			if grouped {
+				at = slices.Index(known, each.Name+"."+group)
+			}
+			if at < 0 {
+				at = slices.Index(known, each.Name)
+			}
+			if at >= 0 {
 				return explained.APIResources[at], nil
 			}
 		}

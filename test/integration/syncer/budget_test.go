@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/test/framework"
 )
 
@@ -37,7 +38,7 @@ func TestBudgetHoldsOnTheHost(t *testing.T) {
 	s.must(err)
 	var pods *corev1.PodList
 	framework.Eventually(t, "both pods are on the host", func(ctx context.Context) (bool, error) {
-		pods, err = s.host.CoreV1().Pods(s.hostNamespace).List(ctx, metav1.ListOptions{LabelSelector: "tenant.garret.dev/app=web"})
+		pods, err = s.host.CoreV1().Pods(s.hostNamespace).List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelVirtualNamespace + "=" + s.namespace})
 		return err == nil && len(pods.Items) == 2, err
 	})
 	for i := range pods.Items {

@@ -80,10 +80,15 @@ func checkExplained(s *subject, name string) {
 
 func (s *subject) askToExplain(name, user, group string) *httptest.ResponseRecorder {
 	path := explainv1alpha1.Path + "/"
-	if row, _ := tenancyv1.CataloguedKind(s.Resource); row.Namespaced {
+	called := s.Resource
+	row, catalogued := tenancyv1.CataloguedKind(s.Resource)
+	if row.Namespaced || !catalogued {
 		path += "namespaces/" + s.namespace + "/"
 	}
-	request, answer := httptest.NewRequest(http.MethodGet, path+s.Resource+"/"+name, nil), httptest.NewRecorder()
+	if !catalogued {
+		called = s.GroupResource().String()
+	}
+	request, answer := httptest.NewRequest(http.MethodGet, path+called+"/"+name, nil), httptest.NewRecorder()
 	request.Header.Set("X-Remote-User", user)
 	request.Header.Set("X-Remote-Group", group)
 	explain.New(explain.Options{Source: s.engine, Virtual: s.virtual}).ServeHTTP(answer, request)

@@ -28,6 +28,7 @@ import (
 	"k8s.io/utils/clock"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/dormancy"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
@@ -263,19 +264,24 @@ func (s *side) start() {
 	recorder := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "garret-syncer"})
 	source := projected.New(projected.Options{Virtual: s.virtual, Informers: s.virtualStores.Informers, Pods: s.virtualStores.Pods,
 		Nodes: s.virtualStores.Nodes, Recorder: recorder, Clock: clock.RealClock{}, Served: true})
+	// The virtual cluster is awake, and never slept.
+	sleeps := dormancy.New(dormancy.Options{Cluster: s.translator.Cluster(), Host: s.account, Clock: clock.RealClock{},
+		Pods: selection[tenancyv1.ResourcePods], Report: func(int64) {}})
+	sleeps.Observe(&tenancyv1.VirtualCluster{})
 	s.must(resources.Register(e, resources.Config{
 		Translator: s.translator,
 		Virtual:    s.virtualStores,
 		Host:       s.hostStores,
 		Tokens: tokens.New(tokens.Options{Translator: s.translator, Virtual: s.virtual, VirtualPods: s.virtualStores.Pods,
 			HostPods: s.hostStores.Pods, HostSecrets: s.hostStores.Secrets, Clock: clock.RealClock{}, Evidence: history, Source: source}),
-		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger,
+		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger, Dormancy: sleeps,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		PodRules: s.rules, Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, All: s.all, Mappings: s.mappings, EgressBounds: s.bounds, Rules: s.kindRules(ctx), Mapped: s.mapped, Named: s.named, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)
+	go func() { _ = sleeps.Run(ctx) }()
 	go func() {
 		defer close(done)
 		_ = e.Run(ctx, engine.Stages{Ready: ready, Started: func() { close(started) }, Settle: func(ctx context.Context) error {
