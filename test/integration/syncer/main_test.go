@@ -202,6 +202,8 @@ func (s *side) lent(name string, here, everywhere []rbacv1.PolicyRule) *kubernet
 	s.plane.Grant(s.t, account, s.hostNamespace, append(bound, here...)...)
 	if len(everywhere) > 0 {
 		s.plane.Grant(s.t, account, "", everywhere...)
+		last := everywhere[len(everywhere)-1]
+		s.plane.AwaitAllowed(s.t, account, authorizationv1.ResourceAttributes{Verb: last.Verbs[0], Group: last.APIGroups[0], Resource: last.Resources[0]})
 	}
 	s.plane.AwaitAllowed(s.t, account, authorizationv1.ResourceAttributes{Verb: "create", Resource: "configmaps", Namespace: s.hostNamespace})
 	config := rest.CopyConfig(s.plane.Config)
