@@ -47,7 +47,7 @@ type Look struct {
 	Readable func(message string) string
 }
 
-// Told is what a tenant is told about an object that does not reach the host.
+// Told is a reason, in the tenant's words, why an object does not reach the host.
 type Told struct {
 	Reason, Message string
 	// Fields are those of the object inside that are refused.
@@ -169,7 +169,7 @@ func (t *Twin[T]) ask(ctx context.Context, look *Look, virtual, host T, hosted b
 		look.Asked = asked
 	}
 	if hosted {
-		// What keeps one from being made anew is nothing to one that is there.
+		// What would keep it from being created does not concern one that is there.
 		if err != nil {
 			look.Unasked = err.Error()
 		}

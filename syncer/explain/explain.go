@@ -67,7 +67,7 @@ func reasons(look *engine.Look) []v1alpha1.Reason {
 		all = append(all, v1alpha1.Reason{Reason: told.Reason, Message: told.Message})
 	}
 	if look.Unasked != "" {
-		all = append(all, v1alpha1.Reason{Reason: reasonSettled, Message: "it could not be made anew now: " + look.Unasked})
+		all = append(all, v1alpha1.Reason{Reason: reasonSettled, Message: "the syncer could not create it now: " + look.Unasked})
 	}
 	return all
 }

@@ -28,7 +28,7 @@ import (
 	"garret.dev/garret/syncer/engine"
 )
 
-// maxEvents is how many Events are told of an object at most.
+// maxEvents is how many Events an explanation shows at most.
 const maxEvents = 50
 
 // Source looks at objects; it is the engine.
@@ -86,7 +86,7 @@ func (a *api) explain(r *http.Request) (*v1alpha1.Explanation, error) {
 	if at < 0 || kinds[at].Namespaced != (key.Namespace != "") {
 		return nil, apierrors.NewNotFound(schema.GroupResource{Group: v1alpha1.GroupName, Resource: resource}, key.Name)
 	}
-	// Before anything is looked at: whether an object exists is told to nobody else either.
+	// Before anything is looked at: nobody else learns whether an object exists.
 	if err := a.mayGet(r, kinds[at].Resource, key); err != nil {
 		return nil, err
 	}

@@ -120,7 +120,7 @@ func isEmpty(value any) bool {
 	return is && len(fields) == 0
 }
 
-// text is a value as it is told.
+// text is a value as an explanation shows it.
 func text(value any) string {
 	switch value := value.(type) {
 	case nil:

@@ -35,8 +35,12 @@ func (c *consumption) add(pod *metricsv1beta1.PodMetrics) {
 	}
 }
 
-// String gives CPU and memory in kubectl's units.
+// String gives CPU and memory in kubectl's units. Without figures of any pod they are
+// unknown, as in the first minute of one: zero would be an answer.
 func (c *consumption) String() string {
+	if c.pods == 0 {
+		return "<unknown>\t<unknown>"
+	}
 	return fmt.Sprintf("%dm\t%dMi", c.cpu.MilliValue(), c.memory.Value()>>20)
 }
 
@@ -47,7 +51,7 @@ func (c *Commands) Top() *cobra.Command {
 		Use:   "top [NAME...]",
 		Short: "Show what virtual clusters use of the host's CPU and memory",
 		Long: `Shows for each virtual cluster what its control plane uses, syncer included, and what the pods
-of its workloads use together. The figures are those of the host's metrics API. It needs the
+of its workloads use together. PODS counts those with figures, which come in the first minute of a pod. The figures are those of the host's metrics API. It needs the
 right to list pods of metrics.k8s.io in the namespace on the host.`,
 		Example: "  " + c.Program + ` top --space team-a
   ` + c.Program + ` top -A`,

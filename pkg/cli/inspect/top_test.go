@@ -34,6 +34,9 @@ func TestConsumptionOf(t *testing.T) {
 		used("team-b", tenancyv1.LabelCluster, "c1", "1"),
 		used("team-a", "app", "other", "1"),
 	})
+	if got := (&consumption{}).String(); got != "<unknown>\t<unknown>" {
+		t.Errorf("without figures the use is %q, want it unknown", got)
+	}
 	if got := own.String(); got != "20m\t2Mi" {
 		t.Errorf("the control plane uses %q, want 20m and 2Mi", got)
 	}
