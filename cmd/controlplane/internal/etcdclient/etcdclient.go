@@ -1,0 +1,105 @@
+// Package etcdclient lets the storages of all resources share one connection to the datastore
+// of this process.
+//
+// An API server makes a client of etcd for each resource, and a client has a connection of its
+// own: seventy of them, with the buffers and goroutines of both ends, to a socket that this
+// same process serves. What they cost is memory, pings, and time to start.
+//
+// Watches keep a stream for each storage: progress is asked for by stream, and told to all
+// watches of it.
+package etcdclient
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	_ "unsafe" // For go:linkname.
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/kubernetes"
+	"k8s.io/apiserver/pkg/storage/storagebackend"
+	_ "k8s.io/apiserver/pkg/storage/storagebackend/factory"
+)
+
+// dial is what the storages get their clients from. Its package has no setting for it; its own
+// tests replace it in the same way.
+//
+//go:linkname dial k8s.io/apiserver/pkg/storage/storagebackend/factory.newETCD3Client
+var dial func(storagebackend.TransportConfig) (*kubernetes.Client, error)
+
+func init() {
+	shared := pool{dial: dial, connections: map[string]*connection{}}
+	dial = shared.client
+}
+
+// pool has a connection for each datastore.
+type pool struct {
+	dial func(storagebackend.TransportConfig) (*kubernetes.Client, error)
+
+	mu          sync.Mutex
+	connections map[string]*connection
+}
+
+// connection is dialed by the first who needs it. It lasts as long as the process: the storages
+// of the API server do, too.
+type connection struct {
+	mu   sync.Mutex
+	base *kubernetes.Client
+}
+
+// client is a client for one storage. Its Close ends its watches and leases, and leaves the
+// connection to the others.
+func (p *pool) client(c storagebackend.TransportConfig) (*kubernetes.Client, error) {
+	if !local(c.ServerList) {
+		// Members of a cluster elsewhere share the load of several connections.
+		return p.dial(c)
+	}
+	base, err := p.to(c).open(p.dial, c)
+	if err != nil {
+		return nil, err
+	}
+	// It knows the endpoints, which the compaction goes by, and never dials them: a
+	// connection of gRPC begins with its first call, and all calls go by the shared one.
+	client, err := kubernetes.New(clientv3.Config{Endpoints: c.ServerList, Logger: base.GetLogger()})
+	if err != nil {
+		return nil, err
+	}
+	client.KV, client.Cluster, client.Auth, client.Maintenance = base.KV, base.Cluster, base.Auth, base.Maintenance
+	client.Watcher = clientv3.NewWatcher(base.Client)
+	client.Lease = clientv3.NewLease(base.Client)
+	return client, nil
+}
+
+func (p *pool) to(c storagebackend.TransportConfig) *connection {
+	key := fmt.Sprint(c.ServerList, c.CertFile, c.KeyFile, c.TrustedCAFile)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.connections[key] == nil {
+		p.connections[key] = &connection{}
+	}
+	return p.connections[key]
+}
+
+// open returns the connection, and dials it where nobody has yet.
+func (c *connection) open(dial func(storagebackend.TransportConfig) (*kubernetes.Client, error), config storagebackend.TransportConfig) (*kubernetes.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.base == nil {
+		base, err := dial(config)
+		if err != nil {
+			return nil, err
+		}
+		c.base = base
+	}
+	return c.base, nil
+}
+
+// local tells whether the datastore is served on a socket of this machine.
+func local(servers []string) bool {
+	for _, server := range servers {
+		if !strings.HasPrefix(server, "unix://") && !strings.HasPrefix(server, "unixs://") {
+			return false
+		}
+	}
+	return len(servers) > 0
+}
