@@ -30,6 +30,7 @@ import (
 	"k8s.io/klog/v2"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/bootstrap"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/lineage"
@@ -237,7 +238,9 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	}
 	// Whoever has to decide about lost data has to be able to look inside.
 	group.Go(func() error {
-		return entered.pass(ctx, func(ctx context.Context) error { return watchControlPlane(ctx, options, both, health, history) })
+		return entered.pass(ctx, func(ctx context.Context) error {
+			return watchControlPlane(ctx, options, both, health, history, parts.reporter)
+		})
 	})
 	return group.Wait()
 }
@@ -265,14 +268,20 @@ func (p passage) pass(ctx context.Context, do func(context.Context) error) error
 
 // watchControlPlane keeps the syncer ready while the control plane is, and
 // fails when it has become another one.
-func watchControlPlane(ctx context.Context, options Options, both *sides, health *health, history *lineage.Lineage) error {
+func watchControlPlane(ctx context.Context, options Options, both *sides, health *health, history *lineage.Lineage, reporter *bootstrap.Reporter) error {
 	return wait.PollUntilContextCancel(ctx, watchInterval, true, func(ctx context.Context) (bool, error) {
 		if content, err := os.ReadFile(options.VirtualKubeconfig); err == nil && !bytes.Equal(content, both.kubeconfig) {
 			return false, errors.New("the control plane has new credentials: starting over")
 		}
-		if err := ready(ctx, both.virtual); err != nil && ctx.Err() == nil {
-			klog.FromContext(ctx).Info("The control plane is not ready", "err", err)
-			health.set("the control plane is not ready: " + err.Error())
+		why, known := reporter.ControlPlane()
+		if !known {
+			if err := ready(ctx, both.virtual); err != nil {
+				why = "the control plane is not ready: " + err.Error()
+			}
+		}
+		if why != "" && ctx.Err() == nil {
+			klog.FromContext(ctx).Info("The control plane cannot be used", "why", why)
+			health.set(why)
 			return false, nil
 		}
 		// What it finds ends the syncer; while nothing is settled it finds nothing.

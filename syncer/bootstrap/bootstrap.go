@@ -21,15 +21,7 @@ import (
 	"garret.dev/garret/syncer/translate"
 )
 
-const (
-	// keepInterval is how often what a tenant may have changed is looked at. The
-	// control plane makes its Service anew within ten seconds.
-	keepInterval = 10 * time.Second
-	// rightsEvery is how many of these pass before rights are looked at.
-	rightsEvery = 6
-
-	fieldManager = "garret-syncer"
-)
+const fieldManager = "garret-syncer"
 
 // PartBootstrap is what a Reporter calls this package's work.
 const PartBootstrap = "bootstrap"
@@ -190,31 +182,4 @@ func (b *Bootstrap) trouble(ctx context.Context, s step, err error) {
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
-}
-
-// keep puts back what went missing.
-func (b *Bootstrap) keep(ctx context.Context) {
-	rights := b.rights()
-	for round := 1; ; round++ {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(keepInterval):
-		}
-		steps := []step{{"the Service kubernetes", b.kubernetesService, true}, {"the admission webhook", b.keepWebhook, true},
-			{"the admission webhook of Nodes", b.keepNodes, true}}
-		if round%rightsEvery == 0 {
-			steps = append(steps, rights...)
-		}
-		failed := false
-		for _, s := range steps {
-			if err := s.run(ctx); err != nil && ctx.Err() == nil {
-				failed = true
-				b.trouble(ctx, s, err)
-			}
-		}
-		if !failed {
-			b.Reporter.Done(PartBootstrap)
-		}
-	}
 }

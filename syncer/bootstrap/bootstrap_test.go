@@ -4,10 +4,12 @@
 package bootstrap
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/clock"
 	testingclock "k8s.io/utils/clock/testing"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -251,4 +254,47 @@ func TestObserve(t *testing.T) {
 	default:
 		t.Error("the change was not noted")
 	}
+}
+
+func TestKeepFollowsChanges(t *testing.T) {
+	authority := pki.ServerAuthority(pkitest.NewDataDir(t).Path)
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewClientset(apiServerService(address))
+		b := newBootstrap(client)
+		b.Authority = authority
+		b.Reporter = NewReporter(b.Translator.Cluster(), nil, client, b.Authority, clock.RealClock{}, PartBootstrap)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			b.keep(ctx)
+		}()
+		defer func() { cancel(); <-ended; synctest.Wait() }()
+		bindings := client.RbacV1().ClusterRoleBindings()
+		there := func() bool {
+			_, err := bindings.Get(ctx, tenancyv1.GroupAdmins, metav1.GetOptions{})
+			return err == nil
+		}
+		time.Sleep(keepInterval + keepPause)
+		synctest.Wait()
+		if !there() {
+			t.Fatal("nothing is put in place, whatever time passes")
+		}
+
+		if err := bindings.Delete(ctx, tenancyv1.GroupAdmins, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * keepPause)
+		synctest.Wait()
+		if !there() {
+			t.Error("a binding that a tenant deleted is not put back before the next look at everything")
+		}
+
+		client.ClearActions()
+		time.Sleep(keepInterval / 2)
+		synctest.Wait()
+		for _, action := range client.Actions() {
+			t.Errorf("the syncer asked for %s of %s though nobody changed anything", action.GetVerb(), action.GetResource().Resource)
+		}
+	})
 }

@@ -73,6 +73,9 @@ type Reporter struct {
 	metrics metricsState
 	// custom is what keeps kinds with a rule.
 	custom customState
+	// seen is what the last look at the control plane found, and when.
+	seen   trouble
+	seenAt time.Time
 	// changed has room for one note that something did.
 	changed chan struct{}
 }
@@ -238,6 +241,7 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	}
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
+	r.seen, r.seenAt = now.controlPlane, r.clock.Now()
 	now.access, now.metrics, now.custom = r.access, r.metrics, r.custom
 	now.quota, now.resting = r.quota, r.resting
 	now.orphaned = describeOrphans(r.orphans, r.undone, r.cluster)
@@ -248,6 +252,14 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 		}
 	}
 	return now
+}
+
+// ControlPlane is why the control plane is not ready, as the last look at it found, and
+// whether anybody has looked of late.
+func (r *Reporter) ControlPlane() (why string, known bool) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	return r.seen.message, !r.seenAt.IsZero() && r.clock.Since(r.seenAt) < 2*observeInterval
 }
 
 // namedOrphans is how many orphans of a kind a condition names.

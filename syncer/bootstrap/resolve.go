@@ -56,7 +56,7 @@ func (b *Bootstrap) Resolve(cluster *tenancyv1.VirtualCluster) {
 // keepResolved writes the rules when they change, until the context ends.
 func (b *Bootstrap) keepResolved(ctx context.Context) {
 	for {
-		again := keepInterval * rightsEvery
+		again := keepInterval
 		if rules := b.resolved.Load(); rules != nil {
 			if err := b.applyResolved(ctx, *rules); err != nil && ctx.Err() == nil {
 				klog.FromContext(ctx).Error(err, "Cannot have the DNS answer by the rules of the virtual cluster")

@@ -11,6 +11,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/authentication/user"
 	applyv1 "k8s.io/client-go/applyconfigurations/rbac/v1"
 
@@ -24,8 +25,8 @@ const (
 	roleExplain = "garret:explain"
 )
 
-// rights are those of the groups and users that Garret lets in.
-func (b *Bootstrap) rights() []step {
+// rolesAndBindings are the rights of the groups and users that Garret lets in.
+func rolesAndBindings() ([]*applyv1.ClusterRoleApplyConfiguration, []*applyv1.ClusterRoleBindingApplyConfiguration) {
 	roles := []*applyv1.ClusterRoleApplyConfiguration{relayRole(), viewerRole(), metricsRole(), explainRole()}
 	bindings := []*applyv1.ClusterRoleBindingApplyConfiguration{
 		binding(tenancyv1.RelayUser, rbacv1.UserKind, tenancyv1.RelayUser, tenancyv1.RelayUser),
@@ -34,6 +35,12 @@ func (b *Bootstrap) rights() []step {
 		binding(roleViewer, rbacv1.GroupKind, tenancyv1.GroupViewers, roleViewer),
 		binding(roleExplain, rbacv1.GroupKind, user.AllAuthenticated, roleExplain),
 	}
+	return roles, bindings
+}
+
+// rights puts in place what the groups and users may do that Garret lets in.
+func (b *Bootstrap) rights() []step {
+	roles, bindings := rolesAndBindings()
 	var steps []step
 	for _, role := range roles {
 		steps = append(steps, step{"the ClusterRole " + *role.Name, func(ctx context.Context) error { return b.applyRole(ctx, role) }, false})
@@ -42,6 +49,19 @@ func (b *Bootstrap) rights() []step {
 		steps = append(steps, step{"the ClusterRoleBinding " + *binding.Name, func(ctx context.Context) error { return b.applyBinding(ctx, binding) }, false})
 	}
 	return steps
+}
+
+// rightsNames are the names of the roles and bindings.
+func rightsNames() (roles, bindings sets.Set[string]) {
+	roles, bindings = sets.New[string](), sets.New[string]()
+	allRoles, allBindings := rolesAndBindings()
+	for _, role := range allRoles {
+		roles.Insert(*role.Name)
+	}
+	for _, binding := range allBindings {
+		bindings.Insert(*binding.Name)
+	}
+	return roles, bindings
 }
 
 // RestoreRights puts the rights back that every virtual cluster has.

@@ -92,7 +92,7 @@ func (b *Bootstrap) ServeMetrics(served bool) { b.metrics.set(served) }
 // them, and stays away until they delete the Service, too.
 func (b *Bootstrap) keepAPI(ctx context.Context, api servedAPI, wish *wish) {
 	for {
-		again := keepInterval * rightsEvery
+		again := keepInterval
 		if served := wish.served.Load(); served != nil {
 			step := b.withdraw
 			if *served {

@@ -81,6 +81,7 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 	if !s.datastore.Shared {
 		alone(config)
 	}
+	cacheInStep(config)
 	generic := config.KubeAPIs.ControlPlane.Generic
 	if s.flags.AdvertisePort != 0 {
 		// The loopback client has its address by now; what follows asks the

@@ -22,21 +22,24 @@ func serviceAccountIssuer(domain string) string {
 func apiServerArgs(f *flags.Server, l datadir.Layout, d *datastore.Datastore, advertise net.IP) []string {
 	issuer := serviceAccountIssuer(f.ClusterDomain)
 	defaults := map[string]string{
-		"advertise-address":                  advertise.String(),
-		"allow-privileged":                   "true",
-		"anonymous-auth":                     "false",
-		"api-audiences":                      issuer + ",k3s",
-		"authorization-mode":                 "Node,RBAC",
-		"cert-dir":                           l.TemporaryCerts(),
-		"client-ca-file":                     l.Cert(datadir.ClientCA),
-		"enable-admission-plugins":           "NodeRestriction",
-		"enable-aggregator-routing":          "true",
-		"etcd-servers":                       strings.Join(d.Endpoints, ","),
-		"kubelet-certificate-authority":      l.Cert(datadir.KubeletCA),
-		"kubelet-client-certificate":         l.Cert(datadir.ClientAPIServer),
-		"kubelet-client-key":                 l.Key(datadir.ClientAPIServer),
-		"kubelet-preferred-address-types":    "InternalIP,ExternalIP,Hostname",
-		"profiling":                          "false",
+		"advertise-address":               advertise.String(),
+		"allow-privileged":                "true",
+		"anonymous-auth":                  "false",
+		"api-audiences":                   issuer + ",k3s",
+		"authorization-mode":              "Node,RBAC",
+		"cert-dir":                        l.TemporaryCerts(),
+		"client-ca-file":                  l.Cert(datadir.ClientCA),
+		"enable-admission-plugins":        "NodeRestriction",
+		"enable-aggregator-routing":       "true",
+		"etcd-servers":                    strings.Join(d.Endpoints, ","),
+		"kubelet-certificate-authority":   l.Cert(datadir.KubeletCA),
+		"kubelet-client-certificate":      l.Cert(datadir.ClientAPIServer),
+		"kubelet-client-key":              l.Key(datadir.ClientAPIServer),
+		"kubelet-preferred-address-types": "InternalIP,ExternalIP,Hostname",
+		"profiling":                       "false",
+		// Estimating what a list costs by the size of objects asks the datastore for each
+		// resource once a minute, and keeps the size of each object. Their number does.
+		"feature-gates":                      "SizeBasedListCostEstimate=false",
 		"proxy-client-cert-file":             l.Cert(datadir.ClientAuthProxy),
 		"proxy-client-key-file":              l.Key(datadir.ClientAuthProxy),
 		"requestheader-allowed-names":        "system:auth-proxy",
@@ -104,8 +107,8 @@ func controllerManagerArgs(f *flags.Server, l datadir.Layout, shared bool) []str
 }
 
 // arguments joins defaults and what the operator passes, as name=value: a name
-// that the operator passes replaces the default of that name, and may be
-// passed more than once where the component takes a list.
+// that the operator passes replaces the default of that name, save feature gates, and
+// may be passed more than once where the component takes a list.
 func arguments(defaults map[string]string, passed []string) []string {
 	merged := map[string][]string{}
 	for name, value := range defaults {
@@ -117,7 +120,8 @@ func arguments(defaults map[string]string, passed []string) []string {
 		if !hasValue {
 			value = "true"
 		}
-		if !replaced[name] {
+		// Feature gates of the operator are set besides, and after.
+		if !replaced[name] && name != "feature-gates" {
 			merged[name] = nil
 			replaced[name] = true
 		}

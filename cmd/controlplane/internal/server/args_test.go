@@ -37,7 +37,7 @@ func TestFlagsReachTheComponents(t *testing.T) {
 	f := &flags.Server{
 		ClusterCIDRs: []string{"10.1.0.0/16"}, ServiceCIDRs: []string{"10.2.0.0/16", "fd00::/112"},
 		ServiceNodePortRange: "100-200", ClusterDomain: "a.b", Debug: true,
-		APIServerArgs:         []string{"event-ttl=5m"},
+		APIServerArgs:         []string{"event-ttl=5m", "feature-gates=A=true"},
 		ControllerManagerArgs: []string{"controllers=*,-ttl"},
 	}
 	l := datadir.Layout{Root: "/d"}
@@ -48,6 +48,7 @@ func TestFlagsReachTheComponents(t *testing.T) {
 		"--etcd-servers=https://a,https://b", "--etcd-cafile=/ca", "--service-cluster-ip-range=10.2.0.0/16,fd00::/112",
 		"--service-node-port-range=100-200", "--service-account-issuer=https://kubernetes.default.svc.a.b",
 		"--kubelet-certificate-authority=/d/server/tls/kubelet-ca.crt", "--v=4",
+		"--feature-gates=SizeBasedListCostEstimate=false", "--feature-gates=A=true",
 	} {
 		if !slices.Contains(api, want) {
 			t.Errorf("kube-apiserver lacks %s", want)
