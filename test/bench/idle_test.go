@@ -21,7 +21,7 @@ const (
 )
 
 // BenchmarkIdle measures the share of a core that a virtual cluster without users takes,
-// beside a bare kube-apiserver on etcd in the same minutes.
+// beside a bare kube-apiserver on etcd in the same minutes, and its memory.
 func BenchmarkIdle(b *testing.B) {
 	shared.Namespace(b, namespace)
 	const name = "idle"
@@ -55,6 +55,7 @@ func BenchmarkIdle(b *testing.B) {
 	for who := range after {
 		b.ReportMetric(100*(after[who]-before[who]).Seconds()/elapsed.Seconds(), who+"-%")
 	}
+	reportMemory(b, name)
 	b.ReportMetric(float64(after["pod"]-before["pod"])/float64(after["bare"]-before["bare"]), "pod/bare")
 	shared.Admin().Do(b, "delete", "vc", name, "-n", namespace, "--timeout=120s")
 }

@@ -119,11 +119,12 @@ const settle = 20 * time.Second
 func reportMemory(b *testing.B, name string) {
 	pause(b, settle)
 	for container, id := range containers(b, name) {
-		bytes, err := suite.ResidentBytes(id)
+		memory, err := suite.MemoryOf(id)
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(float64(bytes)/(1<<20), container+"-MiB")
+		b.ReportMetric(float64(memory.Resident)/(1<<20), container+"-MiB")
+		b.ReportMetric(float64(memory.Private)/(1<<20), container+"-private-MiB")
 	}
 }
 

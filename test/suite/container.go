@@ -69,27 +69,40 @@ func send(containerID string, with syscall.Signal) (int, error) {
 	return len(pids), nil
 }
 
-// ResidentBytes is the resident memory of a container's processes together.
-func ResidentBytes(containerID string) (int64, error) {
+// Memory is what the processes of a container hold in memory.
+type Memory struct {
+	// Resident is all of it. Private is what no other process has: of the program
+	// itself, processes of one image share what is in memory.
+	Resident, Private int64
+}
+
+// MemoryOf adds up the memory of a container's processes, in bytes.
+func MemoryOf(containerID string) (Memory, error) {
 	pids, err := Processes(containerID)
 	if err != nil {
-		return 0, err
+		return Memory{}, err
 	}
-	var total int64
+	var total Memory
 	for _, pid := range pids {
 		content, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 		if err != nil {
 			continue
 		}
 		fields := strings.Fields(string(content))
-		if len(fields) < 2 {
-			return 0, fmt.Errorf("process %d: statm holds %q", pid, content)
+		if len(fields) < 3 {
+			return Memory{}, fmt.Errorf("process %d: statm holds %q", pid, content)
 		}
-		pages, err := strconv.ParseInt(fields[1], 10, 64)
+		resident, err := strconv.ParseInt(fields[1], 10, 64)
 		if err != nil {
-			return 0, err
+			return Memory{}, err
 		}
-		total += pages * int64(os.Getpagesize())
+		mapped, err := strconv.ParseInt(fields[2], 10, 64)
+		if err != nil {
+			return Memory{}, err
+		}
+		page := int64(os.Getpagesize())
+		total.Resident += resident * page
+		total.Private += (resident - mapped) * page
 	}
 	return total, nil
 }

@@ -210,6 +210,7 @@ func (s *Server) afterListening(ctx context.Context, loopback *rest.Config, cont
 		case <-ctx.Done():
 		case <-time.After(settleTime):
 			wakeCollector()
+			tendCollector(ctx)
 		}
 		return nil
 	})
