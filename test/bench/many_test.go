@@ -24,8 +24,8 @@ import (
 const (
 	// many is how many virtual clusters there are, where GARRET_BENCH_CLUSTERS does not say.
 	many = 50
-	// rounds is how often each of them is asked.
-	rounds = 5
+	// askedRounds is how often each of them is asked.
+	askedRounds = 5
 )
 
 // BenchmarkMany fills the machine with virtual clusters that nobody uses, and measures how
@@ -67,7 +67,7 @@ func BenchmarkMany(b *testing.B) {
 }
 
 // answers is how long each of the virtual clusters takes for a GET through the relay, in
-// several rounds.
+// several askedRounds.
 func answers(b *testing.B, count int, name func(int) string) []time.Duration {
 	var clients []kubernetes.Interface
 	for i := range count {
@@ -78,7 +78,7 @@ func answers(b *testing.B, count int, name func(int) string) []time.Duration {
 		clients = append(clients, kubernetes.NewForConfigOrDie(config))
 	}
 	var took []time.Duration
-	for round := range rounds {
+	for round := range askedRounds {
 		for i, client := range clients {
 			ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 			start := time.Now()
