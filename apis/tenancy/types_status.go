@@ -87,6 +87,11 @@ type VirtualClusterStatus struct {
 	// restingFor is the number of the sleep for which the syncer has stopped carrying pods;
 	// the syncer reports it. Only then are the pods on the host stopped.
 	RestingFor int64
+	// lastActivityTime is when somebody last used the virtual cluster, or a client of theirs.
+	// It is written at most once a minute.
+	LastActivityTime *metav1.Time
+	// wakeRequest is the last request that asked the virtual cluster to wake.
+	WakeRequest *WakeRequest
 	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
 	// from there, as RESOURCE.VERSION.GROUP.
 	CustomKinds []string

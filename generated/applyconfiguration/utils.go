@@ -55,6 +55,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.HostObjectNameApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HostServiceMapping"):
 		return &tenancyv1.HostServiceMappingApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("IgnoredRequests"):
+		return &tenancyv1.IgnoredRequestsApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ImageRule"):
 		return &tenancyv1.ImageRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("InsideObjectName"):
@@ -99,6 +101,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.ServiceSourceApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ServicesToHost"):
 		return &tenancyv1.ServicesToHostApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("SleepSpec"):
+		return &tenancyv1.SleepSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("SleepStatus"):
 		return &tenancyv1.SleepStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("StorageSpec"):
@@ -129,6 +133,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.VirtualClusterTemplateApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("VirtualClusterTemplateSpec"):
 		return &tenancyv1.VirtualClusterTemplateSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("WakeRequest"):
+		return &tenancyv1.WakeRequestApplyConfiguration{}
 
 	}
 	return nil

@@ -155,6 +155,16 @@ type VirtualClusterStatus struct {
 	// +k8s:optional
 	// +k8s:minimum=0
 	RestingFor int64 `json:"restingFor,omitempty"`
+	// lastActivityTime is when somebody last used the virtual cluster, or a client of theirs.
+	// It is written at most once a minute.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	LastActivityTime *metav1.Time `json:"lastActivityTime,omitempty"`
+	// wakeRequest is the last request that asked the virtual cluster to wake.
+	// +optional
+	// +k8s:optional
+	WakeRequest *WakeRequest `json:"wakeRequest,omitempty"`
 	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
 	// from there, as RESOURCE.VERSION.GROUP.
 	// +optional

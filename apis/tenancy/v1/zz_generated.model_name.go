@@ -124,6 +124,11 @@ func (in HostServiceMapping) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in IgnoredRequests) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.IgnoredRequests"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ImageRule) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.ImageRule"
 }
@@ -264,6 +269,11 @@ func (in ServicesToHost) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SleepSpec) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.SleepSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in SleepStatus) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.SleepStatus"
 }
@@ -366,4 +376,9 @@ func (in VirtualClusterTemplateList) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualClusterTemplateSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterTemplateSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in WakeRequest) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.WakeRequest"
 }

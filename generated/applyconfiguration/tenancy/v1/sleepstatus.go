@@ -18,7 +18,7 @@ type SleepStatusApplyConfiguration struct {
 	Number *int64 `json:"number,omitempty"`
 	// since is when it was put to sleep. It is not set while the virtual cluster is awake.
 	Since *metav1.Time `json:"since,omitempty"`
-	// reason is why it was put to sleep: Paused.
+	// reason is why it was put to sleep: Paused, Inactive or Scheduled.
 	Reason *string `json:"reason,omitempty"`
 }
 
