@@ -60,6 +60,9 @@ const (
 	// ConditionAsleep is true while nothing of the virtual cluster runs, because it sleeps. It
 	// is there once the virtual cluster was put to sleep.
 	ConditionAsleep = "Asleep"
+	// ConditionDeletionScheduled is true while the virtual cluster is about to be deleted, because
+	// nobody uses it. It is there once spec.sleep.deleteAfterInactivity was set.
+	ConditionDeletionScheduled = "DeletionScheduled"
 	// ConditionCustomKindsAllowed is true while the host's administrator lets every kind
 	// with a rule go to the host.
 	ConditionCustomKindsAllowed = "CustomKindsAllowed"
