@@ -24,7 +24,12 @@ import (
 // sooner is the pause before the next pass, or before a decision changes by itself.
 func (c *Controller) sooner(vc *tenancyv1.VirtualCluster, again time.Duration) time.Duration {
 	now := c.Clock.Now()
-	for _, due := range []time.Time{dormancy.Decide(vc, now).Again, dormancy.DeletionOf(vc, now).Again} {
+	decision, deletion := dormancy.Decide(vc, now), dormancy.DeletionOf(vc, now)
+	if decision.Do != dormancy.Stay || deletion.Stage == dormancy.Due {
+		// It came during this pass, or the cache is about to tell what became of it.
+		return retryFirst
+	}
+	for _, due := range []time.Time{decision.Again, deletion.Again} {
 		if in := due.Sub(now); !due.IsZero() && (again == 0 || in < again) {
 			again = in
 		}

@@ -197,10 +197,10 @@ func TestProtection(t *testing.T) {
 		t.Fatal(err)
 	}
 	framework.Succeeds(t, "its namespace takes it along", func(ctx context.Context) error {
-		_, err := shared.kube.CoreV1().Namespaces().Get(ctx, v.ns, metav1.GetOptions{})
+		vc, err := v.get(ctx)
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return fmt.Errorf("the namespace is there: %w", err)
+		return fmt.Errorf("it is there: %v %w", vc.Status.Conditions, err)
 	})
 }
