@@ -5,6 +5,7 @@ go 1.26.6
 require (
 	charm.land/huh/v2 v2.0.3
 	github.com/k3s-io/kine v0.17.5
+	github.com/robfig/cron/v3 v3.0.1
 	github.com/spf13/cobra v1.10.2
 	golang.org/x/mod v0.42.0
 	golang.org/x/term v0.47.0

@@ -60,6 +60,10 @@ type VirtualClusterSpec struct {
 	// paused puts the virtual cluster to sleep: neither its control plane nor its pods run on
 	// the host, and everything inside is kept. It wakes when paused is false again.
 	Paused bool
+	// sleep says when the virtual cluster falls asleep, wakes and is deleted by itself.
+	Sleep SleepSpec
+	// deletionProtection refuses to delete the virtual cluster until it is false again.
+	DeletionProtection bool
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	Helm HelmSpec
 }

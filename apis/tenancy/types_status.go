@@ -62,7 +62,8 @@ type VirtualClusterStatus struct {
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
-	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, and
+	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept,
+	// DeletionScheduled where there is a deletion by inactivity, and
 	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.
 	Conditions []metav1.Condition
 	// observedGeneration is the generation that the controller acted on last.
@@ -87,6 +88,11 @@ type VirtualClusterStatus struct {
 	// restingFor is the number of the sleep for which the syncer has stopped carrying pods;
 	// the syncer reports it. Only then are the pods on the host stopped.
 	RestingFor int64
+	// lastActivityTime is when somebody last used the virtual cluster, or a client of theirs.
+	// It is written at most once a minute.
+	LastActivityTime *metav1.Time
+	// wakeRequest is the last request that asked the virtual cluster to wake.
+	WakeRequest *WakeRequest
 	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
 	// from there, as RESOURCE.VERSION.GROUP.
 	CustomKinds []string

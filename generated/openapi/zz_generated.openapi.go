@@ -42,6 +42,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.HostIsolation{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_HostIsolation(ref),
 		v1.HostObjectName{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_HostObjectName(ref),
 		v1.HostServiceMapping{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_HostServiceMapping(ref),
+		v1.HostSleep{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_HostSleep(ref),
+		v1.IgnoredRequests{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_IgnoredRequests(ref),
 		v1.ImageRule{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_ImageRule(ref),
 		v1.InsideObjectName{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_InsideObjectName(ref),
 		v1.IsolationSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_IsolationSpec(ref),
@@ -56,6 +58,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.NetworkIsolation{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_NetworkIsolation(ref),
 		v1.ObjectMapping{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ObjectMapping(ref),
 		v1.ObjectsFromHost{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_ObjectsFromHost(ref),
+		v1.ObservedSchedule{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ObservedSchedule(ref),
 		v1.PodRules{}.OpenAPIModelName():                               schema_garret_apis_tenancy_v1_PodRules(ref),
 		v1.PriorityClassRule{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_PriorityClassRule(ref),
 		v1.QuotaSpec{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_QuotaSpec(ref),
@@ -68,6 +71,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.ServiceSource{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ServiceSource(ref),
 		v1.ServicesFromHost{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ServicesFromHost(ref),
 		v1.ServicesToHost{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ServicesToHost(ref),
+		v1.SleepSpec{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_SleepSpec(ref),
 		v1.SleepStatus{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_SleepStatus(ref),
 		v1.StorageSpec{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_StorageSpec(ref),
 		v1.SyncerSpec{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_SyncerSpec(ref),
@@ -86,6 +90,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.VirtualClusterTemplate{}.OpenAPIModelName():                 schema_garret_apis_tenancy_v1_VirtualClusterTemplate(ref),
 		v1.VirtualClusterTemplateList{}.OpenAPIModelName():             schema_garret_apis_tenancy_v1_VirtualClusterTemplateList(ref),
 		v1.VirtualClusterTemplateSpec{}.OpenAPIModelName():             schema_garret_apis_tenancy_v1_VirtualClusterTemplateSpec(ref),
+		v1.WakeRequest{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_WakeRequest(ref),
+		v1.WokenStatus{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_WokenStatus(ref),
 		corev1.AWSElasticBlockStoreVolumeSource{}.OpenAPIModelName():   schema_k8sio_api_core_v1_AWSElasticBlockStoreVolumeSource(ref),
 		corev1.Affinity{}.OpenAPIModelName():                           schema_k8sio_api_core_v1_Affinity(ref),
 		corev1.AppArmorProfile{}.OpenAPIModelName():                    schema_k8sio_api_core_v1_AppArmorProfile(ref),
@@ -1121,11 +1127,18 @@ func schema_garret_apis_tenancy_v1_HostClusterSpec(ref common.ReferenceCallback)
 							Ref:         ref(v1.HostIsolation{}.OpenAPIModelName()),
 						},
 					},
+					"sleep": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sleep bounds when virtual clusters fall asleep and are deleted by themselves.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.HostSleep{}.OpenAPIModelName()),
+						},
+					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1.HostIsolation{}.OpenAPIModelName(), v1.LocalTemplateReference{}.OpenAPIModelName()},
+			v1.HostIsolation{}.OpenAPIModelName(), v1.HostSleep{}.OpenAPIModelName(), v1.LocalTemplateReference{}.OpenAPIModelName()},
 	}
 }
 
@@ -1408,6 +1421,141 @@ func schema_garret_apis_tenancy_v1_HostServiceMapping(ref common.ReferenceCallba
 		},
 		Dependencies: []string{
 			v1.ServiceName{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_HostSleep(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HostSleep bounds spec.sleep of virtual clusters. Those that are there already keep theirs until they change it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"maxAfterInactivity": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxAfterInactivity is the most that spec.sleep.afterInactivity of a virtual cluster may be, and what it is where nobody sets it. At least 1m; no bound when not set.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"minDeleteAfterInactivity": {
+						SchemaProps: spec.SchemaProps{
+							Description: "minDeleteAfterInactivity is the least that spec.sleep.deleteAfterInactivity of a virtual cluster may be. At least 1h, which is the bound when not set.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Duration{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_IgnoredRequests(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "IgnoredRequests are requests that are no activity. A request is meant when each list that is set holds what the request has. At least one list must be set.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"users": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "users are the names of users of the host.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"groups": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "groups are those of users of the host.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"userAgents": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "userAgents are what the header User-Agent begins with, such as \"prometheus/\".",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"verbs": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "verbs are those of the API: get, list, watch, create, update, patch, delete, deletecollection.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"paths": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "paths are what the path of the request inside is, such as /metrics, or begins with, where one ends with an asterisk, such as /apis/metrics.k8s.io/*.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
 	}
 }
 
@@ -1950,6 +2098,48 @@ func schema_garret_apis_tenancy_v1_ObjectsFromHost(ref common.ReferenceCallback)
 	}
 }
 
+func schema_garret_apis_tenancy_v1_ObservedSchedule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ObservedSchedule is what of spec.sleep says at what times a virtual cluster falls asleep and wakes.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"schedule": {
+						SchemaProps: spec.SchemaProps{
+							Description: "schedule is that of spec.sleep.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"wakeSchedule": {
+						SchemaProps: spec.SchemaProps{
+							Description: "wakeSchedule is that of spec.sleep.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"timeZone": {
+						SchemaProps: spec.SchemaProps{
+							Description: "timeZone is that of spec.sleep.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"since": {
+						SchemaProps: spec.SchemaProps{
+							Description: "since is when garret-controller read them first.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2475,6 +2665,72 @@ func schema_garret_apis_tenancy_v1_ServicesToHost(ref common.ReferenceCallback) 
 	}
 }
 
+func schema_garret_apis_tenancy_v1_SleepSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SleepSpec says when a virtual cluster falls asleep, wakes and is deleted by itself. What spec.paused puts to sleep, neither a request nor a schedule wakes.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"afterInactivity": {
+						SchemaProps: spec.SchemaProps{
+							Description: "afterInactivity puts the virtual cluster to sleep when nobody has used it for this long, such as 30m or 8h. At least 1m; it never falls asleep by inactivity when not set.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"schedule": {
+						SchemaProps: spec.SchemaProps{
+							Description: "schedule puts the virtual cluster to sleep at these times, as a cron expression of five fields, such as \"0 20 * * 1-5\".",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"wakeSchedule": {
+						SchemaProps: spec.SchemaProps{
+							Description: "wakeSchedule wakes the virtual cluster at these times, as a cron expression of five fields.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"timeZone": {
+						SchemaProps: spec.SchemaProps{
+							Description: "timeZone is the zone that both schedules are read in, by its IANA name, such as Europe/Berlin. Defaults to UTC.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"deleteAfterInactivity": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deleteAfterInactivity deletes the virtual cluster when nobody has used it for this long, such as 720h. At least 1h; it is never deleted by inactivity when not set.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"ignore": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "ignore names requests that are no activity, and do not wake the virtual cluster: those of dashboards, of monitoring, or of tools that only compare.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.IgnoredRequests{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.IgnoredRequests{}.OpenAPIModelName(), metav1.Duration{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_SleepStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2497,16 +2753,28 @@ func schema_garret_apis_tenancy_v1_SleepStatus(ref common.ReferenceCallback) com
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reason is why it was put to sleep: Paused.",
+							Description: "reason is why it was put to sleep: Paused, Inactive or Scheduled.",
 							Type:        []string{"string"},
 							Format:      "",
+						},
+					},
+					"woken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "woken says when it was last woken, and by what.",
+							Ref:         ref(v1.WokenStatus{}.OpenAPIModelName()),
+						},
+					},
+					"schedule": {
+						SchemaProps: spec.SchemaProps{
+							Description: "schedule is what garret-controller has read of the schedules, and since when. Earlier times of a schedule do not count.",
+							Ref:         ref(v1.ObservedSchedule{}.OpenAPIModelName()),
 						},
 					},
 				},
 			},
 		},
 		Dependencies: []string{
-			metav1.Time{}.OpenAPIModelName()},
+			v1.ObservedSchedule{}.OpenAPIModelName(), v1.WokenStatus{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -3287,6 +3555,20 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 							Format:      "",
 						},
 					},
+					"sleep": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sleep says when the virtual cluster falls asleep, wakes and is deleted by itself.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.SleepSpec{}.OpenAPIModelName()),
+						},
+					},
+					"deletionProtection": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deletionProtection refuses to delete the virtual cluster until it is false again.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 					"helm": {
 						SchemaProps: spec.SchemaProps{
 							Description: "helm gives access to the advanced values of the chart that deploys the control plane.",
@@ -3298,7 +3580,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 			},
 		},
 		Dependencies: []string{
-			v1.AccessRule{}.OpenAPIModelName(), v1.ControlPlaneSpec{}.OpenAPIModelName(), v1.DNSSpec{}.OpenAPIModelName(), v1.HelmSpec{}.OpenAPIModelName(), v1.HostClusterReference{}.OpenAPIModelName(), v1.IsolationSpec{}.OpenAPIModelName(), v1.KubernetesSpec{}.OpenAPIModelName(), v1.SyncerSpec{}.OpenAPIModelName(), v1.TemplateReference{}.OpenAPIModelName()},
+			v1.AccessRule{}.OpenAPIModelName(), v1.ControlPlaneSpec{}.OpenAPIModelName(), v1.DNSSpec{}.OpenAPIModelName(), v1.HelmSpec{}.OpenAPIModelName(), v1.HostClusterReference{}.OpenAPIModelName(), v1.IsolationSpec{}.OpenAPIModelName(), v1.KubernetesSpec{}.OpenAPIModelName(), v1.SleepSpec{}.OpenAPIModelName(), v1.SyncerSpec{}.OpenAPIModelName(), v1.TemplateReference{}.OpenAPIModelName()},
 	}
 }
 
@@ -3329,7 +3611,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, and CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.",
+							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, DeletionScheduled where there is a deletion by inactivity, and CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3406,6 +3688,18 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							Format:      "int64",
 						},
 					},
+					"lastActivityTime": {
+						SchemaProps: spec.SchemaProps{
+							Description: "lastActivityTime is when somebody last used the virtual cluster, or a client of theirs. It is written at most once a minute.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"wakeRequest": {
+						SchemaProps: spec.SchemaProps{
+							Description: "wakeRequest is the last request that asked the virtual cluster to wake.",
+							Ref:         ref(v1.WakeRequest{}.OpenAPIModelName()),
+						},
+					},
 					"customKinds": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -3447,7 +3741,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 			},
 		},
 		Dependencies: []string{
-			v1.FoundService{}.OpenAPIModelName(), v1.QuotaStatus{}.OpenAPIModelName(), v1.ReleaseStatus{}.OpenAPIModelName(), v1.SleepStatus{}.OpenAPIModelName(), v1.TemplateStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			v1.FoundService{}.OpenAPIModelName(), v1.QuotaStatus{}.OpenAPIModelName(), v1.ReleaseStatus{}.OpenAPIModelName(), v1.SleepStatus{}.OpenAPIModelName(), v1.TemplateStatus{}.OpenAPIModelName(), v1.WakeRequest{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -3594,6 +3888,76 @@ func schema_garret_apis_tenancy_v1_VirtualClusterTemplateSpec(ref common.Referen
 		},
 		Dependencies: []string{
 			v1.TemplateVersion{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_WakeRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "WakeRequest is a request of somebody that asks a virtual cluster to wake.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"sleep": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sleep is the number of the sleep that the request ends. A later sleep is not meant.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"time": {
+						SchemaProps: spec.SchemaProps{
+							Description: "time is when the request came.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"user": {
+						SchemaProps: spec.SchemaProps{
+							Description: "user is the user of the host who asked.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_WokenStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "WokenStatus says when a virtual cluster was last woken, and by what.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"time": {
+						SchemaProps: spec.SchemaProps{
+							Description: "time is when it was woken.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"cause": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cause is what woke it: Hand, Request or Schedule.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"user": {
+						SchemaProps: spec.SchemaProps{
+							Description: "user is the user of the host whose request woke it.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Time{}.OpenAPIModelName()},
 	}
 }
 

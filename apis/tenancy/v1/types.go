@@ -84,6 +84,12 @@ type VirtualClusterSpec struct {
 	// the host, and everything inside is kept. It wakes when paused is false again.
 	// +optional
 	Paused bool `json:"paused,omitempty"`
+	// sleep says when the virtual cluster falls asleep, wakes and is deleted by itself.
+	// +optional
+	Sleep SleepSpec `json:"sleep,omitempty,omitzero"`
+	// deletionProtection refuses to delete the virtual cluster until it is false again.
+	// +optional
+	DeletionProtection bool `json:"deletionProtection,omitempty"`
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	// +optional
 	Helm HelmSpec `json:"helm,omitempty"`

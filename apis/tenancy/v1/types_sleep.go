@@ -4,8 +4,87 @@
 package v1
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
+
+// SleepSpec says when a virtual cluster falls asleep, wakes and is deleted by itself. What
+// spec.paused puts to sleep, neither a request nor a schedule wakes.
+type SleepSpec struct {
+	// afterInactivity puts the virtual cluster to sleep when nobody has used it for this long,
+	// such as 30m or 8h. At least 1m; it never falls asleep by inactivity when not set.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	AfterInactivity *metav1.Duration `json:"afterInactivity,omitempty"`
+	// schedule puts the virtual cluster to sleep at these times, as a cron expression of five
+	// fields, such as "0 20 * * 1-5".
+	// +optional
+	// +k8s:optional
+	// +k8s:maxLength=128
+	Schedule string `json:"schedule,omitempty"`
+	// wakeSchedule wakes the virtual cluster at these times, as a cron expression of five fields.
+	// +optional
+	// +k8s:optional
+	// +k8s:maxLength=128
+	WakeSchedule string `json:"wakeSchedule,omitempty"`
+	// timeZone is the zone that both schedules are read in, by its IANA name, such as
+	// Europe/Berlin. Defaults to UTC.
+	// +optional
+	// +k8s:optional
+	// +k8s:maxLength=64
+	TimeZone string `json:"timeZone,omitempty"`
+	// deleteAfterInactivity deletes the virtual cluster when nobody has used it for this long,
+	// such as 720h. At least 1h; it is never deleted by inactivity when not set.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	DeleteAfterInactivity *metav1.Duration `json:"deleteAfterInactivity,omitempty"`
+	// ignore names requests that are no activity, and do not wake the virtual cluster:
+	// those of dashboards, of monitoring, or of tools that only compare.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=32
+	Ignore []IgnoredRequests `json:"ignore,omitempty"`
+}
+
+// IgnoredRequests are requests that are no activity. A request is meant when each list that is
+// set holds what the request has. At least one list must be set.
+type IgnoredRequests struct {
+	// users are the names of users of the host.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=64
+	Users []string `json:"users,omitempty"`
+	// groups are those of users of the host.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=64
+	Groups []string `json:"groups,omitempty"`
+	// userAgents are what the header User-Agent begins with, such as "prometheus/".
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=64
+	UserAgents []string `json:"userAgents,omitempty"`
+	// verbs are those of the API: get, list, watch, create, update, patch, delete, deletecollection.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=16
+	Verbs []string `json:"verbs,omitempty"`
+	// paths are what the path of the request inside is, such as /metrics, or begins with,
+	// where one ends with an asterisk, such as /apis/metrics.k8s.io/*.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=64
+	Paths []string `json:"paths,omitempty"`
+}
 
 // SleepStatus says whether a virtual cluster sleeps, since when, and why.
 type SleepStatus struct {
@@ -19,16 +98,103 @@ type SleepStatus struct {
 	// +k8s:optional
 	// +k8s:opaqueType
 	Since *metav1.Time `json:"since,omitempty"`
-	// reason is why it was put to sleep: Paused.
+	// reason is why it was put to sleep: Paused, Inactive or Scheduled.
 	// +optional
 	Reason string `json:"reason,omitempty"`
+	// woken says when it was last woken, and by what.
+	// +optional
+	// +k8s:optional
+	Woken *WokenStatus `json:"woken,omitempty"`
+	// schedule is what garret-controller has read of the schedules, and since when. Earlier times
+	// of a schedule do not count.
+	// +optional
+	// +k8s:optional
+	Schedule *ObservedSchedule `json:"schedule,omitempty"`
+}
+
+// WokenStatus says when a virtual cluster was last woken, and by what.
+type WokenStatus struct {
+	// time is when it was woken.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	Time *metav1.Time `json:"time,omitempty"`
+	// cause is what woke it: Hand, Request or Schedule.
+	// +optional
+	Cause string `json:"cause,omitempty"`
+	// user is the user of the host whose request woke it.
+	// +optional
+	User string `json:"user,omitempty"`
+}
+
+// ObservedSchedule is what of spec.sleep says at what times a virtual cluster falls asleep and wakes.
+type ObservedSchedule struct {
+	// schedule is that of spec.sleep.
+	// +optional
+	Schedule string `json:"schedule,omitempty"`
+	// wakeSchedule is that of spec.sleep.
+	// +optional
+	WakeSchedule string `json:"wakeSchedule,omitempty"`
+	// timeZone is that of spec.sleep.
+	// +optional
+	TimeZone string `json:"timeZone,omitempty"`
+	// since is when garret-controller read them first.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	Since *metav1.Time `json:"since,omitempty"`
+}
+
+// WakeRequest is a request of somebody that asks a virtual cluster to wake.
+type WakeRequest struct {
+	// sleep is the number of the sleep that the request ends. A later sleep is not meant.
+	// +optional
+	// +k8s:optional
+	// +k8s:minimum=0
+	Sleep int64 `json:"sleep,omitempty"`
+	// time is when the request came.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	Time *metav1.Time `json:"time,omitempty"`
+	// user is the user of the host who asked.
+	// +optional
+	// +k8s:optional
+	User string `json:"user,omitempty"`
 }
 
 // Asleep says whether the virtual cluster was put to sleep, and not woken since.
 func (s *VirtualClusterStatus) Asleep() bool { return s.Sleep != nil && s.Sleep.Since != nil }
 
-// SleepReasonPaused is the reason of a sleep that spec.paused asks for.
-const SleepReasonPaused = "Paused"
+// Reasons of a sleep.
+const (
+	// SleepReasonPaused is the reason of a sleep that spec.paused asks for.
+	SleepReasonPaused = "Paused"
+	// SleepReasonInactive is the reason of a sleep that spec.sleep.afterInactivity asks for.
+	SleepReasonInactive = "Inactive"
+	// SleepReasonScheduled is the reason of a sleep that spec.sleep.schedule asks for.
+	SleepReasonScheduled = "Scheduled"
+)
+
+// Causes of a wake.
+const (
+	// WakeCauseHand is the cause of a wake by somebody who changed the VirtualCluster.
+	WakeCauseHand = "Hand"
+	// WakeCauseRequest is the cause of a wake by a request into the virtual cluster.
+	WakeCauseRequest = "Request"
+	// WakeCauseSchedule is the cause of a wake by spec.sleep.wakeSchedule.
+	WakeCauseSchedule = "Schedule"
+)
+
+// ActivityInterval is how often status.lastActivityTime is written at most. Somebody may have
+// used the virtual cluster for this long after it.
+const ActivityInterval = time.Minute
+
+// Least values of the times of spec.sleep.
+const (
+	LeastAfterInactivity       = time.Minute
+	LeastDeleteAfterInactivity = time.Hour
+)
 
 // Reasons of the conditions Ready and Asleep of a virtual cluster that sleeps.
 const (

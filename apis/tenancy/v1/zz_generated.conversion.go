@@ -215,6 +215,26 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}); err != nil {
 		return err
 	}
+	if err := s.AddGeneratedConversionFunc((*HostSleep)(nil), (*tenancy.HostSleep)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_HostSleep_To_tenancy_HostSleep(a.(*HostSleep), b.(*tenancy.HostSleep), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.HostSleep)(nil), (*HostSleep)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_HostSleep_To_v1_HostSleep(a.(*tenancy.HostSleep), b.(*HostSleep), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*IgnoredRequests)(nil), (*tenancy.IgnoredRequests)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_IgnoredRequests_To_tenancy_IgnoredRequests(a.(*IgnoredRequests), b.(*tenancy.IgnoredRequests), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.IgnoredRequests)(nil), (*IgnoredRequests)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_IgnoredRequests_To_v1_IgnoredRequests(a.(*tenancy.IgnoredRequests), b.(*IgnoredRequests), scope)
+	}); err != nil {
+		return err
+	}
 	if err := s.AddGeneratedConversionFunc((*ImageRule)(nil), (*tenancy.ImageRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_v1_ImageRule_To_tenancy_ImageRule(a.(*ImageRule), b.(*tenancy.ImageRule), scope)
 	}); err != nil {
@@ -345,6 +365,16 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}); err != nil {
 		return err
 	}
+	if err := s.AddGeneratedConversionFunc((*ObservedSchedule)(nil), (*tenancy.ObservedSchedule)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ObservedSchedule_To_tenancy_ObservedSchedule(a.(*ObservedSchedule), b.(*tenancy.ObservedSchedule), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.ObservedSchedule)(nil), (*ObservedSchedule)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_ObservedSchedule_To_v1_ObservedSchedule(a.(*tenancy.ObservedSchedule), b.(*ObservedSchedule), scope)
+	}); err != nil {
+		return err
+	}
 	if err := s.AddGeneratedConversionFunc((*PodRules)(nil), (*tenancy.PodRules)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_v1_PodRules_To_tenancy_PodRules(a.(*PodRules), b.(*tenancy.PodRules), scope)
 	}); err != nil {
@@ -462,6 +492,16 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}
 	if err := s.AddGeneratedConversionFunc((*tenancy.ServicesToHost)(nil), (*ServicesToHost)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_tenancy_ServicesToHost_To_v1_ServicesToHost(a.(*tenancy.ServicesToHost), b.(*ServicesToHost), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*SleepSpec)(nil), (*tenancy.SleepSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_SleepSpec_To_tenancy_SleepSpec(a.(*SleepSpec), b.(*tenancy.SleepSpec), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.SleepSpec)(nil), (*SleepSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_SleepSpec_To_v1_SleepSpec(a.(*tenancy.SleepSpec), b.(*SleepSpec), scope)
 	}); err != nil {
 		return err
 	}
@@ -642,6 +682,26 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}
 	if err := s.AddGeneratedConversionFunc((*tenancy.VirtualClusterTemplateSpec)(nil), (*VirtualClusterTemplateSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_tenancy_VirtualClusterTemplateSpec_To_v1_VirtualClusterTemplateSpec(a.(*tenancy.VirtualClusterTemplateSpec), b.(*VirtualClusterTemplateSpec), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*WakeRequest)(nil), (*tenancy.WakeRequest)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_WakeRequest_To_tenancy_WakeRequest(a.(*WakeRequest), b.(*tenancy.WakeRequest), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.WakeRequest)(nil), (*WakeRequest)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_WakeRequest_To_v1_WakeRequest(a.(*tenancy.WakeRequest), b.(*WakeRequest), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*WokenStatus)(nil), (*tenancy.WokenStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_WokenStatus_To_tenancy_WokenStatus(a.(*WokenStatus), b.(*tenancy.WokenStatus), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*tenancy.WokenStatus)(nil), (*WokenStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_tenancy_WokenStatus_To_v1_WokenStatus(a.(*tenancy.WokenStatus), b.(*WokenStatus), scope)
 	}); err != nil {
 		return err
 	}
@@ -1047,6 +1107,46 @@ func Convert_tenancy_HostServiceMapping_To_v1_HostServiceMapping(in *tenancy.Hos
 	return autoConvert_tenancy_HostServiceMapping_To_v1_HostServiceMapping(in, out, s)
 }
 
+func autoConvert_v1_HostSleep_To_tenancy_HostSleep(in *HostSleep, out *tenancy.HostSleep, s conversion.Scope) error {
+	*out = *(*tenancy.HostSleep)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_HostSleep_To_tenancy_HostSleep is an autogenerated conversion function.
+func Convert_v1_HostSleep_To_tenancy_HostSleep(in *HostSleep, out *tenancy.HostSleep, s conversion.Scope) error {
+	return autoConvert_v1_HostSleep_To_tenancy_HostSleep(in, out, s)
+}
+
+func autoConvert_tenancy_HostSleep_To_v1_HostSleep(in *tenancy.HostSleep, out *HostSleep, s conversion.Scope) error {
+	*out = *(*HostSleep)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_HostSleep_To_v1_HostSleep is an autogenerated conversion function.
+func Convert_tenancy_HostSleep_To_v1_HostSleep(in *tenancy.HostSleep, out *HostSleep, s conversion.Scope) error {
+	return autoConvert_tenancy_HostSleep_To_v1_HostSleep(in, out, s)
+}
+
+func autoConvert_v1_IgnoredRequests_To_tenancy_IgnoredRequests(in *IgnoredRequests, out *tenancy.IgnoredRequests, s conversion.Scope) error {
+	*out = *(*tenancy.IgnoredRequests)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_IgnoredRequests_To_tenancy_IgnoredRequests is an autogenerated conversion function.
+func Convert_v1_IgnoredRequests_To_tenancy_IgnoredRequests(in *IgnoredRequests, out *tenancy.IgnoredRequests, s conversion.Scope) error {
+	return autoConvert_v1_IgnoredRequests_To_tenancy_IgnoredRequests(in, out, s)
+}
+
+func autoConvert_tenancy_IgnoredRequests_To_v1_IgnoredRequests(in *tenancy.IgnoredRequests, out *IgnoredRequests, s conversion.Scope) error {
+	*out = *(*IgnoredRequests)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_IgnoredRequests_To_v1_IgnoredRequests is an autogenerated conversion function.
+func Convert_tenancy_IgnoredRequests_To_v1_IgnoredRequests(in *tenancy.IgnoredRequests, out *IgnoredRequests, s conversion.Scope) error {
+	return autoConvert_tenancy_IgnoredRequests_To_v1_IgnoredRequests(in, out, s)
+}
+
 func autoConvert_v1_ImageRule_To_tenancy_ImageRule(in *ImageRule, out *tenancy.ImageRule, s conversion.Scope) error {
 	*out = *(*tenancy.ImageRule)(unsafe.Pointer(in))
 	return nil
@@ -1323,6 +1423,26 @@ func Convert_tenancy_ObjectsFromHost_To_v1_ObjectsFromHost(in *tenancy.ObjectsFr
 	return autoConvert_tenancy_ObjectsFromHost_To_v1_ObjectsFromHost(in, out, s)
 }
 
+func autoConvert_v1_ObservedSchedule_To_tenancy_ObservedSchedule(in *ObservedSchedule, out *tenancy.ObservedSchedule, s conversion.Scope) error {
+	*out = *(*tenancy.ObservedSchedule)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_ObservedSchedule_To_tenancy_ObservedSchedule is an autogenerated conversion function.
+func Convert_v1_ObservedSchedule_To_tenancy_ObservedSchedule(in *ObservedSchedule, out *tenancy.ObservedSchedule, s conversion.Scope) error {
+	return autoConvert_v1_ObservedSchedule_To_tenancy_ObservedSchedule(in, out, s)
+}
+
+func autoConvert_tenancy_ObservedSchedule_To_v1_ObservedSchedule(in *tenancy.ObservedSchedule, out *ObservedSchedule, s conversion.Scope) error {
+	*out = *(*ObservedSchedule)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_ObservedSchedule_To_v1_ObservedSchedule is an autogenerated conversion function.
+func Convert_tenancy_ObservedSchedule_To_v1_ObservedSchedule(in *tenancy.ObservedSchedule, out *ObservedSchedule, s conversion.Scope) error {
+	return autoConvert_tenancy_ObservedSchedule_To_v1_ObservedSchedule(in, out, s)
+}
+
 func autoConvert_v1_PodRules_To_tenancy_PodRules(in *PodRules, out *tenancy.PodRules, s conversion.Scope) error {
 	*out = *(*tenancy.PodRules)(unsafe.Pointer(in))
 	return nil
@@ -1561,6 +1681,26 @@ func autoConvert_tenancy_ServicesToHost_To_v1_ServicesToHost(in *tenancy.Service
 // Convert_tenancy_ServicesToHost_To_v1_ServicesToHost is an autogenerated conversion function.
 func Convert_tenancy_ServicesToHost_To_v1_ServicesToHost(in *tenancy.ServicesToHost, out *ServicesToHost, s conversion.Scope) error {
 	return autoConvert_tenancy_ServicesToHost_To_v1_ServicesToHost(in, out, s)
+}
+
+func autoConvert_v1_SleepSpec_To_tenancy_SleepSpec(in *SleepSpec, out *tenancy.SleepSpec, s conversion.Scope) error {
+	*out = *(*tenancy.SleepSpec)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_SleepSpec_To_tenancy_SleepSpec is an autogenerated conversion function.
+func Convert_v1_SleepSpec_To_tenancy_SleepSpec(in *SleepSpec, out *tenancy.SleepSpec, s conversion.Scope) error {
+	return autoConvert_v1_SleepSpec_To_tenancy_SleepSpec(in, out, s)
+}
+
+func autoConvert_tenancy_SleepSpec_To_v1_SleepSpec(in *tenancy.SleepSpec, out *SleepSpec, s conversion.Scope) error {
+	*out = *(*SleepSpec)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_SleepSpec_To_v1_SleepSpec is an autogenerated conversion function.
+func Convert_tenancy_SleepSpec_To_v1_SleepSpec(in *tenancy.SleepSpec, out *SleepSpec, s conversion.Scope) error {
+	return autoConvert_tenancy_SleepSpec_To_v1_SleepSpec(in, out, s)
 }
 
 func autoConvert_v1_SleepStatus_To_tenancy_SleepStatus(in *SleepStatus, out *tenancy.SleepStatus, s conversion.Scope) error {
@@ -1888,6 +2028,8 @@ func autoConvert_v1_VirtualClusterStatus_To_tenancy_VirtualClusterStatus(in *Vir
 	out.Quota = (*tenancy.QuotaStatus)(unsafe.Pointer(in.Quota))
 	out.Sleep = (*tenancy.SleepStatus)(unsafe.Pointer(in.Sleep))
 	out.RestingFor = in.RestingFor
+	out.LastActivityTime = (*metav1.Time)(unsafe.Pointer(in.LastActivityTime))
+	out.WakeRequest = (*tenancy.WakeRequest)(unsafe.Pointer(in.WakeRequest))
 	out.CustomKinds = *(*[]string)(unsafe.Pointer(&in.CustomKinds))
 	out.Services = *(*[]tenancy.FoundService)(unsafe.Pointer(&in.Services))
 	return nil
@@ -1911,6 +2053,8 @@ func autoConvert_tenancy_VirtualClusterStatus_To_v1_VirtualClusterStatus(in *ten
 	out.Quota = (*QuotaStatus)(unsafe.Pointer(in.Quota))
 	out.Sleep = (*SleepStatus)(unsafe.Pointer(in.Sleep))
 	out.RestingFor = in.RestingFor
+	out.LastActivityTime = (*metav1.Time)(unsafe.Pointer(in.LastActivityTime))
+	out.WakeRequest = (*WakeRequest)(unsafe.Pointer(in.WakeRequest))
 	out.CustomKinds = *(*[]string)(unsafe.Pointer(&in.CustomKinds))
 	out.Services = *(*[]FoundService)(unsafe.Pointer(&in.Services))
 	return nil
@@ -1987,4 +2131,44 @@ func autoConvert_tenancy_VirtualClusterTemplateSpec_To_v1_VirtualClusterTemplate
 // Convert_tenancy_VirtualClusterTemplateSpec_To_v1_VirtualClusterTemplateSpec is an autogenerated conversion function.
 func Convert_tenancy_VirtualClusterTemplateSpec_To_v1_VirtualClusterTemplateSpec(in *tenancy.VirtualClusterTemplateSpec, out *VirtualClusterTemplateSpec, s conversion.Scope) error {
 	return autoConvert_tenancy_VirtualClusterTemplateSpec_To_v1_VirtualClusterTemplateSpec(in, out, s)
+}
+
+func autoConvert_v1_WakeRequest_To_tenancy_WakeRequest(in *WakeRequest, out *tenancy.WakeRequest, s conversion.Scope) error {
+	*out = *(*tenancy.WakeRequest)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_WakeRequest_To_tenancy_WakeRequest is an autogenerated conversion function.
+func Convert_v1_WakeRequest_To_tenancy_WakeRequest(in *WakeRequest, out *tenancy.WakeRequest, s conversion.Scope) error {
+	return autoConvert_v1_WakeRequest_To_tenancy_WakeRequest(in, out, s)
+}
+
+func autoConvert_tenancy_WakeRequest_To_v1_WakeRequest(in *tenancy.WakeRequest, out *WakeRequest, s conversion.Scope) error {
+	*out = *(*WakeRequest)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_WakeRequest_To_v1_WakeRequest is an autogenerated conversion function.
+func Convert_tenancy_WakeRequest_To_v1_WakeRequest(in *tenancy.WakeRequest, out *WakeRequest, s conversion.Scope) error {
+	return autoConvert_tenancy_WakeRequest_To_v1_WakeRequest(in, out, s)
+}
+
+func autoConvert_v1_WokenStatus_To_tenancy_WokenStatus(in *WokenStatus, out *tenancy.WokenStatus, s conversion.Scope) error {
+	*out = *(*tenancy.WokenStatus)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_v1_WokenStatus_To_tenancy_WokenStatus is an autogenerated conversion function.
+func Convert_v1_WokenStatus_To_tenancy_WokenStatus(in *WokenStatus, out *tenancy.WokenStatus, s conversion.Scope) error {
+	return autoConvert_v1_WokenStatus_To_tenancy_WokenStatus(in, out, s)
+}
+
+func autoConvert_tenancy_WokenStatus_To_v1_WokenStatus(in *tenancy.WokenStatus, out *WokenStatus, s conversion.Scope) error {
+	*out = *(*WokenStatus)(unsafe.Pointer(in))
+	return nil
+}
+
+// Convert_tenancy_WokenStatus_To_v1_WokenStatus is an autogenerated conversion function.
+func Convert_tenancy_WokenStatus_To_v1_WokenStatus(in *tenancy.WokenStatus, out *WokenStatus, s conversion.Scope) error {
+	return autoConvert_tenancy_WokenStatus_To_v1_WokenStatus(in, out, s)
 }

@@ -124,6 +124,16 @@ func (in HostServiceMapping) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostSleep) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.HostSleep"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in IgnoredRequests) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.IgnoredRequests"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ImageRule) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.ImageRule"
 }
@@ -199,6 +209,11 @@ func (in ObjectsFromHost) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ObservedSchedule) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ObservedSchedule"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in PodRules) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.PodRules"
 }
@@ -261,6 +276,11 @@ func (in ServicesFromHost) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ServicesToHost) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.ServicesToHost"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SleepSpec) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.SleepSpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -366,4 +386,14 @@ func (in VirtualClusterTemplateList) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualClusterTemplateSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.VirtualClusterTemplateSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in WakeRequest) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.WakeRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in WokenStatus) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.WokenStatus"
 }

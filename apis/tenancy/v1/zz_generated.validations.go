@@ -1072,6 +1072,28 @@ func Validate_HostClusterSpec(
 		errs = append(errs, fn(fldPath.Child("isolation"), &obj.Isolation, oldVal, oldObj != nil)...)
 	}
 
+	{ // field HostClusterSpec.Sleep
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *HostSleep,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_HostSleep(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostClusterSpec) *HostSleep {
+				return &oldObj.Sleep
+			})
+		errs = append(errs, fn(fldPath.Child("sleep"), &obj.Sleep, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -1586,6 +1608,240 @@ func Validate_HostServiceMapping(
 				return &oldObj.To
 			})
 		errs = append(errs, fn(fldPath.Child("to"), &obj.To, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_HostSleep validates an instance of HostSleep according
+// to declarative validation rules in the API schema.
+func Validate_HostSleep(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *HostSleep) (errs field.ErrorList) {
+
+	{ // field HostSleep.MaxAfterInactivity
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Duration,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostSleep) *metav1.Duration {
+				return oldObj.MaxAfterInactivity
+			})
+		errs = append(errs, fn(fldPath.Child("maxAfterInactivity"), obj.MaxAfterInactivity, oldVal, oldObj != nil)...)
+	}
+
+	{ // field HostSleep.MinDeleteAfterInactivity
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Duration,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostSleep) *metav1.Duration {
+				return oldObj.MinDeleteAfterInactivity
+			})
+		errs = append(errs, fn(fldPath.Child("minDeleteAfterInactivity"), obj.MinDeleteAfterInactivity, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_IgnoredRequests validates an instance of IgnoredRequests according
+// to declarative validation rules in the API schema.
+func Validate_IgnoredRequests(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *IgnoredRequests) (errs field.ErrorList) {
+
+	{ // field IgnoredRequests.Users
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 64).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *IgnoredRequests) []string {
+				return oldObj.Users
+			})
+		errs = append(errs, fn(fldPath.Child("users"), obj.Users, oldVal, oldObj != nil)...)
+	}
+
+	{ // field IgnoredRequests.Groups
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 64).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *IgnoredRequests) []string {
+				return oldObj.Groups
+			})
+		errs = append(errs, fn(fldPath.Child("groups"), obj.Groups, oldVal, oldObj != nil)...)
+	}
+
+	{ // field IgnoredRequests.UserAgents
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 64).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *IgnoredRequests) []string {
+				return oldObj.UserAgents
+			})
+		errs = append(errs, fn(fldPath.Child("userAgents"), obj.UserAgents, oldVal, oldObj != nil)...)
+	}
+
+	{ // field IgnoredRequests.Verbs
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 16).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *IgnoredRequests) []string {
+				return oldObj.Verbs
+			})
+		errs = append(errs, fn(fldPath.Child("verbs"), obj.Verbs, oldVal, oldObj != nil)...)
+	}
+
+	{ // field IgnoredRequests.Paths
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 64).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *IgnoredRequests) []string {
+				return oldObj.Paths
+			})
+		errs = append(errs, fn(fldPath.Child("paths"), obj.Paths, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -2197,6 +2453,47 @@ func Validate_ObjectsFromHost(
 				return oldObj.Mappings
 			})
 		errs = append(errs, fn(fldPath.Child("mappings"), obj.Mappings, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_ObservedSchedule validates an instance of ObservedSchedule according
+// to declarative validation rules in the API schema.
+func Validate_ObservedSchedule(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *ObservedSchedule) (errs field.ErrorList) {
+
+	// field ObservedSchedule.Schedule has no validation
+	// field ObservedSchedule.WakeSchedule has no validation
+	// field ObservedSchedule.TimeZone has no validation
+
+	{ // field ObservedSchedule.Since
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ObservedSchedule) *metav1.Time {
+				return oldObj.Since
+			})
+		errs = append(errs, fn(fldPath.Child("since"), obj.Since, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -2975,6 +3272,200 @@ func Validate_ServicesToHost(
 	return errs
 }
 
+// Validate_SleepSpec validates an instance of SleepSpec according
+// to declarative validation rules in the API schema.
+func Validate_SleepSpec(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *SleepSpec) (errs field.ErrorList) {
+
+	{ // field SleepSpec.AfterInactivity
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Duration,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepSpec) *metav1.Duration {
+				return oldObj.AfterInactivity
+			})
+		errs = append(errs, fn(fldPath.Child("afterInactivity"), obj.AfterInactivity, oldVal, oldObj != nil)...)
+	}
+
+	{ // field SleepSpec.Schedule
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 128); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepSpec) *string {
+				return &oldObj.Schedule
+			})
+		errs = append(errs, fn(fldPath.Child("schedule"), &obj.Schedule, oldVal, oldObj != nil)...)
+	}
+
+	{ // field SleepSpec.WakeSchedule
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 128); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepSpec) *string {
+				return &oldObj.WakeSchedule
+			})
+		errs = append(errs, fn(fldPath.Child("wakeSchedule"), &obj.WakeSchedule, oldVal, oldObj != nil)...)
+	}
+
+	{ // field SleepSpec.TimeZone
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 64); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepSpec) *string {
+				return &oldObj.TimeZone
+			})
+		errs = append(errs, fn(fldPath.Child("timeZone"), &obj.TimeZone, oldVal, oldObj != nil)...)
+	}
+
+	{ // field SleepSpec.DeleteAfterInactivity
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Duration,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepSpec) *metav1.Duration {
+				return oldObj.DeleteAfterInactivity
+			})
+		errs = append(errs, fn(fldPath.Child("deleteAfterInactivity"), obj.DeleteAfterInactivity, oldVal, oldObj != nil)...)
+	}
+
+	{ // field SleepSpec.Ignore
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []IgnoredRequests,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 32).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// iterate the list and call the type's validation function
+			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_IgnoredRequests); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepSpec) []IgnoredRequests {
+				return oldObj.Ignore
+			})
+		errs = append(errs, fn(fldPath.Child("ignore"), obj.Ignore, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 // Validate_SleepStatus validates an instance of SleepStatus according
 // to declarative validation rules in the API schema.
 func Validate_SleepStatus(
@@ -3041,6 +3532,67 @@ func Validate_SleepStatus(
 	}
 
 	// field SleepStatus.Reason has no validation
+
+	{ // field SleepStatus.Woken
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *WokenStatus,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_WokenStatus(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepStatus) *WokenStatus {
+				return oldObj.Woken
+			})
+		errs = append(errs, fn(fldPath.Child("woken"), obj.Woken, oldVal, oldObj != nil)...)
+	}
+
+	{ // field SleepStatus.Schedule
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ObservedSchedule,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ObservedSchedule(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepStatus) *ObservedSchedule {
+				return oldObj.Schedule
+			})
+		errs = append(errs, fn(fldPath.Child("schedule"), obj.Schedule, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -4292,6 +4844,30 @@ func Validate_VirtualClusterSpec(
 	}
 
 	// field VirtualClusterSpec.Paused has no validation
+
+	{ // field VirtualClusterSpec.Sleep
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *SleepSpec,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_SleepSpec(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterSpec) *SleepSpec {
+				return &oldObj.Sleep
+			})
+		errs = append(errs, fn(fldPath.Child("sleep"), &obj.Sleep, oldVal, oldObj != nil)...)
+	}
+
+	// field VirtualClusterSpec.DeletionProtection has no validation
 	// field VirtualClusterSpec.Helm has no validation
 	return errs
 }
@@ -4522,6 +5098,64 @@ func Validate_VirtualClusterStatus(
 		errs = append(errs, fn(fldPath.Child("restingFor"), &obj.RestingFor, oldVal, oldObj != nil)...)
 	}
 
+	{ // field VirtualClusterStatus.LastActivityTime
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterStatus) *metav1.Time {
+				return oldObj.LastActivityTime
+			})
+		errs = append(errs, fn(fldPath.Child("lastActivityTime"), obj.LastActivityTime, oldVal, oldObj != nil)...)
+	}
+
+	{ // field VirtualClusterStatus.WakeRequest
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *WakeRequest,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_WakeRequest(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterStatus) *WakeRequest {
+				return oldObj.WakeRequest
+			})
+		errs = append(errs, fn(fldPath.Child("wakeRequest"), obj.WakeRequest, oldVal, oldObj != nil)...)
+	}
+
 	{ // field VirtualClusterStatus.CustomKinds
 		fn := func(
 			fldPath *field.Path,
@@ -4705,5 +5339,140 @@ func Validate_VirtualClusterTemplateSpec(
 		errs = append(errs, fn(fldPath.Child("versions"), obj.Versions, oldVal, oldObj != nil)...)
 	}
 
+	return errs
+}
+
+// Validate_WakeRequest validates an instance of WakeRequest according
+// to declarative validation rules in the API schema.
+func Validate_WakeRequest(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *WakeRequest) (errs field.ErrorList) {
+
+	{ // field WakeRequest.Sleep
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *int64,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.Minimum(ctx, op, fldPath, obj, oldObj, 0); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *WakeRequest) *int64 {
+				return &oldObj.Sleep
+			})
+		errs = append(errs, fn(fldPath.Child("sleep"), &obj.Sleep, oldVal, oldObj != nil)...)
+	}
+
+	{ // field WakeRequest.Time
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *WakeRequest) *metav1.Time {
+				return oldObj.Time
+			})
+		errs = append(errs, fn(fldPath.Child("time"), obj.Time, oldVal, oldObj != nil)...)
+	}
+
+	{ // field WakeRequest.User
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *WakeRequest) *string {
+				return &oldObj.User
+			})
+		errs = append(errs, fn(fldPath.Child("user"), &obj.User, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_WokenStatus validates an instance of WokenStatus according
+// to declarative validation rules in the API schema.
+func Validate_WokenStatus(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *WokenStatus) (errs field.ErrorList) {
+
+	{ // field WokenStatus.Time
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *WokenStatus) *metav1.Time {
+				return oldObj.Time
+			})
+		errs = append(errs, fn(fldPath.Child("time"), obj.Time, oldVal, oldObj != nil)...)
+	}
+
+	// field WokenStatus.Cause has no validation
+	// field WokenStatus.User has no validation
 	return errs
 }

@@ -247,6 +247,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: maxVirtualClusters
       type:
         scalar: numeric
+    - name: sleep
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.HostSleep
+      default: {}
 - name: dev.garret.garret.apis.tenancy.v1.HostClusterStatus
   map:
     fields:
@@ -343,6 +347,48 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+- name: dev.garret.garret.apis.tenancy.v1.HostSleep
+  map:
+    fields:
+    - name: maxAfterInactivity
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: minDeleteAfterInactivity
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+- name: dev.garret.garret.apis.tenancy.v1.IgnoredRequests
+  map:
+    fields:
+    - name: groups
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: paths
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: userAgents
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: users
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: verbs
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: dev.garret.garret.apis.tenancy.v1.ImageRule
   map:
     fields:
@@ -474,6 +520,21 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.garret.garret.apis.tenancy.v1.ObjectMapping
           elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.ObservedSchedule
+  map:
+    fields:
+    - name: schedule
+      type:
+        scalar: string
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: timeZone
+      type:
+        scalar: string
+    - name: wakeSchedule
+      type:
+        scalar: string
 - name: dev.garret.garret.apis.tenancy.v1.PodRules
   map:
     fields:
@@ -649,6 +710,30 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.garret.garret.apis.tenancy.v1.HostServiceMapping
           elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.SleepSpec
+  map:
+    fields:
+    - name: afterInactivity
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: deleteAfterInactivity
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: ignore
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.IgnoredRequests
+          elementRelationship: atomic
+    - name: schedule
+      type:
+        scalar: string
+    - name: timeZone
+      type:
+        scalar: string
+    - name: wakeSchedule
+      type:
+        scalar: string
 - name: dev.garret.garret.apis.tenancy.v1.SleepStatus
   map:
     fields:
@@ -658,9 +743,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: reason
       type:
         scalar: string
+    - name: schedule
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ObservedSchedule
     - name: since
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: woken
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.WokenStatus
 - name: dev.garret.garret.apis.tenancy.v1.StorageSpec
   map:
     fields:
@@ -904,6 +995,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ControlPlaneSpec
       default: {}
+    - name: deletionProtection
+      type:
+        scalar: boolean
     - name: dns
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.DNSSpec
@@ -927,6 +1021,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: paused
       type:
         scalar: boolean
+    - name: sleep
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.SleepSpec
+      default: {}
     - name: syncer
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.SyncerSpec
@@ -963,6 +1061,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: kubernetesVersion
       type:
         scalar: string
+    - name: lastActivityTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: observedGeneration
       type:
         scalar: numeric
@@ -990,6 +1091,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: template
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.TemplateStatus
+    - name: wakeRequest
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.WakeRequest
 - name: dev.garret.garret.apis.tenancy.v1.VirtualClusterTemplate
   map:
     fields:
@@ -1024,6 +1128,30 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - version
+- name: dev.garret.garret.apis.tenancy.v1.WakeRequest
+  map:
+    fields:
+    - name: sleep
+      type:
+        scalar: numeric
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: user
+      type:
+        scalar: string
+- name: dev.garret.garret.apis.tenancy.v1.WokenStatus
+  map:
+    fields:
+    - name: cause
+      type:
+        scalar: string
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: user
+      type:
+        scalar: string
 - name: io.k8s.api.core.v1.LimitRangeItem
   map:
     fields:
@@ -1193,6 +1321,8 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+  scalar: string
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1
   map:
     elementType:

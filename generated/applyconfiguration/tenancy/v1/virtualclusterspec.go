@@ -33,6 +33,10 @@ type VirtualClusterSpecApplyConfiguration struct {
 	// paused puts the virtual cluster to sleep: neither its control plane nor its pods run on
 	// the host, and everything inside is kept. It wakes when paused is false again.
 	Paused *bool `json:"paused,omitempty"`
+	// sleep says when the virtual cluster falls asleep, wakes and is deleted by itself.
+	Sleep *SleepSpecApplyConfiguration `json:"sleep,omitempty"`
+	// deletionProtection refuses to delete the virtual cluster until it is false again.
+	DeletionProtection *bool `json:"deletionProtection,omitempty"`
 	// helm gives access to the advanced values of the chart that deploys the control plane.
 	Helm *HelmSpecApplyConfiguration `json:"helm,omitempty"`
 }
@@ -117,6 +121,22 @@ func (b *VirtualClusterSpecApplyConfiguration) WithIsolation(value *IsolationSpe
 // If called multiple times, the Paused field is set to the value of the last call.
 func (b *VirtualClusterSpecApplyConfiguration) WithPaused(value bool) *VirtualClusterSpecApplyConfiguration {
 	b.Paused = &value
+	return b
+}
+
+// WithSleep sets the Sleep field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Sleep field is set to the value of the last call.
+func (b *VirtualClusterSpecApplyConfiguration) WithSleep(value *SleepSpecApplyConfiguration) *VirtualClusterSpecApplyConfiguration {
+	b.Sleep = value
+	return b
+}
+
+// WithDeletionProtection sets the DeletionProtection field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DeletionProtection field is set to the value of the last call.
+func (b *VirtualClusterSpecApplyConfiguration) WithDeletionProtection(value bool) *VirtualClusterSpecApplyConfiguration {
+	b.DeletionProtection = &value
 	return b
 }
 

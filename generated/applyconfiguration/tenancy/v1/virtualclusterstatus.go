@@ -7,6 +7,7 @@ package v1
 
 import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	apismetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
@@ -20,7 +21,8 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
-	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, and
+	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept,
+	// DeletionScheduled where there is a deletion by inactivity, and
 	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the controller acted on last.
@@ -46,6 +48,11 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// restingFor is the number of the sleep for which the syncer has stopped carrying pods;
 	// the syncer reports it. Only then are the pods on the host stopped.
 	RestingFor *int64 `json:"restingFor,omitempty"`
+	// lastActivityTime is when somebody last used the virtual cluster, or a client of theirs.
+	// It is written at most once a minute.
+	LastActivityTime *apismetav1.Time `json:"lastActivityTime,omitempty"`
+	// wakeRequest is the last request that asked the virtual cluster to wake.
+	WakeRequest *WakeRequestApplyConfiguration `json:"wakeRequest,omitempty"`
 	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
 	// from there, as RESOURCE.VERSION.GROUP.
 	CustomKinds []string `json:"customKinds,omitempty"`
@@ -160,6 +167,22 @@ func (b *VirtualClusterStatusApplyConfiguration) WithSleep(value *SleepStatusApp
 // If called multiple times, the RestingFor field is set to the value of the last call.
 func (b *VirtualClusterStatusApplyConfiguration) WithRestingFor(value int64) *VirtualClusterStatusApplyConfiguration {
 	b.RestingFor = &value
+	return b
+}
+
+// WithLastActivityTime sets the LastActivityTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastActivityTime field is set to the value of the last call.
+func (b *VirtualClusterStatusApplyConfiguration) WithLastActivityTime(value apismetav1.Time) *VirtualClusterStatusApplyConfiguration {
+	b.LastActivityTime = &value
+	return b
+}
+
+// WithWakeRequest sets the WakeRequest field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the WakeRequest field is set to the value of the last call.
+func (b *VirtualClusterStatusApplyConfiguration) WithWakeRequest(value *WakeRequestApplyConfiguration) *VirtualClusterStatusApplyConfiguration {
+	b.WakeRequest = value
 	return b
 }
 
