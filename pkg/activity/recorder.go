@@ -137,7 +137,9 @@ func (r *Recorder) Run(ctx context.Context) {
 		if over {
 			break
 		}
-		r.work(ctx, uid)
+		if again := r.work(ctx, uid); again > 0 {
+			r.queue.AddAfter(uid, again)
+		}
 		r.queue.Done(uid)
 	}
 	r.flush(context.WithoutCancel(ctx))
@@ -155,34 +157,35 @@ func (r *Recorder) flush(ctx context.Context) {
 	}
 }
 
-// work writes the time of one entry, if there is a new one and it may be written.
-func (r *Recorder) work(ctx context.Context, uid types.UID) {
+// work writes the time of one entry, if there is a new one and it may be written, and
+// returns when to look again; zero is never, for the entry is gone.
+func (r *Recorder) work(ctx context.Context, uid types.UID) time.Duration {
 	r.mu.RLock()
 	e := r.entries[uid]
 	r.mu.RUnlock()
 	if e == nil {
-		return
+		return 0
 	}
 	now := r.clock.Now()
 	if wait := e.due.Sub(now); wait > 0 {
-		r.queue.AddAfter(uid, wait)
-		return
+		return wait
 	}
 	switch err := r.write(ctx, uid, e); {
 	case err == nil:
-		r.queue.AddAfter(uid, v1.ActivityInterval)
+		return v1.ActivityInterval
 	case errors.Is(err, errLater):
-		r.queue.AddAfter(uid, max(e.due.Sub(now), time.Millisecond))
+		return max(e.due.Sub(now), time.Millisecond)
 	case errors.Is(err, errNothing):
 		if !r.forget(uid, e) {
-			r.queue.AddAfter(uid, v1.ActivityInterval)
+			return v1.ActivityInterval
 		}
 	case errors.Is(err, errOther), apierrors.IsNotFound(err):
 		r.drop(uid)
 	case ctx.Err() == nil:
 		klog.FromContext(ctx).Error(err, "Cannot write when a virtual cluster was used", "virtualCluster", e.name, "again", retry)
-		r.queue.AddAfter(uid, retry)
+		return retry
 	}
+	return 0
 }
 
 // forget takes out an entry that was not used for a while.

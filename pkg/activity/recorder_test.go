@@ -149,31 +149,43 @@ func TestAnOpenStreamIsUse(t *testing.T) {
 	})
 }
 
-// TestReplicasTogetherWriteOnceAMinute has three replicas see requests all the time.
+// TestReplicasTogetherWriteOnceAMinute has three replicas see requests all the time, and
+// steps through their work.
 func TestReplicasTogetherWriteOnceAMinute(t *testing.T) {
 	s := newStored()
-	var replicas []*Recorder
-	for range 3 {
-		r, _ := s.replica(t)
-		replicas = append(replicas, r)
+	replicas, due := make([]*Recorder, 3), make([]time.Duration, 3)
+	for i := range replicas {
+		replicas[i] = NewRecorder(s, s.clock)
 	}
-	for second := range 600 {
+	for second := range 1200 {
 		s.at(t, time.Duration(second)*time.Second)
 		for i, r := range replicas {
-			// One of them pauses now and then, as if it had just been started.
-			if i != 2 || second%200 < 20 {
-				r.Seen(&s.object)
+			// They pause now and then, each at another time.
+			if (second+i*70)%300 > 160 {
+				continue
+			}
+			if len(r.entries) == 0 {
+				due[i] = s.clock.Now().Sub(begin)
+			}
+			r.Seen(&s.object)
+			if s.clock.Now().Sub(begin)-s.last() >= v1.ActivityDelay {
+				t.Fatalf("at %s the last activity is %s, want later", s.clock.Now().Sub(begin), s.last())
 			}
 		}
-		s.is(t, "in time", func() bool { return s.clock.Now().Sub(begin)-s.last() < v1.ActivityDelay })
+		for i, r := range replicas {
+			if again := time.Duration(0); len(r.entries) > 0 && s.clock.Now().Sub(begin) >= due[i] {
+				again = r.work(t.Context(), s.object.UID)
+				due[i] = s.clock.Now().Sub(begin) + again
+			}
+		}
 	}
 	for i := 1; i < len(s.writes); i++ {
 		if pause := s.writes[i].Sub(s.writes[i-1]); pause < v1.ActivityInterval {
 			t.Errorf("wrote again after %s, want a minute: %v", pause, s.writes)
 		}
 	}
-	if len(s.writes) < 5 {
-		t.Errorf("wrote %d times in ten minutes, want more", len(s.writes))
+	if len(s.writes) < 10 {
+		t.Errorf("wrote %d times in twenty minutes, want more", len(s.writes))
 	}
 }
 
