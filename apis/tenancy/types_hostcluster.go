@@ -42,6 +42,19 @@ type HostClusterSpec struct {
 	MaxVirtualClusters *int32
 	// isolation bounds and widens what virtual clusters do on the host cluster.
 	Isolation HostIsolation
+	// sleep bounds when virtual clusters fall asleep and are deleted by themselves.
+	Sleep HostSleep
+}
+
+// HostSleep bounds spec.sleep of virtual clusters. Those that are there already keep theirs
+// until they change it.
+type HostSleep struct {
+	// maxAfterInactivity is the most that spec.sleep.afterInactivity of a virtual cluster may
+	// be, and what it is where nobody sets it. At least 1m; no bound when not set.
+	MaxAfterInactivity *metav1.Duration
+	// minDeleteAfterInactivity is the least that spec.sleep.deleteAfterInactivity of a virtual
+	// cluster may be. At least 1h, which is the bound when not set.
+	MinDeleteAfterInactivity *metav1.Duration
 }
 
 // HostIsolation is what the host's administrator decides about the isolation of all

@@ -53,6 +53,33 @@ type SleepStatus struct {
 	Since *metav1.Time
 	// reason is why it was put to sleep: Paused, Inactive or Scheduled.
 	Reason string
+	// woken says when it was last woken, and by what.
+	Woken *WokenStatus
+	// schedule is what garret-controller has read of the schedules, and since when. Earlier times
+	// of a schedule do not count.
+	Schedule *ObservedSchedule
+}
+
+// WokenStatus says when a virtual cluster was last woken, and by what.
+type WokenStatus struct {
+	// time is when it was woken.
+	Time *metav1.Time
+	// cause is what woke it: Hand, Request or Schedule.
+	Cause string
+	// user is the user of the host whose request woke it.
+	User string
+}
+
+// ObservedSchedule is what of spec.sleep says at what times a virtual cluster falls asleep and wakes.
+type ObservedSchedule struct {
+	// schedule is that of spec.sleep.
+	Schedule string
+	// wakeSchedule is that of spec.sleep.
+	WakeSchedule string
+	// timeZone is that of spec.sleep.
+	TimeZone string
+	// since is when garret-controller read them first.
+	Since *metav1.Time
 }
 
 // WakeRequest is a request of somebody that asks a virtual cluster to wake.

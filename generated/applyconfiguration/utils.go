@@ -55,6 +55,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.HostObjectNameApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HostServiceMapping"):
 		return &tenancyv1.HostServiceMappingApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("HostSleep"):
+		return &tenancyv1.HostSleepApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("IgnoredRequests"):
 		return &tenancyv1.IgnoredRequestsApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ImageRule"):
@@ -77,6 +79,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.ObjectMappingApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ObjectsFromHost"):
 		return &tenancyv1.ObjectsFromHostApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("ObservedSchedule"):
+		return &tenancyv1.ObservedScheduleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("PodRules"):
 		return &tenancyv1.PodRulesApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("PriorityClassRule"):
@@ -135,6 +139,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.VirtualClusterTemplateSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("WakeRequest"):
 		return &tenancyv1.WakeRequestApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("WokenStatus"):
+		return &tenancyv1.WokenStatusApplyConfiguration{}
 
 	}
 	return nil

@@ -42,6 +42,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.HostIsolation{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_HostIsolation(ref),
 		v1.HostObjectName{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_HostObjectName(ref),
 		v1.HostServiceMapping{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_HostServiceMapping(ref),
+		v1.HostSleep{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_HostSleep(ref),
 		v1.IgnoredRequests{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_IgnoredRequests(ref),
 		v1.ImageRule{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_ImageRule(ref),
 		v1.InsideObjectName{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_InsideObjectName(ref),
@@ -57,6 +58,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.NetworkIsolation{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_NetworkIsolation(ref),
 		v1.ObjectMapping{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ObjectMapping(ref),
 		v1.ObjectsFromHost{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_ObjectsFromHost(ref),
+		v1.ObservedSchedule{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ObservedSchedule(ref),
 		v1.PodRules{}.OpenAPIModelName():                               schema_garret_apis_tenancy_v1_PodRules(ref),
 		v1.PriorityClassRule{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_PriorityClassRule(ref),
 		v1.QuotaSpec{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_QuotaSpec(ref),
@@ -89,6 +91,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.VirtualClusterTemplateList{}.OpenAPIModelName():             schema_garret_apis_tenancy_v1_VirtualClusterTemplateList(ref),
 		v1.VirtualClusterTemplateSpec{}.OpenAPIModelName():             schema_garret_apis_tenancy_v1_VirtualClusterTemplateSpec(ref),
 		v1.WakeRequest{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_WakeRequest(ref),
+		v1.WokenStatus{}.OpenAPIModelName():                            schema_garret_apis_tenancy_v1_WokenStatus(ref),
 		corev1.AWSElasticBlockStoreVolumeSource{}.OpenAPIModelName():   schema_k8sio_api_core_v1_AWSElasticBlockStoreVolumeSource(ref),
 		corev1.Affinity{}.OpenAPIModelName():                           schema_k8sio_api_core_v1_Affinity(ref),
 		corev1.AppArmorProfile{}.OpenAPIModelName():                    schema_k8sio_api_core_v1_AppArmorProfile(ref),
@@ -1124,11 +1127,18 @@ func schema_garret_apis_tenancy_v1_HostClusterSpec(ref common.ReferenceCallback)
 							Ref:         ref(v1.HostIsolation{}.OpenAPIModelName()),
 						},
 					},
+					"sleep": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sleep bounds when virtual clusters fall asleep and are deleted by themselves.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.HostSleep{}.OpenAPIModelName()),
+						},
+					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1.HostIsolation{}.OpenAPIModelName(), v1.LocalTemplateReference{}.OpenAPIModelName()},
+			v1.HostIsolation{}.OpenAPIModelName(), v1.HostSleep{}.OpenAPIModelName(), v1.LocalTemplateReference{}.OpenAPIModelName()},
 	}
 }
 
@@ -1411,6 +1421,33 @@ func schema_garret_apis_tenancy_v1_HostServiceMapping(ref common.ReferenceCallba
 		},
 		Dependencies: []string{
 			v1.ServiceName{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_HostSleep(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HostSleep bounds spec.sleep of virtual clusters. Those that are there already keep theirs until they change it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"maxAfterInactivity": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxAfterInactivity is the most that spec.sleep.afterInactivity of a virtual cluster may be, and what it is where nobody sets it. At least 1m; no bound when not set.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"minDeleteAfterInactivity": {
+						SchemaProps: spec.SchemaProps{
+							Description: "minDeleteAfterInactivity is the least that spec.sleep.deleteAfterInactivity of a virtual cluster may be. At least 1h, which is the bound when not set.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Duration{}.OpenAPIModelName()},
 	}
 }
 
@@ -2061,6 +2098,48 @@ func schema_garret_apis_tenancy_v1_ObjectsFromHost(ref common.ReferenceCallback)
 	}
 }
 
+func schema_garret_apis_tenancy_v1_ObservedSchedule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ObservedSchedule is what of spec.sleep says at what times a virtual cluster falls asleep and wakes.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"schedule": {
+						SchemaProps: spec.SchemaProps{
+							Description: "schedule is that of spec.sleep.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"wakeSchedule": {
+						SchemaProps: spec.SchemaProps{
+							Description: "wakeSchedule is that of spec.sleep.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"timeZone": {
+						SchemaProps: spec.SchemaProps{
+							Description: "timeZone is that of spec.sleep.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"since": {
+						SchemaProps: spec.SchemaProps{
+							Description: "since is when garret-controller read them first.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2679,11 +2758,23 @@ func schema_garret_apis_tenancy_v1_SleepStatus(ref common.ReferenceCallback) com
 							Format:      "",
 						},
 					},
+					"woken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "woken says when it was last woken, and by what.",
+							Ref:         ref(v1.WokenStatus{}.OpenAPIModelName()),
+						},
+					},
+					"schedule": {
+						SchemaProps: spec.SchemaProps{
+							Description: "schedule is what garret-controller has read of the schedules, and since when. Earlier times of a schedule do not count.",
+							Ref:         ref(v1.ObservedSchedule{}.OpenAPIModelName()),
+						},
+					},
 				},
 			},
 		},
 		Dependencies: []string{
-			metav1.Time{}.OpenAPIModelName()},
+			v1.ObservedSchedule{}.OpenAPIModelName(), v1.WokenStatus{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -3823,6 +3914,41 @@ func schema_garret_apis_tenancy_v1_WakeRequest(ref common.ReferenceCallback) com
 					"user": {
 						SchemaProps: spec.SchemaProps{
 							Description: "user is the user of the host who asked.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_WokenStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "WokenStatus says when a virtual cluster was last woken, and by what.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"time": {
+						SchemaProps: spec.SchemaProps{
+							Description: "time is when it was woken.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"cause": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cause is what woke it: Hand, Request or Schedule.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"user": {
+						SchemaProps: spec.SchemaProps{
+							Description: "user is the user of the host whose request woke it.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

@@ -59,6 +59,26 @@ type HostClusterSpec struct {
 	// isolation bounds and widens what virtual clusters do on the host cluster.
 	// +optional
 	Isolation HostIsolation `json:"isolation,omitempty"`
+	// sleep bounds when virtual clusters fall asleep and are deleted by themselves.
+	// +optional
+	Sleep HostSleep `json:"sleep,omitempty,omitzero"`
+}
+
+// HostSleep bounds spec.sleep of virtual clusters. Those that are there already keep theirs
+// until they change it.
+type HostSleep struct {
+	// maxAfterInactivity is the most that spec.sleep.afterInactivity of a virtual cluster may
+	// be, and what it is where nobody sets it. At least 1m; no bound when not set.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	MaxAfterInactivity *metav1.Duration `json:"maxAfterInactivity,omitempty"`
+	// minDeleteAfterInactivity is the least that spec.sleep.deleteAfterInactivity of a virtual
+	// cluster may be. At least 1h, which is the bound when not set.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	MinDeleteAfterInactivity *metav1.Duration `json:"minDeleteAfterInactivity,omitempty"`
 }
 
 // HostIsolation is what the host's administrator decides about the isolation of all

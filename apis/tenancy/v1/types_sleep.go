@@ -4,6 +4,8 @@
 package v1
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -99,6 +101,48 @@ type SleepStatus struct {
 	// reason is why it was put to sleep: Paused, Inactive or Scheduled.
 	// +optional
 	Reason string `json:"reason,omitempty"`
+	// woken says when it was last woken, and by what.
+	// +optional
+	// +k8s:optional
+	Woken *WokenStatus `json:"woken,omitempty"`
+	// schedule is what garret-controller has read of the schedules, and since when. Earlier times
+	// of a schedule do not count.
+	// +optional
+	// +k8s:optional
+	Schedule *ObservedSchedule `json:"schedule,omitempty"`
+}
+
+// WokenStatus says when a virtual cluster was last woken, and by what.
+type WokenStatus struct {
+	// time is when it was woken.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	Time *metav1.Time `json:"time,omitempty"`
+	// cause is what woke it: Hand, Request or Schedule.
+	// +optional
+	Cause string `json:"cause,omitempty"`
+	// user is the user of the host whose request woke it.
+	// +optional
+	User string `json:"user,omitempty"`
+}
+
+// ObservedSchedule is what of spec.sleep says at what times a virtual cluster falls asleep and wakes.
+type ObservedSchedule struct {
+	// schedule is that of spec.sleep.
+	// +optional
+	Schedule string `json:"schedule,omitempty"`
+	// wakeSchedule is that of spec.sleep.
+	// +optional
+	WakeSchedule string `json:"wakeSchedule,omitempty"`
+	// timeZone is that of spec.sleep.
+	// +optional
+	TimeZone string `json:"timeZone,omitempty"`
+	// since is when garret-controller read them first.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	Since *metav1.Time `json:"since,omitempty"`
 }
 
 // WakeRequest is a request of somebody that asks a virtual cluster to wake.
@@ -130,6 +174,26 @@ const (
 	SleepReasonInactive = "Inactive"
 	// SleepReasonScheduled is the reason of a sleep that spec.sleep.schedule asks for.
 	SleepReasonScheduled = "Scheduled"
+)
+
+// Causes of a wake.
+const (
+	// WakeCauseHand is the cause of a wake by somebody who changed the VirtualCluster.
+	WakeCauseHand = "Hand"
+	// WakeCauseRequest is the cause of a wake by a request into the virtual cluster.
+	WakeCauseRequest = "Request"
+	// WakeCauseSchedule is the cause of a wake by spec.sleep.wakeSchedule.
+	WakeCauseSchedule = "Schedule"
+)
+
+// ActivityInterval is how often status.lastActivityTime is written at most. Somebody may have
+// used the virtual cluster for this long after it.
+const ActivityInterval = time.Minute
+
+// Least values of the times of spec.sleep.
+const (
+	LeastAfterInactivity       = time.Minute
+	LeastDeleteAfterInactivity = time.Hour
 )
 
 // Reasons of the conditions Ready and Asleep of a virtual cluster that sleeps.

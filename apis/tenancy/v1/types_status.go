@@ -60,6 +60,9 @@ const (
 	// ConditionAsleep is true while nothing of the virtual cluster runs, because it sleeps. It
 	// is there once the virtual cluster was put to sleep.
 	ConditionAsleep = "Asleep"
+	// ConditionDeletionScheduled is true while the virtual cluster is about to be deleted, because
+	// nobody uses it. It is there once spec.sleep.deleteAfterInactivity was set.
+	ConditionDeletionScheduled = "DeletionScheduled"
 	// ConditionCustomKindsAllowed is true while the host's administrator lets every kind
 	// with a rule go to the host.
 	ConditionCustomKindsAllowed = "CustomKindsAllowed"
@@ -103,7 +106,8 @@ type VirtualClusterStatus struct {
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
-	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, and
+	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept,
+	// DeletionScheduled where there is a deletion by inactivity, and
 	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.
 	// +optional
 	// +listType=map

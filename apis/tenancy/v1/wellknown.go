@@ -92,6 +92,10 @@ const (
 	// RecoverGiveUp deletes it on the host.
 	RecoverGiveUp = "give-up"
 
+	// AnnotationWake on a VirtualCluster ends the sleep whose number it says, unless spec.paused
+	// asks for that sleep. A later sleep is not meant.
+	AnnotationWake = "tenancy.garret.dev/wake"
+
 	// ReleasePrefix stands before a VirtualCluster's name in the names of
 	// everything that deploys it: release, StatefulSet, Service, ServiceAccount, Role.
 	ReleasePrefix = "vc-"

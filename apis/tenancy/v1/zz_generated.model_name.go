@@ -124,6 +124,11 @@ func (in HostServiceMapping) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostSleep) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.HostSleep"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in IgnoredRequests) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.IgnoredRequests"
 }
@@ -201,6 +206,11 @@ func (in ObjectMapping) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ObjectsFromHost) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.ObjectsFromHost"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ObservedSchedule) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.ObservedSchedule"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -381,4 +391,9 @@ func (in VirtualClusterTemplateSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in WakeRequest) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.WakeRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in WokenStatus) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.WokenStatus"
 }

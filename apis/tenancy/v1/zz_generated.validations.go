@@ -1072,6 +1072,28 @@ func Validate_HostClusterSpec(
 		errs = append(errs, fn(fldPath.Child("isolation"), &obj.Isolation, oldVal, oldObj != nil)...)
 	}
 
+	{ // field HostClusterSpec.Sleep
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *HostSleep,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_HostSleep(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostClusterSpec) *HostSleep {
+				return &oldObj.Sleep
+			})
+		errs = append(errs, fn(fldPath.Child("sleep"), &obj.Sleep, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -1586,6 +1608,71 @@ func Validate_HostServiceMapping(
 				return &oldObj.To
 			})
 		errs = append(errs, fn(fldPath.Child("to"), &obj.To, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_HostSleep validates an instance of HostSleep according
+// to declarative validation rules in the API schema.
+func Validate_HostSleep(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *HostSleep) (errs field.ErrorList) {
+
+	{ // field HostSleep.MaxAfterInactivity
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Duration,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostSleep) *metav1.Duration {
+				return oldObj.MaxAfterInactivity
+			})
+		errs = append(errs, fn(fldPath.Child("maxAfterInactivity"), obj.MaxAfterInactivity, oldVal, oldObj != nil)...)
+	}
+
+	{ // field HostSleep.MinDeleteAfterInactivity
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Duration,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostSleep) *metav1.Duration {
+				return oldObj.MinDeleteAfterInactivity
+			})
+		errs = append(errs, fn(fldPath.Child("minDeleteAfterInactivity"), obj.MinDeleteAfterInactivity, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -2366,6 +2453,47 @@ func Validate_ObjectsFromHost(
 				return oldObj.Mappings
 			})
 		errs = append(errs, fn(fldPath.Child("mappings"), obj.Mappings, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_ObservedSchedule validates an instance of ObservedSchedule according
+// to declarative validation rules in the API schema.
+func Validate_ObservedSchedule(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *ObservedSchedule) (errs field.ErrorList) {
+
+	// field ObservedSchedule.Schedule has no validation
+	// field ObservedSchedule.WakeSchedule has no validation
+	// field ObservedSchedule.TimeZone has no validation
+
+	{ // field ObservedSchedule.Since
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ObservedSchedule) *metav1.Time {
+				return oldObj.Since
+			})
+		errs = append(errs, fn(fldPath.Child("since"), obj.Since, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -3404,6 +3532,67 @@ func Validate_SleepStatus(
 	}
 
 	// field SleepStatus.Reason has no validation
+
+	{ // field SleepStatus.Woken
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *WokenStatus,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_WokenStatus(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepStatus) *WokenStatus {
+				return oldObj.Woken
+			})
+		errs = append(errs, fn(fldPath.Child("woken"), obj.Woken, oldVal, oldObj != nil)...)
+	}
+
+	{ // field SleepStatus.Schedule
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ObservedSchedule,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ObservedSchedule(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepStatus) *ObservedSchedule {
+				return oldObj.Schedule
+			})
+		errs = append(errs, fn(fldPath.Child("schedule"), obj.Schedule, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -5246,5 +5435,44 @@ func Validate_WakeRequest(
 		errs = append(errs, fn(fldPath.Child("user"), &obj.User, oldVal, oldObj != nil)...)
 	}
 
+	return errs
+}
+
+// Validate_WokenStatus validates an instance of WokenStatus according
+// to declarative validation rules in the API schema.
+func Validate_WokenStatus(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *WokenStatus) (errs field.ErrorList) {
+
+	{ // field WokenStatus.Time
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *WokenStatus) *metav1.Time {
+				return oldObj.Time
+			})
+		errs = append(errs, fn(fldPath.Child("time"), obj.Time, oldVal, oldObj != nil)...)
+	}
+
+	// field WokenStatus.Cause has no validation
+	// field WokenStatus.User has no validation
 	return errs
 }

@@ -42,6 +42,7 @@ func hostClusterName(name string, _ bool) []string {
 
 func hostClusterSpec(spec *tenancy.HostClusterSpec, path *field.Path) field.ErrorList {
 	errs := hostIsolation(&spec.Isolation, path.Child("isolation"))
+	errs = append(errs, hostSleep(&spec.Sleep, path.Child("sleep"))...)
 	if ref := spec.DefaultTemplateRef; ref != nil {
 		errs = append(errs, templateVersion(ref.Version, path.Child("defaultTemplateRef", "version"))...)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -61,6 +62,12 @@ func limits(name corev1.ResourceName, quantity string) change {
 func values(json string) change {
 	return func(vc *tenancy.VirtualCluster) { vc.Spec.Helm.Values = &runtime.RawExtension{Raw: []byte(json)} }
 }
+
+func sleeping(sleep tenancy.SleepSpec) change {
+	return func(vc *tenancy.VirtualCluster) { vc.Spec.Sleep = sleep }
+}
+
+func hours(n int) *metav1.Duration { return &metav1.Duration{Duration: time.Duration(n) * time.Hour} }
 
 // shownInside has Secrets of the host be inside, each under its own name.
 func shownInside(names ...string) change {
@@ -269,6 +276,16 @@ func TestArguments(t *testing.T) {
 		"names in a circle": {resolving(
 			tenancy.ResolveRule{Name: "a.example.org", Alias: "b.example.org"}, tenancy.ResolveRule{Name: "b.example.org", Alias: "example.net"}, tenancy.ResolveRule{Name: "*.example.com", Alias: "x.example.com"},
 		), []string{"spec.dns.resolve[0].alias: name what it leads to", "spec.dns.resolve[2].alias: name what it leads to"}},
+		"sleep": {sleeping(tenancy.SleepSpec{AfterInactivity: hours(1), DeleteAfterInactivity: hours(1), Schedule: "0 20 * * 1-5", WakeSchedule: "0 7 * * 1-5", TimeZone: "Europe/Berlin"}), nil},
+		"no sleep": {sleeping(tenancy.SleepSpec{AfterInactivity: &metav1.Duration{Duration: time.Second}, DeleteAfterInactivity: &metav1.Duration{Duration: time.Minute}, Schedule: "@daily", WakeSchedule: "TZ=UTC 0 7 * * *", TimeZone: "Berlin"}),
+			[]string{"spec.sleep.afterInactivity: must be at least 1m0s, such as 30m", "spec.sleep.deleteAfterInactivity: must be at least 1h0m0s, such as 720h", `spec.sleep.timeZone: such as "Europe/Berlin"`,
+				`spec.sleep.schedule: right is for example "0 20 * * 1-5"`, "spec.sleep.wakeSchedule: use timeZone"}},
+		"what cannot sleep": {func(vc *tenancy.VirtualCluster) {
+			sleeping(tenancy.SleepSpec{AfterInactivity: hours(1), Schedule: "0 20 * * 1-5", DeleteAfterInactivity: hours(2)})(vc)
+			vc.Spec.Paused, vc.Spec.ControlPlane.Storage = true, tenancy.StorageSpec{Persistent: ptr.To(false)}
+		}, []string{"spec.paused: only a virtual cluster with a volume", "spec.sleep.afterInactivity: only a virtual cluster with a volume", "spec.sleep.schedule: only a virtual cluster with a volume"}},
+		"a wake":              {func(vc *tenancy.VirtualCluster) { vc.Annotations = map[string]string{v1.AnnotationWake: "12"} }, nil},
+		"no wake":             {func(vc *tenancy.VirtualCluster) { vc.Annotations = map[string]string{v1.AnnotationWake: "now"} }, []string{"metadata.annotations[" + v1.AnnotationWake + "]: status.sleep.number, such as 3"}},
 		"no module":           {syncerArg("--vmodule=pod"), []string{"spec.syncer.extraArgs[0]: must have the form --vmodule=PATTERN=N"}},
 		"not a syncer's flag": {syncerArg("--sync-fruits=1"), []string{"spec.syncer.extraArgs[0]: cannot be given here"}},
 		"half of a flag":      {serverArg("--kube-apiserver-arg=v"), []string{"spec.kubernetes.extraArgs[0]: must have the form --kube-apiserver-arg=name=value"}},

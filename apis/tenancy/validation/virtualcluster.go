@@ -10,7 +10,6 @@ import (
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/utils/ptr"
 
 	"garret.dev/garret/apis/tenancy"
 	v1 "garret.dev/garret/apis/tenancy/v1"
@@ -31,6 +30,7 @@ func (v *Validator) Create(vc *tenancy.VirtualCluster) field.ErrorList {
 	metadata := field.NewPath("metadata")
 	errs := apivalidation.ValidateObjectMeta(&vc.ObjectMeta, true, name, metadata)
 	errs = append(errs, recovery(vc.Annotations, nil, metadata.Child("annotations"))...)
+	errs = append(errs, wake(vc.Annotations, nil, metadata.Child("annotations"))...)
 	return append(errs, v.spec(&vc.Spec, nil, field.NewPath("spec"))...)
 }
 
@@ -39,6 +39,7 @@ func (v *Validator) Update(vc, old *tenancy.VirtualCluster) field.ErrorList {
 	metadata := field.NewPath("metadata")
 	errs := apivalidation.ValidateObjectMetaUpdate(&vc.ObjectMeta, &old.ObjectMeta, metadata)
 	errs = append(errs, recovery(vc.Annotations, old.Annotations, metadata.Child("annotations"))...)
+	errs = append(errs, wake(vc.Annotations, old.Annotations, metadata.Child("annotations"))...)
 	spec := field.NewPath("spec")
 	errs = append(errs, v.spec(&vc.Spec, &old.Spec, spec)...)
 	errs = append(errs, immutable(&vc.Spec, &old.Spec, spec)...)
@@ -83,22 +84,15 @@ func (v *Validator) spec(spec, old *tenancy.VirtualClusterSpec, path *field.Path
 	if !equality.Semantic.DeepEqual(spec.DNS, old.DNS) {
 		errs = append(errs, resolve(spec.DNS.Resolve, path.Child("dns", "resolve"))...)
 	}
-	errs = append(errs, paused(spec, path.Child("paused"))...)
+	errs = append(errs, sleepless(spec, path)...)
+	if !equality.Semantic.DeepEqual(spec.Sleep, old.Sleep) {
+		errs = append(errs, sleepTimes(&spec.Sleep, path.Child("sleep"))...)
+	}
 	errs = append(errs, isolation(&spec.Isolation, &old.Isolation, path.Child("isolation"))...)
 	if !equality.Semantic.DeepEqual(spec.Helm, old.Helm) {
 		errs = append(errs, v.helmValues(spec.Helm.Values, path.Child("helm", "values"))...)
 	}
 	return errs
-}
-
-// paused refuses a sleep in which everything inside would be lost.
-func paused(spec *tenancy.VirtualClusterSpec, path *field.Path) field.ErrorList {
-	storage, datastore := spec.ControlPlane.Storage, spec.ControlPlane.Datastore
-	if !spec.Paused || ptr.Deref(storage.Persistent, true) || datastore != nil {
-		return nil
-	}
-	return field.ErrorList{field.Forbidden(path, "the data of the control plane end with its pod, since controlPlane.storage.persistent is false: "+
-		"only a virtual cluster with a volume, or with controlPlane.datastore, can sleep; make a new one, or delete this one")}
 }
 
 func kubernetes(spec, old *tenancy.KubernetesSpec, path *field.Path) field.ErrorList {

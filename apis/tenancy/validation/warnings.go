@@ -41,6 +41,27 @@ func Warnings(vc, old *tenancy.VirtualCluster) []string {
 	if !equality.Semantic.DeepEqual(vc.Spec.Access, before.Access) {
 		warnings = append(warnings, wideAccess(vc.Spec.Access, path.Child("access"))...)
 	}
+	if !equality.Semantic.DeepEqual(vc.Spec.Sleep, before.Sleep) {
+		warnings = append(warnings, sleepWarnings(&vc.Spec, path)...)
+	}
+	return warnings
+}
+
+// sleepWarnings are about a deletion that takes data, or that nothing leads to.
+func sleepWarnings(spec *tenancy.VirtualClusterSpec, path *field.Path) []string {
+	var warnings []string
+	at := path.Child("sleep", "deleteAfterInactivity")
+	switch {
+	case spec.Sleep.DeleteAfterInactivity == nil:
+	case spec.DeletionProtection:
+		warnings = append(warnings, fmt.Sprintf("%s: has no effect while %s is true", at, path.Child("deletionProtection")))
+	case spec.ControlPlane.Storage.WhenDeleted != tenancy.RetentionRetain:
+		warnings = append(warnings, fmt.Sprintf("%s: deletes the data, too: set %s to %s to keep the volumes",
+			at, path.Child("controlPlane", "storage", "whenDeleted"), tenancy.RetentionRetain))
+	}
+	if spec.Sleep.TimeZone != "" && spec.Sleep.Schedule == "" && spec.Sleep.WakeSchedule == "" {
+		warnings = append(warnings, fmt.Sprintf("%s: has no effect without a schedule", path.Child("sleep", "timeZone")))
+	}
 	return warnings
 }
 

@@ -46,6 +46,13 @@ func TestWarnings(t *testing.T) {
 			[]string{"spec.access[0].groups[1]: all users of the host are in system:authenticated, and get the rights of view"}},
 		"names inside": {tenancy.VirtualClusterSpec{Access: []tenancy.AccessRule{{Users: []string{"host:alice"}, Groups: []string{"team"}, ClusterRole: "view"}}},
 			[]string{"spec.access[0].users[0]: is the name inside: the host's own is probably alice"}},
+		"deleted with its data": {tenancy.VirtualClusterSpec{Sleep: tenancy.SleepSpec{DeleteAfterInactivity: hours(1), TimeZone: "UTC"}},
+			[]string{"spec.sleep.deleteAfterInactivity: deletes the data, too: set spec.controlPlane.storage.whenDeleted to Retain to keep the volumes",
+				"spec.sleep.timeZone: has no effect without a schedule"}},
+		"deleted without its data": {tenancy.VirtualClusterSpec{Sleep: tenancy.SleepSpec{DeleteAfterInactivity: hours(1)},
+			ControlPlane: tenancy.ControlPlaneSpec{Storage: tenancy.StorageSpec{WhenDeleted: tenancy.RetentionRetain}}}, nil},
+		"deleted, and protected": {tenancy.VirtualClusterSpec{Sleep: tenancy.SleepSpec{DeleteAfterInactivity: hours(1)}, DeletionProtection: true},
+			[]string{"spec.sleep.deleteAfterInactivity: has no effect while spec.deletionProtection is true"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			vc := &tenancy.VirtualCluster{Spec: test.spec}

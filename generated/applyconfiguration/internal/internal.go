@@ -247,6 +247,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: maxVirtualClusters
       type:
         scalar: numeric
+    - name: sleep
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.HostSleep
+      default: {}
 - name: dev.garret.garret.apis.tenancy.v1.HostClusterStatus
   map:
     fields:
@@ -343,6 +347,15 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+- name: dev.garret.garret.apis.tenancy.v1.HostSleep
+  map:
+    fields:
+    - name: maxAfterInactivity
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: minDeleteAfterInactivity
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
 - name: dev.garret.garret.apis.tenancy.v1.IgnoredRequests
   map:
     fields:
@@ -507,6 +520,21 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.garret.garret.apis.tenancy.v1.ObjectMapping
           elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.ObservedSchedule
+  map:
+    fields:
+    - name: schedule
+      type:
+        scalar: string
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: timeZone
+      type:
+        scalar: string
+    - name: wakeSchedule
+      type:
+        scalar: string
 - name: dev.garret.garret.apis.tenancy.v1.PodRules
   map:
     fields:
@@ -715,9 +743,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: reason
       type:
         scalar: string
+    - name: schedule
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ObservedSchedule
     - name: since
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: woken
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.WokenStatus
 - name: dev.garret.garret.apis.tenancy.v1.StorageSpec
   map:
     fields:
@@ -1100,6 +1134,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: sleep
       type:
         scalar: numeric
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: user
+      type:
+        scalar: string
+- name: dev.garret.garret.apis.tenancy.v1.WokenStatus
+  map:
+    fields:
+    - name: cause
+      type:
+        scalar: string
     - name: time
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time

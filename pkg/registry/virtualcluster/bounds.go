@@ -9,7 +9,9 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	"garret.dev/garret/apis/tenancy"
 	v1 "garret.dev/garret/apis/tenancy/v1"
@@ -18,6 +20,7 @@ import (
 var (
 	quotaPath = specPath.Child("isolation", "quota", "hard")
 	podsPath  = specPath.Child("syncer", "pods")
+	sleepPath = specPath.Child("sleep")
 )
 
 // bound holds a spec to what its host cluster allows.
@@ -25,7 +28,36 @@ func bound(spec, old *tenancy.VirtualClusterSpec, host *tenancy.HostCluster) fie
 	if host == nil {
 		return nil
 	}
-	return append(boundQuota(spec, old, host), boundPodRules(spec, old, host)...)
+	errs := append(boundQuota(spec, old, host), boundPodRules(spec, old, host)...)
+	return append(errs, boundSleep(spec, old, host)...)
+}
+
+// boundSleep has virtual clusters without use fall asleep no later, and be deleted no sooner,
+// than the host cluster says. What cannot sleep need not.
+func boundSleep(spec, old *tenancy.VirtualClusterSpec, host *tenancy.HostCluster) field.ErrorList {
+	var errs field.ErrorList
+	var before tenancy.SleepSpec
+	if old != nil {
+		before = old.Sleep
+	}
+	most, least := host.Spec.Sleep.MaxAfterInactivity, host.Spec.Sleep.MinDeleteAfterInactivity
+	asleep, gone := &spec.Sleep.AfterInactivity, spec.Sleep.DeleteAfterInactivity
+	canSleep := ptr.Deref(spec.ControlPlane.Storage.Persistent, true) || spec.ControlPlane.Datastore != nil
+	switch {
+	case most == nil, !canSleep, old != nil && ptr.Equal(*asleep, before.AfterInactivity):
+	case *asleep == nil:
+		*asleep = &metav1.Duration{Duration: most.Duration}
+	case (*asleep).Duration > most.Duration:
+		errs = append(errs, field.Forbidden(sleepPath.Child("afterInactivity"), fmt.Sprintf(
+			"%s is more than the %s that the host cluster %s allows: ask for less, or have spec.sleep.maxAfterInactivity of the HostCluster raised",
+			(*asleep).Duration, most.Duration, host.Name)))
+	}
+	if least != nil && gone != nil && gone.Duration < least.Duration && (old == nil || !ptr.Equal(gone, before.DeleteAfterInactivity)) {
+		errs = append(errs, field.Forbidden(sleepPath.Child("deleteAfterInactivity"), fmt.Sprintf(
+			"%s is less than the %s that the host cluster %s wants: ask for more, or have spec.sleep.minDeleteAfterInactivity of the HostCluster lowered",
+			gone.Duration, least.Duration, host.Name)))
+	}
+	return errs
 }
 
 // boundQuota holds the quota of a spec to the most that its host cluster allows. A name

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+	corelisters "k8s.io/client-go/listers/core/v1"
 
 	"garret.dev/garret/apis/tenancy"
 )
@@ -25,6 +26,8 @@ type REST struct {
 	rights    rights
 	// definition is for the kinds that rules are about.
 	definition Definition
+	// namespaces are those of the host; nil where nobody knows them.
+	namespaces corelisters.NamespaceLister
 }
 
 var (
@@ -36,7 +39,7 @@ var (
 func newREST(store *genericregistry.Store, config Config, limit *limit) *REST {
 	return &REST{
 		Store: store, completer: &completer{templates: config.Templates, hosts: config.Hosts},
-		limit: limit, rights: rights{config.Authorizer}, definition: config.Definition,
+		limit: limit, rights: rights{config.Authorizer}, definition: config.Definition, namespaces: config.Namespaces,
 	}
 }
 

@@ -27,6 +27,8 @@ type need struct {
 	verb, group, resource, subresource, name string
 	// because says what the right stands for, and remedy who can lift the refusal.
 	because, remedy string
+	// itself says that the name is that of the virtual cluster.
+	itself bool
 }
 
 // lent is a field of the spec that Garret acts on with rights of its own. Who writes
@@ -63,6 +65,7 @@ var lentFields = []lent{
 	{"syncer.fromHost.services.mappings", mappedServices},
 	{"syncer.toHost.services.mappings", namedServices},
 	{"dns.resolve", resolvedServices},
+	{"sleep.deleteAfterInactivity", deletedUnused},
 }
 
 // secretOfDatastore is for the Secret that the control plane mounts. Its state is
@@ -89,6 +92,20 @@ func levelOfPods(now, old *tenancy.VirtualClusterSpec) []need {
 		because: "privileged pods have the host's nodes in their hands",
 		remedy: fmt.Sprintf("choose %s or %s, or have an administrator bind the ClusterRole %s to you",
 			tenancy.PodSecurityBaseline, tenancy.PodSecurityRestricted, v1.RolePrivilegedPods),
+	}}
+}
+
+// deletedUnused is for the deletion that the controller makes, and for what does not count as use then.
+// Who takes it back, or puts it off, needs no right.
+func deletedUnused(now, old *tenancy.VirtualClusterSpec) []need {
+	after, before := now.Sleep.DeleteAfterInactivity, old.Sleep.DeleteAfterInactivity
+	ignored := len(now.Sleep.Ignore) > 0 && !equality.Semantic.DeepEqual(now.Sleep.Ignore, old.Sleep.Ignore)
+	if after == nil || before != nil && after.Duration >= before.Duration && !ignored {
+		return nil
+	}
+	return []need{{
+		verb: "delete", group: tenancy.GroupName, resource: "virtualclusters", itself: true,
+		because: "Garret deletes the virtual cluster for you", remedy: "leave the field out, or have that right granted to you",
 	}}
 }
 
@@ -198,6 +215,9 @@ func (r rights) one(ctx context.Context, vc *tenancy.VirtualCluster, field strin
 	writer, ok := genericapirequest.UserFrom(ctx)
 	if !ok {
 		return apierrors.NewInternalError(errors.New("the request has no user"))
+	}
+	if need.itself {
+		need.name = vc.Name
 	}
 	namespace := cmp.Or(need.namespace, genericapirequest.NamespaceValue(ctx))
 	decision, _, err := r.authorizer.Authorize(ctx, authorizer.AttributesRecord{

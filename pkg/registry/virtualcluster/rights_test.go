@@ -12,10 +12,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/request"
@@ -113,6 +115,16 @@ func ranges(kind corev1.LimitType) specChange {
 	}
 }
 
+// gone deletes the virtual cluster after hours without use.
+func gone(hours int, ignored ...string) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) {
+		spec.Sleep.DeleteAfterInactivity = &metav1.Duration{Duration: time.Duration(hours) * time.Hour}
+		for _, user := range ignored {
+			spec.Sleep.Ignore = append(spec.Sleep.Ignore, tenancy.IgnoredRequests{Users: []string{user}})
+		}
+	}
+}
+
 // TestLentRights says what each change of a spec takes. Where there is something to
 // take, the test makes the change without the right, too.
 func TestLentRights(t *testing.T) {
@@ -121,6 +133,7 @@ func TestLentRights(t *testing.T) {
 		privileged = "use podsecuritylevels.tenancy.garret.dev privileged"
 		policy     = "create networkpolicies.networking.k8s.io"
 		database   = "get services db in prod"
+		deletion   = "delete virtualclusters.tenancy.garret.dev demo"
 		entry      = "get virtualclusters/proxy.tenancy.garret.dev other"
 	)
 	var widgets []string
@@ -173,6 +186,13 @@ func TestLentRights(t *testing.T) {
 		"a name on the host":        {nil, []specChange{calls("web", "shop")}, []string{"create services"}},
 		"a name on the host stays":  {[]specChange{calls("web", "shop")}, []specChange{calls("web", "shop")}, nil},
 		"the name of another":       {[]specChange{calls("web", "shop")}, []specChange{calls("api", "shop")}, []string{"create services"}},
+		"deleted without use":       {nil, []specChange{gone(10)}, []string{deletion}},
+		"deleted sooner":            {[]specChange{gone(10)}, []specChange{gone(9)}, []string{deletion}},
+		"deleted later":             {[]specChange{gone(10)}, []specChange{gone(11)}, nil},
+		"not deleted any more":      {[]specChange{gone(10)}, nil, nil},
+		"less counts as use":        {[]specChange{gone(10)}, []specChange{gone(10, "bob")}, []string{deletion}},
+		"as much counts as use":     {[]specChange{gone(10, "bob")}, []specChange{gone(10, "bob")}, nil},
+		"more counts as use":        {[]specChange{gone(10, "bob")}, []specChange{gone(10)}, nil},
 		"all at once, in one order": {nil, []specChange{datastoreIn("db"), level(tenancy.PodSecurityPrivileged), quotaOfPods("1"), ranges(corev1.LimitTypePod)}, []string{secret, privileged, "create resourcequotas", "create limitranges"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -382,6 +402,60 @@ func TestBounds(t *testing.T) {
 	}
 	if errs := bound(&tenancy.VirtualClusterSpec{}, nil, nil); errs != nil {
 		t.Errorf("without a host cluster: got %v", errs)
+	}
+}
+
+// TestBoundSleep has what nobody uses sleep no later, and go no sooner, than the host's administrator says.
+func TestBoundSleep(t *testing.T) {
+	hours := func(n int) *metav1.Duration {
+		if n == 0 {
+			return nil
+		}
+		return &metav1.Duration{Duration: time.Duration(n) * time.Hour}
+	}
+	const asleep, gone = "spec.sleep.afterInactivity", "spec.sleep.deleteAfterInactivity"
+	for name, test := range map[string]struct {
+		most, least, old, after, deleteAfter, want int
+		isNew, memory                              bool
+		refused                                    []string
+	}{
+		"no bounds":                     {0, 0, 0, 900, 1, 900, true, false, nil},
+		"nothing set":                   {8, 24, 0, 0, 0, 8, true, false, nil},
+		"sooner asleep, later gone":     {8, 24, 0, 1, 48, 1, true, false, nil},
+		"later asleep, sooner gone":     {8, 24, 0, 9, 23, 9, true, false, []string{asleep, gone}},
+		"stored ones stay":              {8, 24, 9, 9, 9, 9, false, false, nil},
+		"stored ones are changed":       {8, 24, 9, 10, 23, 10, false, false, []string{asleep, gone}},
+		"taken away":                    {8, 0, 9, 0, 0, 8, false, false, nil},
+		"never, as stored":              {8, 0, 0, 0, 0, 0, false, false, nil},
+		"what cannot sleep need not":    {8, 0, 0, 0, 0, 0, true, true, nil},
+		"what cannot sleep may be gone": {8, 24, 0, 0, 1, 0, true, true, []string{gone}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := &tenancy.HostCluster{}
+			host.Name = "local"
+			host.Spec.Sleep = tenancy.HostSleep{MaxAfterInactivity: hours(test.most), MinDeleteAfterInactivity: hours(test.least)}
+			spec := tenancy.VirtualClusterSpec{Sleep: tenancy.SleepSpec{AfterInactivity: hours(test.after), DeleteAfterInactivity: hours(test.deleteAfter)}}
+			if test.memory {
+				spec.ControlPlane.Storage.Persistent = new(bool)
+			}
+			var old *tenancy.VirtualClusterSpec
+			if !test.isNew {
+				old = &tenancy.VirtualClusterSpec{Sleep: tenancy.SleepSpec{AfterInactivity: hours(test.old), DeleteAfterInactivity: hours(test.old)}}
+			}
+			var refused []string
+			for _, err := range bound(&spec, old, host) {
+				refused = append(refused, err.Field)
+				if !strings.Contains(err.Detail, "have spec.sleep.m") {
+					t.Errorf("no remedy in %q", err.Detail)
+				}
+			}
+			if !slices.Equal(refused, test.refused) {
+				t.Errorf("refused %q, want %q", refused, test.refused)
+			}
+			if got, want := spec.Sleep.AfterInactivity, hours(test.want); (got == nil) != (want == nil) || got != nil && *got != *want {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
 	}
 }
 

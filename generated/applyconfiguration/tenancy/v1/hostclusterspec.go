@@ -18,6 +18,8 @@ type HostClusterSpecApplyConfiguration struct {
 	MaxVirtualClusters *int32 `json:"maxVirtualClusters,omitempty"`
 	// isolation bounds and widens what virtual clusters do on the host cluster.
 	Isolation *HostIsolationApplyConfiguration `json:"isolation,omitempty"`
+	// sleep bounds when virtual clusters fall asleep and are deleted by themselves.
+	Sleep *HostSleepApplyConfiguration `json:"sleep,omitempty"`
 }
 
 // HostClusterSpecApplyConfiguration constructs a declarative configuration of the HostClusterSpec type for use with
@@ -47,5 +49,13 @@ func (b *HostClusterSpecApplyConfiguration) WithMaxVirtualClusters(value int32) 
 // If called multiple times, the Isolation field is set to the value of the last call.
 func (b *HostClusterSpecApplyConfiguration) WithIsolation(value *HostIsolationApplyConfiguration) *HostClusterSpecApplyConfiguration {
 	b.Isolation = value
+	return b
+}
+
+// WithSleep sets the Sleep field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Sleep field is set to the value of the last call.
+func (b *HostClusterSpecApplyConfiguration) WithSleep(value *HostSleepApplyConfiguration) *HostClusterSpecApplyConfiguration {
+	b.Sleep = value
 	return b
 }

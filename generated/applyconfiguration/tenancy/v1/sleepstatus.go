@@ -20,6 +20,11 @@ type SleepStatusApplyConfiguration struct {
 	Since *metav1.Time `json:"since,omitempty"`
 	// reason is why it was put to sleep: Paused, Inactive or Scheduled.
 	Reason *string `json:"reason,omitempty"`
+	// woken says when it was last woken, and by what.
+	Woken *WokenStatusApplyConfiguration `json:"woken,omitempty"`
+	// schedule is what garret-controller has read of the schedules, and since when. Earlier times
+	// of a schedule do not count.
+	Schedule *ObservedScheduleApplyConfiguration `json:"schedule,omitempty"`
 }
 
 // SleepStatusApplyConfiguration constructs a declarative configuration of the SleepStatus type for use with
@@ -49,5 +54,21 @@ func (b *SleepStatusApplyConfiguration) WithSince(value metav1.Time) *SleepStatu
 // If called multiple times, the Reason field is set to the value of the last call.
 func (b *SleepStatusApplyConfiguration) WithReason(value string) *SleepStatusApplyConfiguration {
 	b.Reason = &value
+	return b
+}
+
+// WithWoken sets the Woken field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Woken field is set to the value of the last call.
+func (b *SleepStatusApplyConfiguration) WithWoken(value *WokenStatusApplyConfiguration) *SleepStatusApplyConfiguration {
+	b.Woken = value
+	return b
+}
+
+// WithSchedule sets the Schedule field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Schedule field is set to the value of the last call.
+func (b *SleepStatusApplyConfiguration) WithSchedule(value *ObservedScheduleApplyConfiguration) *SleepStatusApplyConfiguration {
+	b.Schedule = value
 	return b
 }

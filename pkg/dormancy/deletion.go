@@ -1,0 +1,88 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dormancy
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// longestNotice is how long before a deletion it is announced at most.
+const longestNotice = 7 * 24 * time.Hour
+
+// A Stage is how far a deletion for want of use is.
+type Stage int
+
+const (
+	// NotAsked means that spec.sleep.deleteAfterInactivity is not set.
+	NotAsked Stage = iota
+	// NotDue means that somebody used the virtual cluster not long ago.
+	NotDue
+	// Protected means that only spec.deletionProtection keeps it.
+	Protected
+	// Announced means that the deletion is announced, and Soon that little is left of that time.
+	Announced
+	Soon
+	// Due means that it is to be deleted now.
+	Due
+)
+
+// A Deletion is how far a deletion for want of use is.
+type Deletion struct {
+	Stage Stage
+	// LastUse is when somebody last used the virtual cluster, and At when it is deleted
+	// unless somebody does again.
+	LastUse, At time.Time
+	// Again is when the stage changes by itself; zero where it does not.
+	Again time.Time
+}
+
+// DeletionOf says how far a deletion is at a time. It is never due before its announcement, which the
+// condition DeletionScheduled is, stands for the time of notice: neither after a change
+// of the spec, nor after the controller was away.
+func DeletionOf(vc *tenancyv1.VirtualCluster, now time.Time) Deletion {
+	period := vc.Spec.Sleep.DeleteAfterInactivity
+	if period == nil {
+		return Deletion{}
+	}
+	d := Deletion{LastUse: LastUse(vc, now)}
+	notice := min(period.Duration/10, longestNotice)
+	due := d.LastUse.Add(period.Duration + tenancyv1.ActivityInterval)
+	if begins := due.Add(-notice); now.Before(begins) {
+		d.Stage, d.Again = NotDue, begins
+		return d
+	}
+	if vc.Spec.DeletionProtection {
+		d.Stage = Protected
+		return d
+	}
+	announced, stands := announcement(vc)
+	if !stands {
+		announced = now.Truncate(time.Second)
+	}
+	d.At = latest(due, announced.Add(notice))
+	soon := d.At.Add(-notice / 10)
+	switch {
+	case stands && !now.Before(d.At):
+		d.Stage = Due
+	case !now.Before(soon):
+		d.Stage, d.Again = Soon, d.At
+	default:
+		d.Stage, d.Again = Announced, soon
+	}
+	return d
+}
+
+// announcement is since when the deletion stands announced for this spec.
+func announcement(vc *tenancyv1.VirtualCluster) (time.Time, bool) {
+	condition := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionDeletionScheduled)
+	if condition == nil || condition.Status != metav1.ConditionTrue || condition.ObservedGeneration != vc.Generation {
+		return time.Time{}, false
+	}
+	return condition.LastTransitionTime.Time, true
+}
