@@ -9,7 +9,7 @@
 // replica of garret-apiserver knows what others are about to write, but each sees what
 // they have written: who finds a time that is not its own waits for two minutes from
 // there. So all replicas together write at most once a minute, and what is written may be
-// older than the last use by v1.ActivityDelay.
+// two minutes older than the last use.
 //
 // To note a use costs a look into a map and a store: it happens on every request.
 package activity

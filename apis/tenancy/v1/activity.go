@@ -6,15 +6,6 @@ package v1
 import (
 	"slices"
 	"strings"
-	"time"
-)
-
-const (
-	// ActivityInterval is how often at most status.lastActivityTime is written.
-	ActivityInterval = time.Minute
-	// ActivityDelay is how much later than status.lastActivityTime says somebody may have
-	// used a virtual cluster: each replica of garret-apiserver waits for the others.
-	ActivityDelay = 2*ActivityInterval + 10*time.Second
 )
 
 // Use is what rules about requests go by.
@@ -56,9 +47,4 @@ func meansPath(rule, path string) bool {
 		return strings.HasPrefix(path, begin)
 	}
 	return rule == path
-}
-
-// MayWake says whether a request ends the sleep: whoever paused a virtual cluster wakes it.
-func (s *SleepStatus) MayWake() bool {
-	return s != nil && s.Since != nil && (s.Reason == SleepReasonInactive || s.Reason == SleepReasonScheduled)
 }
