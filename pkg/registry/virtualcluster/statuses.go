@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/registry/status"
 )
 
@@ -41,6 +42,11 @@ func (s *Statuses) ChangeStatus(ctx context.Context, name types.NamespacedName, 
 		return vc, change(vc)
 	}
 	ctx = request.WithNamespace(ctx, name.Namespace)
+	// Validation asks which version it is to be about.
+	ctx = request.WithRequestInfo(ctx, &request.RequestInfo{
+		IsResourceRequest: true, Verb: "update", APIPrefix: "apis", APIGroup: tenancy.GroupName, APIVersion: v1.SchemeGroupVersion.Version,
+		Resource: "virtualclusters", Subresource: "status", Namespace: name.Namespace, Name: name.Name,
+	})
 	_, _, err := s.status.Update(ctx, name.Name, rest.DefaultUpdatedObjectInfo(nil, update),
 		rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
 	return err
@@ -50,7 +56,17 @@ func (s *Statuses) ChangeStatus(ctx context.Context, name types.NamespacedName, 
 // until ctx ends.
 func (s *Statuses) Watch(ctx context.Context, name types.NamespacedName) (watch.Interface, error) {
 	ctx = request.WithNamespace(ctx, name.Namespace)
-	return s.watcher.Watch(ctx, &metainternalversion.ListOptions{
+	events, err := s.watcher.Watch(ctx, &metainternalversion.ListOptions{
 		FieldSelector: fields.OneTermEqualSelector("metadata.name", name.Name), ResourceVersion: "0",
 	})
+	if err != nil {
+		return nil, err
+	}
+	return watch.Filter(events, func(event watch.Event) (watch.Event, bool) {
+		// As soon as several watch, they share an object that is encoded once.
+		if shared, ok := event.Object.(runtime.CacheableObject); ok {
+			event.Object = shared.GetObject()
+		}
+		return event, true
+	}), nil
 }

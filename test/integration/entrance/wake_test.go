@@ -140,6 +140,7 @@ func (s *sleeper) wake(t *testing.T) {
 
 // TestWake has a virtual cluster fall asleep and be woken by all kinds of requests.
 func TestWake(t *testing.T) {
+	t.Parallel()
 	s := newSleeper(t)
 	u := chief(t)
 	doors := []*door{relayDoor(), gatewayDoor()}
@@ -241,15 +242,6 @@ func TestWake(t *testing.T) {
 			t.Errorf("asked to wake %d times more", after-before)
 		}
 		patch(t, s, `{"spec":{"paused":false}}`)
-		s.wake(t)
-	})
-	t.Run("who waits in vain learns why", func(t *testing.T) {
-		s.fallAsleep(t, v1.SleepReasonInactive)
-		got := doors[1].ask(t, u, http.MethodGet, path(doors[1], "/api"), "", nil)
-		refused(t, got, "was asked to wake, and still sleeps")
-		if got.header.Get("Retry-After") != "2" {
-			t.Errorf("Retry-After is %q, want 2", got.header.Get("Retry-After"))
-		}
 		s.wake(t)
 	})
 	t.Run("the times of activity", func(t *testing.T) {
