@@ -376,8 +376,10 @@ func TestHolds(t *testing.T) {
 		"no longer paused":    {func(vc *tenancy.VirtualCluster) { vc.Status.Sleep.Reason = v1.SleepReasonPaused }, true},
 		"waking":              {woken, true},
 		"awake":               {func(vc *tenancy.VirtualCluster) { woken(vc); vc.Status.Phase = tenancy.PhaseReady }, false},
-		"never slept":         {func(vc *tenancy.VirtualCluster) { vc.Status = tenancy.VirtualClusterStatus{Phase: tenancy.PhasePending} }, false},
-		"being deleted":       {func(vc *tenancy.VirtualCluster) { vc.DeletionTimestamp = &now }, false},
+		"never slept": {func(vc *tenancy.VirtualCluster) {
+			vc.Status = tenancy.VirtualClusterStatus{Phase: tenancy.PhasePending}
+		}, false},
+		"being deleted": {func(vc *tenancy.VirtualCluster) { vc.DeletionTimestamp = &now }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			vc := sleeping().object
