@@ -3611,7 +3611,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, and CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.",
+							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, DeletionScheduled where there is a deletion by inactivity, and CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

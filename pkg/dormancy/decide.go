@@ -146,6 +146,9 @@ func WakesAt(vc *tenancyv1.VirtualCluster) time.Time {
 // LastUse is when somebody last used, made or woke a virtual cluster, as far as is known.
 func LastUse(vc *tenancyv1.VirtualCluster, now time.Time) time.Time {
 	use := latest(vc.CreationTimestamp.Time, activity(vc, now))
+	if request := vc.Status.WakeRequest; request != nil && request.Time != nil {
+		use = latest(use, earliest(request.Time.Time, now))
+	}
 	if sleep := vc.Status.Sleep; sleep != nil {
 		// A schedule is nobody.
 		if sleep.Woken != nil && sleep.Woken.Cause != tenancyv1.WakeCauseSchedule {

@@ -38,6 +38,8 @@ type Deletion struct {
 	// LastUse is when somebody last used the virtual cluster, and At when it is deleted
 	// unless somebody does again.
 	LastUse, At time.Time
+	// Since is since when the deletion stands announced; zero where it does not yet.
+	Since time.Time
 	// Again is when the stage changes by itself; zero where it does not.
 	Again time.Time
 }
@@ -61,14 +63,14 @@ func DeletionOf(vc *tenancyv1.VirtualCluster, now time.Time) Deletion {
 		d.Stage = Protected
 		return d
 	}
-	announced, stands := announcement(vc)
-	if !stands {
-		announced = now.Truncate(time.Second)
+	d.Since = announcement(vc)
+	d.At = latest(due, d.Since.Add(notice))
+	if d.Since.IsZero() {
+		d.At = latest(due, now.Truncate(time.Second).Add(notice))
 	}
-	d.At = latest(due, announced.Add(notice))
 	soon := d.At.Add(-notice / 10)
 	switch {
-	case stands && !now.Before(d.At):
+	case !d.Since.IsZero() && !now.Before(d.At):
 		d.Stage = Due
 	case !now.Before(soon):
 		d.Stage, d.Again = Soon, d.At
@@ -78,11 +80,11 @@ func DeletionOf(vc *tenancyv1.VirtualCluster, now time.Time) Deletion {
 	return d
 }
 
-// announcement is since when the deletion stands announced for this spec.
-func announcement(vc *tenancyv1.VirtualCluster) (time.Time, bool) {
+// announcement is since when the deletion stands announced for this spec; zero where it does not.
+func announcement(vc *tenancyv1.VirtualCluster) time.Time {
 	condition := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionDeletionScheduled)
 	if condition == nil || condition.Status != metav1.ConditionTrue || condition.ObservedGeneration != vc.Generation {
-		return time.Time{}, false
+		return time.Time{}
 	}
-	return condition.LastTransitionTime.Time, true
+	return condition.LastTransitionTime.Time
 }

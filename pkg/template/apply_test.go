@@ -72,6 +72,14 @@ func TestApplyOnCreate(t *testing.T) {
 			spec: `{"kubernetes":{"version":"v1.37.2"},"access":[{"users":["a"],"clusterRole":"view"}]}`, forced: `{"access":[],"kubernetes":{"version":"v1.36.3"}}`,
 			errs: []string{`spec.access: Forbidden: template "small" forces it to be left out`, `spec.kubernetes.version: Forbidden: template "small" forces "v1.36.3"`},
 		},
+		"when it sleeps": {
+			spec: `{"sleep":{"afterInactivity":"60m"}}`, defaults: `{"sleep":{"afterInactivity":"30m0s","schedule":"0 20 * * *"}}`, forced: `{"sleep":{"deleteAfterInactivity":"720h0m0s"}}`,
+			want: `{"sleep":{"afterInactivity":"1h0m0s","schedule":"0 20 * * *","deleteAfterInactivity":"720h0m0s"}}`,
+		},
+		"against when it sleeps": {
+			spec: `{"sleep":{"afterInactivity":"60m","schedule":""}}`, forced: `{"sleep":{"afterInactivity":"30m0s"}}`,
+			errs: []string{`spec.sleep.afterInactivity: Forbidden: template "small" forces "30m0s"`},
+		},
 		"forced to be left out": {spec: `{}`, forced: `{"access":[],"controlPlane":{"datastore":null}}`, want: `{}`},
 		"beside the forced":     {spec: `{"helm":{"values":{"a":1}}}`, forced: `{"helm":{"values":{"b":2}}}`, want: `{"helm":{"values":{"a":1,"b":2}}}`},
 		"in place of an object": {spec: `{"helm":{"values":{"b":7}}}`, forced: `{"helm":{"values":{"b":{"c":2}}}}`, errs: []string{`spec.helm.values.b.c: template "small" forces 2`}},

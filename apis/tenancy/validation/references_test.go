@@ -69,6 +69,9 @@ func TestHostClusters(t *testing.T) {
 	expect(t, HostClusterCreate(host("local", "")))
 	expect(t, HostClusterCreate(host("far", "")), "metadata.name: the only one is local, which exists by itself")
 	expect(t, HostClusterUpdate(host("local", "one"), host("local", "")), "spec.defaultTemplateRef.version: semantic version")
+	bounded := host("local", "")
+	bounded.Spec.Sleep = tenancy.HostSleep{MaxAfterInactivity: hours(1), MinDeleteAfterInactivity: hours(0)}
+	expect(t, HostClusterCreate(bounded), "spec.sleep.minDeleteAfterInactivity: must be at least 1h0m0s, such as 168h")
 	status := host("local", "")
 	status.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: "Yes", Reason: "R", LastTransitionTime: metav1.Now()}}
 	expect(t, HostClusterStatusUpdate(status, host("local", "")), "status.conditions[0].status: Unsupported")

@@ -92,6 +92,8 @@ func describeObject(out io.Writer, vc *tenancyv1.VirtualCluster) {
 		{"Storage", storage},
 		{"Template", template(vc)},
 		{"Release", release(vc)},
+		{"Sleep", sleep(vc)},
+		{"Deletion", deletion(vc)},
 		{"Pod security", string(vc.Spec.Isolation.PodSecurity)},
 		{"Labels", pairs(vc.Labels)},
 	} {
@@ -119,6 +121,45 @@ func release(vc *tenancyv1.VirtualCluster) string {
 		return ""
 	}
 	return fmt.Sprintf("%s, revision %d, chart %s", vc.Status.Release.Name, vc.Status.Release.Revision, vc.Status.Release.ChartVersion)
+}
+
+// sleep says when the virtual cluster falls asleep and wakes, and when it last did.
+func sleep(vc *tenancyv1.VirtualCluster) string {
+	var parts []string
+	say := func(set bool, format string, args ...any) {
+		if set {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
+	}
+	spec, status := &vc.Spec.Sleep, vc.Status.Sleep
+	say(vc.Spec.Paused, "paused")
+	if spec.AfterInactivity != nil {
+		say(true, "after %s without use", spec.AfterInactivity.Duration)
+	}
+	say(spec.Schedule != "", "at %q", spec.Schedule)
+	say(spec.WakeSchedule != "", "wakes at %q", spec.WakeSchedule)
+	say(spec.TimeZone != "", "in the zone %s", spec.TimeZone)
+	if vc.Status.LastActivityTime != nil {
+		say(true, "last used %s ago", age(*vc.Status.LastActivityTime))
+	}
+	switch {
+	case vc.Status.Asleep():
+		say(true, "asleep for %s, %s", age(*status.Since), status.Reason)
+	case status != nil && status.Woken != nil && status.Woken.Time != nil:
+		say(true, "woken %s ago, %s", age(*status.Woken.Time), strings.TrimSpace(status.Woken.Cause+" "+status.Woken.User))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// deletion says what keeps the virtual cluster from being deleted, or does it by itself.
+func deletion(vc *tenancyv1.VirtualCluster) string {
+	switch after := vc.Spec.Sleep.DeleteAfterInactivity; {
+	case vc.Spec.DeletionProtection:
+		return "refused while spec.deletionProtection is true"
+	case after != nil:
+		return fmt.Sprintf("after %s without use", after.Duration)
+	}
+	return ""
 }
 
 func describeConditions(out io.Writer, vc *tenancyv1.VirtualCluster) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -76,5 +77,34 @@ func TestWhatMayNotBeSeenIsLeftOut(t *testing.T) {
 	v.describeEvents(t.Context(), &out)
 	if got := strings.Count(out.String(), "<you may not see this>"); got != 3 {
 		t.Errorf("%d of 3 sections said that they may not be seen:\n%s", got, out.String())
+	}
+}
+
+// TestSleepIsDescribed says when a virtual cluster sleeps, and what becomes of it.
+func TestSleepIsDescribed(t *testing.T) {
+	ago := metav1.NewTime(time.Now().Add(-3 * time.Hour))
+	period := &metav1.Duration{Duration: 30 * time.Minute}
+	for name, test := range map[string]struct {
+		spec            tenancyv1.VirtualClusterSpec
+		status          tenancyv1.VirtualClusterStatus
+		sleep, deletion string
+	}{
+		"nothing": {},
+		"all": {tenancyv1.VirtualClusterSpec{Sleep: tenancyv1.SleepSpec{AfterInactivity: period, Schedule: "0 20 * * *", WakeSchedule: "0 7 * * *", TimeZone: "Europe/Berlin", DeleteAfterInactivity: period}},
+			tenancyv1.VirtualClusterStatus{LastActivityTime: &ago, Sleep: &tenancyv1.SleepStatus{Since: &ago, Reason: "Inactive"}},
+			`after 30m0s without use; at "0 20 * * *"; wakes at "0 7 * * *"; in the zone Europe/Berlin; last used 3h ago; asleep for 3h, Inactive`, "after 30m0s without use"},
+		"woken": {tenancyv1.VirtualClusterSpec{DeletionProtection: true, Sleep: tenancyv1.SleepSpec{DeleteAfterInactivity: period}},
+			tenancyv1.VirtualClusterStatus{Sleep: &tenancyv1.SleepStatus{Woken: &tenancyv1.WokenStatus{Time: &ago, Cause: "Request", User: "alice"}}},
+			"woken 3h ago, Request alice", "refused while spec.deletionProtection is true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vc := &tenancyv1.VirtualCluster{Spec: test.spec, Status: test.status}
+			if got := sleep(vc); got != test.sleep {
+				t.Errorf("sleep: got %q, want %q", got, test.sleep)
+			}
+			if got := deletion(vc); got != test.deletion {
+				t.Errorf("deletion: got %q, want %q", got, test.deletion)
+			}
+		})
 	}
 }

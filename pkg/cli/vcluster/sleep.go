@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,15 +29,16 @@ type sleepOptions struct {
 func (c *Commands) Sleep() *cobra.Command {
 	return c.pausing("sleep NAME", "Put a virtual cluster to sleep",
 		`Stops the pods of a virtual cluster on the host, and then its control plane. Everything
-inside is kept, and so are its volumes, Services and their addresses. It sleeps until
-somebody wakes it.`, true)
+inside is kept, and so are its volumes, Services and their addresses. It sleeps until somebody
+wakes it with "wake": neither a request nor a schedule does.`, true)
 }
 
 // Wake returns the command "wake".
 func (c *Commands) Wake() *cobra.Command {
 	return c.pausing("wake NAME", "Wake a virtual cluster that sleeps",
 		`Starts the control plane of a virtual cluster again, and then the pods that ran when it
-was put to sleep.`, false)
+was put to sleep. It stays awake until its next time to sleep: by inactivity, by its
+schedule, or because somebody asks for it.`, false)
 }
 
 func (c *Commands) pausing(use, short, long string, paused bool) *cobra.Command {
@@ -58,11 +60,16 @@ func (c *Commands) pause(ctx context.Context, name string, paused bool, options 
 		return err
 	}
 	start := time.Now()
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"paused": paused}})
+	clusters := client.TenancyV1().VirtualClusters(cluster.Namespace)
+	object, err := clusters.Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return cluster.Explain(err)
+	}
+	patch, err := pausePatch(object, paused)
 	if err != nil {
 		return err
 	}
-	object, err := client.TenancyV1().VirtualClusters(cluster.Namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "garret"})
+	object, err = clusters.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "garret"})
 	if err != nil {
 		return cluster.Explain(err)
 	}
@@ -89,6 +96,15 @@ func (c *Commands) pause(ctx context.Context, name string, paused bool, options 
 	}
 	c.say("virtual cluster %s is %s after %s; %s it with: %s %s %s --namespace %s", name, done, seconds(time.Since(start)), other, c.Program, other, name, cluster.Namespace)
 	return nil
+}
+
+// pausePatch sets spec.paused. A sleep that spec.paused did not ask for is ended by its number.
+func pausePatch(object *tenancyv1.VirtualCluster, paused bool) ([]byte, error) {
+	patch := map[string]any{"spec": map[string]any{"paused": paused}}
+	if !paused && object.Status.Asleep() {
+		patch["metadata"] = map[string]any{"uid": object.UID, "annotations": map[string]any{tenancyv1.AnnotationWake: strconv.FormatInt(object.Status.Sleep.Number, 10)}}
+	}
+	return json.Marshal(patch)
 }
 
 // isAsleep says whether nothing of the virtual cluster runs any more.

@@ -105,7 +105,10 @@ type memory struct {
 	kinds []string
 	// said is the reason of the last event. refused, orphaned, and forced are messages
 	// of events that do not follow from a trouble.
-	said, refused, orphaned, forced, budget string
+	said, refused, orphaned, forced, budget, leaving string
+	// slept is until when its sleep is counted; zero while it is awake. woken is when a wake began
+	// whose duration is to be counted.
+	slept, woken time.Time
 	// answered is when the API inside last did, unanswered how often it has not since.
 	answered   time.Time
 	unanswered int

@@ -17,6 +17,10 @@ type Metrics struct {
 	releases *metrics.Histogram
 	troubles *metrics.CounterVec
 	clusters *metrics.GaugeVec
+	// asleep, wakes and waking are about sleep.
+	asleep *metrics.CounterVec
+	wakes  *metrics.CounterVec
+	waking *metrics.Histogram
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -35,7 +39,16 @@ func NewMetrics(register func(...metrics.Registerable)) *Metrics {
 	m.clusters = metrics.NewGaugeVec(&metrics.GaugeOpts{
 		Namespace: "garret", Name: "virtualclusters", StabilityLevel: metrics.ALPHA,
 		Help: "Virtual clusters by phase, as the replica that works sees them."}, []string{"phase"})
-	register(m.passes, m.releases, m.troubles, m.clusters)
+	m.asleep = metrics.NewCounterVec(&metrics.CounterOpts{
+		Namespace: "garret", Subsystem: Name, Name: "asleep_seconds_total", StabilityLevel: metrics.ALPHA,
+		Help: "Time that virtual clusters slept, added up, by the reason of their sleep."}, []string{"reason"})
+	m.wakes = metrics.NewCounterVec(&metrics.CounterOpts{
+		Namespace: "garret", Subsystem: Name, Name: "wakes_total", StabilityLevel: metrics.ALPHA,
+		Help: "Wakes of virtual clusters, by cause."}, []string{"cause"})
+	m.waking = metrics.NewHistogram(&metrics.HistogramOpts{
+		Namespace: "garret", Subsystem: Name, Name: "wake_duration_seconds", StabilityLevel: metrics.ALPHA,
+		Help: "Time from the decision to wake a virtual cluster until it is ready.", Buckets: metrics.ExponentialBuckets(0.5, 2, 10)})
+	register(m.passes, m.releases, m.troubles, m.clusters, m.asleep, m.wakes, m.waking)
 	return m
 }
 
@@ -50,6 +63,14 @@ func (m *Metrics) observe(took time.Duration, err error) {
 func (m *Metrics) deployed(took time.Duration) { m.releases.Observe(took.Seconds()) }
 
 func (m *Metrics) troubled(reason string) { m.troubles.WithLabelValues(reason).Inc() }
+
+func (m *Metrics) slept(reason string, took time.Duration) {
+	m.asleep.WithLabelValues(reason).Add(max(0, took.Seconds()))
+}
+
+func (m *Metrics) woke(cause string) { m.wakes.WithLabelValues(cause).Inc() }
+
+func (m *Metrics) awake(took time.Duration) { m.waking.Observe(took.Seconds()) }
 
 // phases sets all phases, so that one that nothing is in any more says zero. An
 // object that no pass has looked at yet counts as pending.

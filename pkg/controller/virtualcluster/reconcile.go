@@ -85,6 +85,15 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 	if vc, err = c.takeUp(ctx, vc, m); err != nil {
 		return 0, err
 	}
+	if gone, err := c.expire(ctx, vc, m); gone || err != nil {
+		return 0, err
+	}
+	again, err := c.keep(ctx, vc, m)
+	return c.sooner(vc, again), err
+}
+
+// keep makes one pass over an object that nobody deletes.
+func (c *Controller) keep(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (time.Duration, error) {
 	if again, done, err := c.sleep(ctx, vc, m); done || err != nil {
 		return again, err
 	}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/pkg/dormancy"
 )
 
 // A virtual cluster falls asleep in this order, and every pass finds out again how far
@@ -36,14 +37,18 @@ const restPatience = 30 * time.Second
 // sleep puts the virtual cluster to sleep, keeps it asleep, or wakes it, and returns
 // whether the pass ends here.
 func (c *Controller) sleep(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (time.Duration, bool, error) {
-	asleep := vc.Status.Asleep()
-	switch {
-	case !vc.Spec.Paused && !asleep:
+	c.countSleep(vc, m)
+	decision := dormancy.Decide(vc, c.Clock.Now())
+	switch decision.Do {
+	case dormancy.Wake:
+		return 0, true, c.wake(ctx, vc, m, decision)
+	case dormancy.Sleep:
+		return 0, true, c.beginSleep(ctx, vc, m, decision.Reason)
+	case dormancy.Pause:
+		return 0, true, c.keepAsleep(ctx, vc, decision.Reason)
+	}
+	if !vc.Status.Asleep() {
 		return 0, false, nil
-	case !vc.Spec.Paused:
-		return 0, true, c.wake(ctx, vc, m)
-	case !asleep:
-		return 0, true, c.beginSleep(ctx, vc, m)
 	}
 	again, err := c.fallAsleep(ctx, vc, m)
 	if err != nil {
@@ -52,18 +57,32 @@ func (c *Controller) sleep(ctx context.Context, vc *tenancyv1.VirtualCluster, m 
 	return again, true, nil
 }
 
-// beginSleep tells everybody. The change of the status leads to the next pass.
-func (c *Controller) beginSleep(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) error {
-	before := ptr.Deref(vc.Status.Sleep, tenancyv1.SleepStatus{})
+// beginSleep tells everybody. The change of the status leads to the next pass. It is refused
+// where somebody used the virtual cluster since the decision.
+func (c *Controller) beginSleep(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, reason string) error {
 	now := metav1.NewTime(c.Clock.Now())
 	changed := vc.DeepCopy()
-	changed.Status.Sleep = &tenancyv1.SleepStatus{Number: before.Number + 1, Since: &now, Reason: tenancyv1.SleepReasonPaused}
-	v := fallingAsleep("the syncer stops carrying pods")
-	return c.concludeSleep(ctx, vc, changed, m, v)
+	if changed.Status.Sleep == nil {
+		changed.Status.Sleep = &tenancyv1.SleepStatus{}
+	}
+	sleep := changed.Status.Sleep
+	sleep.Number, sleep.Since, sleep.Reason = sleep.Number+1, &now, reason
+	klog.FromContext(ctx).Info("Falling asleep", "reason", reason)
+	return c.concludeSleep(ctx, vc, changed, m, fallingAsleep("the syncer stops carrying pods"))
+}
+
+// keepAsleep changes why the virtual cluster sleeps.
+func (c *Controller) keepAsleep(ctx context.Context, vc *tenancyv1.VirtualCluster, reason string) error {
+	want := vc.Status.DeepCopy()
+	want.Sleep.Reason = reason
+	if err := c.replaceStatus(ctx, vc, want); err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	return nil
 }
 
 // wake lets the syncer, and the control plane, run again.
-func (c *Controller) wake(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) error {
+func (c *Controller) wake(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, decision dormancy.Decision) error {
 	// What still runs on the host was not put to sleep.
 	pods, err := c.made(ctx, vc, podResource())
 	if err != nil {
@@ -73,9 +92,34 @@ func (c *Controller) wake(ctx context.Context, vc *tenancyv1.VirtualCluster, m *
 		return err
 	}
 	changed := vc.DeepCopy()
-	changed.Status.Sleep = &tenancyv1.SleepStatus{Number: vc.Status.Sleep.Number}
-	klog.FromContext(ctx).Info("Waking", "asleepFor", c.Clock.Since(vc.Status.Sleep.Since.Time).Round(time.Second))
-	return c.concludeSleep(ctx, vc, changed, m, verdict{phase: tenancyv1.PhaseWaking, reason: reasonWaking, message: "the control plane is being started again"})
+	sleep, now := changed.Status.Sleep, metav1.NewTime(c.Clock.Now())
+	sleep.Since, sleep.Reason = nil, ""
+	sleep.Woken = &tenancyv1.WokenStatus{Time: &now, Cause: decision.Cause, User: decision.User}
+	slept := now.Sub(vc.Status.Sleep.Since.Time).Round(time.Second)
+	klog.FromContext(ctx).Info("Waking", "asleepFor", slept, "cause", decision.Cause)
+	v := verdict{phase: tenancyv1.PhaseWaking, reason: reasonWaking, message: "the control plane is being started again"}
+	if err := c.concludeSleep(ctx, vc, changed, m, v); err != nil {
+		return err
+	}
+	m.Lock()
+	m.woken = now.Time
+	m.Unlock()
+	c.Metrics.woke(decision.Cause)
+	c.Recorder.Event(vc, corev1.EventTypeNormal, reasonWoken, fmt.Sprintf("woken %s after it slept for %s", wokenBy(decision), slept))
+	return nil
+}
+
+// wokenBy says what woke it.
+func wokenBy(decision dormancy.Decision) string {
+	switch {
+	case decision.Cause == tenancyv1.WakeCauseSchedule:
+		return "by spec.sleep.wakeSchedule"
+	case decision.Cause == tenancyv1.WakeCauseHand:
+		return "by hand"
+	case decision.User != "":
+		return "by a request of " + decision.User
+	}
+	return "by a request"
 }
 
 // fallAsleep takes the next step, and says what it waits for.
@@ -146,8 +190,24 @@ func (c *Controller) asleep(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 
 // asleepMessage says since when, why, and how to wake it.
 func asleepMessage(vc *tenancyv1.VirtualCluster) string {
-	return fmt.Sprintf("asleep since %s, because spec.paused is true; nothing of it runs, and everything inside is kept; wake it with: garret wake %s -n %s",
-		vc.Status.Sleep.Since.UTC().Format(time.RFC3339), vc.Name, vc.Namespace)
+	sleep := vc.Status.Sleep
+	why := "spec.paused is true"
+	byHand := fmt.Sprintf("garret wake %s -n %s", vc.Name, vc.Namespace)
+	wake := "wake it with: " + byHand
+	switch sleep.Reason {
+	case tenancyv1.SleepReasonInactive:
+		why = "nobody used it, as spec.sleep.afterInactivity asks"
+	case tenancyv1.SleepReasonScheduled:
+		why = "spec.sleep.schedule asks for it"
+	}
+	if sleep.Reason != tenancyv1.SleepReasonPaused {
+		wake = "a request to it wakes it, and so does: " + byHand
+		if at := dormancy.WakesAt(vc); !at.IsZero() {
+			wake = "it wakes at " + at.UTC().Format(time.RFC3339) + "; " + wake
+		}
+	}
+	return fmt.Sprintf("asleep since %s, because %s; nothing of it runs, and everything inside is kept; %s",
+		sleep.Since.UTC().Format(time.RFC3339), why, wake)
 }
 
 func fallingAsleep(waiting string) verdict {
@@ -160,7 +220,12 @@ func (c *Controller) concludeSleep(ctx context.Context, vc, changed *tenancyv1.V
 	now := metav1.NewTime(c.Clock.Now())
 	v.apply(want, vc.Generation, now)
 	want.ObservedGeneration = vc.Generation
-	if err := c.applyStatus(ctx, vc, want); err != nil {
+	apply := c.applyStatus
+	if vc.Status.Asleep() != want.Asleep() {
+		// The decision is about what is stored, and nothing older.
+		apply = c.replaceStatus
+	}
+	if err := apply(ctx, vc, want); err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
 	c.announce(vc, m, v)
@@ -169,7 +234,7 @@ func (c *Controller) concludeSleep(ctx context.Context, vc, changed *tenancyv1.V
 
 // sleepCondition is the condition Asleep of a virtual cluster that slept before, or is to.
 func (v verdict) sleepCondition(status *tenancyv1.VirtualClusterStatus, generation int64, now metav1.Time) {
-	if status.Sleep == nil {
+	if status.Sleep == nil || status.Sleep.Number == 0 {
 		return
 	}
 	condition := metav1.Condition{Type: tenancyv1.ConditionAsleep, Status: metav1.ConditionFalse, Reason: tenancyv1.ReasonAwake, ObservedGeneration: generation, LastTransitionTime: now}

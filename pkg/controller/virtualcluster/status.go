@@ -39,6 +39,7 @@ func (c *Controller) report(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 		condition.LastTransitionTime = metav1.NewTime(c.Clock.Now())
 		meta.SetStatusCondition(&want.Conditions, condition)
 	}
+	c.countWake(vc, m, verdict.ready)
 	seen.kinds.report(want, metav1.NewTime(c.Clock.Now()))
 	if seen.clusterIP != "" {
 		want.Endpoint = endpoint(seen.clusterIP)
@@ -152,9 +153,22 @@ func (v verdict) apply(status *tenancyv1.VirtualClusterStatus, generation int64,
 
 // applyStatus sends the controller's part of a status, unless the cache has it already.
 func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualCluster, want *tenancyv1.VirtualClusterStatus) error {
+	c.foretell(vc, want)
 	if sameStatus(&vc.Status, want) {
 		return nil
 	}
+	return c.sendStatus(ctx, applyv1.VirtualCluster(vc.Name, vc.Namespace).WithUID(vc.UID), want)
+}
+
+// replaceStatus sends the same, unless somebody changed the object since.
+func (c *Controller) replaceStatus(ctx context.Context, vc *tenancyv1.VirtualCluster, want *tenancyv1.VirtualClusterStatus) error {
+	c.foretell(vc, want)
+	return c.sendStatus(ctx, applyv1.VirtualCluster(vc.Name, vc.Namespace).WithUID(vc.UID).WithResourceVersion(vc.ResourceVersion), want)
+}
+
+// sendStatus sends the controller's part of the status of an object. The UID keeps it from
+// reaching another one of the same name.
+func (c *Controller) sendStatus(ctx context.Context, object *applyv1.VirtualClusterApplyConfiguration, want *tenancyv1.VirtualClusterStatus) error {
 	status := applyv1.VirtualClusterStatus().WithPhase(want.Phase).WithObservedGeneration(want.ObservedGeneration).WithCustomKinds(want.CustomKinds...)
 	if want.Endpoint != "" {
 		status.WithEndpoint(want.Endpoint)
@@ -162,12 +176,8 @@ func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualClust
 	if want.Release != nil {
 		status.WithRelease(applyv1.ReleaseStatus().WithName(want.Release.Name).WithRevision(want.Release.Revision).WithChartVersion(want.Release.ChartVersion))
 	}
-	if sleep := want.Sleep; sleep != nil {
-		told := applyv1.SleepStatus().WithNumber(sleep.Number)
-		if sleep.Since != nil {
-			told.WithSince(*sleep.Since).WithReason(sleep.Reason)
-		}
-		status.WithSleep(told)
+	if want.Sleep != nil {
+		status.WithSleep(toldSleep(want.Sleep))
 	}
 	for i := range want.Services {
 		status.WithServices(foundService(&want.Services[i]))
@@ -178,9 +188,7 @@ func (c *Controller) applyStatus(ctx context.Context, vc *tenancyv1.VirtualClust
 				WithMessage(condition.Message).WithObservedGeneration(condition.ObservedGeneration).WithLastTransitionTime(condition.LastTransitionTime))
 		}
 	}
-	// The UID keeps this from reaching another object of the same name.
-	configuration := applyv1.VirtualCluster(vc.Name, vc.Namespace).WithUID(vc.UID).WithStatus(status)
-	_, err := c.Tenancy.TenancyV1().VirtualClusters(vc.Namespace).ApplyStatus(ctx, configuration,
+	_, err := c.Tenancy.TenancyV1().VirtualClusters(*object.Namespace).ApplyStatus(ctx, object.WithStatus(status),
 		metav1.ApplyOptions{FieldManager: tenancyv1.FieldManagerController, Force: true})
 	return err
 }
@@ -203,7 +211,7 @@ func foundService(found *tenancyv1.FoundService) *applyv1.FoundServiceApplyConfi
 }
 
 func ownConditions() []string {
-	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity, tenancyv1.ConditionAsleep, tenancyv1.ConditionCustomKindsAllowed}
+	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity, tenancyv1.ConditionAsleep, tenancyv1.ConditionDeletionScheduled, tenancyv1.ConditionCustomKindsAllowed}
 }
 
 func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {

@@ -47,6 +47,10 @@ const (
 	reasonPodsForced = "PodsDeletedByForce"
 	// reasonBudget is that of pods that a PodDisruptionBudget of the host keeps.
 	reasonBudget = "EvictionRefused"
+	// reasonWoken is that of a virtual cluster that is woken, and says by whom.
+	reasonWoken = "Woken"
+	// reasonUnused is that of a virtual cluster that is deleted because nobody uses it.
+	reasonUnused = "DeletedUnused"
 	// reasonForeignRecords is that of records that this Garret did not write.
 	reasonForeignRecords = "ForeignReleaseRecords"
 )

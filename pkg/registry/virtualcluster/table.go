@@ -4,10 +4,13 @@
 package virtualcluster
 
 import (
+	"strings"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/registry/table"
 )
 
@@ -38,6 +41,9 @@ func cells(vc *tenancy.VirtualCluster, age string) []any {
 	var reason, message string
 	if ready := meta.FindStatusCondition(vc.Status.Conditions, tenancy.ConditionReady); ready != nil {
 		reason, message = ready.Reason, ready.Message
+	}
+	if leaving := meta.FindStatusCondition(vc.Status.Conditions, v1.ConditionDeletionScheduled); leaving != nil && leaving.Status == metav1.ConditionTrue {
+		message = strings.TrimPrefix(message+"; "+leaving.Message, "; ")
 	}
 	return []any{
 		vc.Name, phase(vc), version, age, string(vc.Spec.Kubernetes.Distro),

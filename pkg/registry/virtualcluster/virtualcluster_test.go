@@ -150,9 +150,10 @@ func TestSyncersReport(t *testing.T) {
 		now.Status = tenancy.VirtualClusterStatus{
 			Phase: tenancy.PhaseFailed, ObservedGeneration: 99, Endpoint: "https://192.0.2.1:443", KubernetesVersion: "v1.37.3", CertificateAuthorityData: []byte("ca"),
 			ClusterID: "abcdef0123", Release: &tenancy.ReleaseStatus{Name: "mine"}, Quota: &tenancy.QuotaStatus{}, RestingFor: 7, Sleep: &tenancy.SleepStatus{Number: 9},
+			LastActivityTime: &metav1.Time{}, WakeRequest: &tenancy.WakeRequest{Sleep: 9},
 			Conditions: []metav1.Condition{
 				{Type: tenancy.ConditionReady, Status: metav1.ConditionFalse}, {Type: "HostPodSecurity", Status: metav1.ConditionTrue},
-				{Type: tenancy.ConditionSyncerReady, Status: metav1.ConditionTrue},
+				{Type: v1.ConditionDeletionScheduled, Status: metav1.ConditionTrue}, {Type: tenancy.ConditionSyncerReady, Status: metav1.ConditionTrue},
 			},
 		}
 		ctx := request.WithUser(t.Context(), &user.DefaultInfo{Name: writer})
@@ -216,6 +217,13 @@ func sleeping() *tenancy.VirtualCluster {
 	return vc
 }
 
+// leaving sleeps, and is about to be deleted.
+func leaving() *tenancy.VirtualCluster {
+	vc := sleeping()
+	vc.Status.Conditions = append(vc.Status.Conditions, metav1.Condition{Type: v1.ConditionDeletionScheduled, Status: metav1.ConditionTrue, Message: "it is deleted at noon"})
+	return vc
+}
+
 func TestTable(t *testing.T) {
 	deleted := existing()
 	now := metav1.NewTime(time.Now().Add(-20 * time.Minute)) // an age that is told without seconds
@@ -233,6 +241,7 @@ func TestTable(t *testing.T) {
 		"new":      {young, [][]any{{"new", "Pending", "v1.37.2", "20m", "k3s", "<none>", "9876543210", "<none>", "<none>"}}},
 		"deleting": {deleted, [][]any{{"demo", "Terminating", "v1.37.2+k3s1", "5h", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
 		"sleeping": {sleeping(), [][]any{{"demo", "Sleeping", "v1.37.2+k3s1", "5h", "k3s", "https://10.96.0.9:443", "0123456789", "Asleep", "wake it with: garret wake demo"}}},
+		"leaving":  {leaving(), [][]any{{"demo", "Sleeping", "v1.37.2+k3s1", "5h", "k3s", "https://10.96.0.9:443", "0123456789", "Asleep", "wake it with: garret wake demo; it is deleted at noon"}}},
 		"none":     {&tenancy.VirtualClusterList{}, [][]any{}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,7 +21,8 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
-	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, and
+	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept,
+	// DeletionScheduled where there is a deletion by inactivity, and
 	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the controller acted on last.
