@@ -51,12 +51,24 @@ const (
 type Kubeconfigs struct {
 	issuer *Issuer
 	max    time.Duration
+	// awake is nil where nobody wakes virtual clusters.
+	awake Awake
 }
+
+// Awake returns a virtual cluster that sleeps when it is ready again, as it is then, and
+// any other as it is. Errors are API errors, or that of ctx.
+type Awake func(ctx context.Context, cluster *tenancy.VirtualCluster, host user.Info) (*tenancy.VirtualCluster, error)
 
 // NewKubeconfigs issues with issuer, for at most max, which is itself at most
 // MaxKubeconfigLife.
 func NewKubeconfigs(issuer *Issuer, max time.Duration) *Kubeconfigs {
 	return &Kubeconfigs{issuer: issuer, max: min(max, MaxKubeconfigLife)}
+}
+
+// Waking has virtual clusters woken for which somebody asks for a kubeconfig.
+func (k *Kubeconfigs) Waking(awake Awake) *Kubeconfigs {
+	k.awake = awake
+	return k
 }
 
 // Create answers a request for a kubeconfig. That the host user may ask was
@@ -75,6 +87,13 @@ func (k *Kubeconfigs) Create(ctx context.Context, host user.Info, cluster *tenan
 	}
 	if cluster.DeletionTimestamp != nil {
 		return nil, apierrors.NewConflict(tenancy.Resource(resource), cluster.Name, fmt.Errorf("it is being deleted"))
+	}
+	if k.awake != nil && !dryRun {
+		woken, err := k.awake(ctx, cluster, host)
+		if err != nil {
+			return nil, err
+		}
+		cluster = woken
 	}
 	if err := Ready(cluster); err != nil {
 		return nil, err

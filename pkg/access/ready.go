@@ -4,6 +4,7 @@
 package access
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -37,9 +38,7 @@ func Ready(cluster *tenancy.VirtualCluster) error {
 
 func require(cluster *tenancy.VirtualCluster, conditionType string) error {
 	if meta.IsStatusConditionTrue(cluster.Status.Conditions, v1.ConditionAsleep) {
-		// What its syncer reported last is of before.
-		reason, message := whyNot(cluster, v1.ConditionReady)
-		return Unavailable(cluster, notSoon, reason, message)
+		return Asleep(cluster)
 	}
 	if !meta.IsStatusConditionTrue(cluster.Status.Conditions, conditionType) {
 		reason, message := whyNot(cluster, conditionType)
@@ -49,6 +48,23 @@ func require(cluster *tenancy.VirtualCluster, conditionType string) error {
 		return Unavailable(cluster, retryNotReady, "NoCertificateAuthority", "its syncer has not reported the certificate authority yet")
 	}
 	return nil
+}
+
+// Asleep is the API error of a virtual cluster that sleeps, and that the request does not
+// wake. What its syncer reported last is of before.
+func Asleep(cluster *tenancy.VirtualCluster) error {
+	reason, message := whyNot(cluster, v1.ConditionReady)
+	return Unavailable(cluster, notSoon, reason, message)
+}
+
+// Unwoken is the same as Enterable, for a request that spec.sleep.ignore keeps from waking
+// the virtual cluster.
+func Unwoken(cluster *tenancy.VirtualCluster) error {
+	err := Enterable(cluster)
+	if status := new(apierrors.StatusError); errors.As(err, &status) {
+		status.ErrStatus.Message += "; by spec.sleep.ignore this request does not wake it"
+	}
+	return err
 }
 
 // retryIn is after how many seconds to ask again. Clients repeat a request that

@@ -17,14 +17,17 @@ import (
 	"garret.dev/garret/apis/tenancy"
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/access"
+	"garret.dev/garret/pkg/activity"
 	"garret.dev/garret/pkg/relay"
 	"garret.dev/garret/pkg/storage"
+	"garret.dev/garret/pkg/wake"
 )
 
 // Server is garret-apiserver, ready to run.
 type Server struct {
 	generic *genericapiserver.GenericAPIServer
 	relay   *relay.Relay
+	waker   *wake.Waker
 	// streamGrace is how long relayed streams may go on once the end has come.
 	streamGrace time.Duration
 }
@@ -42,16 +45,20 @@ func (c *Config) New() (*Server, error) {
 		return nil, err
 	}
 	issuer := access.NewIssuer(c.dial, c.keeper.ClientCertificate)
+	present := &attendant{}
 	entrance := relay.New(relay.Config{
 		Gate:        access.NewGate(c.generic.Authorization.Authorizer),
 		Credentials: access.NewCredentials(issuer, access.DefaultRelayLife),
 		Dial:        c.dial,
 		Metrics:     relayed,
+		Attendant:   present,
 	})
-	served, err := c.newResources(access.NewKubeconfigs(issuer, c.options.MaxKubeconfigLife), entrance)
+	served, err := c.newResources(access.NewKubeconfigs(issuer, c.options.MaxKubeconfigLife).Waking(present.forKubeconfig), entrance)
 	if err != nil {
 		return nil, err
 	}
+	present.Recorder = activity.NewRecorder(served.clusters.Statuses, c.options.Clock)
+	present.Waker = wake.New(wake.Options{Statuses: served.clusters.Statuses, Probe: entrance.Probe, Clock: c.options.Clock})
 	c.slices.Ranges = served.endpointRanges
 	keepLocal, err := served.keepLocal(c.generic.LoopbackClientConfig)
 	if err != nil {
@@ -73,13 +80,14 @@ func (c *Config) New() (*Server, error) {
 		"garret-certificates":  c.keeper.Run,
 		"garret-publish-certs": c.publisher.Run,
 		"garret-host-cluster":  keepLocal,
+		"garret-activity":      present.Run,
 	} {
 		generic.AddPostStartHookOrDie(name, func(hook genericapiserver.PostStartHookContext) error {
 			go run(hook)
 			return nil
 		})
 	}
-	return &Server{generic: generic, relay: entrance, streamGrace: c.options.StreamGrace}, nil
+	return &Server{generic: generic, relay: entrance, waker: present.Waker, streamGrace: c.options.StreamGrace}, nil
 }
 
 // Run starts the datastore, if it is ours to start, and serves until ctx ends.

@@ -95,6 +95,7 @@ func (s *Server) drain(ctx context.Context, stopped <-chan struct{}) {
 	logger.Info("Draining relayed streams", "grace", s.streamGrace)
 	grace, cancel := context.WithTimeout(klog.NewContext(context.Background(), logger), s.streamGrace)
 	defer cancel()
+	s.waker.Stop()
 	s.relay.Drain(grace)
 }
 

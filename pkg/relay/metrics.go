@@ -23,6 +23,8 @@ const (
 	directionIn, directionOut = "in", "out"
 	// Kinds of streams.
 	kindTunnel, kindWatch, kindOther = "tunnel", "watch", "other"
+	// kindHeld are requests that wait until their virtual cluster is awake.
+	kindHeld = "held"
 )
 
 // Metrics are what a relay counts. No label holds the name of anything that a
@@ -67,7 +69,7 @@ func NewMetrics(register func(metrics.Registerable) error) (*Metrics, error) {
 		}, []string{"direction"}),
 		streams: metrics.NewGaugeVec(&metrics.GaugeOpts{
 			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "open_streams", StabilityLevel: metrics.ALPHA,
-			Help: "Tunnels, watches and other long-running requests that are open.",
+			Help: "Tunnels, watches and other long-running requests that are open, and requests that are held until their virtual cluster is awake.",
 		}, []string{"kind"}),
 		credentials: metrics.NewCounter(&metrics.CounterOpts{
 			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "credential_renewals_total", StabilityLevel: metrics.ALPHA,
@@ -101,6 +103,8 @@ type record struct {
 	verb, reason          string
 	code                  int
 	long                  bool
+	// held is how long the request waited for its virtual cluster to wake.
+	held time.Duration
 }
 
 // failed notes that the relay answers in the place of the API server inside.
@@ -115,7 +119,8 @@ func (r *record) failed(status *apierrors.StatusError) {
 func hopReason(reason string) string {
 	switch reason {
 	case "NoCredential", "CredentialRefused", "CredentialRenewed", "WrongIdentity", "Unreachable", "ConnectionLost", "Timeout",
-		"ShuttingDown", "UnexpectedUpgrade", "UpgradeFailed", "MalformedAnswer", "Redirect", "NoReview":
+		"ShuttingDown", "UnexpectedUpgrade", "UpgradeFailed", "MalformedAnswer", "Redirect", "NoReview",
+		"Asleep", "FallingAsleep", "Waking":
 		return reason
 	}
 	return "NotReady"
@@ -138,14 +143,14 @@ func (m *Metrics) finish(r *record) {
 	}
 	m.requests.WithLabelValues(r.verb, code, r.reason).Inc()
 	if !r.sent.IsZero() {
-		m.overhead.Observe(r.sent.Sub(r.begin).Seconds())
+		m.overhead.Observe((r.sent.Sub(r.begin) - r.held).Seconds())
 	}
 	if r.answered.IsZero() {
 		return
 	}
 	m.firstByte.Observe(r.answered.Sub(r.sent).Seconds())
 	if !r.long {
-		m.duration.WithLabelValues(r.verb).Observe(time.Since(r.begin).Seconds())
+		m.duration.WithLabelValues(r.verb).Observe((time.Since(r.begin) - r.held).Seconds())
 	}
 }
 

@@ -84,7 +84,7 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect([]string{"garret_relay_open_streams"}, `
-# HELP garret_relay_open_streams [ALPHA] Tunnels, watches and other long-running requests that are open.
+# HELP garret_relay_open_streams [ALPHA] Tunnels, watches and other long-running requests that are open, and requests that are held until their virtual cluster is awake.
 # TYPE garret_relay_open_streams gauge
 garret_relay_open_streams{kind="tunnel"} 1
 garret_relay_open_streams{kind="watch"} 1
@@ -92,7 +92,7 @@ garret_relay_open_streams{kind="watch"} 1
 	watch.Body.Close()
 	conn.Close()
 	expect([]string{"garret_relay_open_streams"}, `
-# HELP garret_relay_open_streams [ALPHA] Tunnels, watches and other long-running requests that are open.
+# HELP garret_relay_open_streams [ALPHA] Tunnels, watches and other long-running requests that are open, and requests that are held until their virtual cluster is awake.
 # TYPE garret_relay_open_streams gauge
 garret_relay_open_streams{kind="tunnel"} 0
 garret_relay_open_streams{kind="watch"} 0

@@ -55,6 +55,8 @@ type Config struct {
 	CallerStall time.Duration
 	// Metrics count what the relay does. They may be left out.
 	Metrics *Metrics
+	// Attendant is told who uses virtual clusters, and wakes them. It may be left out.
+	Attendant Attendant
 }
 
 // Relay carries requests into virtual clusters.
@@ -67,6 +69,7 @@ type Relay struct {
 	drain       *drain
 	metrics     *Metrics
 	judge       *judge
+	attendant   Attendant
 }
 
 // New makes a Relay.
@@ -85,6 +88,7 @@ func New(config Config) *Relay {
 		drain:       newDrain(),
 		metrics:     counted,
 		judge:       newJudge(),
+		attendant:   config.Attendant,
 	}
 }
 
@@ -145,14 +149,16 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request, cluster *tenancy
 		return err
 	}
 	audit.AddAuditAnnotations(ctx, AuditEnteredAs, identity.User, AuditGroup, identity.Groups[0])
-	if err := access.Enterable(cluster); err != nil {
-		return err
-	}
 	path.Scheme = "https"
 	path.Host = v1.ServerName(cluster.Name, cluster.Namespace)
 	path.RawQuery = innerQuery(req)
 	rec.verb, rec.long = r.judge.kind(req.Method, path)
 	audit.AddAuditAnnotation(ctx, AuditVerb, rec.verb)
+	visit := r.visit(cluster, host, req, path.Path, rec, protocol != "")
+	defer visit.end()
+	if cluster, err = visit.enter(ctx); err != nil {
+		return err
+	}
 	e := entry{cluster: cluster, identity: identity, target: path, record: rec}
 	if protocol != "" {
 		if entrance.UpgradesInside {

@@ -26,6 +26,8 @@ type Storage struct {
 	Status         *status.REST
 	Kubeconfig     *KubeconfigREST
 	Proxy          *ProxyREST
+	// Statuses are not served.
+	Statuses *Statuses
 }
 
 // Config is what the storage works with.
@@ -75,11 +77,13 @@ func NewStorage(config Config) (*Storage, error) {
 	destroy := store.DestroyFunc
 	store.DestroyFunc = func() { destroy(); disconnect() }
 
+	statuses := status.New(store, statusStrategy{main})
 	return &Storage{
 		VirtualCluster: newREST(store, config, limit),
-		Status:         status.New(store, statusStrategy{main}),
+		Status:         statuses,
 		Kubeconfig:     &KubeconfigREST{clusters: store, issuer: config.Kubeconfigs},
 		Proxy:          &ProxyREST{clusters: store, relay: config.Relay},
+		Statuses:       &Statuses{status: statuses, watcher: store},
 	}, nil
 }
 

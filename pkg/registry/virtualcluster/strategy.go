@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -35,6 +36,7 @@ type strategy struct {
 	validator *validation.Validator
 	// namespaces are those of the host; nil where nobody knows them.
 	namespaces corelisters.NamespaceLister
+	now        func() time.Time
 }
 
 var (
@@ -52,7 +54,7 @@ var (
 func newStrategy(scheme *runtime.Scheme, validator *validation.Validator) strategy {
 	base := registrystrategy.New(scheme)
 	base.NameGenerator = shortNames{base.NameGenerator}
-	return strategy{Base: base, validator: validator}
+	return strategy{Base: base, validator: validator, now: time.Now}
 }
 
 // shortNames makes of metadata.generateName a name that is short enough.
@@ -140,8 +142,9 @@ type statusStrategy struct{ strategy }
 
 // PrepareForUpdate keeps everything but the status, and in it the template as it was:
 // what a template forces is not for the writers of a status to lift. The cluster id
-// stays but for one moment. A status without a phase keeps the one that there was.
-func (statusStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
+// stays but for one moment. A status without a phase keeps the one that there was, and the
+// time of the last activity never goes back.
+func (s statusStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	vc, before := obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster)
 	vc.Spec = before.Spec
 	metav1.ResetObjectMetaForStatus(vc, before)
@@ -155,6 +158,19 @@ func (statusStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Obj
 	if !takesUp(ctx, vc, before) {
 		vc.Status.ClusterID = before.Status.ClusterID
 	}
+	vc.Status.LastActivityTime = later(before.Status.LastActivityTime, vc.Status.LastActivityTime, s.now())
+}
+
+// later is the later of two times of activity, and none that is yet to come: who could write
+// that would keep a virtual cluster awake for good.
+func later(before, after *metav1.Time, now time.Time) *metav1.Time {
+	if after != nil && after.After(now) {
+		after = &metav1.Time{Time: now.Truncate(time.Second)}
+	}
+	if after == nil || (before != nil && !before.Before(after)) {
+		return before
+	}
+	return after
 }
 
 // takesUp says whether a new status takes up the id of data that were retained.
@@ -186,7 +202,7 @@ var syncersConditions = []string{
 func reported(now, before *tenancy.VirtualClusterStatus) tenancy.VirtualClusterStatus {
 	status := *before.DeepCopy()
 	status.KubernetesVersion, status.CertificateAuthorityData, status.Quota = now.KubernetesVersion, now.CertificateAuthorityData, now.Quota
-	status.RestingFor = now.RestingFor
+	status.RestingFor, status.LastActivityTime = now.RestingFor, now.LastActivityTime
 	ofSyncer := func(c metav1.Condition) bool { return slices.Contains(syncersConditions, c.Type) }
 	status.Conditions = slices.DeleteFunc(status.Conditions, ofSyncer)
 	for _, condition := range now.Conditions {

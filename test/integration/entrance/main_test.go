@@ -16,6 +16,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,7 +27,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/pkg/access"
 	"garret.dev/garret/pkg/apiserver"
 	"garret.dev/garret/test/framework"
 	"garret.dev/garret/test/framework/aggregation"
@@ -48,12 +50,17 @@ const (
 // exampleKey is the virtual cluster that the example of the typed clients makes.
 var exampleKey = types.NamespacedName{Namespace: namespace, Name: "example"}
 
+// sleeperKey is the virtual cluster that sleeps.
+var sleeperKey = types.NamespacedName{Namespace: namespace, Name: "sleeper"}
+
 // shared is what all tests use.
 var shared struct {
 	host     *framework.ControlPlane
 	virtual  *tenant.Tenant
 	garret   *aggregation.Garret
 	auditLog string
+	// stopped says that nothing answers at the address of the one that sleeps.
+	stopped atomic.Bool
 	// authority verifies garret-apiserver, as it publishes it.
 	authority []byte
 }
@@ -77,13 +84,13 @@ func setUp(stage *framework.Stage) error {
 			return err
 		},
 		func() (err error) {
-			plane, err = stage.StartControlPlane("virtual", append(tenant.Flags(object, exampleKey), framework.WithoutNodes, lenient)...)
+			plane, err = stage.StartControlPlane("virtual", append(tenant.Flags(object, exampleKey, sleeperKey), framework.WithoutNodes, lenient)...)
 			return err
 		})
 	if err != nil {
 		return err
 	}
-	if shared.virtual, err = tenant.Serve(stage, shared.host, plane, object, exampleKey); err != nil {
+	if shared.virtual, err = tenant.Serve(stage, shared.host, plane, object, exampleKey, sleeperKey); err != nil {
 		return err
 	}
 	shared.auditLog = filepath.Join(stage.Dir, "audit.log")
@@ -95,12 +102,20 @@ func setUp(stage *framework.Stage) error {
 		options.Gateway.Enabled, options.Gateway.Hostnames = true, []string{hostname}
 		options.RequestTimeout = requestTimeout
 		options.Recommended.Audit.PolicyFile, options.Recommended.Audit.LogOptions.Path = policy, shared.auditLog
-		options.Dial = access.Dialer(shared.virtual.Dial)
+		options.Dial = dial
 	})
 	if err != nil {
 		return err
 	}
 	return populate(context.Background())
+}
+
+// dial reaches what stands behind the objects, unless it is stopped.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if shared.stopped.Load() && strings.HasPrefix(address, v1.ServerName(sleeperKey.Name, sleeperKey.Namespace)+":") {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+	}
+	return shared.virtual.Dial(ctx, network, address)
 }
 
 // populate makes two namespaces, and the virtual cluster in one of them.
