@@ -89,7 +89,7 @@ func keptKubeconfig(now, old *tenancy.VirtualClusterSpec) []need {
 	}
 	return []need{
 		{
-			verb: "create", group: tenancy.GroupName, resource: resource, subresource: "kubeconfig", itself: true,
+			verb: "create", group: tenancy.GroupName, resource: "virtualclusters", subresource: "kubeconfig", itself: true,
 			because: "whoever may read the Secret has such a kubeconfig", remedy: "leave the field as it is, or have that right granted to you",
 		},
 		{
