@@ -167,7 +167,7 @@ func TestKubeconfigInASecret(t *testing.T) {
 		{v1.KubeconfigFormatArgoCD, corev1.SecretTypeOpaque, argoCD},
 		{v1.KubeconfigFormatFlux, corev1.SecretTypeOpaque, byKey("value")},
 		{v1.KubeconfigFormatClusterAPI, "cluster.x-k8s.io/secret", byKey("value")},
-		{"", corev1.SecretTypeOpaque, byKey("kubeconfig")},
+		{v1.KubeconfigFormatKubeconfig, corev1.SecretTypeOpaque, byKey("kubeconfig")},
 	} {
 		secret := keep(t, test.format, "view")
 		if secret.Type != test.kind {
@@ -240,22 +240,24 @@ func TestKubeconfigInASecretNeedsRights(t *testing.T) {
 	clusters := rbacv1.PolicyRule{APIGroups: []string{v1.GroupName}, Resources: []string{"virtualclusters"}, Verbs: []string{"get", "update", "patch"}}
 	credentials := rbacv1.PolicyRule{APIGroups: []string{v1.GroupName}, Resources: []string{"virtualclusters/kubeconfig"}, ResourceNames: []string{name}, Verbs: []string{"create"}}
 	secrets := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}}
-	for who, test := range map[string]struct {
+	for _, test := range []struct {
+		who     string
 		rules   []rbacv1.PolicyRule
 		refused string
 	}{
-		"kept-updates":     {[]rbacv1.PolicyRule{clusters}, `cannot create virtualclusters/kubeconfig.tenancy.garret.dev "demo"`},
-		"kept-secrets":     {[]rbacv1.PolicyRule{clusters, secrets}, `cannot create virtualclusters/kubeconfig.tenancy.garret.dev "demo"`},
-		"kept-kubeconfigs": {[]rbacv1.PolicyRule{clusters, credentials}, "cannot create secrets"},
-		"kept-both":        {[]rbacv1.PolicyRule{clusters, credentials, secrets}, ""},
+		{"kept-updates", []rbacv1.PolicyRule{clusters}, `cannot create virtualclusters/kubeconfig.tenancy.garret.dev "demo"`},
+		{"kept-secrets", []rbacv1.PolicyRule{clusters, secrets}, `cannot create virtualclusters/kubeconfig.tenancy.garret.dev "demo"`},
+		{"kept-kubeconfigs", []rbacv1.PolicyRule{clusters, credentials}, "cannot create secrets"},
+		// It comes last: what is there already takes no right.
+		{"kept-both", []rbacv1.PolicyRule{clusters, credentials, secrets}, ""},
 	} {
-		user := shared.host.Certified(t, who)
+		user := shared.host.Certified(t, test.who)
 		shared.host.Grant(t, user, namespace, test.rules...)
 		shared.host.AwaitAllowed(t, user, authorizationv1.ResourceAttributes{Verb: "patch", Group: v1.GroupName, Resource: "virtualclusters", Namespace: namespace, Name: name})
 		client := clientset(t, user.Config(shared.host.Config.Host, shared.host.Config.CAData))
 		_, err := setSecret(t, client, &v1.KubeconfigSecret{Name: keptIn, ClusterRole: "cluster-admin"})
 		if test.refused == "" && err != nil || test.refused != "" && (!apierrors.IsForbidden(err) || !strings.Contains(err.Error(), test.refused) || !strings.Contains(err.Error(), "spec.kubeconfigSecret")) {
-			t.Errorf("%s: got %v, want %q", who, err, test.refused)
+			t.Errorf("%s: got %v, want %q", test.who, err, test.refused)
 		}
 	}
 	keepNone(t)
