@@ -122,6 +122,19 @@ images: build ## Build the container images into bin/images
 addons: kube $(traefik_stamp) $(certmanager_stamp)
 	$(BIN)/garret-images build --addons --bin $(BIN) --out $(BIN)/images/addons
 
+# What krew installs as kubectl garret. RELEASE_URL is where the archives will be.
+KREW_PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+RELEASE_URL    ?= https://garret.dev/releases/$(VERSION)
+
+.PHONY: krew
+krew: ## Build the command line for KREW_PLATFORMS, pack archives, and write krew's manifest into bin/krew
+	@mkdir -p $(BIN)/krew
+	@for platform in $(KREW_PLATFORMS); do \
+	    GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build -ldflags "$(garret_ldflags)" -o "$(BIN)/krew/garret-$$(echo $$platform | tr / -)" ./cmd/garret || exit 1; \
+	done
+	$(GO) run ./hack/krew --version $(VERSION) --url $(RELEASE_URL) --out $(BIN)/krew \
+	    $(foreach platform,$(KREW_PLATFORMS),$(platform)=$(BIN)/krew/garret-$(subst /,-,$(platform)))
+
 .PHONY: older
 older: kube third-party ## Build the control planes of older minors, their images, and a host one minor older
 	@hack/older.sh build

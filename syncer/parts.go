@@ -26,6 +26,7 @@ import (
 	"garret.dev/garret/syncer/explain"
 	"garret.dev/garret/syncer/isolation"
 	"garret.dev/garret/syncer/issuer"
+	"garret.dev/garret/syncer/kubeconfig"
 	"garret.dev/garret/syncer/kubelet"
 	"garret.dev/garret/syncer/lineage"
 	"garret.dev/garret/syncer/metricsapi"
@@ -115,8 +116,14 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	named := resources.NewNamedServices()
 	itself.Observe(named.Observe)
 	itself.Observe(inside.Resolve)
+	kept := kubeconfig.New(kubeconfig.Options{
+		Cluster: cluster, Host: both.host, Rights: access.NewKubeconfigs(both.virtual), Clock: options.Clock,
+		Clients: pki.ClientAuthority(options.DataDir), Servers: authority,
+		Report: func(o kubeconfig.Outcome) { reporter.KubeconfigSecret(o.Generation, o.Reason, o.Message) },
+	})
+	itself.Observe(kept.Observe)
 	keeper, err := access.NewKeeper(access.Options{
-		Own: itself, Virtual: both.virtual, Clock: options.Clock,
+		Own: itself, Virtual: both.virtual, Clock: options.Clock, Credentials: kept.Look,
 		Standing: inside.RestoreRights,
 		Report:   func(o access.Outcome) { reporter.Access(o.Generation, o.Reason, o.Message) },
 	})
@@ -148,7 +155,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	}
 	return &parts{
 		reporter: reporter, own: itself, security: security, dormancy: sleeps, mapped: mapped, named: named, ledger: ledger, ready: inside.Ready(),
-		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, watched.Run, sleeps.Run,
+		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, kept.Run, watched.Run, sleeps.Run,
 			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }, measure},
 	}, nil
 }

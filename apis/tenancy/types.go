@@ -54,6 +54,10 @@ type VirtualClusterSpec struct {
 	// access gives rights inside to users and groups of the host, besides those
 	// that follow from their permissions on the virtual cluster.
 	Access []AccessRule
+	// kubeconfigSecret has the syncer keep a kubeconfig in a Secret of the namespace, for
+	// tools on the host such as Argo CD, Flux and Cluster API. Removing it deletes the Secret.
+	// Who sets it needs the right to create virtualclusters/kubeconfig and secrets there.
+	KubeconfigSecret *KubeconfigSecret
 	// isolation says what pods of the virtual cluster may ask for, whom they may speak
 	// to, and how much the virtual cluster may hold on the host.
 	Isolation IsolationSpec
@@ -104,6 +108,34 @@ type AccessRule struct {
 	Groups []string
 	// clusterRole is the name of a ClusterRole inside the virtual cluster. It is
 	// granted in all namespaces of it.
+	ClusterRole string
+}
+
+// KubeconfigFormat says how a Secret holds a kubeconfig.
+type KubeconfigFormat string
+
+const (
+	// KubeconfigFormatKubeconfig has a kubeconfig under the key kubeconfig.
+	KubeconfigFormatKubeconfig KubeconfigFormat = "Kubeconfig"
+	// KubeconfigFormatArgoCD has the keys and the label by which Argo CD finds clusters.
+	KubeconfigFormatArgoCD KubeconfigFormat = "ArgoCD"
+	// KubeconfigFormatFlux has a kubeconfig under the key value.
+	KubeconfigFormatFlux KubeconfigFormat = "Flux"
+	// KubeconfigFormatClusterAPI has a kubeconfig under the key value, and the type and the
+	// label of Cluster API. The Secret's name is that of the Cluster and -kubeconfig.
+	KubeconfigFormatClusterAPI KubeconfigFormat = "ClusterAPI"
+)
+
+// KubeconfigSecret is a Secret with a kubeconfig that the syncer renews.
+type KubeconfigSecret struct {
+	// name of the Secret, in the namespace of the virtual cluster. A Secret of that name
+	// that is not the virtual cluster's own is left alone.
+	Name string
+	// format is how the Secret holds the kubeconfig: Kubeconfig, ArgoCD, Flux or ClusterAPI.
+	// Defaults to Kubeconfig.
+	Format KubeconfigFormat
+	// clusterRole is the name of the ClusterRole inside whose rights the kubeconfig has, and
+	// no others. There is no default.
 	ClusterRole string
 }
 

@@ -69,6 +69,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.KindRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KindSwitch"):
 		return &tenancyv1.KindSwitchApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("KubeconfigSecret"):
+		return &tenancyv1.KubeconfigSecretApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KubernetesSpec"):
 		return &tenancyv1.KubernetesSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("LocalTemplateReference"):

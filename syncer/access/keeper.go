@@ -51,6 +51,9 @@ type Options struct {
 	Standing func(context.Context) error
 	// Report is told how far spec.access is in place.
 	Report func(Outcome)
+	// Credentials is called when the binding of a kubeconfig was made, changed or deleted. It
+	// must return at once. Nil for nobody.
+	Credentials func()
 	// Clock tells when kubeconfigs have ended.
 	Clock clock.PassiveClock
 }
@@ -135,6 +138,9 @@ func (k *Keeper) bindingChanged(name string, before bool) {
 		k.queue.Add(keyRules)
 	case strings.HasPrefix(name, tenancyv1.KubeconfigPrefix):
 		k.queue.Add(name)
+		if k.Credentials != nil {
+			k.Credentials()
+		}
 	case before && strings.HasPrefix(name, tenancyv1.GroupPrefix):
 		k.queue.Add(keyStanding)
 	}

@@ -65,6 +65,12 @@ func (k *Kubeconfigs) role(ctx context.Context, grant *tenancyv1.KubeconfigGrant
 // Bind gives the group of the grant its rights, until expires. A binding of that
 // name that is there already is never taken over: it is an API error, Conflict.
 func (k *Kubeconfigs) Bind(ctx context.Context, grant *tenancyv1.KubeconfigGrant, expires time.Time) error {
+	return k.bind(ctx, grant, grant.User(), expires, tenancyv1.AccessKubeconfig, tenancyv1.AnnotationHostUser, grant.HostUser)
+}
+
+// bind gives the group of the grant the rights of its role. The binding is of a kind of
+// access, and an annotation says whose it is.
+func (k *Kubeconfigs) bind(ctx context.Context, grant *tenancyv1.KubeconfigGrant, user string, expires time.Time, access, annotation, owner string) error {
 	role, err := k.role(ctx, grant)
 	if err != nil {
 		return err
@@ -72,12 +78,9 @@ func (k *Kubeconfigs) Bind(ctx context.Context, grant *tenancyv1.KubeconfigGrant
 	name := grant.Group()
 	_, err = k.virtual.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:   name,
-			Labels: map[string]string{tenancyv1.LabelAccess: tenancyv1.AccessKubeconfig},
-			Annotations: map[string]string{
-				tenancyv1.AnnotationHostUser: grant.HostUser,
-				tenancyv1.AnnotationExpires:  expires.UTC().Format(time.RFC3339),
-			},
+			Name:        name,
+			Labels:      map[string]string{tenancyv1.LabelAccess: access},
+			Annotations: map[string]string{annotation: owner, tenancyv1.AnnotationExpires: expires.UTC().Format(time.RFC3339)},
 		},
 		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: name}},
 		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
@@ -88,7 +91,7 @@ func (k *Kubeconfigs) Bind(ctx context.Context, grant *tenancyv1.KubeconfigGrant
 	if err != nil {
 		return fmt.Errorf("create ClusterRoleBinding %s: %w", name, err)
 	}
-	k.settle(ctx, grant, role)
+	k.settle(ctx, grant, user, role)
 	return nil
 }
 
@@ -105,8 +108,8 @@ func (k *Kubeconfigs) Unbind(ctx context.Context, grant *tenancyv1.KubeconfigGra
 
 // settle waits until the authorizer inside knows the binding, so that the first
 // request with the kubeconfig is not refused.
-func (k *Kubeconfigs) settle(ctx context.Context, grant *tenancyv1.KubeconfigGrant, role *rbacv1.ClusterRole) {
-	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: grant.User(), Groups: []string{grant.Group()}}}
+func (k *Kubeconfigs) settle(ctx context.Context, grant *tenancyv1.KubeconfigGrant, user string, role *rbacv1.ClusterRole) {
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, Groups: []string{grant.Group()}}}
 	if !about(&review.Spec, role.Rules) {
 		return
 	}

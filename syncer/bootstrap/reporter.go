@@ -61,6 +61,8 @@ type Reporter struct {
 	pending map[string]trouble
 	// access is how far spec.access is in place.
 	access accessState
+	// kubeconfig is what has become of the Secret of spec.kubeconfigSecret.
+	kubeconfig secretState
 	// orphans are the objects missing inside whose data the host keeps, by kind, and
 	// undone is why a decision about them could not be carried out.
 	orphans map[string][]string
@@ -112,6 +114,19 @@ func (r *Reporter) Done(part string) {
 // reason means wholly. Until it is called, nothing is reported about it.
 func (r *Reporter) Access(generation int64, reason, message string) {
 	r.change(func() { r.access = accessState{true, generation, trouble{reason, message}} })
+}
+
+// KubeconfigSecret says what has become of the Secret that a generation asks for: an empty
+// reason means that it is written, and no message that there is none. Until it is called,
+// nothing is reported about it.
+func (r *Reporter) KubeconfigSecret(generation int64, reason, message string) {
+	next := secretState{true, generation, trouble{reason, message}}
+	r.mutex.Lock()
+	same := r.kubeconfig == next
+	r.mutex.Unlock()
+	if !same {
+		r.change(func() { r.kubeconfig = next })
+	}
 }
 
 // Orphans says which objects of a kind are missing inside without having been
@@ -192,6 +207,14 @@ type accessState struct {
 	trouble    trouble
 }
 
+// secretState is what has become of a Secret with a kubeconfig. The message of what is no
+// trouble has no reason.
+type secretState struct {
+	known      bool
+	generation int64
+	outcome    trouble
+}
+
 // metricsState is whether the host tells what pods use.
 type metricsState struct {
 	known   bool
@@ -207,6 +230,7 @@ type customState struct {
 // state is what is reported.
 type state struct {
 	access               accessState
+	kubeconfig           secretState
 	metrics              metricsState
 	custom               customState
 	controlPlane, syncer trouble
@@ -242,7 +266,7 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	r.seen, r.seenAt = now.controlPlane, r.clock.Now()
-	now.access, now.metrics, now.custom = r.access, r.metrics, r.custom
+	now.access, now.kubeconfig, now.metrics, now.custom = r.access, r.kubeconfig, r.metrics, r.custom
 	now.quota, now.resting = r.quota, r.resting
 	now.orphaned = describeOrphans(r.orphans, r.undone, r.cluster)
 	for _, part := range r.parts {

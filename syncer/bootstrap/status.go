@@ -32,6 +32,14 @@ func (w *writer) configuration(now state) *applyv1.VirtualClusterApplyConfigurat
 	} else {
 		status.WithConditions(w.asBefore(tenancyv1.ConditionAccessApplied)...)
 	}
+	switch kept := now.kubeconfig; {
+	case !kept.known:
+		status.WithConditions(w.asBefore(tenancyv1.ConditionKubeconfigSecret)...)
+	case kept.outcome.reason != "":
+		status.WithConditions(w.condition(tenancyv1.ConditionKubeconfigSecret, kept.outcome, "", "").WithObservedGeneration(kept.generation))
+	case kept.outcome.message != "":
+		status.WithConditions(w.stands(tenancyv1.ConditionKubeconfigSecret, metav1.ConditionTrue, "Written", kept.outcome.message).WithObservedGeneration(kept.generation))
+	}
 	if now.metrics.known {
 		status.WithConditions(w.condition(tenancyv1.ConditionMetricsAvailable, now.metrics.trouble, "HostMetrics", "the host tells what pods use of CPU and memory"))
 	} else {

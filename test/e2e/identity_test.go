@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -45,6 +46,7 @@ func TestIdentityInside(t *testing.T) {
 		framework.SucceedsWithin(t, 30*time.Second, "the audit log names alice", func(context.Context) error { return inAuditLog(ns, "host:alice", "/api/v1/namespaces?") })
 	})
 	t.Run("a kubeconfig that is held to a role", func(t *testing.T) { heldToRole(t, ns, user, alice) })
+	t.Run("a kubeconfig kept in a Secret", func(t *testing.T) { keptInASecret(t, ns) })
 	t.Run("kubectl alone is enough", func(t *testing.T) { rawKubeconfig(t, ns, user) })
 	t.Run("spec.access gives and takes", func(t *testing.T) {
 		bob := shared.ThroughRelay(t, shared.User(t, "bob").Kubeconfig, ns, "demo")
@@ -61,6 +63,34 @@ func TestIdentityInside(t *testing.T) {
 		t.Logf("refused %v after the change of spec.access", time.Since(start).Round(time.Millisecond))
 		bob.Do(t, "get", "pods") // he may still look in
 	})
+	t.Run("deletion takes the kubeconfig along", func(t *testing.T) {
+		admin.Do(t, "get", "secret", "demo-kubeconfig", "-n", ns)
+		admin.Do(t, "delete", "virtualcluster", "demo", "-n", ns, "--timeout=60s")
+		admin.Refused(t, "not found", "get", "secret", "demo-kubeconfig", "-n", ns)
+	})
+}
+
+// keptInASecret has the syncer write a kubeconfig on a whole host, where an admission policy
+// holds it to its own objects, and enters with it as Cluster API does.
+func keptInASecret(t *testing.T, ns string) {
+	admin := shared.Admin()
+	admin.Do(t, "patch", "virtualcluster", "demo", "-n", ns, "--type=merge", "-p",
+		`{"spec":{"kubeconfigSecret":{"name":"demo-kubeconfig","format":"ClusterAPI","clusterRole":"view"}}}`)
+	admin.Do(t, "wait", "--for=condition=KubeconfigSecretWritten", "virtualcluster/demo", "-n", ns, "--timeout=60s")
+	encoded := admin.Do(t, "get", "secret", "demo-kubeconfig", "-n", ns, "-o", "jsonpath={.data.value}")
+	content, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// No DNS of the host names the Service here; its name is verified all the same.
+	address := admin.Do(t, "get", "service", "vc-demo", "-n", ns, "-o", "jsonpath=https://{.spec.clusterIP}")
+	tool := framework.WriteClient(t, content)
+	there := []string{"--server=" + address, "--tls-server-name=vc-demo." + ns + ".svc"}
+	if server := tool.Do(t, "config", "view", "-o", "jsonpath={.clusters[0].cluster.server}"); server != "https://vc-demo."+ns+".svc" {
+		t.Errorf("got server %s, want the Service", server)
+	}
+	tool.Do(t, append(there, "get", "pods", "-A")...)
+	tool.Refused(t, "orbidden", append(there, "get", "secrets", "-A")...)
 }
 
 // heldToRole takes a kubeconfig of the role view and revokes it.

@@ -58,6 +58,11 @@ func numbered[T any](count int, make func(int) T) []T {
 func TestDeclaredRules(t *testing.T) {
 	scheme := runtime.NewScheme()
 	Install(scheme)
+	kept := func(name, format, role string) runtime.Object {
+		return cluster(func(vc *v1.VirtualCluster) {
+			vc.Spec.KubeconfigSecret = &v1.KubeconfigSecret{Name: name, Format: v1.KubeconfigFormat(format), ClusterRole: role}
+		})
+	}
 	rule := func(rule v1.AccessRule) runtime.Object {
 		return cluster(func(vc *v1.VirtualCluster) { vc.Spec.Access = []v1.AccessRule{rule} })
 	}
@@ -86,6 +91,12 @@ func TestDeclaredRules(t *testing.T) {
 		"no role":           {rule(v1.AccessRule{Users: []string{"alice"}}), []string{"spec.access[0].clusterRole: Required"}},
 		"no path segment":   {rule(v1.AccessRule{Users: []string{"alice"}, ClusterRole: "a/b"}), []string{"spec.access[0].clusterRole: Invalid"}},
 		"user twice":        {rule(v1.AccessRule{Users: []string{"a", "b", "a"}, ClusterRole: "view"}), []string{"spec.access[0].users[2]: Duplicate"}},
+		"kubeconfig":        {kept("argo.cd", "ArgoCD", "view"), nil},
+		"no Secret":         {kept("", "Flux", "view"), []string{"spec.kubeconfigSecret.name: Required"}},
+		"no name of one":    {kept("Argo/CD", "Flux", "view"), []string{"spec.kubeconfigSecret.name: Invalid"}},
+		"another format":    {kept("argo", "Helm", "view"), []string{"spec.kubeconfigSecret.format: Unsupported"}},
+		"rights of none":    {kept("argo", "Flux", ""), []string{"spec.kubeconfigSecret.clusterRole: Required"}},
+		"rights of a path":  {kept("argo", "Flux", "a/b"), []string{"spec.kubeconfigSecret.clusterRole: Invalid"}},
 		"long group":        {rule(v1.AccessRule{Groups: []string{strings.Repeat("g", 513)}, ClusterRole: "view"}), []string{"spec.access[0].groups[0]: Too long"}},
 		"template":          {template(v1.TemplateVersion{Version: "1.0.0"}), nil},
 		"no versions":       {template(), []string{"spec.versions: Required"}},

@@ -44,6 +44,9 @@ func DefaultSpec(spec *VirtualClusterSpec) {
 	if storage.WhenDeleted == "" {
 		storage.WhenDeleted = RetentionDelete
 	}
+	if secret := spec.KubeconfigSecret; secret != nil && secret.Format == "" {
+		secret.Format = KubeconfigFormatKubeconfig
+	}
 	isolation := &spec.Isolation
 	if isolation.PodSecurity == "" {
 		isolation.PodSecurity = PodSecurityBaseline

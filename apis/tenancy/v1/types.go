@@ -76,6 +76,12 @@ type VirtualClusterSpec struct {
 	// +k8s:optional
 	// +k8s:maxItems=64
 	Access []AccessRule `json:"access,omitempty"`
+	// kubeconfigSecret has the syncer keep a kubeconfig in a Secret of the namespace, for
+	// tools on the host such as Argo CD, Flux and Cluster API. Removing it deletes the Secret.
+	// Who sets it needs the right to create virtualclusters/kubeconfig and secrets there.
+	// +optional
+	// +k8s:optional
+	KubeconfigSecret *KubeconfigSecret `json:"kubeconfigSecret,omitempty"`
 	// isolation says what pods of the virtual cluster may ask for, whom they may speak
 	// to, and how much the virtual cluster may hold on the host.
 	// +optional
@@ -163,6 +169,43 @@ type AccessRule struct {
 	Groups []string `json:"groups,omitempty"`
 	// clusterRole is the name of a ClusterRole inside the virtual cluster. It is
 	// granted in all namespaces of it.
+	// +k8s:required
+	// +k8s:format=k8s-path-segment-name
+	// +k8s:maxLength=253
+	ClusterRole string `json:"clusterRole"`
+}
+
+// KubeconfigFormat says how a Secret holds a kubeconfig.
+// +enum
+// +k8s:enum
+type KubeconfigFormat string
+
+const (
+	// KubeconfigFormatKubeconfig has a kubeconfig under the key kubeconfig.
+	KubeconfigFormatKubeconfig KubeconfigFormat = "Kubeconfig"
+	// KubeconfigFormatArgoCD has the keys and the label by which Argo CD finds clusters.
+	KubeconfigFormatArgoCD KubeconfigFormat = "ArgoCD"
+	// KubeconfigFormatFlux has a kubeconfig under the key value.
+	KubeconfigFormatFlux KubeconfigFormat = "Flux"
+	// KubeconfigFormatClusterAPI has a kubeconfig under the key value, and the type and the
+	// label of Cluster API. The Secret's name is that of the Cluster and -kubeconfig.
+	KubeconfigFormatClusterAPI KubeconfigFormat = "ClusterAPI"
+)
+
+// KubeconfigSecret is a Secret with a kubeconfig that the syncer renews.
+type KubeconfigSecret struct {
+	// name of the Secret, in the namespace of the virtual cluster. A Secret of that name
+	// that is not the virtual cluster's own is left alone.
+	// +k8s:required
+	// +k8s:format=k8s-long-name
+	Name string `json:"name"`
+	// format is how the Secret holds the kubeconfig: Kubeconfig, ArgoCD, Flux or ClusterAPI.
+	// Defaults to Kubeconfig.
+	// +optional
+	// +k8s:optional
+	Format KubeconfigFormat `json:"format,omitempty"`
+	// clusterRole is the name of the ClusterRole inside whose rights the kubeconfig has, and
+	// no others. There is no default.
 	// +k8s:required
 	// +k8s:format=k8s-path-segment-name
 	// +k8s:maxLength=253

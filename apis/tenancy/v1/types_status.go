@@ -48,6 +48,9 @@ const (
 	// ConditionAccessApplied is true when the rights inside are those of spec.access;
 	// the syncer reports it where there is, or was, any.
 	ConditionAccessApplied = "AccessApplied"
+	// ConditionKubeconfigSecret is true when the Secret of spec.kubeconfigSecret holds a
+	// kubeconfig that works; the syncer reports it where there is, or was, one.
+	ConditionKubeconfigSecret = "KubeconfigSecretWritten"
 	// ConditionHostPodSecurity is true when the host, too, holds the pods of the namespace
 	// to a level of the Pod Security Standards. No other condition depends on it.
 	ConditionHostPodSecurity = "HostPodSecurity"
@@ -105,6 +108,7 @@ type VirtualClusterStatus struct {
 	Phase Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
+	// KubeconfigSecretWritten where a Secret is to hold a kubeconfig,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
 	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept,
 	// DeletionScheduled where there is a deletion by inactivity, and

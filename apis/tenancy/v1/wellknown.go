@@ -43,6 +43,10 @@ const (
 	// asks for the label and makes no such Secret itself, and on its copy inside.
 	LabelIssuedFor = "garret.dev/issued-for"
 
+	// LabelKubeconfigOf marks the Secret of the host that holds a kubeconfig of the virtual
+	// cluster whose id is the value. Nothing inside stands for it.
+	LabelKubeconfigOf = "garret.dev/kubeconfig-of"
+
 	// LabelOrphan marks a synced host object that holds data and that nothing inside
 	// stands for any more: its object inside is missing without having been deleted, its
 	// kind is switched off, or the virtual cluster was deleted and its data retained.

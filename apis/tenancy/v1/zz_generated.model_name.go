@@ -184,6 +184,11 @@ func (in KubeconfigRequestStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in KubeconfigSecret) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.KubeconfigSecret"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in KubernetesSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.KubernetesSpec"
 }

@@ -2239,6 +2239,127 @@ func Validate_KindSwitch(
 	return errs
 }
 
+var symbolsForKubeconfigFormat = sets.New(KubeconfigFormatArgoCD, KubeconfigFormatClusterAPI, KubeconfigFormatFlux, KubeconfigFormatKubeconfig)
+
+// Validate_KubeconfigFormat validates an instance of KubeconfigFormat according
+// to declarative validation rules in the API schema.
+func Validate_KubeconfigFormat(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *KubeconfigFormat) (errs field.ErrorList) {
+
+	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForKubeconfigFormat, nil); len(e) != 0 {
+		errs = append(errs, e...)
+	}
+
+	return errs
+}
+
+// Validate_KubeconfigSecret validates an instance of KubeconfigSecret according
+// to declarative validation rules in the API schema.
+func Validate_KubeconfigSecret(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *KubeconfigSecret) (errs field.ErrorList) {
+
+	{ // field KubeconfigSecret.Name
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.LongName(ctx, op, fldPath, obj, oldObj); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *KubeconfigSecret) *string {
+				return &oldObj.Name
+			})
+		errs = append(errs, fn(fldPath.Child("name"), &obj.Name, oldVal, oldObj != nil)...)
+	}
+
+	{ // field KubeconfigSecret.Format
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KubeconfigFormat,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KubeconfigFormat(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *KubeconfigSecret) *KubeconfigFormat {
+				return &oldObj.Format
+			})
+		errs = append(errs, fn(fldPath.Child("format"), &obj.Format, oldVal, oldObj != nil)...)
+	}
+
+	{ // field KubeconfigSecret.ClusterRole
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.PathSegmentName(ctx, op, fldPath, obj, oldObj); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 253); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *KubeconfigSecret) *string {
+				return &oldObj.ClusterRole
+			})
+		errs = append(errs, fn(fldPath.Child("clusterRole"), &obj.ClusterRole, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 // Validate_KubernetesSpec validates an instance of KubernetesSpec according
 // to declarative validation rules in the API schema.
 func Validate_KubernetesSpec(
@@ -4819,6 +4940,36 @@ func Validate_VirtualClusterSpec(
 				return oldObj.Access
 			})
 		errs = append(errs, fn(fldPath.Child("access"), obj.Access, oldVal, oldObj != nil)...)
+	}
+
+	{ // field VirtualClusterSpec.KubeconfigSecret
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KubeconfigSecret,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KubeconfigSecret(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterSpec) *KubeconfigSecret {
+				return oldObj.KubeconfigSecret
+			})
+		errs = append(errs, fn(fldPath.Child("kubeconfigSecret"), obj.KubeconfigSecret, oldVal, oldObj != nil)...)
 	}
 
 	{ // field VirtualClusterSpec.Isolation

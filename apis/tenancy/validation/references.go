@@ -4,6 +4,9 @@
 package validation
 
 import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"garret.dev/garret/apis/tenancy"
@@ -45,6 +48,22 @@ func access(rules []tenancy.AccessRule, at *field.Path) field.ErrorList {
 		errs = append(errs, subjects(rule.Groups, here.Child("groups"))...)
 	}
 	return errs
+}
+
+// clusterAPISuffix ends the name of the Secret in which Cluster API looks for a kubeconfig.
+const clusterAPISuffix = "-kubeconfig"
+
+// kubeconfigSecret holds the name to what a tool looks for.
+func kubeconfigSecret(secret *tenancy.KubeconfigSecret, at *field.Path) field.ErrorList {
+	if secret == nil || secret.Format != tenancy.KubeconfigFormatClusterAPI {
+		return nil
+	}
+	cluster, found := strings.CutSuffix(secret.Name, clusterAPISuffix)
+	if !found || len(content.IsLabelValue(cluster)) > 0 || cluster == "" {
+		return field.ErrorList{field.Invalid(at.Child("name"), secret.Name, "Cluster API reads the Secret NAME"+clusterAPISuffix+
+			", where NAME is that of its Cluster and has at most 63 characters: name it so, or choose another format")}
+	}
+	return nil
 }
 
 func subjects(names []string, at *field.Path) field.ErrorList {

@@ -4,6 +4,7 @@
 package validation
 
 import (
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +15,11 @@ import (
 func TestReferences(t *testing.T) {
 	templated := func(ref tenancy.TemplateReference) change {
 		return func(vc *tenancy.VirtualCluster) { vc.Spec.TemplateRef = &ref }
+	}
+	keeps := func(name string, format tenancy.KubeconfigFormat) change {
+		return func(vc *tenancy.VirtualCluster) {
+			vc.Spec.KubeconfigSecret = &tenancy.KubeconfigSecret{Name: name, Format: format, ClusterRole: "view"}
+		}
 	}
 	for name, test := range map[string]struct {
 		change change
@@ -28,7 +34,12 @@ func TestReferences(t *testing.T) {
 		"access": {func(vc *tenancy.VirtualCluster) {
 			vc.Spec.Access = []tenancy.AccessRule{{Groups: []string{"dev"}, ClusterRole: "view"}}
 		}, nil},
-		"access of nobody": {func(vc *tenancy.VirtualCluster) { vc.Spec.Access = []tenancy.AccessRule{{ClusterRole: "view"}} }, []string{"spec.access[0]: name users, groups or both"}},
+		"for Cluster API":              {keeps("web-kubeconfig", "ClusterAPI"), nil},
+		"for Cluster API, a bad name":  {keeps("web", "ClusterAPI"), []string{"spec.kubeconfigSecret.name: Cluster API reads the Secret NAME-kubeconfig"}},
+		"for Cluster API, of nothing":  {keeps("-kubeconfig", "ClusterAPI"), []string{"spec.kubeconfigSecret.name: Cluster API reads"}},
+		"for Cluster API, a long name": {keeps(strings.Repeat("a", 64)+"-kubeconfig", "ClusterAPI"), []string{"spec.kubeconfigSecret.name: Cluster API reads"}},
+		"for Flux":                     {keeps("web", "Flux"), nil},
+		"access of nobody":             {func(vc *tenancy.VirtualCluster) { vc.Spec.Access = []tenancy.AccessRule{{ClusterRole: "view"}} }, []string{"spec.access[0]: name users, groups or both"}},
 		"access of an empty one": {func(vc *tenancy.VirtualCluster) {
 			vc.Spec.Access = []tenancy.AccessRule{{Users: []string{"a", ""}, ClusterRole: "view"}}
 		}, []string{"spec.access[0].users[1]: stands for nobody"}},

@@ -76,6 +76,9 @@ func (v *Validator) spec(spec, old *tenancy.VirtualClusterSpec, path *field.Path
 	if !equality.Semantic.DeepEqual(spec.Access, old.Access) {
 		errs = append(errs, access(spec.Access, path.Child("access"))...)
 	}
+	if !equality.Semantic.DeepEqual(spec.KubeconfigSecret, old.KubeconfigSecret) {
+		errs = append(errs, kubeconfigSecret(spec.KubeconfigSecret, path.Child("kubeconfigSecret"))...)
+	}
 	errs = append(errs, kubernetes(&spec.Kubernetes, &old.Kubernetes, path.Child("kubernetes"))...)
 	errs = append(errs, controlPlane(&spec.ControlPlane, &old.ControlPlane, path.Child("controlPlane"))...)
 	if !equality.Semantic.DeepEqual(spec.Syncer, old.Syncer) {

@@ -466,6 +466,20 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: enabled
       type:
         scalar: boolean
+- name: dev.garret.garret.apis.tenancy.v1.KubeconfigSecret
+  map:
+    fields:
+    - name: clusterRole
+      type:
+        scalar: string
+      default: ""
+    - name: format
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+      default: ""
 - name: dev.garret.garret.apis.tenancy.v1.KubernetesSpec
   map:
     fields:
@@ -1014,6 +1028,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.IsolationSpec
       default: {}
+    - name: kubeconfigSecret
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KubeconfigSecret
     - name: kubernetes
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KubernetesSpec

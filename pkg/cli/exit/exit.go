@@ -52,19 +52,23 @@ func Meanings() []Meaning {
 type coded struct {
 	error
 	code int
+	// handedOn says that the code stands although the user interrupted the command.
+	handedOn bool
 }
 
 func (c *coded) Unwrap() error { return c.error }
 
-// Silent is the error of a command that said itself what is wrong: nothing more is printed.
-func Silent(code int) error { return &coded{errors.New(""), code} }
+// HandOn is the error of a command that ends with the code of another program. That said
+// itself what is wrong, so nothing more is printed. An interrupt reached it, too, and it decided
+// what that means.
+func HandOn(code int) error { return &coded{error: errors.New(""), code: code, handedOn: true} }
 
 // With gives an error an exit code. A nil error stays nil.
 func With(code int, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &coded{err, code}
+	return &coded{error: err, code: code}
 }
 
 // Of returns the exit code of an error; nil is OK.
@@ -73,6 +77,8 @@ func Of(ctx context.Context, err error) int {
 	switch {
 	case err == nil:
 		return OK
+	case errors.As(err, &known) && known.handedOn:
+		return known.code
 	case errors.Is(ctx.Err(), context.Canceled):
 		return Interrupted
 	case errors.As(err, &known):

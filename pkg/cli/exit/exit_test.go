@@ -34,6 +34,7 @@ func TestOf(t *testing.T) {
 		"not ready yet":               {t.Context(), apierrors.NewServiceUnavailable("no"), 5},
 		"time is over":                {t.Context(), With(NotReady, context.DeadlineExceeded), 5},
 		"interrupted":                 {stopped, errors.New("no"), 130},
+		"interrupted, as a child was": {stopped, fmt.Errorf("x: %w", HandOn(7)), 7},
 		"interrupted while it waited": {stopped, With(NotReady, errors.New("no")), 130},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -59,8 +59,8 @@ func getFlags(cmd *cobra.Command, options *get.GetOptions) {
 	flags := cmd.Flags()
 	flags.StringVarP(&options.LabelSelector, "selector", "l", "", "label selector, such as team=a")
 	flags.StringVar(&options.FieldSelector, "field-selector", "", "field selector, such as status.phase=Ready")
-	flags.BoolVarP(&options.Watch, "watch", "w", false, "go on with what changes")
-	flags.BoolVar(&options.WatchOnly, "watch-only", false, "show only what changes")
+	flags.BoolVarP(&options.Watch, "watch", "w", false, "print each change, too, until the command is interrupted")
+	flags.BoolVar(&options.WatchOnly, "watch-only", false, "print only changes, until the command is interrupted")
 	flags.BoolVar(&options.IgnoreNotFound, "ignore-not-found", false, "a name that does not exist is no error")
 	flags.Lookup("output").Usage = "output format: wide, json, yaml, name, jsonpath=…, go-template=…, custom-columns=…"
 	flags.Lookup("no-headers").Usage = "print no headers"
@@ -85,6 +85,9 @@ func (c *Commands) get(cmd *cobra.Command, options *get.GetOptions, resource str
 	}
 	if _, err := options.PrintFlags.ToPrinter(); err != nil {
 		return host.Misuse(err, "see --output in %s --help", cmd.CommandPath())
+	}
+	if options.Watch || options.WatchOnly {
+		return cluster.Explain(c.follow(cmd.Context(), factory, options, resource, names))
 	}
 	return cluster.Explain(utilerrors.Reduce(options.Run(factory, what)))
 }

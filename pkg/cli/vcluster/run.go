@@ -49,7 +49,10 @@ func (c *Commands) run(ctx context.Context, cluster *host.Cluster, link kubeconf
 	switch {
 	case errors.As(err, &ended) && ended.ExitCode() > 0:
 		// The command said itself what was wrong.
-		return exit.Silent(ended.ExitCode())
+		return exit.HandOn(ended.ExitCode())
+	case child.ProcessState != nil && child.ProcessState.Success():
+		// It may have been interrupted, and have ended well all the same.
+		return nil
 	case errors.Is(err, exec.ErrNotFound):
 		return host.Misuse(err, "install %s, or give its path", command[0])
 	case err != nil:

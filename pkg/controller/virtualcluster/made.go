@@ -175,6 +175,15 @@ func (c *Controller) issued(ctx context.Context, vc *tenancyv1.VirtualCluster) (
 	return c.list(ctx, vc, secretResource(), tenancyv1.LabelIssuedFor+"="+clusterID(vc))
 }
 
+// kubeconfigs are the Secrets in which the syncer kept a kubeconfig. They stand for nothing
+// inside.
+func (c *Controller) kubeconfigs(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]metav1.PartialObjectMetadata, error) {
+	all, err := c.list(ctx, vc, secretResource(), madeBy(vc)+","+tenancyv1.LabelKubeconfigOf+"="+clusterID(vc))
+	return slices.DeleteFunc(all, func(object metav1.PartialObjectMetadata) bool {
+		return tenancyv1.IsSyncedFor(&object, clusterID(vc), vc.Namespace)
+	}), err
+}
+
 func secretResource() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceSecrets)
 }

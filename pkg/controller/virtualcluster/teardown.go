@@ -160,6 +160,14 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 		return left, err
 	}
 	left.count("checkpoint", len(record))
+	kubeconfigs, err := c.kubeconfigs(ctx, vc)
+	if err != nil {
+		return left, err
+	}
+	if err := c.deleteAll(ctx, vc, secretResource(), kubeconfigs); err != nil {
+		return left, err
+	}
+	left.count("kubeconfig", len(kubeconfigs))
 	// Before the ingresses are gone, the Secrets would be issued again.
 	if len(left.what) == 0 && !retains(vc) {
 		certificates, err := c.issued(ctx, vc)

@@ -25,6 +25,8 @@ type need struct {
 	// namespace is empty for the one of the virtual cluster.
 	namespace                                string
 	verb, group, resource, subresource, name string
+	// itself says that it is about the virtual cluster, whose name is name then.
+	itself bool
 	// because says what the right stands for, and remedy who can lift the refusal.
 	because, remedy string
 	// itself says that the name is that of the virtual cluster.
@@ -46,6 +48,7 @@ type lent struct {
 // something, and wants it here or among those that lend nothing.
 var lentFields = []lent{
 	{"controlPlane.datastore.endpointSecretRef", secretOfDatastore},
+	{"kubeconfigSecret", keptKubeconfig},
 	{"isolation.podSecurity", levelOfPods},
 	{"isolation.resourceQuota", func(now, old *tenancy.VirtualClusterSpec) []need {
 		return deployed("resourcequotas", now.Isolation.ResourceQuota, old.Isolation.ResourceQuota)
@@ -79,6 +82,24 @@ func secretOfDatastore(now, old *tenancy.VirtualClusterSpec) []need {
 		verb: "get", resource: "secrets", name: now.ControlPlane.Datastore.EndpointSecretRef.Name,
 		because: "Garret reads the Secret for the virtual cluster", remedy: "name a Secret that you may get, or have that right granted to you",
 	}}
+}
+
+// keptKubeconfig is for a kubeconfig that everybody gets who may read the Secret. Taking
+// it away lends nothing.
+func keptKubeconfig(now, old *tenancy.VirtualClusterSpec) []need {
+	if now.KubeconfigSecret == nil || equality.Semantic.DeepEqual(now.KubeconfigSecret, old.KubeconfigSecret) {
+		return nil
+	}
+	return []need{
+		{
+			verb: "create", group: tenancy.GroupName, resource: "virtualclusters", subresource: "kubeconfig", itself: true,
+			because: "whoever may read the Secret has such a kubeconfig", remedy: "leave the field as it is, or have that right granted to you",
+		},
+		{
+			verb: "create", resource: v1.ResourceSecrets,
+			because: "tools on the host act on Secrets of the namespace", remedy: "leave the field as it is, or have that right granted to you",
+		},
+	}
 }
 
 // levelOfPods is for the one level that opens the host's nodes. It makes no

@@ -109,6 +109,13 @@ func calls(from, to string) specChange {
 	}
 }
 
+// keeps has a Secret of the namespace hold a kubeconfig.
+func keeps(secret, role string) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) {
+		spec.KubeconfigSecret = &tenancy.KubeconfigSecret{Name: secret, ClusterRole: role}
+	}
+}
+
 func ranges(kind corev1.LimitType) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) {
 		spec.Isolation.LimitRange = &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: kind}}}
@@ -136,6 +143,7 @@ func TestLentRights(t *testing.T) {
 		deletion   = "delete virtualclusters.tenancy.garret.dev demo"
 		entry      = "get virtualclusters/proxy.tenancy.garret.dev other"
 	)
+	kubeconfig := []string{"create virtualclusters/kubeconfig.tenancy.garret.dev " + existing().Name, "create secrets"}
 	var widgets []string
 	for _, verb := range []string{"get", "list", "watch", "create", "update", "patch", "delete"} {
 		widgets = append(widgets, verb+" widgets.example.org")
@@ -193,6 +201,11 @@ func TestLentRights(t *testing.T) {
 		"less counts as use":        {[]specChange{gone(10)}, []specChange{gone(10, "bob")}, []string{deletion}},
 		"as much counts as use":     {[]specChange{gone(10, "bob")}, []specChange{gone(10, "bob")}, nil},
 		"more counts as use":        {[]specChange{gone(10, "bob")}, []specChange{gone(10)}, nil},
+		"a kubeconfig":              {nil, []specChange{keeps("argo", "view")}, kubeconfig},
+		"a kubeconfig stays":        {[]specChange{keeps("argo", "view")}, []specChange{keeps("argo", "view")}, nil},
+		"it gets another role":      {[]specChange{keeps("argo", "view")}, []specChange{keeps("argo", "edit")}, kubeconfig},
+		"it goes elsewhere":         {[]specChange{keeps("argo", "view")}, []specChange{keeps("flux", "view")}, kubeconfig},
+		"a kubeconfig goes":         {[]specChange{keeps("argo", "view")}, nil, nil},
 		"all at once, in one order": {nil, []specChange{datastoreIn("db"), level(tenancy.PodSecurityPrivileged), quotaOfPods("1"), ranges(corev1.LimitTypePod)}, []string{secret, privileged, "create resourcequotas", "create limitranges"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -194,7 +194,7 @@ func bySyncer(ctx context.Context, vc *tenancy.VirtualCluster) bool {
 // syncersConditions are those that a syncer reports.
 var syncersConditions = []string{
 	v1.ConditionControlPlaneReady, v1.ConditionSyncerReady, v1.ConditionAccessApplied, v1.ConditionOrphaned, v1.ConditionMetricsAvailable,
-	v1.ConditionCustomKindsSynced,
+	v1.ConditionCustomKindsSynced, v1.ConditionKubeconfigSecret,
 }
 
 // reported is what becomes of a status that a syncer writes: it says what it alone

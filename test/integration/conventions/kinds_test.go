@@ -89,6 +89,7 @@ func virtualCluster() *kind {
 			"spec.controlPlane.datastore.endpointSecretRef.name": {"controlPlane": fields{"datastore": fields{"endpointSecretRef": fields{}}}},
 			"spec.hostClusterRef.name":                           {"hostClusterRef": fields{"name": "elsewhere"}},
 			"spec.access[0].clusterRole":                         {"access": []any{fields{"users": []any{"alice"}}}},
+			"spec.kubeconfigSecret.name":                         {"kubeconfigSecret": fields{"name": "web", "format": "ClusterAPI", "clusterRole": "view"}},
 			"spec.helm.values.serviceAccountName":                {"helm": fields{"values": fields{"serviceAccountName": "admin"}}},
 			"spec.helm.values.networkPolicy.enabled":             {"helm": fields{"values": fields{"networkPolicy": fields{"enabled": "yes"}}}},
 		},

@@ -69,9 +69,15 @@ func (v tenant) made(kind tenancyv1.SyncedKind, name, id, virtualName, virtualKi
 // issued puts a Secret on the host as cert-manager makes one for the ingress of a virtual cluster.
 func (v tenant) issued(name, id string) {
 	v.t.Helper()
+	v.labelled(name, map[string]string{tenancyv1.LabelIssuedFor: id})
+}
+
+// labelled puts a Secret on the host that stands for nothing inside.
+func (v tenant) labelled(name string, labels map[string]string) {
+	v.t.Helper()
 	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret"}}
 	object.SetName(name)
-	object.SetLabels(map[string]string{tenancyv1.LabelIssuedFor: id})
+	object.SetLabels(labels)
 	if _, err := v.objects(row(v.t, tenancyv1.ResourceSecrets)).Create(v.t.Context(), object, metav1.CreateOptions{}); err != nil {
 		v.t.Fatal(err)
 	}
@@ -127,6 +133,8 @@ func TestDeletionLeavesNothing(t *testing.T) {
 			}
 			v.issued("issued", vc.Status.ClusterID)
 			v.issued("issued-for-another", "ffffffffff")
+			v.labelled("kubeconfig", map[string]string{tenancyv1.LabelCluster: vc.Status.ClusterID, tenancyv1.LabelKubeconfigOf: vc.Status.ClusterID})
+			v.labelled("kubeconfig-of-another", map[string]string{tenancyv1.LabelCluster: "ffffffffff", tenancyv1.LabelKubeconfigOf: vc.Status.ClusterID})
 			v.delete()
 			retained := retention == tenancyv1.RetentionRetain
 			for _, kind := range withTwins() {
@@ -144,6 +152,11 @@ func TestDeletionLeavesNothing(t *testing.T) {
 			secrets := row(t, tenancyv1.ResourceSecrets)
 			if is, _, err := v.there(t.Context(), secrets, "issued"); err != nil || is != retained {
 				t.Errorf("a certificate of the virtual cluster is kept: %t (%v), want %t", is, err, retained)
+			}
+			for name, want := range map[string]bool{"kubeconfig": false, "kubeconfig-of-another": true} {
+				if is, _, err := v.there(t.Context(), secrets, name); err != nil || is != want {
+					t.Errorf("Secret %s is there: %t (%v), want %t", name, is, err, want)
+				}
 			}
 			if is, _, err := v.there(t.Context(), secrets, "issued-for-another"); err != nil || !is {
 				t.Errorf("a certificate of another virtual cluster is kept: %t, %v; want it left alone", is, err)

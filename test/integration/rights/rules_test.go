@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/util/retry"
+	"k8s.io/utils/clock"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	clientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
@@ -86,12 +87,18 @@ func takeAway(t *testing.T, binding string) {
 // applied waits until the status says that this generation's rules are in place, or why not.
 func applied(t *testing.T, generation int64, status metav1.ConditionStatus, reason string) {
 	t.Helper()
-	framework.Eventually(t, fmt.Sprintf("AccessApplied of generation %d is %s, %s", generation, status, reason), func(ctx context.Context) (bool, error) {
+	reported(t, v1.ConditionAccessApplied, generation, status, reason)
+}
+
+// reported waits until a condition is so for this generation.
+func reported(t *testing.T, kind string, generation int64, status metav1.ConditionStatus, reason string) {
+	t.Helper()
+	framework.Eventually(t, fmt.Sprintf("%s of generation %d is %s, %s", kind, generation, status, reason), func(ctx context.Context) (bool, error) {
 		got, err := shared.garret.Clients.TenancyV1().VirtualClusters(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return false, err
 		}
-		condition := meta.FindStatusCondition(got.Status.Conditions, v1.ConditionAccessApplied)
+		condition := meta.FindStatusCondition(got.Status.Conditions, kind)
 		return condition != nil && condition.ObservedGeneration == generation && condition.Status == status && condition.Reason == reason, nil
 	})
 }
@@ -281,7 +288,7 @@ func TestOutage(t *testing.T) {
 	become(t, "host:bob", nil, "create", "configmaps", true)
 	// One that starts now knows nothing, and touches nothing: what it does know of, it does.
 	s.stop()
-	again := startSyncerOn(t, s.wire)
+	again := startSyncerOn(t, s.wire, clock.RealClock{})
 	ended := newKubeconfigBinding(t, "0123456789abcdef", time.Now().Add(-time.Minute))
 	framework.Eventually(t, "the binding of a kubeconfig that has ended is gone", func(ctx context.Context) (bool, error) {
 		_, err := shared.inside.Client.RbacV1().ClusterRoleBindings().Get(ctx, ended, metav1.GetOptions{})

@@ -14,6 +14,7 @@ import (
 
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
@@ -23,6 +24,7 @@ import (
 	"garret.dev/garret/pkg/chart"
 	syncaccess "garret.dev/garret/syncer/access"
 	"garret.dev/garret/syncer/bootstrap"
+	"garret.dev/garret/syncer/kubeconfig"
 	"garret.dev/garret/syncer/own"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/translate"
@@ -114,10 +116,11 @@ type syncer struct {
 // until the test ends.
 func startSyncer(t *testing.T) *syncer {
 	t.Helper()
-	return startSyncerOn(t, &wire{conns: map[net.Conn]struct{}{}})
+	return startSyncerOn(t, &wire{conns: map[net.Conn]struct{}{}}, clock.RealClock{})
 }
 
-func startSyncerOn(t *testing.T, wire *wire) *syncer {
+// startSyncerOn has kubeconfigs in Secrets be kept by another clock.
+func startSyncerOn(t *testing.T, wire *wire, clocked clock.Clock) *syncer {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", shared.account)
 	if err != nil {
@@ -137,8 +140,18 @@ func startSyncerOn(t *testing.T, wire *wire) *syncer {
 		t.Fatal(err)
 	}
 	itself := own.New(tenancy.RESTClient(), cluster)
+	host, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := kubeconfig.New(kubeconfig.Options{
+		Cluster: cluster, Host: host, Rights: syncaccess.NewKubeconfigs(shared.inside.Client), Clock: clocked,
+		Clients: pki.ClientAuthority(shared.inside.Dir), Servers: pki.ServerAuthority(shared.inside.Dir),
+		Report: func(o kubeconfig.Outcome) { reporter.KubeconfigSecret(o.Generation, o.Reason, o.Message) },
+	})
+	itself.Observe(kept.Observe)
 	keeper, err := syncaccess.NewKeeper(syncaccess.Options{
-		Own: itself, Virtual: shared.inside.Client, Clock: clock.RealClock{},
+		Own: itself, Virtual: shared.inside.Client, Clock: clock.RealClock{}, Credentials: kept.Look,
 		Standing: rights.RestoreRights,
 		Report:   func(o syncaccess.Outcome) { reporter.Access(o.Generation, o.Reason, o.Message) },
 	})
@@ -149,6 +162,7 @@ func startSyncerOn(t *testing.T, wire *wire) *syncer {
 	var group sync.WaitGroup
 	group.Go(func() { _ = itself.Run(ctx) })
 	group.Go(func() { _ = keeper.Run(ctx) })
+	group.Go(func() { _ = kept.Run(ctx) })
 	group.Go(func() { _ = reporter.Run(ctx) })
 	s.stop = sync.OnceFunc(func() { cancel(); group.Wait() })
 	t.Cleanup(s.stop)

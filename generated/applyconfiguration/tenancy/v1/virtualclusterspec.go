@@ -27,6 +27,10 @@ type VirtualClusterSpecApplyConfiguration struct {
 	// access gives rights inside to users and groups of the host, besides those
 	// that follow from their permissions on the virtual cluster.
 	Access []AccessRuleApplyConfiguration `json:"access,omitempty"`
+	// kubeconfigSecret has the syncer keep a kubeconfig in a Secret of the namespace, for
+	// tools on the host such as Argo CD, Flux and Cluster API. Removing it deletes the Secret.
+	// Who sets it needs the right to create virtualclusters/kubeconfig and secrets there.
+	KubeconfigSecret *KubeconfigSecretApplyConfiguration `json:"kubeconfigSecret,omitempty"`
 	// isolation says what pods of the virtual cluster may ask for, whom they may speak
 	// to, and how much the virtual cluster may hold on the host.
 	Isolation *IsolationSpecApplyConfiguration `json:"isolation,omitempty"`
@@ -105,6 +109,14 @@ func (b *VirtualClusterSpecApplyConfiguration) WithAccess(values ...*AccessRuleA
 		}
 		b.Access = append(b.Access, *values[i])
 	}
+	return b
+}
+
+// WithKubeconfigSecret sets the KubeconfigSecret field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the KubeconfigSecret field is set to the value of the last call.
+func (b *VirtualClusterSpecApplyConfiguration) WithKubeconfigSecret(value *KubeconfigSecretApplyConfiguration) *VirtualClusterSpecApplyConfiguration {
+	b.KubeconfigSecret = value
 	return b
 }
 

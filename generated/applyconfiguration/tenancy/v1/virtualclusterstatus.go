@@ -20,6 +20,7 @@ type VirtualClusterStatusApplyConfiguration struct {
 	Phase *tenancyv1.Phase `json:"phase,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
 	// TemplateApplied where there is a template, AccessApplied where there is access,
+	// KubeconfigSecretWritten where a Secret is to hold a kubeconfig,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
 	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept,
 	// DeletionScheduled where there is a deletion by inactivity, and
