@@ -24,7 +24,11 @@ import (
 // keeps their definitions current. Without rules neither side is asked anything.
 func ruledKinds(ctx context.Context, options Options, both *sides, reporter *bootstrap.Reporter) (resources.Rules, func(context.Context) error, error) {
 	rules, err := options.rules()
-	if err != nil || len(rules) == 0 {
+	if err != nil {
+		return resources.Rules{}, nil, err
+	}
+	released, err := options.released()
+	if err != nil || len(rules)+len(released) == 0 {
 		return resources.Rules{}, func(context.Context) error { return nil }, err
 	}
 	host, hostDefinitions, err := ruledClients(both.doubts.Watched(both.hostConfig))
@@ -40,7 +44,7 @@ func ruledKinds(ctx context.Context, options Options, both *sides, reporter *boo
 		ClusterID: both.translator.Cluster().ID, Clock: options.Clock,
 	}
 	first := installer.Install(ctx, rules)
-	return resources.Rules{Virtual: virtual, Host: host, Kinds: first.Kinds}, func(ctx context.Context) error {
+	return resources.Rules{Virtual: virtual, Host: host, Kinds: first.Kinds, Released: released}, func(ctx context.Context) error {
 		return installer.Run(ctx, rules, first, func(now definitions.Outcome) { reporter.CustomKinds(missing(now)) })
 	}, nil
 }

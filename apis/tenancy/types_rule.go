@@ -14,6 +14,8 @@ type KindRule struct {
 	Fields []FieldRule
 	// status are the paths of what flows back, such as status.conditions.
 	Status []string
+	// keepsData says that what is lost with an object on the host cannot be made again, such as a database.
+	KeepsData bool
 }
 
 // FieldUse says what becomes of a field on its way to the host.

@@ -1498,6 +1498,11 @@ func (in *VirtualClusterStatus) DeepCopyInto(out *VirtualClusterStatus) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.CustomKindsWithData != nil {
+		in, out := &in.CustomKindsWithData, &out.CustomKindsWithData
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Services != nil {
 		in, out := &in.Services, &out.Services
 		*out = make([]FoundService, len(*in))

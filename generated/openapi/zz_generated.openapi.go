@@ -1599,6 +1599,13 @@ func schema_garret_apis_tenancy_v1_KindRule(ref common.ReferenceCallback) common
 							},
 						},
 					},
+					"keepsData": {
+						SchemaProps: spec.SchemaProps{
+							Description: "keepsData says that what is lost with an object on the host cannot be made again, such as a database. It then goes from there only when the object inside is deleted, or with the virtual cluster where that retains nothing. Off by default.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 				},
 				Required: []string{"apiVersion", "resource"},
 			},
@@ -3329,7 +3336,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, and CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.",
+							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, and CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host, and CustomKindsKept while the host keeps data of kinds that have no rule any more.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3414,6 +3421,25 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 						},
 						SchemaProps: spec.SchemaProps{
 							Description: "customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone from there, as RESOURCE.VERSION.GROUP.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"customKindsWithData": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "customKindsWithData are those of customKinds whose objects hold data, by the rule that they have or had last.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
@@ -25,6 +26,8 @@ import (
 type Rules struct {
 	Virtual, Host dynamic.Interface
 	Kinds         []RuledKind
+	// Released are kinds that hold data and have no rule any more.
+	Released []schema.GroupVersionResource
 }
 
 // RuledKind is a kind that both sides serve.
@@ -83,9 +86,20 @@ func (b *builder) rules() {
 func (b *builder) byRule() {
 	for _, r := range b.ruled {
 		declare(b, r.virtual, r.host, declared[*unstructured.Unstructured]{
-			apply: r.apply, references: r.references, status: r.report,
+			apply: r.apply, references: r.references, status: r.report, keepsData: r.KeepsData, adopt: r.adopt,
 		})
+		if !r.KeepsData {
+			// It may have held data by an earlier rule.
+			b.released(r.virtual)
+		}
 	}
+	for _, kind := range b.Rules.Released {
+		b.released(engine.NewDynamicStore(b.Virtual.Informers, kind, "", b.Rules.Virtual, engine.StoreOptions{}))
+	}
+}
+
+func (b *builder) released(virtual *engine.Store[*unstructured.Unstructured]) {
+	b.engine.AddTask(func(ctx context.Context) { engine.Release(ctx, virtual) })
 }
 
 // translate is what of the object goes to the host, and what it names, by kind.

@@ -29,6 +29,11 @@ type KindRule struct {
 	// +k8s:maxItems=100
 	// +k8s:eachVal=+k8s:maxLength=512
 	Status []string `json:"status,omitempty"`
+	// keepsData says that what is lost with an object on the host cannot be made again, such as a database. It then goes
+	// from there only when the object inside is deleted, or with the virtual cluster where that retains nothing. Off by default.
+	// +optional
+	// +k8s:optional
+	KeepsData bool `json:"keepsData,omitempty"`
 }
 
 // FieldUse says what becomes of a field on its way to the host.

@@ -1889,6 +1889,7 @@ func autoConvert_v1_VirtualClusterStatus_To_tenancy_VirtualClusterStatus(in *Vir
 	out.Sleep = (*tenancy.SleepStatus)(unsafe.Pointer(in.Sleep))
 	out.RestingFor = in.RestingFor
 	out.CustomKinds = *(*[]string)(unsafe.Pointer(&in.CustomKinds))
+	out.CustomKindsWithData = *(*[]string)(unsafe.Pointer(&in.CustomKindsWithData))
 	out.Services = *(*[]tenancy.FoundService)(unsafe.Pointer(&in.Services))
 	return nil
 }
@@ -1912,6 +1913,7 @@ func autoConvert_tenancy_VirtualClusterStatus_To_v1_VirtualClusterStatus(in *ten
 	out.Sleep = (*SleepStatus)(unsafe.Pointer(in.Sleep))
 	out.RestingFor = in.RestingFor
 	out.CustomKinds = *(*[]string)(unsafe.Pointer(&in.CustomKinds))
+	out.CustomKindsWithData = *(*[]string)(unsafe.Pointer(&in.CustomKindsWithData))
 	out.Services = *(*[]FoundService)(unsafe.Pointer(&in.Services))
 	return nil
 }

@@ -1943,6 +1943,34 @@ func Validate_KindRule(
 		errs = append(errs, fn(fldPath.Child("status"), obj.Status, oldVal, oldObj != nil)...)
 	}
 
+	{ // field KindRule.KeepsData
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *bool,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *KindRule) *bool {
+				return &oldObj.KeepsData
+			})
+		errs = append(errs, fn(fldPath.Child("keepsData"), &obj.KeepsData, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -4548,6 +4576,34 @@ func Validate_VirtualClusterStatus(
 				return oldObj.CustomKinds
 			})
 		errs = append(errs, fn(fldPath.Child("customKinds"), obj.CustomKinds, oldVal, oldObj != nil)...)
+	}
+
+	{ // field VirtualClusterStatus.CustomKindsWithData
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterStatus) []string {
+				return oldObj.CustomKindsWithData
+			})
+		errs = append(errs, fn(fldPath.Child("customKindsWithData"), obj.CustomKindsWithData, oldVal, oldObj != nil)...)
 	}
 
 	{ // field VirtualClusterStatus.Services

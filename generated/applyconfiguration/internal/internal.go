@@ -404,6 +404,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.garret.garret.apis.tenancy.v1.FieldRule
           elementRelationship: atomic
+    - name: keepsData
+      type:
+        scalar: boolean
     - name: resource
       type:
         scalar: string
@@ -952,6 +955,12 @@ var schemaYAML = typed.YAMLObject(`types:
           keys:
           - type
     - name: customKinds
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: customKindsWithData
       type:
         list:
           elementType:

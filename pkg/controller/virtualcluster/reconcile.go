@@ -150,7 +150,7 @@ func (c *Controller) deploy(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if err != nil {
 		return seen, &trouble{Reason: reasonInvalidValues, Message: err.Error(), final: true}
 	}
-	values, err := c.values(ctx, vc, seen.kinds.allowed)
+	values, err := c.values(ctx, vc, &seen.kinds)
 	if err != nil {
 		return seen, err
 	}
@@ -171,7 +171,7 @@ func (c *Controller) deploy(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if spec.Values, err = chart.Merge(values, tenant); err != nil {
 		return seen, &trouble{Reason: reasonInvalidValues, Message: err.Error(), final: true}
 	}
-	if err := c.record(ctx, vc, m, seen.kinds.known); err != nil {
+	if err := c.record(ctx, vc, m, seen.kinds.known, seen.kinds.withData); err != nil {
 		return seen, err
 	}
 	seen.release, err = c.ensure(ctx, vc, spec, m)

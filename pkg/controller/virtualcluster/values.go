@@ -24,8 +24,8 @@ import (
 const dataClaim = "data"
 
 // values are the chart's values for a virtual cluster, the address of its Service excepted.
-// The syncer works by the rules, which are those of the spec that the host allows.
-func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, rules []tenancyv1.KindRule) (chart.Values, error) {
+// The syncer works by the rules that the host allows, and lets go what has none any more.
+func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, kinds *customKinds) (chart.Values, error) {
 	cidr, err := c.facts.serviceCIDR(ctx)
 	if err != nil {
 		return chart.Values{}, &trouble{Reason: reasonHostNotReady, Message: err.Error(), retry: true}
@@ -47,7 +47,7 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, r
 	if err != nil {
 		return chart.Values{}, err
 	}
-	ruled, err := tenancyv1.RuleArgs(rules)
+	ruled, err := tenancyv1.RuleArgs(kinds.allowed)
 	if err != nil {
 		return chart.Values{}, err
 	}
@@ -67,9 +67,9 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, r
 		},
 		Syncer: chart.Syncer{
 			Image:     c.options.ImageRepository + "/syncer:" + c.options.Version,
-			ExtraArgs: append(args, ruled...),
+			ExtraArgs: slices.Concat(args, ruled, kinds.releaseArgs()),
 		},
-		RBAC:            chart.RBAC{Rules: append(tenancyv1.SyncerRules(synced, rules...), tenancyv1.MappingRules(vc.Spec.Syncer.HostMappings())...)},
+		RBAC:            chart.RBAC{Rules: append(tenancyv1.SyncerRules(synced, kinds.allowed...), tenancyv1.MappingRules(vc.Spec.Syncer.HostMappings())...)},
 		Isolation:       isolation,
 		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
 		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},

@@ -71,7 +71,7 @@ func TestValues(t *testing.T) {
 	vc.Spec.Isolation.NetworkPolicy.PublicEgress = ptr.To(false)
 	vc.Spec.Isolation.LimitRange = &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer}}}
 	classes := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.RoleHostClasses}}
-	got, err := deployer(t, true, classes).values(t.Context(), vc, nil)
+	got, err := deployer(t, true, classes).values(t.Context(), vc, &customKinds{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestPodRules(t *testing.T) {
 func TestUnknownKind(t *testing.T) {
 	vc := object(1)
 	vc.Spec.Syncer.ExtraArgs = []string{"--sync-resources=fruits"}
-	_, err := deployer(t, true).values(t.Context(), vc, nil)
+	_, err := deployer(t, true).values(t.Context(), vc, &customKinds{})
 	if found := new(trouble); !errors.As(err, &found) || found.Reason != reasonInvalidSpec || !found.final {
 		t.Errorf("got %v, want a trouble with the spec that only its owner can end", err)
 	}
@@ -161,7 +161,7 @@ func TestStorage(t *testing.T) {
 }
 
 func TestHostNotReady(t *testing.T) {
-	_, err := deployer(t, false).values(t.Context(), object(1), nil)
+	_, err := deployer(t, false).values(t.Context(), object(1), &customKinds{})
 	if found := new(trouble); !errors.As(err, &found) || found.Reason != reasonHostNotReady || found.final {
 		t.Errorf("got %v, want to wait for the host", err)
 	}

@@ -80,9 +80,14 @@ func serveWidgets(ctx context.Context, host *framework.ControlPlane) error {
 // kindRules has both sides serve the kinds with a rule, as a syncer does.
 func (s *side) kindRules(ctx context.Context) resources.Rules {
 	s.t.Helper()
+	if s.released {
+		return resources.Rules{Virtual: s.virtualObjects, Released: []schema.GroupVersionResource{widgets}}
+	}
 	if s.unruled {
 		return resources.Rules{}
 	}
+	rule := widgetRule()
+	rule.KeepsData = s.keepsData
 	account := rest.CopyConfig(s.plane.Config)
 	account.Impersonate = rest.ImpersonationConfig{UserName: s.accountName()}
 	host, err := apiextensions.NewForConfig(account)
@@ -91,7 +96,7 @@ func (s *side) kindRules(ctx context.Context) resources.Rules {
 	s.must(err)
 	installer := &definitions.Installer{Host: host.CustomResourceDefinitions(), Virtual: virtual.CustomResourceDefinitions(),
 		ClusterID: s.translator.Cluster().ID, Clock: clock.RealClock{}}
-	outcome := installer.Install(ctx, []tenancyv1.KindRule{widgetRule()})
+	outcome := installer.Install(ctx, []tenancyv1.KindRule{rule})
 	if len(outcome.Missing) > 0 {
 		s.t.Fatalf("definitions: got %v", outcome.Missing)
 	}
