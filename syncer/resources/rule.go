@@ -28,6 +28,9 @@ type Rules struct {
 	Kinds         []RuledKind
 	// Released are kinds that hold data and have no rule any more.
 	Released []schema.GroupVersionResource
+	// Shown are kinds of which objects of the host are shown inside, Hidden those of which some were.
+	Shown  []ShownKind
+	Hidden []schema.GroupVersionResource
 }
 
 // RuledKind is a kind that both sides serve.
@@ -35,6 +38,8 @@ type RuledKind struct {
 	tenancyv1.KindRule
 	// Kind is what objects of it call themselves.
 	Kind string
+	// HasStatus says that the status is written by itself.
+	HasStatus bool
 }
 
 // ruled is a kind by a rule, with its two sides.
@@ -86,7 +91,7 @@ func (b *builder) rules() {
 func (b *builder) byRule() {
 	for _, r := range b.ruled {
 		declare(b, r.virtual, r.host, declared[*unstructured.Unstructured]{
-			apply: r.apply, references: r.references, status: r.report, keepsData: r.KeepsData, adopt: r.adopt,
+			apply: r.apply, references: r.references, status: r.report, wanted: r.wanted, unwanted: unwantedMapped, keepsData: r.KeepsData, adopt: r.adopt,
 		})
 		if !r.KeepsData {
 			// It may have held data by an earlier rule.
@@ -100,6 +105,11 @@ func (b *builder) byRule() {
 
 func (b *builder) released(virtual *engine.Store[*unstructured.Unstructured]) {
 	b.engine.AddTask(func(ctx context.Context) { engine.Release(ctx, virtual) })
+}
+
+// wanted keeps what is shown of the host from going there.
+func (r *ruled) wanted(virtual *unstructured.Unstructured) bool {
+	return virtual.GetLabels()[tenancyv1.LabelMapped] != r.b.Translator.Cluster().ID
 }
 
 // translate is what of the object goes to the host, and what it names, by kind.

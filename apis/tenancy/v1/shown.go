@@ -20,7 +20,9 @@ const FlagShowKind = "show-kind"
 const AllNames = "*"
 
 // Rule names the kind as a rule does, without any field.
-func (k *KindFromHost) Rule() KindRule { return KindRule{APIVersion: k.APIVersion, Resource: k.Resource} }
+func (k *KindFromHost) Rule() KindRule {
+	return KindRule{APIVersion: k.APIVersion, Resource: k.Resource}
+}
 
 // Synced is the row that the kind would have in the catalogue.
 func (k *KindFromHost) Synced() SyncedKind {

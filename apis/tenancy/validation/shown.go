@@ -15,7 +15,7 @@ import (
 
 // shownKinds judges which objects of the host are shown inside. Whose they are is for the
 // rights of the writer to say.
-func shownKinds(kinds []v1.KindFromHost, path *field.Path) field.ErrorList {
+func shownKinds(kinds []v1.KindFromHost, rules []v1.KindRule, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	seen := sets.New[string]()
 	for i := range kinds {
@@ -26,6 +26,11 @@ func shownKinds(kinds []v1.KindFromHost, path *field.Path) field.ErrorList {
 			errs = append(errs, field.Duplicate(at.Child("resource"), rule.Definition()))
 		}
 		seen.Insert(rule.Definition())
+		for j := range rules {
+			if rules[j].Definition() == rule.Definition() && rules[j].APIVersion != rule.APIVersion {
+				errs = append(errs, field.Invalid(at.Child("apiVersion"), rule.APIVersion, "a rule in spec.syncer.toHost.custom has "+rules[j].APIVersion+", and one version is served inside: use the same"))
+			}
+		}
 		if len(kind.Mappings) == 0 {
 			errs = append(errs, field.Required(at.Child("mappings"), "without mappings nothing is shown: name at least one object"))
 		}

@@ -22,6 +22,7 @@ const (
 	reasonAllowed   = "Allowed"
 	reasonNotOpened = "NotOpened"
 	reasonNotLent   = "DefinitionsNotLent"
+	reasonNoNamespace = "NoNamespace"
 	// reasonNoRule is of the condition CustomKindsKept.
 	reasonNoRule = "NoRule"
 )
@@ -30,6 +31,8 @@ const (
 type customKinds struct {
 	// allowed are the rules by which the syncer works.
 	allowed []tenancyv1.KindRule
+	// shown are the kinds of which the syncer shows objects of the host, with every namespace.
+	shown []tenancyv1.KindFromHost
 	// known are the kinds of which something may be on the host, as in the status.
 	known []string
 	// withData are those of the known whose objects hold data.
@@ -86,13 +89,21 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 			refuse(kind, "is not open to virtual clusters")
 		}
 	}
+	shown := vc.Spec.Syncer.FromHost.Custom
+	for i := range shown {
+		if kind := shown[i].Synced(); opens(opened, kind) {
+			kinds.shown = append(kinds.shown, shown[i].In(vc.Namespace))
+		} else {
+			refuse(kind, "may not be shown to virtual clusters")
+		}
+	}
 	reason := reasonNotOpened
-	lent, err := c.lend(ctx, vc, tenancyv1.RoleHostDefinitions, len(kinds.allowed) > 0)
+	lent, err := c.lend(ctx, vc, tenancyv1.RoleHostDefinitions, len(kinds.allowed)+len(kinds.shown) > 0)
 	if err != nil {
 		return kinds, err
 	}
-	if len(kinds.allowed) > 0 && !lent {
-		reason, kinds.allowed = reasonNotLent, nil
+	if len(kinds.allowed)+len(kinds.shown) > 0 && !lent {
+		reason, kinds.allowed, kinds.shown = reasonNotLent, nil, nil
 		refused = append(refused, fmt.Sprintf("there is no ClusterRoleBinding %s, by which syncers read the definitions of kinds: have an administrator of the host make it again", tenancyv1.RoleHostDefinitions))
 	}
 	for i := range kinds.allowed {
@@ -109,13 +120,13 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 	}
 	kinds.judgeData(rules, m.kindsWithData(vc))
 	kinds.kept = kinds.keptCondition(vc)
-	kinds.condition = allowedCondition(vc, len(rules) > 0, reason, refused)
+	kinds.condition = allowedCondition(vc, len(rules)+len(shown) > 0, reason, refused)
 	return kinds, nil
 }
 
 func allowedCondition(vc *tenancyv1.VirtualCluster, ruled bool, reason string, refused []string) *metav1.Condition {
 	condition := &metav1.Condition{Type: tenancyv1.ConditionCustomKindsAllowed, ObservedGeneration: vc.Generation,
-		Status: metav1.ConditionTrue, Reason: reasonAllowed, Message: "the host's administrator opens every kind with a rule"}
+		Status: metav1.ConditionTrue, Reason: reasonAllowed, Message: "the host's administrator opens every kind that goes there by a rule, or is shown of it"}
 	switch {
 	case len(refused) > 0:
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, reason, strings.Join(refused, "; ")

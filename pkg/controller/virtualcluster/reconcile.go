@@ -146,6 +146,9 @@ func (c *Controller) deploy(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if seen.kinds, err = c.customKinds(ctx, vc, m); err != nil {
 		return seen, err
 	}
+	if err := c.readers(ctx, vc, &seen.kinds); err != nil {
+		return seen, err
+	}
 	tenant, err := tenantValues(vc)
 	if err != nil {
 		return seen, &trouble{Reason: reasonInvalidValues, Message: err.Error(), final: true}

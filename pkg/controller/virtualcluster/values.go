@@ -51,6 +51,10 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, k
 	if err != nil {
 		return chart.Values{}, err
 	}
+	shown, err := tenancyv1.ShownArgs(kinds.shown)
+	if err != nil {
+		return chart.Values{}, err
+	}
 	isolation, err := c.isolation(vc)
 	if err != nil {
 		return chart.Values{}, err
@@ -67,9 +71,10 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, k
 		},
 		Syncer: chart.Syncer{
 			Image:     c.options.ImageRepository + "/syncer:" + c.options.Version,
-			ExtraArgs: slices.Concat(args, ruled, kinds.releaseArgs()),
+			ExtraArgs: slices.Concat(args, ruled, shown, kinds.releaseArgs()),
 		},
-		RBAC:            chart.RBAC{Rules: append(tenancyv1.SyncerRules(synced, kinds.allowed...), tenancyv1.MappingRules(vc.Spec.Syncer.HostMappings())...)},
+		RBAC: chart.RBAC{Rules: slices.Concat(tenancyv1.SyncerRules(synced, kinds.allowed...), tenancyv1.MappingRules(vc.Spec.Syncer.HostMappings()),
+			tenancyv1.ShownRules(kinds.shown)[vc.Namespace])},
 		Isolation:       isolation,
 		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
 		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},

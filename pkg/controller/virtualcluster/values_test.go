@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/cache"
 	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 
@@ -53,6 +54,22 @@ func deployer(t *testing.T, published bool, objects ...runtime.Object) *Controll
 			if err := watched.openedChanges.GetStore().Add(role); err != nil {
 				t.Fatal(err)
 			}
+		}
+	}
+	for _, object := range objects {
+		var store cache.Store
+		switch object.(type) {
+		case *corev1.Namespace:
+			store = watched.spaceChanges.GetStore()
+		case *rbacv1.Role:
+			store = watched.kept[3].GetStore()
+		case *rbacv1.RoleBinding:
+			store = watched.kept[4].GetStore()
+		default:
+			continue
+		}
+		if err := store.Add(object); err != nil {
+			t.Fatal(err)
 		}
 	}
 	clock := clocktesting.NewFakeClock(now)

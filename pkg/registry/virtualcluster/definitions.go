@@ -47,7 +47,9 @@ func (d Definition) suitRules(ctx context.Context, vc *tenancy.VirtualCluster, o
 	for i := range vc.Spec.Syncer.FromHost.Custom {
 		internal := &vc.Spec.Syncer.FromHost.Custom[i]
 		rule := &v1.KindRule{APIVersion: internal.APIVersion, Resource: internal.Resource}
-		known := func(o tenancy.KindFromHost) bool { return o.APIVersion == rule.APIVersion && o.Resource == rule.Resource }
+		known := func(o tenancy.KindFromHost) bool {
+			return o.APIVersion == rule.APIVersion && o.Resource == rule.Resource
+		}
 		if slices.ContainsFunc(old.Syncer.FromHost.Custom, known) || !strings.Contains(rule.Definition(), ".") {
 			continue
 		}
