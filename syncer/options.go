@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/utils/clock"
@@ -52,6 +53,10 @@ type Options struct {
 	MapFromHost []string
 	// SyncByRule are rules for kinds of the host, each a tenancyv1.KindRule as JSON.
 	SyncByRule []string
+	// ShowKinds are kinds of which objects of the host are shown, each a tenancyv1.KindFromHost as JSON.
+	ShowKinds []string
+	// ReleaseKinds are kinds that hold data and have no rule any more, as in status.customKinds.
+	ReleaseKinds []string
 	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
 	SyncNodesFromHost bool
 
@@ -131,6 +136,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&o.SelectFromHost, tenancyv1.FlagSelectFromHost, o.SelectFromHost, "Label selector of what is shown of a kind of the host, such as storageclasses:tier=fast. May be given for several kinds.")
 	flags.StringSliceVar(&o.SyncAll, tenancyv1.FlagSyncAll, o.SyncAll, "Kinds of which all objects go to the host, and not only those that others refer to: "+strings.Join(tenancyv1.ReferencedResources(), ", ")+".")
 	flags.StringArrayVar(&o.MapFromHost, tenancyv1.FlagMapFromHost, o.MapFromHost, "Object of the host's namespace that is shown inside, such as configmaps:proxy=default/proxy. May be given for several objects.")
+	flags.StringArrayVar(&o.ReleaseKinds, tenancyv1.FlagReleaseKind, o.ReleaseKinds, "Kind that holds data and is not synced any more, as RESOURCE.VERSION.GROUP: its objects inside are let go. May be given for several kinds.")
+	flags.StringArrayVar(&o.ShowKinds, tenancyv1.FlagShowKind, o.ShowKinds, "Kind of which objects of the host are shown by name, as JSON. May be given for several kinds.")
 	flags.StringArrayVar(&o.SyncByRule, tenancyv1.FlagSyncByRule, o.SyncByRule, "Rule by which a kind of the host is synced, as JSON. May be given for several kinds.")
 	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
 	flags.StringVar(&o.EgressDir, "egress-dir", o.EgressDir, "Directory for the sockets through which the control plane connects to pods, Services, webhooks and its kubelet. Empty for none.")
@@ -204,6 +211,32 @@ func (o *Options) mappings() ([]tenancyv1.HostMapping, error) {
 			return nil, err
 		}
 		all = append(all, mapping)
+	}
+	return all, nil
+}
+
+// shown are those of ShowKinds.
+func (o *Options) shown() ([]tenancyv1.KindFromHost, error) {
+	var kinds []tenancyv1.KindFromHost
+	for _, text := range o.ShowKinds {
+		kind, err := tenancyv1.ParseShown(text)
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %w", tenancyv1.FlagShowKind, err)
+		}
+		kinds = append(kinds, kind)
+	}
+	return kinds, nil
+}
+
+// released are those of ReleaseKinds.
+func (o *Options) released() ([]schema.GroupVersionResource, error) {
+	var all []schema.GroupVersionResource
+	for _, name := range o.ReleaseKinds {
+		kind, err := tenancyv1.ParseCustomKind(name)
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %w", tenancyv1.FlagReleaseKind, err)
+		}
+		all = append(all, kind.GroupVersionResource())
 	}
 	return all, nil
 }

@@ -134,13 +134,13 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
-	rules, err := options.rules()
+	custom, err := options.customKinds()
 	if err != nil {
 		return nil, err
 	}
 	watched := rights.New(rights.Options{
 		Host: both.host.AuthorizationV1(), Namespace: cluster.HostNamespace, Doubts: both.doubts, Clock: options.Clock,
-		Needs: rights.NeedsOf(cluster.Name, selection, options.SyncNodesFromHost, mappings, rules),
+		Needs: rights.NeedsOf(cluster.Name, selection, options.SyncNodesFromHost, mappings, custom.rules, rights.Shown{Namespace: cluster.HostNamespace, Kinds: custom.shown}),
 		Report: func(missing []rights.Need) {
 			if len(missing) == 0 {
 				reporter.Done(partRights)

@@ -11,8 +11,10 @@ import (
 	"strings"
 
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/bootstrap"
@@ -20,29 +22,93 @@ import (
 	"garret.dev/garret/syncer/resources"
 )
 
-// ruledKinds has the virtual cluster serve the kinds with a rule. It returns them, and what
-// keeps their definitions current. Without rules neither side is asked anything.
+// ruledKinds has the virtual cluster serve the kinds with a rule, and those of which something of
+// the host is shown. It returns them, and what keeps their definitions current. Without such
+// kinds the host is not asked anything.
 func ruledKinds(ctx context.Context, options Options, both *sides, reporter *bootstrap.Reporter) (resources.Rules, func(context.Context) error, error) {
-	rules, err := options.rules()
-	if err != nil || len(rules) == 0 {
-		return resources.Rules{}, func(context.Context) error { return nil }, err
+	none := func(context.Context) error { return nil }
+	asked, err := options.customKinds()
+	if err != nil {
+		return resources.Rules{}, none, err
 	}
 	host, hostDefinitions, err := ruledClients(both.doubts.Watched(both.hostConfig))
 	if err != nil {
-		return resources.Rules{}, nil, err
+		return resources.Rules{}, none, err
 	}
 	virtual, virtualDefinitions, err := ruledClients(both.virtualConfig)
 	if err != nil {
-		return resources.Rules{}, nil, err
+		return resources.Rules{}, none, err
 	}
 	installer := &definitions.Installer{
 		Host: hostDefinitions.ApiextensionsV1().CustomResourceDefinitions(), Virtual: virtualDefinitions.ApiextensionsV1().CustomResourceDefinitions(),
-		ClusterID: both.translator.Cluster().ID, Clock: options.Clock,
+		ClusterID: both.translator.Cluster().ID, Shown: asked.definitionsShown(), Clock: options.Clock,
 	}
-	first := installer.Install(ctx, rules)
-	return resources.Rules{Virtual: virtual, Host: host, Kinds: first.Kinds}, func(ctx context.Context) error {
-		return installer.Run(ctx, rules, first, func(now definitions.Outcome) { reporter.CustomKinds(missing(now)) })
+	hidden, err := installer.Hidden(ctx)
+	if err != nil {
+		// What is not shown any more stays until the next start.
+		klog.FromContext(ctx).Error(err, "Cannot tell what was shown of the host")
+	}
+	first := installer.Install(ctx, asked.all())
+	kinds := asked.served(first)
+	kinds.Virtual, kinds.Host, kinds.Hidden = virtual, host, hidden
+	return kinds, func(ctx context.Context) error {
+		return installer.Run(ctx, asked.all(), first, func(now definitions.Outcome) { reporter.CustomKinds(missing(now)) })
 	}, nil
+}
+
+// customKinds are what the options say of kinds without a Go type.
+type customKinds struct {
+	rules    []tenancyv1.KindRule
+	released []schema.GroupVersionResource
+	shown    []tenancyv1.KindFromHost
+}
+
+func (o *Options) customKinds() (kinds customKinds, err error) {
+	if kinds.rules, err = o.rules(); err != nil {
+		return kinds, err
+	}
+	if kinds.released, err = o.released(); err != nil {
+		return kinds, err
+	}
+	kinds.shown, err = o.shown()
+	return kinds, err
+}
+
+// all are the kinds that both sides have to serve, each once.
+func (k *customKinds) all() []tenancyv1.KindRule {
+	all := slices.Clone(k.rules)
+	for i := range k.shown {
+		rule := k.shown[i].Rule()
+		if !slices.ContainsFunc(all, func(r tenancyv1.KindRule) bool { return r.Definition() == rule.Definition() }) {
+			all = append(all, rule)
+		}
+	}
+	return all
+}
+
+func (k *customKinds) definitionsShown() map[string]bool {
+	shown := map[string]bool{}
+	for i := range k.shown {
+		rule := k.shown[i].Rule()
+		shown[rule.Definition()] = true
+	}
+	return shown
+}
+
+// served are the kinds of which the definitions are in place.
+func (k *customKinds) served(outcome definitions.Outcome) resources.Rules {
+	kinds := resources.Rules{Released: k.released}
+	for _, kind := range outcome.Kinds {
+		if slices.ContainsFunc(k.rules, func(r tenancyv1.KindRule) bool { return r.Definition() == kind.Definition() }) {
+			kinds.Kinds = append(kinds.Kinds, kind)
+		}
+		for i := range k.shown {
+			if rule := k.shown[i].Rule(); rule.Definition() == kind.Definition() {
+				kinds.Shown = append(kinds.Shown, resources.ShownKind{KindFromHost: k.shown[i], Kind: kind.Kind, Status: kind.HasStatus})
+			}
+		}
+	}
+	return kinds
 }
 
 // ruledClients are those of one side, for objects of any kind and for their definitions.

@@ -14,6 +14,8 @@ type KindRule struct {
 	Fields []FieldRule
 	// status are the paths of what flows back, such as status.conditions.
 	Status []string
+	// keepsData says that what is lost with an object on the host cannot be made again, such as a database.
+	KeepsData bool
 }
 
 // FieldUse says what becomes of a field on its way to the host.
@@ -49,4 +51,39 @@ type FieldRule struct {
 	Of string
 	// oneOf are the values that the field may have. An object with another one is refused. Any value when not set.
 	OneOf []string
+}
+
+// KindFromHost shows objects of a kind of the host inside, by their names. The kind is of a
+// CustomResourceDefinition of the host, and its objects belong to namespaces.
+type KindFromHost struct {
+	// apiVersion is the group and the version of the kind on the host, such as example.org/v1.
+	APIVersion string
+	// resource is the kind's name in the plural, such as widgets.
+	Resource string
+	// mappings show one object each, or all of a namespace of the host. Who adds one needs the rights to get, list and watch on the host what it shows.
+	Mappings []CustomMapping
+}
+
+// CustomMapping shows objects of the host inside.
+type CustomMapping struct {
+	// from is what is shown.
+	From CustomSource
+	// to is where it is shown inside. It comes when the namespace is there. An object of a tenant's that has the name stays as it is.
+	To CustomTarget
+}
+
+// CustomSource names an object of the host, or all of a namespace.
+type CustomSource struct {
+	// namespace on the host. It is that of the VirtualCluster when not set.
+	Namespace string
+	// name of the object, or * for all of the namespace.
+	Name string
+}
+
+// CustomTarget names an object inside, or a namespace.
+type CustomTarget struct {
+	// namespace inside.
+	Namespace string
+	// name of the object. It is that on the host when not set, and always where all of a namespace are shown.
+	Name string
 }

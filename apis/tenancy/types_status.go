@@ -64,8 +64,9 @@ type VirtualClusterStatus struct {
 	// KubeconfigSecretWritten where a Secret is to hold a kubeconfig,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
 	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept,
-	// DeletionScheduled where there is a deletion by inactivity, and
-	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.
+	// DeletionScheduled where there is a deletion by inactivity,
+	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host, and
+	// CustomKindsKept while the host keeps data of kinds that have no rule any more.
 	Conditions []metav1.Condition
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration int64
@@ -97,6 +98,8 @@ type VirtualClusterStatus struct {
 	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
 	// from there, as RESOURCE.VERSION.GROUP.
 	CustomKinds []string
+	// customKindsWithData are those of customKinds whose objects hold data, by the rule that they have or had last.
+	CustomKindsWithData []string
 	// services are those of the host and of other virtual clusters that the spec names, as
 	// they were found.
 	Services []FoundService

@@ -47,6 +47,8 @@ type ToHostSpec struct {
 type FromHostSpec struct {
 	// configMaps of the host are shown inside by name. None by default.
 	ConfigMaps ObjectsFromHost
+	// custom are kinds of CustomResourceDefinitions of the host, of which objects are shown inside by name. None by default.
+	Custom []KindFromHost
 	// events about what was synced are copied to the objects inside. On by default.
 	Events KindSwitch
 	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.

@@ -27,6 +27,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.ClassSelectionApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ControlPlaneSpec"):
 		return &tenancyv1.ControlPlaneSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("CustomMapping"):
+		return &tenancyv1.CustomMappingApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("CustomSource"):
+		return &tenancyv1.CustomSourceApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("CustomTarget"):
+		return &tenancyv1.CustomTargetApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("DatastoreSpec"):
 		return &tenancyv1.DatastoreSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("DNSSpec"):
@@ -65,6 +71,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.InsideObjectNameApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("IsolationSpec"):
 		return &tenancyv1.IsolationSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("KindFromHost"):
+		return &tenancyv1.KindFromHostApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KindRule"):
 		return &tenancyv1.KindRuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KindSwitch"):

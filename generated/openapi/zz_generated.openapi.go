@@ -27,6 +27,9 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.CertificateResponse{}.OpenAPIModelName():                    schema_garret_apis_tenancy_v1_CertificateResponse(ref),
 		v1.ClassSelection{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ClassSelection(ref),
 		v1.ControlPlaneSpec{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref),
+		v1.CustomMapping{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_CustomMapping(ref),
+		v1.CustomSource{}.OpenAPIModelName():                           schema_garret_apis_tenancy_v1_CustomSource(ref),
+		v1.CustomTarget{}.OpenAPIModelName():                           schema_garret_apis_tenancy_v1_CustomTarget(ref),
 		v1.DNSSpec{}.OpenAPIModelName():                                schema_garret_apis_tenancy_v1_DNSSpec(ref),
 		v1.DatastoreSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_DatastoreSpec(ref),
 		v1.FieldRule{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_FieldRule(ref),
@@ -47,6 +50,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.ImageRule{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_ImageRule(ref),
 		v1.InsideObjectName{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_InsideObjectName(ref),
 		v1.IsolationSpec{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_IsolationSpec(ref),
+		v1.KindFromHost{}.OpenAPIModelName():                           schema_garret_apis_tenancy_v1_KindFromHost(ref),
 		v1.KindRule{}.OpenAPIModelName():                               schema_garret_apis_tenancy_v1_KindRule(ref),
 		v1.KindSwitch{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_KindSwitch(ref),
 		v1.KubeconfigGrant{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_KubeconfigGrant(ref),
@@ -654,6 +658,94 @@ func schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref common.ReferenceCallback
 	}
 }
 
+func schema_garret_apis_tenancy_v1_CustomMapping(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CustomMapping shows objects of the host inside.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"from": {
+						SchemaProps: spec.SchemaProps{
+							Description: "from is what is shown.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.CustomSource{}.OpenAPIModelName()),
+						},
+					},
+					"to": {
+						SchemaProps: spec.SchemaProps{
+							Description: "to is where it is shown inside. It comes when the namespace is there. An object of a tenant's that has the name stays as it is.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.CustomTarget{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"from", "to"},
+			},
+		},
+		Dependencies: []string{
+			v1.CustomSource{}.OpenAPIModelName(), v1.CustomTarget{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_CustomSource(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CustomSource names an object of the host, or all of a namespace.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace on the host. It is that of the VirtualCluster when not set.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the object, or * for all of the namespace.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name"},
+			},
+		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_CustomTarget(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CustomTarget names an object inside, or a namespace.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace inside.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the object. It is that on the host when not set, and always where all of a namespace are shown.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"namespace"},
+			},
+		},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_DNSSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -890,6 +982,24 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 							Ref:         ref(v1.ObjectsFromHost{}.OpenAPIModelName()),
 						},
 					},
+					"custom": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "custom are kinds of CustomResourceDefinitions of the host, of which objects are shown inside by name. None by default.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.KindFromHost{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
 					"events": {
 						SchemaProps: spec.SchemaProps{
 							Description: "events about what was synced are copied to the objects inside. On by default.",
@@ -950,7 +1060,7 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 			},
 		},
 		Dependencies: []string{
-			v1.ClassSelection{}.OpenAPIModelName(), v1.KindSwitch{}.OpenAPIModelName(), v1.ObjectsFromHost{}.OpenAPIModelName(), v1.ServicesFromHost{}.OpenAPIModelName()},
+			v1.ClassSelection{}.OpenAPIModelName(), v1.KindFromHost{}.OpenAPIModelName(), v1.KindSwitch{}.OpenAPIModelName(), v1.ObjectsFromHost{}.OpenAPIModelName(), v1.ServicesFromHost{}.OpenAPIModelName()},
 	}
 }
 
@@ -1687,6 +1797,56 @@ func schema_garret_apis_tenancy_v1_IsolationSpec(ref common.ReferenceCallback) c
 	}
 }
 
+func schema_garret_apis_tenancy_v1_KindFromHost(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "KindFromHost shows objects of a kind of the host inside, by their names. The kind is of a CustomResourceDefinition of the host, and its objects belong to namespaces.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion is the group and the version of the kind on the host, such as example.org/v1.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resource": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resource is the kind's name in the plural, such as widgets.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"mappings": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "mappings show one object each, or all of a namespace of the host. Who adds one needs the rights to get, list and watch on the host what it shows.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.CustomMapping{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"apiVersion", "resource"},
+			},
+		},
+		Dependencies: []string{
+			v1.CustomMapping{}.OpenAPIModelName()},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_KindRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1745,6 +1905,13 @@ func schema_garret_apis_tenancy_v1_KindRule(ref common.ReferenceCallback) common
 									},
 								},
 							},
+						},
+					},
+					"keepsData": {
+						SchemaProps: spec.SchemaProps{
+							Description: "keepsData says that what is lost with an object on the host cannot be made again, such as a database. It then goes from there only when the object inside is deleted, or with the virtual cluster where that retains nothing. Off by default.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -3708,6 +3875,25 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 						},
 						SchemaProps: spec.SchemaProps{
 							Description: "customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone from there, as RESOURCE.VERSION.GROUP.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"customKindsWithData": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "customKindsWithData are those of customKinds whose objects hold data, by the rule that they have or had last.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

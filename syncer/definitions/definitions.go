@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
@@ -43,7 +44,10 @@ type Installer struct {
 	Host, Virtual typedv1.CustomResourceDefinitionInterface
 	// ClusterID marks what the installer made.
 	ClusterID string
-	Clock     clock.Clock
+	// Shown are the definitions of kinds of which objects of the host are shown inside. They
+	// are marked, so that those objects are found again when nothing says so any more.
+	Shown map[string]bool
+	Clock clock.Clock
 }
 
 // Outcome is what became of the definitions.
@@ -64,7 +68,7 @@ func (i *Installer) Install(ctx context.Context, rules []tenancyv1.KindRule) Out
 			klog.FromContext(ctx).Error(err, "A kind is not synced", "kind", rules[n].Definition())
 			continue
 		}
-		outcome.Kinds = append(outcome.Kinds, resources.RuledKind{KindRule: rules[n], Kind: kind})
+		outcome.Kinds = append(outcome.Kinds, kind)
 	}
 	return outcome
 }
@@ -101,31 +105,68 @@ func (i *Installer) Run(ctx context.Context, rules []tenancyv1.KindRule, first O
 	}
 }
 
-// one makes the definition of a rule's kind, and returns the kind's name when it is served.
-func (i *Installer) one(ctx context.Context, rule *tenancyv1.KindRule) (string, error) {
+// one makes the definition of a rule's kind, and returns the kind when it is served.
+func (i *Installer) one(ctx context.Context, rule *tenancyv1.KindRule) (made resources.RuledKind, err error) {
 	name := rule.Definition()
 	host, err := i.Host.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return "", fmt.Errorf("definition on the host: %w", err)
+		return made, fmt.Errorf("definition on the host: %w", err)
 	}
 	wanted, err := inside(host, rule.GroupVersionResource().Version, i.ClusterID)
 	if err != nil {
-		return "", err
+		return made, err
+	}
+	if i.Shown[name] {
+		wanted.Labels[tenancyv1.LabelMapped] = i.ClusterID
 	}
 	current, err := i.Virtual.Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		if _, err := i.Virtual.Create(ctx, wanted, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
-			return "", fmt.Errorf("definition inside: %w", err)
+			return made, fmt.Errorf("definition inside: %w", err)
 		}
 	case err != nil:
-		return "", fmt.Errorf("definition inside: %w", err)
+		return made, fmt.Errorf("definition inside: %w", err)
 	case current.Labels[tenancyv1.LabelCluster] == i.ClusterID:
 		if err := i.update(ctx, current, wanted); err != nil {
-			return "", err
+			return made, err
+		}
+	case i.Shown[name] && current.Labels[tenancyv1.LabelMapped] != i.ClusterID:
+		// It is a tenant's, and stays so but for the mark.
+		current.Labels = with(current.Labels, tenancyv1.LabelMapped, i.ClusterID)
+		if _, err := i.Virtual.Update(ctx, current, metav1.UpdateOptions{}); err != nil {
+			return made, fmt.Errorf("definition inside: %w", err)
 		}
 	}
-	return wanted.Spec.Names.Kind, i.await(ctx, name, wanted)
+	served := wanted.Spec.Versions[0].Subresources
+	return resources.RuledKind{KindRule: *rule, Kind: wanted.Spec.Names.Kind, HasStatus: served != nil && served.Status != nil}, i.await(ctx, name, wanted)
+}
+
+// Hidden are the kinds of which objects of the host were shown, and are no more.
+func (i *Installer) Hidden(ctx context.Context) ([]schema.GroupVersionResource, error) {
+	marked, err := i.Virtual.List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelMapped + "=" + i.ClusterID})
+	if err != nil {
+		return nil, fmt.Errorf("definitions inside: %w", err)
+	}
+	var kinds []schema.GroupVersionResource
+	for _, definition := range marked.Items {
+		for _, version := range definition.Spec.Versions {
+			if !i.Shown[definition.Name] && version.Served && version.Storage {
+				kinds = append(kinds, schema.GroupVersionResource{Group: definition.Spec.Group, Version: version.Name, Resource: definition.Spec.Names.Plural})
+			}
+		}
+	}
+	return kinds, nil
+}
+
+func with(labels map[string]string, key, value string) map[string]string {
+	made := map[string]string{key: value}
+	for key, value := range labels {
+		if _, set := made[key]; !set {
+			made[key] = value
+		}
+	}
+	return made
 }
 
 // update makes the definition what the host's is. A version of before stays: objects may
@@ -140,7 +181,10 @@ func (i *Installer) update(ctx context.Context, current, wanted *apiextensionsv1
 		}
 	}
 	changed.Spec.Names, changed.Spec.Versions = wanted.Spec.Names, versions
-	if equality.Semantic.DeepEqual(current.Spec, changed.Spec) {
+	if mark, shown := wanted.Labels[tenancyv1.LabelMapped]; shown {
+		changed.Labels = with(changed.Labels, tenancyv1.LabelMapped, mark)
+	}
+	if equality.Semantic.DeepEqual(current.Spec, changed.Spec) && equality.Semantic.DeepEqual(current.Labels, changed.Labels) {
 		return nil
 	}
 	if _, err := i.Virtual.Update(ctx, changed, metav1.UpdateOptions{}); err != nil {

@@ -134,8 +134,10 @@ func (t *Twin[T]) reportOrphan(key types.NamespacedName, orphaned bool) {
 	if !changed {
 		return
 	}
-	t.metrics.orphaned(t.resource.Resource, len(names))
+	// Two kinds may have one name in different groups.
+	resource := t.resource.GroupResource().String()
+	t.metrics.orphaned(resource, len(names))
 	if t.orphans != nil {
-		t.orphans(t.resource.Resource, names)
+		t.orphans(resource, names)
 	}
 }

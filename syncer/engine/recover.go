@@ -35,7 +35,7 @@ type Survey struct {
 // Survey looks for host objects whose virtual object is missing, and marks those
 // that hold data. It deletes nothing. The caches must have synced.
 func (t *Twin[T]) Survey(ctx context.Context) (Survey, error) {
-	found := Survey{Resource: t.resource.Resource, Keeps: t.keeps}
+	found := Survey{Resource: t.resource.GroupResource().String(), Keeps: t.keeps}
 	var errs []error
 	for _, host := range t.host.List() {
 		if !t.isMissingInside(host) {

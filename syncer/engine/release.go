@@ -50,6 +50,9 @@ func forEach[T Object](ctx context.Context, virtual *Store[T], failure string, d
 	// The error says that the context ended.
 	_ = wait.PollUntilContextCancel(ctx, releaseInterval, true, func(ctx context.Context) (bool, error) {
 		objects, err := virtual.read(ctx)
+		if apierrors.IsNotFound(err) {
+			return true, nil // the kind is not served any more
+		}
 		for _, object := range objects {
 			if err == nil {
 				err = do(object)

@@ -56,66 +56,98 @@ func (b *builder) mappedSecrets() {
 // mapped mirrors the objects of a kind that the VirtualCluster names.
 type mapped[T engine.Object] struct {
 	mappedKind[T]
-	id, namespace string
+	id string
 	// sources are the host's objects, by the names inside.
 	sources map[types.NamespacedName]source[T]
+	// whole are namespaces of the host of which all objects are shown, by the namespaces inside.
+	whole   map[string]*engine.Store[T]
 	notices *notices
 	// namespaces are those inside.
 	namespaces *engine.Store[*corev1.Namespace]
 }
 
-// source is an object of the host.
+// source is an object of the host, in the namespace of the store.
 type source[T engine.Object] struct {
 	store *engine.Store[T]
 	name  string
 }
 
+func newMapped[T engine.Object](b *builder, kind mappedKind[T]) *mapped[T] {
+	return &mapped[T]{mappedKind: kind, id: b.Translator.Cluster().ID, sources: map[types.NamespacedName]source[T]{},
+		whole: map[string]*engine.Store[T]{}, notices: b.notices, namespaces: b.Virtual.Namespaces}
+}
+
+// add adds the controller, once all sources are known.
+func (m *mapped[T]) add(b *builder, name string, inside *engine.Store[T], status func(T)) {
+	controller := mirrored(b, &mirror[T]{name: "mapped-" + name, virtual: inside, fate: m.fate, apply: m.apply, status: status})
+	shownAs := map[*engine.Store[T]][]types.NamespacedName{}
+	for key, from := range m.sources {
+		shownAs[from.store] = append(shownAs[from.store], key)
+	}
+	for store, keys := range shownAs {
+		b.watch(controller, store.Informer(), func(any) []types.NamespacedName { return keys })
+	}
+	for namespace, store := range m.whole {
+		b.watch(controller, store.Informer(), func(object any) []types.NamespacedName {
+			return []types.NamespacedName{{Namespace: namespace, Name: object.(metav1.Object).GetName()}}
+		})
+	}
+	b.watchEnds(controller, b.Virtual.Namespaces.Informer(), func(namespace any) []types.NamespacedName {
+		return m.within(namespace.(*corev1.Namespace).Name)
+	})
+}
+
+// within are the names in the namespace inside that have a source.
+func (m *mapped[T]) within(namespace string) []types.NamespacedName {
+	var keys []types.NamespacedName
+	for key := range m.sources {
+		if key.Namespace == namespace {
+			keys = append(keys, key)
+		}
+	}
+	if store := m.whole[namespace]; store != nil {
+		for _, host := range store.List() {
+			keys = append(keys, types.NamespacedName{Namespace: namespace, Name: host.GetName()})
+		}
+	}
+	return keys
+}
+
 // addMapped adds the controller of the kind. The host is watched for each object by its name, for
 // the syncer may be allowed no more. What was shown before goes.
 func addMapped[C engine.Client[T, L], T engine.Object, L runtime.Object](b *builder, inside *engine.Store[T], client func(kubernetes.Interface) func(namespace string) C, kind mappedKind[T]) {
-	id := b.Translator.Cluster().ID
-	m := &mapped[T]{mappedKind: kind, id: id, namespace: b.Translator.Cluster().HostNamespace,
-		sources: map[types.NamespacedName]source[T]{}, notices: b.notices, namespaces: b.Virtual.Namespaces}
-	stores, shownAs := map[string]*engine.Store[T]{}, map[string][]types.NamespacedName{}
+	m, stores := newMapped(b, kind), map[string]*engine.Store[T]{}
 	for _, mapping := range b.Mappings {
 		if mapping.Resource != inside.Resource().Resource {
 			continue
 		}
 		if stores[mapping.Host] == nil {
 			stores[mapping.Host] = engine.NewStore(b.Host.Informers, inside.Resource(), client(b.Host.Client), engine.StoreOptions{
-				Namespace: m.namespace, FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, mapping.Host).String()})
+				Namespace: b.Translator.Cluster().HostNamespace, FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, mapping.Host).String()})
 		}
 		m.sources[mapping.Inside] = source[T]{stores[mapping.Host], mapping.Host}
-		shownAs[mapping.Host] = append(shownAs[mapping.Host], mapping.Inside)
 	}
 	if len(m.sources) == 0 {
-		shown := engine.NewStore(b.Virtual.Informers, inside.Resource(), client(b.Virtual.Client), engine.StoreOptions{LabelSelector: tenancyv1.LabelMapped + "=" + id})
+		shown := engine.NewStore(b.Virtual.Informers, inside.Resource(), client(b.Virtual.Client), engine.StoreOptions{LabelSelector: tenancyv1.LabelMapped + "=" + m.id})
 		b.engine.AddTask(func(ctx context.Context) { engine.Clear(ctx, shown) })
 		return
 	}
-	controller := mirrored(b, &mirror[T]{name: "mapped-" + inside.Resource().Resource, virtual: inside, fate: m.fate, apply: m.apply})
-	for name, keys := range shownAs {
-		b.watch(controller, stores[name].Informer(), func(any) []types.NamespacedName { return keys })
-	}
-	b.watchEnds(controller, b.Virtual.Namespaces.Informer(), func(namespace any) []types.NamespacedName {
-		var keys []types.NamespacedName
-		for key := range m.sources {
-			if key.Namespace == namespace.(*corev1.Namespace).Name {
-				keys = append(keys, key)
-			}
-		}
-		return keys
-	})
+	m.add(b, inside.Resource().Resource, inside, nil)
 }
 
 // host is the object of the host that is to be shown under the name.
 func (m *mapped[T]) host(key types.NamespacedName) (T, bool) {
-	from, named := m.sources[key]
-	if !named {
-		var none T
-		return none, false
+	if from, named := m.sources[key]; named {
+		return from.store.Get(from.store.Namespace(), from.name)
 	}
-	return from.store.Get(m.namespace, from.name)
+	if store := m.whole[key.Namespace]; store != nil {
+		// What syncers made there stands for objects inside, of this virtual cluster or of others.
+		if host, found := store.Get(store.Namespace(), key.Name); found && host.GetLabels()[tenancyv1.LabelCluster] == "" {
+			return host, true
+		}
+	}
+	var none T
+	return none, false
 }
 
 // fate shows what the host has, and leaves alone what a tenant made under its name.

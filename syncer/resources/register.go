@@ -123,6 +123,7 @@ func Register(e *engine.Engine, c Config) error {
 	b.mappedConfigMaps()
 	b.mappedSecrets()
 	b.byRule()
+	b.shownKinds()
 	if c.Mapped != nil {
 		b.mappedServices(c.Mapped)
 	}

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
@@ -25,6 +26,11 @@ import (
 type Rules struct {
 	Virtual, Host dynamic.Interface
 	Kinds         []RuledKind
+	// Released are kinds that hold data and have no rule any more.
+	Released []schema.GroupVersionResource
+	// Shown are kinds of which objects of the host are shown inside, Hidden those of which some were.
+	Shown  []ShownKind
+	Hidden []schema.GroupVersionResource
 }
 
 // RuledKind is a kind that both sides serve.
@@ -32,6 +38,8 @@ type RuledKind struct {
 	tenancyv1.KindRule
 	// Kind is what objects of it call themselves.
 	Kind string
+	// HasStatus says that the status is written by itself.
+	HasStatus bool
 }
 
 // ruled is a kind by a rule, with its two sides.
@@ -83,9 +91,25 @@ func (b *builder) rules() {
 func (b *builder) byRule() {
 	for _, r := range b.ruled {
 		declare(b, r.virtual, r.host, declared[*unstructured.Unstructured]{
-			apply: r.apply, references: r.references, status: r.report,
+			apply: r.apply, references: r.references, status: r.report, wanted: r.wanted, unwanted: unwantedMapped, keepsData: r.KeepsData, adopt: r.adopt,
 		})
+		if !r.KeepsData {
+			// It may have held data by an earlier rule.
+			b.released(r.virtual)
+		}
 	}
+	for _, kind := range b.Rules.Released {
+		b.released(engine.NewDynamicStore(b.Virtual.Informers, kind, "", b.Rules.Virtual, engine.StoreOptions{}))
+	}
+}
+
+func (b *builder) released(virtual *engine.Store[*unstructured.Unstructured]) {
+	b.engine.AddTask(func(ctx context.Context) { engine.Release(ctx, virtual) })
+}
+
+// wanted keeps what is shown of the host from going there.
+func (r *ruled) wanted(virtual *unstructured.Unstructured) bool {
+	return virtual.GetLabels()[tenancyv1.LabelMapped] != r.b.Translator.Cluster().ID
 }
 
 // translate is what of the object goes to the host, and what it names, by kind.

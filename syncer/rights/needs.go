@@ -6,6 +6,7 @@ package rights
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,31 +23,31 @@ type Need struct {
 	Name string
 	// For is the switch that needs it; empty for what a syncer always does, and for the kinds.
 	For string
+	// Namespace, when set, is another one than the host namespace.
+	Namespace string
 	// Everywhere says that it is about all of the host cluster.
 	Everywhere bool
 }
 
+// Shown are the kinds of which objects of the host are shown, to a syncer of the host namespace.
+type Shown struct {
+	Namespace string
+	Kinds     []tenancyv1.KindFromHost
+}
+
 // NeedsOf are those of a syncer of the named virtual cluster, given for each kind of the
 // catalogue whether it is synced, whether the host's nodes are shown, what is shown by name,
-// and the kinds with a rule.
-func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings []tenancyv1.HostMapping, ruled []tenancyv1.KindRule) []Need {
+// the kinds with a rule, and those of which objects are shown.
+func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings []tenancyv1.HostMapping, ruled []tenancyv1.KindRule, shown Shown) []Need {
 	rules := append(append(tenancyv1.SyncerRules(synced, ruled...), tenancyv1.MappingRules(mappings)...),
 		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"get", "list", "watch"}},
 		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters/status"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"get", "patch"}})
-	var needs []Need
-	for _, rule := range rules {
-		for _, resource := range rule.Resources {
-			for _, verb := range rule.Verbs {
-				need := Need{Group: rule.APIGroups[0], Verb: verb}
-				need.Resource, need.Subresource, _ = strings.Cut(resource, "/")
-				if len(rule.ResourceNames) == 0 {
-					needs = append(needs, need)
-				}
-				for _, need.Name = range rule.ResourceNames {
-					needs = append(needs, need)
-				}
-			}
-		}
+	elsewhere := tenancyv1.ShownRules(shown.Kinds)
+	rules = append(rules, elsewhere[shown.Namespace]...)
+	delete(elsewhere, shown.Namespace)
+	needs := needsBy(rules, Need{})
+	for _, namespace := range slices.Sorted(maps.Keys(elsewhere)) {
+		needs = append(needs, needsBy(elsewhere[namespace], Need{Namespace: namespace, For: "spec.syncer.fromHost.custom"})...)
 	}
 	for _, rule := range tenancyv1.SyncerClusterRules(synced) {
 		for _, resource := range rule.Resources {
@@ -55,12 +56,33 @@ func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings
 			}
 		}
 	}
-	if len(ruled) > 0 {
-		needs = append(needs, Need{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Verb: "get", For: "spec.syncer.toHost.custom", Everywhere: true})
+	if len(ruled)+len(shown.Kinds) > 0 {
+		needs = append(needs, Need{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Verb: "get", For: "spec.syncer.toHost.custom or fromHost.custom", Everywhere: true})
 	}
 	if nodes {
 		for _, verb := range []string{"list", "watch"} {
 			needs = append(needs, Need{Resource: "nodes", Verb: verb, For: "--sync-nodes-from-host", Everywhere: true})
+		}
+	}
+	return needs
+}
+
+// needsBy are the rights that the rules give, each like the one given.
+func needsBy(rules []rbacv1.PolicyRule, like Need) []Need {
+	var needs []Need
+	for _, rule := range rules {
+		for _, resource := range rule.Resources {
+			for _, verb := range rule.Verbs {
+				need := like
+				need.Group, need.Verb = rule.APIGroups[0], verb
+				need.Resource, need.Subresource, _ = strings.Cut(resource, "/")
+				if len(rule.ResourceNames) == 0 {
+					needs = append(needs, need)
+				}
+				for _, need.Name = range rule.ResourceNames {
+					needs = append(needs, need)
+				}
+			}
 		}
 	}
 	return needs
@@ -77,7 +99,7 @@ func (n Need) resource() string {
 // shownBy says whether one of the rules, which hold in a namespace, gives the right. It
 // says nothing of what is needed everywhere.
 func (n Need) shownBy(rules []authorizationv1.ResourceRule) bool {
-	return !n.Everywhere && slices.ContainsFunc(rules, func(rule authorizationv1.ResourceRule) bool {
+	return !n.Everywhere && n.Namespace == "" && slices.ContainsFunc(rules, func(rule authorizationv1.ResourceRule) bool {
 		return hasOrAll(rule.Verbs, n.Verb) && hasOrAll(rule.APIGroups, n.Group) && hasOrAll(rule.Resources, n.resource()) &&
 			(len(rule.ResourceNames) == 0 || n.Name != "" && slices.Contains(rule.ResourceNames, n.Name))
 	})
@@ -102,6 +124,9 @@ func Describe(missing []Need, namespace, account string) string {
 		if need.For != "" {
 			what.why = ", which " + need.For + " needs"
 		}
+		if need.Namespace != "" {
+			what.resource += " of the namespace " + need.Namespace
+		}
 		if need.Everywhere {
 			what.resource += " of the whole host cluster"
 		}
@@ -125,5 +150,5 @@ func Describe(missing []Need, namespace, account string) string {
 }
 
 func compare(a, b Need) int {
-	return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.resource(), b.resource()), cmp.Compare(a.Verb, b.Verb))
+	return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.resource(), b.resource()), cmp.Compare(a.Verb, b.Verb))
 }

@@ -45,7 +45,7 @@ func TestNeedsAreTheRole(t *testing.T) {
 	}
 	for _, nodes := range []bool{false, true} {
 		needed, everywhere := map[string]bool{}, 0
-		for _, need := range NeedsOf("demo", synced, nodes, nil, nil) {
+		for _, need := range NeedsOf("demo", synced, nodes, nil, nil, Shown{}) {
 			needed[need.Verb+" "+need.resource()+"."+need.Group] = true
 			if need.Everywhere {
 				everywhere++
@@ -133,7 +133,7 @@ func (h *host) set(do func()) {
 func TestWatch(t *testing.T) {
 	h, clock, doubts, told := newHost(), clocktesting.NewFakeClock(time.Now()), NewDoubts(), make(chan string)
 	watch := New(Options{
-		Host: h.AuthorizationV1(), Namespace: "team", Needs: NeedsOf("demo", nil, true, nil, nil), Doubts: doubts, Clock: clock,
+		Host: h.AuthorizationV1(), Namespace: "team", Needs: NeedsOf("demo", nil, true, nil, nil, Shown{}), Doubts: doubts, Clock: clock,
 		Report: func(missing []Need) {
 			text := ""
 			if len(missing) > 0 {

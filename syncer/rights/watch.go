@@ -4,6 +4,7 @@
 package rights
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -158,7 +159,7 @@ func (w *Watch) missing(ctx context.Context) ([]Need, error) {
 }
 
 func (w *Watch) allowed(ctx context.Context, need Need) (bool, error) {
-	namespace := w.Namespace
+	namespace := cmp.Or(need.Namespace, w.Namespace)
 	if need.Everywhere {
 		namespace = ""
 	}

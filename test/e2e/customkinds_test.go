@@ -27,14 +27,16 @@ rules: [{apiGroups: [e2e.example.org], resources: [gauges], verbs: [get, list, w
 func TestCustomKinds(t *testing.T) {
 	t.Parallel()
 	admin := shared.Admin()
-	ns := shared.Namespace(t, "e2e-kinds")
+	ns, other := shared.Namespace(t, "e2e-kinds"), shared.Namespace(t, "e2e-kinds-other")
 	admin.Apply(t, manifest(t, "gauges.yaml"))
 	t.Cleanup(func() {
 		_, _ = admin.Try("delete", "--ignore-not-found", "crd/gauges.e2e.example.org", "clusterrole/e2e-gauges")
 	})
 	admin.Do(t, "wait", "--for=condition=Established", "crd/gauges.e2e.example.org")
+	admin.Apply(t, "apiVersion: e2e.example.org/v1\nkind: Gauge\nmetadata: {name: hosts, namespace: "+other+"}\nspec: {size: 5}\n")
 	ruled := func(field string) string {
-		return suite.Object(ns, "demo", `{syncer: {toHost: {custom: [{apiVersion: e2e.example.org/v1, resource: gauges, status: [status.phase], fields: [{path: `+field+`}, {path: spec.secretName, as: Name, of: secrets}]}]}}}`)
+		return suite.Object(ns, "demo", `{syncer: {toHost: {custom: [{apiVersion: e2e.example.org/v1, resource: gauges, status: [status.phase], fields: [{path: `+field+`}, {path: spec.secretName, as: Name, of: secrets}]}]},
+			fromHost: {custom: [{apiVersion: e2e.example.org/v1, resource: gauges, mappings: [{from: {namespace: `+other+`, name: hosts}, to: {namespace: default}}]}]}}}`)
 	}
 	refused := func(by framework.Client, field, want string) {
 		t.Helper()
@@ -55,6 +57,7 @@ func TestCustomKinds(t *testing.T) {
 	admin.Do(t, "wait", "--for=condition=Ready", "virtualcluster/demo", "-n", ns, "--timeout=180s")
 
 	inside := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
+	inside.Do(t, "wait", "gauge/hosts", "--for=jsonpath={.spec.size}=5", "--timeout=60s")
 	inside.Do(t, "create", "secret", "generic", "keys", "--from-literal=key=own")
 	inside.Apply(t, "apiVersion: e2e.example.org/v1\nkind: Gauge\nmetadata: {name: one, namespace: default}\nspec: {size: 3, secretName: keys}\n")
 	var name string

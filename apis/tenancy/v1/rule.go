@@ -16,6 +16,10 @@ import (
 // FlagSyncByRule has a syncer carry a kind by a rule. Its value is the rule as JSON.
 const FlagSyncByRule = "sync-by-rule"
 
+// FlagReleaseKind has a syncer let the objects inside of a kind go that holds data and has no
+// rule any more. Its value is as in status.customKinds.
+const FlagReleaseKind = "release-kind"
+
 // Step is a part of a path: a field, and whether the rest is about each item of its list.
 //
 // +k8s:deepcopy-gen=false
@@ -72,7 +76,7 @@ func ParseCustomKind(name string) (SyncedKind, error) {
 // Synced is the row that the kind would have in the catalogue.
 func (r *KindRule) Synced() SyncedKind {
 	at := r.GroupVersionResource()
-	return SyncedKind{Group: at.Group, Version: at.Version, Resource: at.Resource, Direction: ToHost, Namespaced: true, Verbs: writing()}
+	return SyncedKind{Group: at.Group, Version: at.Version, Resource: at.Resource, Direction: ToHost, Namespaced: true, HoldsData: r.KeepsData, Verbs: writing()}
 }
 
 // Rules are those by which the spec has kinds go to the host.

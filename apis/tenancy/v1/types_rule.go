@@ -29,6 +29,11 @@ type KindRule struct {
 	// +k8s:maxItems=100
 	// +k8s:eachVal=+k8s:maxLength=512
 	Status []string `json:"status,omitempty"`
+	// keepsData says that what is lost with an object on the host cannot be made again, such as a database. It then goes
+	// from there only when the object inside is deleted, or with the virtual cluster where that retains nothing. Off by default.
+	// +optional
+	// +k8s:optional
+	KeepsData bool `json:"keepsData,omitempty"`
 }
 
 // FieldUse says what becomes of a field on its way to the host.
@@ -77,4 +82,60 @@ type FieldRule struct {
 	// +k8s:maxItems=100
 	// +k8s:eachVal=+k8s:maxLength=256
 	OneOf []string `json:"oneOf,omitempty"`
+}
+
+// KindFromHost shows objects of a kind of the host inside, by their names. The kind is of a
+// CustomResourceDefinition of the host, and its objects belong to namespaces.
+type KindFromHost struct {
+	// apiVersion is the group and the version of the kind on the host, such as example.org/v1.
+	// +required
+	// +k8s:required
+	// +k8s:maxLength=320
+	APIVersion string `json:"apiVersion"`
+	// resource is the kind's name in the plural, such as widgets.
+	// +required
+	// +k8s:required
+	// +k8s:maxLength=63
+	Resource string `json:"resource"`
+	// mappings show one object each, or all of a namespace of the host. Who adds one needs the rights to get, list and watch on the host what it shows.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=32
+	Mappings []CustomMapping `json:"mappings,omitempty"`
+}
+
+// CustomMapping shows objects of the host inside.
+type CustomMapping struct {
+	// from is what is shown.
+	From CustomSource `json:"from"`
+	// to is where it is shown inside. It comes when the namespace is there. An object of a tenant's that has the name stays as it is.
+	To CustomTarget `json:"to"`
+}
+
+// CustomSource names an object of the host, or all of a namespace.
+type CustomSource struct {
+	// namespace on the host. It is that of the VirtualCluster when not set.
+	// +optional
+	// +k8s:optional
+	// +k8s:format=k8s-short-name
+	Namespace string `json:"namespace,omitempty"`
+	// name of the object, or * for all of the namespace.
+	// +required
+	// +k8s:required
+	// +k8s:maxLength=253
+	Name string `json:"name"`
+}
+
+// CustomTarget names an object inside, or a namespace.
+type CustomTarget struct {
+	// namespace inside.
+	// +k8s:required
+	// +k8s:format=k8s-short-name
+	Namespace string `json:"namespace"`
+	// name of the object. It is that on the host when not set, and always where all of a namespace are shown.
+	// +optional
+	// +k8s:optional
+	// +k8s:format=k8s-long-name
+	Name string `json:"name,omitempty"`
 }

@@ -72,6 +72,9 @@ const (
 	// ConditionCustomKindsSynced is true while every kind with a rule is served inside and
 	// synced; the syncer reports it, where a rule reaches it.
 	ConditionCustomKindsSynced = "CustomKindsSynced"
+	// ConditionCustomKindsKept is true while the host keeps objects of kinds that hold data
+	// and have no rule any more.
+	ConditionCustomKindsKept = "CustomKindsKept"
 )
 
 // ReasonNotServed is the reason of CustomKindsSynced while a kind is not served on both sides.
@@ -111,8 +114,9 @@ type VirtualClusterStatus struct {
 	// KubeconfigSecretWritten where a Secret is to hold a kubeconfig,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
 	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept,
-	// DeletionScheduled where there is a deletion by inactivity, and
-	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.
+	// DeletionScheduled where there is a deletion by inactivity,
+	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host, and
+	// CustomKindsKept while the host keeps data of kinds that have no rule any more.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -179,6 +183,11 @@ type VirtualClusterStatus struct {
 	// +listType=atomic
 	// +k8s:optional
 	CustomKinds []string `json:"customKinds,omitempty"`
+	// customKindsWithData are those of customKinds whose objects hold data, by the rule that they have or had last.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	CustomKindsWithData []string `json:"customKindsWithData,omitempty"`
 	// services are those of the host and of other virtual clusters that the spec names, as
 	// they were found.
 	// +optional

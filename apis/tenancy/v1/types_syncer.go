@@ -70,6 +70,12 @@ type FromHostSpec struct {
 	// configMaps of the host are shown inside by name. None by default.
 	// +optional
 	ConfigMaps ObjectsFromHost `json:"configMaps,omitempty,omitzero"`
+	// custom are kinds of CustomResourceDefinitions of the host, of which objects are shown inside by name. None by default.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=50
+	Custom []KindFromHost `json:"custom,omitempty"`
 	// events about what was synced are copied to the objects inside. On by default.
 	// +optional
 	Events KindSwitch `json:"events,omitempty,omitzero"`

@@ -44,6 +44,21 @@ func (in ControlPlaneSpec) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CustomMapping) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.CustomMapping"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CustomSource) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.CustomSource"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CustomTarget) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.CustomTarget"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in DNSSpec) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.DNSSpec"
 }
@@ -151,6 +166,11 @@ func (in IsolationSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in KindChoice) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.KindChoice"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in KindFromHost) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.KindFromHost"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -66,7 +66,7 @@ func syncerRules() argRules {
 		},
 		owned: []string{
 			"allowed-*", "bind-address", "closed-*", "cluster-*", "data-dir", "denied-*", "egress-*", "endpoint-*", "ephemeral-data", "external-*", "health-*", "host-*", "image*", "inline-*", "issuer-*", "kubelet-*", "map-*",
-			"namespace", "node-ip", "pod-*", "public-egress", "select-*", "service-*", v1.FlagSyncByRule, "uid", "virtual-*", "webhook-*",
+			"namespace", "node-ip", "pod-*", "public-egress", v1.FlagReleaseKind, "select-*", "service-*", v1.FlagShowKind, v1.FlagSyncByRule, "uid", "virtual-*", "webhook-*",
 		},
 	}
 }

@@ -71,6 +71,52 @@ func TestKindRules(t *testing.T) {
 	}
 }
 
+// TestShownKinds says which objects of the host may be shown inside.
+func TestShownKinds(t *testing.T) {
+	mapping := func(namespace, name, to, as string) v1.CustomMapping {
+		return v1.CustomMapping{From: v1.CustomSource{Namespace: namespace, Name: name}, To: v1.CustomTarget{Namespace: to, Name: as}}
+	}
+	kind := func(apiVersion, resource string, mappings ...v1.CustomMapping) v1.KindFromHost {
+		return v1.KindFromHost{APIVersion: apiVersion, Resource: resource, Mappings: mappings}
+	}
+	widgets := func(mappings ...v1.CustomMapping) []v1.KindFromHost {
+		return []v1.KindFromHost{kind("example.org/v1", "widgets", mappings...)}
+	}
+	one := mapping("prod", "main", "shop", "")
+	for name, test := range map[string]struct {
+		kinds      []v1.KindFromHost
+		rules      []v1.KindRule
+		path, told string
+	}{
+		"none":                         {},
+		"one":                          {kinds: widgets(one)},
+		"all":                          {kinds: widgets(mapping("prod", "*", "shop", ""), mapping("prod", "*", "other", ""))},
+		"of the namespace itself":      {kinds: widgets(mapping("", "main", "shop", "here"))},
+		"two names for one":            {kinds: widgets(one, mapping("prod", "main", "shop", "other"))},
+		"a rule of the version":        {kinds: widgets(one), rules: []v1.KindRule{{APIVersion: "example.org/v1", Resource: "widgets"}}},
+		"a rule of another version":    {kinds: widgets(one), rules: []v1.KindRule{{APIVersion: "example.org/v2", Resource: "widgets"}}, path: "[0].apiVersion", told: "use the same"},
+		"secrets":                      {kinds: []v1.KindFromHost{kind("v1", "secrets", one)}, path: "[0].apiVersion", told: "Kubernetes' own"},
+		"rights":                       {kinds: []v1.KindFromHost{kind("rbac.authorization.k8s.io/v1", "roles", one)}, path: "[0].apiVersion", told: "who may do what"},
+		"virtual clusters":             {kinds: []v1.KindFromHost{kind("tenancy.garret.dev/v1", "virtualclusters", one)}, path: "[0].apiVersion", told: "who may do what"},
+		"nothing":                      {kinds: widgets(), path: "[0].mappings", told: "name at least one"},
+		"a kind twice":                 {kinds: append(widgets(one), widgets(mapping("prod", "other", "shop", ""))...), path: "[1].resource", told: "Duplicate"},
+		"a name twice":                 {kinds: widgets(one, mapping("test", "x", "shop", "main")), path: "[0].mappings[1].to", told: "Duplicate"},
+		"a pattern":                    {kinds: widgets(mapping("prod", "ma*", "shop", "")), path: "[0].mappings[0].from.name", told: "RFC 1123"},
+		"all under one name":           {kinds: widgets(mapping("prod", "*", "shop", "main")), path: "[0].mappings[0].to.name", told: "keep their names"},
+		"all, where another one leads": {kinds: widgets(mapping("prod", "*", "shop", ""), one), path: "[0].mappings[0].to.namespace", told: "taken twice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			errs := shownKinds(test.kinds, test.rules, nil)
+			switch {
+			case test.path == "" && len(errs) > 0:
+				t.Errorf("got %v, want it accepted", errs)
+			case test.path != "" && (len(errs) != 1 || errs[0].Field != test.path || !strings.Contains(errs[0].Error(), test.told)):
+				t.Errorf("got %v, want one error at %s with %q", errs, test.path, test.told)
+			}
+		})
+	}
+}
+
 // TestRulesSurviveArguments has the syncer read what the controller writes.
 func TestRulesSurviveArguments(t *testing.T) {
 	rules := []v1.KindRule{{APIVersion: "example.org/v1", Resource: "widgets", Fields: []v1.FieldRule{{Path: "spec.mode", OneOf: []string{"a b", `"`, "ä=,"}}}, Status: []string{"status"}}}

@@ -89,6 +89,37 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.StorageSpec
       default: {}
+- name: dev.garret.garret.apis.tenancy.v1.CustomMapping
+  map:
+    fields:
+    - name: from
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.CustomSource
+      default: {}
+    - name: to
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.CustomTarget
+      default: {}
+- name: dev.garret.garret.apis.tenancy.v1.CustomSource
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: namespace
+      type:
+        scalar: string
+- name: dev.garret.garret.apis.tenancy.v1.CustomTarget
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: namespace
+      type:
+        scalar: string
+      default: ""
 - name: dev.garret.garret.apis.tenancy.v1.DNSSpec
   map:
     fields:
@@ -169,6 +200,12 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ObjectsFromHost
       default: {}
+    - name: custom
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.KindFromHost
+          elementRelationship: atomic
     - name: events
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
@@ -437,6 +474,23 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: resourceQuota
       type:
         namedType: io.k8s.api.core.v1.ResourceQuotaSpec
+- name: dev.garret.garret.apis.tenancy.v1.KindFromHost
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+      default: ""
+    - name: mappings
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.CustomMapping
+          elementRelationship: atomic
+    - name: resource
+      type:
+        scalar: string
+      default: ""
 - name: dev.garret.garret.apis.tenancy.v1.KindRule
   map:
     fields:
@@ -450,6 +504,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.garret.garret.apis.tenancy.v1.FieldRule
           elementRelationship: atomic
+    - name: keepsData
+      type:
+        scalar: boolean
     - name: resource
       type:
         scalar: string
@@ -1067,6 +1124,12 @@ var schemaYAML = typed.YAMLObject(`types:
           keys:
           - type
     - name: customKinds
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: customKindsWithData
       type:
         list:
           elementType:

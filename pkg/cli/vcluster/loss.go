@@ -5,8 +5,10 @@ package vcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -42,7 +44,12 @@ func look(ctx context.Context, cluster *host.Cluster, client versioned.Interface
 	if err != nil && !apierrors.IsForbidden(err) {
 		return nil, err
 	}
-	return &loss{object: object, orphans: orphans, hidden: err}, nil
+	if orphans == nil {
+		return &loss{object: object, hidden: err}, nil
+	}
+	selector := orphaned + "," + tenancyv1.LabelCluster + "=" + object.Status.ClusterID
+	unlisted := errors.Join(addCustomOrphans(ctx, cluster, object.Namespace, selector, []tenancyv1.VirtualCluster{*object}, orphans)...)
+	return &loss{object: object, orphans: orphans, hidden: errors.Join(err, unlisted)}, nil
 }
 
 // find reads a virtual cluster by a list, which is all that viewers are granted.
@@ -134,10 +141,13 @@ func (l *loss) write(told, table io.Writer) error {
 	if value := l.object.Annotations[tenancyv1.AnnotationRecover]; value != "" {
 		fmt.Fprintf(told, "the decision %q is set; the syncer acts on it once, now or at the next loss\n", value)
 	}
-	switch {
-	case l.hidden != nil:
-		fmt.Fprintf(told, "what the host keeps cannot be shown: %v\n", l.hidden)
-	case len(l.orphans.Items) > 0:
+	if l.hidden != nil {
+		fmt.Fprintf(told, "what the host keeps cannot all be shown: %v\n", l.hidden)
+		if l.orphans == nil {
+			return nil
+		}
+	}
+	if len(l.orphans.Items) > 0 {
 		names := map[place]string{{l.object.Namespace, l.object.Status.ClusterID}: l.object.Name}
 		return printOrphans(table, l.orphans, names, get.NewGetOptions("", genericiooptions.IOStreams{}))
 	}
@@ -149,16 +159,24 @@ func (l *loss) unreported() bool {
 	return kept(l.object) == nil && l.orphans != nil && len(l.orphans.Items) > 0
 }
 
-// claims are those that a decision is about.
+// claims are the claims, and other objects that hold data, that a decision is about.
 func (l *loss) claims() string {
 	switch {
 	case l.orphans == nil:
 		return "claims that are kept"
 	case len(l.orphans.Items) == 1:
-		return "claim above"
+		return l.word() + " above"
 	default:
-		return fmt.Sprintf("%d claims above", len(l.orphans.Items))
+		return fmt.Sprintf("%d %ss above", len(l.orphans.Items), l.word())
 	}
+}
+
+// word is what the user sees above.
+func (l *loss) word() string {
+	if slices.ContainsFunc(l.orphans.Items, func(o unstructured.Unstructured) bool { return !isClaim(&o) }) {
+		return "object"
+	}
+	return "claim"
 }
 
 // hasOrphans says whether the decision is about any claims at all.
@@ -192,7 +210,7 @@ func consequencesBeforehand(verb string) []string {
 		"It deletes on the host what has no object inside and holds no data, such as pods and services.",
 	}
 	if verb == tenancyv1.RecoverGiveUp {
-		return append(sentences, "It deletes claims without an object inside on the host, with all data. Nobody can bring them back.")
+		return append(sentences, "It deletes claims and other data without an object inside on the host. Nobody can bring them back.")
 	}
-	return append(sentences, "It makes claims without an object inside again there, with all data.")
+	return append(sentences, "It makes claims, and other objects that hold data, again inside where they are missing.")
 }

@@ -58,6 +58,10 @@ func (c *Commands) listOrphans(ctx context.Context, options *get.GetOptions) err
 	if err != nil {
 		return cluster.Explain(err)
 	}
+	known, unseen := knownClusters(ctx, client, namespace)
+	for _, err := range addCustomOrphans(ctx, cluster, namespace, selector, known, list) {
+		c.say("%v", err)
+	}
 	if printer != nil {
 		return printer.PrintObj(list, c.Streams.Out)
 	}
@@ -65,12 +69,11 @@ func (c *Commands) listOrphans(ctx context.Context, options *get.GetOptions) err
 		c.say("no orphans%s", in(namespace))
 		return nil
 	}
-	names, err := clusterNames(ctx, client, namespace)
-	if err != nil {
+	if unseen != nil {
 		// What is kept can be seen without Garret, and with no right to its objects.
-		c.say("virtual clusters cannot be listed, so they are shown by their ids: %v", err)
+		c.say("virtual clusters cannot be listed, so they are shown by their ids, and what kinds of theirs hold data is not known: %v", unseen)
 	}
-	return printOrphans(c.Streams.Out, list, names, options)
+	return printOrphans(c.Streams.Out, list, clusterNames(known, unseen), options)
 }
 
 // findOrphans lists what the selector chooses on the host, as the user may.
@@ -104,17 +107,25 @@ func findOrphans(ctx context.Context, cluster *host.Cluster, namespace, selector
 // place is where an id of a virtual cluster is used.
 type place struct{ namespace, id string }
 
-// clusterNames are the names of the virtual clusters that the user may list.
-func clusterNames(ctx context.Context, client versioned.Interface, namespace string) (map[place]string, error) {
+// knownClusters are the virtual clusters that the user may list.
+func knownClusters(ctx context.Context, client versioned.Interface, namespace string) ([]tenancyv1.VirtualCluster, error) {
 	list, err := client.TenancyV1().VirtualClusters(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
-	names := map[place]string{}
-	for _, item := range list.Items {
-		names[place{item.Namespace, item.Status.ClusterID}] = item.Name
+	return list.Items, nil
+}
+
+// clusterNames are the names of virtual clusters; nil where they are not known.
+func clusterNames(known []tenancyv1.VirtualCluster, unseen error) map[place]string {
+	if unseen != nil {
+		return nil
 	}
-	return names, nil
+	names := map[place]string{}
+	for i := range known {
+		names[place{known[i].Namespace, known[i].Status.ClusterID}] = known[i].Name
+	}
+	return names
 }
 
 // printOrphans writes the table. Without names, virtual clusters are shown by their ids.
@@ -151,30 +162,37 @@ func namespaceOf(row metav1.TableRow) string {
 }
 
 func orphanCells(object *unstructured.Unstructured, names map[place]string) ([]any, error) {
-	claim := &corev1.PersistentVolumeClaim{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, claim); err != nil {
-		return nil, fmt.Errorf("%s %s/%s on the host: %w", object.GetKind(), object.GetNamespace(), object.GetName(), err)
-	}
-	id := claim.Labels[tenancyv1.LabelCluster]
-	name := names[place{claim.Namespace, id}]
+	id := object.GetLabels()[tenancyv1.LabelCluster]
+	name := names[place{object.GetNamespace(), id}]
 	switch {
 	case names == nil:
 		name = id
 	case name == "":
 		name = deletedCluster
 	}
-	size, known := claim.Status.Capacity[corev1.ResourceStorage]
-	if !known {
-		size = claim.Spec.Resources.Requests[corev1.ResourceStorage]
+	size, phase, volume := none, "", ""
+	if isClaim(object) {
+		claim := &corev1.PersistentVolumeClaim{}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, claim); err != nil {
+			return nil, fmt.Errorf("%s %s/%s on the host: %w", object.GetKind(), object.GetNamespace(), object.GetName(), err)
+		}
+		has, known := claim.Status.Capacity[corev1.ResourceStorage]
+		if !known {
+			has = claim.Spec.Resources.Requests[corev1.ResourceStorage]
+		}
+		size, phase, volume = has.String(), string(claim.Status.Phase), claim.Spec.VolumeName
 	}
-	phase := string(claim.Status.Phase)
-	if claim.DeletionTimestamp != nil {
+	if object.GetDeletionTimestamp() != nil {
 		phase = "Terminating"
 	}
 	return []any{
-		name, object.GetKind(), inside(claim.Annotations), claim.Name, size.String(),
-		duration.HumanDuration(time.Since(claim.CreationTimestamp.Time)), phase, cmp.Or(claim.Spec.VolumeName, none), cmp.Or(id, none),
+		name, object.GetKind(), inside(object.GetAnnotations()), object.GetName(), size,
+		duration.HumanDuration(time.Since(object.GetCreationTimestamp().Time)), cmp.Or(phase, none), cmp.Or(volume, none), cmp.Or(id, none),
 	}, nil
+}
+
+func isClaim(object *unstructured.Unstructured) bool {
+	return object.GetAPIVersion() == "v1" && object.GetKind() == "PersistentVolumeClaim"
 }
 
 // inside is the object that a host object stood for, as namespace/name.

@@ -78,6 +78,25 @@ demo        PersistentVolumeClaim   shop/db      z     1Gi   121m   Bound       
 	}
 }
 
+// TestListOrphansOfCustomKinds finds what holds data by a rule of a virtual cluster, and tells what
+// may not be listed.
+func TestListOrphansOfCustomKinds(t *testing.T) {
+	api := newHostAPI(t)
+	file := api.writeKubeconfig()
+	if _, _, err := api.run("", file, "create", "vcluster", "demo", "--wait=false", "--connect=false"); err != nil {
+		t.Fatal(err)
+	}
+	api.object.Status.CustomKindsWithData = []string{"closed.v1.example.net", "widgets.v1.example.org"}
+	api.claims, api.custom = []corev1.PersistentVolumeClaim{claim("z", "c1", "db")}, true
+	printed, told, err := api.run("", file, "list", "--orphans", "--no-headers")
+	want := `demo   PersistentVolumeClaim   shop/db     z         1Gi      121m
+demo   Widget                  shop/tool   widget1   <none>   121m
+`
+	if err != nil || printed != want || !strings.Contains(told, "closed.example.net cannot be listed") {
+		t.Errorf("printed %q, told %q (%v), want %q", printed, told, err, want)
+	}
+}
+
 // TestListOrphansAsFarAsOneMay has the host refuse one half and then the other.
 func TestListOrphansAsFarAsOneMay(t *testing.T) {
 	api := newHostAPI(t)

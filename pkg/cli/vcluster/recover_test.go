@@ -179,7 +179,7 @@ func TestRecoverAnnounced(t *testing.T) {
 	if _, told, err = api.run("", file, "recover", "demo", "--give-up", "--beforehand", "--yes"); err != nil || !strings.HasPrefix(api.decision(), "give-up ") || !strings.HasSuffix(api.decision(), " beforehand") {
 		t.Fatalf("announced %q (%v)", api.decision(), err)
 	}
-	tells(t, told, "asks nobody", "deletes claims without an object inside on the host", "--cancel")
+	tells(t, told, "asks nobody", "deletes claims and other data without an object inside on the host", "--cancel")
 	if _, told, err = api.run("", file, "recover", "demo"); err != nil {
 		t.Fatal(err)
 	}

@@ -59,6 +59,8 @@ type hostAPI struct {
 	meanwhile func(*tenancyv1.VirtualCluster)
 	// hidden is set where the user may not list virtual clusters.
 	hidden bool
+	// custom says that the host has a widget without an object inside, and a kind that the user may not list.
+	custom bool
 }
 
 func newHostAPI(t *testing.T, script ...tenancyv1.VirtualClusterStatus) *hostAPI {
@@ -82,6 +84,8 @@ func newHostAPI(t *testing.T, script ...tenancyv1.VirtualClusterStatus) *hostAPI
 	mux.HandleFunc("GET /api/v1/namespaces/garret-system/configmaps/{name}", api.configMap)
 	mux.HandleFunc("GET /api/v1/namespaces/team-a/persistentvolumeclaims", api.listClaims)
 	mux.HandleFunc("GET /api/v1/persistentvolumeclaims", api.listClaims)
+	mux.HandleFunc("GET /apis/{group}", api.customGroup)
+	mux.HandleFunc("GET /apis/{group}/v1/namespaces/team-a/{resource}", api.listCustom)
 	recorded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.lock.Lock()
 		api.requests = append(api.requests, r.Method+" "+r.URL.Path)
@@ -294,6 +298,25 @@ func (h *hostAPI) listClaims(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	h.answer(w, 200, list)
+}
+
+func (h *hostAPI) customGroup(w http.ResponseWriter, r *http.Request) {
+	if !h.custom {
+		http.NotFound(w, r)
+		return
+	}
+	h.answer(w, 200, metav1.APIGroup{TypeMeta: metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}, Name: r.PathValue("group"),
+		PreferredVersion: metav1.GroupVersionForDiscovery{GroupVersion: r.PathValue("group") + "/v1", Version: "v1"}})
+}
+
+func (h *hostAPI) listCustom(w http.ResponseWriter, r *http.Request) {
+	if r.PathValue("resource") != "widgets" {
+		h.refuse(w, apierrors.NewForbidden(schema.GroupResource{Group: r.PathValue("group"), Resource: r.PathValue("resource")}, "", errors.New("not yours")))
+		return
+	}
+	made := claim("widget1", "c1", "tool").ObjectMeta
+	h.answer(w, 200, map[string]any{"apiVersion": "example.org/v1", "kind": "WidgetList", "items": []any{
+		map[string]any{"apiVersion": "example.org/v1", "kind": "Widget", "metadata": made, "status": "any"}}})
 }
 
 func (h *hostAPI) watch(w http.ResponseWriter, r *http.Request) {

@@ -103,6 +103,8 @@ type memory struct {
 	cleared string
 	// kinds are those last written to status.customKinds.
 	kinds []string
+	// kindsHoldingData are those last written to status.customKindsWithData.
+	kindsHoldingData []string
 	// said is the reason of the last event. refused, orphaned, and forced are messages
 	// of events that do not follow from a trouble.
 	said, refused, orphaned, forced, budget, leaving string

@@ -22,18 +22,29 @@ const (
 	reasonAllowed   = "Allowed"
 	reasonNotOpened = "NotOpened"
 	reasonNotLent   = "DefinitionsNotLent"
+	reasonNoNamespace = "NoNamespace"
+	// reasonNoRule is of the condition CustomKindsKept.
+	reasonNoRule = "NoRule"
 )
 
 // customKinds are the kinds with a rule, as a pass finds them.
 type customKinds struct {
 	// allowed are the rules by which the syncer works.
 	allowed []tenancyv1.KindRule
+	// shown are the kinds of which the syncer shows objects of the host, with every namespace.
+	shown []tenancyv1.KindFromHost
 	// known are the kinds of which something may be on the host, as in the status.
 	known []string
+	// withData are those of the known whose objects hold data.
+	withData []string
+	// ruled are the kinds that the spec has a rule about, allowed or not, as RESOURCE.GROUP.
+	ruled []string
 	// closed are those of the known that the administrator does not open any more.
 	closed []string
 	// condition is nil where there are no such kinds.
 	condition *metav1.Condition
+	// kept is about what holds data and has no rule any more; nil where there is nothing of that.
+	kept *metav1.Condition
 }
 
 // knownKinds are those of the status, and those that a pass of a moment ago wrote there.
@@ -41,6 +52,13 @@ func (m *memory) knownKinds(vc *tenancyv1.VirtualCluster) []string {
 	m.Lock()
 	defer m.Unlock()
 	return union(vc.Status.CustomKinds, m.kinds)
+}
+
+// kindsWithData are those of the known kinds that hold data, by what was written last.
+func (m *memory) kindsWithData(vc *tenancyv1.VirtualCluster) []string {
+	m.Lock()
+	defer m.Unlock()
+	return union(vc.Status.CustomKindsWithData, m.kindsHoldingData)
 }
 
 func union(lists ...[]string) []string {
@@ -64,19 +82,28 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 	}
 	rules := vc.Spec.Syncer.ToHost.Custom
 	for i := range rules {
+		kinds.ruled = append(kinds.ruled, rules[i].Definition())
 		if kind := rules[i].Synced(); opens(opened, kind) {
 			kinds.allowed = append(kinds.allowed, rules[i])
 		} else {
 			refuse(kind, "is not open to virtual clusters")
 		}
 	}
+	shown := vc.Spec.Syncer.FromHost.Custom
+	for i := range shown {
+		if kind := shown[i].Synced(); opens(opened, kind) {
+			kinds.shown = append(kinds.shown, shown[i].In(vc.Namespace))
+		} else {
+			refuse(kind, "may not be shown to virtual clusters")
+		}
+	}
 	reason := reasonNotOpened
-	lent, err := c.lend(ctx, vc, tenancyv1.RoleHostDefinitions, len(kinds.allowed) > 0)
+	lent, err := c.lend(ctx, vc, tenancyv1.RoleHostDefinitions, len(kinds.allowed)+len(kinds.shown) > 0)
 	if err != nil {
 		return kinds, err
 	}
-	if len(kinds.allowed) > 0 && !lent {
-		reason, kinds.allowed = reasonNotLent, nil
+	if len(kinds.allowed)+len(kinds.shown) > 0 && !lent {
+		reason, kinds.allowed, kinds.shown = reasonNotLent, nil, nil
 		refused = append(refused, fmt.Sprintf("there is no ClusterRoleBinding %s, by which syncers read the definitions of kinds: have an administrator of the host make it again", tenancyv1.RoleHostDefinitions))
 	}
 	for i := range kinds.allowed {
@@ -86,18 +113,20 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 		kind, err := tenancyv1.ParseCustomKind(name)
 		if err == nil && !opens(opened, kind) {
 			kinds.closed = append(kinds.closed, name)
-			if !slices.ContainsFunc(rules, func(r tenancyv1.KindRule) bool { return r.Definition() == kind.Resource+"."+kind.Group }) {
+			if !slices.Contains(kinds.ruled, definitionOf(kind)) {
 				refuse(kind, "is not open any more, and what is left of it on the host cannot be deleted")
 			}
 		}
 	}
-	kinds.condition = allowedCondition(vc, len(rules) > 0, reason, refused)
+	kinds.judgeData(rules, m.kindsWithData(vc))
+	kinds.kept = kinds.keptCondition(vc)
+	kinds.condition = allowedCondition(vc, len(rules)+len(shown) > 0, reason, refused)
 	return kinds, nil
 }
 
 func allowedCondition(vc *tenancyv1.VirtualCluster, ruled bool, reason string, refused []string) *metav1.Condition {
 	condition := &metav1.Condition{Type: tenancyv1.ConditionCustomKindsAllowed, ObservedGeneration: vc.Generation,
-		Status: metav1.ConditionTrue, Reason: reasonAllowed, Message: "the host's administrator opens every kind with a rule"}
+		Status: metav1.ConditionTrue, Reason: reasonAllowed, Message: "the host's administrator opens every kind that goes there by a rule, or is shown of it"}
 	switch {
 	case len(refused) > 0:
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, reason, strings.Join(refused, "; ")
@@ -131,79 +160,137 @@ func opens(rules []rbacv1.PolicyRule, kind tenancyv1.SyncedKind) bool {
 	})
 }
 
-// dropped are the known kinds that no rule is about any more.
-func (k *customKinds) dropped() []string {
-	return slices.DeleteFunc(slices.Clone(k.known), func(name string) bool {
+func definitionOf(kind tenancyv1.SyncedKind) string { return kind.Resource + "." + kind.Group }
+
+// judgeData finds out which known kinds hold data. Its rule says so of a kind that has one. The
+// last rule counts for any other: that a rule is gone is no reason to delete data.
+func (k *customKinds) judgeData(rules []tenancyv1.KindRule, before []string) {
+	for _, name := range k.known {
 		kind, err := tenancyv1.ParseCustomKind(name)
-		return err != nil || slices.ContainsFunc(k.allowed, func(rule tenancyv1.KindRule) bool { return rule.Definition() == kind.Resource+"."+kind.Group })
+		if err != nil {
+			continue
+		}
+		at := slices.IndexFunc(rules, func(r tenancyv1.KindRule) bool { return r.Definition() == definitionOf(kind) })
+		if at >= 0 && rules[at].KeepsData || at < 0 && slices.Contains(before, name) {
+			k.withData = append(k.withData, name)
+		}
+	}
+}
+
+// unruledData are the known kinds that hold data and have no rule any more.
+func (k *customKinds) unruledData() []string {
+	return slices.DeleteFunc(slices.Clone(k.withData), func(name string) bool {
+		kind, err := tenancyv1.ParseCustomKind(name)
+		return err != nil || slices.Contains(k.ruled, definitionOf(kind))
 	})
 }
 
-// clearable are the dropped kinds whose objects the controller may delete.
+// releaseArgs have the syncer let the objects inside of such kinds go.
+func (k *customKinds) releaseArgs() []string {
+	var args []string
+	for _, name := range k.unruledData() {
+		args = append(args, "--"+tenancyv1.FlagReleaseKind+"="+name)
+	}
+	return args
+}
+
+func (k *customKinds) keptCondition(vc *tenancyv1.VirtualCluster) *metav1.Condition {
+	names := k.unruledData()
+	if len(names) == 0 {
+		return nil
+	}
+	return &metav1.Condition{Type: tenancyv1.ConditionCustomKindsKept, ObservedGeneration: vc.Generation, Status: metav1.ConditionTrue, Reason: reasonNoRule,
+		Message: fmt.Sprintf("no rule is about %s any more, and what the host has of it holds data and is kept: a rule takes it up again; garret list --orphans -n %s shows what can be deleted by hand",
+			strings.Join(names, ", "), vc.Namespace)}
+}
+
+// dropped are the known kinds that the syncer has no rule about any more.
+func (k *customKinds) dropped() []string {
+	return slices.DeleteFunc(slices.Clone(k.known), func(name string) bool {
+		kind, err := tenancyv1.ParseCustomKind(name)
+		return err != nil || slices.ContainsFunc(k.allowed, func(rule tenancyv1.KindRule) bool { return rule.Definition() == definitionOf(kind) })
+	})
+}
+
+// clearable are the kinds without a rule whose objects the controller may delete, or mark where
+// they hold data. One whose rule only cannot be followed now is left alone.
 func (k *customKinds) clearable() []tenancyv1.SyncedKind {
 	var kinds []tenancyv1.SyncedKind
 	for _, name := range k.dropped() {
-		if kind, err := tenancyv1.ParseCustomKind(name); err == nil && !slices.Contains(k.closed, name) {
+		if kind, err := tenancyv1.ParseCustomKind(name); err == nil && !slices.Contains(k.closed, name) && !slices.Contains(k.ruled, definitionOf(kind)) {
+			kind.HoldsData = slices.Contains(k.withData, name)
 			kinds = append(kinds, kind)
 		}
 	}
 	return kinds
 }
 
-// current are the known kinds without those that are cleared away.
-func (k *customKinds) current() []string {
-	var current []string
+// current are the known kinds without those that are cleared away: objects of the kept ones
+// are on the host still.
+func (k *customKinds) current(kept []string) []string {
+	current := union(k.closed, kept)
 	for i := range k.allowed {
 		current = append(current, k.allowed[i].CustomKind())
 	}
-	return union(current, k.closed)
+	for _, name := range k.known {
+		kind, err := tenancyv1.ParseCustomKind(name)
+		allowed := slices.ContainsFunc(k.allowed, func(rule tenancyv1.KindRule) bool { return err == nil && rule.Definition() == definitionOf(kind) })
+		if err == nil && !allowed && slices.Contains(k.ruled, definitionOf(kind)) {
+			current = append(current, name)
+		}
+	}
+	return union(current)
 }
 
 // record writes the kinds into the status before the syncer has rights on them: whatever
 // happens then, their objects are found again.
-func (c *Controller) record(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, kinds []string) error {
+func (c *Controller) record(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, kinds, withData []string) error {
 	m.Lock()
-	recorded := slices.Equal(m.kinds, kinds)
+	recorded := slices.Equal(m.kinds, kinds) && slices.Equal(m.kindsHoldingData, withData)
 	m.Unlock()
-	if recorded || slices.Equal(vc.Status.CustomKinds, kinds) {
+	if recorded || slices.Equal(vc.Status.CustomKinds, kinds) && slices.Equal(vc.Status.CustomKindsWithData, withData) {
 		return nil
 	}
 	want := vc.Status.DeepCopy()
-	want.CustomKinds = kinds
+	want.CustomKinds, want.CustomKindsWithData = kinds, withData
 	if err := c.applyStatus(ctx, vc, want); err != nil {
 		return fmt.Errorf("status.customKinds: %w", err)
 	}
 	m.Lock()
 	defer m.Unlock()
-	m.kinds = kinds
+	m.kinds, m.kindsHoldingData = kinds, withData
 	return nil
 }
 
 // forgetKinds leaves those in the status that something may be on the host of. The cache
 // may not have yet what this pass wrote into the status, and the API server has.
-func (c *Controller) forgetKinds(ctx context.Context, cached *tenancyv1.VirtualCluster, m *memory, kinds []string) error {
+func (c *Controller) forgetKinds(ctx context.Context, cached *tenancyv1.VirtualCluster, m *memory, kinds, withData []string) error {
 	vc, err := c.Tenancy.TenancyV1().VirtualClusters(cached.Namespace).Get(ctx, cached.Name, metav1.GetOptions{})
 	if err != nil || vc.UID != cached.UID {
 		return ignoreNotFound(err)
 	}
+	withData = slices.DeleteFunc(slices.Clone(withData), func(name string) bool { return !slices.Contains(kinds, name) })
 	want := vc.Status.DeepCopy()
-	want.CustomKinds = kinds
+	want.CustomKinds, want.CustomKindsWithData = kinds, withData
 	if err := c.applyStatus(ctx, vc, want); err != nil {
 		return fmt.Errorf("status.customKinds: %w", err)
 	}
 	m.Lock()
 	defer m.Unlock()
-	m.kinds = kinds
+	m.kinds, m.kindsHoldingData = kinds, withData
 	return nil
 }
 
-// removeCustom deletes what there is of all kinds with a rule, and counts it.
+// removeCustom deletes what there is of all kinds with a rule, or marks it as kept, and
+// counts what is on its way out.
 func (c *Controller) removeCustom(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, left *leftover) error {
+	withData := m.kindsWithData(vc)
 	for _, name := range m.knownKinds(vc) {
 		kind, err := tenancyv1.ParseCustomKind(name)
 		if err != nil {
 			continue
 		}
+		kind.HoldsData = slices.Contains(withData, name)
 		n, err := c.removeKind(ctx, vc, m, kind)
 		if apierrors.IsForbidden(err) {
 			return fmt.Errorf("%w; until an administrator of the host opens %s.%s again by a ClusterRole with the label %s=true, its objects with the label %s=%s stay",
@@ -219,12 +306,18 @@ func (c *Controller) removeCustom(ctx context.Context, vc *tenancyv1.VirtualClus
 
 // report writes what the pass found of the kinds into a status.
 func (k *customKinds) report(status *tenancyv1.VirtualClusterStatus, now metav1.Time) {
-	status.CustomKinds = k.known
-	if k.condition == nil {
-		meta.RemoveStatusCondition(&status.Conditions, tenancyv1.ConditionCustomKindsAllowed)
+	status.CustomKinds, status.CustomKindsWithData = k.known, k.withData
+	told(status, tenancyv1.ConditionCustomKindsAllowed, k.condition, now)
+	told(status, tenancyv1.ConditionCustomKindsKept, k.kept, now)
+}
+
+// told writes a condition into a status, or takes it away where there is none.
+func told(status *tenancyv1.VirtualClusterStatus, kind string, found *metav1.Condition, now metav1.Time) {
+	if found == nil {
+		meta.RemoveStatusCondition(&status.Conditions, kind)
 		return
 	}
-	condition := *k.condition
+	condition := *found
 	condition.LastTransitionTime = now
 	if len(condition.Message) > maxMessage {
 		condition.Message = strings.ToValidUTF8(condition.Message[:maxMessage], "")

@@ -26,6 +26,12 @@ func ruleOf(resource string) tenancyv1.KindRule {
 	return tenancyv1.KindRule{APIVersion: "example.org/v1", Resource: resource, Fields: []tenancyv1.FieldRule{{Path: "spec"}}}
 }
 
+func keeping(resource string) tenancyv1.KindRule {
+	rule := ruleOf(resource)
+	rule.KeepsData = true
+	return rule
+}
+
 func openedTo(verbs ...string) *rbacv1.ClusterRole {
 	return &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.RoleCustomKinds}, Rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{"example.org"}, Resources: []string{"widgets"}, Verbs: verbs}}}
@@ -47,6 +53,9 @@ func TestCustomKindsAllowed(t *testing.T) {
 		status  []string
 		// allowed are resources; known and clearable are as in the status.
 		allowed, known, clearable []string
+		// data and withData are the known kinds that hold data before and after; kept says that some have no rule.
+		data, withData []string
+		kept           bool
 		// reason is that of the condition, empty for none; message is a part of it.
 		reason, message string
 		// lent says that the syncer's account may read definitions.
@@ -63,6 +72,16 @@ func TestCustomKindsAllowed(t *testing.T) {
 		"no binding":       {objects: []runtime.Object{openedTo(verbs...)}, rules: []tenancyv1.KindRule{widgets}, reason: reasonNotLent, message: tenancyv1.RoleHostDefinitions},
 		"no rule any more": {objects: []runtime.Object{openedTo(verbs...), lentDefinitions()}, status: []string{"widgets.v1.example.org"},
 			known: []string{"widgets.v1.example.org"}, clearable: []string{"widgets"}},
+		"data of a kind without a rule": {objects: []runtime.Object{openedTo(verbs...), lentDefinitions()}, status: []string{"widgets.v1.example.org"}, data: []string{"widgets.v1.example.org"},
+			known: []string{"widgets.v1.example.org"}, clearable: []string{"widgets"}, withData: []string{"widgets.v1.example.org"}, kept: true},
+		"data of a kind with a rule": {objects: []runtime.Object{openedTo(verbs...), lentDefinitions()}, rules: []tenancyv1.KindRule{keeping("widgets")},
+			allowed: []string{"widgets"}, known: []string{"widgets.v1.example.org"}, withData: []string{"widgets.v1.example.org"}, reason: reasonAllowed, lent: true},
+		"data no longer": {objects: []runtime.Object{openedTo(verbs...), lentDefinitions()}, rules: []tenancyv1.KindRule{widgets}, status: []string{"widgets.v1.example.org"}, data: []string{"widgets.v1.example.org"},
+			allowed: []string{"widgets"}, known: []string{"widgets.v1.example.org"}, reason: reasonAllowed, lent: true},
+		"closed data": {objects: []runtime.Object{lentDefinitions()}, status: []string{"widgets.v1.example.org"}, data: []string{"widgets.v1.example.org"},
+			known: []string{"widgets.v1.example.org"}, withData: []string{"widgets.v1.example.org"}, reason: reasonNotOpened, message: "cannot be deleted", kept: true},
+		"a rule that cannot be followed for now": {objects: []runtime.Object{openedTo(verbs...)}, rules: []tenancyv1.KindRule{widgets}, status: []string{"widgets.v1.example.org"},
+			known: []string{"widgets.v1.example.org"}, reason: reasonNotLent},
 		"another version": {objects: []runtime.Object{openedTo(verbs...), lentDefinitions()}, rules: []tenancyv1.KindRule{widgets}, status: []string{"widgets.v1beta1.example.org"},
 			allowed: []string{"widgets"}, known: []string{"widgets.v1.example.org", "widgets.v1beta1.example.org"}, reason: reasonAllowed, lent: true},
 		"closed while objects are there": {objects: []runtime.Object{lentDefinitions()}, rules: []tenancyv1.KindRule{widgets}, status: []string{"widgets.v1.example.org"},
@@ -72,7 +91,7 @@ func TestCustomKindsAllowed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			vc := object(1)
-			vc.Spec.Syncer.ToHost.Custom, vc.Status.CustomKinds = test.rules, test.status
+			vc.Spec.Syncer.ToHost.Custom, vc.Status.CustomKinds, vc.Status.CustomKindsWithData = test.rules, test.status, test.data
 			c := deployer(t, true, test.objects...)
 			got, err := c.customKinds(t.Context(), vc, &memory{})
 			if err != nil {
@@ -89,6 +108,9 @@ func TestCustomKindsAllowed(t *testing.T) {
 			if !slices.Equal(allowed, test.allowed) || !slices.Equal(got.known, test.known) || !slices.Equal(clearable, test.clearable) {
 				t.Errorf("got %v allowed, %v known, %v to clear; want %v, %v, %v", allowed, got.known, clearable, test.allowed, test.known, test.clearable)
 			}
+			if !slices.Equal(got.withData, test.withData) || (got.kept != nil) != test.kept || slices.Contains(got.releaseArgs(), "--release-kind=widgets.v1.example.org") != test.kept {
+				t.Errorf("got %v with data, the condition %v and the arguments %v; want %v, and both: %t", got.withData, got.kept, got.releaseArgs(), test.withData, test.kept)
+			}
 			switch {
 			case (got.condition == nil) != (test.reason == ""):
 				t.Errorf("condition: got %v, want the reason %q", got.condition, test.reason)
@@ -100,7 +122,7 @@ func TestCustomKindsAllowed(t *testing.T) {
 			if lent := err == nil && len(binding.Subjects) == 1 && binding.Subjects[0].Name == "vc-demo"; lent != test.lent {
 				t.Errorf("the syncer may read definitions: got %t, want %t", lent, test.lent)
 			}
-			values, err := c.values(t.Context(), vc, got.allowed)
+			values, err := c.values(t.Context(), vc, &got)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -145,7 +167,7 @@ func TestKindsAreRecordedFirst(t *testing.T) {
 		}
 		return found.Status.CustomKinds
 	}
-	if err := c.record(t.Context(), vc, m, []string{widgets.CustomKind()}); err != nil || !slices.Equal(recorded(), []string{"widgets.v1.example.org"}) {
+	if err := c.record(t.Context(), vc, m, []string{widgets.CustomKind()}, nil); err != nil || !slices.Equal(recorded(), []string{"widgets.v1.example.org"}) {
 		t.Fatalf("recorded: got %v and %v", recorded(), err)
 	}
 	deleted := func() (names []string) {
@@ -179,6 +201,50 @@ func TestKindsAreRecordedFirst(t *testing.T) {
 	}
 	if left, err := c.clearUnsynced(t.Context(), vc, m, dropped); left || err != nil || len(recorded()) > 0 || len(m.knownKinds(vc)) > 0 {
 		t.Errorf("at last: got %t, %v, and %v in the status", left, err, recorded())
+	}
+}
+
+// TestKindsWithDataAreNotCleared has a rule go, and the virtual cluster after it: what holds data is
+// marked, stays, and stays known.
+func TestKindsWithDataAreNotCleared(t *testing.T) {
+	scheme := metadatafake.NewTestScheme()
+	if err := metav1.AddMetaToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	host := metadatafake.NewSimpleMetadataClient(scheme, hosted("Widget", "twin", "a", ""), hosted("Widget", "copied-label", "", ""))
+	vc, m := object(1), &memory{}
+	vc.Status.ClusterID = "0123456789"
+	vc.Status.CustomKinds, vc.Status.CustomKindsWithData = []string{"widgets.v1.example.org"}, []string{"widgets.v1.example.org"}
+	c := withCaches(t, pod(func(p *corev1.Pod) { p.Spec.Containers = []corev1.Container{{Name: containerSyncer}} }))
+	c.Metadata, c.Tenancy = host, tenancyfake.NewClientset(vc)
+	widgets := host.Resource(schema.GroupVersionResource{Group: "example.org", Version: "v1", Resource: "widgets"}).Namespace(vc.Namespace)
+	marked := func(name string) bool {
+		found, err := widgets.Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatalf("%s: %v, want it to stay", name, err)
+		}
+		return found.Labels[tenancyv1.LabelOrphan] != ""
+	}
+	dropped := &customKinds{known: vc.Status.CustomKinds, withData: vc.Status.CustomKindsWithData}
+	if left, err := c.clearUnsynced(t.Context(), vc, m, dropped); left || err != nil || !marked("twin") || marked("copied-label") {
+		t.Errorf("without a rule: got %t, %v, marked %t and %t", left, err, marked("twin"), marked("copied-label"))
+	}
+	if found, err := c.Tenancy.TenancyV1().VirtualClusters(vc.Namespace).Get(t.Context(), vc.Name, metav1.GetOptions{}); err != nil || len(found.Status.CustomKindsWithData) != 1 {
+		t.Errorf("got %v with data and %v, want the kind to stay known", found.Status.CustomKindsWithData, err)
+	}
+	vc.Spec.ControlPlane.Storage.WhenDeleted = tenancyv1.RetentionRetain
+	var left leftover
+	if err := c.removeCustom(t.Context(), vc, m, &left); err != nil || len(left.what) > 0 || !marked("twin") {
+		t.Errorf("retained: got %v and %v, want nothing on its way out", left.what, err)
+	}
+	vc.Spec.ControlPlane.Storage.WhenDeleted = tenancyv1.RetentionDelete
+	if err := c.removeCustom(t.Context(), vc, m, &left); err != nil || len(left.what) != 1 {
+		t.Errorf("deleted: got %v and %v, want what was kept on its way out", left.what, err)
+	}
+	m.cleared = ""
+	dropped = &customKinds{known: vc.Status.CustomKinds, withData: vc.Status.CustomKindsWithData}
+	if left, err := c.clearUnsynced(t.Context(), vc, m, dropped); left || err != nil || len(m.kindsHoldingData)+len(m.kinds) > 0 {
+		t.Errorf("with nothing left: got %t, %v, and %v known", left, err, m.kinds)
 	}
 }
 

@@ -53,8 +53,13 @@ func namesOf(kinds []tenancyv1.SyncedKind) string {
 // something is on its way out still. It waits for a pod whose syncer has the kinds off:
 // the syncer of before might create again what is deleted here.
 func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, custom *customKinds) (bool, error) {
+	looked := ""
 	off, dropped := unsynced(vc.Spec.Syncer.Args()), custom.clearable()
-	wanted := clusterID(vc) + ":" + namesOf(off) + ":" + strings.Join(custom.known, ",") + ":" + namesOf(dropped)
+	if len(custom.unruledData()) > 0 {
+		// Somebody may delete by hand what is kept, and nothing tells of it.
+		looked = c.Clock.Now().Truncate(compareEvery).String()
+	}
+	wanted := clusterID(vc) + ":" + namesOf(off) + ":" + strings.Join(custom.known, ",") + ":" + namesOf(dropped) + ":" + looked
 	m.Lock()
 	cleared := m.cleared == wanted
 	if !cleared {
@@ -70,19 +75,24 @@ func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualClu
 		return false, nil
 	}
 	left := 0
-	for _, kind := range append(off, dropped...) {
-		n, err := c.clearKind(ctx, vc, kind)
+	var kept []string
+	for _, kind := range slices.Concat(off, dropped) {
+		n, stays, err := c.clearKind(ctx, vc, kind)
 		if err != nil {
 			return false, err
 		}
 		left += n
+		if stays {
+			kept = append(kept, kind.Resource+"."+kind.Version+"."+kind.Group)
+		}
 	}
 	if left > 0 {
 		klog.FromContext(ctx).Info("Clearing the host of what is not synced any more", "kinds", namesOf(append(off, dropped...)), "objects", left)
 		return true, nil
 	}
-	if !slices.Equal(custom.current(), custom.known) {
-		return false, c.forgetKinds(ctx, vc, m, custom.current())
+	kept = slices.DeleteFunc(kept, func(name string) bool { return !slices.Contains(custom.known, name) })
+	if current := custom.current(kept); !slices.Equal(current, custom.known) {
+		return false, c.forgetKinds(ctx, vc, m, current, custom.withData)
 	}
 	m.Lock()
 	defer m.Unlock()
@@ -107,31 +117,32 @@ func syncerArgs(pod *corev1.Pod) []string {
 	return nil
 }
 
-// clearKind deletes the twins of a kind, and what came with them; it returns how many there are.
-func (c *Controller) clearKind(ctx context.Context, vc *tenancyv1.VirtualCluster, kind tenancyv1.SyncedKind) (int, error) {
+// clearKind deletes the twins of a kind, and what came with them; it returns how many there
+// are. Those that hold data are marked, and stay.
+func (c *Controller) clearKind(ctx context.Context, vc *tenancyv1.VirtualCluster, kind tenancyv1.SyncedKind) (left int, stays bool, err error) {
 	twins, err := c.twins(ctx, vc, kind.GroupVersionResource(), "")
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if kind.HoldsData {
-		return 0, c.markOrphans(ctx, vc, kind.GroupVersionResource(), twins)
+		return 0, len(twins) > 0, c.markOrphans(ctx, vc, kind.GroupVersionResource(), twins)
 	}
-	left := len(twins)
+	left = len(twins)
 	if err := c.deleteAll(ctx, vc, kind.GroupVersionResource(), twins); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	for _, companion := range kind.Companions {
 		of, _ := tenancyv1.CataloguedKind(companion.Resource)
 		came, err := c.twins(ctx, vc, of.GroupVersionResource(), companion.VirtualKind)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		left += len(came)
 		if err := c.deleteAll(ctx, vc, of.GroupVersionResource(), came); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 	}
-	return left, nil
+	return left, false, nil
 }
 
 // twins are the host objects that stand for objects inside of a kind. An empty kind

@@ -155,11 +155,14 @@ func (c *Controller) deploy(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if seen.kinds, err = c.customKinds(ctx, vc, m); err != nil {
 		return seen, err
 	}
+	if err := c.readers(ctx, vc, &seen.kinds); err != nil {
+		return seen, err
+	}
 	tenant, err := tenantValues(vc)
 	if err != nil {
 		return seen, &trouble{Reason: reasonInvalidValues, Message: err.Error(), final: true}
 	}
-	values, err := c.values(ctx, vc, seen.kinds.allowed)
+	values, err := c.values(ctx, vc, &seen.kinds)
 	if err != nil {
 		return seen, err
 	}
@@ -180,7 +183,7 @@ func (c *Controller) deploy(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if spec.Values, err = chart.Merge(values, tenant); err != nil {
 		return seen, &trouble{Reason: reasonInvalidValues, Message: err.Error(), final: true}
 	}
-	if err := c.record(ctx, vc, m, seen.kinds.known); err != nil {
+	if err := c.record(ctx, vc, m, seen.kinds.known, seen.kinds.withData); err != nil {
 		return seen, err
 	}
 	seen.release, err = c.ensure(ctx, vc, spec, m)

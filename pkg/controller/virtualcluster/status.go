@@ -169,7 +169,8 @@ func (c *Controller) replaceStatus(ctx context.Context, vc *tenancyv1.VirtualClu
 // sendStatus sends the controller's part of the status of an object. The UID keeps it from
 // reaching another one of the same name.
 func (c *Controller) sendStatus(ctx context.Context, object *applyv1.VirtualClusterApplyConfiguration, want *tenancyv1.VirtualClusterStatus) error {
-	status := applyv1.VirtualClusterStatus().WithPhase(want.Phase).WithObservedGeneration(want.ObservedGeneration).WithCustomKinds(want.CustomKinds...)
+	status := applyv1.VirtualClusterStatus().WithPhase(want.Phase).WithObservedGeneration(want.ObservedGeneration).
+		WithCustomKinds(want.CustomKinds...).WithCustomKindsWithData(want.CustomKindsWithData...)
 	if want.Endpoint != "" {
 		status.WithEndpoint(want.Endpoint)
 	}
@@ -211,11 +212,11 @@ func foundService(found *tenancyv1.FoundService) *applyv1.FoundServiceApplyConfi
 }
 
 func ownConditions() []string {
-	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity, tenancyv1.ConditionAsleep, tenancyv1.ConditionDeletionScheduled, tenancyv1.ConditionCustomKindsAllowed}
+	return []string{tenancyv1.ConditionReady, tenancyv1.ConditionReconciling, tenancyv1.ConditionStalled, tenancyv1.ConditionHostPodSecurity, tenancyv1.ConditionAsleep, tenancyv1.ConditionDeletionScheduled, tenancyv1.ConditionCustomKindsAllowed, tenancyv1.ConditionCustomKindsKept}
 }
 
 func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {
-	if a.Phase != b.Phase || a.ObservedGeneration != b.ObservedGeneration || a.Endpoint != b.Endpoint || !slices.Equal(a.CustomKinds, b.CustomKinds) {
+	if a.Phase != b.Phase || a.ObservedGeneration != b.ObservedGeneration || a.Endpoint != b.Endpoint || !slices.Equal(a.CustomKinds, b.CustomKinds) || !slices.Equal(a.CustomKindsWithData, b.CustomKindsWithData) {
 		return false
 	}
 	if !equality.Semantic.DeepEqual(a.Sleep, b.Sleep) {

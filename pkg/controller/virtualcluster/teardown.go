@@ -179,6 +179,9 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 		}
 		left.count("certificate", len(certificates))
 	}
+	if err := c.endReaders(ctx, vc, nil); err != nil {
+		return left, err
+	}
 	for _, binding := range []string{tenancyv1.RoleHostClasses, tenancyv1.RoleHostDefinitions} {
 		if _, err := c.lend(ctx, vc, binding, false); err != nil {
 			return left, err

@@ -24,8 +24,8 @@ import (
 const dataClaim = "data"
 
 // values are the chart's values for a virtual cluster, the address of its Service excepted.
-// The syncer works by the rules, which are those of the spec that the host allows.
-func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, rules []tenancyv1.KindRule) (chart.Values, error) {
+// The syncer works by the rules that the host allows, and lets go what has none any more.
+func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, kinds *customKinds) (chart.Values, error) {
 	cidr, err := c.facts.serviceCIDR(ctx)
 	if err != nil {
 		return chart.Values{}, &trouble{Reason: reasonHostNotReady, Message: err.Error(), retry: true}
@@ -47,7 +47,11 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, r
 	if err != nil {
 		return chart.Values{}, err
 	}
-	ruled, err := tenancyv1.RuleArgs(rules)
+	ruled, err := tenancyv1.RuleArgs(kinds.allowed)
+	if err != nil {
+		return chart.Values{}, err
+	}
+	shown, err := tenancyv1.ShownArgs(kinds.shown)
 	if err != nil {
 		return chart.Values{}, err
 	}
@@ -67,10 +71,10 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, r
 		},
 		Syncer: chart.Syncer{
 			Image:     c.options.ImageRepository + "/syncer:" + c.options.Version,
-			ExtraArgs: append(args, ruled...),
+			ExtraArgs: slices.Concat(args, ruled, shown, kinds.releaseArgs()),
 		},
-		RBAC: chart.RBAC{Rules: slices.Concat(tenancyv1.SyncerRules(synced, rules...), tenancyv1.MappingRules(vc.Spec.Syncer.HostMappings()),
-			tenancyv1.KubeconfigSecretRules(vc.Spec.KubeconfigSecret))},
+		RBAC: chart.RBAC{Rules: slices.Concat(tenancyv1.SyncerRules(synced, kinds.allowed...), tenancyv1.MappingRules(vc.Spec.Syncer.HostMappings()),
+			tenancyv1.ShownRules(kinds.shown)[vc.Namespace], tenancyv1.KubeconfigSecretRules(vc.Spec.KubeconfigSecret))},
 		Isolation:       isolation,
 		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
 		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/cache"
 	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 
@@ -55,6 +56,22 @@ func deployer(t *testing.T, published bool, objects ...runtime.Object) *Controll
 			}
 		}
 	}
+	for _, object := range objects {
+		var store cache.Store
+		switch object.(type) {
+		case *corev1.Namespace:
+			store = watched.spaceChanges.GetStore()
+		case *rbacv1.Role:
+			store = watched.kept[3].GetStore()
+		case *rbacv1.RoleBinding:
+			store = watched.kept[4].GetStore()
+		default:
+			continue
+		}
+		if err := store.Add(object); err != nil {
+			t.Fatal(err)
+		}
+	}
 	clock := clocktesting.NewFakeClock(now)
 	return &Controller{
 		Dependencies: Dependencies{Host: host, Clock: clock}, watched: watched,
@@ -71,7 +88,7 @@ func TestValues(t *testing.T) {
 	vc.Spec.Isolation.NetworkPolicy.PublicEgress = ptr.To(false)
 	vc.Spec.Isolation.LimitRange = &corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer}}}
 	classes := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.RoleHostClasses}}
-	got, err := deployer(t, true, classes).values(t.Context(), vc, nil)
+	got, err := deployer(t, true, classes).values(t.Context(), vc, &customKinds{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +142,7 @@ func TestPodRules(t *testing.T) {
 func TestUnknownKind(t *testing.T) {
 	vc := object(1)
 	vc.Spec.Syncer.ExtraArgs = []string{"--sync-resources=fruits"}
-	_, err := deployer(t, true).values(t.Context(), vc, nil)
+	_, err := deployer(t, true).values(t.Context(), vc, &customKinds{})
 	if found := new(trouble); !errors.As(err, &found) || found.Reason != reasonInvalidSpec || !found.final {
 		t.Errorf("got %v, want a trouble with the spec that only its owner can end", err)
 	}
@@ -161,7 +178,7 @@ func TestStorage(t *testing.T) {
 }
 
 func TestHostNotReady(t *testing.T) {
-	_, err := deployer(t, false).values(t.Context(), object(1), nil)
+	_, err := deployer(t, false).values(t.Context(), object(1), &customKinds{})
 	if found := new(trouble); !errors.As(err, &found) || found.Reason != reasonHostNotReady || found.final {
 		t.Errorf("got %v, want to wait for the host", err)
 	}

@@ -46,7 +46,10 @@ type watched struct {
 	// lent has the bindings by which syncers read of the host what is in no namespace.
 	lent map[string]rbaclisters.ClusterRoleBindingLister
 	// opened has one ClusterRole, with the kinds that rules may be about.
-	opened         rbaclisters.ClusterRoleLister
+	opened rbaclisters.ClusterRoleLister
+	// roles and bindings are those of releases, and those by which syncers read in other namespaces.
+	roles          rbaclisters.RoleLister
+	bindings       rbaclisters.RoleBindingLister
 	clusterChanges cache.SharedIndexInformer
 	hostChanges    cache.SharedIndexInformer
 	eventChanges   cache.SharedIndexInformer
@@ -94,6 +97,8 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		configMaps:     published.Core().V1().ConfigMaps().Lister(),
 		namespaces:     spaces.Core().V1().Namespaces().Lister(),
 		lent:           map[string]rbaclisters.ClusterRoleBindingLister{},
+		roles:          rbac.Roles().Lister(),
+		bindings:       rbac.RoleBindings().Lister(),
 		opened:         opened.Rbac().V1().ClusterRoles().Lister(),
 		clusterChanges: clusters.Tenancy().V1().VirtualClusters().Informer(),
 		hostChanges:    clusters.Tenancy().V1().HostClusters().Informer(),
@@ -235,7 +240,7 @@ func (c *Controller) enqueueAll() {
 // enqueueRuled is for the virtual clusters that have rules for kinds of the host, or had some.
 func (c *Controller) enqueueRuled() {
 	for _, object := range c.watched.clusterChanges.GetStore().List() {
-		if vc, ok := object.(*tenancyv1.VirtualCluster); ok && len(vc.Spec.Syncer.ToHost.Custom)+len(vc.Status.CustomKinds) > 0 {
+		if vc, ok := object.(*tenancyv1.VirtualCluster); ok && len(vc.Spec.Syncer.ToHost.Custom)+len(vc.Spec.Syncer.FromHost.Custom)+len(vc.Status.CustomKinds) > 0 {
 			c.queue.AddObject(object)
 		}
 	}

@@ -38,21 +38,44 @@ func (d Definition) suitRules(ctx context.Context, vc *tenancy.VirtualCluster, o
 		if !strings.Contains(rule.Definition(), ".") {
 			continue // validation says what is wrong with it
 		}
-		definition, err := d(ctx, rule.Definition())
-		switch {
-		case apierrors.IsNotFound(err):
-			errs = append(errs, field.Invalid(at.Child("resource"), rule.Resource, fmt.Sprintf(
-				"the host has no CustomResourceDefinition %s: have it installed there first, or correct apiVersion and resource", rule.Definition())))
-		case err != nil:
-			return apierrors.NewInternalError(fmt.Errorf("%s: CustomResourceDefinition %s of the host: %w", at, rule.Definition(), err))
-		default:
-			errs = append(errs, suits(rule, definition, at)...)
+		found, err := d.suitsKind(ctx, rule, at)
+		if err != nil {
+			return err
 		}
+		errs = append(errs, found...)
+	}
+	for i := range vc.Spec.Syncer.FromHost.Custom {
+		internal := &vc.Spec.Syncer.FromHost.Custom[i]
+		rule := &v1.KindRule{APIVersion: internal.APIVersion, Resource: internal.Resource}
+		known := func(o tenancy.KindFromHost) bool {
+			return o.APIVersion == rule.APIVersion && o.Resource == rule.Resource
+		}
+		if slices.ContainsFunc(old.Syncer.FromHost.Custom, known) || !strings.Contains(rule.Definition(), ".") {
+			continue
+		}
+		found, err := d.suitsKind(ctx, rule, specPath.Child("syncer", "fromHost", "custom").Index(i))
+		if err != nil {
+			return err
+		}
+		errs = append(errs, found...)
 	}
 	if len(errs) == 0 {
 		return nil
 	}
 	return apierrors.NewInvalid(v1.SchemeGroupVersion.WithKind("VirtualCluster").GroupKind(), nameOf(vc), errs)
+}
+
+// suitsKind judges a rule by what the host has of its kind. The error is an API error.
+func (d Definition) suitsKind(ctx context.Context, rule *v1.KindRule, at *field.Path) (field.ErrorList, error) {
+	definition, err := d(ctx, rule.Definition())
+	switch {
+	case apierrors.IsNotFound(err):
+		return field.ErrorList{field.Invalid(at.Child("resource"), rule.Resource, fmt.Sprintf(
+			"the host has no CustomResourceDefinition %s: have it installed there first, or correct apiVersion and resource", rule.Definition()))}, nil
+	case err != nil:
+		return nil, apierrors.NewInternalError(fmt.Errorf("%s: CustomResourceDefinition %s of the host: %w", at, rule.Definition(), err))
+	}
+	return suits(rule, definition, at), nil
 }
 
 // suits judges a rule by the definition of its kind.

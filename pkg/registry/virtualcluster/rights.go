@@ -65,6 +65,7 @@ var lentFields = []lent{
 		return shownInside(v1.ResourceSecrets, now.Syncer.FromHost.Secrets, old.Syncer.FromHost.Secrets)
 	}},
 	{"syncer.toHost.custom", kindsWithRules},
+	{"syncer.fromHost.custom", customShownInside},
 	{"syncer.fromHost.services.mappings", mappedServices},
 	{"syncer.toHost.services.mappings", namedServices},
 	{"dns.resolve", resolvedServices},
@@ -179,6 +180,44 @@ func shownInside(resource string, now, old tenancy.ObjectsFromHost) []need {
 			because: "Garret shows the object inside the virtual cluster", remedy: "name an object that you may get, or have that right granted to you",
 		})
 	}
+	return needs
+}
+
+// customShownInside is for objects of any namespace of the host that everybody inside may read. Who
+// has one shown needs what the syncer gets.
+func customShownInside(now, old *tenancy.VirtualClusterSpec) []need {
+	type shown struct {
+		apiVersion, resource string
+		from                 tenancy.CustomSource
+	}
+	known := map[shown]bool{}
+	each := func(spec *tenancy.VirtualClusterSpec, do func(shown)) {
+		for i := range spec.Syncer.FromHost.Custom {
+			kind := &spec.Syncer.FromHost.Custom[i]
+			for j := range kind.Mappings {
+				do(shown{kind.APIVersion, kind.Resource, kind.Mappings[j].From})
+			}
+		}
+	}
+	each(old, func(s shown) { known[s] = true })
+	var needs []need
+	each(now, func(s shown) {
+		if known[s] {
+			return
+		}
+		known[s] = true
+		external := &v1.KindFromHost{APIVersion: s.apiVersion, Resource: s.resource}
+		kind, name := external.Synced(), s.from.Name
+		if name == v1.AllNames {
+			name = ""
+		}
+		for _, verb := range kind.Verbs {
+			needs = append(needs, need{
+				namespace: s.from.Namespace, verb: verb, group: kind.Group, resource: kind.Resource, name: name,
+				because: "Garret shows that inside the virtual cluster", remedy: "name what you may read, or have that right granted to you",
+			})
+		}
+	})
 	return needs
 }
 

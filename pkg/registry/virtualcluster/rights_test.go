@@ -64,6 +64,18 @@ func ruled(path string) specChange {
 	}
 }
 
+// widgetsOf has widgets of namespaces of the host shown: NAMESPACE/NAME, or /NAME of its own.
+func widgetsOf(sources ...string) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) {
+		kind := tenancy.KindFromHost{APIVersion: "example.org/v1", Resource: "widgets"}
+		for _, source := range sources {
+			namespace, name, _ := strings.Cut(source, "/")
+			kind.Mappings = append(kind.Mappings, tenancy.CustomMapping{From: tenancy.CustomSource{Namespace: namespace, Name: name}, To: tenancy.CustomTarget{Namespace: "shop"}})
+		}
+		spec.Syncer.FromHost.Custom = append(spec.Syncer.FromHost.Custom, kind)
+	}
+}
+
 func flag(arg string) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) { spec.Syncer.ExtraArgs = []string{arg} }
 }
@@ -148,10 +160,21 @@ func TestLentRights(t *testing.T) {
 	for _, verb := range []string{"get", "list", "watch", "create", "update", "patch", "delete"} {
 		widgets = append(widgets, verb+" widgets.example.org")
 	}
+	reads := func(what string) (all []string) {
+		for _, verb := range []string{"get", "list", "watch"} {
+			all = append(all, verb+" widgets.example.org"+what)
+		}
+		return all
+	}
 	for name, test := range map[string]struct {
 		old, now []specChange
 		want     []string
 	}{
+		"a widget of the namespace": {nil, []specChange{widgetsOf("/main")}, reads(" main")},
+		"one of another":            {nil, []specChange{widgetsOf("prod/main")}, reads(" main in prod")},
+		"all of another":            {[]specChange{widgetsOf("prod/main")}, []specChange{widgetsOf("prod/main", "prod/*")}, reads(" in prod")},
+		"a widget shown already":    {[]specChange{widgetsOf("prod/main")}, []specChange{widgetsOf("prod/main")}, nil},
+		"another of them":           {[]specChange{widgetsOf("prod/main")}, []specChange{widgetsOf("prod/other")}, reads(" other in prod")},
 		"a kind by a rule":          {nil, []specChange{ruled("spec.size")}, widgets},
 		"a rule stays":              {[]specChange{ruled("spec.size")}, []specChange{ruled("spec.size")}, nil},
 		"a rule opens more":         {[]specChange{ruled("spec.size")}, []specChange{ruled("spec")}, widgets},

@@ -44,7 +44,7 @@ func TestMissingRights(t *testing.T) {
 		authorizationv1.ResourceAttributes{Group: "storage.k8s.io", Resource: "storageclasses", Verb: "list"})
 	told := make(chan string, 100)
 	watch := syncerrights.New(syncerrights.Options{
-		Host: client.AuthorizationV1(), Namespace: namespace, Needs: syncerrights.NeedsOf(name, synced, true, nil, nil), Doubts: doubts, Clock: clock.RealClock{},
+		Host: client.AuthorizationV1(), Namespace: namespace, Needs: syncerrights.NeedsOf(name, synced, true, nil, nil, syncerrights.Shown{}), Doubts: doubts, Clock: clock.RealClock{},
 		Report: func(missing []syncerrights.Need) {
 			if len(missing) == 0 {
 				told <- ""

@@ -100,6 +100,10 @@ type side struct {
 	off []string
 	// unruled says that the next syncer has no rule for a kind.
 	unruled bool
+	// keepsData says that widgets of the next syncer hold data; released that they did, and have no rule any more.
+	keepsData, released bool
+	// shown are widgets of the host that the next syncer shows inside.
+	shown []tenancyv1.CustomMapping
 	// level is what the VirtualCluster asks for of Pod Security, drivers what the
 	// host's administrator opens, for the next syncer.
 	level   tenancyv1.PodSecurityLevel

@@ -80,9 +80,14 @@ func serveWidgets(ctx context.Context, host *framework.ControlPlane) error {
 // kindRules has both sides serve the kinds with a rule, as a syncer does.
 func (s *side) kindRules(ctx context.Context) resources.Rules {
 	s.t.Helper()
+	if s.released {
+		return resources.Rules{Virtual: s.virtualObjects, Released: []schema.GroupVersionResource{widgets}}
+	}
 	if s.unruled {
 		return resources.Rules{}
 	}
+	rule := widgetRule()
+	rule.KeepsData = s.keepsData
 	account := rest.CopyConfig(s.plane.Config)
 	account.Impersonate = rest.ImpersonationConfig{UserName: s.accountName()}
 	host, err := apiextensions.NewForConfig(account)
@@ -90,14 +95,21 @@ func (s *side) kindRules(ctx context.Context) resources.Rules {
 	virtual, err := apiextensions.NewForConfig(s.virtualConfig)
 	s.must(err)
 	installer := &definitions.Installer{Host: host.CustomResourceDefinitions(), Virtual: virtual.CustomResourceDefinitions(),
-		ClusterID: s.translator.Cluster().ID, Clock: clock.RealClock{}}
-	outcome := installer.Install(ctx, []tenancyv1.KindRule{widgetRule()})
+		ClusterID: s.translator.Cluster().ID, Clock: clock.RealClock{}, Shown: map[string]bool{"widgets.example.org": s.shown != nil}}
+	hidden, err := installer.Hidden(ctx)
+	s.must(err)
+	outcome := installer.Install(ctx, []tenancyv1.KindRule{rule})
 	if len(outcome.Missing) > 0 {
 		s.t.Fatalf("definitions: got %v", outcome.Missing)
 	}
 	objects, err := dynamic.NewForConfig(account)
 	s.must(err)
-	return resources.Rules{Virtual: s.virtualObjects, Host: objects, Kinds: outcome.Kinds}
+	rules := resources.Rules{Virtual: s.virtualObjects, Host: objects, Kinds: outcome.Kinds, Hidden: hidden}
+	if s.shown != nil {
+		rules.Shown = []resources.ShownKind{{Kind: "Widget", Status: outcome.Kinds[0].HasStatus,
+			KindFromHost: tenancyv1.KindFromHost{APIVersion: "example.org/v1", Resource: "widgets", Mappings: s.shown}}}
+	}
+	return rules
 }
 
 func widgetOf(name string, spec fields) *unstructured.Unstructured {

@@ -12,6 +12,8 @@ package v1
 type FromHostSpecApplyConfiguration struct {
 	// configMaps of the host are shown inside by name. None by default.
 	ConfigMaps *ObjectsFromHostApplyConfiguration `json:"configMaps,omitempty"`
+	// custom are kinds of CustomResourceDefinitions of the host, of which objects are shown inside by name. None by default.
+	Custom []KindFromHostApplyConfiguration `json:"custom,omitempty"`
 	// events about what was synced are copied to the objects inside. On by default.
 	Events *KindSwitchApplyConfiguration `json:"events,omitempty"`
 	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
@@ -41,6 +43,19 @@ func FromHostSpec() *FromHostSpecApplyConfiguration {
 // If called multiple times, the ConfigMaps field is set to the value of the last call.
 func (b *FromHostSpecApplyConfiguration) WithConfigMaps(value *ObjectsFromHostApplyConfiguration) *FromHostSpecApplyConfiguration {
 	b.ConfigMaps = value
+	return b
+}
+
+// WithCustom adds the given value to the Custom field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Custom field.
+func (b *FromHostSpecApplyConfiguration) WithCustom(values ...*KindFromHostApplyConfiguration) *FromHostSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithCustom")
+		}
+		b.Custom = append(b.Custom, *values[i])
+	}
 	return b
 }
 

@@ -19,6 +19,9 @@ type KindRuleApplyConfiguration struct {
 	Fields []FieldRuleApplyConfiguration `json:"fields,omitempty"`
 	// status are the paths of what flows back, such as status.conditions.
 	Status []string `json:"status,omitempty"`
+	// keepsData says that what is lost with an object on the host cannot be made again, such as a database. It then goes
+	// from there only when the object inside is deleted, or with the virtual cluster where that retains nothing. Off by default.
+	KeepsData *bool `json:"keepsData,omitempty"`
 }
 
 // KindRuleApplyConfiguration constructs a declarative configuration of the KindRule type for use with
@@ -63,5 +66,13 @@ func (b *KindRuleApplyConfiguration) WithStatus(values ...string) *KindRuleApply
 	for i := range values {
 		b.Status = append(b.Status, values[i])
 	}
+	return b
+}
+
+// WithKeepsData sets the KeepsData field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the KeepsData field is set to the value of the last call.
+func (b *KindRuleApplyConfiguration) WithKeepsData(value bool) *KindRuleApplyConfiguration {
+	b.KeepsData = &value
 	return b
 }

@@ -23,8 +23,9 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// KubeconfigSecretWritten where a Secret is to hold a kubeconfig,
 	// HostPodSecurity, which says whether the host holds pods to a level, too,
 	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept,
-	// DeletionScheduled where there is a deletion by inactivity, and
-	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.
+	// DeletionScheduled where there is a deletion by inactivity,
+	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host, and
+	// CustomKindsKept while the host keeps data of kinds that have no rule any more.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
@@ -57,6 +58,8 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
 	// from there, as RESOURCE.VERSION.GROUP.
 	CustomKinds []string `json:"customKinds,omitempty"`
+	// customKindsWithData are those of customKinds whose objects hold data, by the rule that they have or had last.
+	CustomKindsWithData []string `json:"customKindsWithData,omitempty"`
 	// services are those of the host and of other virtual clusters that the spec names, as
 	// they were found.
 	Services []FoundServiceApplyConfiguration `json:"services,omitempty"`
@@ -193,6 +196,16 @@ func (b *VirtualClusterStatusApplyConfiguration) WithWakeRequest(value *WakeRequ
 func (b *VirtualClusterStatusApplyConfiguration) WithCustomKinds(values ...string) *VirtualClusterStatusApplyConfiguration {
 	for i := range values {
 		b.CustomKinds = append(b.CustomKinds, values[i])
+	}
+	return b
+}
+
+// WithCustomKindsWithData adds the given value to the CustomKindsWithData field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the CustomKindsWithData field.
+func (b *VirtualClusterStatusApplyConfiguration) WithCustomKindsWithData(values ...string) *VirtualClusterStatusApplyConfiguration {
+	for i := range values {
+		b.CustomKindsWithData = append(b.CustomKindsWithData, values[i])
 	}
 	return b
 }
