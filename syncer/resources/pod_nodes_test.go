@@ -32,7 +32,7 @@ func TestLabelsOfNodesMeanTheSame(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		inside = append(inside, node(name, onHost[name], tenants[name]))
 	}
-	given := func(node *corev1.Node, key string) bool { _, of := onHost[node.Name][key]; return of }
+	given := nodeView{label: func(node *corev1.Node, key string) bool { _, of := onHost[node.Name][key]; return of }}
 	one := func(key string, operator corev1.NodeSelectorOperator, values ...string) corev1.NodeSelectorRequirement {
 		return corev1.NodeSelectorRequirement{Key: key, Operator: operator, Values: values}
 	}
