@@ -183,7 +183,10 @@ func (n *nodes) addresses(node *corev1.Node) []corev1.NodeAddress {
 		return corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: address}
 	}
 	if real, found := n.real(node.Name); found {
-		return slices.DeleteFunc(slices.Clone(real.Status.Addresses), func(address corev1.NodeAddress) bool { return address.Type != corev1.NodeInternalIP })
+		at := slices.DeleteFunc(slices.Clone(real.Status.Addresses), func(address corev1.NodeAddress) bool { return address.Type != corev1.NodeInternalIP })
+		if len(at) > 0 {
+			return at
+		}
 	}
 	for _, pod := range n.host.Pods.ByIndex(indexNode, node.Name) {
 		var found []corev1.NodeAddress

@@ -17,6 +17,9 @@ import (
 // maxAlternatives is how many nodes a pod may be let onto by labels of the tenant's.
 const maxAlternatives = 200
 
+// labelNowhere is a label that no node has.
+const labelNowhere = "syncer.garret.dev/nowhere"
+
 // nodeRules are what somebody inside wrote on nodes, as far as it concerns where a pod
 // may go. The host's scheduler knows none of it.
 type nodeRules struct {
@@ -185,6 +188,11 @@ func nowhere() corev1.NodeSelectorTerm {
 	return corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpDoesNotExist}}}
 }
 
+// anywhere matches every node, which an empty term does not.
+func anywhere() corev1.NodeSelectorTerm {
+	return corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: labelNowhere, Operator: corev1.NodeSelectorOpDoesNotExist}}}
+}
+
 // alternatives are the terms on the host that match the nodes which the term matches
 // inside. There are none where no node matches.
 func (r nodeRules) alternatives(term corev1.NodeSelectorTerm) []corev1.NodeSelectorTerm {
@@ -208,6 +216,9 @@ func (r nodeRules) alternatives(term corev1.NodeSelectorTerm) []corev1.NodeSelec
 		// Nodes that are not inside have no labels of the tenant's.
 		for _, name := range others {
 			kept.MatchFields = append(kept.MatchFields, named(corev1.NodeSelectorOpNotIn, name))
+		}
+		if len(kept.MatchExpressions)+len(kept.MatchFields) == 0 {
+			kept = anywhere()
 		}
 		return []corev1.NodeSelectorTerm{kept}
 	}

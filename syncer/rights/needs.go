@@ -31,7 +31,7 @@ type Need struct {
 // and the kinds with a rule.
 func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings []tenancyv1.HostMapping, ruled []tenancyv1.KindRule) []Need {
 	rules := append(append(tenancyv1.SyncerRules(synced, ruled...), tenancyv1.MappingRules(mappings)...),
-		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"list", "watch"}},
+		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"get", "list", "watch"}},
 		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"virtualclusters/status"}, ResourceNames: []string{virtualCluster}, Verbs: []string{"get", "patch"}})
 	var needs []Need
 	for _, rule := range rules {
@@ -59,7 +59,7 @@ func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings
 		needs = append(needs, Need{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Verb: "get", For: "spec.syncer.toHost.custom", Everywhere: true})
 	}
 	if nodes {
-		for _, verb := range []string{"get", "list", "watch"} {
+		for _, verb := range []string{"list", "watch"} {
 			needs = append(needs, Need{Resource: "nodes", Verb: verb, For: "--" + tenancyv1.FlagNodesFromHost, Everywhere: true})
 		}
 	}
