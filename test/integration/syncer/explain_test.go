@@ -82,6 +82,8 @@ func (s *subject) askToExplain(name, user, group string) *httptest.ResponseRecor
 	path := explainv1alpha1.Path + "/"
 	called := s.Resource
 	row, catalogued := tenancyv1.CataloguedKind(s.Resource)
+	mirror := s.Resource == "nodes" || s.Resource == "persistentvolumes"
+	catalogued = catalogued || mirror
 	if row.Namespaced || !catalogued {
 		path += "namespaces/" + s.namespace + "/"
 	}
@@ -106,11 +108,11 @@ func (s *subject) explained(name string) *explainv1alpha1.Explanation {
 	return told
 }
 
-// classExplained holds what is told of a class that is shown of the host against both sides.
-func (s *side) classExplained(resource schema.GroupVersionResource, name string) {
+// shownExplained holds what is told of an object without a namespace that is shown of the host against both sides.
+func (s *side) shownExplained(resource schema.GroupVersionResource, name string) {
 	s.t.Helper()
-	class := &subject{side: s, kind: &kind{GroupVersionResource: resource}, inside: shared.virtualObjects.Resource(resource), onHost: shared.hostObjects.Resource(resource)}
-	told := class.tellsTheTruth(name)
+	shown := &subject{side: s, kind: &kind{GroupVersionResource: resource}, inside: shared.virtualObjects.Resource(resource), onHost: shared.hostObjects.Resource(resource)}
+	told := shown.tellsTheTruth(name)
 	if text, err := json.Marshal(told); err != nil || strings.Contains(string(text), "of-the-host") || told.Direction != explainv1alpha1.FromHost {
 		s.t.Errorf("got %s, %v: want nothing of the host's own in it", text, err)
 	}
