@@ -167,7 +167,7 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, nodes Shown
 			LabelSelector: nodes.Selector,
 			Strip: func(object any) {
 				if node, ok := object.(*corev1.Node); ok {
-					node.Annotations, node.Status.Images, node.Status.VolumesAttached, node.Status.VolumesInUse = nil, nil, nil, nil
+					node.Status.Images, node.Status.VolumesAttached, node.Status.VolumesInUse = nil, nil, nil
 				}
 			},
 		})

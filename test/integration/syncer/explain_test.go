@@ -192,7 +192,7 @@ func untruths(told *explainv1alpha1.Explanation, inside, host *unstructured.Unst
 		*place = nil
 	}
 	if left(restInside) > 0 || left(restHost) > 0 {
-		say("nothing is told of %v inside, %v on the host", restInside, restHost)
+		say("nothing is told of %v inside, %v on the host", unboxed(restInside), unboxed(restHost))
 	}
 	return wrong
 }
@@ -346,6 +346,13 @@ func says(told string, value any) bool {
 }
 
 func unboxed(value any) any {
+	if boxes, is := value.([]*any); is {
+		all := make([]any, 0, len(boxes))
+		for _, item := range boxes {
+			all = append(all, unboxed(*item))
+		}
+		return all
+	}
 	if boxes, is := value.(map[string]*any); is {
 		all := fields{}
 		for key, item := range boxes {
