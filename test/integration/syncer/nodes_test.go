@@ -29,16 +29,20 @@ func TestNodesOfTheHost(t *testing.T) {
 	s.account = s.lent("vc-demo", nil, []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"list", "watch"}}})
 	s.nodes = resources.ShownNodes{Read: true, Selector: "pool=" + pool, Labels: tenancyv1.NodeLabels{Shown: []string{"zone", "pool"}, Added: map[string]string{"tier": "gold"}}}
 	one, two, other := pool+"-1", pool+"-2", pool+"-other"
+	// Taints are mere wishes: tests share the nodes inside, and would keep away from these.
 	for name, labels := range map[string]map[string]string{
 		one: {"pool": pool, "zone": "a", "rack": "r1"}, two: {"pool": pool, "zone": "b", "rack": "r2"}, other: {"zone": "a"},
 	} {
 		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: map[string]string{"example.org/key": "of-the-host"}},
-			Spec: corev1.NodeSpec{ProviderID: "of-the-host://1", Taints: []corev1.Taint{{Key: "busy", Value: "yes", Effect: corev1.TaintEffectNoSchedule}}},
+			Spec: corev1.NodeSpec{ProviderID: "of-the-host://1", Taints: []corev1.Taint{{Key: "busy", Value: "yes", Effect: corev1.TaintEffectPreferNoSchedule}}},
 			Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "192.0.2.7"}},
 				Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady"}}}}
 		_, err := s.host.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
 		s.must(err)
-		t.Cleanup(func() { _ = s.host.CoreV1().Nodes().Delete(context.Background(), name, metav1.DeleteOptions{}) })
+		t.Cleanup(func() {
+			_ = s.host.CoreV1().Nodes().Delete(context.Background(), name, metav1.DeleteOptions{})
+			_ = s.virtual.CoreV1().Nodes().Delete(context.Background(), name, metav1.DeleteOptions{})
+		})
 	}
 	s.start()
 
@@ -66,7 +70,7 @@ func TestNodesOfTheHost(t *testing.T) {
 	s.shownExplained(corev1.SchemeGroupVersion.WithResource("nodes"), one)
 
 	// The tenant passes node one for a node of another rack, hides it from its pool, and keeps it for itself.
-	_, err := inside.Patch(ctx, one, types.MergePatchType, []byte(`{"metadata":{"labels":{"rack":"r2","pool":"mine","tier":null}},"spec":{"taints":[{"key":"mine","effect":"NoSchedule"}]}}`), metav1.PatchOptions{})
+	_, err := inside.Patch(ctx, one, types.MergePatchType, []byte(`{"metadata":{"labels":{"rack":"r2","pool":"mine","tier":null}},"spec":{"taints":[{"key":"mine","effect":"PreferNoSchedule"}]}}`), metav1.PatchOptions{})
 	s.must(err)
 	await(one, "what is the host's is put back, and the rest is the tenant's", func(node *corev1.Node) bool {
 		return asShown(node) && node.Labels["rack"] == "r2" && tainted(node, "mine")
@@ -88,7 +92,7 @@ func TestNodesOfTheHost(t *testing.T) {
 	}
 	// Rack is the tenant's label of one node, whatever the host's nodes have.
 	if terms := asks("racked", func(spec *corev1.PodSpec) { spec.NodeSelector = map[string]string{"rack": "r2"} }); len(terms) == 1 {
-		held("racked", terms[0], "In "+one, "NotIn "+one)
+		held("racked", terms[0], "In "+one)
 	} else {
 		t.Errorf("got %v, want one node", terms)
 	}
