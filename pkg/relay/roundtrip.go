@@ -82,9 +82,9 @@ func rejected(e entry, response *http.Response, err error) bool {
 	return response.StatusCode == http.StatusUnauthorized && !isProxied(e.target.Path)
 }
 
-// maxRefusal bounds what is read of an answer to tell who is refused; a Status about a user is
+// maxDenial bounds what is read of an answer to tell who is refused; a Status about a user is
 // below 1 KiB.
-const maxRefusal = 4 << 10
+const maxDenial = 4 << 10
 
 // forbidden tells whether the API server inside lets the relay act for nobody, as while its
 // rules are not loaded, or not there yet. It has done nothing then. What is read of another
@@ -92,7 +92,7 @@ const maxRefusal = 4 << 10
 // subresource speaks on its own account.
 func forbidden(e entry, response *http.Response) bool {
 	length := response.ContentLength
-	if response.StatusCode != http.StatusForbidden || length <= 0 || length > maxRefusal || isProxied(e.target.Path) {
+	if response.StatusCode != http.StatusForbidden || length <= 0 || length > maxDenial || isProxied(e.target.Path) {
 		return false
 	}
 	body, err := io.ReadAll(response.Body)
@@ -100,9 +100,14 @@ func forbidden(e entry, response *http.Response) bool {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(body), failing{err}), response.Body}
+	return err == nil && deniesRelay(body)
+}
+
+// deniesRelay tells whether a Status, in any form, is about the relay's own rights.
+func deniesRelay(body []byte) bool {
 	// In JSON the name stands between quotes with backslashes before them.
 	text := bytes.ReplaceAll(body, []byte(`\"`), []byte(`"`))
-	return err == nil && bytes.Contains(text, []byte(`User "`+v1.RelayUser+`" cannot impersonate`))
+	return bytes.Contains(text, []byte(`User "`+v1.RelayUser+`" cannot impersonate`))
 }
 
 // failing reads as a body does that broke off, or has come to its end.
