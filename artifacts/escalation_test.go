@@ -5,6 +5,7 @@ package artifacts
 
 import (
 	"maps"
+	"slices"
 	"testing"
 
 	"helm.sh/helm/v3/pkg/chartutil"
@@ -66,6 +67,25 @@ func TestHostClasses(t *testing.T) {
 	}
 	if subjects := find[*rbacv1.ClusterRoleBinding](t, objects(t, nil), tenancyv1.RoleHostClasses).Subjects; len(subjects) > 0 {
 		t.Errorf("the chart lends the right to %v: an upgrade would take it from the others", subjects)
+	}
+}
+
+// TestHostNodes wants the ClusterRole that shows nodes of the host to be bound to nobody, and
+// garret-controller not to have what would let it bind it.
+func TestHostNodes(t *testing.T) {
+	installed := objects(t, nil)
+	role := find[*rbacv1.ClusterRole](t, installed, tenancyv1.RoleHostNodes)
+	var got []right
+	for _, rule := range role.Rules {
+		got = append(got, split(rule)...)
+	}
+	if want := []right{{"list", "", "nodes", ""}, {"watch", "", "nodes", ""}}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	for _, object := range installed {
+		if binding, is := object.(*rbacv1.ClusterRoleBinding); is && binding.RoleRef.Name == role.Name {
+			t.Errorf("%s lends it to %v unasked", binding.Name, binding.Subjects)
+		}
 	}
 }
 

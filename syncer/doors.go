@@ -87,7 +87,11 @@ func newBounds(options Options, host *egress.Host) (egress.Bounds, error) {
 // follow has the doors look into the syncer's caches.
 func (d *doors) follow(host *resources.Host) {
 	if d.host != nil {
-		d.host.Follow(egress.Caches{Pods: host.Pods.Indexer(), Services: host.Services.Indexer()})
+		caches := egress.Caches{Pods: host.Pods.Indexer(), Services: host.Services.Indexer()}
+		if host.Nodes != nil {
+			caches.Nodes = host.Nodes.Indexer()
+		}
+		d.host.Follow(caches)
 	}
 }
 

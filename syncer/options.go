@@ -19,6 +19,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/isolation"
+	"garret.dev/garret/syncer/resources"
 )
 
 // Options say which virtual cluster is synced, and where its parts are.
@@ -57,6 +58,8 @@ type Options struct {
 	ShowKinds []string
 	// ReleaseKinds are kinds that hold data and have no rule any more, as in status.customKinds.
 	ReleaseKinds []string
+	// NodeRules say what of the host's nodes is shown, as the flag has it.
+	NodeRules string
 	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
 	SyncNodesFromHost bool
 
@@ -133,13 +136,14 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.IssuerClientCAFile, "issuer-client-ca-file", o.IssuerClientCAFile, "File with the certificate authority of garret-apiserver's client certificate.")
 	flags.StringSliceVar(&o.SyncResources, "sync-resources", o.SyncResources, "Kinds to sync to the host that are not synced by default.")
 	flags.StringSliceVar(&o.DisableSyncResources, "disable-sync-resources", o.DisableSyncResources, "Kinds that stay inside.")
-	flags.StringArrayVar(&o.SelectFromHost, tenancyv1.FlagSelectFromHost, o.SelectFromHost, "Label selector of what is shown of a kind of the host, such as storageclasses:tier=fast. May be given for several kinds.")
+	flags.StringArrayVar(&o.SelectFromHost, tenancyv1.FlagSelectFromHost, o.SelectFromHost, "Label selector of what is shown of a kind of the host, such as storageclasses:tier=fast, or nodes:pool=gold. May be given for several kinds.")
 	flags.StringSliceVar(&o.SyncAll, tenancyv1.FlagSyncAll, o.SyncAll, "Kinds of which all objects go to the host, and not only those that others refer to: "+strings.Join(tenancyv1.ReferencedResources(), ", ")+".")
 	flags.StringArrayVar(&o.MapFromHost, tenancyv1.FlagMapFromHost, o.MapFromHost, "Object of the host's namespace that is shown inside, such as configmaps:proxy=default/proxy. May be given for several objects.")
 	flags.StringArrayVar(&o.ReleaseKinds, tenancyv1.FlagReleaseKind, o.ReleaseKinds, "Kind that holds data and is not synced any more, as RESOURCE.VERSION.GROUP: its objects inside are let go. May be given for several kinds.")
 	flags.StringArrayVar(&o.ShowKinds, tenancyv1.FlagShowKind, o.ShowKinds, "Kind of which objects of the host are shown by name, as JSON. May be given for several kinds.")
 	flags.StringArrayVar(&o.SyncByRule, tenancyv1.FlagSyncByRule, o.SyncByRule, "Rule by which a kind of the host is synced, as JSON. May be given for several kinds.")
-	flags.BoolVar(&o.SyncNodesFromHost, "sync-nodes-from-host", o.SyncNodesFromHost, "Show labels, capacity and versions of the host's nodes. Needs leave to list and watch them.")
+	flags.BoolVar(&o.SyncNodesFromHost, tenancyv1.FlagNodesFromHost, o.SyncNodesFromHost, "Show the nodes of the host as they are. Needs leave to list and watch them.")
+	flags.StringVar(&o.NodeRules, tenancyv1.FlagNodeRules, o.NodeRules, "Which labels and taints of the host's nodes are shown, in JSON: labels and taints of spec.syncer.fromHost.nodes.")
 	flags.StringVar(&o.EgressDir, "egress-dir", o.EgressDir, "Directory for the sockets through which the control plane connects to pods, Services, webhooks and its kubelet. Empty for none.")
 	flags.StringVar(&o.NodeIP, "node-ip", o.NodeIP, "Address of the node that the syncer's pod runs on. Defaults to NODE_IP.")
 	flags.StringSliceVar(&o.InlineVolumeDrivers, "inline-volume-drivers", o.InlineVolumeDrivers, "CSI drivers that pods may name in inline volumes.")
@@ -179,7 +183,7 @@ func (o *Options) hostSelectors() (map[string]string, error) {
 	for _, each := range o.SelectFromHost {
 		resource, selector, _ := strings.Cut(each, ":")
 		kind, known := tenancyv1.CataloguedKind(resource)
-		if !known || kind.Namespaced {
+		if (!known || kind.Namespaced) && resource != tenancyv1.ResourceNodes {
 			return nil, fmt.Errorf("--%s=%s: must begin with a kind of the host that is shown inside, and a colon", tenancyv1.FlagSelectFromHost, each)
 		}
 		if _, err := labels.Parse(selector); err != nil {
@@ -188,6 +192,22 @@ func (o *Options) hostSelectors() (map[string]string, error) {
 		selectors[resource] = selector
 	}
 	return selectors, nil
+}
+
+// shownNodes are the nodes of the host that are shown.
+func (o *Options) shownNodes() (resources.ShownNodes, error) {
+	selectors, err := o.hostSelectors()
+	if err != nil {
+		return resources.ShownNodes{}, err
+	}
+	rules, err := tenancyv1.ParseNodeRules(o.NodeRules)
+	if err != nil {
+		return resources.ShownNodes{}, fmt.Errorf("--%s: %w", tenancyv1.FlagNodeRules, err)
+	}
+	return resources.ShownNodes{
+		Read: o.SyncNodesFromHost, Selector: selectors[tenancyv1.ResourceNodes],
+		Labels: rules.Labels, HideTaints: rules.Taints == tenancyv1.NodeTaintsHidden,
+	}, nil
 }
 
 // all says of which kinds all objects go to the host.

@@ -165,7 +165,11 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: both.virtual.CoreV1().Events("")})
 
 	virtual := resources.NewVirtual(both.virtual)
-	host := resources.NewHost(both.host, both.translator.Cluster(), options.SyncNodesFromHost)
+	shown, err := options.shownNodes()
+	if err != nil {
+		return err
+	}
+	host := resources.NewHost(both.host, both.translator.Cluster(), shown)
 	history := lineage.New(lineage.Options{Cluster: both.translator.Cluster(), Virtual: both.virtual, Host: both.host, Clock: options.Clock})
 	works := &engine.Engine{}
 	parts, err := newParts(options, both, virtual, host, history, selection, doors, metrics.HandlerFor(registry, metrics.HandlerOpts{}), works)

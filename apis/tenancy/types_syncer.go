@@ -53,8 +53,8 @@ type FromHostSpec struct {
 	Events KindSwitch
 	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
 	IngressClasses ClassSelection
-	// nodes are shown with the labels, capacity and versions of the host's. Needs the right to list and watch them. Off by default.
-	Nodes KindSwitch
+	// nodes are those of the host that are shown as they are. Needs the right to read them, which an administrator of the host gives. Off by default.
+	Nodes NodesFromHost
 	// priorityClasses of the host, except for those that Kubernetes itself defines, can be named by pods inside. Off by default.
 	PriorityClasses ClassSelection
 	// runtimeClasses of the host can be named by pods inside. On by default, where the host lends the right to read classes.

@@ -85,6 +85,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.LocalTemplateReferenceApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("NetworkIsolation"):
 		return &tenancyv1.NetworkIsolationApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("NodeLabels"):
+		return &tenancyv1.NodeLabelsApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("NodesFromHost"):
+		return &tenancyv1.NodesFromHostApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ObjectMapping"):
 		return &tenancyv1.ObjectMappingApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ObjectsFromHost"):

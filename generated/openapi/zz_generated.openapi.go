@@ -60,6 +60,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.KubernetesSpec{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_KubernetesSpec(ref),
 		v1.LocalTemplateReference{}.OpenAPIModelName():                 schema_garret_apis_tenancy_v1_LocalTemplateReference(ref),
 		v1.NetworkIsolation{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_NetworkIsolation(ref),
+		v1.NodeLabels{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_NodeLabels(ref),
+		v1.NodesFromHost{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_NodesFromHost(ref),
 		v1.ObjectMapping{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_ObjectMapping(ref),
 		v1.ObjectsFromHost{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_ObjectsFromHost(ref),
 		v1.ObservedSchedule{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_ObservedSchedule(ref),
@@ -1016,9 +1018,9 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 					},
 					"nodes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "nodes are shown with the labels, capacity and versions of the host's. Needs the right to list and watch them. Off by default.",
+							Description: "nodes are those of the host that are shown as they are. Needs the right to read them, which an administrator of the host gives. Off by default.",
 							Default:     map[string]interface{}{},
-							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+							Ref:         ref(v1.NodesFromHost{}.OpenAPIModelName()),
 						},
 					},
 					"priorityClasses": {
@@ -2199,6 +2201,96 @@ func schema_garret_apis_tenancy_v1_NetworkIsolation(ref common.ReferenceCallback
 				},
 			},
 		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_NodeLabels(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "NodeLabels say which labels nodes have inside, besides those that a tenant gives them. Those of the host name, the operating system and the architecture are always shown.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"shown": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "shown are the keys of the host's labels that nodes have inside. A * at the end of a key stands for any end. All are shown when not set.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"added": {
+						SchemaProps: spec.SchemaProps{
+							Description: "added are labels that all nodes have inside, whatever the host's have. They decide about pods inside, and are not on the host.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_NodesFromHost(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "NodesFromHost says which nodes of the host are shown inside, and what of them.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"enabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "enabled shows the host's nodes as they are, with pods or without. Otherwise a node stands for each node of the host that runs a pod, and only its name is known. Off by default.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"selector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "selector matches the labels of the host's nodes. Others are not shown, and no pod of the virtual cluster begins on one of them. All match when not set.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+					"labels": {
+						SchemaProps: spec.SchemaProps{
+							Description: "labels say which labels the nodes have inside.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.NodeLabels{}.OpenAPIModelName()),
+						},
+					},
+					"taints": {
+						SchemaProps: spec.SchemaProps{
+							Description: "taints says whether the nodes have the taints of the host's: Shown or Hidden. Those that the rules for all pods tolerate are never shown. Shown when not set.\n\nPossible enum values:\n - `\"Hidden\"` has them have none. On the host they hold all the same.\n - `\"Shown\"` has nodes inside have the taints of the host's.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Hidden", "Shown"},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.NodeLabels{}.OpenAPIModelName(), metav1.LabelSelector{}.OpenAPIModelName()},
 	}
 }
 

@@ -4,9 +4,13 @@
 package relay
 
 import (
+	"bytes"
+	"cmp"
+	"io"
 	"net/http"
 
 	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/access"
 )
 
@@ -32,6 +36,10 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		response, err := connection.transport.RoundTrip(out)
+		if err == nil && forbidden(t.entry, response) {
+			response.Body.Close()
+			return nil, notLetIn(t.entry.cluster)
+		}
 		if !rejected(t.entry, response, err) {
 			return response, err
 		}
@@ -72,6 +80,44 @@ func rejected(e entry, response *http.Response, err error) bool {
 		return isAlert(err)
 	}
 	return response.StatusCode == http.StatusUnauthorized && !isProxied(e.target.Path)
+}
+
+// maxDenial bounds what is read of an answer to tell who is refused; a Status about a user is
+// below 1 KiB.
+const maxDenial = 4 << 10
+
+// forbidden tells whether the API server inside lets the relay act for nobody, as while its
+// rules are not loaded, or not there yet. It has done nothing then. What is read of another
+// answer is put back. The user's name is nobody else's, and an application behind a proxy
+// subresource speaks on its own account.
+func forbidden(e entry, response *http.Response) bool {
+	length := response.ContentLength
+	if response.StatusCode != http.StatusForbidden || length <= 0 || length > maxDenial || isProxied(e.target.Path) {
+		return false
+	}
+	body, err := io.ReadAll(response.Body)
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(body), failing{err}), response.Body}
+	return err == nil && deniesRelay(body)
+}
+
+// deniesRelay tells whether a Status, in any form, is about the relay's own rights.
+func deniesRelay(body []byte) bool {
+	// In JSON the name stands between quotes with backslashes before them.
+	text := bytes.ReplaceAll(body, []byte(`\"`), []byte(`"`))
+	return bytes.Contains(text, []byte(`User "`+v1.RelayUser+`" cannot impersonate`))
+}
+
+// failing reads as a body does that broke off, or has come to its end.
+type failing struct{ err error }
+
+// Read implements io.Reader.
+func (f failing) Read([]byte) (int, error) { return 0, cmp.Or(f.err, io.EOF) }
+
+func notLetIn(cluster *tenancy.VirtualCluster) error {
+	return access.Unavailable(cluster, retryUnreachable, "RightsNotLoaded", "its API server does not let Garret act for anybody yet: the rules for that are being put in place or loaded")
 }
 
 func refused(cluster *tenancy.VirtualCluster) error {

@@ -188,6 +188,9 @@ func passRefusal(w http.ResponseWriter, e entry, response *http.Response) error 
 	if err != nil {
 		return err
 	}
+	if response.StatusCode == http.StatusForbidden && !isProxied(e.target.Path) && deniesRelay(body) {
+		return notLetIn(cluster)
+	}
 	if len(body) > maxRefusal {
 		return access.BadGateway(cluster, "UpgradeFailed", fmt.Sprintf("its API server answered %d to a request to upgrade, with more than %d bytes", response.StatusCode, maxRefusal))
 	}

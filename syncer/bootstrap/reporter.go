@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,7 +34,11 @@ const (
 	observeInterval = 5 * time.Second
 	refreshInterval = 30 * time.Second
 	observeTimeout  = 4 * time.Second
-	reportTimeout   = 10 * time.Second
+	// rightsInterval is how often it is looked at while nobody can enter: the rules for that
+	// follow within moments.
+	rightsInterval        = 500 * time.Millisecond
+	reasonRightsNotLoaded = "RightsNotLoaded"
+	reportTimeout         = 10 * time.Second
 	// settleTime is how long the first report waits for the syncer to be ready: one
 	// that was restarted and goes on at once did not fail.
 	settleTime = 2 * time.Second
@@ -255,6 +260,9 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 			now.version = info.GitVersion
 		}
 	}
+	if now.controlPlane == (trouble{}) {
+		now.controlPlane = r.letsIn(ctx)
+	}
 	if now.controlPlane == (trouble{}) && r.Room != nil {
 		if err := r.Room(); err != nil {
 			now.controlPlane = trouble{"VolumeFull", err.Error()}
@@ -284,6 +292,22 @@ func (r *Reporter) ControlPlane() (why string, known bool) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	return r.seen.message, !r.seenAt.IsZero() && r.clock.Since(r.seenAt) < 2*observeInterval
+}
+
+// letsIn is why nobody gets in who has the right: the API server is ready before the rules
+// are there by which the relay acts for users.
+func (r *Reporter) letsIn(ctx context.Context) trouble {
+	review, err := r.virtual.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
+		Spec: authorizationv1.SubjectAccessReviewSpec{User: tenancyv1.RelayUser,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "impersonate", Resource: "users"}},
+	}, metav1.CreateOptions{})
+	switch {
+	case err != nil:
+		return trouble{"NotAnswering", "the API server inside does not say who may enter: " + firstLine(err)}
+	case !review.Status.Allowed:
+		return trouble{reasonRightsNotLoaded, "the API server inside does not let Garret act for its users yet: the rules for that are being put in place or loaded"}
+	}
+	return trouble{}
 }
 
 // namedOrphans is how many orphans of a kind a condition names.
@@ -358,6 +382,9 @@ func (r *Reporter) Run(ctx context.Context) error {
 				written, pause = time.Time{}, backoff.Step()
 				logger.V(1).Info("Cannot report the status", "virtualCluster", klog.KRef(r.cluster.HostNamespace, r.cluster.Name), "err", err, "again", pause)
 			}
+		}
+		if now.controlPlane.reason == reasonRightsNotLoaded {
+			pause = min(pause, rightsInterval)
 		}
 		last = now
 		select {

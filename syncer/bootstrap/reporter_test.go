@@ -12,9 +12,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,18 +42,27 @@ func unreachable(t *testing.T) kubernetes.Interface {
 	return client
 }
 
-// controlPlane is one that answers.
-func controlPlane(t *testing.T) kubernetes.Interface {
+// controlPlane is one that answers, and lets the relay in while it is open.
+func controlPlane(t *testing.T, open *atomic.Bool) kubernetes.Interface {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/version" {
+		switch r.URL.Path {
+		case "/version":
 			fmt.Fprint(w, `{"gitVersion":"v1.37.2"}`)
-			return
+		case "/apis/authorization.k8s.io/v1/subjectaccessreviews":
+			review := &authorizationv1.SubjectAccessReview{}
+			if err := json.NewDecoder(r.Body).Decode(review); err != nil {
+				t.Error(err)
+			}
+			w.Header().Set("Content-Type", "application/json")
+			review.Status.Allowed = open.Load() && review.Spec.User == tenancyv1.RelayUser && review.Spec.ResourceAttributes.Verb == "impersonate"
+			_ = json.NewEncoder(w).Encode(review)
+		default:
+			fmt.Fprint(w, "ok")
 		}
-		fmt.Fprint(w, "ok")
 	}))
 	t.Cleanup(server.Close)
-	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +120,8 @@ func TestReporter(t *testing.T) {
 	}
 	dir := pkitest.NewDataDir(t)
 	cluster := translate.Cluster{Name: "demo", HostNamespace: "team", UID: "uid"}
-	reporter := NewReporter(cluster, client, controlPlane(t), pki.ServerAuthority(dir.Path), clock.RealClock{}, "sync")
+	var open atomic.Bool
+	reporter := NewReporter(cluster, client, controlPlane(t, &open), pki.ServerAuthority(dir.Path), clock.RealClock{}, "sync")
 	reporter.Done("sync")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -137,13 +149,20 @@ func TestReporter(t *testing.T) {
 		}
 	}
 	ready(tenancyv1.ConditionSyncerReady, metav1.ConditionTrue)
+	ready(tenancyv1.ConditionControlPlaneReady, metav1.ConditionFalse)
+	for _, condition := range func() []metav1.Condition { last, _ := api.last(); return last.Status.Conditions }() {
+		if condition.Type == tenancyv1.ConditionControlPlaneReady && condition.Reason != "RightsNotLoaded" {
+			t.Errorf("not ready for %s, want that nobody is let in", condition.Reason)
+		}
+	}
+	open.Store(true)
 	ready(tenancyv1.ConditionControlPlaneReady, metav1.ConditionTrue)
 	last, count := api.last()
 	if last.UID != "uid" || last.Status.KubernetesVersion != "v1.37.2" || string(last.Status.CertificateAuthorityData) != string(dir.Server.PEM()) {
 		t.Errorf("got UID %q, version %q, authority %q", last.UID, last.Status.KubernetesVersion, last.Status.CertificateAuthorityData)
 	}
-	if count != 1 {
-		t.Errorf("reported %d times, want once: what was away was not told of", count)
+	if count != 2 {
+		t.Errorf("reported %d times, want once for each state: what was away was not told of", count)
 	}
 	reporter.Pending("sync", "Broken", "it broke")
 	ready(tenancyv1.ConditionSyncerReady, metav1.ConditionFalse)

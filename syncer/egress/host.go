@@ -54,6 +54,8 @@ type Host struct {
 // where the kind is not synced.
 type Caches struct {
 	Pods, Services cache.Store
+	// Nodes are those of the host that the syncer may read; nil for none.
+	Nodes cache.Store
 }
 
 // NewHost returns the virtual cluster's part of the host. Node are the addresses of the
@@ -71,10 +73,14 @@ func (h *Host) Follow(caches Caches) {
 
 // cached are the pods and Services in the caches.
 func (h *Host) cached() (pods []*corev1.Pod, services []*corev1.Service) {
-	h.mu.Lock()
-	caches := h.caches
-	h.mu.Unlock()
+	caches := h.followed()
 	return listed[*corev1.Pod](caches.Pods), listed[*corev1.Service](caches.Services)
+}
+
+func (h *Host) followed() Caches {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.caches
 }
 
 func listed[T any](store cache.Store) []T {
@@ -152,10 +158,15 @@ func same(text string, address netip.Addr) bool {
 	return ok && parsed == address
 }
 
-// Hosts says whether the address is one of the host's API server, or of a node that runs
-// the control plane or a pod of the virtual cluster.
+// Hosts says whether the address is one of the host's API server, of a node that runs
+// the control plane or a pod of the virtual cluster, or of one that is shown inside.
 func (h *Host) Hosts(ctx context.Context, address netip.Addr) bool {
 	if slices.Contains(h.node, address) || slices.Contains(h.apiServers(ctx), address) {
+		return true
+	}
+	if slices.ContainsFunc(listed[*corev1.Node](h.followed().Nodes), func(node *corev1.Node) bool {
+		return slices.ContainsFunc(node.Status.Addresses, func(at corev1.NodeAddress) bool { return same(at.Address, address) })
+	}) {
 		return true
 	}
 	pods, _ := h.cached()

@@ -85,6 +85,9 @@ func TestWhatIsOwn(t *testing.T) {
 		objects = append(objects, service)
 	}
 	warm := newHost(t)
+	cached.Nodes = cache.NewStore(cache.MetaNamespaceKeyFunc)
+	_ = cached.Nodes.Add(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "shown"}, Status: corev1.NodeStatus{
+		Addresses: []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: "shown"}, {Type: corev1.NodeInternalIP, Address: "192.168.5.7"}}}})
 	warm.Follow(cached)
 	for name, host := range map[string]*Host{"by the caches": warm, "by the host": newHost(t, objects...)} {
 		for target, want := range map[string]bool{
@@ -99,7 +102,7 @@ func TestWhatIsOwn(t *testing.T) {
 			}
 		}
 	}
-	for address, want := range map[string]bool{"192.168.5.9": true, "fd12::9": true, "192.168.5.1": true, "192.168.5.2": true, "10.32.0.7": false} {
+	for address, want := range map[string]bool{"192.168.5.9": true, "fd12::9": true, "192.168.5.1": true, "192.168.5.2": true, "192.168.5.7": true, "10.32.0.7": false} {
 		if got := warm.Hosts(t.Context(), netip.MustParseAddr(address)); got != want {
 			t.Errorf("%s is a node: got %t, want %t", address, got, want)
 		}

@@ -28,7 +28,7 @@ func slicesUnderTest(t *testing.T, ranges []string, pods ...*corev1.Pod) (*endpo
 	recorder := record.NewFakeRecorder(10)
 	b := &builder{notices: newNotices(recorder), Config: Config{
 		Translator: testTranslator(), Recorder: recorder,
-		Virtual: NewVirtual(fake.NewClientset()), Host: NewHost(fake.NewClientset(), testTranslator().Cluster(), false),
+		Virtual: NewVirtual(fake.NewClientset()), Host: NewHost(fake.NewClientset(), testTranslator().Cluster(), ShownNodes{}),
 	}}
 	b.Host.Pods.Follow()
 	b.Virtual.EndpointSlices.Follow()

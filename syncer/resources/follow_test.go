@@ -63,7 +63,7 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 			if !listed {
 				want.virtual, want.host = []string{name}, []string{name}
 			}
-			virtual, host := NewVirtual(fake.NewClientset()), NewHost(fake.NewClientset(), testTranslator().Cluster(), false)
+			virtual, host := NewVirtual(fake.NewClientset()), NewHost(fake.NewClientset(), testTranslator().Cluster(), ShownNodes{})
 			security, err := isolation.NewPodSecurity("v1.37.2")
 			if err != nil {
 				t.Fatal(err)

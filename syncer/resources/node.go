@@ -5,8 +5,9 @@ package resources
 
 import (
 	"context"
-	"maps"
+	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,9 +28,9 @@ const (
 	nodeLinger = time.Minute
 )
 
-// nodes keeps a node inside for every node of the host that runs a synced pod.
-// Its kubelet is the syncer. Where the syncer may read the host's nodes, labels
-// and capacity are the real ones; otherwise only the name is known.
+// nodes keeps a node inside for every node of the host that runs a synced pod. Its kubelet
+// is the syncer. Where the syncer may read the host's nodes, those that are shown are inside
+// with pods or without, and are as the real ones; otherwise only the name is known.
 //
 // The control plane inside runs without the controller that watches over nodes,
 // so there are no heartbeats: whether a node is well is for the host to judge.
@@ -45,6 +46,10 @@ type nodes struct {
 	clock      clock.PassiveClock
 	dormancy   *dormancy.Dormancy
 	controller *engine.Controller
+	// tolerations are those of all pods on the host.
+	tolerations []corev1.Toleration
+	// required is what they ask of nodes.
+	required []corev1.NodeSelectorRequirement
 
 	mu sync.Mutex
 	// unused is since when a node has had no pod.
@@ -56,8 +61,12 @@ func (b *builder) nodes() *nodes {
 	if err != nil {
 		b.fail(err)
 	}
-	n := &nodes{translator: b.Translator, virtual: b.Virtual, host: b.Host, kubeletPort: b.KubeletPort,
-		kubeletVersion: b.KubeletVersion, machine: machine, clock: b.Clock, dormancy: b.Dormancy, unused: map[string]time.Time{}}
+	required, err := b.Host.shown.required()
+	if err != nil {
+		b.fail(fmt.Errorf("selector of nodes: %w", err))
+	}
+	n := &nodes{required: required, translator: b.Translator, virtual: b.Virtual, host: b.Host, kubeletPort: b.KubeletPort,
+		kubeletVersion: b.KubeletVersion, machine: machine, clock: b.Clock, dormancy: b.Dormancy, tolerations: b.PodRules.Tolerations, unused: map[string]time.Time{}}
 	n.controller = mirrored(b, &mirror[*corev1.Node]{virtual: b.Virtual.Nodes, fate: byName(n.fate), apply: n.apply, status: n.status, onHost: n.onHost})
 	b.watch(n.controller, b.Virtual.Pods.Informer(), nodeOf)
 	b.watch(n.controller, b.Host.Pods.Informer(), nodeOf)
@@ -76,11 +85,13 @@ func nodeOf(object any) []types.NamespacedName {
 }
 
 // fate shows a node that runs a synced pod, and for a while longer. Pods that a tenant
-// put on a node of its own invention do not count.
+// put on a node of its own invention do not count. Where the host's nodes are shown, one
+// that is not among them any more goes with its last pod.
 func (n *nodes) fate(name string, node *corev1.Node, found bool) (fate, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.host.Pods.ByIndex(indexNode, name)) > 0 {
+	_, real := n.real(name)
+	if real || len(n.host.Pods.ByIndex(indexNode, name)) > 0 {
 		delete(n.unused, name)
 		return fate{shown: true}, nil
 	}
@@ -91,6 +102,9 @@ func (n *nodes) fate(name string, node *corev1.Node, found bool) (fate, error) {
 	if !found || node.Labels[tenancyv1.LabelCluster] != n.translator.Cluster().ID {
 		delete(n.unused, name)
 		return fate{kept: true}, nil
+	}
+	if n.host.Nodes != nil {
+		return fate{}, nil
 	}
 	if node.Spec.Unschedulable || len(withReadiness(node.Spec.Taints, corev1.ConditionTrue)) > 0 {
 		return fate{shown: true}, nil // somebody keeps pods away from it
@@ -115,19 +129,7 @@ func (n *nodes) ensure(ctx context.Context, name string) error {
 // apply makes the node what it should be but for its status. Labels and taints that
 // somebody else set stay.
 func (n *nodes) apply(node *corev1.Node) {
-	labels := map[string]string{
-		corev1.LabelHostname:   node.Name,
-		corev1.LabelOSStable:   runtime.GOOS,
-		corev1.LabelArchStable: runtime.GOARCH,
-	}
-	if real, found := n.real(node.Name); found {
-		maps.Copy(labels, real.Labels)
-	}
-	labels[tenancyv1.LabelCluster] = n.translator.Cluster().ID
-	if node.Labels == nil {
-		node.Labels = map[string]string{}
-	}
-	maps.Copy(node.Labels, labels)
+	n.give(node, map[string]string{corev1.LabelHostname: node.Name, corev1.LabelOSStable: runtime.GOOS, corev1.LabelArchStable: runtime.GOARCH})
 	ready, _ := n.readiness(node.Name)
 	node.Spec.Taints = withReadiness(node.Spec.Taints, ready)
 }
@@ -173,12 +175,18 @@ func (n *nodes) runtimeOf(name string) string {
 	return ""
 }
 
-// addresses are those of the host's node, where node ports and host ports answer. Its
-// pods tell them; until one does, they are as they were. The kubelet is the syncer,
+// addresses are those of the host's node, where node ports and host ports answer. Where it
+// may not be read, its pods tell them; until one does, they are as they were. The kubelet is the syncer,
 // whose address stands as InternalDNS: the API server inside prefers that.
 func (n *nodes) addresses(node *corev1.Node) []corev1.NodeAddress {
 	internal := func(address string) corev1.NodeAddress {
 		return corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: address}
+	}
+	if real, found := n.real(node.Name); found {
+		at := slices.DeleteFunc(slices.Clone(real.Status.Addresses), func(address corev1.NodeAddress) bool { return address.Type != corev1.NodeInternalIP })
+		if len(at) > 0 {
+			return at
+		}
 	}
 	for _, pod := range n.host.Pods.ByIndex(indexNode, node.Name) {
 		var found []corev1.NodeAddress
@@ -198,18 +206,17 @@ func (n *nodes) addresses(node *corev1.Node) []corev1.NodeAddress {
 	return before
 }
 
-// given says whether a label of a node inside is not for a tenant to give: it is the
-// host's, or no node of the host stands behind it.
+// given says whether the host's scheduler heeds a label of a node inside by itself: it is
+// shown of the host's node, or no node of the host stands behind it.
 func (n *nodes) given(node *corev1.Node, key string) bool {
 	if node.Labels[tenancyv1.LabelCluster] != n.translator.Cluster().ID {
 		return true
 	}
-	switch key {
-	case corev1.LabelHostname, corev1.LabelOSStable, corev1.LabelArchStable, tenancyv1.LabelCluster:
+	if key == tenancyv1.LabelCluster || slices.Contains(standingLabels, key) {
 		return true
 	}
 	real, found := n.real(node.Name)
-	if !found {
+	if !found || n.host.shown.hides(key) {
 		return false
 	}
 	_, of := real.Labels[key]

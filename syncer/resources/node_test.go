@@ -43,7 +43,7 @@ func TestNodeStatus(t *testing.T) {
 		{"shown", true, "Debian", "6.1", "containerd://2.4.2", "v1.36.0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			host := NewHost(fake.NewClientset(), cluster, test.read)
+			host := NewHost(fake.NewClientset(), cluster, ShownNodes{Read: test.read})
 			host.Pods.Follow()
 			if err := host.Pods.Indexer().Add(pod); err != nil {
 				t.Fatal(err)

@@ -136,6 +136,9 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 	if err := p.checkClaims(virtual); err != nil {
 		return err
 	}
+	if err := p.checkNode(virtual); err != nil {
+		return err
+	}
 	account, err := p.account(virtual)
 	if err != nil {
 		return err
@@ -339,8 +342,8 @@ func (p *pods) avoids(virtual, host *corev1.Pod) string {
 
 // rules are what somebody inside wrote on nodes that concerns the pod, and what holds for all pods.
 func (p *pods) rules(virtual *corev1.Pod) nodeRules {
-	rules := rulesFor(virtual, p.virtual.Nodes.List(), p.nodes.given)
-	rules.selector, rules.tolerations = p.spec.rules.NodeSelector, p.spec.rules.Tolerations
+	rules := rulesFor(virtual, p.virtual.Nodes.List(), p.nodes.view())
+	rules.selector, rules.tolerations, rules.required = p.spec.rules.NodeSelector, p.spec.rules.Tolerations, p.nodes.required
 	return rules
 }
 
@@ -350,15 +353,30 @@ func (p *pods) Outdated(virtual, host *corev1.Pod) bool {
 	return host.Spec.NodeName == "" && host.Annotations[annotationAvoids] != p.rules(virtual).hash()
 }
 
-// ofNode names the pods without a node, which a cordon or a taint may concern.
-func (p *pods) ofNode(any) []types.NamespacedName {
+// ofNode names the pods without a node, which a cordon or a taint may concern, and those that
+// name the node, which may have waited for it.
+func (p *pods) ofNode(object any) []types.NamespacedName {
 	var keys []types.NamespacedName
 	for _, pod := range p.virtual.Pods.List() {
-		if pod.Spec.NodeName == "" {
+		if pod.Spec.NodeName == "" || pod.Spec.NodeName == object.(*corev1.Node).Name && pod.Status.Phase == corev1.PodPending {
 			keys = append(keys, engine.KeyOf(pod))
 		}
 	}
 	return keys
+}
+
+// checkNode refuses a pod that names a node of the host that is not shown: whether there is
+// such a node is not for the host's scheduler to tell.
+func (p *pods) checkNode(virtual *corev1.Pod) error {
+	name := virtual.Spec.NodeName
+	if name == "" || p.nodes.isShown(name) {
+		return nil
+	}
+	if _, slept := p.dormancy.Slept(virtual.UID); slept {
+		return nil // it was there, and is waited for
+	}
+	return engine.Refuse(reasonForbidden, fmt.Sprintf(
+		"spec.nodeName %q is refused: pods of this virtual cluster run on nodes that it shows of the host; who may change spec.syncer.fromHost.nodes.selector of the VirtualCluster says which", name))
 }
 
 // checkClaims refuses a pod that names a claim whose data on the host are not those

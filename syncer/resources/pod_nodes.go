@@ -17,6 +17,9 @@ import (
 // maxAlternatives is how many nodes a pod may be let onto by labels of the tenant's.
 const maxAlternatives = 200
 
+// labelNowhere is a label that no node has.
+const labelNowhere = "syncer.garret.dev/nowhere"
+
 // nodeRules are what somebody inside wrote on nodes, as far as it concerns where a pod
 // may go. The host's scheduler knows none of it.
 type nodeRules struct {
@@ -24,22 +27,42 @@ type nodeRules struct {
 	avoid []string
 	// labels are, by the name of the node, the labels that the host's node has not.
 	labels map[string]map[string]string
+	// hidden tells which labels of the host's nodes are none inside; nil for none.
+	hidden func(key string) bool
+	// required is what all pods ask of nodes of the host.
+	required []corev1.NodeSelectorRequirement
 	// selector and tolerations are those of all pods, whatever somebody inside wrote.
 	selector    map[string]string
 	tolerations []corev1.Toleration
 }
 
-// rulesFor are those for the pod, of the nodes inside. Given says which labels of a node are
-// not the tenant's.
-func rulesFor(pod *corev1.Pod, nodes []*corev1.Node, given func(node *corev1.Node, key string) bool) nodeRules {
-	rules := nodeRules{avoid: avoidedNodes(pod, nodes)}
+// nodeView says what nodes inside and those of the host have in common, which the host's
+// scheduler heeds by itself.
+type nodeView struct {
+	label func(node *corev1.Node, key string) bool
+	taint func(node *corev1.Node, taint *corev1.Taint) bool
+	// hidden tells which labels of the host's nodes are none inside.
+	hidden func(key string) bool
+}
+
+// view is what nodes inside have in common with those of the host.
+func (n *nodes) view() nodeView { return nodeView{n.given, n.givenTaint, n.host.shown.hides} }
+
+// rulesFor are those for the pod, of the nodes inside.
+func rulesFor(pod *corev1.Pod, nodes []*corev1.Node, common nodeView) nodeRules {
+	rules := nodeRules{avoid: avoidedNodes(pod, nodes, common.taint), hidden: common.hidden}
 	asked := keysAsked(pod)
 	if len(asked) == 0 {
 		return rules
 	}
+	for key := range asked {
+		if rules.hides(key) {
+			rules.labels = map[string]map[string]string{}
+		}
+	}
 	for _, node := range nodes {
 		for key, value := range node.Labels {
-			if !asked[key] || given(node, key) {
+			if !asked[key] || common.label(node, key) {
 				continue
 			}
 			if rules.labels == nil {
@@ -51,7 +74,7 @@ func rulesFor(pod *corev1.Pod, nodes []*corev1.Node, given func(node *corev1.Nod
 			rules.labels[node.Name][key] = value
 		}
 	}
-	if len(rules.labels) == 0 {
+	if rules.labels == nil {
 		return rules
 	}
 	// A node without the labels is one that others differ from.
@@ -66,9 +89,11 @@ func rulesFor(pod *corev1.Pod, nodes []*corev1.Node, given func(node *corev1.Nod
 // hash identifies the rules; it is empty for none.
 func (r nodeRules) hash() string {
 	switch {
+	case len(r.required) > 0:
+		return engine.Hash([]any{r.avoid, r.labels, r.selector, r.tolerations, r.required})
 	case len(r.selector)+len(r.tolerations) > 0:
 		return engine.Hash([]any{r.avoid, r.labels, r.selector, r.tolerations})
-	case len(r.labels) > 0:
+	case r.labels != nil:
 		return engine.Hash([]any{r.avoid, r.labels})
 	case len(r.avoid) > 0:
 		return engine.Hash(r.avoid)
@@ -102,8 +127,14 @@ func keysAsked(pod *corev1.Pod) map[string]bool {
 	return asked
 }
 
-// isTenants tells whether somebody inside gave the label to some node.
+// hides tells whether the host's label of the key is none inside.
+func (r nodeRules) hides(key string) bool { return r.hidden != nil && r.hidden(key) }
+
+// isTenants tells whether somebody inside gave the label to some node, or could.
 func (r nodeRules) isTenants(key string) bool {
+	if r.hides(key) {
+		return true
+	}
 	for _, labels := range r.labels {
 		if _, found := labels[key]; found {
 			return true
@@ -114,7 +145,7 @@ func (r nodeRules) isTenants(key string) bool {
 
 // place puts nodes by name in the place of labels that only nodes inside have.
 func (r nodeRules) place(host *corev1.PodSpec) {
-	if len(r.labels) == 0 {
+	if r.labels == nil {
 		return
 	}
 	var selected []corev1.NodeSelectorRequirement
@@ -157,6 +188,11 @@ func nowhere() corev1.NodeSelectorTerm {
 	return corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpDoesNotExist}}}
 }
 
+// anywhere matches every node, which an empty term does not.
+func anywhere() corev1.NodeSelectorTerm {
+	return corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: labelNowhere, Operator: corev1.NodeSelectorOpDoesNotExist}}}
+}
+
 // alternatives are the terms on the host that match the nodes which the term matches
 // inside. There are none where no node matches.
 func (r nodeRules) alternatives(term corev1.NodeSelectorTerm) []corev1.NodeSelectorTerm {
@@ -180,6 +216,9 @@ func (r nodeRules) alternatives(term corev1.NodeSelectorTerm) []corev1.NodeSelec
 		// Nodes that are not inside have no labels of the tenant's.
 		for _, name := range others {
 			kept.MatchFields = append(kept.MatchFields, named(corev1.NodeSelectorOpNotIn, name))
+		}
+		if len(kept.MatchExpressions)+len(kept.MatchFields) == 0 {
+			kept = anywhere()
 		}
 		return []corev1.NodeSelectorTerm{kept}
 	}
@@ -219,7 +258,7 @@ func named(operator corev1.NodeSelectorOperator, node string) corev1.NodeSelecto
 }
 
 // eachAlternative calls do for each alternative of the pod's required node affinity; a pod
-// without any gets one.
+// without any gets one. An empty one matches no node, which it would with something in it.
 func eachAlternative(host *corev1.PodSpec, do func(*corev1.NodeSelectorTerm)) {
 	if host.Affinity == nil {
 		host.Affinity = &corev1.Affinity{}
@@ -229,10 +268,15 @@ func eachAlternative(host *corev1.PodSpec, do func(*corev1.NodeSelectorTerm)) {
 	}
 	affinity := host.Affinity.NodeAffinity
 	if affinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
-		affinity.RequiredDuringSchedulingIgnoredDuringExecution = &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{}}}
+		var term corev1.NodeSelectorTerm
+		do(&term)
+		affinity.RequiredDuringSchedulingIgnoredDuringExecution = &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{term}}
+		return
 	}
 	terms := affinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
 	for i := range terms {
-		do(&terms[i])
+		if len(terms[i].MatchExpressions)+len(terms[i].MatchFields) > 0 {
+			do(&terms[i])
+		}
 	}
 }

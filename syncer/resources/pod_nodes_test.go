@@ -17,10 +17,10 @@ import (
 // they may go to: inside with the labels that a tenant gave, on the host without.
 func TestLabelsOfNodesMeanTheSame(t *testing.T) {
 	onHost := map[string]map[string]string{
-		"a": {"zone": "1", corev1.LabelHostname: "a"}, "b": {"zone": "1", corev1.LabelHostname: "b"}, "c": {"zone": "2", corev1.LabelHostname: "c"},
-		"outside": {"zone": "1", corev1.LabelHostname: "outside"},
+		"a": {"zone": "1", "secret": "x", corev1.LabelHostname: "a"}, "b": {"zone": "1", corev1.LabelHostname: "b"}, "c": {"zone": "2", corev1.LabelHostname: "c"},
+		"outside": {"zone": "1", "secret": "y", corev1.LabelHostname: "outside"},
 	}
-	tenants := map[string]map[string]string{"a": {"disk": "fast"}, "b": {"disk": "slow"}, "c": {"disk": "fast", "color": "blue"}}
+	tenants := map[string]map[string]string{"a": {"disk": "fast"}, "b": {"disk": "slow", "secret": "x"}, "c": {"disk": "fast", "color": "blue"}}
 	node := func(name string, labels ...map[string]string) *corev1.Node {
 		all := map[string]string{}
 		for _, each := range labels {
@@ -30,9 +30,15 @@ func TestLabelsOfNodesMeanTheSame(t *testing.T) {
 	}
 	var inside []*corev1.Node
 	for _, name := range []string{"a", "b", "c"} {
-		inside = append(inside, node(name, onHost[name], tenants[name]))
+		shown := maps.Clone(onHost[name])
+		delete(shown, "secret")
+		inside = append(inside, node(name, shown, tenants[name]))
 	}
-	given := func(node *corev1.Node, key string) bool { _, of := onHost[node.Name][key]; return of }
+	given := nodeView{hidden: func(key string) bool { return key == "secret" || key == "nobodys" },
+		label: func(node *corev1.Node, key string) bool {
+			_, of := onHost[node.Name][key]
+			return of && key != "secret"
+		}}
 	one := func(key string, operator corev1.NodeSelectorOperator, values ...string) corev1.NodeSelectorRequirement {
 		return corev1.NodeSelectorRequirement{Key: key, Operator: operator, Values: values}
 	}
@@ -57,6 +63,11 @@ func TestLabelsOfNodesMeanTheSame(t *testing.T) {
 		"not":                      {required(term(one("disk", corev1.NodeSelectorOpNotIn, "fast"))), []string{"b", "outside"}},
 		"without":                  {required(term(one("color", corev1.NodeSelectorOpDoesNotExist), one("zone", corev1.NodeSelectorOpIn, "1"))), []string{"a", "b", "outside"}},
 		"of a DaemonSet":           {ofDaemon, []string{"c"}},
+		"hidden, a tenant's":       {corev1.PodSpec{NodeSelector: map[string]string{"secret": "x"}}, []string{"b"}},
+		"hidden, the host's":       {corev1.PodSpec{NodeSelector: map[string]string{"secret": "y"}}, nil},
+		"not hidden":               {required(term(one("secret", corev1.NodeSelectorOpDoesNotExist))), []string{"a", "c", "outside"}},
+		"hidden and nobody's":      {corev1.PodSpec{NodeSelector: map[string]string{"nobodys": "x"}}, nil},
+		"not nobody's":             {required(term(one("nobodys", corev1.NodeSelectorOpDoesNotExist))), []string{"a", "b", "c", "outside"}},
 		"an alternative with none": {required(term(one("disk", corev1.NodeSelectorOpIn, "none")), term(one("zone", corev1.NodeSelectorOpIn, "2"))), []string{"c"}},
 	}
 	for name, test := range tests {
@@ -79,7 +90,7 @@ func TestLabelsOfNodesMeanTheSame(t *testing.T) {
 			if !slices.Equal(got, test.want) {
 				t.Errorf("on the host: got %v, want %v; %+v", got, test.want, host.Spec)
 			}
-			if asks := len(rules.labels) > 0; asks != (rules.hash() != "") {
+			if asks := rules.labels != nil; asks != (rules.hash() != "") {
 				t.Errorf("got the hash %q, want one when the labels matter", rules.hash())
 			}
 		})

@@ -64,6 +64,11 @@ func (r podRules) priorityClass(inside string) (string, bool) {
 // enforce has a pod run on the nodes that all pods are to run on. It comes last, when nothing
 // that a tenant wrote on a node decides about a label any more.
 func (r nodeRules) enforce(host *corev1.PodSpec) error {
+	if len(r.required) > 0 {
+		eachAlternative(host, func(term *corev1.NodeSelectorTerm) {
+			term.MatchExpressions = append(term.MatchExpressions, r.required...)
+		})
+	}
 	for _, key := range slices.Sorted(maps.Keys(r.selector)) {
 		if asked, asks := host.NodeSelector[key]; asks && asked != r.selector[key] {
 			return engine.Refuse(reasonForbidden, fmt.Sprintf(

@@ -55,6 +55,9 @@ func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod, rules nodeR
 		constraint.LabelSelector = s.translator.HostLabelSelector(selector, []string{virtual.Namespace})
 		constraint.MatchLabelKeys = nil
 	}
+	if err := rules.topologies(host); err != nil {
+		return err
+	}
 	rules.place(host)
 	if virtual.Spec.NodeName != "" {
 		// A pod that names its node would pass the host's scheduler by, taints
@@ -70,14 +73,15 @@ func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod, rules nodeR
 
 // avoidedNodes names the nodes that somebody inside keeps the pod away from, by a
 // cordon or a taint. The host's scheduler does not know of it. Whether a node is
-// ready it knows better.
-func avoidedNodes(pod *corev1.Pod, nodes []*corev1.Node) []string {
+// ready it knows better, and taints of the host it heeds by itself, with the tolerations
+// that rules give to all pods.
+func avoidedNodes(pod *corev1.Pod, nodes []*corev1.Node, ofHost func(*corev1.Node, *corev1.Taint) bool) []string {
 	if pod.Spec.NodeName != "" {
 		return nil // a scheduler is not asked
 	}
 	var avoided []string
 	for _, node := range nodes {
-		taints := withReadiness(node.Spec.Taints, corev1.ConditionTrue)
+		taints := slices.DeleteFunc(withReadiness(node.Spec.Taints, corev1.ConditionTrue), func(taint corev1.Taint) bool { return ofHost(node, &taint) })
 		if node.Spec.Unschedulable {
 			taints = append(taints, corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule})
 		}

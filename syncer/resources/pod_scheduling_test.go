@@ -95,6 +95,8 @@ func TestAvoidedNodes(t *testing.T) {
 	nodes := []*corev1.Node{
 		node("free", false), node("special", false, special), node("cordoned", true),
 		node("disliked", false, corev1.Taint{Key: "x", Effect: corev1.TaintEffectPreferNoSchedule}),
+		node("of-the-host", false, corev1.Taint{Key: "hosts", Effect: corev1.TaintEffectNoSchedule}),
+		node("of-the-host-cordoned", true, corev1.Taint{Key: "hosts", Effect: corev1.TaintEffectNoSchedule}),
 		node("not-ready", false, corev1.Taint{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoSchedule}),
 	}
 	tolerating := corev1.PodSpec{Tolerations: []corev1.Toleration{{Key: "special", Operator: corev1.TolerationOpExists}}}
@@ -102,12 +104,13 @@ func TestAvoidedNodes(t *testing.T) {
 		spec corev1.PodSpec
 		want []string
 	}{
-		"any pod":             {corev1.PodSpec{}, []string{"cordoned", "special"}},
-		"one that tolerates":  {tolerating, []string{"cordoned"}},
+		"any pod":             {corev1.PodSpec{}, []string{"cordoned", "of-the-host-cordoned", "special"}},
+		"one that tolerates":  {tolerating, []string{"cordoned", "of-the-host-cordoned"}},
 		"one of a DaemonSet":  {corev1.PodSpec{Tolerations: []corev1.Toleration{{Operator: corev1.TolerationOpExists}}}, nil},
 		"one with a node set": {corev1.PodSpec{NodeName: "cordoned"}, nil},
 	} {
-		if got := avoidedNodes(&corev1.Pod{Spec: test.spec}, nodes); !slices.Equal(got, test.want) {
+		ofHost := func(_ *corev1.Node, taint *corev1.Taint) bool { return taint.Key == "hosts" }
+		if got := avoidedNodes(&corev1.Pod{Spec: test.spec}, nodes, ofHost); !slices.Equal(got, test.want) {
 			t.Errorf("%s: got %v, want %v", name, got, test.want)
 		}
 	}

@@ -127,12 +127,15 @@ type Host struct {
 	// Issued are Secrets with certificates that somebody on the host issued for ingresses.
 	// Their data are not kept.
 	Issued *engine.Store[*corev1.Secret]
-	// Nodes is nil unless the syncer may read the host's nodes.
+	// Nodes are those that are shown inside as they are, without what they say of images and
+	// volumes. It is nil unless the syncer may read the host's nodes.
 	Nodes *engine.Store[*corev1.Node]
+	// shown says what of them.
+	shown ShownNodes
 }
 
 // NewHost returns caches over the client of the host cluster.
-func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes bool) *Host {
+func NewHost(client kubernetes.Interface, cluster translate.Cluster, nodes ShownNodes) *Host {
 	typed, informers := client.CoreV1(), engine.NewInformers(client)
 	options := marked(cluster)
 	pods, claims, slices, ingresses := options, options, options, options
@@ -142,7 +145,7 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes b
 	claims.Indexers = cache.Indexers{indexVolume: claimsByVolume}
 	slices.LabelSelector += "," + discoveryv1.LabelManagedBy + "=" + sliceManager
 	host := &Host{
-		Client: client, Informers: informers,
+		Client: client, Informers: informers, shown: nodes,
 		Pods:           engine.NewStore(informers, core(tenancyv1.ResourcePods), typed.Pods, pods),
 		Services:       engine.NewStore(informers, core(tenancyv1.ResourceServices), typed.Services, options),
 		ConfigMaps:     engine.NewStore(informers, core(tenancyv1.ResourceConfigMaps), typed.ConfigMaps, options),
@@ -159,8 +162,15 @@ func NewHost(client kubernetes.Interface, cluster translate.Cluster, readNodes b
 			},
 		}),
 	}
-	if readNodes {
-		host.Nodes = engine.NewStore(informers, core("nodes"), engine.Cluster(typed.Nodes), engine.StoreOptions{})
+	if nodes.Read {
+		host.Nodes = engine.NewStore(informers, core(tenancyv1.ResourceNodes), engine.Cluster(typed.Nodes), engine.StoreOptions{
+			LabelSelector: nodes.Selector,
+			Strip: func(object any) {
+				if node, ok := object.(*corev1.Node); ok {
+					node.Status.Images, node.Status.VolumesAttached, node.Status.VolumesInUse = nil, nil, nil
+				}
+			},
+		})
 	}
 	return host
 }

@@ -61,7 +61,7 @@ func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings
 	}
 	if nodes {
 		for _, verb := range []string{"list", "watch"} {
-			needs = append(needs, Need{Resource: "nodes", Verb: verb, For: "--sync-nodes-from-host", Everywhere: true})
+			needs = append(needs, Need{Resource: "nodes", Verb: verb, For: "--" + tenancyv1.FlagNodesFromHost, Everywhere: true})
 		}
 	}
 	return needs
@@ -115,7 +115,7 @@ type described struct{ resource, why string }
 // Describe says what is missing, and who can grant it to the syncer's account.
 func Describe(missing []Need, namespace, account string) string {
 	verbs := map[described][]string{}
-	everywhere, here := false, false
+	everywhere, here, nodes := false, false, false
 	for _, need := range missing {
 		what := described{resource: need.resource()}
 		if need.Group != "" {
@@ -130,6 +130,7 @@ func Describe(missing []Need, namespace, account string) string {
 		if need.Everywhere {
 			what.resource += " of the whole host cluster"
 		}
+		nodes = nodes || need.Everywhere && need.Resource == tenancyv1.ResourceNodes
 		everywhere, here = everywhere || need.Everywhere, here || !need.Everywhere
 		verbs[what] = append(verbs[what], need.Verb)
 	}
@@ -142,6 +143,9 @@ func Describe(missing []Need, namespace, account string) string {
 	text := fmt.Sprintf("the syncer's ServiceAccount %s/%s may not %s.", namespace, account, strings.Join(phrases, "; "))
 	if everywhere {
 		text += " An administrator of the host cluster can grant it, with a ClusterRole and a ClusterRoleBinding; or switch off what needs it."
+		if nodes {
+			text += fmt.Sprintf(" For nodes that is: kubectl create clusterrolebinding %[1]s-%[2]s-nodes --clusterrole=%[3]s --serviceaccount=%[1]s:%[2]s.", namespace, account, tenancyv1.RoleHostNodes)
+		}
 	}
 	if here {
 		text += fmt.Sprintf(" garret-controller grants it by the Role %s of the namespace, with rights that it has itself: an administrator of the host cluster can see what keeps it.", account)

@@ -164,7 +164,8 @@ func TestWatch(t *testing.T) {
 		return ""
 	}
 	missing := next(firstAgain)
-	for _, want := range []string{"team/vc-demo may not list, watch nodes of the whole host cluster", "--sync-nodes-from-host", "administrator of the host cluster", "ClusterRoleBinding"} {
+	for _, want := range []string{"team/vc-demo may not list, watch nodes of the whole host cluster", "--sync-nodes-from-host", "administrator of the host cluster", "ClusterRoleBinding",
+		"kubectl create clusterrolebinding team-vc-demo-nodes --clusterrole=garret-host-nodes --serviceaccount=team:vc-demo"} {
 		if !strings.Contains(missing, want) {
 			t.Errorf("got %q, want it to say %q", missing, want)
 		}

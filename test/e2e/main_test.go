@@ -15,7 +15,7 @@ import (
 	"garret.dev/garret/test/suite"
 )
 
-var shared = suite.Suite{Name: "e2e"}
+var shared = suite.Suite{Name: "e2e", Reserved: 1}
 
 func TestMain(m *testing.M) {
 	os.Exit(suite.Main(m, &shared))

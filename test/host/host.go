@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"garret.dev/garret/test/host/internal/component"
 	"garret.dev/garret/test/host/internal/network"
 )
 
@@ -31,6 +32,9 @@ const (
 	// Kind runs them in containers of a container engine.
 	Kind = "kind"
 )
+
+// TaintReserved is the key of the taint of reserved nodes. It keeps pods away that do not tolerate it.
+const TaintReserved = component.TaintReserved
 
 // maxDir is the longest state folder. The kubelet keeps sockets below it, and
 // the kernel takes at most 107 bytes for the path of a socket.
@@ -44,6 +48,9 @@ type Options struct {
 	Name string
 	// Nodes is their number, by default 1. A later Up may add some.
 	Nodes int
+	// Reserved has all nodes but the first begin with the taint TaintReserved, so that pods go
+	// there only where they tolerate it. It is for the provider Process.
+	Reserved bool
 	// Provider is Process (the default) or Kind.
 	Provider string
 	// BinDir holds the built binaries; the provider Kind needs none.
@@ -110,7 +117,7 @@ func Up(ctx context.Context, o Options) (*Cluster, error) {
 	if s.Name != o.Name || s.Provider != o.Provider {
 		return nil, fmt.Errorf("%s holds cluster %q of provider %s: take it down first", o.Dir, s.Name, s.Provider)
 	}
-	s.Nodes, s.BinDir = max(s.Nodes, o.Nodes), o.BinDir
+	s.Nodes, s.Reserved, s.BinDir = max(s.Nodes, o.Nodes), o.Reserved, o.BinDir
 	c, err := open(s, newProgress(o.Progress))
 	if err != nil {
 		return nil, err

@@ -43,7 +43,7 @@ var _ provider = (*processes)(nil)
 func newProcesses(s *state, report *progress) *processes {
 	p := &processes{state: s, report: report, started: map[string]bool{}}
 	p.procs = process.Folder{Records: filepath.Join(s.Dir, "processes"), Logs: logsDir(s.Dir)}
-	p.host = component.Host{Name: s.Name, Dir: s.Dir, BinDir: s.BinDir}
+	p.host = component.Host{Name: s.Name, Dir: s.Dir, BinDir: s.BinDir, Reserved: s.Reserved}
 	if s.Index != noIndex {
 		p.settle(instance.Lease{Index: s.Index, Dir: filepath.Join(instance.Root, fmt.Sprint(s.Index))})
 	}

@@ -19,6 +19,7 @@ type state struct {
 	Name     string `json:"name"`
 	Provider string `json:"provider"`
 	Nodes    int    `json:"nodes"`
+	Reserved bool   `json:"reserved,omitempty"`
 	BinDir   string `json:"binDir"`
 	// Index of the network; certificates and etcd's data are bound to it.
 	Index int `json:"index"`

@@ -34,6 +34,9 @@ type Suite struct {
 	// Bin is a folder below bin whose programs the host is made of, such as one of an
 	// older minor; by default bin itself.
 	Bin string
+	// Reserved is how many further nodes the host has, where pods go only if they tolerate
+	// the taint host.TaintReserved.
+	Reserved int
 
 	// Kubeconfig is that of the host's administrator.
 	Kubeconfig string
@@ -123,7 +126,8 @@ func (s *Suite) bringUp(ctx context.Context) error {
 	s.Cluster, err = host.Up(ctx, host.Options{
 		Dir:      dir,
 		Name:     s.Name,
-		Nodes:    1,
+		Nodes:    1 + s.Reserved,
+		Reserved: s.Reserved > 0,
 		Provider: host.Process,
 		BinDir:   filepath.Join(bin, s.Bin),
 		Images:   images,

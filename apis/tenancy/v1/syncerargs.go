@@ -62,8 +62,8 @@ func (s *SyncerSpec) Args() []string {
 		case choice.Enabled != nil:
 			off = append(off, choice.Resource)
 		}
-		if choice.Selector != nil {
-			args = append(args, "--"+FlagSelectFromHost+"="+choice.Resource+":"+metav1.FormatLabelSelector(choice.Selector))
+		if selects(choice.Selector) {
+			args = append(args, selectArg(choice.Resource, choice.Selector))
 		}
 	}
 	for resource, kind := range map[string]ReferencedKind{ResourceConfigMaps: s.ToHost.ConfigMaps, ResourceSecrets: s.ToHost.Secrets} {
@@ -79,9 +79,7 @@ func (s *SyncerSpec) Args() []string {
 			args = append(args, "--"+flag+"="+strings.Join(names, ","))
 		}
 	}
-	if s.FromHost.Nodes.Enabled != nil && *s.FromHost.Nodes.Enabled {
-		args = append(args, "--sync-nodes-from-host")
-	}
+	args = append(args, s.FromHost.Nodes.args()...)
 	slices.Sort(args)
 	return append(args, s.ExtraArgs...)
 }

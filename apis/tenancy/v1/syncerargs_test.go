@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 )
@@ -33,6 +34,7 @@ func TestSyncerArgs(t *testing.T) {
 	spec.ToHost.PodDisruptionBudgets.Enabled, spec.FromHost.Nodes.Enabled = ptr.To(true), ptr.To(true)
 	spec.FromHost.StorageClasses = ClassSelection{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "fast"},
 		MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "zone", Operator: metav1.LabelSelectorOpIn, Values: []string{"a", "b"}}}}}
+	spec.FromHost.IngressClasses.Selector = &metav1.LabelSelector{} // everything
 	want := []string{"--disable-sync-resources=ingresses,secrets", "--select-from-host=storageclasses:tier=fast,zone in (a,b)",
 		"--sync-nodes-from-host", "--sync-resources=poddisruptionbudgets", "--v=2"}
 	got := spec.Args()
@@ -42,6 +44,34 @@ func TestSyncerArgs(t *testing.T) {
 	selection, err := SelectByArgs(got)
 	if err != nil || selection[ResourceIngresses] || selection[ResourceSecrets] || !selection[ResourceBudgets] || !selection[ResourceStorageClasses] {
 		t.Errorf("got %v and %v, want what the fields say", selection, err)
+	}
+}
+
+// TestNodesFromHost wants the syncer to read out of its flags which nodes are shown, and what of them.
+func TestNodesFromHost(t *testing.T) {
+	nodes := NodesFromHost{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"pool": "gold"}},
+		Labels: NodeLabels{Shown: []string{"zone", "example.org/*"}, Added: map[string]string{"tier": "x"}}, Taints: NodeTaintsHidden}
+	spec := SyncerSpec{FromHost: FromHostSpec{Nodes: nodes}}
+	if got := spec.Args(); len(got) > 0 {
+		t.Errorf("not enabled: got %v", got)
+	}
+	spec.FromHost.Nodes.Enabled = ptr.To(true)
+	got := spec.Args()
+	rules, is := strings.CutPrefix(got[0], "--node-rules=")
+	if len(got) != 3 || !is || got[1] != "--select-from-host=nodes:pool=gold" || got[2] != "--sync-nodes-from-host" {
+		t.Errorf("got %v", got)
+	}
+	parsed, err := ParseNodeRules(rules)
+	if nodes.Selector = nil; err != nil || !equality.Semantic.DeepEqual(parsed, nodes) {
+		t.Errorf("got %+v, %v, want %+v", parsed, err, nodes)
+	}
+	for key, want := range map[string]bool{"zone": true, "zones": false, "example.org/a": true, "pool": false, "tier": false} {
+		if got := nodes.Labels.Shows(key); got != want {
+			t.Errorf("%s is shown: got %t", key, got)
+		}
+	}
+	if all := (NodeLabels{Added: map[string]string{"tier": "x"}}); !all.Shows("anything") || all.Shows("tier") {
+		t.Error("without a list, all are shown but those that are added")
 	}
 }
 

@@ -82,9 +82,9 @@ type FromHostSpec struct {
 	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
 	// +optional
 	IngressClasses ClassSelection `json:"ingressClasses,omitempty,omitzero"`
-	// nodes are shown with the labels, capacity and versions of the host's. Needs the right to list and watch them. Off by default.
+	// nodes are those of the host that are shown as they are. Needs the right to read them, which an administrator of the host gives. Off by default.
 	// +optional
-	Nodes KindSwitch `json:"nodes,omitempty,omitzero"`
+	Nodes NodesFromHost `json:"nodes,omitempty,omitzero"`
 	// priorityClasses of the host, except for those that Kubernetes itself defines, can be named by pods inside. Off by default.
 	// +optional
 	PriorityClasses ClassSelection `json:"priorityClasses,omitempty,omitzero"`

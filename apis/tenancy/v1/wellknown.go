@@ -56,6 +56,10 @@ const (
 	// ClusterRoleBinding that lends it to syncers.
 	RoleHostClasses = "garret-host-classes"
 
+	// RoleHostNodes names the ClusterRole that reads the host's nodes. It is bound to nobody:
+	// an administrator binds it to the syncers that show nodes as they are.
+	RoleHostNodes = "garret-host-nodes"
+
 	// RoleHostDefinitions names the ClusterRole that reads CustomResourceDefinitions of the
 	// host, and the ClusterRoleBinding that lends it to syncers of kinds with a rule.
 	RoleHostDefinitions = "garret-host-definitions"

@@ -224,6 +224,16 @@ func (in NetworkIsolation) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in NodeLabels) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.NodeLabels"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in NodesFromHost) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.NodesFromHost"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ObjectMapping) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.ObjectMapping"
 }

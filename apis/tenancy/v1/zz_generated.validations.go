@@ -987,7 +987,7 @@ func Validate_FromHostSpec(
 	{ // field FromHostSpec.Nodes
 		fn := func(
 			fldPath *field.Path,
-			obj, oldObj *KindSwitch,
+			obj, oldObj *NodesFromHost,
 			oldValueCorrelated bool) (errs field.ErrorList) {
 			// don't revalidate unchanged data
 			if oldValueCorrelated && op.Type == operation.Update {
@@ -996,11 +996,11 @@ func Validate_FromHostSpec(
 				}
 			}
 			// call the type's validation function
-			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			errs = append(errs, Validate_NodesFromHost(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
-			func(oldObj *FromHostSpec) *KindSwitch {
+			func(oldObj *FromHostSpec) *NodesFromHost {
 				return &oldObj.Nodes
 			})
 		errs = append(errs, fn(fldPath.Child("nodes"), &obj.Nodes, oldVal, oldObj != nil)...)
@@ -2848,6 +2848,211 @@ func Validate_LocalTemplateReference(
 	}
 
 	// field LocalTemplateReference.Version has no validation
+	return errs
+}
+
+// Validate_NodeLabels validates an instance of NodeLabels according
+// to declarative validation rules in the API schema.
+func Validate_NodeLabels(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *NodeLabels) (errs field.ErrorList) {
+
+	{ // field NodeLabels.Shown
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 128).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// lists with set semantics require unique values
+			if e := validate.ValSliceUnique(ctx, op, fldPath, obj, oldObj, validate.DirectEqual); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NodeLabels) []string {
+				return oldObj.Shown
+			})
+		errs = append(errs, fn(fldPath.Child("shown"), obj.Shown, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NodeLabels.Added
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj map[string]string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalMap(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NodeLabels) map[string]string {
+				return oldObj.Added
+			})
+		errs = append(errs, fn(fldPath.Child("added"), obj.Added, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+var symbolsForNodeTaints = sets.New(NodeTaintsHidden, NodeTaintsShown)
+
+// Validate_NodeTaints validates an instance of NodeTaints according
+// to declarative validation rules in the API schema.
+func Validate_NodeTaints(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *NodeTaints) (errs field.ErrorList) {
+
+	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForNodeTaints, nil); len(e) != 0 {
+		errs = append(errs, e...)
+	}
+
+	return errs
+}
+
+// Validate_NodesFromHost validates an instance of NodesFromHost according
+// to declarative validation rules in the API schema.
+func Validate_NodesFromHost(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *NodesFromHost) (errs field.ErrorList) {
+
+	{ // field NodesFromHost.Enabled
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *bool,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NodesFromHost) *bool {
+				return oldObj.Enabled
+			})
+		errs = append(errs, fn(fldPath.Child("enabled"), obj.Enabled, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NodesFromHost.Selector
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.LabelSelector,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NodesFromHost) *metav1.LabelSelector {
+				return oldObj.Selector
+			})
+		errs = append(errs, fn(fldPath.Child("selector"), obj.Selector, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NodesFromHost.Labels
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *NodeLabels,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_NodeLabels(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NodesFromHost) *NodeLabels {
+				return &oldObj.Labels
+			})
+		errs = append(errs, fn(fldPath.Child("labels"), &obj.Labels, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NodesFromHost.Taints
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *NodeTaints,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_NodeTaints(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NodesFromHost) *NodeTaints {
+				return &oldObj.Taints
+			})
+		errs = append(errs, fn(fldPath.Child("taints"), &obj.Taints, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 

@@ -60,13 +60,13 @@ func syncerRules() argRules {
 			v1.FlagDisableSyncResources: listOf(v1.CataloguedResources(), v1.ReservedResources()),
 			v1.FlagSyncResources:        listOf(v1.CataloguedResources()),
 			v1.FlagSyncAll:              listOf(v1.ReferencedResources()),
-			"sync-nodes-from-host":      boolean,
+			v1.FlagNodesFromHost:        boolean,
 			"v":                         verbosity,
 			"vmodule":                   moduleVerbosity,
 		},
 		owned: []string{
 			"allowed-*", "bind-address", "closed-*", "cluster-*", "data-dir", "denied-*", "egress-*", "endpoint-*", "ephemeral-data", "external-*", "health-*", "host-*", "image*", "inline-*", "issuer-*", "kubelet-*", "map-*",
-			"namespace", "node-ip", "pod-*", "public-egress", v1.FlagReleaseKind, "select-*", "service-*", v1.FlagShowKind, v1.FlagSyncByRule, "uid", "virtual-*", "webhook-*",
+			"namespace", "node-*", "pod-*", "public-egress", v1.FlagReleaseKind, "select-*", "service-*", v1.FlagShowKind, v1.FlagSyncByRule, "uid", "virtual-*", "webhook-*",
 		},
 	}
 }

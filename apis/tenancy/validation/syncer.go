@@ -47,7 +47,8 @@ func syncer(spec *tenancy.SyncerSpec, path *field.Path) field.ErrorList {
 	fromHost := path.Child("fromHost")
 	errs = append(errs, mappings(spec.FromHost.Services.Mappings, fromHost.Child("services", "mappings"))...)
 	errs = append(errs, objectsFromHost(spec.FromHost.ConfigMaps, fromHost.Child("configMaps"))...)
-	return append(errs, objectsFromHost(spec.FromHost.Secrets, fromHost.Child("secrets"))...)
+	errs = append(errs, objectsFromHost(spec.FromHost.Secrets, fromHost.Child("secrets"))...)
+	return append(errs, nodesFromHost(&spec.FromHost.Nodes, fromHost.Child("nodes"))...)
 }
 
 // objectsFromHost wants no two objects of a kind in one place inside.

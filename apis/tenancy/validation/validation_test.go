@@ -247,6 +247,18 @@ func TestArguments(t *testing.T) {
 			vc.Spec.Syncer.ToHost.Ingresses.Enabled, vc.Spec.Syncer.FromHost.Events.Enabled = ptr.To(true), ptr.To(false)
 			vc.Spec.Syncer.ToHost.PodDisruptionBudgets.Enabled = ptr.To(false)
 		}, []string{"spec.syncer.extraArgs[0]: says the opposite of spec.syncer.toHost.ingresses.enabled, which is true", "spec.syncer.extraArgs[1]: spec.syncer.toHost.podDisruptionBudgets.enabled"}},
+		"nodes": {func(vc *tenancy.VirtualCluster) {
+			vc.Spec.Syncer.FromHost.Nodes = tenancy.NodesFromHost{Enabled: ptr.To(true), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"pool": "gold"}},
+				Labels: tenancy.NodeLabels{Shown: []string{"zone", "example.org/*", "*"}, Added: map[string]string{"tier": "x"}}, Taints: tenancy.NodeTaintsHidden}
+		}, nil},
+		"nodes that are not shown": {func(vc *tenancy.VirtualCluster) {
+			vc.Spec.Syncer.FromHost.Nodes = tenancy.NodesFromHost{Selector: &metav1.LabelSelector{}, Labels: tenancy.NodeLabels{Shown: []string{"zone"}}, Taints: tenancy.NodeTaintsHidden}
+		}, []string{"spec.syncer.fromHost.nodes.selector: Forbidden: is about nodes that are shown as they are: set spec.syncer.fromHost.nodes.enabled to true", "spec.syncer.fromHost.nodes.labels: Forbidden", "spec.syncer.fromHost.nodes.taints: Forbidden"}},
+		"no labels of nodes": {func(vc *tenancy.VirtualCluster) {
+			vc.Spec.Syncer.FromHost.Nodes = tenancy.NodesFromHost{Enabled: ptr.To(true), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"not a key": "x"}},
+				Labels: tenancy.NodeLabels{Shown: []string{"a*b"}, Added: map[string]string{"garret.dev/cluster": "x", "kubernetes.io/hostname": "x"}}}
+		}, []string{"spec.syncer.fromHost.nodes.selector.matchLabels: name part must consist of", "spec.syncer.fromHost.nodes.labels.shown[0]: name part must consist of",
+			"spec.syncer.fromHost.nodes.labels.added[garret.dev/cluster]: must not be in the domain garret.dev", "spec.syncer.fromHost.nodes.labels.added[kubernetes.io/hostname]: is that of the host's node"}},
 		"no selector": {func(vc *tenancy.VirtualCluster) {
 			vc.Spec.Syncer.FromHost.StorageClasses.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"not a key": "x"}}
 		}, []string{"spec.syncer.fromHost.storageClasses.selector.matchLabels: name part must consist of"}},

@@ -216,7 +216,7 @@ var schemaYAML = typed.YAMLObject(`types:
       default: {}
     - name: nodes
       type:
-        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+        namedType: dev.garret.garret.apis.tenancy.v1.NodesFromHost
       default: {}
     - name: priorityClasses
       type:
@@ -571,6 +571,36 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: publicEgress
       type:
         scalar: boolean
+- name: dev.garret.garret.apis.tenancy.v1.NodeLabels
+  map:
+    fields:
+    - name: added
+      type:
+        map:
+          elementType:
+            scalar: string
+    - name: shown
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+- name: dev.garret.garret.apis.tenancy.v1.NodesFromHost
+  map:
+    fields:
+    - name: enabled
+      type:
+        scalar: boolean
+    - name: labels
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.NodeLabels
+      default: {}
+    - name: selector
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+    - name: taints
+      type:
+        scalar: string
 - name: dev.garret.garret.apis.tenancy.v1.ObjectMapping
   map:
     fields:

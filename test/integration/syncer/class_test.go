@@ -82,7 +82,7 @@ func TestClasses(t *testing.T) {
 		storagev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceStorageClasses), networkingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourceIngressClasses),
 		nodev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceRuntimeClasses), schedulingv1.SchemeGroupVersion.WithResource(tenancyv1.ResourcePriorityClasses),
 	} {
-		s.classExplained(class, name)
+		s.shownExplained(class, name)
 	}
 
 	spec := podSpec()

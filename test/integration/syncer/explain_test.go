@@ -82,6 +82,8 @@ func (s *subject) askToExplain(name, user, group string) *httptest.ResponseRecor
 	path := explainv1alpha1.Path + "/"
 	called := s.Resource
 	row, catalogued := tenancyv1.CataloguedKind(s.Resource)
+	mirror := s.Resource == "nodes" || s.Resource == "persistentvolumes"
+	catalogued = catalogued || mirror
 	if row.Namespaced || !catalogued {
 		path += "namespaces/" + s.namespace + "/"
 	}
@@ -106,11 +108,11 @@ func (s *subject) explained(name string) *explainv1alpha1.Explanation {
 	return told
 }
 
-// classExplained holds what is told of a class that is shown of the host against both sides.
-func (s *side) classExplained(resource schema.GroupVersionResource, name string) {
+// shownExplained holds what is told of an object without a namespace that is shown of the host against both sides.
+func (s *side) shownExplained(resource schema.GroupVersionResource, name string) {
 	s.t.Helper()
-	class := &subject{side: s, kind: &kind{GroupVersionResource: resource}, inside: shared.virtualObjects.Resource(resource), onHost: shared.hostObjects.Resource(resource)}
-	told := class.tellsTheTruth(name)
+	shown := &subject{side: s, kind: &kind{GroupVersionResource: resource}, inside: shared.virtualObjects.Resource(resource), onHost: shared.hostObjects.Resource(resource)}
+	told := shown.tellsTheTruth(name)
 	if text, err := json.Marshal(told); err != nil || strings.Contains(string(text), "of-the-host") || told.Direction != explainv1alpha1.FromHost {
 		s.t.Errorf("got %s, %v: want nothing of the host's own in it", text, err)
 	}
@@ -190,7 +192,7 @@ func untruths(told *explainv1alpha1.Explanation, inside, host *unstructured.Unst
 		*place = nil
 	}
 	if left(restInside) > 0 || left(restHost) > 0 {
-		say("nothing is told of %v inside, %v on the host", restInside, restHost)
+		say("nothing is told of %v inside, %v on the host", unboxed(restInside), unboxed(restHost))
 	}
 	return wrong
 }
@@ -344,6 +346,13 @@ func says(told string, value any) bool {
 }
 
 func unboxed(value any) any {
+	if boxes, is := value.([]*any); is {
+		all := make([]any, 0, len(boxes))
+		for _, item := range boxes {
+			all = append(all, unboxed(*item))
+		}
+		return all
+	}
 	if boxes, is := value.(map[string]*any); is {
 		all := fields{}
 		for key, item := range boxes {

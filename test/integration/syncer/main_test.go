@@ -126,6 +126,8 @@ type side struct {
 	mapped *resources.MappedServices
 	// named are the Services that have a further name on the host, for the next syncer.
 	named *resources.NamedServices
+	// nodes are those of the host that the next syncer shows; none at first.
+	nodes resources.ShownNodes
 	// security is the running syncer's.
 	security *isolation.PodSecurity
 	// engine is the running syncer's.
@@ -257,7 +259,7 @@ func (s *side) start() {
 		// Both sides are shared, and so are classes: a test says which ones are its own.
 		selection[kind.Resource] = selection[kind.Resource] && (kind.Namespaced || s.selectors[kind.Resource] != "")
 	}
-	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.account, s.translator.Cluster(), false)
+	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.account, s.translator.Cluster(), s.nodes)
 	s.metrics = metrics.NewKubeRegistry()
 	s.ledger = quota.New(s.hostNamespace, "demo", clock.RealClock{})
 	s.ledger.Set(quota.Bounds{})

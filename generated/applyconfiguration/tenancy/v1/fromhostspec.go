@@ -18,8 +18,8 @@ type FromHostSpecApplyConfiguration struct {
 	Events *KindSwitchApplyConfiguration `json:"events,omitempty"`
 	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
 	IngressClasses *ClassSelectionApplyConfiguration `json:"ingressClasses,omitempty"`
-	// nodes are shown with the labels, capacity and versions of the host's. Needs the right to list and watch them. Off by default.
-	Nodes *KindSwitchApplyConfiguration `json:"nodes,omitempty"`
+	// nodes are those of the host that are shown as they are. Needs the right to read them, which an administrator of the host gives. Off by default.
+	Nodes *NodesFromHostApplyConfiguration `json:"nodes,omitempty"`
 	// priorityClasses of the host, except for those that Kubernetes itself defines, can be named by pods inside. Off by default.
 	PriorityClasses *ClassSelectionApplyConfiguration `json:"priorityClasses,omitempty"`
 	// runtimeClasses of the host can be named by pods inside. On by default, where the host lends the right to read classes.
@@ -78,7 +78,7 @@ func (b *FromHostSpecApplyConfiguration) WithIngressClasses(value *ClassSelectio
 // WithNodes sets the Nodes field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Nodes field is set to the value of the last call.
-func (b *FromHostSpecApplyConfiguration) WithNodes(value *KindSwitchApplyConfiguration) *FromHostSpecApplyConfiguration {
+func (b *FromHostSpecApplyConfiguration) WithNodes(value *NodesFromHostApplyConfiguration) *FromHostSpecApplyConfiguration {
 	b.Nodes = value
 	return b
 }

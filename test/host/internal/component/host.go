@@ -40,7 +40,12 @@ type Host struct {
 	// BinDir holds kube, containerd, its shim, ctr and metrics-server; CNIDir the plugins.
 	BinDir, CNIDir string
 	Net            network.Network
+	// Reserved has all nodes but the first begin with the taint TaintReserved.
+	Reserved bool
 }
+
+// TaintReserved is the key of the taint of reserved nodes.
+const TaintReserved = "garret.dev/reserved"
 
 // Node is the name of the n-th node, counting from 1.
 func (h Host) Node(n int) string { return h.Name + "-" + network.NodeName(n) }

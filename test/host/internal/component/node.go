@@ -134,7 +134,10 @@ func (h Host) cniConfig(n int) string {
 }
 
 func (h Host) kubeletConfig(n int) string {
-	dir := h.NodeDir(n)
+	dir, taints := h.NodeDir(n), "[]"
+	if h.Reserved && n > 1 {
+		taints = fmt.Sprintf("[{key: %q, effect: NoSchedule}]", TaintReserved)
+	}
 	return strings.Join([]string{
 		"apiVersion: kubelet.config.k8s.io/v1beta1",
 		"kind: KubeletConfiguration",
@@ -173,6 +176,7 @@ func (h Host) kubeletConfig(n int) string {
 		fmt.Sprintf("podLogsDir: %q", filepath.Join(dir, "pod-logs")),
 		fmt.Sprintf("volumePluginDir: %q", filepath.Join(dir, "volume-plugins")),
 		"healthzBindAddress: 127.0.0.1",
+		"registerWithTaints: " + taints,
 		"",
 	}, "\n")
 }
