@@ -152,13 +152,13 @@ func (n *nodes) status(node *corev1.Node) {
 	if node.Status.NodeInfo.OSImage == "" {
 		node.Status.NodeInfo.OSImage = unknownImage
 	}
-	capacity, allocatable := node.Status.Capacity, node.Status.Allocatable
+	capacity := node.Status.Capacity
 	node.Status.Capacity, node.Status.Allocatable = n.machine.capacity.DeepCopy(), n.machine.capacity.DeepCopy()
 	if real, found := n.real(node.Name); found {
 		node.Status.NodeInfo = real.Status.NodeInfo
 		node.Status.Capacity, node.Status.Allocatable = real.Status.Capacity.DeepCopy(), real.Status.Allocatable.DeepCopy()
 	}
-	n.keepTenants(node, capacity, allocatable)
+	n.keepTenants(node, capacity)
 	node.Status.Addresses = append(n.addresses(node),
 		corev1.NodeAddress{Type: corev1.NodeInternalDNS, Address: n.translator.Cluster().PodIP},
 		corev1.NodeAddress{Type: corev1.NodeHostName, Address: node.Name})

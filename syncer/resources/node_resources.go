@@ -23,17 +23,13 @@ func (n *nodes) hasTenants(node *corev1.Node) bool {
 }
 
 // keepTenants leaves a node the resources that somebody inside gave it, as a kubelet does
-// with what it does not know. What the host has is for the host to say.
-func (n *nodes) keepTenants(node *corev1.Node, capacity, allocatable corev1.ResourceList) {
+// with what it does not know: all of it can be allocated. What the host has is for the host to say.
+func (n *nodes) keepTenants(node *corev1.Node, capacity corev1.ResourceList) {
 	for name, quantity := range capacity {
 		if _, hosts := node.Status.Capacity[name]; hosts || !n.resources.tenants(name) {
 			continue
 		}
-		node.Status.Capacity[name] = quantity
-		if left, said := allocatable[name]; said && left.Cmp(quantity) < 0 {
-			quantity = left
-		}
-		node.Status.Allocatable[name] = quantity
+		node.Status.Capacity[name], node.Status.Allocatable[name] = quantity, quantity
 	}
 }
 

@@ -160,7 +160,7 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 	inputs := podInputs{
 		environment: environmentNamesOf(p.translator, virtual.Namespace),
 		nodes:       p.rules(virtual),
-		inside:      namesOf(p.places.inside.of(virtual)),
+		inside:      resourceNamesOf(p.places.inside.of(virtual)),
 	}
 	if usesClusterDNS(&virtual.Spec) {
 		server, known := p.dns()
@@ -205,7 +205,7 @@ func (p *pods) mark(virtual, host *corev1.Pod) {
 	}
 	if host.UID == "" {
 		if inside := p.places.inside.of(virtual); len(inside) > 0 {
-			annotations[annotationInside] = joined(namesOf(inside))
+			annotations[annotationInside] = joined(resourceNamesOf(inside))
 		}
 		if node, _ := p.places.of(virtual); node != "" {
 			annotations[annotationPlace] = node
@@ -375,7 +375,7 @@ func (p *pods) avoids(virtual, host *corev1.Pod) string {
 func (p *pods) rules(virtual *corev1.Pod) nodeRules {
 	rules := rulesFor(virtual, p.virtual.Nodes.List(), p.nodes.given)
 	rules.selector, rules.tolerations = p.spec.rules.NodeSelector, p.spec.rules.Tolerations
-	rules.inside = namesOf(p.places.inside.of(virtual))
+	rules.inside = resourceNamesOf(p.places.inside.of(virtual))
 	rules.place, _ = p.places.of(virtual)
 	return rules
 }

@@ -127,7 +127,7 @@ func insideOf(host *corev1.Pod) []corev1.ResourceName {
 	return names
 }
 
-func namesOf(amounts placement.Amounts) []corev1.ResourceName {
+func resourceNamesOf(amounts placement.Amounts) []corev1.ResourceName {
 	return slices.Sorted(maps.Keys(amounts))
 }
 
