@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	explainv1alpha1 "garret.dev/garret/apis/explain/v1alpha1"
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/test/framework"
 )
@@ -48,6 +49,13 @@ func asking(class string, amounts ...any) corev1.PodSpec {
 	}
 	return corev1.PodSpec{PriorityClassName: class, Containers: []corev1.Container{{
 		Name: "app", Image: "busybox:1", Resources: corev1.ResourceRequirements{Requests: list, Limits: list}}}}
+}
+
+// explainedPod is what an administrator is told of a pod inside.
+func (s *side) explainedPod(name string) *explainv1alpha1.Explanation {
+	s.t.Helper()
+	pods, _ := tenancyv1.CataloguedKind(tenancyv1.ResourcePods)
+	return (&subject{side: s, kind: &kind{GroupVersionResource: corev1.SchemeGroupVersion.WithResource(pods.Resource)}}).explained(name)
 }
 
 // place is the one node that a host pod asks for.
@@ -180,6 +188,22 @@ func TestResourcesInside(t *testing.T) {
 		s.awaitWaiting("small", "0/1 nodes inside are available: 1 Insufficient example.com/foo.")
 		s.awaitEvent(small.UID, "FailedScheduling")
 		s.notOnHost("small")
+	})
+	t.Run("what becomes of it is explained", func(t *testing.T) {
+		s := s.within(t)
+		waiting := s.explainedPod("small")
+		if len(waiting.Reasons) != 1 || !strings.Contains(waiting.Reasons[0].Message, "only nodes inside have") {
+			t.Errorf("of the pod that waits: got %v, want why", waiting.Reasons)
+		}
+		for _, field := range s.explainedPod("big").Fields {
+			if strings.HasSuffix(field.Field, "resources.requests["+string(foo)+"]") {
+				if field.Verdict != explainv1alpha1.Dropped || !strings.Contains(field.Why, "only nodes inside have") {
+					t.Errorf("of the request: got %s, %q, want it dropped, and why", field.Verdict, field.Why)
+				}
+				return
+			}
+		}
+		t.Error("nothing is said of the request")
 	})
 	t.Run("a pod that the host does not let onto its node gets another", func(t *testing.T) {
 		s := s.within(t)
