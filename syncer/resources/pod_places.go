@@ -145,6 +145,7 @@ func (p *places) asking(ctx context.Context) ([]placement.Pod, map[types.UID]*co
 			mirrors[node.Name] = node
 		}
 	}
+	shown := shownLabels(mirrors)
 	guarded := sync.OnceValue(func() func(*corev1.Pod) bool { return p.guarded(ctx) })
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -161,7 +162,7 @@ func (p *places) asking(ctx context.Context) ([]placement.Pod, map[types.UID]*co
 			Peaceful: ptr.Deref(virtual.Spec.PreemptionPolicy, corev1.PreemptLowerPriority) == corev1.PreemptNever,
 			May: func(node string) bool {
 				mirror, found := mirrors[node]
-				return found && p.nodes.mayBeOn(virtual, mirror)
+				return found && p.nodes.mayBeOn(virtual, mirror, shown)
 			},
 		}
 		if pod.Node == "" {
