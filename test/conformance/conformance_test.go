@@ -58,7 +58,7 @@ func write(t *testing.T, file, text string) {
 
 func TestResultsMergeParts(t *testing.T) {
 	dir := t.TempDir()
-	part(t, filepath.Join(dir, "01"), map[string]string{"a mended": "failed", "a flaky": passed, "a bad": "failed", "a other": skipped})
+	part(t, filepath.Join(dir, "01"), map[string]string{"a mended": "failed", "a flaky": passed, "a bad": "failed", "a other": skipped, "a stopped": interrupted})
 	part(t, filepath.Join(dir, "02"), map[string]string{"a mended": passed, "a flaky": "failed", "a bad": "timedout"})
 	// A part that was killed has left a log and nothing else.
 	if err := os.MkdirAll(filepath.Join(dir, "03"), 0o755); err != nil {

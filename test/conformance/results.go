@@ -218,6 +218,9 @@ func row(side string, results map[string]Outcome, f Figures) string {
 			good++
 		}
 	}
+	if f.Parts == 0 {
+		return fmt.Sprintf("| %s | %d | %d | | | |\n", side, len(results), good)
+	}
 	return fmt.Sprintf("| %s | %d | %d | %d | %d | %s |\n", side, len(results), good, f.Parts, f.Processes, f.Took.Round(time.Second))
 }
 
