@@ -57,6 +57,8 @@ type parts struct {
 	dormancy *dormancy.Dormancy
 	mapped   *resources.MappedServices
 	named    *resources.NamedServices
+	// hostResources are told by the VirtualCluster.
+	hostResources *resources.HostResources
 	// ready is closed when what pods depend on is in place inside.
 	ready <-chan struct{}
 	run   []func(context.Context) error
@@ -115,6 +117,8 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	itself.Observe(mapped.Observe)
 	named := resources.NewNamedServices()
 	itself.Observe(named.Observe)
+	hostResources := resources.NewHostResources()
+	itself.Observe(hostResources.Observe)
 	itself.Observe(inside.Resolve)
 	kept := kubeconfig.New(kubeconfig.Options{
 		Cluster: cluster, Host: both.host, Rights: access.NewKubeconfigs(both.virtual), Clock: options.Clock,
@@ -154,7 +158,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		measure = func(ctx context.Context) error { return figures.Watch(ctx, metricsTold(inside, reporter)) }
 	}
 	return &parts{
-		reporter: reporter, own: itself, security: security, dormancy: sleeps, mapped: mapped, named: named, ledger: ledger, ready: inside.Ready(),
+		reporter: reporter, own: itself, security: security, dormancy: sleeps, mapped: mapped, named: named, hostResources: hostResources, ledger: ledger, ready: inside.Ready(),
 		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, kept.Run, watched.Run, sleeps.Run,
 			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }, measure},
 	}, nil

@@ -103,6 +103,16 @@ type VirtualClusterStatus struct {
 	// services are those of the host and of other virtual clusters that the spec names, as
 	// they were found.
 	Services []FoundService
+	// hostNodes is what the syncer has to know of the host's nodes, which it may not read. It is
+	// absent until they are known.
+	HostNodes *HostNodesStatus
+}
+
+// HostNodesStatus is what a virtual cluster has to know of the nodes of the host.
+type HostNodesStatus struct {
+	// resources are the extended resources, such as those of devices, that any node of the host
+	// has. No other name of a resource means anything to the host's scheduler.
+	Resources []string
 }
 
 // TemplateStatus is a template as it was applied to a virtual cluster.

@@ -57,6 +57,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &tenancyv1.HostClusterStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HostIsolation"):
 		return &tenancyv1.HostIsolationApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("HostNodesStatus"):
+		return &tenancyv1.HostNodesStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HostObjectName"):
 		return &tenancyv1.HostObjectNameApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("HostServiceMapping"):

@@ -43,6 +43,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.HostClusterSpec{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_HostClusterSpec(ref),
 		v1.HostClusterStatus{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_HostClusterStatus(ref),
 		v1.HostIsolation{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_HostIsolation(ref),
+		v1.HostNodesStatus{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_HostNodesStatus(ref),
 		v1.HostObjectName{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_HostObjectName(ref),
 		v1.HostServiceMapping{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_HostServiceMapping(ref),
 		v1.HostSleep{}.OpenAPIModelName():                              schema_garret_apis_tenancy_v1_HostSleep(ref),
@@ -1480,6 +1481,38 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 		},
 		Dependencies: []string{
 			v1.AllowedPodRules{}.OpenAPIModelName(), v1.PodRules{}.OpenAPIModelName(), v1.QuotaSpec{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_HostNodesStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HostNodesStatus is what a virtual cluster has to know of the nodes of the host.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"resources": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "resources are the extended resources, such as those of devices, that any node of the host has. No other name of a resource means anything to the host's scheduler.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
 	}
 }
 
@@ -4013,6 +4046,12 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 									},
 								},
 							},
+						},
+					},
+					"hostNodes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "hostNodes is what the syncer has to know of the host's nodes, which it may not read. It is absent until they are known.",
+							Ref:         ref(v1.HostNodesStatus{}.OpenAPIModelName()),
 						},
 					},
 				},

@@ -71,7 +71,7 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 			err = Register(&engine.Engine{}, Config{
 				PodSecurity: security,
 				Translator:  testTranslator(), Virtual: virtual, Host: host, Tokens: noTokens{}, Recorder: &record.FakeRecorder{},
-				Metrics: engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Selection: Selection{name: true}, Dormancy: dormancy.New(dormancy.Options{}),
+				Metrics: engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Selection: Selection{name: true}, Dormancy: dormancy.New(dormancy.Options{}), HostResources: NewHostResources(),
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -27,6 +27,9 @@ func (p *pods) Declines(virtual *corev1.Pod) string {
 	if len(virtual.Spec.SchedulingGates) > 0 {
 		return "spec.schedulingGates keeps it waiting inside"
 	}
+	if _, waits := p.places.of(virtual); waits {
+		return "it waits inside for a resource that only nodes inside have: its condition PodScheduled tells more"
+	}
 	return "it is the mirror of a static pod, which another kubelet runs"
 }
 

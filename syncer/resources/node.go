@@ -50,6 +50,7 @@ type nodes struct {
 	tolerations []corev1.Toleration
 	// required is what they ask of nodes.
 	required []corev1.NodeSelectorRequirement
+	resources  *HostResources
 
 	mu sync.Mutex
 	// unused is since when a node has had no pod.
@@ -66,10 +67,15 @@ func (b *builder) nodes() *nodes {
 		b.fail(fmt.Errorf("selector of nodes: %w", err))
 	}
 	n := &nodes{required: required, translator: b.Translator, virtual: b.Virtual, host: b.Host, kubeletPort: b.KubeletPort,
-		kubeletVersion: b.KubeletVersion, machine: machine, clock: b.Clock, dormancy: b.Dormancy, tolerations: b.PodRules.Tolerations, unused: map[string]time.Time{}}
+		kubeletVersion: b.KubeletVersion, machine: machine, clock: b.Clock, dormancy: b.Dormancy, tolerations: b.PodRules.Tolerations, unused: map[string]time.Time{}, resources: b.HostResources}
 	n.controller = mirrored(b, &mirror[*corev1.Node]{virtual: b.Virtual.Nodes, fate: byName(n.fate), apply: n.apply, status: n.status, onHost: n.onHost})
 	b.watch(n.controller, b.Virtual.Pods.Informer(), nodeOf)
 	b.watch(n.controller, b.Host.Pods.Informer(), nodeOf)
+	b.HostResources.watch(func() {
+		for _, node := range b.Virtual.Nodes.List() {
+			n.controller.Enqueue(engine.KeyOf(node))
+		}
+	})
 	if b.Host.Nodes != nil {
 		b.watch(n.controller, b.Host.Nodes.Informer(), engine.SameKey)
 	}
@@ -109,6 +115,9 @@ func (n *nodes) fate(name string, node *corev1.Node, found bool) (fate, error) {
 	if node.Spec.Unschedulable || len(withReadiness(node.Spec.Taints, corev1.ConditionTrue)) > 0 {
 		return fate{shown: true}, nil // somebody keeps pods away from it
 	}
+	if n.hasTenants(node) {
+		return fate{shown: true}, nil // somebody gave it resources
+	}
 	since, known := n.unused[name]
 	if !known {
 		since = n.clock.Now()
@@ -145,11 +154,13 @@ func (n *nodes) status(node *corev1.Node) {
 	if node.Status.NodeInfo.OSImage == "" {
 		node.Status.NodeInfo.OSImage = unknownImage
 	}
+	capacity := node.Status.Capacity
 	node.Status.Capacity, node.Status.Allocatable = n.machine.capacity.DeepCopy(), n.machine.capacity.DeepCopy()
 	if real, found := n.real(node.Name); found {
 		node.Status.NodeInfo = real.Status.NodeInfo
 		node.Status.Capacity, node.Status.Allocatable = real.Status.Capacity.DeepCopy(), real.Status.Allocatable.DeepCopy()
 	}
+	n.keepTenants(node, capacity)
 	node.Status.Addresses = append(n.addresses(node),
 		corev1.NodeAddress{Type: corev1.NodeInternalDNS, Address: n.translator.Cluster().PodIP},
 		corev1.NodeAddress{Type: corev1.NodeHostName, Address: node.Name})

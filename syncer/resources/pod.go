@@ -55,6 +55,8 @@ type pods struct {
 	host       *Host
 	tokens     Tokens
 	nodes      *nodes
+	// places are where pods go that ask for resources which only nodes inside have.
+	places *places
 	// before is what a pod needs on the host to begin, onNode what it needs there once
 	// it has a node, whose kubelet waits for it.
 	before, onNode []need
@@ -98,9 +100,10 @@ func (b *builder) pods() {
 	b.Virtual.RuntimeClasses.Follow()
 	b.tokens()
 	b.Virtual.Namespaces.Follow()
+	nodes := b.nodes()
 	kind := &pods{
 		translator: b.Translator, marker: b.marker(), security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens, dormancy: b.Dormancy,
-		nodes: b.nodes(), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.Virtual.RuntimeClasses, hostPriority: b.hostPriority, accounts: b.accounts, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
+		nodes: nodes, places: b.places(nodes), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.Virtual.RuntimeClasses, hostPriority: b.hostPriority, accounts: b.accounts, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), rejected: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions, podRules{b.PodRules}},
 	}
@@ -112,6 +115,12 @@ func (b *builder) pods() {
 	b.sleeping(kind, controller)
 	b.watch(controller, b.Virtual.Services.Informer(), kind.ofDNS)
 	b.watch(controller, b.Virtual.Nodes.Informer(), kind.ofNode)
+	kind.places.look = controller.Enqueue
+	b.HostResources.watch(func() {
+		for _, key := range kind.ofNode(nil) {
+			controller.Enqueue(key)
+		}
+	})
 	// What fell short of the level of before may go now.
 	b.PodSecurity.Watch(func() {
 		for _, pod := range b.Virtual.Pods.List() {
@@ -124,7 +133,15 @@ func (b *builder) pods() {
 func (p *pods) Wanted(_ context.Context, virtual *corev1.Pod) (bool, error) {
 	p.known.Add(virtual.UID, nil)
 	_, mirror := virtual.Annotations[corev1.MirrorPodAnnotationKey]
-	return !mirror && len(virtual.Spec.SchedulingGates) == 0, nil
+	if mirror || len(virtual.Spec.SchedulingGates) > 0 {
+		return false, nil
+	}
+	if _, waits := p.places.of(virtual); waits {
+		// One that the host has given a node meanwhile is bound there.
+		host, found := p.places.twin(virtual)
+		return found && host.Spec.NodeName != "", nil
+	}
+	return true, nil
 }
 
 // ToHost fills a new host pod in, or brings what may change of one up to date.
@@ -146,6 +163,7 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 	inputs := podInputs{
 		environment: environmentNamesOf(p.translator, virtual.Namespace),
 		nodes:       p.rules(virtual),
+		inside:      resourceNamesOf(p.places.inside.of(virtual)),
 	}
 	if usesClusterDNS(&virtual.Spec) {
 		server, known := p.dns()
@@ -188,6 +206,21 @@ func (p *pods) mark(virtual, host *corev1.Pod) {
 	if avoids := p.avoids(virtual, host); avoids != "" {
 		annotations[annotationAvoids] = avoids
 	}
+	if host.UID == "" {
+		if inside := p.places.inside.of(virtual); len(inside) > 0 {
+			annotations[annotationInside] = joined(resourceNamesOf(inside))
+		}
+		if node, _ := p.places.of(virtual); node != "" {
+			annotations[annotationPlace] = node
+		}
+	} else {
+		// What was settled when the pod was made.
+		for _, key := range []string{annotationInside, annotationPlace} {
+			if value, settled := host.Annotations[key]; settled {
+				annotations[key] = value
+			}
+		}
+	}
 	p.marker.mark(tenancyv1.ResourcePods, virtual, host, annotations)
 	if p.policies != nil && egressPoliced(p.policies, virtual) {
 		host.Labels[tenancyv1.LabelEgress] = tenancyv1.EgressOfTenant
@@ -224,6 +257,7 @@ func (p *pods) refresh(virtual, host *corev1.Pod) {
 	// What keeps a pod from the host was refused when it was made.
 	allowed, _ := isolation.PodSpec(&virtual.Spec, p.spec.exceptions)
 	p.spec.rules.images(allowed)
+	stripInside(allowed, insideOf(host))
 	images := map[string]string{}
 	resources := map[string]corev1.ResourceRequirements{}
 	forEachLasting(allowed, func(container *corev1.Container) {
@@ -344,6 +378,8 @@ func (p *pods) avoids(virtual, host *corev1.Pod) string {
 func (p *pods) rules(virtual *corev1.Pod) nodeRules {
 	rules := rulesFor(virtual, p.virtual.Nodes.List(), p.nodes.view())
 	rules.selector, rules.tolerations, rules.required = p.spec.rules.NodeSelector, p.spec.rules.Tolerations, p.nodes.required
+	rules.inside = resourceNamesOf(p.places.inside.of(virtual))
+	rules.place, _ = p.places.of(virtual)
 	return rules
 }
 

@@ -34,6 +34,10 @@ type nodeRules struct {
 	// selector and tolerations are those of all pods, whatever somebody inside wrote.
 	selector    map[string]string
 	tolerations []corev1.Toleration
+	// inside are the resources of the pod that only nodes inside have, and place the node that
+	// the pod got for them.
+	inside []corev1.ResourceName
+	place  string
 }
 
 // nodeView says what nodes inside and those of the host have in common, which the host's
@@ -89,6 +93,8 @@ func rulesFor(pod *corev1.Pod, nodes []*corev1.Node, common nodeView) nodeRules 
 // hash identifies the rules; it is empty for none.
 func (r nodeRules) hash() string {
 	switch {
+	case len(r.inside) > 0:
+		return engine.Hash([]any{r.avoid, r.labels, r.selector, r.tolerations, r.required, r.inside, r.place})
 	case len(r.required) > 0:
 		return engine.Hash([]any{r.avoid, r.labels, r.selector, r.tolerations, r.required})
 	case len(r.selector)+len(r.tolerations) > 0:
@@ -143,8 +149,8 @@ func (r nodeRules) isTenants(key string) bool {
 	return false
 }
 
-// place puts nodes by name in the place of labels that only nodes inside have.
-func (r nodeRules) place(host *corev1.PodSpec) {
+// byName puts nodes by name in the place of labels that only nodes inside have.
+func (r nodeRules) byName(host *corev1.PodSpec) {
 	if r.labels == nil {
 		return
 	}

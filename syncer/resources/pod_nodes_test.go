@@ -75,7 +75,7 @@ func TestLabelsOfNodesMeanTheSame(t *testing.T) {
 			before := &corev1.Pod{Spec: test.spec}
 			rules := rulesFor(before, inside, given)
 			host := before.DeepCopy()
-			rules.place(&host.Spec)
+			rules.byName(&host.Spec)
 			affinity := nodeaffinity.GetRequiredNodeAffinity(host)
 			var got []string
 			for _, name := range slices.Sorted(maps.Keys(onHost)) {
@@ -97,7 +97,7 @@ func TestLabelsOfNodesMeanTheSame(t *testing.T) {
 	}
 	preferring := &corev1.Pod{Spec: corev1.PodSpec{Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{
 		{Weight: 3, Preference: term(one("disk", corev1.NodeSelectorOpIn, "fast"))}, {Weight: 2, Preference: term(one("zone", corev1.NodeSelectorOpIn, "1"))}}}}}}
-	rulesFor(preferring, inside, given).place(&preferring.Spec)
+	rulesFor(preferring, inside, given).byName(&preferring.Spec)
 	if got := preferring.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution; len(got) != 3 || got[0].Weight != 3 || got[0].Preference.MatchFields[0].Values[0] != "a" || got[2].Weight != 2 {
 		t.Errorf("preferences: got %+v, want both nodes by name, and the host's label", got)
 	}

@@ -58,12 +58,15 @@ func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod, rules nodeR
 	if err := rules.topologies(host); err != nil {
 		return err
 	}
-	rules.place(host)
+	rules.byName(host)
 	if virtual.Spec.NodeName != "" {
 		// A pod that names its node would pass the host's scheduler by, taints
 		// and resources included. It asks for the node instead.
 		host.NodeName = ""
 		restrictNode(host, corev1.NodeSelectorOpIn, virtual.Spec.NodeName)
+	}
+	if rules.place != "" {
+		restrictNode(host, corev1.NodeSelectorOpIn, rules.place)
 	}
 	for _, node := range rules.avoid {
 		restrictNode(host, corev1.NodeSelectorOpNotIn, node)

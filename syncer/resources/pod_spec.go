@@ -45,6 +45,8 @@ type podInputs struct {
 	environment environmentNames
 	// nodes are what somebody inside wrote on nodes.
 	nodes nodeRules
+	// inside are the resources that the host is not asked for, since only nodes inside have them.
+	inside []corev1.ResourceName
 }
 
 // podTranslator makes the spec of a host pod.
@@ -68,6 +70,7 @@ func (p podTranslator) spec(virtual *corev1.Pod, in podInputs) (*corev1.PodSpec,
 	// Ephemeral containers are added by their subresource, to a pod that runs.
 	host.EphemeralContainers = nil
 	p.lendNothing(host)
+	stripInside(host, in.inside)
 	p.rules.images(host)
 	if p.rules.RuntimeClassName != "" {
 		host.RuntimeClassName = &p.rules.RuntimeClassName

@@ -75,6 +75,8 @@ type Config struct {
 	Mapped *MappedServices
 	// Named are the Services that have a further name on the host.
 	Named *NamedServices
+	// HostResources are the extended resources that the host has.
+	HostResources *HostResources
 	// KubeletPort is where the syncer serves the kubelet's API.
 	KubeletPort int32
 	// KubeletVersion stands in nodes whose real version cannot be read.

@@ -58,7 +58,7 @@ func write(t *testing.T, file, text string) {
 
 func TestResultsMergeParts(t *testing.T) {
 	dir := t.TempDir()
-	part(t, filepath.Join(dir, "01"), map[string]string{"a mended": "failed", "a flaky": passed, "a bad": "failed", "a other": skipped})
+	part(t, filepath.Join(dir, "01"), map[string]string{"a mended": "failed", "a flaky": passed, "a bad": "failed", "a other": skipped, "a stopped": interrupted})
 	part(t, filepath.Join(dir, "02"), map[string]string{"a mended": passed, "a flaky": "failed", "a bad": "timedout"})
 	// A part that was killed has left a log and nothing else.
 	if err := os.MkdirAll(filepath.Join(dir, "03"), 0o755); err != nil {
@@ -117,7 +117,7 @@ func TestComparison(t *testing.T) {
 	part(t, filepath.Join(dir, "inside", "01"), map[string]string{"a both": passed, "a inside": "failed", "a environment": "failed"})
 	reasons := filepath.Join(dir, "reasons.yaml")
 	write(t, reasons, "- spec: environment$\n  reason: there is no registry\n")
-	c, err := Compare(dir, reasons)
+	c, err := Compare(dir, reasons, filepath.Join(dir, "none"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,8 +135,24 @@ func TestComparison(t *testing.T) {
 			t.Errorf("lists lack %q:\n%s", want, lists)
 		}
 	}
+	table := filepath.Join(dir, "table")
+	write(t, table, "host\tinside\tspec\nfailed\tpassed\ta inside\npassed\tfailed\ta before\nnot run\tpassed\ta here\n")
+	if c, err = Compare(dir, reasons, table); err != nil {
+		t.Fatal(err)
+	}
+	want = "host\tinside\tspec\npassed\tfailed\ta before\npassed\tpassed\ta both\nfailed\tfailed\ta environment\npassed\tpassed\ta here\npassed\tfailed\ta inside\n"
+	if got := c.Table(); got != want {
+		t.Errorf("table on an earlier one: got %q, want %q", got, want)
+	}
+	if got := c.Lists(); !strings.Contains(got, "the outcomes of 1 specs on the host and 2 inside are those of earlier runs") {
+		t.Errorf("lists do not say what is of earlier runs:\n%s", got)
+	}
+	write(t, table, "a line\n")
+	if _, err := Compare(dir, reasons, table); err == nil {
+		t.Error("what is no table: got no error")
+	}
 	write(t, reasons, "- spec: '['\n  reason: none\n")
-	if _, err := Compare(dir, reasons); err == nil {
+	if _, err := Compare(dir, reasons, table); err == nil {
 		t.Error("a bad pattern among the reasons: got no error")
 	}
 }

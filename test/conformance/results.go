@@ -47,6 +47,8 @@ type Comparison struct {
 	Host, Inside     map[string]Outcome
 	HostRun, Virtual Figures
 	Reasons          []Reason
+	// Earlier counts the outcomes of the host and inside that are those of an earlier table.
+	Earlier [2]int
 }
 
 // Figures are what a run took.
@@ -59,8 +61,9 @@ type Figures struct {
 	Begin time.Time
 }
 
-// Compare reads the runs below dir.
-func Compare(dir, reasons string) (*Comparison, error) {
+// Compare reads the runs below dir. For specs that none of them ran, what the earlier table
+// says holds; there may be none.
+func Compare(dir, reasons, earlier string) (*Comparison, error) {
 	c := &Comparison{}
 	var err error
 	if c.Reasons, err = ReadReasons(reasons); err != nil {
@@ -72,7 +75,31 @@ func Compare(dir, reasons string) (*Comparison, error) {
 	if c.Inside, c.Virtual, err = read(filepath.Join(dir, "inside")); err != nil {
 		return nil, err
 	}
-	return c, nil
+	return c, c.lay(earlier)
+}
+
+// lay takes over what a table says of specs that were not run since.
+func (c *Comparison) lay(table string) error {
+	data, err := os.ReadFile(table)
+	if os.IsNotExist(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(data)) {
+		words := strings.SplitN(strings.TrimSpace(line), "\t", 3)
+		if len(words) != 3 {
+			return fmt.Errorf("%s: no line of a table: %q", table, line)
+		}
+		for side, results := range []map[string]Outcome{c.Host, c.Inside} {
+			if _, run := results[words[2]]; run || words[side] != passed && words[side] != failed {
+				continue
+			}
+			results[words[2]] = Outcome{Name: words[2], State: words[side]}
+			c.Earlier[side]++
+		}
+	}
+	return nil
 }
 
 func read(dir string) (map[string]Outcome, Figures, error) {
@@ -142,9 +169,12 @@ func word(results map[string]Outcome, name string) string {
 	case spec.Passed():
 		return passed
 	default:
-		return "failed"
+		return failed
 	}
 }
+
+// failed stands in a table for all states but passed.
+const failed = "failed"
 
 // Lists is a page that names what did not pass, with the reasons that are known.
 func (c *Comparison) Lists() string {
@@ -152,13 +182,16 @@ func (c *Comparison) Lists() string {
 	out.WriteString("# Results of the conformance suite\n\nWritten by `garret-conformance report`; [results.tsv](results.tsv) has a line for each spec.\n\n")
 	fmt.Fprintf(&out, "| | specs run | passed | parts | side by side | time |\n| --- | --- | --- | --- | --- | --- |\n%s%s\nThe machine has %d cores and %s of memory.\n",
 		row("host", c.Host, c.HostRun), row("inside", c.Inside, c.Virtual), runtime.NumCPU(), memory())
+	if c.Earlier != [2]int{} {
+		fmt.Fprintf(&out, "\nOf these, the outcomes of %d specs on the host and %d inside are those of earlier runs. Parts and times are those of the last ones.\n", c.Earlier[0], c.Earlier[1])
+	}
 	sections := []struct {
 		title        string
 		host, inside string
 	}{
-		{"Failed inside only", passed, "failed"},
-		{"Failed on both", "failed", "failed"},
-		{"Failed on the host only", "failed", passed},
+		{"Failed inside only", passed, failed},
+		{"Failed on both", failed, failed},
+		{"Failed on the host only", failed, passed},
 		{"Not run inside", "", "not run"},
 		{"Not run on the host", "not run", ""},
 	}
@@ -184,6 +217,9 @@ func row(side string, results map[string]Outcome, f Figures) string {
 		if spec.Passed() {
 			good++
 		}
+	}
+	if f.Parts == 0 {
+		return fmt.Sprintf("| %s | %d | %d | | | |\n", side, len(results), good)
 	}
 	return fmt.Sprintf("| %s | %d | %d | %d | %d | %s |\n", side, len(results), good, f.Parts, f.Processes, f.Took.Round(time.Second))
 }

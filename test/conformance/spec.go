@@ -18,6 +18,8 @@ const (
 	passed  = "passed"
 	skipped = "skipped"
 	pending = "pending"
+	// interrupted is a spec that somebody stopped, which says nothing of it.
+	interrupted = "interrupted"
 )
 
 // reportFile is what Ginkgo writes into the folder of a part.
@@ -76,7 +78,7 @@ func outcomes(file string) ([]Outcome, error) {
 	var out []Outcome
 	for _, suite := range suites {
 		for _, spec := range suite.SpecReports {
-			if spec.LeafNodeType != "It" || spec.State == skipped || spec.State == pending {
+			if spec.LeafNodeType != "It" || spec.State == skipped || spec.State == pending || spec.State == interrupted {
 				continue
 			}
 			name := strings.Join(append(slices.Clone(spec.ContainerHierarchyTexts), spec.LeafNodeText), " ")

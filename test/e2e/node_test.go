@@ -45,8 +45,9 @@ spec:
 // ports there, cordons and drains them, and has disruption budgets hold on the host.
 func TestNodesInside(t *testing.T) {
 	t.Parallel()
+	openPriorities(t)
 	ns := shared.Namespace(t, "e2e-nodes")
-	o := runTenant(t, ns, `{syncer: {extraArgs: ["--sync-resources=poddisruptionbudgets"]}}`)
+	o := runTenant(t, ns, `{syncer: {extraArgs: ["--sync-resources=poddisruptionbudgets"], pods: `+rulesOfPriority+`}}`)
 	inside, host := o.inside, shared.Admin()
 	inside.Apply(t, statefulSet)
 	inside.Apply(t, burning) // for usage, which needs some measurements of it
@@ -79,6 +80,7 @@ func TestNodesInside(t *testing.T) {
 
 	t.Run("names", func(t *testing.T) { names(t, inside) })
 	t.Run("names by rule", func(t *testing.T) { namesByRule(t, o) })
+	t.Run("preemption", func(t *testing.T) { preemption(t, o) })
 
 	t.Run("disruption budget", func(t *testing.T) {
 		inside.Do(t, "create", "poddisruptionbudget", "db", "--selector=app=db", "--min-available=2")

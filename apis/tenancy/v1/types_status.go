@@ -195,6 +195,22 @@ type VirtualClusterStatus struct {
 	// +k8s:optional
 	// +k8s:maxItems=128
 	Services []FoundService `json:"services,omitempty"`
+	// hostNodes is what the syncer has to know of the host's nodes, which it may not read. It is
+	// absent until they are known.
+	// +optional
+	// +k8s:optional
+	HostNodes *HostNodesStatus `json:"hostNodes,omitempty"`
+}
+
+// HostNodesStatus is what a virtual cluster has to know of the nodes of the host.
+type HostNodesStatus struct {
+	// resources are the extended resources, such as those of devices, that any node of the host
+	// has. No other name of a resource means anything to the host's scheduler.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=1024
+	Resources []string `json:"resources,omitempty"`
 }
 
 // TemplateStatus is a template as it was applied to a virtual cluster.

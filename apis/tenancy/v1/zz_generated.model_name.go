@@ -129,6 +129,11 @@ func (in HostMapping) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HostNodesStatus) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.HostNodesStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in HostObjectName) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.HostObjectName"
 }

@@ -1742,6 +1742,47 @@ func Validate_HostIsolation(
 	return errs
 }
 
+// Validate_HostNodesStatus validates an instance of HostNodesStatus according
+// to declarative validation rules in the API schema.
+func Validate_HostNodesStatus(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *HostNodesStatus) (errs field.ErrorList) {
+
+	{ // field HostNodesStatus.Resources
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 1024).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostNodesStatus) []string {
+				return oldObj.Resources
+			})
+		errs = append(errs, fn(fldPath.Child("resources"), obj.Resources, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 // Validate_HostObjectName validates an instance of HostObjectName according
 // to declarative validation rules in the API schema.
 func Validate_HostObjectName(
@@ -5972,6 +6013,36 @@ func Validate_VirtualClusterStatus(
 				return oldObj.Services
 			})
 		errs = append(errs, fn(fldPath.Child("services"), obj.Services, oldVal, oldObj != nil)...)
+	}
+
+	{ // field VirtualClusterStatus.HostNodes
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *HostNodesStatus,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_HostNodesStatus(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *VirtualClusterStatus) *HostNodesStatus {
+				return oldObj.HostNodes
+			})
+		errs = append(errs, fn(fldPath.Child("hostNodes"), obj.HostNodes, oldVal, oldObj != nil)...)
 	}
 
 	return errs

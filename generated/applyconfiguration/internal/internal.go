@@ -366,6 +366,15 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.QuotaSpec
       default: {}
+- name: dev.garret.garret.apis.tenancy.v1.HostNodesStatus
+  map:
+    fields:
+    - name: resources
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: dev.garret.garret.apis.tenancy.v1.HostObjectName
   map:
     fields:
@@ -1168,6 +1177,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: endpoint
       type:
         scalar: string
+    - name: hostNodes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.HostNodesStatus
     - name: kubernetesVersion
       type:
         scalar: string

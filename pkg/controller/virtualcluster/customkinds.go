@@ -19,9 +19,9 @@ import (
 
 // Reasons of the condition CustomKindsAllowed.
 const (
-	reasonAllowed   = "Allowed"
-	reasonNotOpened = "NotOpened"
-	reasonNotLent   = "DefinitionsNotLent"
+	reasonAllowed     = "Allowed"
+	reasonNotOpened   = "NotOpened"
+	reasonNotLent     = "DefinitionsNotLent"
 	reasonNoNamespace = "NoNamespace"
 	// reasonNoRule is of the condition CustomKindsKept.
 	reasonNoRule = "NoRule"

@@ -50,6 +50,9 @@ func (c *Controller) report(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if seen.found {
 		want.Services = seen.services
 	}
+	if nodes := c.watched.nodes.status(); nodes != nil {
+		want.HostNodes = nodes
+	}
 	if err := c.applyStatus(ctx, vc, want); err != nil {
 		return 0, err
 	}
@@ -180,6 +183,9 @@ func (c *Controller) sendStatus(ctx context.Context, object *applyv1.VirtualClus
 	if want.Sleep != nil {
 		status.WithSleep(toldSleep(want.Sleep))
 	}
+	if want.HostNodes != nil {
+		status.WithHostNodes(applyv1.HostNodesStatus().WithResources(want.HostNodes.Resources...))
+	}
 	for i := range want.Services {
 		status.WithServices(foundService(&want.Services[i]))
 	}
@@ -225,7 +231,7 @@ func sameStatus(a, b *tenancyv1.VirtualClusterStatus) bool {
 	if (a.Release == nil) != (b.Release == nil) || (a.Release != nil && *a.Release != *b.Release) {
 		return false
 	}
-	if !equality.Semantic.DeepEqual(a.Services, b.Services) {
+	if !equality.Semantic.DeepEqual(a.Services, b.Services) || !equality.Semantic.DeepEqual(a.HostNodes, b.HostNodes) {
 		return false
 	}
 	for _, kind := range ownConditions() {

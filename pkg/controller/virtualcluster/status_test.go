@@ -167,6 +167,7 @@ func TestSameStatus(t *testing.T) {
 		func(s *tenancyv1.VirtualClusterStatus) { s.Endpoint = "https://10.0.0.1" },
 		func(s *tenancyv1.VirtualClusterStatus) { s.Release.Revision = 2 },
 		func(s *tenancyv1.VirtualClusterStatus) { s.Release = nil },
+		func(s *tenancyv1.VirtualClusterStatus) { s.HostNodes = &tenancyv1.HostNodesStatus{} },
 		func(s *tenancyv1.VirtualClusterStatus) { s.Conditions[0].Message = "other" },
 		func(s *tenancyv1.VirtualClusterStatus) { s.Conditions = s.Conditions[1:] },
 	} {

@@ -59,6 +59,8 @@ type watched struct {
 	openedChanges  cache.SharedIndexInformer
 	// sources are what specs name of the host's Services.
 	sources *sources
+	// nodes knows what the host's nodes have. No pass waits for it.
+	nodes *hostNodes
 	// lookedAt change by themselves; kept must not change but by us.
 	lookedAt, kept []cache.SharedIndexInformer
 
@@ -110,6 +112,7 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		kept: []cache.SharedIndexInformer{apps.StatefulSets().Informer(), core.Services().Informer(), core.ServiceAccounts().Informer(),
 			rbac.Roles().Informer(), rbac.RoleBindings().Informer()},
 		sources:   newSources(host),
+		nodes:     newHostNodes(host),
 		tenancy:   clusters,
 		factories: []informers.SharedInformerFactory{released, refusals, published, spaces, opened},
 	}
@@ -125,6 +128,7 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 func (w *watched) start(ctx context.Context) {
 	w.tenancy.Start(ctx.Done())
 	w.sources.stop = ctx.Done()
+	w.nodes.factory.Start(ctx.Done())
 	for _, factory := range w.factories {
 		factory.Start(ctx.Done())
 	}
@@ -157,6 +161,7 @@ func (w *watched) wait(ctx context.Context) error {
 	<-ctx.Done()
 	w.tenancy.Shutdown()
 	w.sources.factory.Shutdown()
+	w.nodes.factory.Shutdown()
 	for _, factory := range w.factories {
 		factory.Shutdown()
 	}
@@ -173,6 +178,11 @@ func (w *watched) handle(c *Controller) error {
 	add(w.clusterChanges, onAny(c.queue.AddObject))
 	add(w.eventChanges, onAny(c.enqueueRefused))
 	add(w.sources.services, onAny(c.enqueueSource))
+	add(w.nodes.nodes, onAny(func(any) {
+		if w.nodes.changed() {
+			c.enqueueAll()
+		}
+	}))
 	add(w.mapChanges, onAny(func(any) { c.enqueueAll() }))
 	add(w.spaceChanges, cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { c.enqueueNamespace(nil, object) },

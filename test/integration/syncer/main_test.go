@@ -128,6 +128,8 @@ type side struct {
 	named *resources.NamedServices
 	// nodes are those of the host that the next syncer shows; none at first.
 	nodes resources.ShownNodes
+	// hostResources are what the host has.
+	hostResources *resources.HostResources
 	// security is the running syncer's.
 	security *isolation.PodSecurity
 	// engine is the running syncer's.
@@ -276,6 +278,7 @@ func (s *side) start() {
 	sleeps := dormancy.New(dormancy.Options{Cluster: s.translator.Cluster(), Host: s.account, Clock: clock.RealClock{},
 		Pods: selection[tenancyv1.ResourcePods], Report: func(int64) {}})
 	sleeps.Observe(&tenancyv1.VirtualCluster{})
+	s.hostResources = resources.NewHostResources()
 	s.must(resources.Register(e, resources.Config{
 		Translator: s.translator,
 		Virtual:    s.virtualStores,
@@ -285,7 +288,7 @@ func (s *side) start() {
 		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger, Dormancy: sleeps,
 		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
 		PodRules: s.rules, Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
-		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, All: s.all, Mappings: s.mappings, EgressBounds: s.bounds, Rules: s.kindRules(ctx), Mapped: s.mapped, Named: s.named, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
+		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, All: s.all, Mappings: s.mappings, EgressBounds: s.bounds, Rules: s.kindRules(ctx), Mapped: s.mapped, Named: s.named, HostResources: s.hostResources, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
 	}))
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(ready)

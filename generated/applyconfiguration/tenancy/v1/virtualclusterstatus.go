@@ -63,6 +63,9 @@ type VirtualClusterStatusApplyConfiguration struct {
 	// services are those of the host and of other virtual clusters that the spec names, as
 	// they were found.
 	Services []FoundServiceApplyConfiguration `json:"services,omitempty"`
+	// hostNodes is what the syncer has to know of the host's nodes, which it may not read. It is
+	// absent until they are known.
+	HostNodes *HostNodesStatusApplyConfiguration `json:"hostNodes,omitempty"`
 }
 
 // VirtualClusterStatusApplyConfiguration constructs a declarative configuration of the VirtualClusterStatus type for use with
@@ -220,5 +223,13 @@ func (b *VirtualClusterStatusApplyConfiguration) WithServices(values ...*FoundSe
 		}
 		b.Services = append(b.Services, *values[i])
 	}
+	return b
+}
+
+// WithHostNodes sets the HostNodes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the HostNodes field is set to the value of the last call.
+func (b *VirtualClusterStatusApplyConfiguration) WithHostNodes(value *HostNodesStatusApplyConfiguration) *VirtualClusterStatusApplyConfiguration {
+	b.HostNodes = value
 	return b
 }

@@ -77,7 +77,7 @@ func reportCommand() *cobra.Command {
 		Short: "Write the lists for the documentation, and the drafts for the CNCF's programme",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			compared, err := conformance.Compare(dir, reasons)
+			compared, err := conformance.Compare(dir, reasons, filepath.Join(docs, "results.tsv"))
 			if err != nil {
 				return err
 			}
