@@ -58,6 +58,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.KubeconfigRequest{}.OpenAPIModelName():                      schema_garret_apis_tenancy_v1_KubeconfigRequest(ref),
 		v1.KubeconfigRequestSpec{}.OpenAPIModelName():                  schema_garret_apis_tenancy_v1_KubeconfigRequestSpec(ref),
 		v1.KubeconfigRequestStatus{}.OpenAPIModelName():                schema_garret_apis_tenancy_v1_KubeconfigRequestStatus(ref),
+		v1.KubeconfigSecret{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_KubeconfigSecret(ref),
 		v1.KubernetesSpec{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_KubernetesSpec(ref),
 		v1.LocalTemplateReference{}.OpenAPIModelName():                 schema_garret_apis_tenancy_v1_LocalTemplateReference(ref),
 		v1.NetworkIsolation{}.OpenAPIModelName():                       schema_garret_apis_tenancy_v1_NetworkIsolation(ref),
@@ -88,6 +89,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.TemplateStatus{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_TemplateStatus(ref),
 		v1.TemplateVersion{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_TemplateVersion(ref),
 		v1.ToHostSpec{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_ToHostSpec(ref),
+		v1.Use{}.OpenAPIModelName():                                    schema_garret_apis_tenancy_v1_Use(ref),
 		v1.VirtualCluster{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_VirtualCluster(ref),
 		v1.VirtualClusterList{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_VirtualClusterList(ref),
 		v1.VirtualClusterName{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_VirtualClusterName(ref),
@@ -1063,7 +1065,7 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 			},
 		},
 		Dependencies: []string{
-			v1.ClassSelection{}.OpenAPIModelName(), v1.KindFromHost{}.OpenAPIModelName(), v1.KindSwitch{}.OpenAPIModelName(), v1.ObjectsFromHost{}.OpenAPIModelName(), v1.ServicesFromHost{}.OpenAPIModelName()},
+			v1.ClassSelection{}.OpenAPIModelName(), v1.KindFromHost{}.OpenAPIModelName(), v1.KindSwitch{}.OpenAPIModelName(), v1.NodesFromHost{}.OpenAPIModelName(), v1.ObjectsFromHost{}.OpenAPIModelName(), v1.ServicesFromHost{}.OpenAPIModelName()},
 	}
 }
 
@@ -2131,6 +2133,44 @@ func schema_garret_apis_tenancy_v1_KubeconfigRequestStatus(ref common.ReferenceC
 		},
 		Dependencies: []string{
 			metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_KubeconfigSecret(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "KubeconfigSecret is a Secret with a kubeconfig that the syncer renews.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the Secret, in the namespace of the virtual cluster. A Secret of that name that is not the virtual cluster's own is left alone.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"format": {
+						SchemaProps: spec.SchemaProps{
+							Description: "format is how the Secret holds the kubeconfig: Kubeconfig, ArgoCD, Flux or ClusterAPI. Defaults to Kubeconfig.\n\nPossible enum values:\n - `\"ArgoCD\"` has the keys and the label by which Argo CD finds clusters.\n - `\"ClusterAPI\"` has a kubeconfig under the key value, and the type and the label of Cluster API. The Secret's name is that of the Cluster and -kubeconfig.\n - `\"Flux\"` has a kubeconfig under the key value.\n - `\"Kubeconfig\"` has a kubeconfig under the key kubeconfig.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"ArgoCD", "ClusterAPI", "Flux", "Kubeconfig"},
+						},
+					},
+					"clusterRole": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterRole is the name of the ClusterRole inside whose rights the kubeconfig has, and no others. There is no default.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name", "clusterRole"},
+			},
+		},
 	}
 }
 
@@ -3604,6 +3644,65 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 	}
 }
 
+func schema_garret_apis_tenancy_v1_Use(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Use is what rules about requests go by.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"User": {
+						SchemaProps: spec.SchemaProps{
+							Description: "User and Groups are those of the host.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"Groups": {
+						SchemaProps: spec.SchemaProps{
+							Type: []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"UserAgent": {
+						SchemaProps: spec.SchemaProps{
+							Description: "UserAgent is what the client calls itself.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"Verb": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Verb is that of the API inside, Path the path there, decoded.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"Path": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Verb is that of the API inside, Path the path there, decoded.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"User", "Groups", "UserAgent", "Verb", "Path"},
+			},
+		},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_VirtualCluster(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -3833,6 +3932,12 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 							},
 						},
 					},
+					"kubeconfigSecret": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kubeconfigSecret has the syncer keep a kubeconfig in a Secret of the namespace, for tools on the host such as Argo CD, Flux and Cluster API. Removing it deletes the Secret. Who sets it needs the right to create virtualclusters/kubeconfig and secrets there.",
+							Ref:         ref(v1.KubeconfigSecret{}.OpenAPIModelName()),
+						},
+					},
 					"isolation": {
 						SchemaProps: spec.SchemaProps{
 							Description: "isolation says what pods of the virtual cluster may ask for, whom they may speak to, and how much the virtual cluster may hold on the host.",
@@ -3872,7 +3977,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 			},
 		},
 		Dependencies: []string{
-			v1.AccessRule{}.OpenAPIModelName(), v1.ControlPlaneSpec{}.OpenAPIModelName(), v1.DNSSpec{}.OpenAPIModelName(), v1.HelmSpec{}.OpenAPIModelName(), v1.HostClusterReference{}.OpenAPIModelName(), v1.IsolationSpec{}.OpenAPIModelName(), v1.KubernetesSpec{}.OpenAPIModelName(), v1.SleepSpec{}.OpenAPIModelName(), v1.SyncerSpec{}.OpenAPIModelName(), v1.TemplateReference{}.OpenAPIModelName()},
+			v1.AccessRule{}.OpenAPIModelName(), v1.ControlPlaneSpec{}.OpenAPIModelName(), v1.DNSSpec{}.OpenAPIModelName(), v1.HelmSpec{}.OpenAPIModelName(), v1.HostClusterReference{}.OpenAPIModelName(), v1.IsolationSpec{}.OpenAPIModelName(), v1.KubeconfigSecret{}.OpenAPIModelName(), v1.KubernetesSpec{}.OpenAPIModelName(), v1.SleepSpec{}.OpenAPIModelName(), v1.SyncerSpec{}.OpenAPIModelName(), v1.TemplateReference{}.OpenAPIModelName()},
 	}
 }
 
@@ -3903,7 +4008,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, DeletionScheduled where there is a deletion by inactivity, and CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host.",
+							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, KubeconfigSecretWritten where a Secret is to hold a kubeconfig, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, DeletionScheduled where there is a deletion by inactivity, CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host, and CustomKindsKept while the host keeps data of kinds that have no rule any more.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4058,7 +4163,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 			},
 		},
 		Dependencies: []string{
-			v1.FoundService{}.OpenAPIModelName(), v1.QuotaStatus{}.OpenAPIModelName(), v1.ReleaseStatus{}.OpenAPIModelName(), v1.SleepStatus{}.OpenAPIModelName(), v1.TemplateStatus{}.OpenAPIModelName(), v1.WakeRequest{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+			v1.FoundService{}.OpenAPIModelName(), v1.HostNodesStatus{}.OpenAPIModelName(), v1.QuotaStatus{}.OpenAPIModelName(), v1.ReleaseStatus{}.OpenAPIModelName(), v1.SleepStatus{}.OpenAPIModelName(), v1.TemplateStatus{}.OpenAPIModelName(), v1.WakeRequest{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
 	}
 }
 

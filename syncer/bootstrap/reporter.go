@@ -83,6 +83,9 @@ type Reporter struct {
 	// seen is what the last look at the control plane found, and when.
 	seen   trouble
 	seenAt time.Time
+	// asked is when the control plane was last asked whether it lets anybody in. Run alone
+	// uses it.
+	asked time.Time
 	// changed has room for one note that something did.
 	changed chan struct{}
 }
@@ -260,8 +263,9 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 			now.version = info.GitVersion
 		}
 	}
-	if now.controlPlane == (trouble{}) {
+	if now.controlPlane == (trouble{}) && (last.controlPlane != (trouble{}) || r.clock.Since(r.asked) >= refreshInterval) {
 		now.controlPlane = r.letsIn(ctx)
+		r.asked = r.clock.Now()
 	}
 	if now.controlPlane == (trouble{}) && r.Room != nil {
 		if err := r.Room(); err != nil {

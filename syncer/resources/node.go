@@ -49,8 +49,8 @@ type nodes struct {
 	// tolerations are those of all pods on the host.
 	tolerations []corev1.Toleration
 	// required is what they ask of nodes.
-	required []corev1.NodeSelectorRequirement
-	resources  *HostResources
+	required  []corev1.NodeSelectorRequirement
+	resources *HostResources
 
 	mu sync.Mutex
 	// unused is since when a node has had no pod.

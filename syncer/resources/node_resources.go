@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	"k8s.io/klog/v2"
 )
 
 // hasTenants tells whether somebody inside gave the node a resource.
@@ -48,7 +49,13 @@ func shownLabels(mirrors map[string]*corev1.Node) map[string]bool {
 // cordon and taints, its name, and labels that are shown. What else the pod asks of a node the
 // host decides.
 func (n *nodes) mayBeOn(pod *corev1.Pod, node *corev1.Node, shown map[string]bool) bool {
-	if len(avoidedNodes(pod, []*corev1.Node{node})) > 0 {
+	// Taints of the host count, too, save where the rules for all pods have them tolerated.
+	tolerated := func(node *corev1.Node, taint *corev1.Taint) bool {
+		return n.givenTaint(node, taint) && slices.ContainsFunc(n.tolerations, func(toleration corev1.Toleration) bool {
+			return toleration.ToleratesTaint(klog.Background(), taint, true)
+		})
+	}
+	if !n.isShown(node.Name) || len(avoidedNodes(pod, []*corev1.Node{node}, tolerated)) > 0 {
 		return false
 	}
 	_, real := n.real(node.Name)

@@ -29,8 +29,6 @@ type need struct {
 	itself bool
 	// because says what the right stands for, and remedy who can lift the refusal.
 	because, remedy string
-	// itself says that the name is that of the virtual cluster.
-	itself bool
 }
 
 // lent is a field of the spec that Garret acts on with rights of its own. Who writes
