@@ -144,7 +144,9 @@ func TestNodesOfTheHost(t *testing.T) {
 	// One that runs a pod stays until that is gone; one without goes at once.
 	s.createPod("stays", plain())
 	s.schedule(s.hostPod("stays"), two)
-	framework.Eventually(t, "the pod runs", func(context.Context) (bool, error) { return s.virtualPod("stays").Status.Phase == corev1.PodRunning, nil })
+	framework.Eventually(t, "the pod runs", func(context.Context) (bool, error) {
+		return s.virtualPod("stays").Status.Phase == corev1.PodRunning, nil
+	})
 	relabel(one, `{"metadata":{"labels":{"pool":null}}}`)
 	relabel(two, `{"metadata":{"labels":{"pool":null}}}`)
 	gone := func(name string) {
