@@ -87,7 +87,8 @@ type Plan struct {
 // planner is a plan in the making.
 type planner struct {
 	nodes []Node
-	pods  []Pod
+	// on are the pods of each node.
+	on map[string][]Pod
 	// free is the room that there is, soon what there will be once those that end have ended; both
 	// without what is kept for others. What is free will be so soon.
 	free, soon map[string]Amounts
@@ -96,7 +97,7 @@ type planner struct {
 
 // New makes a plan.
 func New(nodes []Node, pods []Pod) Plan {
-	p := &planner{nodes: slices.Clone(nodes), pods: pods, free: map[string]Amounts{}, soon: map[string]Amounts{}, plan: Plan{
+	p := &planner{nodes: slices.Clone(nodes), on: map[string][]Pod{}, free: map[string]Amounts{}, soon: map[string]Amounts{}, plan: Plan{
 		Placed: map[types.UID]string{}, Nominated: map[types.UID]string{}, Victims: map[types.UID]types.UID{}, Short: map[types.UID]map[corev1.ResourceName]int{},
 	}}
 	slices.SortFunc(p.nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
@@ -112,6 +113,7 @@ func New(nodes []Node, pods []Pod) Plan {
 			continue
 		}
 		if free, known := p.free[pod.Node]; known {
+			p.on[pod.Node] = append(p.on[pod.Node], pod)
 			free.add(pod.Wants, -1)
 			if !pod.Ending {
 				p.soon[pod.Node].add(pod.Wants, -1)

@@ -29,9 +29,9 @@ func (p *planner) victims(pod Pod, node string) []Pod {
 	room := Amounts{}
 	room.add(p.soon[node], 1)
 	var below []Pod
-	for _, other := range p.pods {
+	for _, other := range p.on[node] {
 		_, chosen := p.plan.Victims[other.UID]
-		if other.Node != node || other.Ending || chosen || other.Priority >= pod.Priority || !overlaps(other.Wants, pod.Wants) {
+		if other.Ending || chosen || other.Priority >= pod.Priority || !overlaps(other.Wants, pod.Wants) {
 			continue
 		}
 		below = append(below, other)
