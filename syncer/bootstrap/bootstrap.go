@@ -23,7 +23,7 @@ import (
 
 const (
 	// keepInterval is how often what a tenant may have changed is looked at. The
-	// control plane makes its Service anew within ten seconds.
+	// control plane makes its Service again within ten seconds.
 	keepInterval = 10 * time.Second
 	// rightsEvery is how many of these pass before rights are looked at.
 	rightsEvery = 6
@@ -51,7 +51,7 @@ type Options struct {
 	// of APIAuthority.
 	APIPort      int32
 	APIAuthority *pki.Authority
-	// Reporter is told how far things are.
+	// Reporter takes how far things are.
 	Reporter *Reporter
 	// ResolvConf names the DNS servers that the DNS inside asks for names outside.
 	// It defaults to the file of the syncer's own pod.
