@@ -81,7 +81,7 @@ func TestFewBlocksAreNotRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		marked := strings.Count(string(content), "<!-- not run:") + strings.Count(string(content), "<!-- run inside")
+		marked := strings.Count(string(content), "\n<!-- not run:") + strings.Count(string(content), "\n<!-- run inside")
 		for _, block := range Blocks(string(content)) {
 			switch {
 			case block.NotRun != "":

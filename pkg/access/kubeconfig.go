@@ -127,7 +127,7 @@ func (k *Kubeconfigs) Create(ctx context.Context, host user.Info, cluster *tenan
 	return answer, nil
 }
 
-// refusal is what a caller is told when nothing was issued. Only what the issuer
+// refusal is the answer to a caller when nothing was issued. Only what the issuer
 // says about the ClusterRole is theirs to mend.
 func refusal(ctx context.Context, cluster *tenancy.VirtualCluster, request *tenancy.KubeconfigRequest, err error) error {
 	if apierrors.IsInvalid(err) && request.Spec.ClusterRole != "" {

@@ -46,7 +46,7 @@ func (c *Config) lookUpClients(ctx context.Context, host kubernetes.Interface) e
 }
 
 // knowsCallers fails until the authorities of the host's clients and of its
-// front proxy are loaded. Before that everybody would be anonymous, and be told
+// front proxy are loaded. Before that everybody would be anonymous, and read
 // that something is forbidden to them that is not.
 func (c *Config) knowsCallers(*http.Request) error {
 	var providers []dynamiccertificates.CAContentProvider

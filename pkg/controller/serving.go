@@ -37,7 +37,7 @@ func newServing() *genericoptions.SecureServingOptions {
 
 // server is the controller as probes and collectors of metrics reach it: over
 // TLS, and by the host's word on who a caller is and whether it may. Only
-// health is told to everybody, for the kubelet's probes carry no credentials.
+// health is for everybody to read, for the kubelet's probes carry no credentials.
 type server struct {
 	secure         *genericapiserver.SecureServingInfo
 	authentication genericapiserver.AuthenticationInfo

@@ -15,6 +15,6 @@
 // counts as long as the virtual cluster exists, asleep or not.
 //
 // garret-apiserver enforces, in admission, and adds to the quota's status.used
-// what it lets in. garret-controller counts anew when something goes, or when
+// what it lets in. garret-controller counts again when something goes, or when
 // what was let in was never stored: nobody else knows these names.
 package quota

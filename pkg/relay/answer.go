@@ -75,7 +75,7 @@ func answerHeader(outer http.Header, response *http.Response) {
 
 // speaksForHost tells whether a header of an answer is about the origin or the
 // address that the caller spoke to, which is the host's, or is an instruction
-// to the proxies on the way there. The length is written anew.
+// to the proxies on the way there. The relay writes the length itself.
 func speaksForHost(name string) bool {
 	switch strings.ToLower(name) {
 	case "alt-svc", "strict-transport-security", "public-key-pins", "clear-site-data", "service-worker-allowed",

@@ -41,7 +41,7 @@
 //     is never used again, whatever became of the upgrade, and a request to
 //     upgrade may have no body.
 //   - Ordinary requests are sent over HTTP/2, which every kube-apiserver speaks
-//     unless it was told not to, and which has no ambiguous lengths to smuggle
+//     unless a header says not to, and which has no ambiguous lengths to smuggle
 //     with. Only methods that the host has a verb for are sent at all.
 //   - An upgrade needs the right to create, also when it is asked for with GET:
 //     package access decides that, or, at an entrance where rights inside count,
@@ -51,7 +51,7 @@
 //     host authorised. Dot segments, encoded slashes and back slashes, control
 //     characters and what is not UTF-8 are refused, in any spelling, instead of
 //     being interpreted: two servers may do that in two ways. A query that says
-//     different things to different servers is written anew.
+//     different things to different servers is written by the relay itself.
 //   - The destination follows from the object's name. Neither path, Host header,
 //     query nor status have a part in it.
 //   - A slow caller holds one copy buffer and one stream's window, never a whole
@@ -69,7 +69,7 @@
 //     an origin (Content-Security-Policy: sandbox), and types are not guessed:
 //     behind kubectl proxy a script inside could else do all that its user may.
 //   - Only the relay says where an answer ends, and what concerns connections:
-//     lengths and the line of a 101 are written anew, codes that are none are 502.
+//     the relay writes lengths and the line of a 101 itself, codes that are none are 502.
 //     An answer that breaks off breaks the caller's connection, too.
 //   - Answers to one user stay out of caches that several share.
 //   - The header of an answer, and of a refused upgrade its body, are bounded,

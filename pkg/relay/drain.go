@@ -17,7 +17,7 @@ import (
 	"garret.dev/garret/pkg/access"
 )
 
-// goodbye is how long a peer is listened to after it was told that nothing
+// goodbye is how long a peer is listened to after the relay said that nothing
 // more will come. Closing a connection on which bytes arrive resets it, and a
 // reset takes away what the peer has not read yet.
 const goodbye = time.Second

@@ -43,7 +43,7 @@ func WithInnerQuery(next http.Handler) http.Handler {
 // innerQuery is the query for the API server inside, on either side of
 // WithInnerQuery. Parameters that do not parse are left out, and a query with
 // characters that must be encoded in a URL, which only HTTP/2 lets through, is
-// written anew: in a request line they would end it.
+// escaped again: in a request line they would end it.
 func innerQuery(req *http.Request) string {
 	raw, ok := req.Context().Value(queryKey{}).(string)
 	if !ok {

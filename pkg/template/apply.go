@@ -29,7 +29,7 @@ type Write struct {
 	// Old is the spec as it was, nil on creation.
 	Old *tenancy.VirtualClusterSpec
 	// Before is the resolution that was applied last, Now the one to apply. They
-	// are the same pointer when the template is not applied anew, and nil where there is none.
+	// are the same pointer when the template is not applied again, and nil where there is none.
 	Before, Now *tenancy.TemplateStatus
 }
 
@@ -38,7 +38,7 @@ type Write struct {
 // and the template's forced part over all of it. It refuses what the author of the
 // write sets against the forced part. path is that of the spec.
 //
-// Where a template is applied anew, fields that still have the value that it
+// Where a template is applied again, fields that still have the value that it
 // gave them follow it.
 func Apply(spec *tenancy.VirtualClusterSpec, write Write, path *field.Path) field.ErrorList {
 	internal := func(err error) field.ErrorList { return field.ErrorList{field.InternalError(path, err)} }

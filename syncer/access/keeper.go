@@ -49,7 +49,7 @@ type Options struct {
 	// Standing puts back the rights that every virtual cluster has. It is called when
 	// one of those was changed inside.
 	Standing func(context.Context) error
-	// Report is told how far spec.access is in place.
+	// Report takes how far spec.access is in place.
 	Report func(Outcome)
 	// Credentials is called when the binding of a kubeconfig was made, changed or deleted. It
 	// must return at once. Nil for nobody.

@@ -136,7 +136,7 @@ func (a *Allocator) existing(ctx context.Context, virtual, host *corev1.Service,
 		}
 		return a.replace(ctx, found, virtual, host, dryRun)
 	}
-	// An earlier try, or one at the same time, made it. To make it anew would take
+	// An earlier try, or one at the same time, made it. To make it again would take
 	// the address away from the other one.
 	if found.Spec.ClusterIP != corev1.ClusterIPNone && (virtual.Spec.ClusterIP == "" || virtual.Spec.ClusterIP == found.Spec.ClusterIP) {
 		return found, nil

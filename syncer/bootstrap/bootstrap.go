@@ -43,7 +43,7 @@ type Options struct {
 	// of APIAuthority.
 	APIPort      int32
 	APIAuthority *pki.Authority
-	// Reporter is told how far things are.
+	// Reporter takes how far things are.
 	Reporter *Reporter
 	// ResolvConf names the DNS servers that the DNS inside asks for names outside.
 	// It defaults to the file of the syncer's own pod.

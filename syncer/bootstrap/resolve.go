@@ -27,7 +27,7 @@ const (
 	// dnsResolveKey is the key of the configuration of the DNS that holds the rules of the
 	// VirtualCluster. The Corefile imports it.
 	dnsResolveKey = "spec.resolve"
-	// dnsResolveHash, in the pods of the DNS, has them start anew with other rules.
+	// dnsResolveHash, in the pods of the DNS, has them start again with other rules.
 	dnsResolveHash = "garret.dev/dns-resolve"
 	// resolveManager owns these two, so that neither goes when the rest is applied.
 	resolveManager = fieldManager + "-resolve"

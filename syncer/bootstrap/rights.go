@@ -84,7 +84,7 @@ func (b *Bootstrap) applyBinding(ctx context.Context, binding *applyv1.ClusterRo
 	client := b.Virtual.RbacV1().ClusterRoleBindings()
 	_, err := client.Apply(ctx, binding, force())
 	if apierrors.IsInvalid(err) {
-		// Somebody made it anew with another role, which cannot be changed.
+		// Somebody made it again with another role, which cannot be changed.
 		if err := client.Delete(ctx, *binding.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}

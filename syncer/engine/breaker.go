@@ -336,7 +336,7 @@ func (t *Breaker) Freed() {
 		if c.sort != full {
 			continue
 		}
-		// The host counts anew a moment after the object has gone.
+		// The host counts again a moment after the object has gone.
 		c.interval, c.tried = firstProbe, nil
 		if t.clock.Now().Add(firstProbe).Before(c.due) {
 			t.after(c, firstProbe)

@@ -217,7 +217,7 @@ func (c *Controller) settle(ctx context.Context, key types.NamespacedName, again
 		c.queue.AddRateLimited(key)
 		c.metrics.observe(c.name, "error", took, c.queue.Len())
 		if told := refusals(err); len(told) > 0 {
-			// The tenant is told; it is nothing that the operator has to see to.
+			// The tenant reads it in an Event; it is nothing that the operator has to see to.
 			logger.V(2).Info("Refused", "message", told[0].message, "attempts", c.queue.NumRequeues(key))
 			return
 		}

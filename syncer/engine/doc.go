@@ -22,7 +22,7 @@
 //     stop what the other has to say.
 //   - What the host's admission changed stays: a field is written when something
 //     else is asked for, or when somebody changed what the host had answered.
-//   - What the host refuses (quota, pod security, admission) is told as an Event
+//   - What the host refuses (quota, pod security, admission) becomes an Event
 //     on the virtual object, with the host's reason. A Breaker holds it back: of all
 //     that is refused for one cause, one object is tried at a growing interval.
 //   - Queues take turns between virtual namespaces, so that one with ten thousand

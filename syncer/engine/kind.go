@@ -112,7 +112,7 @@ type refusedError struct {
 func (e *refusedError) Error() string { return e.message }
 
 // Refuse returns an error which says that the virtual object cannot be carried
-// to the host. It is told on the object as an Event with the reason.
+// to the host. The syncer reports it by an Event on the object, with the reason.
 func Refuse(reason, message string, fields ...RefusedField) error {
 	return &refusedError{reason, message, fields}
 }

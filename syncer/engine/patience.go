@@ -11,7 +11,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// failingPatience is how long the host may fail before a tenant is told: longer
+// failingPatience is how long the host may fail before the syncer tells a tenant: longer
 // than a restart of its API server or of a webhook should take.
 const failingPatience = 10 * time.Second
 

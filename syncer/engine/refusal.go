@@ -35,7 +35,7 @@ func OnHost(doing string, err error) error {
 	return hostError{fmt.Errorf("%s on the host: %w", doing, err)}
 }
 
-// refusal is what a tenant is told about an object that does not reach the host.
+// refusal is what the syncer tells a tenant about an object that does not reach the host.
 type refusal struct {
 	reason, message string
 	// byHost says that the message holds the host's words, and its names.

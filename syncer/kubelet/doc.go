@@ -20,7 +20,7 @@
 //     containers. What the host injected is not the tenant's, whatever its name.
 //   - The host pod is found by the translated name, and must carry this virtual
 //     cluster's marker and the virtual pod's UID.
-//   - The request to the host is built anew: its path from the names of the host
+//   - The request to the host is built by the syncer itself: its path from the names of the host
 //     pod, its query from the few parameters that are known, its headers from those that an
 //     upgrade needs. Nothing of the caller's is passed on as it came.
 //

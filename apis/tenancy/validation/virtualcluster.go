@@ -143,13 +143,13 @@ func immutable(spec, old *tenancy.VirtualClusterSpec, path *field.Path) field.Er
 			errs = append(errs, field.Invalid(path.Child(at[0], at[1:]...), now, "cannot be changed: "+remedy))
 		}
 	}
-	const anew = "make a new virtual cluster instead"
-	fixed(spec.Kubernetes.Distro, old.Kubernetes.Distro, anew, "kubernetes", "distro")
+	const remake = "make a new virtual cluster instead"
+	fixed(spec.Kubernetes.Distro, old.Kubernetes.Distro, remake, "kubernetes", "distro")
 	now, before := &spec.ControlPlane, &old.ControlPlane
-	fixed(now.Storage.Persistent, before.Storage.Persistent, "the data would be lost; "+anew, "controlPlane", "storage", "persistent")
-	fixed(now.Storage.StorageClassName, before.Storage.StorageClassName, anew, "controlPlane", "storage", "storageClassName")
+	fixed(now.Storage.Persistent, before.Storage.Persistent, "the data would be lost; "+remake, "controlPlane", "storage", "persistent")
+	fixed(now.Storage.StorageClassName, before.Storage.StorageClassName, remake, "controlPlane", "storage", "storageClassName")
 	fixed(now.Storage.Size, before.Storage.Size, "enlarge the PersistentVolumeClaim itself, if its class allows it",
 		"controlPlane", "storage", "size")
-	fixed(now.Datastore, before.Datastore, "the data would be lost; "+anew, "controlPlane", "datastore")
+	fixed(now.Datastore, before.Datastore, "the data would be lost; "+remake, "controlPlane", "datastore")
 	return errs
 }

@@ -19,7 +19,7 @@ import (
 const (
 	// settle is how long after a publication the host is taken to go by it.
 	settle = 3 * time.Second
-	// spread is the same for syncers, which are told by a mounted file.
+	// spread is the same for syncers, which read it from a mounted file.
 	spread = 15 * time.Minute
 )
 

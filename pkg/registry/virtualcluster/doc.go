@@ -5,7 +5,7 @@
 // subresources status, kubeconfig and proxy.
 //
 // Spec belongs to the owner, status to Garret: a write to one path never
-// changes what belongs to the other, and server-side apply is told so. What a
+// changes what belongs to the other, and server-side apply knows it. What a
 // syncer may write, which runs in the owner's own namespace, is the status
 // alone, without labels, finalizers or owner references.
 package virtualcluster

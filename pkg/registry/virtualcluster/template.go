@@ -83,7 +83,7 @@ func (c *completer) create(ctx context.Context, vc *tenancy.VirtualCluster) (out
 
 // update completes a changed spec. A template that has been chosen stays chosen,
 // and is applied as it was recorded: what has become of it since never gets in the
-// way of a write. It is applied anew when the write asks for that, by another
+// way of a write. It is applied again when the write asks for that, by another
 // reference or by following from now on, and when the controller makes a write
 // that says nothing, which is how later changes arrive.
 func (c *completer) update(ctx context.Context, vc, old *tenancy.VirtualCluster, manager string) (outcome, error) {
@@ -96,15 +96,15 @@ func (c *completer) update(ctx context.Context, vc, old *tenancy.VirtualCluster,
 	if same && !arrives {
 		return outcome{template: recorded}, nil
 	}
-	now, anew := recorded, arrives || !sameTemplate(vc.Spec.TemplateRef, old.Spec.TemplateRef) || follows(vc) && !follows(old)
-	if anew {
+	now, again := recorded, arrives || !sameTemplate(vc.Spec.TemplateRef, old.Spec.TemplateRef) || follows(vc) && !follows(old)
+	if again {
 		var err error
 		if now, err = c.resolve(ctx, vc); err != nil {
 			return outcome{}, err
 		}
 	}
 	errs := template.Apply(&vc.Spec, template.Write{Old: &old.Spec, Before: recorded, Now: now}, specPath)
-	return outcome{template: now, applied: anew}, c.bound(ctx, vc, &old.Spec, errs)
+	return outcome{template: now, applied: again}, c.bound(ctx, vc, &old.Spec, errs)
 }
 
 // bound holds the completed spec to the bounds of its host cluster, and adds to errs.

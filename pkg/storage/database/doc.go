@@ -7,6 +7,6 @@
 //
 // A restored database goes on with revisions above every one that was ever
 // given out, and counts all earlier history as compacted. So a client that saw
-// what was written after the backup is told that its resourceVersion is too old
+// what was written after the backup gets the answer that its resourceVersion is too old
 // and lists again, instead of waiting for a version that lies in the past.
 package database

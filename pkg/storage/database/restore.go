@@ -113,7 +113,7 @@ func newest(ctx context.Context, path string) int64 {
 }
 
 // advance makes next the current revision, and all history before it compacted:
-// who asks for a version that was given out after the backup is told to list
+// who asks for a version that was given out after the backup has to list
 // again. The newest version of each object stays, with the version it had.
 func advance(ctx context.Context, path string, next int64) error {
 	db, err := open(path)

@@ -38,7 +38,7 @@
 //
 // It is used in this order: ForwardExit once, when the logs are set up, all of
 // which pass Loggable; Open; Guard; Bound; Listen and NewServer. Where a database lies,
-// what its file is called, who is told of a failure and in which words, is for
+// what its file is called, who reports a failure and in which words, is for
 // those who use it: garret-apiserver by pkg/storage, and the control plane of
 // virtual clusters, which is a Go module of its own. So nothing is imported here
 // but kine, its logger, gRPC, and what limits a connection.

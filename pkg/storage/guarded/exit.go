@@ -17,7 +17,7 @@ import (
 // It asks for the end when a transaction can be neither committed nor rolled
 // back, such as when the database goes away in the middle of a compaction. Where
 // a request asked for it, only that request fails. Anywhere else the process
-// ends with a stack trace, and starts anew with what is in the database.
+// ends with a stack trace, and starts again with what is in the database.
 func ForwardExit(logger *logrus.Logger) {
 	logger.ExitFunc = func(int) { panic(givenUp{}) }
 }

@@ -102,7 +102,7 @@ func (f *follower) look(ctx context.Context) {
 	defer cancel()
 	past, compacted, err := history(limited, f.backend, f.whole)
 	if compacted > 0 {
-		// Away for so long that what came next is gone: watches must begin anew.
+		// Away for so long that what came next is gone: watches must begin again.
 		f.cut()
 		f.move(compacted, nil)
 		return

@@ -73,7 +73,7 @@ func revisionOf(asked, newest int64) int64 {
 	return newest
 }
 
-// CurrentRevision is what watches are told as their progress. kine's own is what
+// CurrentRevision is what watches report as their progress. kine's own is what
 // this process wrote last where others write too.
 func (o *ordered) CurrentRevision(context.Context) (int64, error) {
 	whole, _ := o.log.seen()
@@ -94,7 +94,7 @@ func (o *ordered) Watch(ctx context.Context, revision int64) server.WatchResult 
 		}
 		first.Events = upTo(whole, past.Events)
 	}
-	// One that begins ahead must not be told of a revision before its beginning.
+	// One that begins ahead must not get a revision before its beginning.
 	begin := max(whole, revision-1)
 	if begin > whole {
 		first.CurrentRev = 0

@@ -20,6 +20,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"garret.dev/garret/hack/krew/plugin"
 	"garret.dev/garret/test/framework"
 )
 
@@ -32,10 +33,12 @@ func TestPluginOfKrew(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, target := t.TempDir(), runtime.GOOS+"/"+runtime.GOARCH
-	tool := exec.CommandContext(t.Context(), "go", "run", "./hack/krew", "--version", "v0.1.0", "--url", "https://example.com/v0.1.0/", "--out", out, target+"="+garret)
-	tool.Dir = "../../.."
-	if said, err := tool.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, said)
+	root, err := framework.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := plugin.Write(root, "v0.1.0", "https://example.com/v0.1.0", out, []string{target + "=" + garret}); err != nil {
+		t.Fatal(err)
 	}
 	content, err := os.ReadFile(filepath.Join(out, "garret.yaml"))
 	if err != nil {
@@ -80,8 +83,8 @@ func TestPluginOfKrew(t *testing.T) {
 	if got := kubectl.Do(t, "garret", "list", "--namespace", namespace, "-o", "name"); !strings.Contains(got, "/"+name) {
 		t.Errorf("kubectl garret list: got %q, want %s", got, name)
 	}
-	if got := kubectl.Do(t, "garret", "--help"); !strings.Contains(got, "kubectl garret create") {
-		t.Errorf("kubectl garret --help: got %s, want examples of the plugin", got)
+	if got := kubectl.Do(t, "garret", "list", "--help"); !strings.Contains(got, "kubectl garret list") {
+		t.Errorf("kubectl garret list --help: got %s, want examples of the plugin", got)
 	}
 }
 

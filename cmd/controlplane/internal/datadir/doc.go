@@ -6,7 +6,7 @@
 // for others through the aggregation layer, and kubelet-ca, which k3s has not, what the API server
 // and kubelets are to each other. They are made on the first start
 // unless an operator has put its own there, and are never replaced. All other
-// certificates live a year and are made anew when fewer than ninety days are
+// certificates live a year and are made again when fewer than ninety days are
 // left, at a start or while running; their keys stay, so that a reader in
 // between never sees a pair that does not match.
 //

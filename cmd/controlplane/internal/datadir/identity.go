@@ -33,7 +33,7 @@ func (l Layout) Identity() (map[string][]byte, error) {
 
 // AdoptIdentity writes the identity that another server of the cluster has
 // made. What differs is replaced, and with it every certificate that the old
-// authorities have signed is issued anew by EnsureCredentials.
+// authorities have signed is issued again by EnsureCredentials.
 func (l Layout) AdoptIdentity(files map[string][]byte) error {
 	for _, path := range l.identityFiles() {
 		content, ok := files[filepath.Base(path)]

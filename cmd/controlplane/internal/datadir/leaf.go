@@ -61,7 +61,7 @@ const (
 	ClientAuthProxy  = "client-auth-proxy"
 )
 
-// ensureLeaf keeps the certificate when it is still right, and issues it anew
+// ensureLeaf keeps the certificate when it is still right, and issues it again
 // otherwise; it tells which it did.
 func (l Layout) ensureLeaf(want leaf, ca *authority, now time.Time) (issued bool, err error) {
 	hasKey, err := exists(l.Key(want.name))

@@ -25,8 +25,8 @@ func RouteLogs(ctx context.Context) {
 	guarded.ForwardExit(logrus.StandardLogger())
 }
 
-// logRefusals returns what is told of each write that the datastore did not
-// take. Components write all the time, so a trouble that lasts is logged anew
+// logRefusals returns what logs each write that the datastore did not
+// take. Components write all the time, so a trouble that lasts is logged again
 // only now and then; the clients get each error.
 func logRefusals(ctx context.Context) func(error) {
 	logger := klog.FromContext(ctx).WithName("datastore")

@@ -30,7 +30,7 @@ func Install(ctx context.Context, database, version string, locations []string, 
 		return "", err
 	}
 	// The copy gets its name when it is complete: a start that is killed
-	// here begins anew.
+	// here begins again.
 	draft := database + ".seed"
 	defer os.Remove(draft)
 	for _, location := range locations {

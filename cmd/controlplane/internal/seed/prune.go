@@ -56,7 +56,7 @@ func Prune(ctx context.Context, database, version string) (objects int, err erro
 		{"DELETE FROM kine WHERE name <> 'compact_rev_key' AND (deleted <> 0 OR id NOT IN (SELECT MAX(id) FROM kine GROUP BY name))", nil},
 		{"DELETE FROM kine WHERE name <> 'compact_rev_key' AND NOT (" + strings.Join(conditions, " OR ") + ")", arguments},
 		{"UPDATE kine SET old_value = NULL", nil},
-		// What is gone was compacted: a client that asks for it is told so.
+		// What is gone was compacted: a client that asks for it gets that answer.
 		{"UPDATE kine SET prev_revision = (SELECT MAX(id) FROM kine) WHERE name = 'compact_rev_key'", nil},
 		{"CREATE TABLE seed (format INTEGER, version TEXT)", nil},
 		{"INSERT INTO seed VALUES (?, ?)", []any{format, version}},

@@ -9,7 +9,7 @@ import (
 
 const (
 	// aloneInterval is how often a server without others renews its leases, which only
-	// others would read. It also creates its Service anew then; the syncer does so
+	// others would read. It also creates its Service again then; the syncer does so
 	// within ten seconds.
 	aloneInterval = 10 * time.Minute
 	// aloneTTL is how long such a lease lasts.

@@ -45,7 +45,7 @@ func (s *Server) credentials(ctx context.Context) error {
 	return s.layout.WriteKubeconfigs(localURL(s.flags))
 }
 
-// renew issues certificates anew long before they end. The components read
+// renew issues certificates again long before they end. The components read
 // their files again by themselves; only the administrator's kubeconfig holds a
 // copy.
 func (s *Server) renew(ctx context.Context) error {
