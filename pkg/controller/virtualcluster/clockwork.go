@@ -94,6 +94,9 @@ func foretellDeletion(vc *tenancyv1.VirtualCluster, want *tenancyv1.VirtualClust
 	case dormancy.NotDue:
 		condition.Reason = "Used"
 		condition.Message = fmt.Sprintf("it is deleted when nobody has used it for %s", vc.Spec.Sleep.DeleteAfterInactivity.Duration)
+		if vc.Spec.DeletionProtection {
+			condition.Message += ", and spec.deletionProtection is false"
+		}
 	case dormancy.Protected:
 		condition.Reason = "Protected"
 		condition.Message = fmt.Sprintf("nobody has used it since %s, and only spec.deletionProtection keeps it", d.LastUse.UTC().Format(time.RFC3339))
