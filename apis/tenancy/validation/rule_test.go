@@ -60,7 +60,7 @@ func TestKindRules(t *testing.T) {
 		"items of a status":       {rules: reporting("status.conditions[].type"), path: "[0].status[0]", told: "items of a list"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			errs := kindRules(test.rules, field.NewPath("custom"))
+			errs := kindRules(test.rules, nil, nil, field.NewPath("custom"))
 			switch {
 			case test.path == "" && len(errs) > 0:
 				t.Errorf("got %v, want it accepted", errs)

@@ -18,7 +18,9 @@ import (
 // TestReaders lends the right to read in other namespaces for what is shown of them, and takes it
 // back with the mapping, with the kind, and with the virtual cluster.
 func TestReaders(t *testing.T) {
-	space := func(name string) *corev1.Namespace { return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}} }
+	space := func(name string) *corev1.Namespace {
+		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	}
 	vc := object(1)
 	mapping := func(namespace, name string) tenancyv1.CustomMapping {
 		return tenancyv1.CustomMapping{From: tenancyv1.CustomSource{Namespace: namespace, Name: name}, To: tenancyv1.CustomTarget{Namespace: "shop"}}
@@ -70,8 +72,12 @@ func TestReaders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.ContainsFunc(values.RBAC.Rules, func(r rbacv1.PolicyRule) bool { return slices.Equal(r.Resources, []string{"widgets"}) && slices.Equal(r.ResourceNames, []string{"own"}) }) ||
-		!slices.ContainsFunc(values.Syncer.ExtraArgs, func(arg string) bool { return strings.HasPrefix(arg, "--show-kind=") && strings.Contains(arg, `"namespace":"team","name":"own"`) }) {
+	if !slices.ContainsFunc(values.RBAC.Rules, func(r rbacv1.PolicyRule) bool {
+		return slices.Equal(r.Resources, []string{"widgets"}) && slices.Equal(r.ResourceNames, []string{"own"})
+	}) ||
+		!slices.ContainsFunc(values.Syncer.ExtraArgs, func(arg string) bool {
+			return strings.HasPrefix(arg, "--show-kind=") && strings.Contains(arg, `"namespace":"team","name":"own"`)
+		}) {
 		t.Errorf("got the rules %v and the arguments %v, want the object of the namespace itself", values.RBAC.Rules, values.Syncer.ExtraArgs)
 	}
 
