@@ -6,6 +6,7 @@ package resources
 import (
 	"fmt"
 	"maps"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -90,7 +91,9 @@ func namesKind(of schema.GroupResource, fields map[string]any) error {
 	}
 	if given, has := fields["kind"]; has {
 		kind, _ = given.(string)
-		if plural, _ := meta.UnsafeGuessKindToResource(schema.GroupVersionKind{Group: group, Kind: kind}); plural.Resource != of.Resource {
+		// The guess makes gatewaies of Gateway.
+		plural, _ := meta.UnsafeGuessKindToResource(schema.GroupVersionKind{Group: group, Kind: kind})
+		if plural.Resource != of.Resource && strings.ToLower(kind)+"s" != of.Resource {
 			return fmt.Errorf("is about a %s, and goes to the host only with %s", kind, of)
 		}
 	}
