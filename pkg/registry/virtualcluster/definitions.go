@@ -50,7 +50,7 @@ func (d Definition) suitRules(ctx context.Context, vc *tenancy.VirtualCluster, o
 			continue
 		}
 		// An earlier version of the definition may lack fields that the rule is about.
-		found, err := d.suitsKind(ctx, &v1.KindRule{APIVersion: built.APIVersion, Resource: built.Resource}, specPath.Child("syncer", "toHost", resource))
+		found, err := d.suitsKind(ctx, &v1.KindRule{APIVersion: built.Rule.APIVersion, Resource: built.Rule.Resource}, specPath.Child("syncer").Child(built.Field))
 		if err != nil {
 			return err
 		}

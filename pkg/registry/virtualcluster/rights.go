@@ -151,11 +151,11 @@ func shownInside(resource string, now, old tenancy.ObjectsFromHost) []need {
 // builtInKind is for a kind with a rule of Garret's own. Tenants then write its objects on the host.
 func builtInKind(resource string) func(now, old *tenancy.VirtualClusterSpec) []need {
 	return func(now, old *tenancy.VirtualClusterSpec) []need {
-		rule, on := switchedOn(now, resource)
+		built, on := switchedOn(now, resource)
 		if _, before := switchedOn(old, resource); !on || before {
 			return nil
 		}
-		kind := rule.Synced()
+		kind := built.Rule.Synced()
 		var needs []need
 		for _, verb := range kind.Verbs {
 			needs = append(needs, need{
@@ -167,18 +167,18 @@ func builtInKind(resource string) func(now, old *tenancy.VirtualClusterSpec) []n
 	}
 }
 
-// switchedOn is the rule of the kind, and whether the spec has it on.
-func switchedOn(spec *tenancy.VirtualClusterSpec, resource string) (v1.KindRule, bool) {
+// switchedOn is the kind with its rule, and whether the spec has it on.
+func switchedOn(spec *tenancy.VirtualClusterSpec, resource string) (v1.BuiltInKind, bool) {
 	external := &v1.SyncerSpec{}
 	if err := v1.Convert_tenancy_SyncerSpec_To_v1_SyncerSpec(&spec.Syncer, external, nil); err != nil {
-		return v1.KindRule{}, false
+		return v1.BuiltInKind{}, false
 	}
 	for _, built := range external.BuiltIn() {
 		if built.Rule.Resource == resource {
-			return built.Rule, built.Enabled != nil && *built.Enabled
+			return built, built.Enabled != nil && *built.Enabled
 		}
 	}
-	return v1.KindRule{}, false
+	return v1.BuiltInKind{}, false
 }
 
 // customShownInside is for objects of any namespace of the host that everybody inside may read. Who
