@@ -25,6 +25,12 @@ type ToHostSpec struct {
 	Custom []KindRule
 	// endpointSlices are those of Services without a selector. On by default.
 	EndpointSlices KindSwitch
+	// gateways of the Gateway API are served by the host's controllers. The host's administrator opens the kind. Off by default.
+	Gateways KindSwitch
+	// grpcRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	GRPCRoutes KindSwitch
+	// httpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	HTTPRoutes KindSwitch
 	// ingresses are served by the host's ingress controllers. On by default.
 	Ingresses KindSwitch
 	// networkPolicies narrow on the host what pods reach, and who reaches them. Who switches them on needs the right to create NetworkPolicies there. Off by default.

@@ -1601,6 +1601,9 @@ func (in *ToHostSpec) DeepCopyInto(out *ToHostSpec) {
 		}
 	}
 	in.EndpointSlices.DeepCopyInto(&out.EndpointSlices)
+	in.Gateways.DeepCopyInto(&out.Gateways)
+	in.GRPCRoutes.DeepCopyInto(&out.GRPCRoutes)
+	in.HTTPRoutes.DeepCopyInto(&out.HTTPRoutes)
 	in.Ingresses.DeepCopyInto(&out.Ingresses)
 	in.NetworkPolicies.DeepCopyInto(&out.NetworkPolicies)
 	in.PersistentVolumeClaims.DeepCopyInto(&out.PersistentVolumeClaims)

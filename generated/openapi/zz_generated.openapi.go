@@ -824,14 +824,14 @@ func schema_garret_apis_tenancy_v1_FieldRule(ref common.ReferenceCallback) commo
 					},
 					"as": {
 						SchemaProps: spec.SchemaProps{
-							Description: "as says what becomes of the field: Copy, Name, Namespace, Labels, LabelSelector, Omit or Refuse. Copy when not set.",
+							Description: "as says what becomes of the field: Copy, Name, Reference, Namespace, Labels, LabelSelector, Omit or Refuse. Copy when not set.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"of": {
 						SchemaProps: spec.SchemaProps{
-							Description: "of is the kind of the object that a Name names: secrets, configmaps, services, persistentvolumeclaims, pods, or RESOURCE.GROUP of a kind that goes to the host by a rule. Secrets and configmaps go to the host with the object.",
+							Description: "of is the kind of the object that a Name or a Reference names: secrets, configmaps, services, persistentvolumeclaims, pods, or RESOURCE.GROUP of a kind that goes to the host by a rule. Secrets and configmaps go to the host with the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -3576,6 +3576,27 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 					"endpointSlices": {
 						SchemaProps: spec.SchemaProps{
 							Description: "endpointSlices are those of Services without a selector. On by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"gateways": {
+						SchemaProps: spec.SchemaProps{
+							Description: "gateways of the Gateway API are served by the host's controllers. The host's administrator opens the kind. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"grpcRoutes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "grpcRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"httpRoutes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "httpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},

@@ -113,7 +113,7 @@ func kinds() []kind {
 
 // Register has the engine run the selected kinds, and the informers that they follow.
 func Register(e *engine.Engine, c Config) error {
-	b := builder{engine: e, Config: c, notices: newNotices(c.Recorder)}
+	b := builder{engine: e, Config: c, notices: newNotices(c.Recorder), referrals: referrals{}}
 	b.rules()
 	for _, kind := range kinds() {
 		if c.Selection[kind.resource] {
@@ -148,9 +148,10 @@ type builder struct {
 	// accounts are the ServiceAccounts of the tenant on the host; nil while they stay inside.
 	accounts *engine.Store[*corev1.ServiceAccount]
 	notices  *notices
-	// ruled are the kinds with a rule.
-	ruled []*ruled
-	err   error
+	// ruled are the kinds with a rule, referrals what of the host they may name.
+	ruled     []*ruled
+	referrals referrals
+	err       error
 }
 
 // twin adds the controller of a kind that has the same object on both sides.

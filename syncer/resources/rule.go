@@ -113,13 +113,14 @@ func (r *ruled) wanted(virtual *unstructured.Unstructured) bool {
 }
 
 // translate is what of the object goes to the host, and what it names, by kind.
-func (r *ruled) translate(virtual *unstructured.Unstructured) (map[string]any, map[string][]string, error) {
-	t := &translation{translator: r.b.Translator, namespace: virtual.GetNamespace(), named: map[string][]string{}}
+func (r *ruled) translate(virtual *unstructured.Unstructured) (map[string]any, *translation, error) {
+	t := &translation{translator: r.b.Translator, namespace: virtual.GetNamespace(), named: map[string][]string{},
+		refer: r.b.referrals, shown: map[types.NamespacedName]types.NamespacedName{}}
 	made, _, err := t.inside(r.tree, "", "", virtual.Object)
 	if err != nil {
 		return nil, nil, err
 	}
-	return made.(map[string]any), t.named, nil
+	return made.(map[string]any), t, nil
 }
 
 // apply gives the host object the fields that the rule names, and takes away what is not
@@ -144,20 +145,20 @@ func (r *ruled) apply(virtual, host *unstructured.Unstructured) error {
 
 // named are the names that the object has of others of the kind. One that is refused names nothing.
 func (r *ruled) named(virtual *unstructured.Unstructured, resource string) []string {
-	_, named, err := r.translate(virtual)
+	_, done, err := r.translate(virtual)
 	if err != nil {
 		return nil
 	}
-	return named[resource]
+	return done.named[resource]
 }
 
 func (r *ruled) references(virtual *unstructured.Unstructured) []string {
-	_, named, err := r.translate(virtual)
+	_, done, err := r.translate(virtual)
 	if err != nil {
 		return nil
 	}
 	var all []string
-	for _, names := range named {
+	for _, names := range done.named {
 		all = append(all, names...)
 	}
 	return all
@@ -229,6 +230,8 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 		return nil
 	}
 	changed := virtual.DeepCopy()
+	// One that is refused now names nothing.
+	_, done, _ := r.translate(virtual)
 	readable := r.b.Translator.Readable(virtual.GetNamespace(), append(r.references(virtual), virtual.GetName())...)
 	for _, path := range r.status {
 		value, found, err := unstructured.NestedFieldNoCopy(host.Object, path...)
@@ -239,7 +242,11 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 			unstructured.RemoveNestedField(changed.Object, path...)
 			continue
 		}
-		if err := unstructured.SetNestedField(changed.Object, mapText(value, readable.Replace), path...); err != nil {
+		read := mapText(value, readable.Replace)
+		if done != nil {
+			read = done.readNames(read, r.host.Namespace())
+		}
+		if err := unstructured.SetNestedField(changed.Object, read, path...); err != nil {
 			return fmt.Errorf("status inside: %w", err)
 		}
 	}

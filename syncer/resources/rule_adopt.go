@@ -71,7 +71,7 @@ func (r *ruled) makeAgain(ctx context.Context, host *unstructured.Unstructured, 
 func (f *fieldTree) restore(around tenancyv1.FieldUse, path string, value any) (out any, keep bool, err error) {
 	use := f.use(around)
 	switch use {
-	case tenancyv1.FieldName, tenancyv1.FieldLabels, tenancyv1.FieldSelector:
+	case tenancyv1.FieldName, tenancyv1.FieldReference, tenancyv1.FieldLabels, tenancyv1.FieldSelector:
 		return nil, false, fmt.Errorf("%s is of the host, and nobody knows what it was inside", path)
 	case tenancyv1.FieldNamespace, tenancyv1.FieldOmitted, tenancyv1.FieldRefused:
 		return nil, false, nil

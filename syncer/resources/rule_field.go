@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
@@ -68,6 +69,10 @@ type translation struct {
 	namespace  string
 	// named are the names that it found, by kind.
 	named map[string][]string
+	// refer finds what a Reference may name.
+	refer referrals
+	// shown are the objects of the host that it found named, by their names there.
+	shown map[types.NamespacedName]types.NamespacedName
 }
 
 // translate returns what of the value, which lies at the path, goes to the host. Keep is
@@ -95,6 +100,9 @@ func (t *translation) translate(tree *fieldTree, around tenancyv1.FieldUse, path
 			}
 		}
 		return list, use != tenancyv1.FieldOmitted && (use != "" || len(list) > 0), nil
+	}
+	if use == tenancyv1.FieldReference {
+		return t.reference(tree, path, value)
 	}
 	if len(tree.within) > 0 {
 		return t.inside(tree, use, path, value)

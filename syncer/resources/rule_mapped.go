@@ -61,6 +61,7 @@ func (b *builder) shownKinds() {
 		}); at >= 0 {
 			inside = b.ruled[at].virtual
 		}
+		b.refersTo(&kind, m.hostName)
 		var status func(*unstructured.Unstructured)
 		if kind.Status {
 			status = func(object *unstructured.Unstructured) {
@@ -77,6 +78,15 @@ func (b *builder) shownKinds() {
 			engine.StoreOptions{LabelSelector: tenancyv1.LabelMapped + "=" + b.Translator.Cluster().ID})
 		b.engine.AddTask(func(ctx context.Context) { engine.Clear(ctx, shown) })
 	}
+}
+
+// hostName is the name of the host's object that is shown under the name, now.
+func (m *mapped[T]) hostName(inside types.NamespacedName) (types.NamespacedName, bool) {
+	host, shown := m.host(inside)
+	if !shown {
+		return types.NamespacedName{}, false
+	}
+	return engine.KeyOf(host), true
 }
 
 // ownContent are the parts of an object that are not copied with its content.

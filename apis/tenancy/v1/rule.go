@@ -79,8 +79,17 @@ func (r *KindRule) Synced() SyncedKind {
 	return SyncedKind{Group: at.Group, Version: at.Version, Resource: at.Resource, Direction: ToHost, Namespaced: true, HoldsData: r.KeepsData, Verbs: writing()}
 }
 
-// Rules are those by which the spec has kinds go to the host.
-func (s *SyncerSpec) Rules() []KindRule { return slices.Clone(s.ToHost.Custom) }
+// Rules are those by which the spec has kinds go to the host: its own, and those of the kinds
+// that it switches on.
+func (s *SyncerSpec) Rules() []KindRule {
+	rules := slices.Clone(s.ToHost.Custom)
+	for _, built := range s.BuiltIn() {
+		if built.Enabled != nil && *built.Enabled {
+			rules = append(rules, built.Rule)
+		}
+	}
+	return rules
+}
 
 // RuleArgs are the arguments of a syncer that works by the rules.
 func RuleArgs(rules []KindRule) ([]string, error) {

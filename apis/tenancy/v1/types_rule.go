@@ -44,6 +44,9 @@ const (
 	FieldCopied FieldUse = "Copy"
 	// FieldName is for the name of another object of the same namespace.
 	FieldName FieldUse = "Name"
+	// FieldReference is for an object with the fields name, namespace, group and kind, which names
+	// another object of the same namespace, or one of the host that is shown inside.
+	FieldReference FieldUse = "Reference"
 	// FieldNamespace is for the namespace of a named object. It has to be the object's own,
 	// and is left out on the host.
 	FieldNamespace FieldUse = "Namespace"
@@ -65,11 +68,11 @@ type FieldRule struct {
 	// +k8s:required
 	// +k8s:maxLength=512
 	Path string `json:"path"`
-	// as says what becomes of the field: Copy, Name, Namespace, Labels, LabelSelector, Omit or Refuse. Copy when not set.
+	// as says what becomes of the field: Copy, Name, Reference, Namespace, Labels, LabelSelector, Omit or Refuse. Copy when not set.
 	// +optional
 	// +k8s:optional
 	As FieldUse `json:"as,omitempty"`
-	// of is the kind of the object that a Name names: secrets, configmaps, services, persistentvolumeclaims, pods,
+	// of is the kind of the object that a Name or a Reference names: secrets, configmaps, services, persistentvolumeclaims, pods,
 	// or RESOURCE.GROUP of a kind that goes to the host by a rule. Secrets and configmaps go to the host with the object.
 	// +optional
 	// +k8s:optional

@@ -39,6 +39,15 @@ type ToHostSpec struct {
 	// endpointSlices are those of Services without a selector. On by default.
 	// +optional
 	EndpointSlices KindSwitch `json:"endpointSlices,omitempty,omitzero"`
+	// gateways of the Gateway API are served by the host's controllers. The host's administrator opens the kind. Off by default.
+	// +optional
+	Gateways KindSwitch `json:"gateways,omitempty,omitzero"`
+	// grpcRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	// +optional
+	GRPCRoutes KindSwitch `json:"grpcRoutes,omitempty,omitzero"`
+	// httpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	// +optional
+	HTTPRoutes KindSwitch `json:"httpRoutes,omitempty,omitzero"`
 	// ingresses are served by the host's ingress controllers. On by default.
 	// +optional
 	Ingresses KindSwitch `json:"ingresses,omitempty,omitzero"`

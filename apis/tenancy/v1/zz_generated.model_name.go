@@ -19,6 +19,11 @@ func (in AllowedPodRules) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BuiltInKind) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.BuiltInKind"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CertificateRequest) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.CertificateRequest"
 }

@@ -5069,6 +5069,72 @@ func Validate_ToHostSpec(
 		errs = append(errs, fn(fldPath.Child("endpointSlices"), &obj.EndpointSlices, oldVal, oldObj != nil)...)
 	}
 
+	{ // field ToHostSpec.Gateways
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.Gateways
+			})
+		errs = append(errs, fn(fldPath.Child("gateways"), &obj.Gateways, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.GRPCRoutes
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.GRPCRoutes
+			})
+		errs = append(errs, fn(fldPath.Child("grpcRoutes"), &obj.GRPCRoutes, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.HTTPRoutes
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.HTTPRoutes
+			})
+		errs = append(errs, fn(fldPath.Child("httpRoutes"), &obj.HTTPRoutes, oldVal, oldObj != nil)...)
+	}
+
 	{ // field ToHostSpec.Ingresses
 		fn := func(
 			fldPath *field.Path,

@@ -34,15 +34,27 @@ func namedKinds() []string {
 
 // fieldUses are what may become of a field.
 func fieldUses() []v1.FieldUse {
-	return []v1.FieldUse{v1.FieldCopied, v1.FieldName, v1.FieldNamespace, v1.FieldLabels, v1.FieldSelector, v1.FieldOmitted, v1.FieldRefused}
+	return []v1.FieldUse{v1.FieldCopied, v1.FieldName, v1.FieldReference, v1.FieldNamespace, v1.FieldLabels, v1.FieldSelector, v1.FieldOmitted, v1.FieldRefused}
 }
 
 // kindRules judges rules without their CustomResourceDefinitions, which the host has.
-func kindRules(rules []v1.KindRule, path *field.Path) field.ErrorList {
+func kindRules(rules []v1.KindRule, builtIn []v1.BuiltInKind, shown []v1.KindFromHost, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	ruled, seen := sets.New[string](), sets.New[string]()
 	for i := range rules {
 		ruled.Insert(rules[i].Definition())
+	}
+	for i := range shown {
+		rule := shown[i].Rule()
+		ruled.Insert(rule.Definition())
+	}
+	for i := range builtIn {
+		if name := builtIn[i].Rule.Definition(); builtIn[i].Enabled != nil && *builtIn[i].Enabled {
+			if ruled.Has(name) && slices.ContainsFunc(rules, func(r v1.KindRule) bool { return r.Definition() == name }) {
+				errs = append(errs, field.Invalid(path, name, "spec.syncer."+builtIn[i].Field+" has the kind go to the host by a rule of Garret's own: leave one of the two out"))
+			}
+			ruled.Insert(name)
+		}
 	}
 	for i := range rules {
 		rule, at := &rules[i], path.Index(i)
@@ -99,6 +111,9 @@ func ruledKind(rule *v1.KindRule, path *field.Path) field.ErrorList {
 	return errs
 }
 
+// names tells whether the field names another object.
+func names(rule *v1.FieldRule) bool { return rule.As == v1.FieldName || rule.As == v1.FieldReference }
+
 func fieldRule(rule *v1.FieldRule, ruled sets.Set[string], path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	steps, err := v1.ParsePath(rule.Path)
@@ -110,12 +125,12 @@ func fieldRule(rule *v1.FieldRule, ruled sets.Set[string], path *field.Path) fie
 	switch {
 	case rule.As != "" && !slices.Contains(fieldUses(), rule.As):
 		errs = append(errs, field.NotSupported(path.Child("as"), rule.As, fieldUses()))
-	case rule.As == v1.FieldName && rule.Of == "":
+	case names(rule) && rule.Of == "":
 		errs = append(errs, field.Required(path.Child("of"), "say which kind the name is of, such as secrets"))
-	case rule.As == v1.FieldName && !slices.Contains(namedKinds(), rule.Of) && !ruled.Has(rule.Of):
+	case names(rule) && !slices.Contains(namedKinds(), rule.Of) && !ruled.Has(rule.Of):
 		errs = append(errs, field.Invalid(path.Child("of"), rule.Of, fmt.Sprintf("must be one of %s, or RESOURCE.GROUP of a kind that has a rule here", strings.Join(namedKinds(), ", "))))
-	case rule.As != v1.FieldName && rule.Of != "":
-		errs = append(errs, field.Invalid(path.Child("of"), rule.Of, "says which kind a name is of: leave it out, or set as to Name"))
+	case !names(rule) && rule.Of != "":
+		errs = append(errs, field.Invalid(path.Child("of"), rule.Of, "says which kind a name is of: leave it out, or set as to Name or Reference"))
 	}
 	for i, value := range rule.OneOf {
 		if strings.Contains(value, "$(") {

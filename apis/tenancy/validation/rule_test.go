@@ -60,7 +60,7 @@ func TestKindRules(t *testing.T) {
 		"items of a status":       {rules: reporting("status.conditions[].type"), path: "[0].status[0]", told: "items of a list"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			errs := kindRules(test.rules, field.NewPath("custom"))
+			errs := kindRules(test.rules, nil, nil, field.NewPath("custom"))
 			switch {
 			case test.path == "" && len(errs) > 0:
 				t.Errorf("got %v, want it accepted", errs)
@@ -68,6 +68,33 @@ func TestKindRules(t *testing.T) {
 				t.Errorf("got %v, want one error at custom%s with %q", errs, test.path, test.told)
 			}
 		})
+	}
+}
+
+// TestBuiltInRules wants each rule of Garret's own to be one that a spec could have, and none beside
+// another rule of the kind.
+func TestBuiltInRules(t *testing.T) {
+	spec := &v1.SyncerSpec{}
+	on := true
+	spec.ToHost.Gateways.Enabled, spec.ToHost.GRPCRoutes.Enabled, spec.ToHost.HTTPRoutes.Enabled = &on, &on, &on
+	rules := spec.Rules()
+	if errs := kindRules(rules, nil, nil, nil); len(errs) > 0 || len(rules) != len(spec.BuiltIn()) {
+		t.Errorf("got %v for %d rules, want none for all", errs, len(rules))
+	}
+	spec.ToHost.Custom = rules[:1]
+	if errs := kindRules(spec.ToHost.Custom, spec.BuiltIn(), nil, field.NewPath("custom")); len(errs) != 1 || !strings.Contains(errs[0].Error(), "leave one of the two out") {
+		t.Errorf("a kind with two rules: got %v", errs)
+	}
+	named := []v1.KindRule{{APIVersion: "example.org/v1", Resource: "widgets", Fields: []v1.FieldRule{{Path: "spec.gateway", As: v1.FieldReference, Of: "gateways.gateway.networking.k8s.io"}}}}
+	if errs := kindRules(named, spec.BuiltIn(), nil, nil); len(errs) > 0 {
+		t.Errorf("a rule that refers to a kind that is on: got %v", errs)
+	}
+	if errs := kindRules(named, (&v1.SyncerSpec{}).BuiltIn(), nil, nil); len(errs) != 1 {
+		t.Errorf("a rule that refers to a kind that is off: got %v", errs)
+	}
+	shown := []v1.KindFromHost{{APIVersion: "gateway.networking.k8s.io/v1", Resource: "gateways"}}
+	if errs := kindRules(named, nil, shown, nil); len(errs) > 0 {
+		t.Errorf("a rule that refers to what is shown: got %v", errs)
 	}
 }
 

@@ -22,8 +22,8 @@ func syncer(spec *tenancy.SyncerSpec, path *field.Path) field.ErrorList {
 	if err := v1.Convert_tenancy_SyncerSpec_To_v1_SyncerSpec(spec, external, nil); err != nil {
 		return append(errs, field.InternalError(path, err))
 	}
-	errs = append(errs, shownKinds(external.FromHost.Custom, external.ToHost.Custom, path.Child("fromHost", "custom"))...)
-	errs = append(errs, kindRules(external.ToHost.Custom, path.Child("toHost", "custom"))...)
+	errs = append(errs, shownKinds(external.FromHost.Custom, external.Rules(), path.Child("fromHost", "custom"))...)
+	errs = append(errs, kindRules(external.ToHost.Custom, external.BuiltIn(), external.FromHost.Custom, path.Child("toHost", "custom"))...)
 	for _, choice := range external.Choices() {
 		at := path.Child(choice.Field)
 		if choice.Selector != nil {

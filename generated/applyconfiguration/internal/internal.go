@@ -1029,6 +1029,18 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}
+    - name: gateways
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: grpcRoutes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: httpRoutes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
     - name: ingresses
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch

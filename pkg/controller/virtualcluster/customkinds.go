@@ -80,7 +80,7 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 		refused = append(refused, fmt.Sprintf("%s.%s %s: an administrator of the host opens the kind by a ClusterRole with the label %s=true and the rule {apiGroups: [%s], resources: [%s], verbs: [%s]}",
 			kind.Resource, kind.Group, what, tenancyv1.LabelAggregateToCustomKinds, kind.Group, kind.Resource, strings.Join(kind.Verbs, ", ")))
 	}
-	rules := vc.Spec.Syncer.ToHost.Custom
+	rules := vc.Spec.Syncer.Rules()
 	for i := range rules {
 		kinds.ruled = append(kinds.ruled, rules[i].Definition())
 		if kind := rules[i].Synced(); opens(opened, kind) {

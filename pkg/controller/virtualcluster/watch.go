@@ -250,7 +250,7 @@ func (c *Controller) enqueueAll() {
 // enqueueRuled is for the virtual clusters that have rules for kinds of the host, or had some.
 func (c *Controller) enqueueRuled() {
 	for _, object := range c.watched.clusterChanges.GetStore().List() {
-		if vc, ok := object.(*tenancyv1.VirtualCluster); ok && len(vc.Spec.Syncer.ToHost.Custom)+len(vc.Spec.Syncer.FromHost.Custom)+len(vc.Status.CustomKinds) > 0 {
+		if vc, ok := object.(*tenancyv1.VirtualCluster); ok && len(vc.Spec.Syncer.Rules())+len(vc.Spec.Syncer.FromHost.Custom)+len(vc.Status.CustomKinds) > 0 {
 			c.queue.AddObject(object)
 		}
 	}

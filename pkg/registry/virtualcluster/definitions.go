@@ -44,6 +44,18 @@ func (d Definition) suitRules(ctx context.Context, vc *tenancy.VirtualCluster, o
 		}
 		errs = append(errs, found...)
 	}
+	for _, resource := range []string{v1.ResourceGateways, v1.ResourceGRPCRoutes, v1.ResourceHTTPRoutes} {
+		built, on := switchedOn(&vc.Spec, resource)
+		if _, before := switchedOn(old, resource); !on || before {
+			continue
+		}
+		// An earlier version of the definition may lack fields that the rule is about.
+		found, err := d.suitsKind(ctx, &v1.KindRule{APIVersion: built.Rule.APIVersion, Resource: built.Rule.Resource}, specPath.Child("syncer").Child(built.Field))
+		if err != nil {
+			return err
+		}
+		errs = append(errs, found...)
+	}
 	for i := range vc.Spec.Syncer.FromHost.Custom {
 		internal := &vc.Spec.Syncer.FromHost.Custom[i]
 		rule := &v1.KindRule{APIVersion: internal.APIVersion, Resource: internal.Resource}
@@ -131,7 +143,7 @@ func suitsField(rule *v1.FieldRule, schema *apiextensionsv1.JSONSchemaProps) str
 	switch rule.As {
 	case v1.FieldName, v1.FieldNamespace:
 		wanted = "string"
-	case v1.FieldLabels, v1.FieldSelector:
+	case v1.FieldLabels, v1.FieldSelector, v1.FieldReference:
 		wanted = "object"
 	}
 	switch {

@@ -119,6 +119,21 @@ func TestRulesSuitTheHost(t *testing.T) {
 	}
 }
 
+// TestBuiltInKindsSuitTheHost wants the host to have the kind, under the field that switches it on.
+func TestBuiltInKindsSuitTheHost(t *testing.T) {
+	d := Definition(func(_ context.Context, name string) (*apiextensionsv1.CustomResourceDefinition, error) {
+		return nil, apierrors.NewNotFound(schema.GroupResource{Resource: "customresourcedefinitions"}, name)
+	})
+	vc := existing()
+	vc.Spec = specOf(routes(true))
+	if err := d.suitRules(t.Context(), vc, &tenancy.VirtualClusterSpec{}); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "spec.syncer.toHost.httpRoutes.resource") {
+		t.Errorf("got %v, want the field refused", err)
+	}
+	if err := d.suitRules(t.Context(), vc, &vc.Spec); err != nil {
+		t.Errorf("routes that stay: got %v", err)
+	}
+}
+
 // TestUnknownDefinitions keeps rules out while nobody can tell what the host has.
 func TestUnknownDefinitions(t *testing.T) {
 	d := Definition(func(context.Context, string) (*apiextensionsv1.CustomResourceDefinition, error) {

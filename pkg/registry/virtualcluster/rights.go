@@ -63,6 +63,9 @@ var lentFields = []lent{
 		return shownInside(v1.ResourceSecrets, now.Syncer.FromHost.Secrets, old.Syncer.FromHost.Secrets)
 	}},
 	{"syncer.toHost.custom", kindsWithRules},
+	{"syncer.toHost.gateways", builtInKind(v1.ResourceGateways)},
+	{"syncer.toHost.grpcRoutes", builtInKind(v1.ResourceGRPCRoutes)},
+	{"syncer.toHost.httpRoutes", builtInKind(v1.ResourceHTTPRoutes)},
 	{"syncer.fromHost.custom", customShownInside},
 	{"syncer.fromHost.services.mappings", mappedServices},
 	{"syncer.toHost.services.mappings", namedServices},
@@ -179,6 +182,39 @@ func shownInside(resource string, now, old tenancy.ObjectsFromHost) []need {
 		})
 	}
 	return needs
+}
+
+// builtInKind is for a kind with a rule of Garret's own. Tenants then write its objects on the host.
+func builtInKind(resource string) func(now, old *tenancy.VirtualClusterSpec) []need {
+	return func(now, old *tenancy.VirtualClusterSpec) []need {
+		built, on := switchedOn(now, resource)
+		if _, before := switchedOn(old, resource); !on || before {
+			return nil
+		}
+		kind := built.Rule.Synced()
+		var needs []need
+		for _, verb := range kind.Verbs {
+			needs = append(needs, need{
+				verb: verb, group: kind.Group, resource: kind.Resource,
+				because: "tenants get that right for what goes to the host", remedy: "leave the kind off, or have that right granted to you",
+			})
+		}
+		return needs
+	}
+}
+
+// switchedOn is the kind with its rule, and whether the spec has it on.
+func switchedOn(spec *tenancy.VirtualClusterSpec, resource string) (v1.BuiltInKind, bool) {
+	external := &v1.SyncerSpec{}
+	if err := v1.Convert_tenancy_SyncerSpec_To_v1_SyncerSpec(&spec.Syncer, external, nil); err != nil {
+		return v1.BuiltInKind{}, false
+	}
+	for _, built := range external.BuiltIn() {
+		if built.Rule.Resource == resource {
+			return built, built.Enabled != nil && *built.Enabled
+		}
+	}
+	return v1.BuiltInKind{}, false
 }
 
 // customShownInside is for objects of any namespace of the host that everybody inside may read. Who

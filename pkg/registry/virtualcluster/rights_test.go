@@ -76,6 +76,10 @@ func widgetsOf(sources ...string) specChange {
 	}
 }
 
+func routes(on bool) specChange {
+	return func(spec *tenancy.VirtualClusterSpec) { spec.Syncer.ToHost.HTTPRoutes.Enabled = &on }
+}
+
 func flag(arg string) specChange {
 	return func(spec *tenancy.VirtualClusterSpec) { spec.Syncer.ExtraArgs = []string{arg} }
 }
@@ -156,8 +160,9 @@ func TestLentRights(t *testing.T) {
 		entry      = "get virtualclusters/proxy.tenancy.garret.dev other"
 	)
 	kubeconfig := []string{"create virtualclusters/kubeconfig.tenancy.garret.dev " + existing().Name, "create secrets"}
-	var widgets []string
+	var widgets, writes []string
 	for _, verb := range []string{"get", "list", "watch", "create", "update", "patch", "delete"} {
+		writes = append(writes, verb+" httproutes.gateway.networking.k8s.io")
 		widgets = append(widgets, verb+" widgets.example.org")
 	}
 	reads := func(what string) (all []string) {
@@ -170,6 +175,9 @@ func TestLentRights(t *testing.T) {
 		old, now []specChange
 		want     []string
 	}{
+		"routes":                    {nil, []specChange{routes(true)}, writes},
+		"routes that are off":       {nil, []specChange{routes(false)}, nil},
+		"routes that stay":          {[]specChange{routes(true)}, []specChange{routes(true)}, nil},
 		"a widget of the namespace": {nil, []specChange{widgetsOf("/main")}, reads(" main")},
 		"one of another":            {nil, []specChange{widgetsOf("prod/main")}, reads(" main in prod")},
 		"all of another":            {[]specChange{widgetsOf("prod/main")}, []specChange{widgetsOf("prod/main", "prod/*")}, reads(" in prod")},

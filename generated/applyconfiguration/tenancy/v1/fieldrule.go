@@ -17,9 +17,9 @@ import (
 type FieldRuleApplyConfiguration struct {
 	// path leads to the field, such as spec.items[].secretName: [] stands for each item of a list.
 	Path *string `json:"path,omitempty"`
-	// as says what becomes of the field: Copy, Name, Namespace, Labels, LabelSelector, Omit or Refuse. Copy when not set.
+	// as says what becomes of the field: Copy, Name, Reference, Namespace, Labels, LabelSelector, Omit or Refuse. Copy when not set.
 	As *tenancyv1.FieldUse `json:"as,omitempty"`
-	// of is the kind of the object that a Name names: secrets, configmaps, services, persistentvolumeclaims, pods,
+	// of is the kind of the object that a Name or a Reference names: secrets, configmaps, services, persistentvolumeclaims, pods,
 	// or RESOURCE.GROUP of a kind that goes to the host by a rule. Secrets and configmaps go to the host with the object.
 	Of *string `json:"of,omitempty"`
 	// oneOf are the values that the field may have. An object with another one is refused. Any value when not set.

@@ -16,6 +16,12 @@ type ToHostSpecApplyConfiguration struct {
 	Custom []KindRuleApplyConfiguration `json:"custom,omitempty"`
 	// endpointSlices are those of Services without a selector. On by default.
 	EndpointSlices *KindSwitchApplyConfiguration `json:"endpointSlices,omitempty"`
+	// gateways of the Gateway API are served by the host's controllers. The host's administrator opens the kind. Off by default.
+	Gateways *KindSwitchApplyConfiguration `json:"gateways,omitempty"`
+	// grpcRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	GRPCRoutes *KindSwitchApplyConfiguration `json:"grpcRoutes,omitempty"`
+	// httpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	HTTPRoutes *KindSwitchApplyConfiguration `json:"httpRoutes,omitempty"`
 	// ingresses are served by the host's ingress controllers. On by default.
 	Ingresses *KindSwitchApplyConfiguration `json:"ingresses,omitempty"`
 	// networkPolicies narrow on the host what pods reach, and who reaches them. Who switches them on needs the right to create NetworkPolicies there. Off by default.
@@ -66,6 +72,30 @@ func (b *ToHostSpecApplyConfiguration) WithCustom(values ...*KindRuleApplyConfig
 // If called multiple times, the EndpointSlices field is set to the value of the last call.
 func (b *ToHostSpecApplyConfiguration) WithEndpointSlices(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.EndpointSlices = value
+	return b
+}
+
+// WithGateways sets the Gateways field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Gateways field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithGateways(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.Gateways = value
+	return b
+}
+
+// WithGRPCRoutes sets the GRPCRoutes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the GRPCRoutes field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithGRPCRoutes(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.GRPCRoutes = value
+	return b
+}
+
+// WithHTTPRoutes sets the HTTPRoutes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the HTTPRoutes field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithHTTPRoutes(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.HTTPRoutes = value
 	return b
 }
 

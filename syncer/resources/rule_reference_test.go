@@ -1,0 +1,117 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// builtIn is a kind with a rule of Garret's own, where the host shows one Gateway.
+func builtIn(t *testing.T, resource string) *ruled {
+	t.Helper()
+	spec := &tenancyv1.SyncerSpec{}
+	spec.ToHost.Gateways.Enabled, spec.ToHost.HTTPRoutes.Enabled, spec.ToHost.GRPCRoutes.Enabled = ptr.To(true), ptr.To(true), ptr.To(true)
+	for _, rule := range spec.Rules() {
+		if rule.Resource != resource {
+			continue
+		}
+		built, err := newFieldTree(rule.Fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &builder{Config: Config{Translator: testTranslator()}, referrals: referrals{"gateways.gateway.networking.k8s.io": func(inside types.NamespacedName) (types.NamespacedName, bool) {
+			return types.NamespacedName{Namespace: "infra", Name: "shared"}, inside == types.NamespacedName{Namespace: "edge", Name: "public"}
+		}}}
+		return &ruled{RuledKind: RuledKind{KindRule: rule}, b: b, tree: built}
+	}
+	t.Fatalf("no rule of %s", resource)
+	return nil
+}
+
+type tree = map[string]any
+
+func list(items ...any) []any { return items }
+
+// TestGatewayAPI says what of routes and Gateways goes to the host, and what an attacker tries in vain.
+func TestGatewayAPI(t *testing.T) {
+	own := func(name string) string { return testTranslator().HostName("shop", name) }
+	route := func(rule tree) tree { return tree{"rules": list(rule)} }
+	backend := func(ref tree) tree { return route(tree{"backendRefs": list(ref)}) }
+	for name, test := range map[string]struct {
+		resource string
+		spec     tree
+		// want is the spec on the host; told is a part of the refusal where there is none.
+		want tree
+		told string
+	}{
+		"a route": {"httproutes", tree{"hostnames": list("shop.example.org"), "parentRefs": list(tree{"name": "web", "sectionName": "https"}),
+			"rules": list(tree{"matches": list(tree{"path": tree{"value": "/"}}), "backendRefs": list(tree{"name": "shop", "port": int64(80), "weight": int64(3)}), "unknown": "stays"})},
+			tree{"hostnames": list("shop.example.org"), "parentRefs": list(tree{"name": own("web"), "sectionName": "https"}),
+				"rules": list(tree{"matches": list(tree{"path": tree{"value": "/"}}), "backendRefs": list(tree{"name": own("shop"), "port": int64(80), "weight": int64(3)})})}, ""},
+		"its own namespace named": {"grpcroutes", backend(tree{"group": "", "kind": "Service", "name": "shop", "namespace": "shop"}),
+			backend(tree{"group": "", "kind": "Service", "name": own("shop")}), ""},
+		"a Gateway of the host that is shown": {"httproutes", tree{"parentRefs": list(tree{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "public", "namespace": "edge"})},
+			tree{"parentRefs": list(tree{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "shared", "namespace": "infra"})}, ""},
+		"a mirror": {"httproutes", route(tree{"filters": list(tree{"type": "RequestMirror", "requestMirror": tree{"backendRef": tree{"name": "copy", "port": int64(80)}, "percent": int64(5)}})}),
+			route(tree{"filters": list(tree{"type": "RequestMirror", "requestMirror": tree{"backendRef": tree{"name": own("copy"), "port": int64(80)}, "percent": int64(5)}})}), ""},
+		"a Gateway of the host by its name there": {"httproutes", tree{"parentRefs": list(tree{"name": "shared", "namespace": "infra"})}, nil, `spec.parentRefs[0].namespace is "infra"`},
+		"a Gateway of another namespace inside":   {"httproutes", tree{"parentRefs": list(tree{"name": "web", "namespace": "other"})}, nil, "of its own namespace"},
+		"a Service of another namespace inside":   {"httproutes", backend(tree{"name": "db", "namespace": "other"}), nil, "spec.rules[0].backendRefs[0].namespace"},
+		"a mirror to another namespace":           {"httproutes", route(tree{"filters": list(tree{"requestMirror": tree{"backendRef": tree{"name": "spy", "namespace": "kube-system"}}})}), nil, "requestMirror.backendRef.namespace"},
+		"a Secret for a backend":                  {"httproutes", backend(tree{"kind": "Secret", "name": "keys"}), nil, "is about a Secret"},
+		"a backend of the controller's own":       {"httproutes", backend(tree{"group": "traefik.io", "kind": "TraefikService", "name": "api@internal"}), nil, `the group "traefik.io"`},
+		"a Service for a parent":                  {"httproutes", tree{"parentRefs": list(tree{"group": "", "kind": "Service", "name": "web"})}, nil, `the group ""`},
+		"an extension":                            {"httproutes", route(tree{"filters": list(tree{"type": "ExtensionRef", "extensionRef": tree{"name": "auth"}})}), nil, "extensionRef cannot go"},
+		"filters of one backend":                  {"httproutes", backend(tree{"name": "shop", "filters": list(tree{"extensionRef": tree{"name": "x"}})}), nil, "filters cannot go"},
+		"external authentication":                 {"httproutes", route(tree{"filters": list(tree{"externalAuth": tree{"backendRef": tree{"name": "x"}}})}), nil, "externalAuth cannot go"},
+		"a Gateway": {"gateways", tree{"gatewayClassName": "traefik", "listeners": list(tree{"name": "https", "port": int64(443), "protocol": "HTTPS", "hostname": "*.example.org",
+			"tls":           tree{"mode": "Terminate", "certificateRefs": list(tree{"kind": "Secret", "name": "cert"})},
+			"allowedRoutes": tree{"namespaces": tree{"from": "All"}, "kinds": list(tree{"kind": "HTTPRoute"})}})},
+			tree{"gatewayClassName": "traefik", "listeners": list(tree{"name": "https", "port": int64(443), "protocol": "HTTPS", "hostname": "*.example.org",
+				"tls":           tree{"mode": "Terminate", "certificateRefs": list(tree{"kind": "Secret", "name": own("cert")})},
+				"allowedRoutes": tree{"kinds": list(tree{"kind": "HTTPRoute"})}})}, ""},
+		"a certificate of another namespace": {"gateways", tree{"listeners": list(tree{"tls": tree{"certificateRefs": list(tree{"name": "cert", "namespace": "infra"})}})}, nil, "certificateRefs[0].namespace"},
+		"an address of the host":             {"gateways", tree{"addresses": list(tree{"value": "10.0.0.1"})}, nil, "spec.addresses cannot go"},
+		"parameters of the host":             {"gateways", tree{"infrastructure": tree{"parametersRef": tree{"name": "x"}}}, nil, "spec.infrastructure cannot go"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := builtIn(t, test.resource)
+			virtual := &unstructured.Unstructured{Object: tree{"metadata": tree{"name": "one", "namespace": "shop"}, "spec": test.spec}}
+			host := &unstructured.Unstructured{}
+			err := r.apply(virtual, host)
+			switch {
+			case test.told == "" && (err != nil || !reflect.DeepEqual(host.Object["spec"], any(test.want))):
+				t.Errorf("got %v and %v, want %v", host.Object["spec"], err, test.want)
+			case test.told != "" && (err == nil || !strings.Contains(err.Error(), test.told)):
+				t.Errorf("got %v and %v, want it refused with %q", host.Object["spec"], err, test.told)
+			}
+		})
+	}
+}
+
+// TestStatusOfReferences wants the names inside in a status that repeats references.
+func TestStatusOfReferences(t *testing.T) {
+	r := builtIn(t, "httproutes")
+	virtual := &unstructured.Unstructured{Object: tree{"metadata": tree{"name": "one", "namespace": "shop"},
+		"spec": tree{"parentRefs": list(tree{"name": "web"}, tree{"name": "public", "namespace": "edge"})}}}
+	_, done, err := r.translate(virtual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := done.readNames(list(tree{"parentRef": tree{"name": "web", "namespace": "team"}}, tree{"parentRef": tree{"name": "shared", "namespace": "infra"}},
+		tree{"parentRef": tree{"name": "theirs", "namespace": "elsewhere"}}), "team")
+	want := list(tree{"parentRef": tree{"name": "web", "namespace": "shop"}}, tree{"parentRef": tree{"name": "public", "namespace": "edge"}},
+		tree{"parentRef": tree{"name": "theirs", "namespace": "elsewhere"}})
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
