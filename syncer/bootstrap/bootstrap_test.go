@@ -230,6 +230,29 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// TestReadyAnewAfterASleep has a restarted syncer go on where the last one stopped, unless the
+// virtual cluster slept since.
+func TestReadyAnewAfterASleep(t *testing.T) {
+	woken := metav1.NewTime(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	before, after := metav1.NewTime(woken.Add(-time.Hour)), metav1.NewTime(woken.Add(time.Second))
+	cluster := &tenancyv1.VirtualCluster{}
+	cluster.Status.Conditions = []metav1.Condition{
+		{Type: tenancyv1.ConditionControlPlaneReady, LastTransitionTime: before}, {Type: tenancyv1.ConditionSyncerReady, LastTransitionTime: after},
+		{Type: tenancyv1.ConditionAccessApplied, LastTransitionTime: before},
+	}
+	if got := sinceWoken(cluster); len(got) != 3 {
+		t.Errorf("without a sleep: got %v, want all", got)
+	}
+	cluster.Status.Sleep = &tenancyv1.SleepStatus{Woken: &tenancyv1.WokenStatus{Time: &woken}}
+	got := sinceWoken(cluster)
+	if len(got) != 2 || got[0].Type != tenancyv1.ConditionSyncerReady || got[1].Type != tenancyv1.ConditionAccessApplied {
+		t.Errorf("after a sleep: got %v, want no control plane that was ready before", got)
+	}
+	if len(cluster.Status.Conditions) != 3 {
+		t.Error("the object was changed")
+	}
+}
+
 func TestObserve(t *testing.T) {
 	dir := pkitest.NewDataDir(t)
 	reporter := NewReporter(translate.Cluster{}, nil, unreachable(t), pki.ServerAuthority(dir.Path), testingclock.NewFakeClock(time.Now()), PartBootstrap, "sync")

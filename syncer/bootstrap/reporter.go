@@ -388,8 +388,23 @@ func (w *writer) read(ctx context.Context) error {
 	if err != nil && !apierrors.IsForbidden(err) {
 		return fmt.Errorf("read virtual cluster %s/%s: %w", w.cluster.HostNamespace, w.cluster.Name, err)
 	}
-	w.before = conditionsOf(found)
+	w.before = sinceWoken(found)
 	return nil
+}
+
+// sinceWoken leaves out that control plane and syncer were ready before a sleep: neither was
+// during it. garret-controller takes a report that is younger than the pod for the probes that
+// the kubelet makes only seconds later.
+func sinceWoken(cluster *tenancyv1.VirtualCluster) []metav1.Condition {
+	conditions := conditionsOf(cluster)
+	sleep := cluster.Status.Sleep
+	if sleep == nil || sleep.Woken == nil || sleep.Woken.Time == nil {
+		return conditions
+	}
+	return slices.DeleteFunc(conditions, func(c metav1.Condition) bool {
+		ready := c.Type == tenancyv1.ConditionControlPlaneReady || c.Type == tenancyv1.ConditionSyncerReady
+		return ready && c.LastTransitionTime.Before(sleep.Woken.Time)
+	})
 }
 
 func conditionsOf(cluster *tenancyv1.VirtualCluster) []metav1.Condition {

@@ -10,10 +10,13 @@ import (
 	"testing"
 	"time"
 
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/test/framework"
@@ -174,6 +177,53 @@ func TestSyncerThatDoesNotRest(t *testing.T) {
 	})
 	v.clock.Push(teardownGrace + time.Minute)
 	v.await(tenancyv1.PhaseSleeping, tenancyv1.ReasonAsleep)
+}
+
+// TestBudgetDelaysSleep keeps a pod that a PodDisruptionBudget of the host keeps, for as long as pods may take to end.
+func TestBudgetDelaysSleep(t *testing.T) {
+	t.Parallel()
+	v := newTenant(t)
+	v.create(nil)
+	vc := v.makeReady()
+	v.slowPod("shop", vc.Status.ClusterID)
+	pods := shared.kube.CoreV1().Pods(v.ns)
+	if _, err := pods.Patch(t.Context(), "shop", types.MergePatchType, []byte(`{"status":{"phase":"Running"}}`), metav1.PatchOptions{}, "status"); err != nil {
+		t.Fatal(err)
+	}
+	budget := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Name: "keep"}, Spec: policyv1.PodDisruptionBudgetSpec{
+		MaxUnavailable: ptr.To(intstr.FromInt32(0)), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{tenancyv1.LabelCluster: vc.Status.ClusterID}}}}
+	if _, err := shared.kube.PolicyV1().PodDisruptionBudgets(v.ns).Create(t.Context(), budget, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	framework.Succeeds(t, "the budget is looked at", func(ctx context.Context) error {
+		found, err := shared.kube.PolicyV1().PodDisruptionBudgets(v.ns).Get(ctx, "keep", metav1.GetOptions{})
+		if err == nil && found.Status.ObservedGeneration == 0 {
+			err = fmt.Errorf("got %+v", found.Status)
+		}
+		return err
+	})
+	v.patch(`{"spec":{"paused":true}}`)
+	v.await(tenancyv1.PhaseSleeping, tenancyv1.ReasonFallingAsleep)
+	v.patch(`{"status":{"restingFor":1}}`, "status")
+	v.event("EvictionRefused")
+	framework.Succeeds(t, "the condition names the pod and the budget", func(ctx context.Context) error {
+		vc, err := v.get(ctx)
+		if err != nil {
+			return err
+		}
+		if ready := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionReady); !strings.Contains(ready.Message, "pod shop is not evicted") || !strings.Contains(ready.Message, "keep") {
+			return fmt.Errorf("got %q", ready.Message)
+		}
+		return nil
+	})
+	if pod, err := pods.Get(t.Context(), "shop", metav1.GetOptions{}); err != nil || pod.DeletionTimestamp != nil {
+		t.Errorf("got %v, want a pod that runs on", err)
+	}
+	v.clock.Push(teardownGrace + time.Minute)
+	v.await(tenancyv1.PhaseSleeping, tenancyv1.ReasonAsleep)
+	if _, err := pods.Get(t.Context(), "shop", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("got %v, want no pod", err)
+	}
 }
 
 // TestProtection refuses each way to delete a virtual cluster but with its namespace.
