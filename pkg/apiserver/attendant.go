@@ -9,7 +9,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"garret.dev/garret/apis/tenancy"
-	v1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/apis/tenancy/ignore"
 	"garret.dev/garret/pkg/activity"
 	"garret.dev/garret/pkg/relay"
 	"garret.dev/garret/pkg/wake"
@@ -27,7 +27,7 @@ var _ relay.Attendant = &attendant{}
 // forKubeconfig wakes a virtual cluster for somebody who asks for a kubeconfig: that is
 // use, as a request inside is.
 func (a *attendant) forKubeconfig(ctx context.Context, cluster *tenancy.VirtualCluster, host user.Info) (*tenancy.VirtualCluster, error) {
-	if relay.Ignores(&cluster.Spec.Sleep, v1.Use{User: host.GetName(), Groups: host.GetGroups(), Verb: "create"}) {
+	if relay.Ignores(&cluster.Spec.Sleep, ignore.Use{User: host.GetName(), Groups: host.GetGroups(), Verb: "create"}) {
 		return cluster, nil
 	}
 	a.Seen(cluster)

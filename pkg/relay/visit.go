@@ -11,6 +11,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"garret.dev/garret/apis/tenancy"
+	"garret.dev/garret/apis/tenancy/ignore"
 	v1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/access"
 	"garret.dev/garret/pkg/wake"
@@ -46,7 +47,7 @@ func (r *Relay) visit(cluster *tenancy.VirtualCluster, host user.Info, req *http
 		return v
 	}
 	if len(cluster.Spec.Sleep.Ignore) > 0 {
-		v.ignored = Ignores(&cluster.Spec.Sleep, v1.Use{
+		v.ignored = Ignores(&cluster.Spec.Sleep, ignore.Use{
 			User: host.GetName(), Groups: host.GetGroups(), UserAgent: req.Header.Get(headerAgent), Verb: rec.verb, Path: path,
 		})
 	}
@@ -61,9 +62,9 @@ func (r *Relay) visit(cluster *tenancy.VirtualCluster, host user.Info, req *http
 }
 
 // Ignores says whether a request is no activity.
-func Ignores(spec *tenancy.SleepSpec, use v1.Use) bool {
+func Ignores(spec *tenancy.SleepSpec, use ignore.Use) bool {
 	for i := range spec.Ignore {
-		if rule := v1.IgnoredRequests(spec.Ignore[i]); rule.Means(use) {
+		if rule := v1.IgnoredRequests(spec.Ignore[i]); ignore.Means(&rule, use) {
 			return true
 		}
 	}

@@ -141,16 +141,44 @@ func TestIDOfRetainedData(t *testing.T) {
 	}
 }
 
+// TestLastActivityTime has several writers say when the virtual cluster was used last.
+func TestLastActivityTime(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := func(d time.Duration) *metav1.Time { return &metav1.Time{Time: now.Add(d)} }
+	for name, test := range map[string]struct{ before, written, want *metav1.Time }{
+		"never":                      {nil, nil, nil},
+		"for the first time":         {nil, at(-time.Minute), at(-time.Minute)},
+		"later":                      {at(-time.Hour), at(-time.Minute), at(-time.Minute)},
+		"earlier":                    {at(-time.Minute), at(-time.Hour), at(-time.Minute)},
+		"by somebody who knows none": {at(-time.Minute), nil, at(-time.Minute)},
+		"yet to come":                {at(-time.Minute), at(time.Hour), at(0)},
+		"yet to come, and the first": {nil, at(time.Hour), at(0)},
+		"now, by a clock ahead":      {at(time.Second), at(time.Minute), at(time.Second)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := testStrategy()
+			s.now = func() time.Time { return now }
+			vc, old := existing(), existing()
+			old.Status.LastActivityTime, vc.Status.LastActivityTime = test.before, test.written
+			statusStrategy{s}.PrepareForUpdate(t.Context(), vc, old)
+			if !vc.Status.LastActivityTime.Equal(test.want) {
+				t.Errorf("got %v, want %v", vc.Status.LastActivityTime, test.want)
+			}
+		})
+	}
+}
+
 // TestSyncersReport takes from a syncer what it alone knows. Whoever borrows its account can
 // neither move the virtual cluster nor call it ready.
 func TestSyncersReport(t *testing.T) {
+	used := metav1.NewTime(time.Now().Add(-time.Hour))
 	write := func(writer string) *tenancy.VirtualCluster {
 		now, before := existing(), existing()
 		before.Status.Conditions = append(before.Status.Conditions, metav1.Condition{Type: tenancy.ConditionSyncerReady, Status: metav1.ConditionFalse})
 		now.Status = tenancy.VirtualClusterStatus{
 			Phase: tenancy.PhaseFailed, ObservedGeneration: 99, Endpoint: "https://192.0.2.1:443", KubernetesVersion: "v1.37.3", CertificateAuthorityData: []byte("ca"),
 			ClusterID: "abcdef0123", Release: &tenancy.ReleaseStatus{Name: "mine"}, Quota: &tenancy.QuotaStatus{}, RestingFor: 7, Sleep: &tenancy.SleepStatus{Number: 9},
-			LastActivityTime: &metav1.Time{}, WakeRequest: &tenancy.WakeRequest{Sleep: 9},
+			LastActivityTime: &used, WakeRequest: &tenancy.WakeRequest{Sleep: 9},
 			Conditions: []metav1.Condition{
 				{Type: tenancy.ConditionReady, Status: metav1.ConditionFalse}, {Type: "HostPodSecurity", Status: metav1.ConditionTrue},
 				{Type: v1.ConditionDeletionScheduled, Status: metav1.ConditionTrue}, {Type: tenancy.ConditionSyncerReady, Status: metav1.ConditionTrue},
@@ -162,6 +190,7 @@ func TestSyncersReport(t *testing.T) {
 	}
 	want := existing().Status
 	want.KubernetesVersion, want.CertificateAuthorityData, want.Quota, want.RestingFor = "v1.37.3", []byte("ca"), &tenancy.QuotaStatus{}, 7
+	want.LastActivityTime = &used
 	want.Conditions = append(want.Conditions, metav1.Condition{Type: tenancy.ConditionSyncerReady, Status: metav1.ConditionTrue})
 	if diff := cmp.Diff(want, write("system:serviceaccount:team:vc-demo").Status); diff != "" {
 		t.Errorf("the syncer's report (-want +got):\n%s", diff)

@@ -1,11 +1,15 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package v1
+// Package ignore says which requests spec.sleep.ignore means: they are no activity, and wake
+// nothing. Garret-apiserver asks it, and the syncer.
+package ignore
 
 import (
 	"slices"
 	"strings"
+
+	v1 "garret.dev/garret/apis/tenancy/v1"
 )
 
 // Use is what rules about requests go by.
@@ -19,10 +23,10 @@ type Use struct {
 	Verb, Path string
 }
 
-// Ignores says whether the request is no activity.
-func (s *SleepSpec) Ignores(use Use) bool {
-	for i := range s.Ignore {
-		if s.Ignore[i].Means(use) {
+// Any says whether one of the rules means the request.
+func Any(rules []v1.IgnoredRequests, use Use) bool {
+	for i := range rules {
+		if Means(&rules[i], use) {
 			return true
 		}
 	}
@@ -31,7 +35,7 @@ func (s *SleepSpec) Ignores(use Use) bool {
 
 // Means says whether every list that is set holds what the request has. Rules without a
 // list mean no request.
-func (r *IgnoredRequests) Means(use Use) bool {
+func Means(r *v1.IgnoredRequests, use Use) bool {
 	if len(r.Users)+len(r.Groups)+len(r.UserAgents)+len(r.Verbs)+len(r.Paths) == 0 {
 		return false
 	}
