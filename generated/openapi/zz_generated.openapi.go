@@ -89,7 +89,6 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.TemplateStatus{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_TemplateStatus(ref),
 		v1.TemplateVersion{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_TemplateVersion(ref),
 		v1.ToHostSpec{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_ToHostSpec(ref),
-		v1.Use{}.OpenAPIModelName():                                    schema_garret_apis_tenancy_v1_Use(ref),
 		v1.VirtualCluster{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_VirtualCluster(ref),
 		v1.VirtualClusterList{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_VirtualClusterList(ref),
 		v1.VirtualClusterName{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_VirtualClusterName(ref),
@@ -3662,65 +3661,6 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 		},
 		Dependencies: []string{
 			v1.KindRule{}.OpenAPIModelName(), v1.KindSwitch{}.OpenAPIModelName(), v1.ReferencedKind{}.OpenAPIModelName(), v1.ServicesToHost{}.OpenAPIModelName()},
-	}
-}
-
-func schema_garret_apis_tenancy_v1_Use(ref common.ReferenceCallback) common.OpenAPIDefinition {
-	return common.OpenAPIDefinition{
-		Schema: spec.Schema{
-			SchemaProps: spec.SchemaProps{
-				Description: "Use is what rules about requests go by.",
-				Type:        []string{"object"},
-				Properties: map[string]spec.Schema{
-					"User": {
-						SchemaProps: spec.SchemaProps{
-							Description: "User and Groups are those of the host.",
-							Default:     "",
-							Type:        []string{"string"},
-							Format:      "",
-						},
-					},
-					"Groups": {
-						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
-							Items: &spec.SchemaOrArray{
-								Schema: &spec.Schema{
-									SchemaProps: spec.SchemaProps{
-										Type:   []string{"string"},
-										Format: "",
-									},
-								},
-							},
-						},
-					},
-					"UserAgent": {
-						SchemaProps: spec.SchemaProps{
-							Description: "UserAgent is what the client calls itself.",
-							Default:     "",
-							Type:        []string{"string"},
-							Format:      "",
-						},
-					},
-					"Verb": {
-						SchemaProps: spec.SchemaProps{
-							Description: "Verb is that of the API inside, Path the path there, decoded.",
-							Default:     "",
-							Type:        []string{"string"},
-							Format:      "",
-						},
-					},
-					"Path": {
-						SchemaProps: spec.SchemaProps{
-							Description: "Verb is that of the API inside, Path the path there, decoded.",
-							Default:     "",
-							Type:        []string{"string"},
-							Format:      "",
-						},
-					},
-				},
-				Required: []string{"User", "Groups", "UserAgent", "Verb", "Path"},
-			},
-		},
 	}
 }
 

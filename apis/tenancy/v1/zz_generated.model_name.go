@@ -389,11 +389,6 @@ func (in ToHostSpec) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
-func (in Use) OpenAPIModelName() string {
-	return "dev.garret.garret.apis.tenancy.v1.Use"
-}
-
-// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualCluster) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.VirtualCluster"
 }
