@@ -57,6 +57,13 @@ func host(objects ...runtime.Object) *fake.Clientset {
 		}
 		return false, nil, nil
 	})
+	client.PrependReactor("update", "services", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		service := action.(clienttesting.UpdateAction).GetObject().(*corev1.Service)
+		if policy := service.Spec.IPFamilyPolicy; policy != nil && *policy != corev1.IPFamilyPolicySingleStack {
+			service.Spec.ClusterIPs, service.Spec.IPFamilies = []string{service.Spec.ClusterIP, "fd00::9"}, []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
+		}
+		return false, nil, nil
+	})
 	return client
 }
 
@@ -69,6 +76,13 @@ func service(name string, change ...func(*corev1.Service)) *corev1.Service {
 		c(s)
 	}
 	return s
+}
+
+// families is a Service that is stored, with one address and a policy.
+func families(address string, policy corev1.IPFamilyPolicy) *corev1.Service {
+	return service("web", at(address), func(s *corev1.Service) {
+		s.UID, s.Spec.ClusterIPs, s.Spec.IPFamilyPolicy, s.Spec.IPFamilies = "uid-web", []string{address}, &policy, []corev1.IPFamily{corev1.IPv4Protocol}
+	})
 }
 
 func of(kind corev1.ServiceType) func(*corev1.Service) {
@@ -169,6 +183,11 @@ func TestReviews(t *testing.T) {
 		{name: "exists", before: twinOf(translator, web, "uid-web", "10.9.9.9"), inside: stored, object: web, code: 409, written: []string{"create"}},
 		{name: "another cluster's", before: foreign, object: web, code: 409, written: []string{"create"}},
 		{name: "update", object: web, old: web},
+		{name: "a second family", before: twinOf(translator, web, "uid-web", "10.9.9.9"), object: families("10.9.9.9", corev1.IPFamilyPolicyPreferDualStack), old: families("10.9.9.9", corev1.IPFamilyPolicySingleStack),
+			patch: `[{"op":"add","path":"/spec/clusterIPs","value":["10.9.9.9","fd00::9"]},{"op":"add","path":"/spec/ipFamilies","value":["IPv4","IPv6"]}]`, written: []string{"update"}},
+		{name: "a second family, of another life", before: twinOf(translator, web, "uid-before", "10.9.9.9"), object: families("10.9.9.9", corev1.IPFamilyPolicyPreferDualStack), old: families("10.9.9.9", corev1.IPFamilyPolicySingleStack)},
+		{name: "a family less", before: twinOf(translator, web, "uid-web", "10.9.9.9"), object: families("10.9.9.9", corev1.IPFamilyPolicySingleStack), old: families("10.9.9.9", corev1.IPFamilyPolicyPreferDualStack)},
+		{name: "as before", before: twinOf(translator, web, "uid-web", "10.9.9.9"), object: families("10.9.9.9", corev1.IPFamilyPolicyPreferDualStack), old: families("10.9.9.9", corev1.IPFamilyPolicyPreferDualStack)},
 		{name: "update of an ExternalName", object: web, old: service("web", of(corev1.ServiceTypeExternalName)), patch: address + "]", written: []string{"create"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

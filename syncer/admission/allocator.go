@@ -79,6 +79,41 @@ func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRu
 	return created, nil
 }
 
+// Widen has the host allot an address of a second family, for a Service inside that asks for
+// one from now on, and returns the host's Service. It is nil where there is none of the
+// Service, and after a dry run, as with Allocate.
+func (a *Allocator) Widen(ctx context.Context, virtual *corev1.Service, dryRun bool) (*corev1.Service, error) {
+	if a.Inside {
+		return nil, nil
+	}
+	cluster := a.Marker.Translator.Cluster()
+	services := a.Host.CoreV1().Services(cluster.HostNamespace)
+	found, err := services.Get(ctx, a.Marker.Translator.HostName(virtual.Namespace, virtual.Name), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	identity, ours := a.Marker.Translator.IdentityOf(found)
+	if !ours || identity.UID != virtual.UID || found.Spec.ClusterIP != virtual.Spec.ClusterIP {
+		return nil, nil // the engine tells what is wrong with it
+	}
+	options := metav1.UpdateOptions{}
+	if dryRun {
+		options.DryRun = []string{metav1.DryRunAll}
+	}
+	resources.WidenService(virtual, found)
+	widened, err := services.Update(ctx, found, options)
+	if err != nil {
+		return nil, a.inside(err, found, virtual)
+	}
+	if dryRun {
+		return nil, nil
+	}
+	return widened, nil
+}
+
 func (a *Allocator) create(ctx context.Context, virtual, host *corev1.Service, dryRun bool) (*corev1.Service, error) {
 	options := metav1.CreateOptions{}
 	if dryRun {

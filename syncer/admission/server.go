@@ -143,9 +143,9 @@ func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionReques
 		if err != nil {
 			return nil, err
 		}
-		// Only an ExternalName has no address yet and may get one.
+		// Only an ExternalName has no address yet and may get one; others may get a second.
 		if old.Spec.Type != corev1.ServiceTypeExternalName {
-			return nil, nil
+			return s.widen(ctx, request, old, service)
 		}
 	default:
 		return nil, nil
@@ -159,6 +159,18 @@ func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionReques
 		klog.FromContext(ctx).V(1).Info("The host allotted an address", "host", klog.KObj(host), "address", host.Spec.ClusterIP)
 	}
 	return patch(service, host, generated)
+}
+
+// widen returns the addresses of a Service that is to have those of both families.
+func (s *Server) widen(ctx context.Context, request *admissionv1.AdmissionRequest, old, service *corev1.Service) ([]byte, error) {
+	if !resources.IsWidened(old, service) {
+		return nil, nil
+	}
+	host, err := s.Allocator.Widen(ctx, service, request.DryRun != nil && *request.DryRun)
+	if err != nil || host == nil {
+		return nil, err
+	}
+	return json.Marshal([]operation{{"add", "/spec/clusterIPs", host.Spec.ClusterIPs}, {"add", "/spec/ipFamilies", host.Spec.IPFamilies}})
 }
 
 // admitNode changes nothing, and returns why the Node may not be stored.

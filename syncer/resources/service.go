@@ -6,6 +6,7 @@ package resources
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -59,6 +60,7 @@ func createService(marker Marker, virtual, host *corev1.Service) {
 // applyService brings what may change of the host's Service up to date.
 func applyService(marker Marker, virtual, host *corev1.Service) {
 	spec, _ := isolation.ServiceSpec(&virtual.Spec, marker.Exceptions)
+	applyFamilies(spec, host)
 	host.Spec.Type = spec.Type
 	host.Spec.Ports = spec.Ports
 	// The class is given with the type LoadBalancer, which may come later.
@@ -81,6 +83,35 @@ func applyService(marker Marker, virtual, host *corev1.Service) {
 		host.Spec.HealthCheckNodePort = 0
 	} else if host.Spec.HealthCheckNodePort == 0 {
 		host.Spec.HealthCheckNodePort = spec.HealthCheckNodePort
+	}
+}
+
+// applyFamilies has a Service on the host have the families of addresses that it has inside, where
+// those changed. The first address stays. That of a second family was allotted here before it
+// came inside, by WidenService, and goes here after it went there.
+func applyFamilies(virtual *corev1.ServiceSpec, host *corev1.Service) {
+	if host.UID == "" || virtual.IPFamilyPolicy == nil || len(virtual.ClusterIPs) == 0 ||
+		equality.Semantic.DeepEqual(virtual.IPFamilyPolicy, host.Spec.IPFamilyPolicy) && slices.Equal(virtual.IPFamilies, host.Spec.IPFamilies) {
+		return
+	}
+	host.Spec.IPFamilyPolicy = new(*virtual.IPFamilyPolicy)
+	host.Spec.IPFamilies = slices.Clone(virtual.IPFamilies)
+	host.Spec.ClusterIPs = slices.Clone(virtual.ClusterIPs)
+}
+
+// IsWidened tells whether a change of a Service asks for addresses of a second family.
+func IsWidened(before, now *corev1.Service) bool {
+	policy := now.Spec.IPFamilyPolicy
+	return len(now.Spec.ClusterIPs) == 1 && now.Spec.ClusterIP != corev1.ClusterIPNone &&
+		policy != nil && *policy != corev1.IPFamilyPolicySingleStack &&
+		!(equality.Semantic.DeepEqual(policy, before.Spec.IPFamilyPolicy) && slices.Equal(now.Spec.IPFamilies, before.Spec.IPFamilies))
+}
+
+// WidenService asks the host for the families that a Service inside is to have from now on.
+func WidenService(virtual, host *corev1.Service) {
+	host.Spec.IPFamilyPolicy = new(*virtual.Spec.IPFamilyPolicy)
+	if len(virtual.Spec.IPFamilies) > len(host.Spec.IPFamilies) {
+		host.Spec.IPFamilies = slices.Clone(virtual.Spec.IPFamilies)
 	}
 }
 

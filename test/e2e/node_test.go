@@ -47,7 +47,8 @@ func TestNodesInside(t *testing.T) {
 	t.Parallel()
 	openPriorities(t)
 	ns := shared.Namespace(t, "e2e-nodes")
-	o := runTenant(t, ns, `{syncer: {extraArgs: ["--sync-resources=poddisruptionbudgets"], pods: `+rulesOfPriority+`}}`)
+	o := runTenant(t, ns, `{syncer: {extraArgs: ["--sync-resources=poddisruptionbudgets"], pods: `+rulesOfPriority+`,
+  toHost: {serviceAccounts: {enabled: true}, services: {mappings: [{from: {namespace: default, name: web}, to: shop}]}}}}`)
 	inside, host := o.inside, shared.Admin()
 	inside.Apply(t, statefulSet)
 	inside.Apply(t, burning) // for usage, which needs some measurements of it
@@ -76,6 +77,28 @@ func TestNodesInside(t *testing.T) {
 			}
 			return err
 		})
+	})
+
+	t.Run("further name on the host", func(t *testing.T) {
+		framework.SucceedsWithin(t, 30*time.Second, "the pods answer under the name on the host", func(context.Context) error {
+			answer, err := host.Try("get", "--raw", "/api/v1/namespaces/"+ns+"/services/shop:80/proxy/hostname")
+			if err == nil && !strings.HasPrefix(answer, "db-") {
+				err = errors.New(answer)
+			}
+			return err
+		})
+	})
+	t.Run("service account on the host", func(t *testing.T) {
+		pod := `{.items[?(@.metadata.annotations.garret\.dev/virtual-name=="db-0")].spec.`
+		account := host.Do(t, "get", "pods", "-n", ns, "-l", "garret.dev/cluster", "-o", "jsonpath="+pod+"serviceAccountName}")
+		mounted := host.Do(t, "get", "pods", "-n", ns, "-l", "garret.dev/cluster", "-o", "jsonpath="+pod+"automountServiceAccountToken}")
+		copied := host.Do(t, "get", "serviceaccount", account, "-n", ns, "-o", `jsonpath={.metadata.annotations.garret\.dev/virtual-name} {.automountServiceAccountToken} {.imagePullSecrets}{.secrets}`)
+		if copied != "default false " || mounted != "false" {
+			t.Errorf("the account %s is of %q, its token is mounted: %s; want that of the account default inside, without a token", account, copied, mounted)
+		}
+		if out, err := host.Try("auth", "can-i", "get", "pods", "-n", ns, "--as=system:serviceaccount:"+ns+":"+account); err == nil {
+			t.Errorf("the account may get pods on the host: %s", out)
+		}
 	})
 
 	t.Run("names", func(t *testing.T) { names(t, inside) })

@@ -118,6 +118,29 @@ func (s *side) shownExplained(resource schema.GroupVersionResource, name string)
 	}
 }
 
+// volumeExplained wants all of a volume inside to be told of, as made for the claim on the host: of
+// the volume there, nothing is known.
+func (s *side) volumeExplained(name, claim string) {
+	s.t.Helper()
+	resource := schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumes"}
+	volume := &subject{side: s, kind: &kind{GroupVersionResource: resource}, inside: shared.virtualObjects.Resource(resource)}
+	inside, err := volume.inside.Get(s.t.Context(), name, metav1.GetOptions{})
+	s.must(err)
+	told, rest := volume.explained(name), substance(inside)
+	if told.State != explainv1alpha1.OnHost || told.Direction != explainv1alpha1.FromHost || told.Host.Name != claim {
+		s.t.Errorf("got %s, %s, %v, want it to be on the host as the claim %s", told.State, told.Direction, told.Host, claim)
+	}
+	for _, field := range told.Fields {
+		if made := field.Verdict == explainv1alpha1.Added || field.Verdict == explainv1alpha1.Kept; !made || field.Host != "" || !says(field.Inside, *at(substance(inside), field.Field)) {
+			s.t.Errorf("got %+v, want what was made of it inside, %v", field, unboxed(*at(substance(inside), field.Field)))
+		}
+		*at(rest, field.Field) = nil
+	}
+	if len(told.Fields) == 0 || left(rest) > 0 {
+		s.t.Errorf("nothing is told of %v", unboxed(rest))
+	}
+}
+
 // tellsTheTruth waits until nothing is wrong with what is told: either side may change meanwhile.
 func (s *subject) tellsTheTruth(name string) *explainv1alpha1.Explanation {
 	s.t.Helper()

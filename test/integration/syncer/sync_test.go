@@ -340,6 +340,7 @@ func TestClaims(t *testing.T) {
 		return err == nil && found.Status.Phase == corev1.ClaimBound && found.Spec.VolumeName == volume && ptr.Deref(found.Spec.StorageClassName, "") == "fast" &&
 			found.Status.Capacity.Storage().String() == "2Gi" && mirror.Status.Phase == corev1.VolumeBound && mirror.Spec.ClaimRef.UID == claim.UID, nil
 	})
+	s.volumeExplained(volume, name)
 	s.must(s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Delete(ctx, "data", metav1.DeleteOptions{}))
 	framework.Eventually(t, "the claim ends on the host and the volume is gone inside", func(ctx context.Context) (bool, error) {
 		host, err := s.host.CoreV1().PersistentVolumeClaims(s.hostNamespace).Get(ctx, name, metav1.GetOptions{})
