@@ -25,6 +25,8 @@ func phrases() []phrase {
 		{regexp.MustCompile(`(?i)\bbr(ings|ing|ought) [^.]* about\b`), "create, or reconcile"},
 		{regexp.MustCompile(`(?i)\bcan(not)? be had by\b`), "the verb of what is done"},
 		{regexp.MustCompile(`(?i)\bof no use\b`), "useless, or what is missing"},
+		{regexp.MustCompile(`(?i)\banew\b`), "again, or who does it"},
+		{regexp.MustCompile(`(?i)\b(is|are|was|were|be) told\b`), "who tells, reports or answers whom"},
 		{regexp.MustCompile(`: what\?`), "what is missing"},
 	}
 }
@@ -32,7 +34,7 @@ func phrases() []phrase {
 // read are the files that users read, by folder and how their names end.
 func read() map[string]string {
 	return map[string]string{
-		"docs": ".md", "artifacts/chart": "", "apis": ".go", "pkg/cli": ".go", "README.md": "", "CONTRIBUTING.md": "",
+		"docs": ".md", "artifacts/chart": "", "apis": ".go", "pkg": ".go", "syncer": ".go", "cmd": ".go", "README.md": "", "CONTRIBUTING.md": "",
 	}
 }
 

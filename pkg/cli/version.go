@@ -30,7 +30,7 @@ func newVersion(flags *host.Flags, streams genericiooptions.IOStreams) *cobra.Co
 			return printHost(flags, streams)
 		},
 	}
-	cmd.Flags().BoolVar(&clientOnly, "client", false, "ask no cluster")
+	cmd.Flags().BoolVar(&clientOnly, "client", false, "print the version of this program only")
 	return cmd
 }
 

@@ -57,17 +57,17 @@ func NewOptions() *Options {
 func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Kubeconfig, "kubeconfig", o.Kubeconfig, "Kubeconfig of the host cluster. Defaults to the pod's own credentials.")
 	flags.StringVar(&o.Clusters.Namespace, "namespace", o.Clusters.Namespace, "Namespace that Garret is installed in. Defaults to POD_NAMESPACE.")
-	flags.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "Work only while holding the lease. Off only where no second replica can be.")
-	flags.StringVar(&o.Identity, "identity", o.Identity, "Name in the lease; no two processes may run under one at a time. Defaults to POD_NAME.")
+	flags.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "Reconcile only while holding the lease. Switch it off only where there is never a second replica.")
+	flags.StringVar(&o.Identity, "identity", o.Identity, "Name in the lease. No two processes may have the same one. Defaults to POD_NAME.")
 	o.Serving.AddFlags(flags)
 	o.Tracing.AddFlags(flags)
 	flags.StringVar(&o.Clusters.ClusterDomain, "cluster-domain", o.Clusters.ClusterDomain, "DNS domain of the host cluster and of every virtual cluster.")
-	flags.StringVar(&o.Clusters.ImageRepository, "image-repository", o.Clusters.ImageRepository, "Where the images syncer and controlplane are taken from.")
+	flags.StringVar(&o.Clusters.ImageRepository, "image-repository", o.Clusters.ImageRepository, "Repository of the images syncer and controlplane.")
 	flags.StringVar(&o.Clusters.K3sImage, "k3s-image", o.Clusters.K3sImage, "Image of k3s, without the tag.")
 	flags.StringVar(&o.Clusters.ImagePullPolicy, "image-pull-policy", o.Clusters.ImagePullPolicy, "Pull policy of virtual clusters' containers: Always, IfNotPresent or Never.")
-	flags.DurationVar(&o.Clusters.StallAfter, "stall-after", o.Clusters.StallAfter, "How long a trouble must last for a virtual cluster to be called Failed.")
+	flags.DurationVar(&o.Clusters.StallAfter, "stall-after", o.Clusters.StallAfter, "How long a trouble lasts before the phase of a virtual cluster is Failed.")
 	flags.DurationVar(&o.Clusters.TeardownGrace, "teardown-grace-period", o.Clusters.TeardownGrace, "How long the pods of a virtual cluster that is deleted may take to end, whatever grace period they ask for. Then they are deleted by force.")
-	flags.IntVar(&o.Clusters.Workers, "concurrent-reconciles", o.Clusters.Workers, "How many virtual clusters are worked on at a time; those of one namespace have a quarter of that.")
+	flags.IntVar(&o.Clusters.Workers, "concurrent-reconciles", o.Clusters.Workers, "How many virtual clusters are reconciled at a time; those of one namespace have a quarter of that.")
 }
 
 // Complete fills in what depends on the machine.

@@ -45,7 +45,7 @@ func (e *evaluator) Handles(a admission.Attributes) bool {
 	return false
 }
 
-// sameDemand is false when either cannot be told: the error comes later, to the user.
+// sameDemand is false when either is unknown: the error comes later, to the user.
 func sameDemand(old, changed runtime.Object) bool {
 	before, oldErr := demandOfObject(old)
 	after, newErr := demandOfObject(changed)

@@ -145,7 +145,7 @@ func (c *Client) Ensure(ctx context.Context, spec Spec) (Status, error) {
 		record, err = c.upgrade(ctx, config, last, spec)
 	}
 	if bad := new(manifestError); errors.As(err, &bad) {
-		// The record is of no use. The objects that are there bear the release's marks
+		// The record is useless. The objects that are there bear the release's marks
 		// and are adopted.
 		klog.FromContext(ctx).Info("Discarding the records of a release", "release", klog.KRef(spec.Namespace, spec.Name), "reason", bad.Error())
 		if err = c.deleteRecords(ctx, spec.Namespace, spec.Name); err == nil {

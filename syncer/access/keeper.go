@@ -244,7 +244,7 @@ func (k *Keeper) report(own *spec, missing []string, err error) {
 		slices.Sort(missing)
 		missing = slices.Compact(missing)
 		outcome.Reason = "ClusterRoleNotFound"
-		outcome.Message = fmt.Sprintf("spec.access names ClusterRoles that are not there inside: %s; their rights come when they are made", strings.Join(missing, ", "))
+		outcome.Message = fmt.Sprintf("spec.access names ClusterRoles that do not exist inside: %s. Create them, and the rights follow", strings.Join(missing, ", "))
 	}
 	k.Report(outcome)
 }

@@ -53,7 +53,7 @@ func (k *Kubeconfigs) role(ctx context.Context, grant *tenancyv1.KubeconfigGrant
 	name := roleOf(grant)
 	role, err := k.virtual.RbacV1().ClusterRoles().Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		problem := field.Invalid(field.NewPath("clusterRole"), name, "there is no such ClusterRole in the virtual cluster: make it first, or name another")
+		problem := field.Invalid(field.NewPath("clusterRole"), name, "there is no such ClusterRole in the virtual cluster: create it first, or name another")
 		return nil, apierrors.NewInvalid(schema.GroupKind{Group: tenancyv1.GroupName, Kind: "CertificateRequest"}, grant.ID, field.ErrorList{problem})
 	}
 	if err != nil {

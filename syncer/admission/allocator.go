@@ -63,7 +63,7 @@ func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRu
 	host := resources.HostService(a.Marker, asked)
 	created, err := a.create(ctx, asked, host, dryRun)
 	// The host looks for the address before it looks at the name: a Service that is
-	// there, with the address asked for, is told as an address in use.
+	// there, with the address asked for, is reported as an address in use.
 	if apierrors.IsAlreadyExists(err) || apierrors.IsInvalid(err) && asked.Spec.ClusterIP != "" {
 		refused := err
 		if created, err = a.existing(ctx, asked, host, dryRun); apierrors.IsNotFound(err) {

@@ -48,8 +48,8 @@ func NewServer(listener net.Listener, serving *pki.Serving, allocator *Allocator
 	return &Server{Listener: listener, Serving: serving, Allocator: allocator, reached: make(chan struct{})}
 }
 
-// Reached is closed when the API server has called for the first time, from
-// which it can be told that its configuration is in force.
+// Reached is closed when the API server has called for the first time, which
+// shows that its configuration is in force.
 func (s *Server) Reached() <-chan struct{} { return s.reached }
 
 // Run serves until the context ends.
@@ -82,7 +82,7 @@ func answer(review func(context.Context, *admissionv1.AdmissionRequest) *admissi
 		response := review(r.Context(), asked.Request)
 		response.UID = asked.Request.UID
 		w.Header().Set("Content-Type", "application/json")
-		// A caller that has gone away cannot be told.
+		// Nobody can tell a caller that has gone away.
 		_ = json.NewEncoder(w).Encode(admissionv1.AdmissionReview{
 			TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: admissionv1.SchemeGroupVersion.String()},
 			Response: response,

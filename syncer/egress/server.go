@@ -161,7 +161,7 @@ func carry(inward, remote net.Conn) {
 }
 
 // flow copies until the source ends, and ends the destination's side of it. An
-// error ends both: half of a broken connection is of no use.
+// error ends both: half of a broken connection helps nobody.
 func flow(to, from net.Conn) error {
 	_, err := io.Copy(to, from)
 	if err == nil {

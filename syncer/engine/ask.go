@@ -137,8 +137,8 @@ func refusedByQuota(err error) error {
 	return Again(err.Error())
 }
 
-// afresh has what waits for the quota of the virtual cluster be told how much it lacks
-// itself, and by now.
+// afresh has the syncer tell what waits for the quota of the virtual cluster how much it
+// lacks itself, and by now.
 func (s *Store[T]) afresh(err error, wanted T) error {
 	var held *heldError
 	var own *refusedError

@@ -196,6 +196,6 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 func write(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	// A caller that has gone away cannot be told.
+	// Nobody can tell a caller that has gone away.
 	_ = json.NewEncoder(w).Encode(body)
 }

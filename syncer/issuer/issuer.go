@@ -218,6 +218,6 @@ func writeJSON(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
-	// A client that has gone away cannot be told.
+	// Nobody can tell a client that has gone away.
 	_ = json.NewEncoder(w).Encode(body)
 }

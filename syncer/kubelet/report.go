@@ -200,6 +200,6 @@ func (s sum) stats() (*statsv1alpha1.CPUStats, *statsv1alpha1.MemoryStats) {
 
 func writeJSON(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
-	// A caller that has gone away cannot be told.
+	// Nobody can tell a caller that has gone away.
 	_ = json.NewEncoder(w).Encode(body)
 }

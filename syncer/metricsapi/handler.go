@@ -221,6 +221,6 @@ func typed(kind string) metav1.TypeMeta {
 func write(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	// A caller that has gone away cannot be told.
+	// Nobody can tell a caller that has gone away.
 	_ = json.NewEncoder(w).Encode(body)
 }

@@ -34,7 +34,7 @@ func Serve(ctx context.Context, name string, listener net.Listener, config *tls.
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		// Failed handshakes are everybody's who finds the port: they are told at a
+		// Everybody who finds the port can cause failed handshakes: the log has them at a
 		// higher level only.
 		ErrorLog: log.New(connectionLog{logger}, "", 0),
 	}

@@ -151,7 +151,7 @@ func (b *Book) saw(object metav1.Object) {
 	})
 }
 
-// isOlder tells whether a version comes before another. What cannot be told is not.
+// isOlder tells whether a version comes before another. One that is unknown does not.
 func isOlder(version, than string) bool {
 	order, err := resourceversion.CompareResourceVersion(version, than)
 	return err == nil && order < 0

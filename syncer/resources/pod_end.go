@@ -112,7 +112,7 @@ func (p *pods) VirtualEnding(ctx context.Context, virtual, host *corev1.Pod, hos
 	if !hosted {
 		return p.finish(ctx, virtual)
 	}
-	// What cannot be told does not keep the pod from ending.
+	// A report that fails does not keep the pod from ending.
 	return errors.Join(ignoreConflict(p.report(ctx, virtual, host, true)), p.endOnHost(ctx, virtual, host))
 }
 

@@ -50,8 +50,8 @@ func (b *builder) secrets() {
 	b.beforePods = append(b.beforePods, need{controller: controller, keys: ofPod})
 }
 
-// isCredential tells whether secrets of the type let somebody into the API server inside. They are
-// of no use on the host, and others there could read them.
+// isCredential tells whether secrets of the type let somebody into the API server inside. They
+// serve nothing on the host, and others there could read them.
 func isCredential(of corev1.SecretType) bool {
 	return of == corev1.SecretTypeServiceAccountToken || of == corev1.SecretTypeBootstrapToken
 }

@@ -232,7 +232,7 @@ func hasKeys(secret *corev1.Secret, keys []string) bool {
 	return true
 }
 
-// renewal is when the tokens are to be renewed: at once, if that cannot be told.
+// renewal is when the tokens are to be renewed: at once, if that is unknown.
 func (m *Minter) renewal(secret *corev1.Secret) time.Time {
 	renew, err := time.Parse(time.RFC3339, secret.Annotations[annotationRenew])
 	if err != nil {

@@ -49,7 +49,7 @@ func (t *Translator) hostName(purpose, namespace, name string) string {
 	return shorten(name, room-1-len(readableNamespace)) + "-" + readableNamespace + "-" + sum
 }
 
-// digest hashes the parts. They are told apart by a byte that no name of an
+// digest hashes the parts. A byte divides them that no name of an
 // object, namespace or cluster can hold.
 func digest(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))

@@ -43,7 +43,7 @@ func resolve(rules []tenancy.ResolveRule, path *field.Path) field.ErrorList {
 			errs = append(errs, field.Invalid(at.Child("alias"), rule.Alias, problem))
 		}
 		if decides(rules, rule.Alias).Alias != "" {
-			errs = append(errs, field.Invalid(at.Child("alias"), rule.Alias, "is an alias by a rule itself: name what it leads to"))
+			errs = append(errs, field.Invalid(at.Child("alias"), rule.Alias, "another rule makes this name an alias: name what it leads to"))
 		}
 	}
 	return errs

@@ -21,7 +21,7 @@ func templateReference(ref *tenancy.TemplateReference, at *field.Path) field.Err
 	}
 	if ref.Name == "" {
 		if ref.Version != "" || len(ref.Parameters) > 0 || ref.Sync {
-			return field.ErrorList{field.Required(at.Child("name"), "a version, parameters or sync are those of a template: name it")}
+			return field.ErrorList{field.Required(at.Child("name"), "version, parameters and sync belong to a template: name it")}
 		}
 		return nil
 	}

@@ -333,7 +333,7 @@ func TestUpdate(t *testing.T) {
 	}{
 		"nothing":       {none, none, nil},
 		"raised":        {old, none, nil},
-		"lowered":       {none, old, []string{"spec.kubernetes.version: cannot be lowered from v1.37.2, since an older control plane cannot read the data of a newer one: make a new virtual cluster"}},
+		"lowered":       {none, old, []string{"spec.kubernetes.version: cannot be lowered from v1.37.2, since an older control plane cannot read the data of a newer one: create a new virtual cluster"}},
 		"raised by two": {older, none, []string{"spec.kubernetes.version: cannot be raised from v1.35.4 by more than one minor at a time: set v1.36.3 first"}},
 		"raised before the last one is over": {func(vc *tenancy.VirtualCluster) { old(vc); vc.Status.KubernetesVersion = "v1.35.4+k3s1" }, none,
 			[]string{"spec.kubernetes.version: cannot be raised from v1.35.4 by more than one minor at a time: set v1.36.3 first, and wait until status.kubernetesVersion shows it"}},

@@ -56,7 +56,7 @@ func versionStep(now, before, running string, path *field.Path) field.ErrorList 
 	if asked.LessThan(from) {
 		return field.ErrorList{field.Invalid(path, now, fmt.Sprintf(
 			"cannot be lowered from %s, since an older control plane cannot read the data of a newer one: "+
-				"make a new virtual cluster for an older version", before))}
+				"create a new virtual cluster for an older version", before))}
 	}
 	// What runs may have a suffix, such as +k3s1. An upgrade that is not over has left it older.
 	if inside, err := utilversion.ParseSemantic(running); err == nil && inside.LessThan(from) {

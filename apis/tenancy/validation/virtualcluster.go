@@ -143,7 +143,7 @@ func immutable(spec, old *tenancy.VirtualClusterSpec, path *field.Path) field.Er
 			errs = append(errs, field.Invalid(path.Child(at[0], at[1:]...), now, "cannot be changed: "+remedy))
 		}
 	}
-	const remake = "make a new virtual cluster instead"
+	const remake = "create a new virtual cluster instead"
 	fixed(spec.Kubernetes.Distro, old.Kubernetes.Distro, remake, "kubernetes", "distro")
 	now, before := &spec.ControlPlane, &old.ControlPlane
 	fixed(now.Storage.Persistent, before.Storage.Persistent, "the data would be lost; "+remake, "controlPlane", "storage", "persistent")

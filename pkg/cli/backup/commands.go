@@ -81,7 +81,7 @@ func (c *Commands) Restore() *cobra.Command {
 	timeout := defaultTimeout
 	command := &cobra.Command{
 		Use:   "restore FILE",
-		Short: "Put back a database that backup saved",
+		Short: "Restore a database that backup saved",
 		Long: `Puts a file of "backup" in the place of Garret's embedded database. Garret's API is away meanwhile, for half a minute
 or so; virtual clusters run on, and are taken up again with the UIDs that they had. Virtual clusters that were made
 after the backup run on as well, but Garret does not know them any more.`,

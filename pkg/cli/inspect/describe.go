@@ -30,7 +30,7 @@ const maxPods = 20
 func (c *Commands) Describe() *cobra.Command {
 	return subject.Optional(&cobra.Command{
 		Use:   "describe NAME",
-		Short: "Show one virtual cluster whole: conditions, pods, quota, access, events",
+		Short: "Show everything about one virtual cluster: conditions, pods, quota, access, events",
 		Long: `Shows one virtual cluster as the host sees it: its state, template, quota and access, who may
 enter by the host's RBAC, its pods on the host, and the latest events.
 

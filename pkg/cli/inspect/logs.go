@@ -62,10 +62,10 @@ kubectl logs inside.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&options.part, "part", partControlPlane, "whose log: control-plane or syncer")
-	flags.BoolVarP(&options.follow, "follow", "f", false, "go on with what is logged from now on")
+	flags.BoolVarP(&options.follow, "follow", "f", false, "also print each new line, until the command is interrupted")
 	flags.BoolVarP(&options.previous, "previous", "p", false, "the log of the container before its last restart")
-	flags.BoolVar(&options.timestamps, "timestamps", false, "put the time before each line")
-	flags.Int64Var(&options.tail, "tail", options.tail, "only the last lines, so many; -1 for all")
+	flags.BoolVar(&options.timestamps, "timestamps", false, "print the time before each line")
+	flags.Int64Var(&options.tail, "tail", options.tail, "number of last lines to print; -1 for all")
 	flags.DurationVar(&options.since, "since", 0, "only what is newer than this, such as 5m")
 	if err := cmd.RegisterFlagCompletionFunc("part", cobra.FixedCompletions([]string{partControlPlane, partSyncer}, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err)

@@ -47,7 +47,7 @@ func (c *Commands) Install() *cobra.Command {
 	options := installOptions{wait: true, timeout: 5 * time.Minute}
 	cmd := &cobra.Command{
 		Use:   "install",
-		Short: "Install Garret on the host cluster, or bring it up to this version",
+		Short: "Install Garret on the host cluster, or upgrade it to this version",
 		Long: `Installs Garret into the namespace ` + tenancyv1.SystemNamespace + ` of the host cluster, or upgrades it, and waits
 until its API is available. Needs the rights of a cluster administrator there, once.
 

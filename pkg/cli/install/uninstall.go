@@ -35,7 +35,7 @@ func (c *Commands) Uninstall() *cobra.Command {
 	options := uninstallOptions{timeout: 2 * time.Minute}
 	cmd := &cobra.Command{
 		Use:   "uninstall",
-		Short: "Take Garret away from the host cluster",
+		Short: "Uninstall Garret from the host cluster",
 		Long: `Takes Garret away. It refuses while there are virtual clusters, for nobody would be left
 to delete what they consist of. The volume with the VirtualCluster objects and the
 certificates in ` + tenancyv1.SystemNamespace + ` stay, so that a new installation goes on where this one ended;
@@ -45,7 +45,7 @@ with --purge they go too.`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return c.uninstall(cmd.Context(), options) },
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&options.force, "force", false, "go on although there are virtual clusters, or none can be asked for; their pods are left running")
+	flags.BoolVar(&options.force, "force", false, "uninstall although there are virtual clusters, or although Garret cannot list them; their pods run on")
 	flags.BoolVar(&options.purge, "purge", false, "remove the namespace "+tenancyv1.SystemNamespace+" with all data, too")
 	flags.DurationVar(&options.timeout, "timeout", options.timeout, "how long to wait for each step")
 	return cmd

@@ -27,7 +27,7 @@ func (c *Commands) List() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list [NAME...]",
 		Aliases: []string{"ls"},
-		Short:   "List virtual clusters, or with --orphans the data that they lost",
+		Short:   "List virtual clusters, or with --orphans the data that have no object inside",
 		Long: `Lists virtual clusters in the columns that the server chooses, as kubectl does.
 
 With --orphans it lists what is kept on the host instead: objects that hold data, and whose

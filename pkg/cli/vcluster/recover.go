@@ -62,11 +62,11 @@ nothing stops. --cancel takes a decision back that was not acted on.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&options.adopt, "adopt", false, "go on with the data inside, and make the claims that the host keeps again there")
-	flags.BoolVar(&options.giveUp, "give-up", false, "go on with the data inside, and delete the claims that the host keeps")
+	flags.BoolVar(&options.adopt, "adopt", false, "continue with the data inside, and create the claims there that the host keeps")
+	flags.BoolVar(&options.giveUp, "give-up", false, "continue with the data inside, and delete the claims that the host keeps")
 	flags.BoolVar(&options.beforehand, "beforehand", false, "decide about the next loss, before data are restored")
-	flags.BoolVar(&options.cancel, "cancel", false, "take back a decision that was not acted on")
-	flags.BoolVar(&options.yes, "yes", false, "do not ask whether to go on")
+	flags.BoolVar(&options.cancel, "cancel", false, "withdraw a decision that is not carried out yet")
+	flags.BoolVar(&options.yes, "yes", false, "do not ask for confirmation")
 	flags.BoolVar(&options.wait, "wait", options.wait, "wait until nothing is left to decide and the syncer works")
 	flags.DurationVar(&options.timeout, "timeout", options.timeout, "how long to wait")
 	return subject.Optional(cmd)

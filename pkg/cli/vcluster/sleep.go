@@ -48,7 +48,7 @@ func (c *Commands) pausing(use, short, long string, paused bool) *cobra.Command 
 		RunE: func(cmd *cobra.Command, args []string) error { return c.pause(cmd.Context(), args[0], paused, options) },
 	}
 	cmd.Example = "  " + c.Program + " " + cmd.Name() + " demo --namespace team-a"
-	cmd.Flags().BoolVar(&options.wait, "wait", options.wait, "wait until it is so")
+	cmd.Flags().BoolVar(&options.wait, "wait", options.wait, "wait until that is done")
 	cmd.Flags().DurationVar(&options.timeout, "timeout", options.timeout, "how long to wait")
 	return subject.Optional(cmd)
 }

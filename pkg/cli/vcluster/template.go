@@ -135,7 +135,7 @@ func (c *Commands) renderTemplate() *cobra.Command {
 	var options manifestOptions
 	cmd := &cobra.Command{
 		Use:   "render NAME",
-		Short: "Print the spec that a template comes to, without creating anything",
+		Short: "Print the spec that a template results in, without creating anything",
 		Long: `Asks the server what a virtual cluster created from the template would look like, by a dry run
 of its creation in the namespace, and prints its spec. Validation, quotas and the limits of
 the host cluster count as they would for a real one. Nothing is created.`,

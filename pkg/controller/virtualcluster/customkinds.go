@@ -104,7 +104,7 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 	}
 	if len(kinds.allowed)+len(kinds.shown) > 0 && !lent {
 		reason, kinds.allowed, kinds.shown = reasonNotLent, nil, nil
-		refused = append(refused, fmt.Sprintf("there is no ClusterRoleBinding %s, by which syncers read the definitions of kinds: have an administrator of the host make it again", tenancyv1.RoleHostDefinitions))
+		refused = append(refused, fmt.Sprintf("there is no ClusterRoleBinding %s, by which syncers read the definitions of kinds: an administrator of the host has to create it again", tenancyv1.RoleHostDefinitions))
 	}
 	for i := range kinds.allowed {
 		kinds.known = union(kinds.known, []string{kinds.allowed[i].CustomKind()})

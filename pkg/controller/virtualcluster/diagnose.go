@@ -39,17 +39,17 @@ func finalReasons() []string {
 func (c *Controller) diagnose(ctx context.Context, vc *tenancyv1.VirtualCluster) *trouble {
 	set, err := c.watched.statefulSets.StatefulSets(vc.Namespace).Get(tenancyv1.ReleaseName(vc.Name))
 	if err != nil {
-		return &trouble{Reason: reasonDeploying, Message: "the StatefulSet is being made", progress: true}
+		return &trouble{Reason: reasonDeploying, Message: "the host is creating the StatefulSet", progress: true}
 	}
 	pod, err := c.watched.pods.Pods(vc.Namespace).Get(podName(vc))
 	if err != nil {
 		if refused := c.refusal(set); refused != nil {
 			return refused
 		}
-		return &trouble{Reason: reasonDeploying, Message: "the pod is being made", progress: true}
+		return &trouble{Reason: reasonDeploying, Message: "the host is creating the pod", progress: true}
 	}
 	if pod.DeletionTimestamp != nil {
-		return &trouble{Reason: reasonPodTerminating, Message: "the pod is being replaced", progress: true}
+		return &trouble{Reason: reasonPodTerminating, Message: "the host is replacing the pod", progress: true}
 	}
 	if found := podTrouble(pod); found != nil {
 		if found.Reason == corev1.PodReasonUnschedulable {
@@ -58,7 +58,7 @@ func (c *Controller) diagnose(ctx context.Context, vc *tenancyv1.VirtualCluster)
 		return found
 	}
 	if outdated(set, pod) {
-		return &trouble{Reason: reasonRollingOut, Message: "the pod is about to be replaced by one of the new spec", progress: true}
+		return &trouble{Reason: reasonRollingOut, Message: "the host is about to replace the pod by one of the new spec", progress: true}
 	}
 	for container, kind := range map[string]string{containerControlPlane: tenancyv1.ConditionControlPlaneReady, containerSyncer: tenancyv1.ConditionSyncerReady} {
 		if !c.up(pod, container, meta.FindStatusCondition(vc.Status.Conditions, kind)) {
@@ -162,7 +162,7 @@ func containerTrouble(status corev1.ContainerStatus) *trouble {
 		return &trouble{Reason: waiting.Reason, Message: message, final: slices.Contains(finalReasons(), waiting.Reason)}
 	}
 	if ended := status.State.Terminated; ended != nil {
-		return &trouble{Reason: "ContainerTerminated", Message: fmt.Sprintf("container %s ended with %s, exit code %d, and is about to be started again", status.Name, ended.Reason, ended.ExitCode), progress: true}
+		return &trouble{Reason: "ContainerTerminated", Message: fmt.Sprintf("container %s ended with %s, exit code %d, and the kubelet is about to start it again", status.Name, ended.Reason, ended.ExitCode), progress: true}
 	}
 	return nil
 }
@@ -195,7 +195,7 @@ func (c *Controller) starting(ctx context.Context, pod *corev1.Pod) *trouble {
 			return &trouble{Reason: reasonPodNotReady, Message: message, retry: true}
 		}
 	}
-	return &trouble{Reason: reasonStarting, Message: "the containers are being made", progress: true, retry: true}
+	return &trouble{Reason: reasonStarting, Message: "the kubelet is creating the containers", progress: true, retry: true}
 }
 
 // lastWarning is the newest warning about an object, or nothing.

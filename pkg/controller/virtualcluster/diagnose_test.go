@@ -113,13 +113,13 @@ func TestDiagnose(t *testing.T) {
 	}{
 		{"in order", []runtime.Object{set(nil), pod(nil)}, "", "", false, false},
 		{"nothing yet", nil, reasonDeploying, "StatefulSet", false, true},
-		{"no pod yet", []runtime.Object{set(nil)}, reasonDeploying, "pod is being made", false, true},
+		{"no pod yet", []runtime.Object{set(nil)}, reasonDeploying, "creating the pod", false, true},
 		{"pod refused by a quota", []runtime.Object{set(nil),
 			event("StatefulSet", "vc-demo", "FailedCreate", "an old complaint", time.Hour),
 			event("StatefulSet", "vc-demo", "FailedCreate", "pods is forbidden: exceeded quota: small", time.Second)}, reasonQuotaExceeded, "exceeded quota: small", false, false},
 		{"pod refused by admission", []runtime.Object{set(nil), event("StatefulSet", "vc-demo", "FailedCreate", "violates PodSecurity", time.Second)}, reasonPodRefused, "violates PodSecurity", false, false},
 		{"event of an earlier StatefulSet", []runtime.Object{set(func(s *appsv1.StatefulSet) { s.UID = "other" }), event("StatefulSet", "vc-demo", "FailedCreate", "old", time.Second)}, reasonDeploying, "pod", false, true},
-		{"pod going", []runtime.Object{set(nil), pod(func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: now} })}, reasonPodTerminating, "replaced", false, true},
+		{"pod going", []runtime.Object{set(nil), pod(func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: now} })}, reasonPodTerminating, "replacing the pod", false, true},
 		{"pod evicted", []runtime.Object{set(nil), pod(func(p *corev1.Pod) {
 			p.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "low on memory"}
 		})}, "Evicted", "low on memory", false, false},
@@ -134,7 +134,7 @@ func TestDiagnose(t *testing.T) {
 			"CrashLoopBackOff", "exit code 7: no disk", false, false},
 		{"just ended", []runtime.Object{set(nil), pod(first(corev1.ContainerStatus{Name: "k3s", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}}}))},
 			"ContainerTerminated", "OOMKilled", false, true},
-		{"being made", []runtime.Object{set(nil), pod(first(waiting("k3s", "ContainerCreating", "")))}, reasonStarting, "being made", false, true},
+		{"being made", []runtime.Object{set(nil), pod(first(waiting("k3s", "ContainerCreating", "")))}, reasonStarting, "creating the containers", false, true},
 		{"being made for long", []runtime.Object{set(nil), pod(func(p *corev1.Pod) {
 			first(waiting("k3s", "ContainerCreating", ""))(p)
 			p.CreationTimestamp = metav1.NewTime(now.Add(-time.Minute))

@@ -74,7 +74,7 @@ func (c *Controller) endNamespace(ctx context.Context, vc *tenancyv1.VirtualClus
 		return 0, err
 	}
 	ending := c.endingOf(vc)
-	v := verdict{phase: tenancyv1.PhaseTerminating, reason: reasonNamespaceEnding, message: "the namespace is being deleted, nothing can be made in it"}
+	v := verdict{phase: tenancyv1.PhaseTerminating, reason: reasonNamespaceEnding, message: "the host is deleting the namespace and creates nothing in it"}
 	if len(pods) > 0 {
 		left := leftover{}
 		left.count("synced pod", len(pods))

@@ -33,10 +33,10 @@ func hostPodSecurity(vc *tenancyv1.VirtualCluster, labels map[string]string) met
 	case enforced == tenancyv1.PodSecurityPrivileged && asked == tenancyv1.PodSecurityPrivileged:
 		condition.Status, condition.Reason = metav1.ConditionFalse, reasonNotEnforced
 		condition.Message = fmt.Sprintf("Nobody holds pods to anything: spec.isolation.podSecurity is privileged, and the namespace %s has no label %s that names another level. "+
-			"Whoever makes pods in the virtual cluster owns the host's nodes.", vc.Namespace, tenancyv1.LabelEnforce)
+			"Whoever creates pods in the virtual cluster controls the host's nodes.", vc.Namespace, tenancyv1.LabelEnforce)
 	case enforced == tenancyv1.PodSecurityPrivileged:
 		condition.Status, condition.Reason = metav1.ConditionFalse, reasonNotEnforced
-		condition.Message = fmt.Sprintf("The syncer alone holds pods to %s: the host does not. Have the namespace %s labelled %s=%s.", asked, vc.Namespace, tenancyv1.LabelEnforce, asked)
+		condition.Message = fmt.Sprintf("Only the syncer holds pods to %s: the host does not. Set the label %s=%s on the namespace %s.", asked, tenancyv1.LabelEnforce, asked, vc.Namespace)
 	case enforced.StricterThan(asked):
 		condition.Reason = reasonStricter
 		condition.Message = fmt.Sprintf("The host holds pods in the namespace %s to %s, and refuses those that only %s allows.", vc.Namespace, enforced, asked)

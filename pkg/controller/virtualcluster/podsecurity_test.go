@@ -20,10 +20,10 @@ func TestHostPodSecurity(t *testing.T) {
 		reason string
 		words  string
 	}{
-		"no label":                {"", "baseline", "False", "NotEnforced", "Have the namespace team labelled pod-security.kubernetes.io/enforce=baseline."},
+		"no label":                {"", "baseline", "False", "NotEnforced", "Set the label pod-security.kubernetes.io/enforce=baseline on the namespace team."},
 		"no label, stored before": {"", "", "False", "NotEnforced", "pods to baseline"},
-		"a label that opens":      {"privileged", "restricted", "False", "NotEnforced", "enforce=restricted."},
-		"nobody at all":           {"", "privileged", "False", "NotEnforced", "owns the host's nodes"},
+		"a label that opens":      {"privileged", "restricted", "False", "NotEnforced", "enforce=restricted on"},
+		"nobody at all":           {"", "privileged", "False", "NotEnforced", "controls the host's nodes"},
 		"the same":                {"baseline", "baseline", "True", "Enforced", "The host holds pods in the namespace team to baseline."},
 		"less than the syncer":    {"baseline", "restricted", "True", "Enforced", "to baseline."},
 		"stricter":                {"restricted", "baseline", "True", "HostStricter", "refuses those that only baseline allows"},

@@ -157,7 +157,7 @@ func (c *Controller) findSources(ctx context.Context, vc *tenancyv1.VirtualClust
 			found.Ports = append(found.Ports, tenancyv1.FoundServicePort{Name: port.Name, Protocol: port.Protocol, Port: port.Port, AppProtocol: port.AppProtocol})
 		}
 		if len(service.Spec.Selector) == 0 {
-			found.Message = "the Service has no selector, so that no NetworkPolicy can name what is behind it: where one holds the pods of this virtual cluster, spec.isolation.egressRanges of the HostCluster has to open its endpoints"
+			found.Message = "no NetworkPolicy can name what is behind the Service, which has no selector: where pods do not reach it, open its endpoints in spec.isolation.egressRanges of the HostCluster"
 		} else {
 			peers = append(peers, chart.ServicePeer{Namespace: service.Namespace, PodSelector: metav1.LabelSelector{MatchLabels: service.Spec.Selector}, Ports: portsOf(service)})
 		}

@@ -54,7 +54,7 @@ func TestWarnings(t *testing.T) {
 			[]string{"spec.defaultTemplateRef: " + refused + `: Required value: template "small" needs a value for the parameter team`}},
 		"enough": {tenancy.HostClusterSpec{MaxVirtualClusters: ptr.To[int32](3)}, nil},
 		"too few": {tenancy.HostClusterSpec{MaxVirtualClusters: ptr.To[int32](2)},
-			[]string{"spec.maxVirtualClusters: there are 3 virtual clusters, which stay: none can be made until there are fewer than 2"}},
+			[]string{"spec.maxVirtualClusters: there are 3 virtual clusters, which stay: none can be created until there are fewer than 2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			host, old := existing(), existing()

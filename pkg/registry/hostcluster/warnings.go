@@ -26,7 +26,7 @@ func (s strategy) warnings(ctx context.Context, host, old *tenancy.HostCluster) 
 	}
 	most := host.Spec.MaxVirtualClusters
 	if !equality.Semantic.DeepEqual(most, old.Spec.MaxVirtualClusters) && most != nil && *most < old.Status.VirtualClusters {
-		warnings = append(warnings, fmt.Sprintf("%s: there are %d virtual clusters, which stay: none can be made until there are fewer than %d",
+		warnings = append(warnings, fmt.Sprintf("%s: there are %d virtual clusters, which stay: none can be created until there are fewer than %d",
 			path.Child("maxVirtualClusters"), old.Status.VirtualClusters, *most))
 	}
 	return warnings

@@ -31,8 +31,8 @@ func podSecurityWarnings(namespaces corelisters.NamespaceLister, vc, old *tenanc
 	case enforced != v1.PodSecurityPrivileged:
 		return nil
 	case asked == v1.PodSecurityPrivileged:
-		return []string{fmt.Sprintf("%s: the namespace %s enforces no level of Pod Security on the host: whoever makes pods in the virtual cluster owns the host's nodes", field, namespace.Name)}
+		return []string{fmt.Sprintf("%s: the namespace %s enforces no level of Pod Security on the host: whoever creates pods in the virtual cluster controls the host's nodes", field, namespace.Name)}
 	}
-	return []string{fmt.Sprintf("%s: the namespace %s enforces no level of Pod Security on the host: the syncer alone holds pods to %s; have the namespace labelled %s=%s",
+	return []string{fmt.Sprintf("%s: the namespace %s enforces no level of Pod Security on the host: only the syncer holds pods to %s; set the label %s=%s on the namespace",
 		field, namespace.Name, asked, v1.LabelEnforce, asked)}
 }

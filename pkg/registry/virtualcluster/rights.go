@@ -54,7 +54,7 @@ var lentFields = []lent{
 	{"isolation.limitRange", func(now, old *tenancy.VirtualClusterSpec) []need {
 		return deployed("limitranges", now.Isolation.LimitRange, old.Isolation.LimitRange)
 	}},
-	{"syncer.toHost.networkPolicies", madeOnHost("networking.k8s.io", v1.ResourcePolicies, "what a NetworkPolicy allows is added to what others of the namespace allow")},
+	{"syncer.toHost.networkPolicies", madeOnHost("networking.k8s.io", v1.ResourcePolicies, "all NetworkPolicies of a namespace add up")},
 	{"syncer.toHost.serviceAccounts", madeOnHost("", v1.ResourceServiceAccounts, "the host may trust the ServiceAccounts of the namespace")},
 	{"syncer.fromHost.configMaps", func(now, old *tenancy.VirtualClusterSpec) []need {
 		return shownInside(v1.ResourceConfigMaps, now.Syncer.FromHost.ConfigMaps, old.Syncer.FromHost.ConfigMaps)
@@ -112,7 +112,7 @@ func levelOfPods(now, old *tenancy.VirtualClusterSpec) []need {
 	}
 	return []need{{
 		verb: v1.VerbUse, group: tenancy.GroupName, resource: v1.ResourcePodSecurityLevels, name: string(tenancy.PodSecurityPrivileged),
-		because: "privileged pods have the host's nodes in their hands",
+		because: "privileged pods control the host's nodes",
 		remedy: fmt.Sprintf("choose %s or %s, or have an administrator bind the ClusterRole %s to you",
 			tenancy.PodSecurityBaseline, tenancy.PodSecurityRestricted, v1.RolePrivilegedPods),
 	}}

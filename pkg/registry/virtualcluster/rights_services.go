@@ -69,13 +69,13 @@ func sourcesAdded(now, old []tenancy.ServiceSource) []need {
 		if other := source.VirtualCluster; other != nil {
 			needs = append(needs, need{
 				namespace: other.Namespace, verb: "get", group: tenancy.GroupName, resource: "virtualclusters", subresource: "proxy", name: other.Name,
-				because: "pods inside are let to a Service of that virtual cluster", remedy: remedy,
+				because: "Garret lets pods inside reach a Service of that virtual cluster", remedy: remedy,
 			})
 			continue
 		}
 		needs = append(needs, need{
 			namespace: source.Namespace, verb: "get", resource: v1.ResourceServices, name: source.Name,
-			because: "pods inside are let to the Service", remedy: remedy,
+			because: "Garret lets pods inside reach the Service", remedy: remedy,
 		})
 	}
 	return needs

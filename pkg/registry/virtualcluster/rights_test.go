@@ -553,12 +553,12 @@ func TestPodSecurityWarnings(t *testing.T) {
 	for name, test := range map[string]struct {
 		label, asked, before, want string
 	}{
-		"nothing enforced":            {"", "baseline", "", none + ": the syncer alone holds pods to baseline; have the namespace labelled pod-security.kubernetes.io/enforce=baseline"},
-		"privileged enforced":         {"privileged", "restricted", "", "have the namespace labelled pod-security.kubernetes.io/enforce=restricted"},
+		"nothing enforced":            {"", "baseline", "", none + ": only the syncer holds pods to baseline; set the label pod-security.kubernetes.io/enforce=baseline on the namespace"},
+		"privileged enforced":         {"privileged", "restricted", "", "set the label pod-security.kubernetes.io/enforce=restricted on the namespace"},
 		"the same enforced":           {"baseline", "baseline", "", ""},
 		"less enforced":               {"baseline", "restricted", "", ""},
 		"more enforced":               {"restricted", "baseline", "", "the namespace team enforces restricted on the host, which refuses pods that only baseline allows"},
-		"privileged where it is open": {"", "privileged", "", "whoever makes pods in the virtual cluster owns the host's nodes"},
+		"privileged where it is open": {"", "privileged", "", "whoever creates pods in the virtual cluster controls the host's nodes"},
 		"privileged where it is not":  {"baseline", "privileged", "", "enforces baseline on the host, which refuses"},
 		"an update of it":             {"", "restricted", "baseline", none},
 		"an update of something else": {"", "baseline", "baseline", ""},

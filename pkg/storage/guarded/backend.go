@@ -67,8 +67,8 @@ func (c *checked) Create(ctx context.Context, key string, value []byte, lease in
 		}
 		if !last.told {
 			// The connection may have ended after the row was written: then it is
-			// our own that kine found. It is no conflict, and whether it was
-			// somebody else's with the same content cannot be told.
+			// our own that kine found. It is no conflict, and nobody
+			// knows whether it was somebody else's with the same content.
 			if own, err := c.created(ctx, key, value); err != nil || own != 0 {
 				return 0, c.fail(ctx, cmp.Or(err, errUnanswered))
 			}

@@ -10,7 +10,7 @@ import "strings"
 var withRequest = []string{"error in txn", "error in put"}
 
 // Loggable returns what may be logged of a message of kine: all of it, unless it
-// holds an object. Then the reason goes too, since it cannot be told from the
+// holds an object. Then the reason goes too, since nothing divides it from the
 // object's own words; Guard tells it, and so does the answer to the request.
 func Loggable(message string) string {
 	for _, beginning := range withRequest {
