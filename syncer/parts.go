@@ -57,7 +57,7 @@ type parts struct {
 	dormancy *dormancy.Dormancy
 	mapped   *resources.MappedServices
 	named    *resources.NamedServices
-	// hostResources are told by the VirtualCluster.
+	// hostResources are those that the VirtualCluster names.
 	hostResources *resources.HostResources
 	// ready is closed when what pods depend on is in place inside.
 	ready <-chan struct{}

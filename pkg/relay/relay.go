@@ -55,7 +55,7 @@ type Config struct {
 	CallerStall time.Duration
 	// Metrics count what the relay does. They may be left out.
 	Metrics *Metrics
-	// Attendant is told who uses virtual clusters, and wakes them. It may be left out.
+	// Attendant hears who uses virtual clusters, and wakes them. It may be left out.
 	Attendant Attendant
 }
 

@@ -17,7 +17,7 @@ import (
 	"garret.dev/garret/pkg/wake"
 )
 
-// Attendant is told who uses virtual clusters, and wakes them.
+// Attendant hears who uses virtual clusters, and wakes them.
 type Attendant interface {
 	// Seen notes that the virtual cluster is used now. It is called on every request.
 	Seen(cluster *tenancy.VirtualCluster)

@@ -28,7 +28,7 @@ const (
 	// cluster, and for all of them.
 	DefaultMaxEach, DefaultMaxAll = 64, 512
 
-	// answerWithin is how long before the request's own end it is told that it waited in vain.
+	// answerWithin is how long before its own end a request that waited in vain gets its answer.
 	answerWithin = time.Second
 	// retryCrowded is after how many seconds to ask again where too many wait.
 	retryCrowded = 2

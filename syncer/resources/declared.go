@@ -56,7 +56,7 @@ type follow struct {
 // declare adds the controller of the kind.
 func declare[T engine.Object](b *builder, virtual, host *engine.Store[T], kind declared[T]) *engine.Controller {
 	if (kind.wanted == nil) != (kind.unwanted == "") {
-		b.fail(fmt.Errorf("%s: wanted and unwanted go together: who asks why an object has no twin is told", host.Resource().Resource))
+		b.fail(fmt.Errorf("%s: wanted and unwanted go together: unwanted answers why an object has no twin", host.Resource().Resource))
 	}
 	controller := twin(b, otherWorkers, &declaredKind[T]{b.marker(), host.Resource().Resource, kind}, virtual, host)
 	for _, each := range kind.follows {

@@ -16,7 +16,7 @@ import (
 // in the status of the VirtualCluster, since the syncer may not read the host's nodes.
 //
 // A resource of the host is always asked of the host, whatever a tenant writes on a node. As
-// long as nothing is told, every resource may be the host's.
+// long as that is not known, every resource may be the host's.
 type HostResources struct {
 	mu      sync.Mutex
 	known   bool

@@ -18,7 +18,7 @@ import (
 )
 
 // maxHostResources is how many extended resources a status may name. On a host with more,
-// nobody knows which are missing, and so none is told.
+// nobody knows which are missing, and so the status names none.
 const maxHostResources = 1024
 
 // hostNodes knows which extended resources the nodes of the host have. Syncers may not read
