@@ -19,6 +19,7 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
 	"garret.dev/garret/syncer/access"
+	"garret.dev/garret/syncer/activity"
 	"garret.dev/garret/syncer/admission"
 	"garret.dev/garret/syncer/bootstrap"
 	"garret.dev/garret/syncer/dormancy"
@@ -100,6 +101,8 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	}
 	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, partRights, partData, bootstrap.PartBootstrap, partSync)
 	reporter.Room = func() error { return checkRoom(options.DataDir) }
+	used := activity.New(options.Clock, reporter.Used)
+	webhook.Activity, reporter.Stopped = used.Handler(trust.IsAPIServer), used.Stopped
 	inside := bootstrap.New(bootstrap.Options{
 		Translator: both.translator, Virtual: both.virtual, Allocator: allocator,
 		WebhookPort: options.WebhookPort, WebhookReached: webhook.Reached(),
@@ -113,6 +116,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	itself.Observe(sleeps.Observe)
 	itself.Observe(func(cluster *tenancyv1.VirtualCluster) { ledger.Set(boundsOf(cluster)) })
 	itself.Observe(security.Observe)
+	itself.Observe(used.Observe)
 	mapped := resources.NewMappedServices()
 	itself.Observe(mapped.Observe)
 	named := resources.NewNamedServices()
@@ -159,7 +163,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	}
 	return &parts{
 		reporter: reporter, own: itself, security: security, dormancy: sleeps, mapped: mapped, named: named, hostResources: hostResources, ledger: ledger, ready: inside.Ready(),
-		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, kept.Run, watched.Run, sleeps.Run,
+		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, kept.Run, watched.Run, sleeps.Run, used.Run,
 			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }, measure},
 	}, nil
 }

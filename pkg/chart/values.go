@@ -29,6 +29,7 @@ type Values struct {
 	Syncer           Syncer                        `json:"syncer"`
 	RBAC             RBAC                          `json:"rbac"`
 	Isolation        Isolation                     `json:"isolation"`
+	Activity         Activity                      `json:"activity"`
 	ImagePullPolicy  corev1.PullPolicy             `json:"imagePullPolicy,omitempty"`
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
 	Host             Host                          `json:"host"`
@@ -84,6 +85,11 @@ type Syncer struct {
 	ExtraArgs []string `json:"extraArgs,omitempty"`
 	// Resources are set by Merge.
 	Resources corev1.ResourceRequirements `json:"resources"`
+}
+
+// Activity is whether requests straight to the API server inside are noted.
+type Activity struct {
+	Enabled bool `json:"enabled,omitempty"`
 }
 
 // RBAC is what the syncer may do on the host for the kinds that are synced.

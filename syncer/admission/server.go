@@ -5,6 +5,7 @@ package admission
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/names"
 	"k8s.io/klog/v2"
 
+	"garret.dev/garret/syncer/activity"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/resources"
 )
@@ -38,6 +40,9 @@ type Server struct {
 	Nodes *Nodes
 	// Check says what will keep a pod from the host; nil for nothing.
 	Check func(spec *corev1.PodSpec) error
+	// Activity takes the API server's events, if anything does. It sees what certificate the
+	// caller has shown, which nobody has verified.
+	Activity http.Handler
 
 	once    sync.Once
 	reached chan struct{}
@@ -54,7 +59,10 @@ func (s *Server) Reached() <-chan struct{} { return s.reached }
 
 // Run serves until the context ends.
 func (s *Server) Run(ctx context.Context) error {
-	return pki.Serve(ctx, "admission", s.Listener, pki.ServerConfig(s.Serving, nil), s.Handler())
+	config := pki.ServerConfig(s.Serving, nil)
+	// The API server calls webhooks without one.
+	config.ClientAuth = tls.RequestClientCert
+	return pki.Serve(ctx, "admission", s.Listener, config, s.Handler())
 }
 
 // Handler answers AdmissionReviews.
@@ -68,6 +76,9 @@ func (s *Server) Handler() http.Handler {
 		return reviewed(ctx, request, s.admitNode)
 	}))
 	mux.HandleFunc("POST "+warningsPath, answer(s.warn))
+	if s.Activity != nil {
+		mux.Handle(activity.Path, s.Activity)
+	}
 	return mux
 }
 

@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
@@ -57,6 +58,8 @@ type Reporter struct {
 	clock     clock.WithTicker
 	// Room, when set, is an error while the control plane cannot write.
 	Room func() error
+	// Stopped, when set, is called while the API server does not run.
+	Stopped func()
 
 	// parts are the parts of the syncer; one that comes earlier matters more.
 	parts []string
@@ -76,6 +79,9 @@ type Reporter struct {
 	quota string
 	// resting is the number of the sleep for which the syncer rests; zero for none.
 	resting int64
+	// used is when somebody used the virtual cluster last, in seconds of the Unix epoch; zero
+	// for not since the syncer began.
+	used int64
 	// metrics is why the host does not tell what pods use.
 	metrics metricsState
 	// custom is what keeps kinds with a rule.
@@ -198,6 +204,11 @@ func (r *Reporter) Resting(number int64) {
 	}
 }
 
+// Used says when somebody used the virtual cluster straight at its API server.
+func (r *Reporter) Used(last time.Time) {
+	r.change(func() { r.used = last.Unix() })
+}
+
 func (r *Reporter) change(do func()) {
 	r.mutex.Lock()
 	do()
@@ -246,6 +257,7 @@ type state struct {
 	orphaned  string
 	quota     string
 	resting   int64
+	used      int64
 	version   string
 	authority string
 }
@@ -257,6 +269,9 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	defer cancel()
 	if body, err := r.virtual.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Raw(); err != nil {
 		now.controlPlane = trouble{"NotAnswering", "the API server inside is not ready: " + unready(body, err)}
+		if r.Stopped != nil && utilnet.IsConnectionRefused(err) {
+			r.Stopped()
+		}
 	} else if now.version == "" || last.controlPlane != (trouble{}) {
 		// It may have come back as another version.
 		if info, err := r.virtual.Discovery().ServerVersion(); err == nil {
@@ -279,7 +294,7 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	defer r.mutex.Unlock()
 	r.seen, r.seenAt = now.controlPlane, r.clock.Now()
 	now.access, now.kubeconfig, now.metrics, now.custom = r.access, r.kubeconfig, r.metrics, r.custom
-	now.quota, now.resting = r.quota, r.resting
+	now.quota, now.resting, now.used = r.quota, r.resting, r.used
 	now.orphaned = describeOrphans(r.orphans, r.undone, r.cluster)
 	for _, part := range r.parts {
 		if found, pending := r.pending[part]; pending {

@@ -61,6 +61,9 @@ func (w *writer) configuration(now state) *applyv1.VirtualClusterApplyConfigurat
 	if now.resting != 0 {
 		status.WithRestingFor(now.resting)
 	}
+	if now.used != 0 {
+		status.WithLastActivityTime(metav1.Unix(now.used, 0))
+	}
 	if now.version != "" {
 		status.WithKubernetesVersion(now.version)
 	}

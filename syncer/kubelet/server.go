@@ -158,7 +158,7 @@ func (s *Server) guard(kubelet, api http.Handler) http.Handler {
 		}
 		var next http.Handler
 		switch caller := r.TLS.VerifiedChains[0][0]; {
-		case s.trust.isAPIServer(caller):
+		case s.trust.IsAPIServer(caller):
 			next = kubelet
 		case s.trust.isAggregator(caller) && api != nil:
 			next = api

@@ -48,9 +48,9 @@ func trust(dataDir string, serving, callers *pki.Authority, name, group string) 
 	}
 }
 
-// isAPIServer says whether a verified certificate is the one with which the API server
+// IsAPIServer says whether a verified certificate is the one with which the API server
 // calls kubelets.
-func (t Trust) isAPIServer(certificate *x509.Certificate) bool {
+func (t Trust) IsAPIServer(certificate *x509.Certificate) bool {
 	return certificate.Subject.CommonName == t.name && (t.group == "" || slices.Contains(certificate.Subject.Organization, t.group)) &&
 		t.Callers.Signed(certificate)
 }

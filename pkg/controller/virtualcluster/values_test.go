@@ -116,6 +116,30 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// TestActivityIsNotedWhereItMatters has the API server inside tell of requests only where
+// something follows from them.
+func TestActivityIsNotedWhereItMatters(t *testing.T) {
+	hour := &metav1.Duration{Duration: time.Hour}
+	for name, test := range map[string]struct {
+		sleep tenancyv1.SleepSpec
+		want  bool
+	}{
+		"nothing":               {tenancyv1.SleepSpec{}, false},
+		"by the clock alone":    {tenancyv1.SleepSpec{Schedule: "0 20 * * *", Ignore: []tenancyv1.IgnoredRequests{{Verbs: []string{"get"}}}}, false},
+		"asleep by inactivity":  {tenancyv1.SleepSpec{AfterInactivity: hour}, true},
+		"deleted by inactivity": {tenancyv1.SleepSpec{DeleteAfterInactivity: hour}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vc := object(1)
+			vc.Spec.Sleep = test.sleep
+			got, err := deployer(t, true).values(t.Context(), vc, &customKinds{})
+			if err != nil || got.Activity.Enabled != test.want {
+				t.Errorf("got %t, %v, want %t", got.Activity.Enabled, err, test.want)
+			}
+		})
+	}
+}
+
 // TestPodRules hands on what the owner asks for while the host's administrator allows it, below
 // the administrator's own.
 func TestPodRules(t *testing.T) {

@@ -48,10 +48,25 @@
 {{- $args = append $args (printf "--kube-controller-manager-arg=cluster-signing-%s-key-file=" .) }}
 {{- end }}
 {{- end }}
+{{- if or .Values.audit.enabled .Values.activity.enabled }}
+{{- $args = append $args "--kube-apiserver-arg=audit-policy-file=/etc/garret/audit/policy.yaml" }}
+{{- end }}
 {{- if .Values.audit.enabled }}
+{{- $args = append $args "--kube-apiserver-arg=audit-log-path=-" }}
+{{- end }}
+{{- /* A second is how late the syncer learns of a request. What cannot be sent holds up the
+       end of the process for as long as it is tried. Whoever sends a request chooses how long
+       its event is: so many of such a size are kept, in a mebibyte at once. */}}
+{{- if .Values.activity.enabled }}
 {{- $args = concat $args (list
-  "--kube-apiserver-arg=audit-policy-file=/etc/garret/audit/policy.yaml"
-  "--kube-apiserver-arg=audit-log-path=-") }}
+  "--kube-apiserver-arg=audit-webhook-config-file=/etc/garret/audit/webhook.yaml"
+  "--kube-apiserver-arg=audit-webhook-mode=batch"
+  "--kube-apiserver-arg=audit-webhook-batch-max-wait=1s"
+  "--kube-apiserver-arg=audit-webhook-batch-buffer-size=1000"
+  "--kube-apiserver-arg=audit-webhook-initial-backoff=50ms"
+  "--kube-apiserver-arg=audit-webhook-truncate-enabled=true"
+  "--kube-apiserver-arg=audit-webhook-truncate-max-event-size=32768"
+  "--kube-apiserver-arg=audit-webhook-truncate-max-batch-size=1048576") }}
 {{- end }}
 {{- concat $args .Values.kubernetes.extraArgs | toYaml }}
 {{- end }}

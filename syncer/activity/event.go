@@ -1,0 +1,80 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package activity
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"garret.dev/garret/apis/tenancy/ignore"
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+)
+
+// The stages of a request that matter.
+const (
+	stageStarted  = "ResponseStarted"
+	stageComplete = "ResponseComplete"
+	stagePanic    = "Panic"
+)
+
+// list is the part of an EventList of audit.k8s.io/v1 that is read. The rest is passed over
+// without being kept.
+type list struct {
+	APIVersion string  `json:"apiVersion"`
+	Kind       string  `json:"kind"`
+	Items      []event `json:"items"`
+}
+
+type event struct {
+	AuditID    string `json:"auditID"`
+	Stage      string `json:"stage"`
+	RequestURI string `json:"requestURI"`
+	Verb       string `json:"verb"`
+	User       struct {
+		Username string `json:"username"`
+	} `json:"user"`
+	UserAgent string `json:"userAgent"`
+	// Received tells apart requests under one id, which a client may choose.
+	Received string `json:"requestReceivedTimestamp"`
+}
+
+// somebodys says whether the request is of a person or their client, and counted here. All that
+// belongs to the cluster has such a name: controllers, nodes, service accounts, and nobody. What
+// comes through the relay is counted by garret-apiserver.
+func (e *event) somebodys() bool {
+	name := e.User.Username
+	return name != "" && name != tenancyv1.RelayUser && !strings.HasPrefix(name, "system:")
+}
+
+// use is what rules go by. Whoever has a credential of Garret has the name of the host's user
+// inside, too. Groups of the host are in no credential.
+func (e *event) use() ignore.Use {
+	use := ignore.Use{UserAgent: e.UserAgent, Verb: e.Verb}
+	if name, ofHost := strings.CutPrefix(e.User.Username, tenancyv1.HostUserPrefix); ofHost {
+		use.User = name
+	}
+	if uri, err := url.ParseRequestURI(e.RequestURI); err == nil {
+		use.Path = uri.Path
+	}
+	return use
+}
+
+// longest is how long a stream is at most, when nobody tells of its end.
+const longest = 24 * time.Hour
+
+// atMost is after what time the stream has ended, even if nobody tells: a watch has a time
+// that its client asked for.
+func (e *event) atMost() time.Duration {
+	uri, err := url.ParseRequestURI(e.RequestURI)
+	if err != nil || e.Verb != "watch" {
+		return longest
+	}
+	seconds, err := strconv.ParseInt(uri.Query().Get("timeoutSeconds"), 10, 32)
+	if err != nil || seconds <= 0 {
+		return longest
+	}
+	return min(time.Duration(seconds)*time.Second+tenancyv1.ActivityInterval, longest)
+}
