@@ -4,7 +4,9 @@
 package chart
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +14,9 @@ import (
 	"k8s.io/apiserver/pkg/audit/policy"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/client-go/tools/clientcmd"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
 const auditAnnotation = "tenancy.garret.dev/audit-policy"
@@ -70,5 +75,96 @@ func TestAudit(t *testing.T) {
 		if got := evaluator.EvaluatePolicyRule(test.request).Level; got != test.want {
 			t.Errorf("%s: got level %s, want %s", test.name, got, test.want)
 		}
+	}
+}
+
+const webhookAnnotation = "tenancy.garret.dev/audit-webhook"
+
+// TestActivity asks the evaluator of the API server what it tells the syncer, alone and beside
+// an audit log.
+func TestActivity(t *testing.T) {
+	values := testValues()
+	values.Activity.Enabled = true
+	for _, log := range []bool{false, true} {
+		got := render(t, values, parse(t, fmt.Sprintf(`audit: {enabled: %t}`, log)))
+		container := got.container(t, "k3s")
+		logged := slices.Contains(container.Args, "--kube-apiserver-arg=audit-log-path=-")
+		if file := "--kube-apiserver-arg=audit-webhook-config-file=/etc/garret/audit/webhook.yaml"; !slices.Contains(container.Args, file) || logged != log {
+			t.Errorf("audit log %t: got arguments %q, want %s among them", log, container.Args, file)
+		}
+		annotations := got.statefulSet.Spec.Template.Annotations
+		config, err := clientcmd.Load([]byte(annotations[webhookAnnotation]))
+		if err != nil {
+			t.Fatalf("the API server would not start with the webhook: %v", err)
+		}
+		server := fmt.Sprintf("https://127.0.0.1:%d/activity", tenancyv1.PortWebhook)
+		if cluster := config.Clusters[config.Contexts[config.CurrentContext].Cluster]; cluster.Server != server || cluster.InsecureSkipTLSVerify || cluster.CertificateAuthority == "" {
+			t.Errorf("audit log %t: events go to %+v, want %s and its authority", log, cluster, server)
+		}
+		loaded, err := policy.LoadPolicyFromBytes([]byte(annotations[auditAnnotation]))
+		if err != nil {
+			t.Fatalf("the API server would not start with the policy: %v", err)
+		}
+		evaluator := policy.NewPolicyRuleEvaluator(loaded)
+		for _, test := range activities() {
+			test.request.ResourceRequest = test.request.Path == ""
+			test.request.User = &user.DefaultInfo{Name: test.user, Groups: []string{test.group}}
+			got := evaluator.EvaluatePolicyRule(test.request)
+			want := test.alone
+			if log {
+				want = test.logged
+			}
+			if got.Level != want {
+				t.Errorf("audit log %t: %s: got level %s, want %s", log, test.name, got.Level, want)
+			}
+			if want != auditinternal.LevelNone && !slices.Equal(got.OmitStages, []auditinternal.Stage{auditinternal.StageRequestReceived}) {
+				t.Errorf("%s: stages %v are left out, want the first: the beginning of a stream has to be told", test.name, got.OmitStages)
+			}
+		}
+	}
+}
+
+type activityRow struct {
+	name, user, group string
+	request           authorizer.AttributesRecord
+	alone, logged     auditinternal.Level
+}
+
+func activities() []activityRow {
+	const none, told = auditinternal.LevelNone, auditinternal.LevelMetadata
+	get := authorizer.AttributesRecord{Verb: "get", Resource: "pods"}
+	patch := authorizer.AttributesRecord{Verb: "patch", Resource: "pods"}
+	events := authorizer.AttributesRecord{Verb: "watch", Resource: "events"}
+	version := authorizer.AttributesRecord{Verb: "get", Path: "/version"}
+	return []activityRow{
+		{"a person", "host:alice", "garret:admins", get, told, told},
+		{"a person who watches events", "host:alice", "garret:admins", events, told, told},
+		{"a person who asks for the version", "host:alice", "garret:admins", version, told, told},
+		{"a user of the tenant's own", "bob", "system:authenticated", get, told, told},
+		{"the relay", "garret:relay", "", get, none, told},
+		{"the relay, which watches events", "garret:relay", "", events, none, none},
+		{"the syncer", "system:admin", "system:masters", patch, none, none},
+		{"the API server", "system:apiserver", "system:masters", get, none, none},
+		{"the controller manager", "system:kube-controller-manager", "", patch, none, none},
+		{"a controller of k3s", "system:k3s-controller", "system:authenticated", version, none, none},
+		{"a node", "system:node:n", "system:nodes", events, none, none},
+		{"a pod", "system:serviceaccount:default:default", "system:serviceaccounts", patch, none, told},
+		{"a pod, which watches events", "system:serviceaccount:default:default", "system:serviceaccounts", events, none, none},
+		{"nobody", "system:anonymous", "system:unauthenticated", version, none, none},
+	}
+}
+
+func TestActivityIsNotToldUnlessAskedFor(t *testing.T) {
+	got := render(t, testValues(), parse(t, `audit: {enabled: true}`))
+	if _, set := got.statefulSet.Spec.Template.Annotations[webhookAnnotation]; set {
+		t.Error("there is a webhook")
+	}
+	for _, arg := range got.container(t, "k3s").Args {
+		if strings.HasPrefix(arg, "--kube-apiserver-arg=audit-webhook") {
+			t.Errorf("the control plane has %s", arg)
+		}
+	}
+	if _, err := tryRender(t, testValues(), parse(t, `activity: {enabled: true}`)); err == nil {
+		t.Error("a tenant may have it on without spec.sleep")
 	}
 }

@@ -115,10 +115,13 @@ func (c *Cluster) prepare(ctx context.Context, host *framework.ControlPlane, tem
 		os.WriteFile(egress, []byte(strings.ReplaceAll(template.Annotations["tenancy.garret.dev/egress-selector"], "/run/garret", c.sockets)), 0o600)); err != nil {
 		return err
 	}
+	if err := c.writeAudit(template, ports[3]); err != nil {
+		return err
+	}
 	c.Kubeconfig = filepath.Join(c.Dir, "admin.kubeconfig")
 	here := strings.NewReplacer("--data-dir=/data", "--data-dir="+c.Data(), "--https-listen-port=6443", fmt.Sprintf("--https-listen-port=%d", ports[0]),
 		"=/data/kubeconfig.yaml", "="+c.Kubeconfig, "/etc/garret/client-ca/ca.crt", authority,
-		"/etc/garret/egress/egress.yaml", egress, "--egress-dir=/run/garret", "--egress-dir="+c.sockets, "$(POD_IP)", podIP)
+		"/etc/garret/audit/", c.Dir+"/audit-", "/etc/garret/egress/egress.yaml", egress, "--egress-dir=/run/garret", "--egress-dir="+c.sockets, "$(POD_IP)", podIP)
 	for _, container := range template.Spec.Containers {
 		var args []string
 		for _, arg := range container.Args {
@@ -135,6 +138,21 @@ func (c *Cluster) prepare(ctx context.Context, host *framework.ControlPlane, tem
 	}
 	if c.ControlPlane == nil || c.Syncer == nil {
 		return errors.New("the pod of the release has other containers than k3s and syncer")
+	}
+	return nil
+}
+
+// writeAudit writes what the release has of a volume for audit, with the syncer's webhook at
+// the port.
+func (c *Cluster) writeAudit(template *corev1.PodTemplateSpec, port int) error {
+	webhook := strings.NewReplacer(fmt.Sprintf(":%d/", v1.PortWebhook), fmt.Sprintf(":%d/", port), " /data/", " "+c.Data()+"/")
+	for file, content := range map[string]string{
+		"audit-policy.yaml":  template.Annotations["tenancy.garret.dev/audit-policy"],
+		"audit-webhook.yaml": webhook.Replace(template.Annotations["tenancy.garret.dev/audit-webhook"]),
+	} {
+		if err := os.WriteFile(filepath.Join(c.Dir, file), []byte(content), 0o600); err != nil {
+			return err
+		}
 	}
 	return nil
 }
