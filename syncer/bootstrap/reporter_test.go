@@ -186,12 +186,45 @@ func TestReporter(t *testing.T) {
 	})
 	reporter.Quota(nil, nil)
 	reports("none", func(quota *tenancyv1.QuotaStatus) bool { return quota == nil })
+	if last, _ := api.last(); last.Status.LastActivityTime != nil {
+		t.Errorf("reported a use at %s, want none before there is one", last.Status.LastActivityTime)
+	}
+	used := time.Now().Truncate(time.Second)
+	reporter.Used(used)
+	err = wait.PollUntilContextTimeout(ctx, 5*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
+		last, _ := api.last()
+		return last.Status.LastActivityTime != nil && last.Status.LastActivityTime.Time.Equal(used), nil
+	})
+	if err != nil {
+		t.Errorf("a use at %s is not reported", used)
+	}
 	api.mutex.Lock()
 	defer api.mutex.Unlock()
 	for _, method := range api.methods {
 		if want := " /apis/tenancy.garret.dev/v1/namespaces/team/virtualclusters/demo/status"; method != "GET"+want && method != "PATCH"+want {
 			t.Errorf("asked for %s, which the syncer has no right to", method)
 		}
+	}
+}
+
+// TestStoppedAPIServer wants streams to count as ended when nobody listens any more, and not
+// when an answer fails.
+func TestStoppedAPIServer(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "busy", http.StatusInternalServerError) }))
+	defer server.Close()
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reporter := NewReporter(translate.Cluster{}, nil, client, pki.ServerAuthority(t.TempDir()), clock.RealClock{})
+	stopped := 0
+	reporter.Stopped = func() { stopped++ }
+	if reporter.observe(t.Context(), state{}); stopped != 0 {
+		t.Error("an API server that fails counts as stopped")
+	}
+	server.Close()
+	if reporter.observe(t.Context(), state{}); stopped != 1 {
+		t.Error("an API server that does not listen does not count as stopped")
 	}
 }
 
