@@ -128,6 +128,8 @@ func TestWhatCounts(t *testing.T) {
 		"another path":                       {request(stageComplete), []tenancyv1.IgnoredRequests{{Paths: []string{"/api/v1/pods"}}}, true},
 		"a path that is none":                {request(stageComplete, watching(" %zz")), []tenancyv1.IgnoredRequests{{Paths: []string{"/*"}}}, true},
 		"an ignored user of the host":        {request(stageComplete), []tenancyv1.IgnoredRequests{{Users: []string{"alice"}}}, false},
+		"their credential for a role":        {request(stageComplete, by((&tenancyv1.KubeconfigGrant{ID: "x", HostUser: "alice", ClusterRole: "view"}).User())), []tenancyv1.IgnoredRequests{{Users: []string{"alice"}}}, false},
+		"a credential kept in a Secret":      {request(stageComplete, by(tenancyv1.SecretUser("x", "alice"))), []tenancyv1.IgnoredRequests{{Users: []string{"alice", "secret:alice"}}}, true},
 		"a user inside of the same name":     {request(stageComplete, by("alice")), []tenancyv1.IgnoredRequests{{Users: []string{"alice"}}}, true},
 		"a group, which nobody inside has":   {request(stageComplete), []tenancyv1.IgnoredRequests{{Groups: []string{"garret:admins"}}}, true},
 	} {

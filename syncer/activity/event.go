@@ -52,14 +52,25 @@ func (e *event) somebodys() bool {
 // use is what rules go by. Whoever has a credential of Garret has the name of the host's user
 // inside, too. Groups of the host are in no credential.
 func (e *event) use() ignore.Use {
-	use := ignore.Use{UserAgent: e.UserAgent, Verb: e.Verb}
-	if name, ofHost := strings.CutPrefix(e.User.Username, tenancyv1.HostUserPrefix); ofHost {
-		use.User = name
-	}
+	use := ignore.Use{User: ofHost(e.User.Username), UserAgent: e.UserAgent, Verb: e.Verb}
 	if uri, err := url.ParseRequestURI(e.RequestURI); err == nil {
 		use.Path = uri.Path
 	}
 	return use
+}
+
+// ofHost is the host's user whose credential has the name inside, as a KubeconfigGrant gives it;
+// empty for none. What is kept in a Secret is nobody's.
+func ofHost(name string) string {
+	if user, ok := strings.CutPrefix(name, tenancyv1.HostUserPrefix); ok {
+		return user
+	}
+	held, ok := strings.CutPrefix(name, tenancyv1.KubeconfigPrefix)
+	id, owner, _ := strings.Cut(held, ":")
+	if !ok || name == tenancyv1.SecretUser(id, strings.TrimPrefix(owner, "secret:")) {
+		return ""
+	}
+	return owner
 }
 
 // longest is how long a stream is at most, when nobody tells of its end.
