@@ -14,7 +14,6 @@ import (
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
 
-	_ "garret.dev/garret/cmd/controlplane/internal/etcdclient"
 	_ "garret.dev/garret/cmd/controlplane/internal/quiet"
 )
 

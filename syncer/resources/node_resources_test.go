@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/fake"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
@@ -105,5 +107,30 @@ func TestWhoseResourcesAre(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWaitingPods names those that a change of a node, or of what the host has, may concern.
+func TestWaitingPods(t *testing.T) {
+	p := &pods{virtual: NewVirtual(fake.NewClientset())}
+	p.virtual.Pods.Follow()
+	for name, node := range map[string]string{"unplaced": "", "there": "n1", "elsewhere": "n2"} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}, Spec: corev1.PodSpec{NodeName: node}, Status: corev1.PodStatus{Phase: corev1.PodPending}}
+		if err := p.virtual.Pods.Indexer().Add(pod); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := func(keys []types.NamespacedName) (names []string) {
+		for _, key := range keys {
+			names = append(names, key.Name)
+		}
+		slices.Sort(names)
+		return names
+	}
+	if got := names(p.ofNode(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})); !slices.Equal(got, []string{"there", "unplaced"}) {
+		t.Errorf("a change of n1 concerns %q", got)
+	}
+	if got := names(p.waiting("")); !slices.Equal(got, []string{"unplaced"}) {
+		t.Errorf("a change of what the host has concerns %q", got)
 	}
 }

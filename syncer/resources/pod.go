@@ -117,7 +117,7 @@ func (b *builder) pods() {
 	b.watch(controller, b.Virtual.Nodes.Informer(), kind.ofNode)
 	kind.places.look = controller.Enqueue
 	b.HostResources.watch(func() {
-		for _, key := range kind.ofNode(nil) {
+		for _, key := range kind.waiting("") {
 			controller.Enqueue(key)
 		}
 	})
@@ -389,12 +389,17 @@ func (p *pods) Outdated(virtual, host *corev1.Pod) bool {
 	return host.Spec.NodeName == "" && host.Annotations[annotationAvoids] != p.rules(virtual).hash()
 }
 
-// ofNode names the pods without a node, which a cordon or a taint may concern, and those that
-// name the node, which may have waited for it.
+// ofNode names the pods that a change of the node may concern.
 func (p *pods) ofNode(object any) []types.NamespacedName {
+	return p.waiting(object.(*corev1.Node).Name)
+}
+
+// waiting names the pods without a node, which a cordon or a taint may concern, and those that
+// name the node, which may have waited for it.
+func (p *pods) waiting(node string) []types.NamespacedName {
 	var keys []types.NamespacedName
 	for _, pod := range p.virtual.Pods.List() {
-		if pod.Spec.NodeName == "" || pod.Spec.NodeName == object.(*corev1.Node).Name && pod.Status.Phase == corev1.PodPending {
+		if pod.Spec.NodeName == "" || pod.Spec.NodeName == node && pod.Status.Phase == corev1.PodPending {
 			keys = append(keys, engine.KeyOf(pod))
 		}
 	}

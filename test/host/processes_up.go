@@ -180,12 +180,16 @@ func (p *processes) startOnAPI(ctx context.Context) error {
 		}
 		late = append(late, p.host.KubeletSpec(n), p.host.KubeProxySpec(n))
 	}
-	late = append(late, p.host.ControllerManagerSpec(), p.host.SchedulerSpec(), p.host.ProvisionerSpec(), p.host.MetricsServerSpec())
+	late = append(late, p.host.ControllerManagerSpec(), p.host.SchedulerSpec(), p.host.ProvisionerSpec())
 	if err := p.start(ctx, late...); err != nil {
 		return err
 	}
 	if err := p.applyAddons(ctx); err != nil {
 		return p.explain(err)
+	}
+	// It ends where it has no rights yet, and the addons give it those.
+	if err := p.start(ctx, p.host.MetricsServerSpec()); err != nil {
+		return err
 	}
 	p.report.say("cluster DNS, storage class, metrics and roles applied")
 	return nil

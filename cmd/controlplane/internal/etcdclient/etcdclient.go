@@ -27,10 +27,16 @@ import (
 //go:linkname dial k8s.io/apiserver/pkg/storage/storagebackend/factory.newETCD3Client
 var dial func(storagebackend.TransportConfig) (*kubernetes.Client, error)
 
+var shared pool
+
 func init() {
-	shared := pool{dial: dial, connections: map[string]*connection{}}
+	shared = pool{dial: dial, connections: map[string]*connection{}}
 	dial = shared.client
 }
+
+// Disconnect closes the connections. It is for the end of the process, when nobody uses a
+// storage any more: a datastore that stops waits for its connections.
+func Disconnect() { shared.disconnect() }
 
 // pool has a connection for each datastore.
 type pool struct {
@@ -40,8 +46,17 @@ type pool struct {
 	connections map[string]*connection
 }
 
-// connection is dialed by the first who needs it. It lasts as long as the process: the storages
-// of the API server do, too.
+func (p *pool) disconnect() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, connection := range p.connections {
+		connection.close()
+		delete(p.connections, key)
+	}
+}
+
+// connection is dialed by the first who needs it. It lasts until the end of the process: the
+// storages of the API server do, too.
 type connection struct {
 	mu   sync.Mutex
 	base *kubernetes.Client
@@ -92,6 +107,15 @@ func (c *connection) open(dial func(storagebackend.TransportConfig) (*kubernetes
 		c.base = base
 	}
 	return c.base, nil
+}
+
+func (c *connection) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.base != nil {
+		// That it was closed is what its error says.
+		_ = c.base.Close()
+	}
 }
 
 // local tells whether the datastore is served on a socket of this machine.

@@ -28,6 +28,7 @@ func served(t *testing.T) (storagebackend.TransportConfig, *atomic.Int32) {
 		t.Fatal(err)
 	}
 	t.Cleanup(store.Stop)
+	t.Cleanup(Disconnect)
 	front := filepath.Join(dir, "f")
 	listener, err := net.Listen("unix", front)
 	if err != nil {
@@ -109,6 +110,21 @@ func TestStoragesShareOneConnection(t *testing.T) {
 	}
 	if response := <-goesOn; response.Err() != nil || len(response.Events) != 1 {
 		t.Fatalf("the watch of another client got %+v, %v", response, response.Err())
+	}
+
+	Disconnect()
+	for range goesOn {
+	}
+	if _, err := clients[2].Kubernetes.List(ctx, "/registry/", kubernetes.ListOptions{}); err == nil {
+		t.Error("a client is answered after the connection was closed")
+	}
+	again, err := dial(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if _, err := again.Kubernetes.List(ctx, "/registry/", kubernetes.ListOptions{}); err != nil || count.Load() != 2 {
+		t.Errorf("a client made after that has the error %v, and there were %d connections, want two", err, count.Load())
 	}
 }
 

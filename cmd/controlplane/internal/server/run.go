@@ -18,6 +18,7 @@ import (
 
 	"garret.dev/garret/cmd/controlplane/internal/datadir"
 	"garret.dev/garret/cmd/controlplane/internal/datastore"
+	"garret.dev/garret/cmd/controlplane/internal/etcdclient"
 	"garret.dev/garret/cmd/controlplane/internal/flags"
 	"garret.dev/garret/cmd/controlplane/internal/seed"
 )
@@ -86,6 +87,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.datastore.Stop()
+	defer etcdclient.Disconnect()
 	chain, controllers, err := s.prepare(ctx, listener)
 	if err != nil {
 		return err
