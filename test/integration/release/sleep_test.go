@@ -33,10 +33,14 @@ func (v tenant) patch(body string, subresources ...string) {
 // until moves the clock to a time.
 func (v tenant) until(t time.Time) { v.clock.Push(t.Sub(v.clock.Now())) }
 
-// used says that somebody uses the virtual cluster now.
-func (v tenant) used() {
+// used has somebody put the virtual cluster to sleep and wake it, which counts as use by the
+// clock of garret-controller. The server takes no lastActivityTime that is yet to come by its own.
+func (v tenant) used(number int64) {
 	v.t.Helper()
-	v.patch(fmt.Sprintf(`{"status":{"lastActivityTime":%q}}`, v.clock.Now().UTC().Format(time.RFC3339)), "status")
+	v.patch(`{"spec":{"paused":true}}`)
+	v.asleep(number, tenancyv1.SleepReasonPaused)
+	v.patch(`{"spec":{"paused":false}}`)
+	v.awake(tenancyv1.WakeCauseHand)
 }
 
 // asleep waits until nothing of it runs, as the syncer would let it.
@@ -130,7 +134,7 @@ func TestClock(t *testing.T) {
 	v.patch(`{"spec":{"sleep":{"schedule":null,"wakeSchedule":null,"deleteAfterInactivity":"1h"}}}`)
 	v.leaving(metav1.ConditionTrue, "Unused")
 	v.event("DeletionScheduled")
-	v.used()
+	v.used(5)
 	v.leaving(metav1.ConditionFalse, "Used")
 	v.clock.Push(59 * time.Minute)
 	v.leaving(metav1.ConditionTrue, "Unused")
