@@ -287,7 +287,9 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	writer := t.host.Writer(host.GetNamespace())
 	var none T
 	made, err := t.write(host, none, func() (T, error) { return writer.Create(ctx, host, metav1.CreateOptions{}) })
-	if apierrors.IsAlreadyExists(err) {
+	// The API server looks at what an object asks for before its name: of a Service that is
+	// there already, it says first that the address is taken.
+	if apierrors.IsAlreadyExists(err) || apierrors.IsInvalid(err) && t.isThere(ctx, host) {
 		return t.occupied(ctx, host)
 	}
 	if err != nil {
@@ -297,6 +299,12 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	t.metrics.wrote(t.resource.Resource, "create")
 	klog.FromContext(ctx).V(2).Info("Created on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
 	return KeepAnswer(ctx, writer, host, made, fill)
+}
+
+// isThere tells whether the host, and not its cache, has an object of the name.
+func (t *Twin[T]) isThere(ctx context.Context, host T) bool {
+	_, err := t.host.Writer(host.GetNamespace()).Get(ctx, host.GetName(), metav1.GetOptions{})
+	return err == nil
 }
 
 // occupied finds out who has the name that a twin was to get. Its own object,

@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	// ServiceCIDR is the range of Services of every control plane.
-	ServiceCIDR = "10.96.0.0/16"
+	// ServiceCIDR is the range of Services of every control plane. It is large, for several
+	// choose addresses of it that all have to be free on one.
+	ServiceCIDR = "10.96.0.0/12"
 	// WithoutNodes leaves out the controllers that are of no use without nodes.
 	WithoutNodes = "--kube-controller-manager-arg=controllers=*,-nodeipam,-nodelifecycle,-persistentvolume-binder,-attachdetach,-persistentvolume-expander,-ttl"
 

@@ -65,7 +65,7 @@ func TestMain(m *testing.M) {
 func setUpSides(stage *framework.Stage) error {
 	start := func(name string, client **kubernetes.Clientset, objects **dynamic.DynamicClient, then func(*framework.ControlPlane) error) func() error {
 		return func() error {
-			plane, err := stage.StartControlPlane(name, framework.WithoutNodes, "--service-cidr=fd00:96::/112")
+			plane, err := stage.StartControlPlane(name, framework.WithoutNodes)
 			if err != nil {
 				return err
 			}
