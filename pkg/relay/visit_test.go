@@ -21,7 +21,7 @@ import (
 	"garret.dev/garret/pkg/wake"
 )
 
-// attendant notes what it is told, and wakes when it is let.
+// attendant notes what the relay tells it. It wakes a virtual cluster when the test allows it.
 type attendant struct {
 	mu               sync.Mutex
 	seen, open, gone int

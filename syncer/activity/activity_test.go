@@ -23,15 +23,15 @@ import (
 
 var begin = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// told is an Activity, and when it said that the virtual cluster was used.
-type told struct {
+// reporting is an Activity, and the times of use that it reported.
+type reporting struct {
 	*Activity
 	clock *testclock.FakeClock
 	times chan time.Duration
 }
 
-func newTold(rules ...tenancyv1.IgnoredRequests) *told {
-	s := &told{clock: testclock.NewFakeClock(begin), times: make(chan time.Duration, 100)}
+func newReporting(rules ...tenancyv1.IgnoredRequests) *reporting {
+	s := &reporting{clock: testclock.NewFakeClock(begin), times: make(chan time.Duration, 100)}
 	s.Activity = New(s.clock, func(used time.Time) { s.times <- used.Sub(begin) })
 	vc := &tenancyv1.VirtualCluster{}
 	vc.Spec.Sleep.Ignore = rules
@@ -39,7 +39,7 @@ func newTold(rules ...tenancyv1.IgnoredRequests) *told {
 	return s
 }
 
-func (s *told) run(t *testing.T) {
+func (s *reporting) run(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -47,27 +47,27 @@ func (s *told) run(t *testing.T) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-// next waits for the next time that is told.
-func (s *told) next(t *testing.T, want time.Duration) {
+// next waits for the next report.
+func (s *reporting) next(t *testing.T, want time.Duration) {
 	t.Helper()
 	select {
 	case got := <-s.times:
 		if got != want {
-			t.Errorf("told of %s, want %s", got, want)
+			t.Errorf("it reported %s, want %s", got, want)
 		}
 	case <-time.After(20 * time.Second):
-		t.Fatalf("nothing was told, want %s", want)
+		t.Fatalf("it reported nothing, want %s", want)
 	}
 }
 
 // forward moves the clock once the activity waits for it.
-func (s *told) forward(t *testing.T, by time.Duration) {
+func (s *reporting) forward(t *testing.T, by time.Duration) {
 	t.Helper()
 	s.settled(t, true)
 	s.clock.Step(by)
 }
 
-func (s *told) settled(t *testing.T, waits bool) {
+func (s *reporting) settled(t *testing.T, waits bool) {
 	t.Helper()
 	err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
 		return s.clock.HasWaiters() == waits, nil
@@ -77,7 +77,7 @@ func (s *told) settled(t *testing.T, waits bool) {
 	}
 }
 
-func (s *told) streams() int {
+func (s *reporting) streams() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.open)
@@ -134,7 +134,7 @@ func TestWhatCounts(t *testing.T) {
 		"a group, which nobody inside has":   {request(stageComplete), []tenancyv1.IgnoredRequests{{Groups: []string{"garret:admins"}}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newTold(test.rules...)
+			s := newReporting(test.rules...)
 			s.note([]event{test.event})
 			if last, _ := s.used(); last.IsZero() == test.want {
 				t.Errorf("got %v, want a use: %t", last, test.want)
@@ -144,7 +144,7 @@ func TestWhatCounts(t *testing.T) {
 }
 
 func TestFirstUseIsToldAtOnceAndTheLastInAMinute(t *testing.T) {
-	s := newTold()
+	s := newReporting()
 	s.run(t)
 	s.note([]event{request(stageComplete, by("system:admin"))})
 	s.settled(t, false)
@@ -159,19 +159,19 @@ func TestFirstUseIsToldAtOnceAndTheLastInAMinute(t *testing.T) {
 	s.forward(t, time.Minute)
 	s.settled(t, false)
 	if len(s.times) > 0 {
-		t.Errorf("told of %s while nobody used it", <-s.times)
+		t.Errorf("it reported %s while nobody used it", <-s.times)
 	}
 }
 
 func TestAnOpenStreamIsUse(t *testing.T) {
-	for name, end := range map[string]func(*told){
-		"its end":               func(s *told) { s.note([]event{request(stageComplete, watching("/w"))}) },
-		"the API server's":      func(s *told) { s.Stopped() },
-		"the end of a panic":    func(s *told) { s.note([]event{request(stagePanic, watching("/w"))}) },
-		"rules that are stored": func(s *told) { s.endUnder(tenancyv1.IgnoredRequests{Verbs: []string{"watch"}}) },
+	for name, end := range map[string]func(*reporting){
+		"its end":               func(s *reporting) { s.note([]event{request(stageComplete, watching("/w"))}) },
+		"the API server's":      func(s *reporting) { s.Stopped() },
+		"the end of a panic":    func(s *reporting) { s.note([]event{request(stagePanic, watching("/w"))}) },
+		"rules that are stored": func(s *reporting) { s.endUnder(tenancyv1.IgnoredRequests{Verbs: []string{"watch"}}) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newTold()
+			s := newReporting()
 			s.run(t)
 			s.note([]event{request(stageStarted, watching("/w"))})
 			s.next(t, 0)
@@ -188,7 +188,7 @@ func TestAnOpenStreamIsUse(t *testing.T) {
 }
 
 // endUnder ends the stream when its requests have come to be ignored.
-func (s *told) endUnder(rule tenancyv1.IgnoredRequests) {
+func (s *reporting) endUnder(rule tenancyv1.IgnoredRequests) {
 	vc := &tenancyv1.VirtualCluster{}
 	vc.Spec.Sleep.Ignore = []tenancyv1.IgnoredRequests{rule}
 	s.Observe(vc)
@@ -197,7 +197,7 @@ func (s *told) endUnder(rule tenancyv1.IgnoredRequests) {
 
 // TestOneIdForManyRequests has a client choose the id of its requests.
 func TestOneIdForManyRequests(t *testing.T) {
-	s := newTold()
+	s := newReporting()
 	later := func(e *event) { e.Received = "2026-01-02T03:04:06.000001Z" }
 	s.note([]event{request(stageStarted, watching("/w")), request(stageStarted, watching("/w"), later), request(stageComplete)})
 	s.note([]event{request(stageComplete, watching("/w"))})
@@ -216,7 +216,7 @@ func TestEndsThatNobodyTells(t *testing.T) {
 		"/w":                              longest,
 		" %zz":                            longest,
 	} {
-		s := newTold()
+		s := newReporting()
 		s.note([]event{request(stageStarted, watching(uri))})
 		s.clock.Step(want)
 		if _, still := s.used(); !still {
@@ -230,7 +230,7 @@ func TestEndsThatNobodyTells(t *testing.T) {
 }
 
 func TestStreamsAreBounded(t *testing.T) {
-	s := newTold()
+	s := newReporting()
 	for i := range 10 * maxOpen {
 		s.note([]event{request(stageStarted, watching(fmt.Sprint("/", i)), func(e *event) { e.AuditID = strings.Repeat("x", 1000) })})
 	}
@@ -240,7 +240,7 @@ func TestStreamsAreBounded(t *testing.T) {
 }
 
 // ask sends a body as somebody with a certificate of the name.
-func (s *told) ask(name, method, body string) int {
+func (s *reporting) ask(name, method, body string) int {
 	r := httptest.NewRequest(method, Path, strings.NewReader(body))
 	r.TLS = nil
 	if name != "" {
@@ -278,7 +278,7 @@ func TestWhoMayTell(t *testing.T) {
 		"events without anything in them": {"apiserver", "POST", `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{},null]}`, http.StatusOK},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newTold()
+			s := newReporting()
 			if got := s.ask(test.caller, test.method, test.body); got != test.want {
 				t.Errorf("got %d, want %d", got, test.want)
 			}

@@ -20,8 +20,8 @@ const (
 	stagePanic    = "Panic"
 )
 
-// list is the part of an EventList of audit.k8s.io/v1 that is read. The rest is passed over
-// without being kept.
+// list has the fields of an EventList of audit.k8s.io/v1 that the syncer reads. The decoder skips
+// all others.
 type list struct {
 	APIVersion string  `json:"apiVersion"`
 	Kind       string  `json:"kind"`

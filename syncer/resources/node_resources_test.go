@@ -73,10 +73,10 @@ func TestWhoseResourcesAre(t *testing.T) {
 		// kept stay on the node, inside are not asked of the host.
 		kept, inside []corev1.ResourceName
 	}{
-		"nothing is known":          {&tenancyv1.VirtualCluster{}, []corev1.ResourceName{"nvidia.com/gpu", "example.com/seat"}, nil},
-		"the host has devices":      {tell("nvidia.com/gpu"), []corev1.ResourceName{"example.com/seat"}, []corev1.ResourceName{"example.com/seat"}},
-		"the host has no devices":   {tell(), []corev1.ResourceName{"nvidia.com/gpu", "example.com/seat"}, []corev1.ResourceName{"nvidia.com/gpu", "example.com/seat"}},
-		"the host has what is told": {tell("example.com/seat", "nvidia.com/gpu"), nil, nil},
+		"nothing is known":        {&tenancyv1.VirtualCluster{}, []corev1.ResourceName{"nvidia.com/gpu", "example.com/seat"}, nil},
+		"the host has devices":    {tell("nvidia.com/gpu"), []corev1.ResourceName{"example.com/seat"}, []corev1.ResourceName{"example.com/seat"}},
+		"the host has no devices": {tell(), []corev1.ResourceName{"nvidia.com/gpu", "example.com/seat"}, []corev1.ResourceName{"nvidia.com/gpu", "example.com/seat"}},
+		"the host has both":       {tell("example.com/seat", "nvidia.com/gpu"), nil, nil},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestWhoseResourcesAre(t *testing.T) {
 			host.Observe(tc.told)
 			host.Observe(tc.told)
 			if known := tc.told.Status.HostNodes != nil; known != (changes == 1) || changes > 1 {
-				t.Errorf("got %d changes, want one where something is told", changes)
+				t.Errorf("got %d changes, want one where the status names the host's resources", changes)
 			}
 			capacity := corev1.ResourceList{}
 			for _, name := range written {

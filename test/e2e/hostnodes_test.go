@@ -31,7 +31,7 @@ spec:
       containers: [{name: app, image: "registry.k8s.io/pause:3.10"}]
 `
 
-// granting finds what an administrator is told to do.
+// granting finds the command by which an administrator grants the right.
 var granting = regexp.MustCompile(`kubectl (create clusterrolebinding (\S+) \S+ \S+vc-demo)`)
 
 // TestNodesOfTheHost shows one of two nodes of the host inside, and then both, to a tenant who
@@ -42,7 +42,7 @@ func TestNodesOfTheHost(t *testing.T) {
 	second := host.Do(t, "get", "nodes", "-o", `jsonpath={.items[?(@.spec.taints[*].key=="garret.dev/reserved")].metadata.name}`)
 	first := strings.Fields(host.Do(t, "get", "nodes", "-o", `jsonpath={.items[*].metadata.name}`))[0]
 	if second == "" || first == second {
-		t.Skip("the host has no reserved node")
+		t.Fatalf("the suite asks for a reserved node, and the host has %q first and %q reserved", first, second)
 	}
 	ns := shared.Namespace(t, "e2e-host-nodes")
 	label := func(node, value string) { host.Do(t, "label", "--overwrite", "node", node, "example.org/pool"+value) }
@@ -130,7 +130,7 @@ func TestNodesOfTheHost(t *testing.T) {
 func awaitEvent(t *testing.T, inside framework.Client, pod, reason string) string {
 	t.Helper()
 	var message string
-	framework.SucceedsWithin(t, time.Minute, "pod "+pod+" is told "+reason, func(context.Context) error {
+	framework.SucceedsWithin(t, time.Minute, "pod "+pod+" has an Event "+reason, func(context.Context) error {
 		var err error
 		message, err = inside.Try("get", "events", "--field-selector=reason="+reason+",involvedObject.name="+pod, "-o", "jsonpath={.items[*].message}")
 		if err == nil && message == "" {

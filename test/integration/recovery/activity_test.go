@@ -62,10 +62,10 @@ func TestActivityStraightInside(t *testing.T) {
 	}
 	c.forge(t)
 
-	// What was told until now was told after a second. The first that counts is written at once,
-	// and nothing more for a minute.
-	told := time.Now().Add(2 * time.Second)
-	framework.Eventually(t, "the API server has told of all that was", func(context.Context) (bool, error) { return time.Now().After(told), nil })
+	// The API server reports in batches of a second. So it has reported all requests above when twice
+	// that has passed. The syncer would have written the first one that counts at once.
+	reported := time.Now().Add(2 * time.Second)
+	framework.Eventually(t, "the API server has reported all requests", func(context.Context) (bool, error) { return time.Now().After(reported), nil })
 	if used := clock(t); used != nil {
 		t.Errorf("somebody counts who does not: last activity is %s", used)
 	}

@@ -43,12 +43,12 @@ func TestHostNodes(t *testing.T) {
 			_ = nodes.Delete(context.Background(), node.Name, metav1.DeleteOptions{})
 		}
 	})
-	await("the devices are told", true, card)
+	await("the status names the devices", true, card)
 	node.Status.Capacity[other] = resource.MustParse("1")
 	if _, err := nodes.UpdateStatus(t.Context(), node, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	await("other devices are told, too", true, other)
+	await("the status names other devices, too", true, other)
 	if err := nodes.Delete(t.Context(), node.Name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
