@@ -277,21 +277,19 @@ func watchControlPlane(ctx context.Context, options Options, both *sides, health
 		if content, err := os.ReadFile(options.VirtualKubeconfig); err == nil && !bytes.Equal(content, both.kubeconfig) {
 			return false, errors.New("the control plane has new credentials: starting over")
 		}
+		// What it finds ends the syncer; while nothing is settled it finds nothing.
+		_ = history.Confirm(ctx)
 		why, known := reporter.ControlPlane()
 		if !known {
 			if err := ready(ctx, both.virtual); err != nil {
 				why = "the control plane is not ready: " + err.Error()
+			} else if err := checkRoom(options.DataDir); err != nil {
+				why = err.Error()
 			}
 		}
 		if why != "" && ctx.Err() == nil {
 			klog.FromContext(ctx).Info("The control plane cannot be used", "why", why)
 			health.set(why)
-			return false, nil
-		}
-		// What it finds ends the syncer; while nothing is settled it finds nothing.
-		_ = history.Confirm(ctx)
-		if err := checkRoom(options.DataDir); err != nil {
-			health.set(err.Error())
 			return false, nil
 		}
 		health.set("")

@@ -58,6 +58,9 @@ type SleepStatus struct {
 	// schedule is what garret-controller has read of the schedules, and since when. Earlier times
 	// of a schedule do not count.
 	Schedule *ObservedSchedule
+	// useCountedSince is since when all use is counted, straight to the API inside, too. It is set
+	// where spec.sleep asks for something after inactivity, and earlier time without use does not count.
+	UseCountedSince *metav1.Time
 }
 
 // WokenStatus says when a virtual cluster was last woken, and by what.

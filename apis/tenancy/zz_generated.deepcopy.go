@@ -1384,6 +1384,10 @@ func (in *SleepStatus) DeepCopyInto(out *SleepStatus) {
 		*out = new(ObservedSchedule)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.UseCountedSince != nil {
+		in, out := &in.UseCountedSince, &out.UseCountedSince
+		*out = (*in).DeepCopy()
+	}
 	return
 }
 

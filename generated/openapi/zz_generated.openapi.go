@@ -3101,6 +3101,12 @@ func schema_garret_apis_tenancy_v1_SleepStatus(ref common.ReferenceCallback) com
 							Ref:         ref(v1.ObservedSchedule{}.OpenAPIModelName()),
 						},
 					},
+					"useCountedSince": {
+						SchemaProps: spec.SchemaProps{
+							Description: "useCountedSince is since when all use is counted, straight to the API inside, too. It is set where spec.sleep asks for something after inactivity, and earlier time without use does not count.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
 				},
 			},
 		},

@@ -53,6 +53,10 @@ type Recorder struct {
 	// mu is held for writing when an entry comes or goes.
 	mu      sync.RWMutex
 	entries map[types.UID]*entry
+
+	// begun is set when Run begins, and ended is closed when it returns.
+	begun atomic.Bool
+	ended chan struct{}
 }
 
 // entry is a virtual cluster that is used, or was a moment ago. As long as there is one,
@@ -74,7 +78,7 @@ type entry struct {
 // NewRecorder returns a Recorder, whose Run does the writing.
 func NewRecorder(statuses Statuses, clock clock.WithTicker) *Recorder {
 	return &Recorder{
-		statuses: statuses, clock: clock, entries: map[types.UID]*entry{},
+		statuses: statuses, clock: clock, entries: map[types.UID]*entry{}, ended: make(chan struct{}),
 		queue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[types.UID]{Clock: clock}),
 	}
 }
@@ -129,8 +133,10 @@ func (e *entry) used(now time.Time) time.Time {
 	return time.Unix(0, e.last.Load()).Truncate(time.Second)
 }
 
-// Run writes until ctx ends, and then what is left to write.
+// Run writes until ctx ends or End is called, and then what is left to write.
 func (r *Recorder) Run(ctx context.Context) {
+	r.begun.Store(true)
+	defer close(r.ended)
 	defer context.AfterFunc(ctx, r.queue.ShutDown)()
 	for {
 		uid, over := r.queue.Get()
@@ -142,7 +148,18 @@ func (r *Recorder) Run(ctx context.Context) {
 		}
 		r.queue.Done(uid)
 	}
-	r.flush(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	r.flush(ctx)
+}
+
+// End has Run write what is left, and waits until it has. It is for a server that is about to
+// stop: afterwards nothing can be written.
+func (r *Recorder) End() {
+	r.queue.ShutDown()
+	if r.begun.Load() {
+		<-r.ended
+	}
 }
 
 // flush writes what others cannot know of. It is best effort: a replica may just as well

@@ -222,19 +222,27 @@ func TestWhatCannotBeWrittenIsTriedAgain(t *testing.T) {
 	}
 }
 
-// TestTheEndIsWritten ends the process before the minute is over.
+// TestTheEndIsWritten ends the process before the minute is over, and has a server that stops wait.
 func TestTheEndIsWritten(t *testing.T) {
-	s := newStored()
-	s.object.Status.LastActivityTime = &metav1.Time{Time: begin.Add(-time.Hour)}
-	r, end := s.replica(t)
-	r.Seen(&s.object)
-	s.is(t, "written at once", func() bool { return s.last() == 0 })
-	s.at(t, 59*time.Second)
-	r.Seen(&s.object)
-	s.at(t, 60*time.Second)
-	end()
-	if s.last() != 59*time.Second {
-		t.Errorf("got %s after the end, want 59s", s.last())
+	for name, waits := range map[string]bool{"its context ends": false, "the server stops": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newStored()
+			s.object.Status.LastActivityTime = &metav1.Time{Time: begin.Add(-time.Hour)}
+			r, end := s.replica(t)
+			r.Seen(&s.object)
+			s.is(t, "written at once", func() bool { return s.last() == 0 })
+			s.at(t, 59*time.Second)
+			r.Seen(&s.object)
+			s.at(t, 60*time.Second)
+			if waits {
+				r.End()
+			} else {
+				end()
+			}
+			if s.last() != 59*time.Second {
+				t.Errorf("got %s after the end, want 59s", s.last())
+			}
+		})
 	}
 }
 

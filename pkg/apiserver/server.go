@@ -87,6 +87,10 @@ func (c *Config) New() (*Server, error) {
 			return nil
 		})
 	}
+	generic.AddPreShutdownHookOrDie("garret-activity", func() error {
+		present.Recorder.End()
+		return nil
+	})
 	return &Server{generic: generic, relay: entrance, waker: present.Waker, streamGrace: c.options.StreamGrace}, nil
 }
 

@@ -7,10 +7,10 @@
 // All that a decision stands on is stored in the object. So a controller that was away makes
 // up for what it missed, and one that starts again decides as the one before.
 //
-// Three rules keep a decision from surprising anybody. A time of a schedule counts only after
-// the object was made, after it was last woken, and after the schedule was first read. Use is
-// written at most once a minute, so that everything waits for a minute more than it is asked
-// to. And nothing is deleted that was not announced before, for as long as an announcement takes.
+// Four rules keep a decision from surprising anybody. A time of a schedule counts only after
+// the object was made, after it was last woken, and after the schedule was first read. Time without
+// use counts only since all use is counted. Use is written at most once a minute, so that
+// everything waits for a minute more than it is asked to. And nothing is deleted that was not announced before, for as long as an announcement takes.
 package dormancy
 
 import (
@@ -62,8 +62,8 @@ func Decide(vc *tenancyv1.VirtualCluster, now time.Time) Decision {
 		return Decision{Do: Sleep, Reason: tenancyv1.SleepReasonScheduled}
 	}
 	again := times.sleep.Next(now)
-	if after := vc.Spec.Sleep.AfterInactivity; after != nil {
-		due := latest(vc.CreationTimestamp.Time, woken(vc), activity(vc, now)).Add(after.Duration + tenancyv1.ActivityInterval)
+	if after, counted := vc.Spec.Sleep.AfterInactivity, counted(vc); after != nil && !counted.IsZero() {
+		due := latest(vc.CreationTimestamp.Time, woken(vc), activity(vc, now), counted).Add(after.Duration + tenancyv1.ActivityInterval)
 		if !now.Before(due) {
 			return Decision{Do: Sleep, Reason: tenancyv1.SleepReasonInactive}
 		}
@@ -159,6 +159,15 @@ func LastUse(vc *tenancyv1.VirtualCluster, now time.Time) time.Time {
 		}
 	}
 	return use
+}
+
+// counted is since when all use is counted: requests straight to the API inside are, only where
+// something depends on it. It is zero while they are not.
+func counted(vc *tenancyv1.VirtualCluster) time.Time {
+	if vc.Status.Sleep == nil || vc.Status.Sleep.UseCountedSince == nil {
+		return time.Time{}
+	}
+	return vc.Status.Sleep.UseCountedSince.Time
 }
 
 // activity is the last one that the status tells of. One that is still to come was now.

@@ -43,8 +43,17 @@ func status(vc *tenancyv1.VirtualCluster) *tenancyv1.SleepStatus {
 func paused(vc *tenancyv1.VirtualCluster) { vc.Spec.Paused = true }
 
 func after(d time.Duration) change {
-	return func(vc *tenancyv1.VirtualCluster) { vc.Spec.Sleep.AfterInactivity = period(d) }
+	return func(vc *tenancyv1.VirtualCluster) {
+		vc.Spec.Sleep.AfterInactivity = period(d)
+		status(vc).UseCountedSince = ago(480 * time.Hour)
+	}
 }
+
+func counts(d time.Duration) change {
+	return func(vc *tenancyv1.VirtualCluster) { status(vc).UseCountedSince = ago(d) }
+}
+
+func countsNothing(vc *tenancyv1.VirtualCluster) { status(vc).UseCountedSince = nil }
 
 func used(d time.Duration) change {
 	return func(vc *tenancyv1.VirtualCluster) { vc.Status.LastActivityTime = ago(d) }
@@ -114,6 +123,9 @@ func TestDecide(t *testing.T) {
 		"not used":                  {[]change{after(hour), used(hour + time.Minute)}, sleeps(inactive)},
 		"never used":                {[]change{after(hour)}, sleeps(inactive)},
 		"never used, and new":       {[]change{after(hour), made(hour)}, again(time.Minute)},
+		"use is not counted":        {[]change{after(hour), countsNothing}, Decision{}},
+		"use is counted now":        {[]change{after(hour), counts(0)}, again(hour + time.Minute)},
+		"use is counted for long":   {[]change{after(hour), counts(hour + time.Minute)}, sleeps(inactive)},
 		"woken since":               {[]change{after(hour), used(day), wokenBy("Schedule", time.Minute)}, again(hour)},
 		"used in the future":        {[]change{after(hour), used(-day)}, again(hour + time.Minute)},
 		"without inactivity":        {[]change{used(day)}, Decision{}},
@@ -199,7 +211,10 @@ func announced(generation int64, d time.Duration) change {
 func TestDeletion(t *testing.T) {
 	const hour, day = time.Hour, 24 * time.Hour
 	unused := func(d time.Duration) change {
-		return func(vc *tenancyv1.VirtualCluster) { vc.Spec.Sleep.DeleteAfterInactivity = period(d) }
+		return func(vc *tenancyv1.VirtualCluster) {
+			vc.Spec.Sleep.DeleteAfterInactivity = period(d)
+			status(vc).UseCountedSince = ago(24000 * time.Hour)
+		}
 	}
 	protected := func(vc *tenancyv1.VirtualCluster) { vc.Spec.DeletionProtection = true }
 	for name, test := range map[string]struct {
@@ -215,6 +230,9 @@ func TestDeletion(t *testing.T) {
 		"soon":                       {[]change{unused(10 * hour), used(9*hour + 56*time.Minute), announced(3, 55*time.Minute)}, Soon, 5 * time.Minute, 5 * time.Minute},
 		"due":                        {[]change{unused(10 * hour), used(10*hour + time.Minute), announced(3, hour)}, Due, 0, 0},
 		"unused for long, new field": {[]change{unused(10 * hour)}, Announced, hour, 54 * time.Minute},
+		"use is not counted":         {[]change{unused(10 * hour), countsNothing, announced(3, 100*hour)}, NotDue, 0, 0},
+		"use is counted now":         {[]change{unused(10 * hour), counts(0), announced(3, 100*hour)}, NotDue, 0, 9*hour + time.Minute},
+		"announced before a use":     {[]change{unused(10 * hour), used(10*hour + time.Minute), announced(3, 20*hour)}, Announced, hour, 54 * time.Minute},
 		"announced for another spec": {[]change{unused(10 * hour), announced(2, 100*hour)}, Announced, hour, 54 * time.Minute},
 		"announced for less":         {[]change{unused(10 * hour), announced(3, 59*time.Minute)}, Soon, time.Minute, time.Minute},
 		"used after announcement":    {[]change{unused(10 * hour), used(time.Minute), announced(3, hour)}, NotDue, 0, 9 * hour},

@@ -53,8 +53,13 @@ func DeletionOf(vc *tenancyv1.VirtualCluster, now time.Time) Deletion {
 		return Deletion{}
 	}
 	d := Deletion{LastUse: LastUse(vc, now)}
+	counted := counted(vc)
+	if counted.IsZero() {
+		d.Stage = NotDue
+		return d
+	}
 	notice := min(period.Duration/10, longestNotice)
-	due := d.LastUse.Add(period.Duration + tenancyv1.ActivityInterval)
+	due := latest(d.LastUse, counted).Add(period.Duration + tenancyv1.ActivityInterval)
 	if begins := due.Add(-notice); now.Before(begins) {
 		d.Stage, d.Again = NotDue, begins
 		return d
@@ -63,7 +68,7 @@ func DeletionOf(vc *tenancyv1.VirtualCluster, now time.Time) Deletion {
 		d.Stage = Protected
 		return d
 	}
-	d.Since = announcement(vc)
+	d.Since = announcement(vc, d.LastUse)
 	d.At = latest(due, d.Since.Add(notice))
 	if d.Since.IsZero() {
 		d.At = latest(due, now.Truncate(time.Second).Add(notice))
@@ -80,10 +85,12 @@ func DeletionOf(vc *tenancyv1.VirtualCluster, now time.Time) Deletion {
 	return d
 }
 
-// announcement is since when the deletion stands announced for this spec; zero where it does not.
-func announcement(vc *tenancyv1.VirtualCluster) time.Time {
+// announcement is since when the deletion stands announced for this spec, and for want of use since
+// the last one; zero where it does not.
+func announcement(vc *tenancyv1.VirtualCluster, used time.Time) time.Time {
 	condition := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionDeletionScheduled)
-	if condition == nil || condition.Status != metav1.ConditionTrue || condition.ObservedGeneration != vc.Generation {
+	if condition == nil || condition.Status != metav1.ConditionTrue || condition.ObservedGeneration != vc.Generation ||
+		condition.LastTransitionTime.Time.Before(used) {
 		return time.Time{}
 	}
 	return condition.LastTransitionTime.Time

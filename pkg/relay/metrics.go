@@ -120,7 +120,7 @@ func hopReason(reason string) string {
 	switch reason {
 	case "NoCredential", "CredentialRefused", "CredentialRenewed", "WrongIdentity", "Unreachable", "ConnectionLost", "Timeout",
 		"ShuttingDown", "UnexpectedUpgrade", "UpgradeFailed", "MalformedAnswer", "Redirect", "NoReview",
-		"Asleep", "FallingAsleep", "Waking":
+		"Asleep", "FallingAsleep", "Waking", "RightsNotLoaded":
 		return reason
 	}
 	return "NotReady"

@@ -26,7 +26,7 @@ const (
 	DefaultMaxWait = 2 * time.Minute
 	// DefaultMaxEach and DefaultMaxAll are how many requests may wait for one virtual
 	// cluster, and for all of them.
-	DefaultMaxEach, DefaultMaxAll = 64, 512
+	DefaultMaxEach, DefaultMaxAll = 32, 128
 
 	// answerWithin is how long before its own end a request that waited in vain gets its answer.
 	answerWithin = time.Second

@@ -26,11 +26,10 @@ const (
 	// keyName, keyServer and keyConfig are Argo CD's.
 	keyName, keyServer, keyConfig = "name", "server", "config"
 
-	labelArgoCD      = "argocd.argoproj.io/secret-type"
-	argoCDCluster    = "cluster"
-	labelClusterAPI  = "cluster.x-k8s.io/cluster-name"
-	typeClusterAPI   = corev1.SecretType("cluster.x-k8s.io/secret")
-	suffixClusterAPI = "-kubeconfig"
+	labelArgoCD     = "argocd.argoproj.io/secret-type"
+	argoCDCluster   = "cluster"
+	labelClusterAPI = "cluster.x-k8s.io/cluster-name"
+	typeClusterAPI  = corev1.SecretType("cluster.x-k8s.io/secret")
 )
 
 // argoCDConfig is what Argo CD reads of the key config.
@@ -74,7 +73,7 @@ func secretFor(cluster translate.Cluster, spec *tenancyv1.KubeconfigSecret, auth
 	case tenancyv1.KubeconfigFormatFlux:
 	case tenancyv1.KubeconfigFormatClusterAPI:
 		secret.Type = typeClusterAPI
-		secret.Labels[labelClusterAPI] = strings.TrimSuffix(spec.Name, suffixClusterAPI)
+		secret.Labels[labelClusterAPI] = strings.TrimSuffix(spec.Name, tenancyv1.ClusterAPISuffix)
 	default:
 		key = keyKubeconfig
 	}

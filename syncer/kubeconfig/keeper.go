@@ -78,9 +78,10 @@ type Keeper struct {
 	mu   sync.Mutex
 	last *spec
 
-	// The rest is Run's alone. issued is when the last credential was made, and unwritten why
-	// it is in no Secret.
+	// The rest is Run's alone. issued is when the last credential was made, issuedFor what the
+	// spec asked for then, and unwritten why it is in no Secret.
 	issued    time.Time
+	issuedFor tenancyv1.KubeconfigSecret
 	unwritten error
 	// watched is the Secret that is watched, until unwatch is called.
 	watched string
@@ -269,7 +270,7 @@ func (k *Keeper) keep(ctx context.Context, want *tenancyv1.KubeconfigSecret) (Ou
 	}
 	now := k.Clock.Now()
 	if !bound || !now.Before(current.renewal()) {
-		if now.Before(k.issued.Add(newCredentials)) {
+		if *want == k.issuedFor && now.Before(k.issued.Add(newCredentials)) {
 			return Outcome{}, 0, cmp.Or[error](k.unwritten, &trouble{"RightsTaken", fmt.Sprintf("the kubeconfig in Secret %s lost its rights seconds after it was made: "+
 				"see who deletes ClusterRoleBindings inside, or who changes the Secret", want.Name)})
 		}
@@ -297,7 +298,7 @@ func (k *Keeper) issue(ctx context.Context, want *tenancyv1.KubeconfigSecret, no
 		// The next pass ends the rights of what nobody has.
 		return nil, fmt.Errorf("issue a credential: %w", err)
 	}
-	k.issued = now
+	k.issued, k.issuedFor = now, *want
 	klog.FromContext(ctx).Info("Issued a credential for a Secret", "secret", klog.KRef(k.Cluster.HostNamespace, want.Name), "credential", made.id, "clusterRole", want.ClusterRole, "expires", made.expiry)
 	return made, nil
 }

@@ -381,6 +381,9 @@ func TestNoRole(t *testing.T) {
 	first := f.credential().id
 	f.unbind()
 	f.look(wanted("Flux", "deployer"), "RightsTaken")
+	f.look(wanted("Flux", "view"), "") // who changes the spec has taken nothing
+	f.unbind()
+	f.look(wanted("Flux", "view"), "RightsTaken")
 	f.clock.Step(newCredentials)
 	f.look(wanted("Flux", "deployer"), "")
 	if got := f.credential().id; got == first {

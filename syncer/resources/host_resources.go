@@ -59,6 +59,13 @@ func (h *HostResources) watch(do func()) {
 	h.changed = append(h.changed, do)
 }
 
+// areKnown tells whether anybody has said what the host has.
+func (h *HostResources) areKnown() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.known
+}
+
 // none says that the host is known not to have the resource, which is no resource of
 // Kubernetes' own either.
 func (h *HostResources) none(name corev1.ResourceName) bool {

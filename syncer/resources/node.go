@@ -223,7 +223,7 @@ func (n *nodes) given(node *corev1.Node, key string) bool {
 	if node.Labels[tenancyv1.LabelCluster] != n.translator.Cluster().ID {
 		return true
 	}
-	if key == tenancyv1.LabelCluster || slices.Contains(standingLabels, key) {
+	if key == tenancyv1.LabelCluster || slices.Contains(tenancyv1.StandingNodeLabels(), key) {
 		return true
 	}
 	real, found := n.real(node.Name)

@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
-	"k8s.io/klog/v2"
 )
 
 // hasTenants tells whether somebody inside gave the node a resource.
@@ -25,6 +24,11 @@ func (n *nodes) hasTenants(node *corev1.Node) bool {
 // keepTenants leaves a node the resources that somebody inside gave it, as a kubelet does
 // with what it does not know: all of it can be allocated. What the host has is for the host to say.
 func (n *nodes) keepTenants(node *corev1.Node, capacity corev1.ResourceList) {
+	for _, list := range []*corev1.ResourceList{&node.Status.Capacity, &node.Status.Allocatable} {
+		if *list == nil {
+			*list = corev1.ResourceList{} // the host's node reports nothing yet
+		}
+	}
 	for name, quantity := range capacity {
 		if _, hosts := node.Status.Capacity[name]; hosts || !n.resources.tenants(name) {
 			continue
@@ -49,16 +53,14 @@ func shownLabels(mirrors map[string]*corev1.Node) map[string]bool {
 // cordon and taints, its name, and labels that are shown. What else the pod asks of a node the
 // host decides.
 func (n *nodes) mayBeOn(pod *corev1.Pod, node *corev1.Node, shown map[string]bool) bool {
-	// Taints of the host count, too, save where the rules for all pods have them tolerated.
-	tolerated := func(node *corev1.Node, taint *corev1.Taint) bool {
-		return n.givenTaint(node, taint) && slices.ContainsFunc(n.tolerations, func(toleration corev1.Toleration) bool {
-			return toleration.ToleratesTaint(klog.Background(), taint, true)
-		})
-	}
-	if !n.isShown(node.Name) || len(avoidedNodes(pod, []*corev1.Node{node}, tolerated)) > 0 {
+	none := func(*corev1.Node, *corev1.Taint) bool { return false }
+	if !n.isShown(node.Name) || len(avoidedNodes(pod, []*corev1.Node{node}, none)) > 0 {
 		return false
 	}
-	_, real := n.real(node.Name)
+	hosts, real := n.real(node.Name)
+	if real && slices.ContainsFunc(n.heeded(hosts), func(taint corev1.Taint) bool { return keepsAway(pod, &taint) }) {
+		return false // the host would not let it there, whether the taint is shown inside or not
+	}
 	unknown := func(key string) bool { return !real && !shown[key] }
 	asked := &corev1.Pod{Spec: corev1.PodSpec{NodeSelector: map[string]string{}}}
 	for key, value := range pod.Spec.NodeSelector {

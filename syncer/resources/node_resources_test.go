@@ -12,8 +12,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/utils/lru"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/translate"
 )
 
 func TestMayBeOn(t *testing.T) {
@@ -132,5 +134,81 @@ func TestWaitingPods(t *testing.T) {
 	}
 	if got := names(p.waiting("")); !slices.Equal(got, []string{"unplaced"}) {
 		t.Errorf("a change of what the host has concerns %q", got)
+	}
+}
+
+// TestPlaceOfBefore has a syncer that has just started, which knows of no decision, go by the host.
+func TestPlaceOfBefore(t *testing.T) {
+	n := shownNodes(t, ShownNodes{})
+	virtual := NewVirtual(fake.NewClientset())
+	virtual.Nodes.Follow()
+	known := NewHostResources()
+	mirror := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: map[string]string{tenancyv1.LabelCluster: n.translator.Cluster().ID}},
+		Status: corev1.NodeStatus{Capacity: corev1.ResourceList{"example.com/seat": resource.MustParse("2")}}}
+	if err := virtual.Nodes.Indexer().Add(mirror); err != nil {
+		t.Fatal(err)
+	}
+	places := &places{translator: n.translator, virtual: virtual, host: n.host, nodes: n, inside: insideResources{virtual, known, n.translator.Cluster().ID}, given: map[types.UID]string{}}
+	p := &pods{translator: n.translator, virtual: virtual, places: places, nodes: n, known: lru.New(1)}
+	asking := func(name string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(name)}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app",
+			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"example.com/seat": resource.MustParse("1")}}}}}}
+	}
+	onHost := func(name, place string) *corev1.Pod {
+		host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: n.translator.Cluster().HostNamespace, Name: n.translator.HostName("default", name)}}
+		n.translator.Mark(host, translate.IdentityFor(asking(name)), nil, nil)
+		if place != "" {
+			host.Annotations[annotationInside], host.Annotations[annotationPlace] = "example.com/seat", place
+		}
+		if err := n.host.Pods.Indexer().Add(host); err != nil {
+			t.Fatal(err)
+		}
+		return host
+	}
+	placed := onHost("placed", "n1")
+	if p.Outdated(asking("placed"), placed) {
+		t.Error("a placed pod is made again while nobody knows what the host has")
+	}
+	known.Observe(&tenancyv1.VirtualCluster{Status: tenancyv1.VirtualClusterStatus{HostNodes: &tenancyv1.HostNodesStatus{}}})
+	if node, waits := places.of(asking("placed")); node != "n1" || waits {
+		t.Errorf("a placed pod has the node %q, and waits: %t; want that of the host's pod", node, waits)
+	}
+	asksHost := onHost("asks", "")
+	wanted, err := p.Wanted(t.Context(), asking("asks"))
+	if err != nil || !wanted || !p.Outdated(asking("asks"), asksHost) {
+		t.Errorf("a pod that asks the host: wanted %t, %v; want it outdated, so that it goes as it was seen", wanted, err)
+	}
+	if wanted, err := p.Wanted(t.Context(), asking("new")); err != nil || wanted {
+		t.Errorf("a pod without a place is wanted on the host: %t, %v", wanted, err)
+	}
+}
+
+// TestANodeThatReportsNothing keeps what a tenant gave it.
+func TestANodeThatReportsNothing(t *testing.T) {
+	node := &corev1.Node{}
+	(&nodes{host: &Host{}, resources: NewHostResources()}).keepTenants(node, corev1.ResourceList{"example.com/seat": resource.MustParse("2")})
+	if !has(node.Status.Capacity, "example.com/seat") || !has(node.Status.Allocatable, "example.com/seat") {
+		t.Errorf("got %v and %v, want the tenant's resource", node.Status.Capacity, node.Status.Allocatable)
+	}
+}
+
+// TestTaintsOfTheHostCount keeps a pod from a node that the host would not let it onto, whether the
+// tenant sees the taint or not.
+func TestTaintsOfTheHostCount(t *testing.T) {
+	taint := corev1.Taint{Key: "gpu", Effect: corev1.TaintEffectNoSchedule}
+	tolerates := []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists}}
+	for _, hidden := range []bool{false, true} {
+		n := shownNodes(t, ShownNodes{HideTaints: hidden}, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}, Spec: corev1.NodeSpec{Taints: []corev1.Taint{taint}}})
+		mirror := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
+		if n.mayBeOn(&corev1.Pod{}, mirror, nil) {
+			t.Errorf("hidden %t: a pod may be on a node with a taint that it does not tolerate", hidden)
+		}
+		if !n.mayBeOn(&corev1.Pod{Spec: corev1.PodSpec{Tolerations: tolerates}}, mirror, nil) {
+			t.Errorf("hidden %t: a pod that tolerates the taint may not be there", hidden)
+		}
+		n.tolerations = tolerates
+		if !n.mayBeOn(&corev1.Pod{}, mirror, nil) {
+			t.Errorf("hidden %t: the rules for all pods tolerate the taint, and a pod may not be there", hidden)
+		}
 	}
 }

@@ -37,13 +37,10 @@ const (
 	annotationGivenTaints = "garret.dev/given-taints"
 )
 
-// standingLabels are those that every node inside has. They are the host's wherever that is known.
-var standingLabels = []string{corev1.LabelHostname, corev1.LabelOSStable, corev1.LabelArchStable}
-
 // hides tells whether the host's label of the key is none inside, so that what nodes inside
 // have decides about it alone.
 func (s ShownNodes) hides(key string) bool {
-	return s.Read && !slices.Contains(standingLabels, key) && !s.Labels.Shows(key)
+	return s.Read && !slices.Contains(tenancyv1.StandingNodeLabels(), key) && (tenancyv1.IsOwnKey(key) || !s.Labels.Shows(key))
 }
 
 // required is what the host's scheduler is asked of nodes, so that pods go to shown ones only.
@@ -80,7 +77,7 @@ func (n *nodes) shownLabels(name string) map[string]string {
 		return given
 	}
 	for key, value := range real.Labels {
-		if !n.host.shown.hides(key) && !tenancyv1.IsOwnKey(key) {
+		if !n.host.shown.hides(key) {
 			given[key] = value
 		}
 	}
@@ -95,6 +92,11 @@ func (n *nodes) shownTaints(name string) []corev1.Taint {
 	if !found || n.host.shown.HideTaints {
 		return nil
 	}
+	return n.heeded(real)
+}
+
+// heeded are the taints of the host's node that the rules for all pods do not have tolerated.
+func (n *nodes) heeded(real *corev1.Node) []corev1.Taint {
 	var given []corev1.Taint
 	for _, taint := range withReadiness(real.Spec.Taints, corev1.ConditionTrue) {
 		if !slices.ContainsFunc(n.tolerations, func(toleration corev1.Toleration) bool {

@@ -137,9 +137,10 @@ func (p *pods) Wanted(_ context.Context, virtual *corev1.Pod) (bool, error) {
 		return false, nil
 	}
 	if _, waits := p.places.of(virtual); waits {
-		// One that the host has given a node meanwhile is bound there.
-		host, found := p.places.twin(virtual)
-		return found && host.Spec.NodeName != "", nil
+		// One that is on the host already, without a place, is outdated: it goes from there as
+		// it was seen, unless the host gives it a node first.
+		_, found := p.places.twin(virtual)
+		return found, nil
 	}
 	return true, nil
 }
@@ -386,6 +387,9 @@ func (p *pods) rules(virtual *corev1.Pod) nodeRules {
 // Outdated is true for a host pod that has no node yet and keeps away from other
 // nodes than it should by now: where it may go cannot be changed.
 func (p *pods) Outdated(virtual, host *corev1.Pod) bool {
+	if host.Annotations[annotationInside] != "" && !p.places.inside.host.areKnown() {
+		return false // what was settled about it cannot be judged yet
+	}
 	return host.Spec.NodeName == "" && host.Annotations[annotationAvoids] != p.rules(virtual).hash()
 }
 

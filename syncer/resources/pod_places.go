@@ -106,9 +106,13 @@ func (p *places) of(virtual *corev1.Pod) (node string, waits bool) {
 		return "", false
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	node, given := p.given[virtual.UID]
-	return node, !given
+	node = p.given[virtual.UID]
+	p.mu.Unlock()
+	if node == "" {
+		// A syncer that has just started knows it from the host alone.
+		node = p.onHost(virtual)
+	}
+	return node, node == ""
 }
 
 // Reconcile makes a plan and carries it out.

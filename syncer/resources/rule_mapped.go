@@ -61,7 +61,7 @@ func (b *builder) shownKinds() {
 		}); at >= 0 {
 			inside = b.ruled[at].virtual
 		}
-		b.refersTo(&kind, m.hostName)
+		b.refersTo(&kind, func(key types.NamespacedName) (types.NamespacedName, bool) { return m.hostName(inside, key) })
 		var status func(*unstructured.Unstructured)
 		if kind.Status {
 			status = func(object *unstructured.Unstructured) {
@@ -80,10 +80,11 @@ func (b *builder) shownKinds() {
 	}
 }
 
-// hostName is the name of the host's object that is shown under the name, now.
-func (m *mapped[T]) hostName(inside types.NamespacedName) (types.NamespacedName, bool) {
-	host, shown := m.host(inside)
-	if !shown {
+// hostName is the name of the host's object that is shown under the name, now. Where a tenant has
+// an object of that name, the host's is not shown.
+func (m *mapped[T]) hostName(inside *engine.Store[T], key types.NamespacedName) (types.NamespacedName, bool) {
+	host, shown := m.host(key)
+	if object, found := inside.Get(key.Namespace, key.Name); !shown || found && object.GetLabels()[tenancyv1.LabelMapped] != m.id {
 		return types.NamespacedName{}, false
 	}
 	return engine.KeyOf(host), true

@@ -110,6 +110,17 @@ type SleepStatus struct {
 	// +optional
 	// +k8s:optional
 	Schedule *ObservedSchedule `json:"schedule,omitempty"`
+	// useCountedSince is since when all use is counted, straight to the API inside, too. It is set
+	// where spec.sleep asks for something after inactivity, and earlier time without use does not count.
+	// +optional
+	// +k8s:optional
+	// +k8s:opaqueType
+	UseCountedSince *metav1.Time `json:"useCountedSince,omitempty"`
+}
+
+// CountsUse says whether something depends on when the virtual cluster was used last.
+func (s *SleepSpec) CountsUse() bool {
+	return s.AfterInactivity != nil || s.DeleteAfterInactivity != nil
 }
 
 // WokenStatus says when a virtual cluster was last woken, and by what.
@@ -186,8 +197,9 @@ const (
 	WakeCauseSchedule = "Schedule"
 )
 
-// ActivityInterval is how often status.lastActivityTime is written at most. Somebody may have
-// used the virtual cluster for this long after it.
+// ActivityInterval is how often status.lastActivityTime is written at most. One replica of
+// garret-apiserver waits for twice as long after what another one wrote. LeastAfterInactivity and
+// this interval together are no less than that.
 const ActivityInterval = time.Minute
 
 // Least values of the times of spec.sleep.

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -239,6 +240,15 @@ const GatewayPrefix = "/clusters/"
 func GatewayPath(virtualCluster, namespace string) string {
 	return GatewayPrefix + namespace + "/" + virtualCluster
 }
+
+// StandingNodeLabels are the labels that every node inside has. They are the host's wherever
+// that is known.
+func StandingNodeLabels() []string {
+	return []string{corev1.LabelHostname, corev1.LabelOSStable, corev1.LabelArchStable}
+}
+
+// ClusterAPISuffix ends the name of the Secret in which Cluster API looks for a kubeconfig.
+const ClusterAPISuffix = "-kubeconfig"
 
 // clusterIDDigits is the length of a cluster id.
 const clusterIDDigits = 10

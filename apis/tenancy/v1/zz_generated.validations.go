@@ -4330,6 +4330,34 @@ func Validate_SleepStatus(
 		errs = append(errs, fn(fldPath.Child("schedule"), obj.Schedule, oldVal, oldObj != nil)...)
 	}
 
+	{ // field SleepStatus.UseCountedSince
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepStatus) *metav1.Time {
+				return oldObj.UseCountedSince
+			})
+		errs = append(errs, fn(fldPath.Child("useCountedSince"), obj.UseCountedSince, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 

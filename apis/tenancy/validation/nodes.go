@@ -8,16 +8,13 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"garret.dev/garret/apis/tenancy"
+	v1 "garret.dev/garret/apis/tenancy/v1"
 )
-
-// standing are the labels that each node inside has as the host's, whatever is shown.
-var standing = []string{corev1.LabelHostname, corev1.LabelOSStable, corev1.LabelArchStable}
 
 // nodesFromHost judges what is shown of the host's nodes.
 func nodesFromHost(nodes *tenancy.NodesFromHost, path *field.Path) field.ErrorList {
@@ -48,7 +45,7 @@ func nodesFromHost(nodes *tenancy.NodesFromHost, path *field.Path) field.ErrorLi
 	errs = append(errs, metav1validation.ValidateLabels(nodes.Labels.Added, labels.Child("added"))...)
 	errs = append(errs, ownKeys(nodes.Labels.Added, labels.Child("added"))...)
 	for _, key := range slices.Sorted(maps.Keys(nodes.Labels.Added)) {
-		if slices.Contains(standing, key) {
+		if slices.Contains(v1.StandingNodeLabels(), key) {
 			errs = append(errs, field.Invalid(labels.Child("added").Key(key), nodes.Labels.Added[key], "is that of the host's node, which kubelets and controllers go by"))
 		}
 	}

@@ -50,17 +50,14 @@ func access(rules []tenancy.AccessRule, at *field.Path) field.ErrorList {
 	return errs
 }
 
-// clusterAPISuffix ends the name of the Secret in which Cluster API looks for a kubeconfig.
-const clusterAPISuffix = "-kubeconfig"
-
 // kubeconfigSecret holds the name to what a tool looks for.
 func kubeconfigSecret(secret *tenancy.KubeconfigSecret, at *field.Path) field.ErrorList {
 	if secret == nil || secret.Format != tenancy.KubeconfigFormatClusterAPI {
 		return nil
 	}
-	cluster, found := strings.CutSuffix(secret.Name, clusterAPISuffix)
+	cluster, found := strings.CutSuffix(secret.Name, v1.ClusterAPISuffix)
 	if !found || len(content.IsLabelValue(cluster)) > 0 || cluster == "" {
-		return field.ErrorList{field.Invalid(at.Child("name"), secret.Name, "Cluster API reads the Secret NAME"+clusterAPISuffix+
+		return field.ErrorList{field.Invalid(at.Child("name"), secret.Name, "Cluster API reads the Secret NAME"+v1.ClusterAPISuffix+
 			", where NAME is that of its Cluster and has at most 63 characters: name it so, or choose another format")}
 	}
 	return nil

@@ -859,6 +859,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: since
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: useCountedSince
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: woken
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.WokenStatus

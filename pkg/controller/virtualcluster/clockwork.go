@@ -62,23 +62,35 @@ func (c *Controller) expire(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	return true, nil
 }
 
-// foretell puts into the status what time brings: since when schedules count, and a deletion.
+// foretell puts into the status what time brings: since when schedules and use count, and a deletion.
 func (c *Controller) foretell(vc *tenancyv1.VirtualCluster, want *tenancyv1.VirtualClusterStatus) {
 	if vc.DeletionTimestamp != nil {
 		return
 	}
 	now := c.Clock.Now()
 	observed := dormancy.Observe(vc, now)
-	if want.Sleep == nil && observed != nil {
+	if want.Sleep == nil {
 		want.Sleep = &tenancyv1.SleepStatus{}
 	}
-	if want.Sleep != nil {
-		want.Sleep.Schedule = observed
-		if *want.Sleep == (tenancyv1.SleepStatus{}) {
-			want.Sleep = nil
-		}
+	want.Sleep.Schedule = observed
+	countUse(vc, want, now)
+	if *want.Sleep == (tenancyv1.SleepStatus{}) {
+		want.Sleep = nil
 	}
 	foretellDeletion(vc, want, now)
+}
+
+// countUse says in the status since when all use is counted: since the control plane runs with
+// what counts it. While it sleeps, nobody can use it unseen.
+func countUse(vc *tenancyv1.VirtualCluster, want *tenancyv1.VirtualClusterStatus, now time.Time) {
+	deployed := want.ObservedGeneration == vc.Generation && meta.IsStatusConditionTrue(want.Conditions, tenancyv1.ConditionReady)
+	switch {
+	case !vc.Spec.Sleep.CountsUse():
+		want.Sleep.UseCountedSince = nil
+	case want.Sleep.UseCountedSince == nil && (deployed || want.Asleep()):
+		since := metav1.NewTime(now)
+		want.Sleep.UseCountedSince = &since
+	}
 }
 
 // foretellDeletion says in the status whether a deletion is announced. The time of this condition
@@ -135,6 +147,9 @@ func toldSleep(sleep *tenancyv1.SleepStatus) *applyv1.SleepStatusApplyConfigurat
 			by.WithUser(woken.User)
 		}
 		told.WithWoken(by)
+	}
+	if sleep.UseCountedSince != nil {
+		told.WithUseCountedSince(*sleep.UseCountedSince)
 	}
 	if read := sleep.Schedule; read != nil && read.Since != nil {
 		told.WithSchedule(applyv1.ObservedSchedule().WithSchedule(read.Schedule).WithWakeSchedule(read.WakeSchedule).WithTimeZone(read.TimeZone).WithSince(*read.Since))

@@ -53,6 +53,7 @@ func TestAnnouncement(t *testing.T) {
 		t.Errorf("without the field: got %+v", got)
 	}
 	vc.Spec.Sleep.DeleteAfterInactivity = &metav1.Duration{Duration: 10 * time.Hour}
+	vc.Status.Sleep = &tenancyv1.SleepStatus{UseCountedSince: before(0)}
 	if got := foretold(vc, now); got == nil || got.Status != metav1.ConditionFalse || !got.LastTransitionTime.Time.Equal(now) {
 		t.Errorf("at first: got %+v", got)
 	}
@@ -126,4 +127,52 @@ garret_virtualcluster_wakes_total{cause="Hand"} 1
 		}
 	}
 	t.Error("no wake was measured")
+}
+
+// TestCountUse counts use from when the control plane runs with what counts it.
+func TestCountUse(t *testing.T) {
+	asks := func(vc *tenancyv1.VirtualCluster) {
+		vc.Spec.Sleep.AfterInactivity = &metav1.Duration{Duration: time.Hour}
+	}
+	ready := func(generation int64) func(*tenancyv1.VirtualCluster) {
+		return func(vc *tenancyv1.VirtualCluster) {
+			vc.Status.ObservedGeneration = generation
+			vc.Status.Conditions = []metav1.Condition{{Type: tenancyv1.ConditionReady, Status: metav1.ConditionTrue}}
+		}
+	}
+	counted := func(vc *tenancyv1.VirtualCluster) {
+		vc.Status.Sleep = &tenancyv1.SleepStatus{UseCountedSince: before(time.Hour)}
+	}
+	asleep := func(vc *tenancyv1.VirtualCluster) {
+		vc.Status.Sleep = &tenancyv1.SleepStatus{Number: 1, Since: before(time.Hour)}
+	}
+	type changes []func(*tenancyv1.VirtualCluster)
+	for name, test := range map[string]struct {
+		changes
+		want *metav1.Time
+	}{
+		"nothing depends on it":        {changes{ready(1)}, nil},
+		"not deployed yet":             {changes{asks, ready(0)}, nil},
+		"not ready":                    {changes{asks}, nil},
+		"deployed":                     {changes{asks, ready(1)}, before(0)},
+		"counted already":              {changes{asks, ready(1), counted}, before(time.Hour)},
+		"counted, and not ready":       {changes{asks, counted}, before(time.Hour)},
+		"asleep, so nobody uses it":    {changes{asks, asleep}, before(0)},
+		"nothing depends on it longer": {changes{ready(1), counted}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vc := object(1)
+			for _, change := range test.changes {
+				change(vc)
+			}
+			want := vc.Status.DeepCopy()
+			if want.Sleep == nil {
+				want.Sleep = &tenancyv1.SleepStatus{}
+			}
+			countUse(vc, want, now)
+			if got := want.Sleep.UseCountedSince; !got.Equal(test.want) {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -59,16 +60,17 @@ func trimNode(object any) (any, error) {
 	return trimmed, nil
 }
 
-// status is what a status says of the nodes; nil while they are not known.
-func (h *hostNodes) status() *tenancyv1.HostNodesStatus {
+// status is what a status says of the nodes, nil for nothing; known is false while that of before
+// stays.
+func (h *hostNodes) status() (status *tenancyv1.HostNodesStatus, known bool) {
 	if !h.nodes.HasSynced() {
-		return nil
+		return nil, false
 	}
 	names := h.names()
 	if len(names) > maxHostResources {
-		return nil
+		return nil, true
 	}
-	return &tenancyv1.HostNodesStatus{Resources: names}
+	return &tenancyv1.HostNodesStatus{Resources: names}, true
 }
 
 func (h *hostNodes) names() []string {
@@ -84,6 +86,13 @@ func (h *hostNodes) names() []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(known))
+}
+
+// sameResources says whether a node has resources of the same names as before.
+func sameResources(before, now any) bool {
+	was, ok := before.(*corev1.Node)
+	is, alsoOK := now.(*corev1.Node)
+	return ok && alsoOK && maps.EqualFunc(was.Status.Capacity, is.Status.Capacity, func(resource.Quantity, resource.Quantity) bool { return true })
 }
 
 // changed says whether other names are there than when it was asked last.

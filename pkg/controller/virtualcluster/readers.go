@@ -66,6 +66,9 @@ func (c *Controller) reader(ctx context.Context, vc *tenancyv1.VirtualCluster, n
 	role := &rbacv1.Role{ObjectMeta: meta, Rules: rules}
 	binding := &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: meta.Name},
 		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: vc.Namespace, Name: tenancyv1.ReleaseName(vc.Name)}}}
+	if c.hasReader(role, binding) {
+		return nil
+	}
 	roles, bindings := c.Host.RbacV1().Roles(namespace), c.Host.RbacV1().RoleBindings(namespace)
 	foundRole, err := roles.Get(ctx, role.Name, metav1.GetOptions{})
 	switch {
@@ -97,6 +100,17 @@ func (c *Controller) reader(ctx context.Context, vc *tenancyv1.VirtualCluster, n
 		return fmt.Errorf("role binding: %w", err)
 	}
 	return nil
+}
+
+// hasReader says whether the caches have the Role and its binding as they should be.
+func (c *Controller) hasReader(role *rbacv1.Role, binding *rbacv1.RoleBinding) bool {
+	foundRole, err := c.watched.roles.Roles(role.Namespace).Get(role.Name)
+	if err != nil || !equality.Semantic.DeepEqual(foundRole.Rules, role.Rules) || !equality.Semantic.DeepEqual(foundRole.Labels, role.Labels) {
+		return false
+	}
+	found, err := c.watched.bindings.RoleBindings(binding.Namespace).Get(binding.Name)
+	return err == nil && equality.Semantic.DeepEqual(found.RoleRef, binding.RoleRef) &&
+		equality.Semantic.DeepEqual(found.Subjects, binding.Subjects) && equality.Semantic.DeepEqual(found.Labels, binding.Labels)
 }
 
 // endReaders deletes the Roles and bindings of namespaces that are not wanted. The label of one

@@ -50,7 +50,7 @@ func (c *Controller) report(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if seen.found {
 		want.Services = seen.services
 	}
-	if nodes := c.watched.nodes.status(); nodes != nil {
+	if nodes, known := c.watched.nodes.status(); known {
 		want.HostNodes = nodes
 	}
 	if err := c.applyStatus(ctx, vc, want); err != nil {

@@ -76,7 +76,7 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, k
 		RBAC: chart.RBAC{Rules: slices.Concat(tenancyv1.SyncerRules(synced, kinds.allowed...), tenancyv1.MappingRules(vc.Spec.Syncer.HostMappings()),
 			tenancyv1.ShownRules(kinds.shown)[vc.Namespace], tenancyv1.KubeconfigSecretRules(vc.Spec.KubeconfigSecret))},
 		Isolation:       isolation,
-		Activity:        chart.Activity{Enabled: vc.Spec.Sleep.AfterInactivity != nil || vc.Spec.Sleep.DeleteAfterInactivity != nil},
+		Activity:        chart.Activity{Enabled: vc.Spec.Sleep.CountsUse()},
 		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
 		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},
 	}, nil

@@ -178,11 +178,17 @@ func (w *watched) handle(c *Controller) error {
 	add(w.clusterChanges, onAny(c.queue.AddObject))
 	add(w.eventChanges, onAny(c.enqueueRefused))
 	add(w.sources.services, onAny(c.enqueueSource))
-	add(w.nodes.nodes, onAny(func(any) {
+	look := func(any) {
 		if w.nodes.changed() {
 			c.enqueueAll()
 		}
-	}))
+	}
+	add(w.nodes.nodes, cache.ResourceEventHandlerFuncs{AddFunc: look, DeleteFunc: look, UpdateFunc: func(before, now any) {
+		// Each kubelet writes its node every few seconds.
+		if !sameResources(before, now) {
+			look(now)
+		}
+	}})
 	add(w.mapChanges, onAny(func(any) { c.enqueueAll() }))
 	add(w.spaceChanges, cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { c.enqueueNamespace(nil, object) },

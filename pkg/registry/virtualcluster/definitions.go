@@ -50,11 +50,16 @@ func (d Definition) suitRules(ctx context.Context, vc *tenancy.VirtualCluster, o
 			continue
 		}
 		// An earlier version of the definition may lack fields that the rule is about.
-		found, err := d.suitsKind(ctx, &v1.KindRule{APIVersion: built.Rule.APIVersion, Resource: built.Rule.Resource}, specPath.Child("syncer").Child(built.Field))
+		at := specPath.Child("syncer").Child(built.Field).Child("enabled")
+		found, err := d.suitsKind(ctx, &v1.KindRule{APIVersion: built.Rule.APIVersion, Resource: built.Rule.Resource}, at)
 		if err != nil {
 			return err
 		}
-		errs = append(errs, found...)
+		if len(found) > 0 {
+			// The kind is not the tenant's to correct.
+			errs = append(errs, field.Forbidden(at, fmt.Sprintf("the host does not serve %s of %s to objects of a namespace: have it installed there first, or leave the field out",
+				built.Rule.Resource, built.Rule.APIVersion)))
+		}
 	}
 	for i := range vc.Spec.Syncer.FromHost.Custom {
 		internal := &vc.Spec.Syncer.FromHost.Custom[i]

@@ -126,7 +126,7 @@ func TestBuiltInKindsSuitTheHost(t *testing.T) {
 	})
 	vc := existing()
 	vc.Spec = specOf(routes(true))
-	if err := d.suitRules(t.Context(), vc, &tenancy.VirtualClusterSpec{}); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "spec.syncer.toHost.httpRoutes.resource") {
+	if err := d.suitRules(t.Context(), vc, &tenancy.VirtualClusterSpec{}); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "spec.syncer.toHost.httpRoutes.enabled: Forbidden: the host does not serve httproutes") {
 		t.Errorf("got %v, want the field refused", err)
 	}
 	if err := d.suitRules(t.Context(), vc, &vc.Spec); err != nil {

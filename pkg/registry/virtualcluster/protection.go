@@ -57,14 +57,12 @@ func protected(vc *tenancy.VirtualCluster) error {
 	return refused
 }
 
-// namespaceEnds says whether the host deletes the namespace, or has done so.
+// namespaceEnds says whether the host deletes the namespace. One that the cache lacks may be
+// younger than it, which is no evidence.
 func (r *REST) namespaceEnds(name string) bool {
 	if r.namespaces == nil {
 		return false
 	}
 	namespace, err := r.namespaces.Get(name)
-	if err != nil {
-		return apierrors.IsNotFound(err)
-	}
-	return namespace.DeletionTimestamp != nil
+	return err == nil && namespace.DeletionTimestamp != nil
 }

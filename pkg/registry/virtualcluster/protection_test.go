@@ -32,7 +32,7 @@ func TestProtected(t *testing.T) {
 		"protected":                   {true, false, &corev1.Namespace{}, true},
 		"being deleted already":       {true, true, &corev1.Namespace{}, false},
 		"its namespace is deleted":    {true, false, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &ending}}, false},
-		"its namespace is gone":       {true, false, nil, false},
+		"its namespace is not known":  {true, false, nil, true},
 		"not protected, no namespace": {false, false, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {

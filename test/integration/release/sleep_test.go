@@ -132,6 +132,9 @@ func TestClock(t *testing.T) {
 	v.awake(tenancyv1.WakeCauseSchedule)
 
 	v.patch(`{"spec":{"sleep":{"schedule":null,"wakeSchedule":null,"deleteAfterInactivity":"1h"}}}`)
+	// Until now, nobody counted use.
+	v.leaving(metav1.ConditionFalse, "Used")
+	v.clock.Push(56 * time.Minute)
 	v.leaving(metav1.ConditionTrue, "Unused")
 	v.event("DeletionScheduled")
 	v.used(5)

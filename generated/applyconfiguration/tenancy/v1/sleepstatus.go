@@ -25,6 +25,9 @@ type SleepStatusApplyConfiguration struct {
 	// schedule is what garret-controller has read of the schedules, and since when. Earlier times
 	// of a schedule do not count.
 	Schedule *ObservedScheduleApplyConfiguration `json:"schedule,omitempty"`
+	// useCountedSince is since when all use is counted, straight to the API inside, too. It is set
+	// where spec.sleep asks for something after inactivity, and earlier time without use does not count.
+	UseCountedSince *metav1.Time `json:"useCountedSince,omitempty"`
 }
 
 // SleepStatusApplyConfiguration constructs a declarative configuration of the SleepStatus type for use with
@@ -70,5 +73,13 @@ func (b *SleepStatusApplyConfiguration) WithWoken(value *WokenStatusApplyConfigu
 // If called multiple times, the Schedule field is set to the value of the last call.
 func (b *SleepStatusApplyConfiguration) WithSchedule(value *ObservedScheduleApplyConfiguration) *SleepStatusApplyConfiguration {
 	b.Schedule = value
+	return b
+}
+
+// WithUseCountedSince sets the UseCountedSince field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the UseCountedSince field is set to the value of the last call.
+func (b *SleepStatusApplyConfiguration) WithUseCountedSince(value metav1.Time) *SleepStatusApplyConfiguration {
+	b.UseCountedSince = &value
 	return b
 }
