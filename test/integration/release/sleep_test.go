@@ -70,6 +70,18 @@ func (v tenant) awake(cause string) *tenancyv1.VirtualCluster {
 	return v.makeReady()
 }
 
+// counts waits until all use is counted.
+func (v tenant) counts() {
+	v.t.Helper()
+	framework.Succeeds(v.t, "use is counted", func(ctx context.Context) error {
+		vc, err := v.get(ctx)
+		if err == nil && (vc.Status.Sleep == nil || vc.Status.Sleep.UseCountedSince == nil) {
+			err = fmt.Errorf("got %+v", vc.Status.Sleep)
+		}
+		return err
+	})
+}
+
 // leaving waits for a state of the condition DeletionScheduled.
 func (v tenant) leaving(status metav1.ConditionStatus, reason string) {
 	v.t.Helper()
@@ -95,6 +107,7 @@ func TestClock(t *testing.T) {
 	})
 	v.makeReady()
 
+	v.counts()
 	v.clock.Push(11 * time.Minute)
 	vc := v.asleep(1, tenancyv1.SleepReasonInactive)
 	if ready := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionReady); !strings.Contains(ready.Message, "because nobody used it") || !strings.Contains(ready.Message, "garret wake demo -n "+v.ns) {
@@ -133,6 +146,7 @@ func TestClock(t *testing.T) {
 
 	v.patch(`{"spec":{"sleep":{"schedule":null,"wakeSchedule":null,"deleteAfterInactivity":"1h"}}}`)
 	// Until now, nobody counted use.
+	v.counts()
 	v.leaving(metav1.ConditionFalse, "Used")
 	v.clock.Push(56 * time.Minute)
 	v.leaving(metav1.ConditionTrue, "Unused")
