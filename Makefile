@@ -26,15 +26,15 @@ kube_ldflags   := -s -w -X $(component_base).gitVersion=$(KUBERNETES_VERSION) -X
 ##@ Everyday
 
 .PHONY: up
-up: ## Boot a host cluster, install Garret and make the virtual cluster "demo"
+up: ## Create a host cluster, install Garret and create the virtual cluster "demo"
 	@hack/up.sh
 
 .PHONY: down
-down: ## Take the host cluster of "make up" down, leaving nothing behind
+down: ## Delete the host cluster of "make up" and everything it left
 	@hack/down.sh
 
 .PHONY: test
-test: ## Run every test: unit, integration and e2e, the latter on a host of their own
+test: ## Run every test: unit, integration, and e2e on a host of their own
 	@hack/test.sh
 
 .PHONY: help
@@ -159,7 +159,7 @@ unit: $(gotestsum_stamp) ## Run the unit tests of all modules
 	$(GOTEST) -vet=off -timeout 20m ./... ./cmd/controlplane/... ./test/host/... ./test/images/... ./test/conformance/...
 
 .PHONY: race
-race: ## Run the unit tests of what many goroutines share with the race detector
+race: ## Run the unit tests of concurrent code with the race detector
 	hack/packages.sh gcc libc6-dev
 	CGO_ENABLED=1 $(GO) test -vet=off -race -timeout 20m $(RACE)
 
@@ -185,17 +185,17 @@ bench: images ## Measure start-up, memory and the relay against their yardsticks
 	cd test && $(GO) test -vet=off -tags bench -count=1 -timeout 30m -run '^$$' -bench . -benchtime 1x ./bench/...
 
 .PHONY: conformance
-conformance: build ## Run what has not passed of Kubernetes' conformance suite, on a bare host and in a virtual cluster
+conformance: build ## Run the specs of Kubernetes' conformance suite that have not passed, on a bare host and in a virtual cluster
 	@hack/conformance.sh
 
 .PHONY: conformance-short
-conformance-short: build ## Run some forty specs of that suite in a virtual cluster, in a few minutes
+conformance-short: build ## Run about forty specs of that suite in a virtual cluster, in a few minutes
 	@SHORT=1 hack/conformance.sh
 
 ##@ Sources
 
 .PHONY: generate
-generate: ## Write again what is generated from the API types and the chart
+generate: ## Generate files again from the API types, the chart and the commands
 	hack/update-codegen.sh
 	$(GO) run ./artifacts/render
 	$(GO) run ./hack/reference docs/cli.md

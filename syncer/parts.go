@@ -46,7 +46,7 @@ const (
 	partSync = "sync"
 	partData = "comparing the data inside with the host's record"
 	// partRights comes first: without rights nothing else works.
-	partRights = "looking at what the host allows"
+	partRights = "checking what the host allows"
 )
 
 // parts are what runs beside the engine.

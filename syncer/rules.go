@@ -46,7 +46,7 @@ func ruledKinds(ctx context.Context, options Options, both *sides, reporter *boo
 	hidden, err := installer.Hidden(ctx)
 	if err != nil {
 		// What is not shown any more stays until the next start.
-		klog.FromContext(ctx).Error(err, "Cannot tell what was shown of the host")
+		klog.FromContext(ctx).Error(err, "Cannot find out which objects of the host were shown")
 	}
 	first := installer.Install(ctx, asked.all())
 	kinds := asked.served(first)

@@ -31,7 +31,7 @@ const (
 )
 
 // errBack has the syncer start over: its caches hold what was inside meanwhile.
-var errBack = errors.New("the data of before are back in the control plane: starting over")
+var errBack = errors.New("the control plane has its earlier data again: restarting")
 
 // settling holds syncing back while the data inside are not those that the host's
 // objects stand for, and does what somebody decides about what was lost.
@@ -103,9 +103,9 @@ func (s *settling) compare(ctx context.Context) error {
 	found, err := s.works.Survey(ctx)
 	if err != nil {
 		// The condition names what is missing all the same.
-		klog.FromContext(ctx).Error(err, "Cannot mark all that holds data on the host")
+		klog.FromContext(ctx).Error(err, "Cannot mark every host object that holds data")
 	}
-	klog.FromContext(ctx).Info("The data inside are not those that the host's objects stand for", "reason", loss.Reason, "message", loss.Message, "missing", describe(found))
+	klog.FromContext(ctx).Info("The data inside do not belong to the host's objects", "reason", loss.Reason, "message", loss.Message, "missing", describe(found))
 	decision, verb, err := s.decide(ctx, loss, found)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (s *settling) decide(ctx context.Context, loss *lineage.Loss, found []engin
 	if s.ephemeral && loss.Reason == tenancyv1.ReasonDataReplaced {
 		patience = time.After(announcementPatience)
 	} else {
-		s.reporter.Pending(partData, loss.Reason, fmt.Sprintf("%s The syncer has stopped, and deletes nothing. These objects on the host have none inside: %s. Decide with: garret recover %s -n %s",
+		s.reporter.Pending(partData, loss.Reason, fmt.Sprintf("%s The syncer has stopped, and deletes nothing. These objects on the host have no counterpart inside: %s. Decide with: garret recover %s -n %s",
 			loss.Message, describe(found), s.cluster.Name, s.cluster.HostNamespace))
 		s.waiting()
 	}
@@ -208,14 +208,14 @@ func (s *settling) recover(ctx context.Context, verb string) {
 		err := s.works.Recover(ctx, verb)
 		if err != nil {
 			s.reporter.Undone(err.Error())
-			klog.FromContext(ctx).Error(err, "Cannot do with all orphans what was decided", "decision", verb)
+			klog.FromContext(ctx).Error(err, "Cannot apply the decision to all orphans", "decision", verb)
 			return false, nil
 		}
 		s.reporter.Undone("")
 		return true, nil
 	})
 	if err == nil {
-		klog.FromContext(ctx).Info("Did with all orphans what was decided", "decision", verb)
+		klog.FromContext(ctx).Info("Applied the decision to all orphans", "decision", verb)
 	}
 }
 

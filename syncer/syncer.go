@@ -1,10 +1,9 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package syncer is the process beside the control plane of a virtual cluster.
-// It builds the engine and the servers around it, and runs them together: if one
-// of them fails, all stop, and the kubelet starts the process again. Nothing is
-// lost by that, because nothing is kept in the process.
+// Package syncer is the process beside the control plane of a virtual cluster. It builds the
+// engine and the servers around it, and runs them together: if one of them fails, all stop, and
+// the kubelet starts the process again. That loses nothing, because the process keeps nothing.
 package syncer
 
 import (
@@ -275,7 +274,7 @@ func (p passage) pass(ctx context.Context, do func(context.Context) error) error
 func watchControlPlane(ctx context.Context, options Options, both *sides, health *health, history *lineage.Lineage, reporter *bootstrap.Reporter) error {
 	return wait.PollUntilContextCancel(ctx, watchInterval, true, func(ctx context.Context) (bool, error) {
 		if content, err := os.ReadFile(options.VirtualKubeconfig); err == nil && !bytes.Equal(content, both.kubeconfig) {
-			return false, errors.New("the control plane has new credentials: starting over")
+			return false, errors.New("the control plane has new credentials: restarting")
 		}
 		// What it finds ends the syncer; while nothing is settled it finds nothing.
 		_ = history.Confirm(ctx)

@@ -28,5 +28,5 @@ func checkRoom(dir string) error {
 	amount := func(bytes uint64) string {
 		return resource.NewQuantity(int64(bytes>>20<<20), resource.BinarySI).String()
 	}
-	return fmt.Errorf("the volume of the control plane is full: %s of %s are free, and it can write nothing; delete objects inside, or give the volume more room", amount(free), amount(size))
+	return fmt.Errorf("the volume of the control plane is full, so it cannot write: %s of %s are free. Delete objects inside, or enlarge the volume", amount(free), amount(size))
 }

@@ -37,51 +37,54 @@ type VirtualClusterList struct {
 
 // VirtualClusterSpec is the desired state of a virtual cluster.
 type VirtualClusterSpec struct {
-	// templateRef names the template that the virtual cluster is made from. When it is
-	// not set, the default template is used if there is one; a reference
-	// without a name stands for none.
+	// templateRef names the template to create the virtual cluster from. When it is not set,
+	// garret-apiserver uses the default template, if there is one. A reference without a name
+	// means no template.
 	TemplateRef *TemplateReference
 	// hostClusterRef names the host cluster that runs the virtual cluster. Immutable. Defaults to local.
 	HostClusterRef HostClusterReference
 	// kubernetes says which Kubernetes runs inside.
 	Kubernetes KubernetesSpec
-	// controlPlane says how the control plane is run on the host.
+	// controlPlane says how the control plane runs on the host.
 	ControlPlane ControlPlaneSpec
-	// syncer configures what carries objects between the virtual cluster and the host.
+	// syncer configures the syncer, which copies objects between the virtual cluster and the
+	// host.
 	Syncer SyncerSpec
-	// dns says what names lead to inside.
+	// dns says how the DNS inside answers names.
 	DNS DNSSpec
 	// access gives rights inside to users and groups of the host, besides those
 	// that follow from their permissions on the virtual cluster.
 	Access []AccessRule
-	// kubeconfigSecret has the syncer keep a kubeconfig in a Secret of the namespace, for
-	// tools on the host such as Argo CD, Flux and Cluster API. Removing it deletes the Secret.
-	// Who sets it needs the right to create virtualclusters/kubeconfig and secrets there.
+	// kubeconfigSecret makes the syncer keep a kubeconfig in a Secret of the namespace, for
+	// tools on the host such as Argo CD, Flux and Cluster API. Removing the field deletes the
+	// Secret. Whoever sets it needs the rights to create virtualclusters/kubeconfig and secrets
+	// there.
 	KubeconfigSecret *KubeconfigSecret
-	// isolation says what pods of the virtual cluster may ask for, whom they may speak
-	// to, and how much the virtual cluster may hold on the host.
+	// isolation says what pods of the virtual cluster may request, what they may connect to,
+	// and how much the virtual cluster may use of the host.
 	Isolation IsolationSpec
 	// paused puts the virtual cluster to sleep: neither its control plane nor its pods run on
-	// the host, and everything inside is kept. It wakes when paused is false again.
+	// the host, and all its objects are kept. It wakes when paused is false again.
 	Paused bool
-	// sleep says when the virtual cluster falls asleep, wakes and is deleted by itself.
+	// sleep says when Garret puts the virtual cluster to sleep, wakes it and deletes it without
+	// being asked.
 	Sleep SleepSpec
-	// deletionProtection refuses to delete the virtual cluster until it is false again.
+	// deletionProtection prevents the deletion of the virtual cluster until it is false again.
 	DeletionProtection bool
-	// helm gives access to the advanced values of the chart that deploys the control plane.
+	// helm sets advanced values of the chart that deploys the control plane.
 	Helm HelmSpec
 }
 
-// TemplateReference names the template that a virtual cluster is made from.
+// TemplateReference names the template to create a virtual cluster from.
 type TemplateReference struct {
 	// name of the VirtualClusterTemplate; empty for none, not even the default one.
 	Name string
-	// version of the template; the highest that is no pre-release when not set.
+	// version of the template; defaults to the highest one that is not a pre-release.
 	Version string
 	// parameters are the values of the template's parameters.
 	Parameters []TemplateParameterValue
-	// sync lets later changes of the template reach this virtual cluster.
-	// Otherwise the template is applied once, when the virtual cluster is created.
+	// sync applies later changes of the template to this virtual cluster. Otherwise Garret
+	// applies the template once, when the virtual cluster is created.
 	Sync bool
 }
 
@@ -106,8 +109,8 @@ type AccessRule struct {
 	Users []string
 	// groups of the host, named as the host names them.
 	Groups []string
-	// clusterRole is the name of a ClusterRole inside the virtual cluster. It is
-	// granted in all namespaces of it.
+	// clusterRole is the name of a ClusterRole inside the virtual cluster. Garret grants it in
+	// all namespaces.
 	ClusterRole string
 }
 
@@ -128,14 +131,14 @@ const (
 
 // KubeconfigSecret is a Secret with a kubeconfig that the syncer renews.
 type KubeconfigSecret struct {
-	// name of the Secret, in the namespace of the virtual cluster. A Secret of that name
-	// that is not the virtual cluster's own is left alone.
+	// name of the Secret, in the namespace of the virtual cluster. The syncer never changes a
+	// Secret of that name that belongs to something else.
 	Name string
 	// format is how the Secret holds the kubeconfig: Kubeconfig, ArgoCD, Flux or ClusterAPI.
 	// Defaults to Kubeconfig.
 	Format KubeconfigFormat
-	// clusterRole is the name of the ClusterRole inside whose rights the kubeconfig has, and
-	// no others. There is no default.
+	// clusterRole is the name of a ClusterRole inside. The kubeconfig has its rights, and no
+	// others. There is no default.
 	ClusterRole string
 }
 
@@ -153,46 +156,47 @@ const (
 type KubernetesSpec struct {
 	// distro is the distribution of the control plane: k3s or k8s. Immutable. Defaults to k3s.
 	Distro Distro
-	// version is the Kubernetes version inside, such as v1.37.2. It can be raised, by one minor at a time, and never lowered.
-	// Defaults to the newest version that this release of Garret knows.
+	// version is the Kubernetes version inside, such as v1.37.2. You can raise it by one minor
+	// at a time, and never lower it. Defaults to the newest version that this release of Garret
+	// knows.
 	Version string
-	// extraArgs are further flags for the control plane's server command, each in
-	// the form --name=value. Those that tune it can be given; who may enter, where
-	// data lies and what is listened on is not said here.
+	// extraArgs are further flags for the control plane's server command, each in the form
+	// --name=value. Only flags that tune it are allowed: no flag may change who has access,
+	// where data is stored or what it listens on.
 	ExtraArgs []string
 }
 
-// ControlPlaneSpec says how the control plane is run on the host.
+// ControlPlaneSpec says how the control plane runs on the host.
 type ControlPlaneSpec struct {
-	// resources are the compute resources of the control plane container. What is not
-	// given of CPU and memory has defaults: requests of 100m and 256Mi, limits of 2 and
-	// 2Gi, or of the request where that is higher.
+	// resources are the compute resources of the control plane container. CPU and memory
+	// default to requests of 100m and 256Mi, and to limits of 2 and 2Gi, or to the request
+	// where that is higher.
 	Resources corev1.ResourceRequirements
-	// storage is where the control plane keeps its data.
+	// storage says where the control plane keeps its data.
 	Storage StorageSpec
-	// datastore replaces the embedded datastore by an external one.
+	// datastore replaces the embedded datastore with an external one.
 	Datastore *DatastoreSpec
 }
 
-// StorageRetention says what becomes of a control plane's volume.
+// StorageRetention says what happens to the volumes of a deleted virtual cluster.
 type StorageRetention string
 
 const (
-	// RetentionDelete removes the volumes with the virtual cluster.
+	// RetentionDelete deletes the volumes with the virtual cluster.
 	RetentionDelete StorageRetention = "Delete"
 	// RetentionRetain keeps the volume claims when the virtual cluster is deleted.
 	RetentionRetain StorageRetention = "Retain"
 )
 
-// StorageSpec is where the control plane keeps its data.
+// StorageSpec says where the control plane keeps its data.
 type StorageSpec struct {
-	// persistent keeps the data on a PersistentVolume, so that it outlives the
-	// pod. Immutable. Defaults to true.
+	// persistent keeps the data on a PersistentVolume, which outlives the pod. Immutable.
+	// Defaults to true.
 	Persistent *bool
-	// size of the volume. Defaults to 5Gi. The embedded database of distro k8s may have
-	// two fifths of it, and refuses writes beyond.
+	// size of the volume. Defaults to 5Gi. The embedded database of the distro k8s refuses
+	// writes beyond two fifths of it.
 	Size *resource.Quantity
-	// storageClassName of the volume; the host's default class when not set. Immutable.
+	// storageClassName of the volume; defaults to the host's default class. Immutable.
 	StorageClassName *string
 	// whenDeleted says what becomes of the volume claim when the virtual
 	// cluster is deleted: Delete or Retain. Defaults to Delete.
@@ -201,9 +205,9 @@ type StorageSpec struct {
 
 // DatastoreSpec is an external datastore.
 type DatastoreSpec struct {
-	// endpointSecretRef names a Secret in the same namespace whose key
-	// "endpoint" holds the address of the datastore (postgres://, mysql:// or
-	// https:// of an etcd cluster), with the optional keys "ca.crt", "tls.crt" and "tls.key".
+	// endpointSecretRef names a Secret in the same namespace. Its key "endpoint" holds the
+	// address of the datastore: postgres://, mysql://, or https:// of an etcd cluster. The keys
+	// "ca.crt", "tls.crt" and "tls.key" are optional.
 	EndpointSecretRef corev1.LocalObjectReference
 }
 
@@ -214,50 +218,52 @@ const (
 	// PodSecurityPrivileged allows whatever the host allows. It needs the verb use on
 	// podsecuritylevels/privileged of tenancy.garret.dev, in the namespace.
 	PodSecurityPrivileged PodSecurityLevel = "privileged"
-	// PodSecurityBaseline allows what gives no known power over the node.
+	// PodSecurityBaseline forbids what is known to give power over the node.
 	PodSecurityBaseline PodSecurityLevel = "baseline"
-	// PodSecurityRestricted asks for what is good practice, too.
+	// PodSecurityRestricted also enforces good practice.
 	PodSecurityRestricted PodSecurityLevel = "restricted"
 )
 
-// IsolationSpec bounds what a virtual cluster does on its host.
+// IsolationSpec limits what a virtual cluster does on its host.
 type IsolationSpec struct {
-	// podSecurity is the level of the Pod Security Standards that the syncer holds
-	// pods to, whatever the labels of the host namespace say: privileged,
-	// baseline or restricted. Who sets privileged needs the verb use on it. Defaults to baseline.
+	// podSecurity is the level of the Pod Security Standards that the syncer enforces on pods,
+	// whatever the labels of the host namespace say: privileged, baseline or restricted.
+	// Whoever sets privileged needs the verb use on it. Defaults to baseline.
 	PodSecurity PodSecurityLevel
 	// networkPolicy says what the pods of the virtual cluster, and its control plane, may reach.
 	NetworkPolicy NetworkIsolation
-	// deniedAnnotations are keys of annotations that do not reach the host, although the
-	// HostCluster allows them. A * at the end of a key stands for any end.
+	// deniedAnnotations are keys of annotations that the syncer does not copy to the host, even
+	// where the HostCluster allows them. A * at the end of a key stands for any ending.
 	DeniedAnnotations []string
-	// quota is how much the virtual cluster may hold on the host. The syncer enforces
-	// it before it asks the host, for this virtual cluster alone.
+	// quota is how much the virtual cluster may use of the host. The syncer enforces it before
+	// it asks the host, for this virtual cluster only.
 	Quota QuotaSpec
-	// resourceQuota is a ResourceQuota that is deployed into the host namespace, for
-	// all that there is in it. Who sets it needs the right to create resourcequotas there.
+	// resourceQuota is a ResourceQuota that Garret creates in the host namespace. It counts
+	// everything in the namespace. Whoever sets it needs the right to create resourcequotas
+	// there.
 	ResourceQuota *corev1.ResourceQuotaSpec
-	// limitRange is a LimitRange that is deployed into the host namespace, for all
-	// that there is in it. Who sets it needs the right to create limitranges there.
+	// limitRange is a LimitRange that Garret creates in the host namespace. It applies to
+	// everything in the namespace. Whoever sets it needs the right to create limitranges there.
 	LimitRange *corev1.LimitRangeSpec
 }
 
 // NetworkIsolation is what the pods of a virtual cluster may reach.
 type NetworkIsolation struct {
-	// enabled deploys NetworkPolicies that keep the pods of the virtual cluster to each
-	// other, to DNS and to their own API. The host's network has to enforce them. Defaults to true.
+	// enabled deploys NetworkPolicies. With them, the pods of the virtual cluster reach only
+	// each other, DNS and their own API. The host's network has to enforce them. Defaults to
+	// true.
 	Enabled *bool
-	// publicEgress lets them reach public addresses, too. Defaults to true.
+	// publicEgress lets pods reach public addresses, too. Defaults to true.
 	PublicEgress *bool
 }
 
-// QuotaSpec is how much a virtual cluster may hold on the host.
+// QuotaSpec is how much a virtual cluster may use of the host.
 type QuotaSpec struct {
-	// hard is the most of each resource, under the names of a ResourceQuota: pods,
-	// requests.cpu, requests.memory, requests.ephemeral-storage, limits.cpu,
-	// limits.memory, limits.ephemeral-storage, requests.storage, persistentvolumeclaims,
-	// services, services.nodeports, services.loadbalancers, configmaps, secrets.
-	// What is not named has no limit of its own.
+	// hard is the limit for each resource, under the names of a ResourceQuota: pods,
+	// requests.cpu, requests.memory, requests.ephemeral-storage, limits.cpu, limits.memory,
+	// limits.ephemeral-storage, requests.storage, persistentvolumeclaims, services,
+	// services.nodeports, services.loadbalancers, configmaps, secrets. Other resources have no
+	// limit of their own.
 	Hard corev1.ResourceList
 }
 
@@ -265,13 +271,13 @@ type QuotaSpec struct {
 type QuotaStatus struct {
 	// hard is the quota that the syncer enforces.
 	Hard corev1.ResourceList
-	// used is what the virtual cluster holds on the host, for each name in hard.
+	// used is how much the virtual cluster uses of the host, for each name in hard.
 	Used corev1.ResourceList
 }
 
-// HelmSpec gives access to the advanced values of the chart.
+// HelmSpec sets advanced values of the chart.
 type HelmSpec struct {
-	// values are merged last over the chart's values. The chart's schema says
-	// which there are; nothing in them can widen what the virtual cluster may do on the host.
+	// values override the chart's values, and all others. The chart's schema lists them. None
+	// of them can extend what the virtual cluster may do on the host.
 	Values *runtime.RawExtension
 }

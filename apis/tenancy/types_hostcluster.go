@@ -9,13 +9,13 @@ import (
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// HostCluster is a cluster that virtual clusters run on. The one called local,
-// which Garret itself runs on, is always there.
+// HostCluster is a cluster that virtual clusters run on. The one named local, which Garret
+// itself runs on, always exists.
 type HostCluster struct {
 	metav1.TypeMeta
 	// metadata is the standard object metadata.
 	metav1.ObjectMeta
-	// spec is what holds for virtual clusters on this host cluster.
+	// spec applies to all virtual clusters on this host cluster.
 	Spec HostClusterSpec
 	// status is what Garret observed last.
 	Status HostClusterStatus
@@ -32,64 +32,68 @@ type HostClusterList struct {
 	Items []HostCluster
 }
 
-// HostClusterSpec is what holds for virtual clusters on a host cluster.
+// HostClusterSpec applies to all virtual clusters on a host cluster.
 type HostClusterSpec struct {
-	// defaultTemplateRef names the template of virtual clusters that name none.
-	// It goes before the template that is marked as default.
+	// defaultTemplateRef names the template of virtual clusters that name none. It takes
+	// precedence over the template that is marked as default.
 	DefaultTemplateRef *LocalTemplateReference
-	// maxVirtualClusters is how many virtual clusters there may be on the host
-	// cluster. No limit when not set. Those that are there already stay.
+	// maxVirtualClusters is how many virtual clusters the host cluster may have. There is no
+	// limit when it is not set. Existing ones stay.
 	MaxVirtualClusters *int32
-	// isolation bounds and widens what virtual clusters do on the host cluster.
+	// isolation limits and extends what virtual clusters may do on the host cluster.
 	Isolation HostIsolation
-	// sleep bounds when virtual clusters fall asleep and are deleted by themselves.
+	// sleep limits when Garret puts virtual clusters to sleep and deletes them without being
+	// asked.
 	Sleep HostSleep
 }
 
-// HostSleep bounds spec.sleep of virtual clusters. Those that are there already keep theirs
-// until they change it.
+// HostSleep limits spec.sleep of virtual clusters. Existing ones keep their values until
+// somebody changes them.
 type HostSleep struct {
-	// maxAfterInactivity is the most that spec.sleep.afterInactivity of a virtual cluster may
-	// be, and what it is where nobody sets it. At least 1m; no bound when not set.
+	// maxAfterInactivity is the maximum of spec.sleep.afterInactivity of a virtual cluster, and
+	// its default. At least 1m; there is no maximum when it is not set.
 	MaxAfterInactivity *metav1.Duration
-	// minDeleteAfterInactivity is the least that spec.sleep.deleteAfterInactivity of a virtual
-	// cluster may be. At least 1h, which is the bound when not set.
+	// minDeleteAfterInactivity is the minimum of spec.sleep.deleteAfterInactivity of a virtual
+	// cluster. At least 1h, which is also the default.
 	MinDeleteAfterInactivity *metav1.Duration
 }
 
-// HostIsolation is what the host's administrator decides about the isolation of all
-// virtual clusters. What is named here is open to the tenants of each of them.
+// HostIsolation is what the host's administrator decides about the isolation of all virtual
+// clusters. What it allows is open to the tenants of each of them.
 type HostIsolation struct {
-	// inlineVolumeDrivers are the CSI drivers that pods may name in an inline volume.
-	// No pod may use one when not set: such a volume names what the driver opens for it.
+	// inlineVolumeDrivers are the CSI drivers that pods may name in an inline volume. No pod
+	// may use one when it is not set, because such a volume tells the driver what to open.
 	InlineVolumeDrivers []string
 	// endpointRanges are the ranges, such as 192.0.2.0/24, that an EndpointSlice of a
 	// Service without selector may name, besides the addresses of the virtual cluster's own pods.
 	EndpointRanges []string
 	// externalIPRanges are the ranges, such as 192.0.2.0/24, that Services may name in
-	// spec.externalIPs: the host's nodes send a Service what comes for these addresses.
+	// spec.externalIPs. The host's nodes send the traffic of these addresses to the Service.
 	ExternalIPRanges []string
 	// egressRanges are the ranges that pods and control planes of virtual clusters may
 	// reach, besides their own pods, DNS and their own API.
 	EgressRanges []string
 	// allowedAnnotations are keys of annotations of pods, services, ingresses and volume claims
-	// that reach the host, besides those that docs/isolation.md lists. A * at the end of a key
-	// stands for any end. What a key opens on the host is open to the tenants of each virtual cluster.
+	// that the syncer copies to the host, besides those in docs/isolation.md. A * at the end of
+	// a key stands for any ending. What a key opens on the host is open to the tenants of each
+	// virtual cluster.
 	AllowedAnnotations []string
-	// deniedAnnotations are keys of annotations that stay inside, whatever allows them.
+	// deniedAnnotations are keys of annotations that stay inside, even where another field
+	// allows them.
 	DeniedAnnotations []string
-	// allowedLabels are keys of labels of pods, services, ingresses and volume claims that
-	// the host objects have as they are, besides having all under keys of their own. Selectors
-	// of the host, such as those of its Services and NetworkPolicies, may match them.
+	// allowedLabels are keys of labels of pods, services, ingresses and volume claims that the
+	// syncer also copies to the host unchanged. It copies all labels under keys of its own.
+	// Selectors of the host, such as those of its Services and NetworkPolicies, may match the
+	// unchanged ones.
 	AllowedLabels []string
-	// pods are rules for the pods of all virtual clusters. They come before spec.syncer.pods of a
-	// virtual cluster, and before what a pod says itself, for each name by itself.
+	// pods are rules for the pods of all virtual clusters. Entry by entry, they override
+	// spec.syncer.pods of a virtual cluster and what a pod itself asks for.
 	Pods PodRules
-	// allowedPodRules are the labels, annotations and priority classes of the host that spec.syncer.pods
-	// of a virtual cluster may give to pods. None when not set.
+	// allowedPodRules are the labels, annotations and priority classes of the host that
+	// spec.syncer.pods of a virtual cluster may give to pods. None by default.
 	AllowedPodRules AllowedPodRules
-	// quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is
-	// where nobody sets it. Virtual clusters that are there already keep theirs until they change it.
+	// quota is the maximum of spec.isolation.quota of a virtual cluster, and its default.
+	// Existing virtual clusters keep their quota until somebody changes it.
 	Quota QuotaSpec
 }
 
@@ -97,7 +101,7 @@ type HostIsolation struct {
 type LocalTemplateReference struct {
 	// name of the template.
 	Name string
-	// version of the template; the highest that is no pre-release when not set.
+	// version of the template; defaults to the highest one that is not a pre-release.
 	Version string
 }
 
@@ -107,8 +111,8 @@ type HostClusterStatus struct {
 	Conditions []metav1.Condition
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration int64
-	// kubernetesVersion is what the API server of the host cluster calls itself.
+	// kubernetesVersion is the version that the host cluster's API server reports.
 	KubernetesVersion string
-	// virtualClusters is how many virtual clusters there are on the host cluster.
+	// virtualClusters is how many virtual clusters the host cluster has.
 	VirtualClusters int32
 }

@@ -5,32 +5,39 @@ package tenancy
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// NodesFromHost says which nodes of the host are shown inside, and what of them.
+// NodesFromHost says which nodes of the host are shown inside, with which labels and taints.
 type NodesFromHost struct {
-	// enabled shows the host's nodes as they are, with pods or without. Otherwise a node stands for each node of the host that runs a pod, and only its name is known. Off by default.
+	// enabled shows the host's nodes as they are, with pods or without. Otherwise a node inside
+	// stands for each node of the host that runs a pod, and only its name is known. Off by
+	// default.
 	Enabled *bool
-	// selector matches the labels of the host's nodes. Others are not shown, and no pod of the virtual cluster begins on one of them. All match when not set.
+	// selector matches the labels of the host's nodes. Others are not shown, and no pod of the
+	// virtual cluster starts on one of them. All match when it is not set.
 	Selector *metav1.LabelSelector
-	// labels say which labels the nodes have inside.
+	// labels say which labels nodes have inside.
 	Labels NodeLabels
-	// taints says whether the nodes have the taints of the host's: Shown or Hidden. Those that the rules for all pods tolerate are never shown. Shown when not set.
+	// taints says whether nodes inside have the taints of the host's nodes: Shown or Hidden.
+	// Taints that the rules for all pods tolerate are never shown. Defaults to Shown.
 	Taints NodeTaints
 }
 
-// NodeLabels say which labels nodes have inside, besides those that a tenant gives them. Those of the host name, the operating system and the architecture are always shown.
+// NodeLabels say which labels nodes have inside, besides those that a tenant gives them. The
+// labels of the host name, the operating system and the architecture are always shown.
 type NodeLabels struct {
-	// shown are the keys of the host's labels that nodes have inside. A * at the end of a key stands for any end. All are shown when not set.
+	// shown are the keys of the host's labels that nodes have inside. A * at the end of a key
+	// stands for any ending. All are shown when it is not set.
 	Shown []string
-	// added are labels that all nodes have inside, whatever the host's have. They decide about pods inside, and are not on the host.
+	// added are labels that all nodes have inside, whatever labels the host's nodes have. The
+	// scheduler inside uses them; the host does not have them.
 	Added map[string]string
 }
 
-// NodeTaints says what becomes of the taints of the host's nodes.
+// NodeTaints says what happens to the taints of the host's nodes.
 type NodeTaints string
 
 const (
-	// NodeTaintsShown has nodes inside have the taints of the host's.
+	// NodeTaintsShown gives nodes inside the taints of the host's nodes.
 	NodeTaintsShown NodeTaints = "Shown"
-	// NodeTaintsHidden has them have none. On the host they hold all the same.
+	// NodeTaintsHidden gives them none. The taints apply on the host all the same.
 	NodeTaintsHidden NodeTaints = "Hidden"
 )

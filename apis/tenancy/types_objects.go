@@ -3,25 +3,27 @@
 
 package tenancy
 
-// ReferencedKind switches a kind of which those objects are synced that others refer to.
+// ReferencedKind switches a kind whose objects are synced when others refer to them.
 type ReferencedKind struct {
-	// enabled says whether the kind is synced. The kind decides when not set.
+	// enabled says whether the kind is synced. Each kind has its own default.
 	Enabled *bool
-	// all says that objects go to the host that nothing refers to, too. Off by default.
+	// all also syncs objects that nothing refers to. Off by default.
 	All *bool
 }
 
 // ObjectsFromHost shows objects of the host inside, each by its name.
 type ObjectsFromHost struct {
-	// mappings show one object each. Who adds one needs the right to get the object on the host.
+	// mappings show one object each. Whoever adds one needs the right to get the object on the
+	// host.
 	Mappings []ObjectMapping
 }
 
-// ObjectMapping shows an object of the host inside, under a name of choice.
+// ObjectMapping shows an object of the host inside, under a name of your choice.
 type ObjectMapping struct {
 	// from is the object on the host, in the namespace of the VirtualCluster.
 	From HostObjectName
-	// to names the object inside. It comes when its namespace is there. An object of a tenant's that has the name stays as it is.
+	// to names the object inside. The syncer creates it once its namespace exists. A tenant's
+	// object that already has the name stays as it is.
 	To InsideObjectName
 }
 

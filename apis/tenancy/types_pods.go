@@ -5,31 +5,33 @@ package tenancy
 
 import corev1 "k8s.io/api/core/v1"
 
-// PodRules hold for all pods of a virtual cluster, as they are on the host. A change holds for
-// pods that are made from then on; labels and annotations come to those that run, too.
+// PodRules apply to all pods of a virtual cluster, on the host. A change applies to pods
+// created from then on; labels and annotations also reach running pods.
 type PodRules struct {
-	// images have images come from other places, such as a mirror. The longest from that
-	// matches decides.
+	// images replaces the registries of images, for example with a mirror. The longest matching
+	// from decides.
 	Images []ImageRule
-	// nodeSelector has pods run on nodes of the host with these labels, whatever they ask for themselves.
+	// nodeSelector makes pods run on nodes of the host with these labels, whatever they ask for
+	// themselves.
 	NodeSelector map[string]string
-	// tolerations are added to those of the pods.
+	// tolerations are added to the tolerations of the pods.
 	Tolerations []corev1.Toleration
-	// runtimeClassName is the RuntimeClass of the host that pods run with, whatever they ask for themselves.
+	// runtimeClassName is the host's RuntimeClass for all pods, whatever they ask for
+	// themselves.
 	RuntimeClassName string
-	// priorityClasses give pods a PriorityClass of the host, by the class that they have inside.
+	// priorityClasses give pods a PriorityClass of the host, depending on their class inside.
 	PriorityClasses []PriorityClassRule
-	// labels are those of the pods on the host, besides the syncer's, such as those of an account for costs.
+	// labels are added to the pods on the host, for example to account for costs.
 	Labels map[string]string
-	// annotations are those of the pods on the host, besides the syncer's.
+	// annotations are added to the pods on the host.
 	Annotations map[string]string
 }
 
-// ImageRule has images come from another place.
+// ImageRule replaces the registry of images.
 type ImageRule struct {
 	// from is a registry, such as docker.io, or a registry with the beginning of a path, such as docker.io/library.
 	From string
-	// to takes the place of from.
+	// to replaces from.
 	To string
 }
 
@@ -42,9 +44,10 @@ type PriorityClassRule struct {
 }
 
 // AllowedPodRules are the rules that only apply where the host's administrator allows them. All
-// others lend nothing that pods could not ask for themselves.
+// other rules give nothing that pods could not ask for themselves.
 type AllowedPodRules struct {
-	// labels are the keys that spec.syncer.pods.labels of a virtual cluster may have. A * at the end of a key stands for any end.
+	// labels are the keys that spec.syncer.pods.labels of a virtual cluster may have. A * at
+	// the end of a key stands for any ending.
 	Labels []string
 	// annotations are the keys that spec.syncer.pods.annotations may have, in the same form.
 	Annotations []string

@@ -9,21 +9,21 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Phase sums a virtual cluster's state up in one word.
+// Phase sums up a virtual cluster's state in one word.
 type Phase string
 
 const (
 	// PhasePending means that nothing has been deployed yet.
 	PhasePending Phase = "Pending"
-	// PhaseDeploying means that the control plane is being brought up.
+	// PhaseDeploying means that the control plane is starting.
 	PhaseDeploying Phase = "Deploying"
 	// PhaseReady means that the API inside answers and workloads are synced.
 	PhaseReady Phase = "Ready"
-	// PhaseFailed means that nothing will change without somebody's action.
+	// PhaseFailed means that somebody has to act.
 	PhaseFailed Phase = "Failed"
-	// PhaseSleeping means that the virtual cluster was put to sleep.
+	// PhaseSleeping means that the virtual cluster falls asleep, or sleeps.
 	PhaseSleeping Phase = "Sleeping"
-	// PhaseWaking means that it was woken, and is being brought up.
+	// PhaseWaking means that the virtual cluster wakes: its control plane is starting.
 	PhaseWaking Phase = "Waking"
 	// PhaseTerminating means that the virtual cluster is being removed.
 	PhaseTerminating Phase = "Terminating"
@@ -51,7 +51,7 @@ const (
 	ReasonApplied = "Applied"
 	// ReasonRefused says that a later change of the template cannot be applied.
 	ReasonRefused = "Refused"
-	// ReasonGone says that there is no template any more whose later changes could be applied.
+	// ReasonGone says that the template does not exist any more.
 	ReasonGone = "TemplateGone"
 )
 
@@ -59,69 +59,71 @@ const (
 type VirtualClusterStatus struct {
 	// phase sums the conditions up in one word.
 	Phase Phase
-	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// TemplateApplied where there is a template, AccessApplied where there is access,
-	// KubeconfigSecretWritten where a Secret is to hold a kubeconfig,
-	// HostPodSecurity, which says whether the host holds pods to a level, too,
-	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept,
-	// DeletionScheduled where there is a deletion by inactivity,
-	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host, and
-	// CustomKindsKept while the host keeps data of kinds that have no rule any more.
+	// conditions are always Ready, Reconciling, Stalled, ControlPlaneReady, SyncerReady,
+	// HostPodSecurity (does the host enforce a level, too?) and MetricsAvailable (does the host
+	// report what pods use?). With a template there is TemplateApplied, with spec.access
+	// AccessApplied, and with spec.kubeconfigSecret KubeconfigSecretWritten. Asleep exists once
+	// the virtual cluster has slept, and DeletionScheduled with
+	// spec.sleep.deleteAfterInactivity. Rules for kinds of the host have CustomKindsAllowed and
+	// CustomKindsSynced. CustomKindsKept exists while the host keeps data of kinds that have no
+	// rule any more.
 	Conditions []metav1.Condition
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration int64
 	// clusterID identifies the virtual cluster among all of the host cluster, for life.
 	ClusterID string
-	// kubernetesVersion is what the API server inside calls itself.
+	// kubernetesVersion is the version that the API server inside reports.
 	KubernetesVersion string
 	// endpoint is the address of the API server inside, as https://host:port.
 	Endpoint string
-	// certificateAuthorityData is the PEM bundle that the API server inside is verified with.
+	// certificateAuthorityData is the PEM bundle that verifies the API server inside.
 	CertificateAuthorityData []byte
-	// template is what the virtual cluster was made from, as it was resolved.
+	// template is the template that the virtual cluster was created from, as Garret resolved
+	// it.
 	Template *TemplateStatus
 	// release is the Helm release that deploys the virtual cluster.
 	Release *ReleaseStatus
-	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
-	// the syncer reports it.
+	// quota is how much the virtual cluster uses of what spec.isolation.quota limits; the
+	// syncer reports it.
 	Quota *QuotaStatus
 	// sleep says whether the virtual cluster sleeps, since when, and why.
 	Sleep *SleepStatus
-	// restingFor is the number of the sleep for which the syncer has stopped carrying pods;
-	// the syncer reports it. Only then are the pods on the host stopped.
+	// restingFor is the number of the sleep for which the syncer has stopped syncing pods; the
+	// syncer reports it. Only then does garret-controller stop the pods on the host.
 	RestingFor int64
-	// lastActivityTime is when somebody last used the virtual cluster, or a client of theirs.
-	// It is written at most once a minute.
+	// lastActivityTime is when somebody, or a client of theirs, last used the virtual cluster.
+	// Garret writes it at most once a minute.
 	LastActivityTime *metav1.Time
 	// wakeRequest is the last request that asked the virtual cluster to wake.
 	WakeRequest *WakeRequest
-	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
-	// from there, as RESOURCE.VERSION.GROUP.
+	// customKinds are the kinds that a rule syncs to the host, as RESOURCE.VERSION.GROUP. A
+	// kind whose rule is gone stays in the list until all its objects are gone from the host.
 	CustomKinds []string
-	// customKindsWithData are those of customKinds whose objects hold data, by the rule that they have or had last.
+	// customKindsWithData are those of customKinds whose objects hold data, by their current or
+	// last rule.
 	CustomKindsWithData []string
-	// services are those of the host and of other virtual clusters that the spec names, as
-	// they were found.
+	// services are the Services of the host and of other virtual clusters that the spec names,
+	// as Garret found them.
 	Services []FoundService
-	// hostNodes is what the syncer has to know of the host's nodes, which it may not read. It is
-	// absent until they are known.
+	// hostNodes is what the syncer has to know about the host's nodes, which it may not read.
+	// It is absent until garret-controller knows them.
 	HostNodes *HostNodesStatus
 }
 
-// HostNodesStatus is what a virtual cluster has to know of the nodes of the host.
+// HostNodesStatus is what a syncer has to know about the nodes of the host.
 type HostNodesStatus struct {
-	// resources are the extended resources, such as those of devices, that any node of the host
-	// has. No other name of a resource means anything to the host's scheduler.
+	// resources are the extended resources, such as those of devices, that at least one node of
+	// the host has. The host's scheduler knows no other names of resources.
 	Resources []string
 }
 
-// TemplateStatus is a template as it was applied to a virtual cluster.
+// TemplateStatus is a template as Garret applied it to a virtual cluster.
 type TemplateStatus struct {
 	// name of the VirtualClusterTemplate.
 	Name string
 	// version of the template.
 	Version string
-	// uid of the template, which tells it from another one of the same name.
+	// uid of the template, which distinguishes it from another one of the same name.
 	UID types.UID
 	// generation of the template.
 	Generation int64

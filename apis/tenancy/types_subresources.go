@@ -11,37 +11,37 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // It is created at the subresource kubeconfig of a virtual cluster.
 type KubeconfigRequest struct {
 	metav1.TypeMeta
-	// metadata is the standard object metadata; a uid must be that of the virtual cluster.
+	// metadata is the standard object metadata; a uid must match the virtual cluster.
 	metav1.ObjectMeta
-	// spec is what is asked for.
+	// spec is what the caller asks for.
 	Spec KubeconfigRequestSpec
-	// status is what was issued.
+	// status is what Garret issued.
 	Status KubeconfigRequestStatus
 }
 
-// KubeconfigRequestSpec is what is asked for.
+// KubeconfigRequestSpec is what the caller asks for.
 type KubeconfigRequestSpec struct {
-	// expirationSeconds is the life of the credential in seconds, from 600 to
-	// 86400. Defaults to 3600. A longer one is shortened, with a warning.
+	// expirationSeconds is how long the credential is valid, in seconds, from 600 to 86400.
+	// Defaults to 3600. Garret shortens a longer time, with a warning.
 	ExpirationSeconds *int64
-	// clusterRole is the name of a ClusterRole inside that the credential is held
-	// to. Without it the credential has the rights of cluster-admin.
+	// clusterRole is the name of a ClusterRole inside. It limits the credential to its rights.
+	// Without it, the credential has the rights of cluster-admin.
 	ClusterRole string
-	// server is the address that the kubeconfig names, as https://host:port.
-	// Defaults to the endpoint in the virtual cluster's status.
+	// server is the address in the kubeconfig, as https://host:port. Defaults to the endpoint
+	// in the virtual cluster's status.
 	Server string
 }
 
-// KubeconfigRequestStatus is what was issued.
+// KubeconfigRequestStatus is what Garret issued.
 type KubeconfigRequestStatus struct {
-	// kubeconfig is a whole client configuration, key included. It is given
-	// out once and stored nowhere.
+	// kubeconfig is a complete client configuration, including the key. Garret returns it once
+	// and stores it nowhere.
 	Kubeconfig []byte
-	// credentialID identifies the credential. It is no secret: it stands in audit
-	// logs, and the ClusterRoleBinding garret:kubeconfig:ID inside gives the
-	// credential its rights. Deleting that binding takes them back at once.
+	// credentialID identifies the credential. It is not secret: audit logs contain it. The
+	// ClusterRoleBinding garret:kubeconfig:ID inside gives the credential its rights, and
+	// deleting that binding revokes them at once.
 	CredentialID string
-	// expirationTimestamp is when the credential ends.
+	// expirationTimestamp is when the credential expires.
 	ExpirationTimestamp *metav1.Time
 }
 

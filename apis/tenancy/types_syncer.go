@@ -7,21 +7,22 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // SyncerSpec configures the syncer.
 type SyncerSpec struct {
-	// toHost chooses among the kinds that go from the virtual cluster to the host.
+	// toHost selects the kinds that the syncer copies from the virtual cluster to the host.
 	ToHost ToHostSpec
-	// fromHost chooses among the kinds of the host that are shown inside.
+	// fromHost selects the kinds of the host that the syncer shows inside.
 	FromHost FromHostSpec
-	// pods are rules for all pods on the host. Those of the HostCluster come first.
+	// pods are rules for all pods on the host. The rules of the HostCluster take precedence.
 	Pods PodRules
 	// extraArgs are further flags of the syncer, each in the form --name=value.
 	ExtraArgs []string
 }
 
-// ToHostSpec chooses among the kinds that go to the host.
+// ToHostSpec selects the kinds that the syncer copies to the host.
 type ToHostSpec struct {
 	// configMaps are those that pods refer to, or all. On by default.
 	ConfigMaps ReferencedKind
-	// custom are rules for kinds of CustomResourceDefinitions of the host. Who writes one needs the rights that it lends. None by default.
+	// custom are rules for kinds of the host's CustomResourceDefinitions. Whoever writes one
+	// needs the rights that it lends. None by default.
 	Custom []KindRule
 	// endpointSlices are those of Services without a selector. On by default.
 	EndpointSlices KindSwitch
@@ -33,41 +34,50 @@ type ToHostSpec struct {
 	HTTPRoutes KindSwitch
 	// ingresses are served by the host's ingress controllers. On by default.
 	Ingresses KindSwitch
-	// networkPolicies narrow on the host what pods reach, and who reaches them. Who switches them on needs the right to create NetworkPolicies there. Off by default.
+	// networkPolicies restrict on the host what pods reach, and who reaches them. Whoever
+	// switches them on needs the right to create NetworkPolicies there. Off by default.
 	NetworkPolicies KindSwitch
 	// persistentVolumeClaims get volumes of the host. On by default.
 	PersistentVolumeClaims KindSwitch
-	// podDisruptionBudgets hold when nodes of the host are drained. Off by default.
+	// podDisruptionBudgets also apply when nodes of the host are drained. Off by default.
 	PodDisruptionBudgets KindSwitch
 	// pods run on the host's nodes. On by default.
 	Pods KindSwitch
 	// secrets are those that pods and ingresses refer to, or all. On by default.
 	Secrets ReferencedKind
-	// serviceAccounts let policies and workload identities of the host tell pods apart. Tokens and rights stay inside. Who switches them on needs the right to create ServiceAccounts there. Off by default.
+	// serviceAccounts let policies and workload identities of the host tell pods apart. Tokens
+	// and rights stay inside. Whoever switches them on needs the right to create
+	// ServiceAccounts there. Off by default.
 	ServiceAccounts KindSwitch
-	// services have the addresses that the host allots. On by default.
+	// services have addresses that the host allocates. On by default.
 	Services ServicesToHost
 }
 
-// FromHostSpec chooses among the kinds of the host that are shown inside.
+// FromHostSpec selects the kinds of the host that the syncer shows inside.
 type FromHostSpec struct {
 	// configMaps of the host are shown inside by name. None by default.
 	ConfigMaps ObjectsFromHost
-	// custom are kinds of CustomResourceDefinitions of the host, of which objects are shown inside by name. None by default.
+	// custom are kinds of the host's CustomResourceDefinitions, whose objects are shown inside
+	// by name. None by default.
 	Custom []KindFromHost
-	// events about what was synced are copied to the objects inside. On by default.
+	// events of the host about synced objects are copied inside. On by default.
 	Events KindSwitch
-	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
+	// ingressClasses are the host's classes that ingresses inside can name. On by default,
+	// where the host lends the right to read classes.
 	IngressClasses ClassSelection
-	// nodes are those of the host that are shown as they are. Needs the right to read them, which an administrator of the host gives. Off by default.
+	// nodes are the host's nodes that are shown as they are. The syncer needs the right to read
+	// them, which an administrator of the host grants. Off by default.
 	Nodes NodesFromHost
-	// priorityClasses of the host, except for those that Kubernetes itself defines, can be named by pods inside. Off by default.
+	// priorityClasses are the host's classes that pods inside can name, except for those that
+	// Kubernetes itself defines. Off by default.
 	PriorityClasses ClassSelection
-	// runtimeClasses of the host can be named by pods inside. On by default, where the host lends the right to read classes.
+	// runtimeClasses are the host's classes that pods inside can name. On by default, where the
+	// host lends the right to read classes.
 	RuntimeClasses ClassSelection
 	// secrets of the host are shown inside by name. None by default.
 	Secrets ObjectsFromHost
-	// storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.
+	// storageClasses are the host's classes that claims inside can name. On by default, where
+	// the host lends the right to read classes.
 	StorageClasses ClassSelection
 	// services of the host and of other virtual clusters are shown inside by name. None by default.
 	Services ServicesFromHost
@@ -75,13 +85,13 @@ type FromHostSpec struct {
 
 // KindSwitch switches a kind on or off.
 type KindSwitch struct {
-	// enabled says whether the kind is synced. The kind decides when not set.
+	// enabled says whether the kind is synced. Each kind has its own default.
 	Enabled *bool
 }
 
-// ClassSelection chooses among the classes of a kind.
+// ClassSelection selects classes of a kind.
 type ClassSelection struct {
-	// enabled says whether the classes are shown. The kind decides when not set.
+	// enabled says whether the classes are shown. Each kind has its own default.
 	Enabled *bool
 	// selector matches the labels that the classes have on the host. All match when not set.
 	Selector *metav1.LabelSelector

@@ -10,8 +10,7 @@ import (
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// VirtualClusterTemplate is a part of the spec of virtual clusters that can be
-// used again, with parameters.
+// VirtualClusterTemplate is a reusable part of the spec of virtual clusters, with parameters.
 type VirtualClusterTemplate struct {
 	metav1.TypeMeta
 	// metadata is the standard object metadata.
@@ -35,11 +34,11 @@ type VirtualClusterTemplateList struct {
 type VirtualClusterTemplateSpec struct {
 	// description tells people what the template is for.
 	Description string
-	// default makes this the template of virtual clusters that name none, where
-	// their host cluster does not name another. At most one template may be marked.
+	// default makes this the template of virtual clusters that name none, unless their host
+	// cluster names another. At most one template may set it.
 	Default bool
-	// versions are the versions of the template, at least one. A virtual cluster
-	// that names none gets the highest that is no pre-release.
+	// versions are the versions of the template, at least one. A virtual cluster that names no
+	// version gets the highest one that is not a pre-release.
 	Versions []TemplateVersion
 }
 
@@ -47,16 +46,15 @@ type VirtualClusterTemplateSpec struct {
 type TemplateVersion struct {
 	// version is a semantic version without a leading v, such as 1.2.0.
 	Version string
-	// parameters are what a virtual cluster can choose. $(NAME) in defaults and
-	// forced stands for the value of the parameter NAME, and $$(NAME) for $(NAME)
-	// itself. A string that is nothing but $(NAME) becomes a value of the
-	// parameter's type.
+	// parameters are what a virtual cluster can choose. In defaults and forced, $(NAME) stands
+	// for the value of the parameter NAME, and $$(NAME) for the text $(NAME). A string that
+	// consists of $(NAME) only becomes a value of the parameter's type.
 	Parameters []TemplateParameter
-	// defaults is a part of the spec of a VirtualCluster. Fields that a virtual
-	// cluster sets itself win over it.
+	// defaults is a part of the spec of a VirtualCluster. Fields that a virtual cluster sets
+	// itself override it.
 	Defaults *runtime.RawExtension
-	// forced is a part of the spec of a VirtualCluster that a virtual cluster
-	// cannot set otherwise. It wins over defaults.
+	// forced is a part of the spec of a VirtualCluster that a virtual cluster cannot override.
+	// It overrides defaults.
 	Forced *runtime.RawExtension
 }
 
@@ -74,7 +72,7 @@ const (
 	ParameterQuantity TemplateParameterType = "quantity"
 )
 
-// TemplateParameter is something that a virtual cluster can choose.
+// TemplateParameter is a value that a virtual cluster can choose.
 type TemplateParameter struct {
 	// name of the parameter: letters, digits, - and _, beginning with a letter.
 	Name string
@@ -82,14 +80,15 @@ type TemplateParameter struct {
 	Description string
 	// type of the value: string, integer, boolean or quantity. Defaults to string.
 	Type TemplateParameterType
-	// default is the value where a virtual cluster gives none. Without it, one must be given.
+	// default is the value where a virtual cluster gives none. Without a default, the parameter
+	// is required.
 	Default *string
-	// options are the values that can be chosen, if not any.
+	// options are the allowed values. All values are allowed when it is not set.
 	Options []string
-	// minimum is the least value of an integer or a quantity.
+	// minimum is the lowest value of an integer or a quantity.
 	Minimum *string
-	// maximum is the greatest value of an integer or a quantity.
+	// maximum is the highest value of an integer or a quantity.
 	Maximum *string
-	// pattern is a regular expression (RE2) that the whole of a string must match.
+	// pattern is a regular expression (RE2) that the whole string must match.
 	Pattern string
 }

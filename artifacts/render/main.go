@@ -1,9 +1,8 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command render writes artifacts/manifests/garret.yaml from the install chart.
-// With --check it writes nothing and says whether the file is current. It is to
-// be run at the root of the repository.
+// Command render writes artifacts/manifests/garret.yaml from the install chart. With --check it
+// writes nothing and says whether the file is current. Run it at the root of the repository.
 package main
 
 import (

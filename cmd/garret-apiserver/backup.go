@@ -43,9 +43,9 @@ func newRestore() *cobra.Command {
 	command := plain(&cobra.Command{
 		Use:   "restore",
 		Short: "Put a copy of the embedded database, from standard input, in its place",
-		Long: "Reads a copy that \"backup\" made from standard input, checks it, and puts it in the place of the embedded database.\n" +
+		Long: "Reads a copy that \"backup\" made from standard input, checks it, and replaces the embedded database with it.\n" +
 			"It refuses while garret-apiserver runs, and to replace a database unless forced. Objects keep their UIDs and\n" +
-			"resourceVersions; new ones go on above all that were ever given out, so that watches list again.",
+			"resourceVersions. New ones are higher than all earlier ones, so that watches list again.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			summary, err := storage.Restore(command.Context(), options, command.InOrStdin(), sum, force)

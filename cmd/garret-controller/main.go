@@ -1,7 +1,7 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command garret-controller deploys virtual clusters and says how they are.
+// Command garret-controller deploys virtual clusters and reports their state.
 package main
 
 import (

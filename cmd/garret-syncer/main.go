@@ -1,8 +1,8 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command garret-syncer runs beside the control plane of one virtual cluster,
-// and carries what needs real machines to the host cluster.
+// Command garret-syncer runs beside the control plane of one virtual cluster, and copies what
+// needs real machines to the host cluster.
 package main
 
 import (

@@ -1,8 +1,8 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command garret makes, enters and removes virtual clusters. Installed as
-// kubectl-garret it is a plugin of kubectl.
+// Command garret creates, enters and deletes virtual clusters. Installed as kubectl-garret it
+// is a plugin of kubectl.
 package main
 
 import (

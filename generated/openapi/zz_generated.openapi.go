@@ -451,7 +451,7 @@ func schema_garret_apis_tenancy_v1_AccessRule(ref common.ReferenceCallback) comm
 					},
 					"clusterRole": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusterRole is the name of a ClusterRole inside the virtual cluster. It is granted in all namespaces of it.",
+							Description: "clusterRole is the name of a ClusterRole inside the virtual cluster. Garret grants it in all namespaces.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -468,7 +468,7 @@ func schema_garret_apis_tenancy_v1_AllowedPodRules(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AllowedPodRules are the rules that only apply where the host's administrator allows them. All others lend nothing that pods could not ask for themselves.",
+				Description: "AllowedPodRules are the rules that only apply where the host's administrator allows them. All other rules give nothing that pods could not ask for themselves.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"labels": {
@@ -478,7 +478,7 @@ func schema_garret_apis_tenancy_v1_AllowedPodRules(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "labels are the keys that spec.syncer.pods.labels of a virtual cluster may have. A * at the end of a key stands for any end.",
+							Description: "labels are the keys that spec.syncer.pods.labels of a virtual cluster may have. A * at the end of a key stands for any ending.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -603,12 +603,12 @@ func schema_garret_apis_tenancy_v1_ClassSelection(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClassSelection chooses among the classes of a kind.",
+				Description: "ClassSelection selects classes of a kind.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "enabled says whether the classes are shown. The kind decides when not set.",
+							Description: "enabled says whether the classes are shown. Each kind has its own default.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -631,26 +631,26 @@ func schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ControlPlaneSpec says how the control plane is run on the host.",
+				Description: "ControlPlaneSpec says how the control plane runs on the host.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"resources": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resources are the compute resources of the control plane container. What is not given of CPU and memory has defaults: requests of 100m and 256Mi, limits of 2 and 2Gi, or of the request where that is higher.",
+							Description: "resources are the compute resources of the control plane container. CPU and memory default to requests of 100m and 256Mi, and to limits of 2 and 2Gi, or to the request where that is higher.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(corev1.ResourceRequirements{}.OpenAPIModelName()),
 						},
 					},
 					"storage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "storage is where the control plane keeps its data.",
+							Description: "storage says where the control plane keeps its data.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.StorageSpec{}.OpenAPIModelName()),
 						},
 					},
 					"datastore": {
 						SchemaProps: spec.SchemaProps{
-							Description: "datastore replaces the embedded datastore by an external one.",
+							Description: "datastore replaces the embedded datastore with an external one.",
 							Ref:         ref(v1.DatastoreSpec{}.OpenAPIModelName()),
 						},
 					},
@@ -671,14 +671,14 @@ func schema_garret_apis_tenancy_v1_CustomMapping(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"from": {
 						SchemaProps: spec.SchemaProps{
-							Description: "from is what is shown.",
+							Description: "from names the objects to show.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.CustomSource{}.OpenAPIModelName()),
 						},
 					},
 					"to": {
 						SchemaProps: spec.SchemaProps{
-							Description: "to is where it is shown inside. It comes when the namespace is there. An object of a tenant's that has the name stays as it is.",
+							Description: "to says where they are shown inside. The syncer creates them once the namespace exists. A tenant's object that already has the name stays as it is.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.CustomTarget{}.OpenAPIModelName()),
 						},
@@ -696,19 +696,19 @@ func schema_garret_apis_tenancy_v1_CustomSource(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CustomSource names an object of the host, or all of a namespace.",
+				Description: "CustomSource names an object of the host, or all objects of a namespace.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace on the host. It is that of the VirtualCluster when not set.",
+							Description: "namespace on the host. Defaults to the namespace of the VirtualCluster.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the object, or * for all of the namespace.",
+							Description: "name of the object, or * for all objects of the namespace.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -738,7 +738,7 @@ func schema_garret_apis_tenancy_v1_CustomTarget(ref common.ReferenceCallback) co
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the object. It is that on the host when not set, and always where all of a namespace are shown.",
+							Description: "name of the object. Defaults to its name on the host. Leave it empty where from names all objects of a namespace.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -764,7 +764,7 @@ func schema_garret_apis_tenancy_v1_DNSSpec(ref common.ReferenceCallback) common.
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "resolve are names that the DNS inside answers itself, besides those of the cluster.",
+							Description: "resolve lists names that the DNS inside answers itself, besides those of the cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -792,7 +792,7 @@ func schema_garret_apis_tenancy_v1_DatastoreSpec(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"endpointSecretRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "endpointSecretRef names a Secret in the same namespace whose key \"endpoint\" holds the address of the datastore (postgres://, mysql:// or https:// of an etcd cluster), with the optional keys \"ca.crt\", \"tls.crt\" and \"tls.key\".",
+							Description: "endpointSecretRef names a Secret in the same namespace. Its key \"endpoint\" holds the address of the datastore: postgres://, mysql://, or https:// of an etcd cluster. The keys \"ca.crt\", \"tls.crt\" and \"tls.key\" are optional.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
 						},
@@ -810,7 +810,7 @@ func schema_garret_apis_tenancy_v1_FieldRule(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FieldRule says what becomes of one field. Where two rules are about a field, the longer path decides.",
+				Description: "FieldRule says what happens to one field. Where two rules match a field, the longer path decides.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"path": {
@@ -823,14 +823,14 @@ func schema_garret_apis_tenancy_v1_FieldRule(ref common.ReferenceCallback) commo
 					},
 					"as": {
 						SchemaProps: spec.SchemaProps{
-							Description: "as says what becomes of the field: Copy, Name, Reference, Namespace, Labels, LabelSelector, Omit or Refuse. Copy when not set.",
+							Description: "as says what happens to the field: Copy, Name, Reference, Namespace, Labels, LabelSelector, Omit or Refuse. Defaults to Copy.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"of": {
 						SchemaProps: spec.SchemaProps{
-							Description: "of is the kind of the object that a Name or a Reference names: secrets, configmaps, services, persistentvolumeclaims, pods, or RESOURCE.GROUP of a kind that goes to the host by a rule. Secrets and configmaps go to the host with the object.",
+							Description: "of is the kind of the object that a Name or a Reference names: secrets, configmaps, services, persistentvolumeclaims, pods, or RESOURCE.GROUP of a kind that a rule syncs. The syncer copies the named secrets and configmaps to the host, too.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -842,7 +842,7 @@ func schema_garret_apis_tenancy_v1_FieldRule(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "oneOf are the values that the field may have. An object with another one is refused. Any value when not set.",
+							Description: "oneOf are the values that the field may have. The syncer refuses an object with another value. All values are allowed when it is not set.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -865,7 +865,7 @@ func schema_garret_apis_tenancy_v1_FoundService(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FoundService is a Service that the spec names as a source, as it is on the host.",
+				Description: "FoundService is a Service that the spec names as a source, as Garret found it on the host.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"from": {
@@ -882,7 +882,7 @@ func schema_garret_apis_tenancy_v1_FoundService(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clusterIPs are its addresses. There are none while it cannot be shown.",
+							Description: "clusterIPs are its addresses. The list is empty while the syncer cannot show it.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -901,7 +901,7 @@ func schema_garret_apis_tenancy_v1_FoundService(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ports are those of the Service.",
+							Description: "ports are the ports of the Service.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -914,7 +914,7 @@ func schema_garret_apis_tenancy_v1_FoundService(ref common.ReferenceCallback) co
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message says why it cannot be shown, or not be reached.",
+							Description: "message says why the Service cannot be shown, or cannot be reached.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -960,7 +960,7 @@ func schema_garret_apis_tenancy_v1_FoundServicePort(ref common.ReferenceCallback
 					},
 					"appProtocol": {
 						SchemaProps: spec.SchemaProps{
-							Description: "appProtocol is what is spoken there.",
+							Description: "appProtocol is the application protocol of the port.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -976,7 +976,7 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FromHostSpec chooses among the kinds of the host that are shown inside.",
+				Description: "FromHostSpec selects the kinds of the host that the syncer shows inside.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"configMaps": {
@@ -993,7 +993,7 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "custom are kinds of CustomResourceDefinitions of the host, of which objects are shown inside by name. None by default.",
+							Description: "custom are kinds of the host's CustomResourceDefinitions, whose objects are shown inside by name. None by default.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1006,35 +1006,35 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 					},
 					"events": {
 						SchemaProps: spec.SchemaProps{
-							Description: "events about what was synced are copied to the objects inside. On by default.",
+							Description: "events of the host about synced objects are copied inside. On by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},
 					},
 					"ingressClasses": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.",
+							Description: "ingressClasses are the host's classes that ingresses inside can name. On by default, where the host lends the right to read classes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
 						},
 					},
 					"nodes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "nodes are those of the host that are shown as they are. Needs the right to read them, which an administrator of the host gives. Off by default.",
+							Description: "nodes are the host's nodes that are shown as they are. The syncer needs the right to read them, which an administrator of the host grants. Off by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.NodesFromHost{}.OpenAPIModelName()),
 						},
 					},
 					"priorityClasses": {
 						SchemaProps: spec.SchemaProps{
-							Description: "priorityClasses of the host, except for those that Kubernetes itself defines, can be named by pods inside. Off by default.",
+							Description: "priorityClasses are the host's classes that pods inside can name, except for those that Kubernetes itself defines. Off by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
 						},
 					},
 					"runtimeClasses": {
 						SchemaProps: spec.SchemaProps{
-							Description: "runtimeClasses of the host can be named by pods inside. On by default, where the host lends the right to read classes.",
+							Description: "runtimeClasses are the host's classes that pods inside can name. On by default, where the host lends the right to read classes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
 						},
@@ -1048,7 +1048,7 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 					},
 					"storageClasses": {
 						SchemaProps: spec.SchemaProps{
-							Description: "storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.",
+							Description: "storageClasses are the host's classes that claims inside can name. On by default, where the host lends the right to read classes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
 						},
@@ -1072,7 +1072,7 @@ func schema_garret_apis_tenancy_v1_HelmSpec(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HelmSpec gives access to the advanced values of the chart.",
+				Description: "HelmSpec sets advanced values of the chart.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"values": {
@@ -1082,7 +1082,7 @@ func schema_garret_apis_tenancy_v1_HelmSpec(ref common.ReferenceCallback) common
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "values are merged last over the chart's values. The chart's schema says which there are; nothing in them can widen what the virtual cluster may do on the host.",
+							Description: "values override the chart's values, and all others. The chart's schema lists them. None of them can extend what the virtual cluster may do on the host.",
 							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
 						},
 					},
@@ -1098,7 +1098,7 @@ func schema_garret_apis_tenancy_v1_HostCluster(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HostCluster is a cluster that virtual clusters run on. The one called local, which Garret itself runs on, is always there.",
+				Description: "HostCluster is a cluster that virtual clusters run on. The one named local, which Garret itself runs on, always exists.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -1124,7 +1124,7 @@ func schema_garret_apis_tenancy_v1_HostCluster(ref common.ReferenceCallback) com
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "spec is what holds for virtual clusters on this host cluster.",
+							Description: "spec applies to all virtual clusters on this host cluster.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.HostClusterSpec{}.OpenAPIModelName()),
 						},
@@ -1218,32 +1218,32 @@ func schema_garret_apis_tenancy_v1_HostClusterSpec(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HostClusterSpec is what holds for virtual clusters on a host cluster.",
+				Description: "HostClusterSpec applies to all virtual clusters on a host cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"defaultTemplateRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "defaultTemplateRef names the template of virtual clusters that name none. It goes before the template that is marked as default.",
+							Description: "defaultTemplateRef names the template of virtual clusters that name none. It takes precedence over the template that is marked as default.",
 							Ref:         ref(v1.LocalTemplateReference{}.OpenAPIModelName()),
 						},
 					},
 					"maxVirtualClusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxVirtualClusters is how many virtual clusters there may be on the host cluster. No limit when not set. Those that are there already stay.",
+							Description: "maxVirtualClusters is how many virtual clusters the host cluster may have. There is no limit when it is not set. Existing ones stay.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 					"isolation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "isolation bounds and widens what virtual clusters do on the host cluster.",
+							Description: "isolation limits and extends what virtual clusters may do on the host cluster.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.HostIsolation{}.OpenAPIModelName()),
 						},
 					},
 					"sleep": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sleep bounds when virtual clusters fall asleep and are deleted by themselves.",
+							Description: "sleep limits when Garret puts virtual clusters to sleep and deletes them without being asked.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.HostSleep{}.OpenAPIModelName()),
 						},
@@ -1295,14 +1295,14 @@ func schema_garret_apis_tenancy_v1_HostClusterStatus(ref common.ReferenceCallbac
 					},
 					"kubernetesVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kubernetesVersion is what the API server of the host cluster calls itself.",
+							Description: "kubernetesVersion is the version that the host cluster's API server reports.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"virtualClusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "virtualClusters is how many virtual clusters there are on the host cluster.",
+							Description: "virtualClusters is how many virtual clusters the host cluster has.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -1320,7 +1320,7 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HostIsolation is what the host's administrator decides about the isolation of all virtual clusters. What is named here is open to the tenants of each of them.",
+				Description: "HostIsolation is what the host's administrator decides about the isolation of all virtual clusters. What it allows is open to the tenants of each of them.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"inlineVolumeDrivers": {
@@ -1330,7 +1330,7 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "inlineVolumeDrivers are the CSI drivers that pods may name in an inline volume. No pod may use one when not set: such a volume names what the driver opens for it.",
+							Description: "inlineVolumeDrivers are the CSI drivers that pods may name in an inline volume. No pod may use one when it is not set, because such a volume tells the driver what to open.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1368,7 +1368,7 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "externalIPRanges are the ranges, such as 192.0.2.0/24, that Services may name in spec.externalIPs: the host's nodes send a Service what comes for these addresses.",
+							Description: "externalIPRanges are the ranges, such as 192.0.2.0/24, that Services may name in spec.externalIPs. The host's nodes send the traffic of these addresses to the Service.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1406,7 +1406,7 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "allowedAnnotations are keys of annotations of pods, services, ingresses and volume claims that reach the host, besides those that docs/isolation.md lists. A * at the end of a key stands for any end. What a key opens on the host is open to the tenants of each virtual cluster.",
+							Description: "allowedAnnotations are keys of annotations of pods, services, ingresses and volume claims that the syncer copies to the host, besides those in docs/isolation.md. A * at the end of a key stands for any ending. What a key opens on the host is open to the tenants of each virtual cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1425,7 +1425,7 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "deniedAnnotations are keys of annotations that stay inside, whatever allows them.",
+							Description: "deniedAnnotations are keys of annotations that stay inside, even where another field allows them.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1444,7 +1444,7 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "allowedLabels are keys of labels of pods, services, ingresses and volume claims that the host objects have as they are, besides having all under keys of their own. Selectors of the host, such as those of its Services and NetworkPolicies, may match them.",
+							Description: "allowedLabels are keys of labels of pods, services, ingresses and volume claims that the syncer also copies to the host unchanged. It copies all labels under keys of its own. Selectors of the host, such as those of its Services and NetworkPolicies, may match the unchanged ones.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1458,21 +1458,21 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 					},
 					"pods": {
 						SchemaProps: spec.SchemaProps{
-							Description: "pods are rules for the pods of all virtual clusters. They come before spec.syncer.pods of a virtual cluster, and before what a pod says itself, for each name by itself.",
+							Description: "pods are rules for the pods of all virtual clusters. Entry by entry, they override spec.syncer.pods of a virtual cluster and what a pod itself asks for.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.PodRules{}.OpenAPIModelName()),
 						},
 					},
 					"allowedPodRules": {
 						SchemaProps: spec.SchemaProps{
-							Description: "allowedPodRules are the labels, annotations and priority classes of the host that spec.syncer.pods of a virtual cluster may give to pods. None when not set.",
+							Description: "allowedPodRules are the labels, annotations and priority classes of the host that spec.syncer.pods of a virtual cluster may give to pods. None by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.AllowedPodRules{}.OpenAPIModelName()),
 						},
 					},
 					"quota": {
 						SchemaProps: spec.SchemaProps{
-							Description: "quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is where nobody sets it. Virtual clusters that are there already keep theirs until they change it.",
+							Description: "quota is the maximum of spec.isolation.quota of a virtual cluster, and its default. Existing virtual clusters keep their quota until somebody changes it.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.QuotaSpec{}.OpenAPIModelName()),
 						},
@@ -1489,7 +1489,7 @@ func schema_garret_apis_tenancy_v1_HostNodesStatus(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HostNodesStatus is what a virtual cluster has to know of the nodes of the host.",
+				Description: "HostNodesStatus is what a syncer has to know about the nodes of the host.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"resources": {
@@ -1499,7 +1499,7 @@ func schema_garret_apis_tenancy_v1_HostNodesStatus(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "resources are the extended resources, such as those of devices, that any node of the host has. No other name of a resource means anything to the host's scheduler.",
+							Description: "resources are the extended resources, such as those of devices, that at least one node of the host has. The host's scheduler knows no other names of resources.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1543,7 +1543,7 @@ func schema_garret_apis_tenancy_v1_HostServiceMapping(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HostServiceMapping gives a Service of the virtual cluster a further name on the host.",
+				Description: "HostServiceMapping gives a Service of the virtual cluster another name on the host.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"from": {
@@ -1555,7 +1555,7 @@ func schema_garret_apis_tenancy_v1_HostServiceMapping(ref common.ReferenceCallba
 					},
 					"to": {
 						SchemaProps: spec.SchemaProps{
-							Description: "to is the name of the Service on the host, in the namespace of the virtual cluster. What has the name already stays as it is.",
+							Description: "to is the name of the Service on the host, in the namespace of the virtual cluster. An object that already has the name stays as it is.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1574,18 +1574,18 @@ func schema_garret_apis_tenancy_v1_HostSleep(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HostSleep bounds spec.sleep of virtual clusters. Those that are there already keep theirs until they change it.",
+				Description: "HostSleep limits spec.sleep of virtual clusters. Existing ones keep their values until somebody changes them.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"maxAfterInactivity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxAfterInactivity is the most that spec.sleep.afterInactivity of a virtual cluster may be, and what it is where nobody sets it. At least 1m; no bound when not set.",
+							Description: "maxAfterInactivity is the maximum of spec.sleep.afterInactivity of a virtual cluster, and its default. At least 1m; there is no maximum when it is not set.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
 					"minDeleteAfterInactivity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "minDeleteAfterInactivity is the least that spec.sleep.deleteAfterInactivity of a virtual cluster may be. At least 1h, which is the bound when not set.",
+							Description: "minDeleteAfterInactivity is the minimum of spec.sleep.deleteAfterInactivity of a virtual cluster. At least 1h, which is also the default.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
@@ -1601,7 +1601,7 @@ func schema_garret_apis_tenancy_v1_IgnoredRequests(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "IgnoredRequests are requests that are no activity. A request is meant when each list that is set holds what the request has. At least one list must be set.",
+				Description: "IgnoredRequests are requests that do not count as activity. A request matches when every list that is set contains the request's value. At least one list must be set.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"users": {
@@ -1630,7 +1630,7 @@ func schema_garret_apis_tenancy_v1_IgnoredRequests(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "groups are those of users of the host.",
+							Description: "groups are the names of groups of the host's users.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1649,7 +1649,7 @@ func schema_garret_apis_tenancy_v1_IgnoredRequests(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "userAgents are what the header User-Agent begins with, such as \"prometheus/\".",
+							Description: "userAgents are prefixes of the header User-Agent, such as \"prometheus/\".",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1668,7 +1668,7 @@ func schema_garret_apis_tenancy_v1_IgnoredRequests(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "verbs are those of the API: get, list, watch, create, update, patch, delete, deletecollection.",
+							Description: "verbs are verbs of the API: get, list, watch, create, update, patch, delete, deletecollection.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1687,7 +1687,7 @@ func schema_garret_apis_tenancy_v1_IgnoredRequests(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "paths are what the path of the request inside is, such as /metrics, or begins with, where one ends with an asterisk, such as /apis/metrics.k8s.io/*.",
+							Description: "paths are paths of the request inside, such as /metrics. One that ends with an asterisk is a prefix, such as /apis/metrics.k8s.io/*.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1709,7 +1709,7 @@ func schema_garret_apis_tenancy_v1_ImageRule(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ImageRule has images come from another place.",
+				Description: "ImageRule replaces the registry of images.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"from": {
@@ -1722,7 +1722,7 @@ func schema_garret_apis_tenancy_v1_ImageRule(ref common.ReferenceCallback) commo
 					},
 					"to": {
 						SchemaProps: spec.SchemaProps{
-							Description: "to takes the place of from.",
+							Description: "to replaces from.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1769,12 +1769,12 @@ func schema_garret_apis_tenancy_v1_IsolationSpec(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "IsolationSpec bounds what a virtual cluster does on its host.",
+				Description: "IsolationSpec limits what a virtual cluster does on its host.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"podSecurity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "podSecurity is the level of the Pod Security Standards that the syncer holds pods to, whatever the labels of the host namespace say: privileged, baseline or restricted. Who sets privileged needs the verb use on it. Defaults to baseline.\n\nPossible enum values:\n - `\"baseline\"` allows what gives no known power over the node.\n - `\"privileged\"` allows whatever the host allows. It needs the verb use on podsecuritylevels/privileged of tenancy.garret.dev, in the namespace.\n - `\"restricted\"` asks for what is good practice, too.",
+							Description: "podSecurity is the level of the Pod Security Standards that the syncer enforces on pods, whatever the labels of the host namespace say: privileged, baseline or restricted. Whoever sets privileged needs the verb use on it. Defaults to baseline.\n\nPossible enum values:\n - `\"baseline\"` forbids what is known to give power over the node.\n - `\"privileged\"` allows whatever the host allows. It needs the verb use on podsecuritylevels/privileged of tenancy.garret.dev, in the namespace.\n - `\"restricted\"` also enforces good practice.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"baseline", "privileged", "restricted"},
@@ -1794,7 +1794,7 @@ func schema_garret_apis_tenancy_v1_IsolationSpec(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "deniedAnnotations are keys of annotations that do not reach the host, although the HostCluster allows them. A * at the end of a key stands for any end.",
+							Description: "deniedAnnotations are keys of annotations that the syncer does not copy to the host, even where the HostCluster allows them. A * at the end of a key stands for any ending.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1808,20 +1808,20 @@ func schema_garret_apis_tenancy_v1_IsolationSpec(ref common.ReferenceCallback) c
 					},
 					"quota": {
 						SchemaProps: spec.SchemaProps{
-							Description: "quota is how much the virtual cluster may hold on the host. The syncer enforces it before it asks the host, for this virtual cluster alone.",
+							Description: "quota is how much the virtual cluster may use of the host. The syncer enforces it before it asks the host, for this virtual cluster only.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.QuotaSpec{}.OpenAPIModelName()),
 						},
 					},
 					"resourceQuota": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceQuota is a ResourceQuota that is deployed into the host namespace, for all that there is in it. Who sets it needs the right to create resourcequotas there.",
+							Description: "resourceQuota is a ResourceQuota that Garret creates in the host namespace. It counts everything in the namespace. Whoever sets it needs the right to create resourcequotas there.",
 							Ref:         ref(corev1.ResourceQuotaSpec{}.OpenAPIModelName()),
 						},
 					},
 					"limitRange": {
 						SchemaProps: spec.SchemaProps{
-							Description: "limitRange is a LimitRange that is deployed into the host namespace, for all that there is in it. Who sets it needs the right to create limitranges there.",
+							Description: "limitRange is a LimitRange that Garret creates in the host namespace. It applies to everything in the namespace. Whoever sets it needs the right to create limitranges there.",
 							Ref:         ref(corev1.LimitRangeSpec{}.OpenAPIModelName()),
 						},
 					},
@@ -1837,7 +1837,7 @@ func schema_garret_apis_tenancy_v1_KindFromHost(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KindFromHost shows objects of a kind of the host inside, by their names. The kind is of a CustomResourceDefinition of the host, and its objects belong to namespaces.",
+				Description: "KindFromHost shows objects of a kind of the host inside, by their names. The kind belongs to a CustomResourceDefinition of the host, and is namespaced.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
@@ -1863,7 +1863,7 @@ func schema_garret_apis_tenancy_v1_KindFromHost(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "mappings show one object each, or all of a namespace of the host. Who adds one needs the rights to get, list and watch on the host what it shows.",
+							Description: "mappings show one object each, or all objects of a namespace of the host. Whoever adds one needs the rights to get, list and watch on the host what it shows.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1887,7 +1887,7 @@ func schema_garret_apis_tenancy_v1_KindRule(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KindRule says how objects of one kind go to the host. The kind is of a CustomResourceDefinition of the host, and its objects belong to namespaces.",
+				Description: "KindRule says how the syncer copies objects of one kind to the host. The kind belongs to a CustomResourceDefinition of the host, and is namespaced.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
@@ -1913,7 +1913,7 @@ func schema_garret_apis_tenancy_v1_KindRule(ref common.ReferenceCallback) common
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "fields are what goes to the host. All else stays inside.",
+							Description: "fields are copied to the host. All other fields stay inside.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1931,7 +1931,7 @@ func schema_garret_apis_tenancy_v1_KindRule(ref common.ReferenceCallback) common
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "status are the paths of what flows back, such as status.conditions.",
+							Description: "status lists the paths that are copied back, such as status.conditions.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1945,7 +1945,7 @@ func schema_garret_apis_tenancy_v1_KindRule(ref common.ReferenceCallback) common
 					},
 					"keepsData": {
 						SchemaProps: spec.SchemaProps{
-							Description: "keepsData says that what is lost with an object on the host cannot be made again, such as a database. It then goes from there only when the object inside is deleted, or with the virtual cluster where that retains nothing. Off by default.",
+							Description: "keepsData says that objects on the host hold data, such as a database. The syncer then deletes one only when its object inside is deleted, or with the virtual cluster unless that retains its data. Off by default.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -1968,7 +1968,7 @@ func schema_garret_apis_tenancy_v1_KindSwitch(ref common.ReferenceCallback) comm
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "enabled says whether the kind is synced. The kind decides when not set.",
+							Description: "enabled says whether the kind is synced. Each kind has its own default.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -2039,21 +2039,21 @@ func schema_garret_apis_tenancy_v1_KubeconfigRequest(ref common.ReferenceCallbac
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metadata is the standard object metadata; a uid must be that of the virtual cluster.",
+							Description: "metadata is the standard object metadata; a uid must match the virtual cluster.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "spec is what is asked for.",
+							Description: "spec is what the caller asks for.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.KubeconfigRequestSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is what was issued.",
+							Description: "status is what Garret issued.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.KubeconfigRequestStatus{}.OpenAPIModelName()),
 						},
@@ -2070,26 +2070,26 @@ func schema_garret_apis_tenancy_v1_KubeconfigRequestSpec(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KubeconfigRequestSpec is what is asked for.",
+				Description: "KubeconfigRequestSpec is what the caller asks for.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"expirationSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "expirationSeconds is the life of the credential in seconds, from 600 to 86400. Defaults to 3600. A longer one is shortened, with a warning.",
+							Description: "expirationSeconds is how long the credential is valid, in seconds, from 600 to 86400. Defaults to 3600. Garret shortens a longer time, with a warning.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"clusterRole": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusterRole is the name of a ClusterRole inside that the credential is held to. Without it the credential has the rights of cluster-admin.",
+							Description: "clusterRole is the name of a ClusterRole inside. It limits the credential to its rights. Without it, the credential has the rights of cluster-admin.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"server": {
 						SchemaProps: spec.SchemaProps{
-							Description: "server is the address that the kubeconfig names, as https://host:port. Defaults to the endpoint in the virtual cluster's status.",
+							Description: "server is the address in the kubeconfig, as https://host:port. Defaults to the endpoint in the virtual cluster's status.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2104,26 +2104,26 @@ func schema_garret_apis_tenancy_v1_KubeconfigRequestStatus(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KubeconfigRequestStatus is what was issued.",
+				Description: "KubeconfigRequestStatus is what Garret issued.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kubeconfig": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kubeconfig is a whole client configuration, key included. It is given out once and stored nowhere.",
+							Description: "kubeconfig is a complete client configuration, including the key. Garret returns it once and stores it nowhere.",
 							Type:        []string{"string"},
 							Format:      "byte",
 						},
 					},
 					"credentialID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "credentialID identifies the credential. It is no secret: it stands in audit logs, and the ClusterRoleBinding garret:kubeconfig:ID inside gives the credential its rights. Deleting that binding takes them back at once.",
+							Description: "credentialID identifies the credential. It is not secret: audit logs contain it. The ClusterRoleBinding garret:kubeconfig:ID inside gives the credential its rights, and deleting that binding revokes them at once.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"expirationTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Description: "expirationTimestamp is when the credential ends.",
+							Description: "expirationTimestamp is when the credential expires.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -2144,7 +2144,7 @@ func schema_garret_apis_tenancy_v1_KubeconfigSecret(ref common.ReferenceCallback
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the Secret, in the namespace of the virtual cluster. A Secret of that name that is not the virtual cluster's own is left alone.",
+							Description: "name of the Secret, in the namespace of the virtual cluster. The syncer never changes a Secret of that name that belongs to something else.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2160,7 +2160,7 @@ func schema_garret_apis_tenancy_v1_KubeconfigSecret(ref common.ReferenceCallback
 					},
 					"clusterRole": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusterRole is the name of the ClusterRole inside whose rights the kubeconfig has, and no others. There is no default.",
+							Description: "clusterRole is the name of a ClusterRole inside. The kubeconfig has its rights, and no others. There is no default.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2190,7 +2190,7 @@ func schema_garret_apis_tenancy_v1_KubernetesSpec(ref common.ReferenceCallback) 
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "version is the Kubernetes version inside, such as v1.37.2. It can be raised, by one minor at a time, and never lowered. Defaults to the newest version that this release of Garret knows.",
+							Description: "version is the Kubernetes version inside, such as v1.37.2. You can raise it by one minor at a time, and never lower it. Defaults to the newest version that this release of Garret knows.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2202,7 +2202,7 @@ func schema_garret_apis_tenancy_v1_KubernetesSpec(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "extraArgs are further flags for the control plane's server command, each in the form --name=value. Those that tune it can be given; who may enter, where data lies and what is listened on is not said here.",
+							Description: "extraArgs are further flags for the control plane's server command, each in the form --name=value. Only flags that tune it are allowed: no flag may change who has access, where data is stored or what it listens on.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2237,7 +2237,7 @@ func schema_garret_apis_tenancy_v1_LocalTemplateReference(ref common.ReferenceCa
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "version of the template; the highest that is no pre-release when not set.",
+							Description: "version of the template; defaults to the highest one that is not a pre-release.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2258,14 +2258,14 @@ func schema_garret_apis_tenancy_v1_NetworkIsolation(ref common.ReferenceCallback
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "enabled deploys NetworkPolicies that keep the pods of the virtual cluster to each other, to DNS and to their own API. The host's network has to enforce them. Defaults to true.",
+							Description: "enabled deploys NetworkPolicies. With them, the pods of the virtual cluster reach only each other, DNS and their own API. The host's network has to enforce them. Defaults to true.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"publicEgress": {
 						SchemaProps: spec.SchemaProps{
-							Description: "publicEgress lets them reach public addresses, too. Defaults to true.",
+							Description: "publicEgress lets pods reach public addresses, too. Defaults to true.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -2280,7 +2280,7 @@ func schema_garret_apis_tenancy_v1_NodeLabels(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "NodeLabels say which labels nodes have inside, besides those that a tenant gives them. Those of the host name, the operating system and the architecture are always shown.",
+				Description: "NodeLabels say which labels nodes have inside, besides those that a tenant gives them. The labels of the host name, the operating system and the architecture are always shown.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"shown": {
@@ -2290,7 +2290,7 @@ func schema_garret_apis_tenancy_v1_NodeLabels(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "shown are the keys of the host's labels that nodes have inside. A * at the end of a key stands for any end. All are shown when not set.",
+							Description: "shown are the keys of the host's labels that nodes have inside. A * at the end of a key stands for any ending. All are shown when it is not set.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2304,7 +2304,7 @@ func schema_garret_apis_tenancy_v1_NodeLabels(ref common.ReferenceCallback) comm
 					},
 					"added": {
 						SchemaProps: spec.SchemaProps{
-							Description: "added are labels that all nodes have inside, whatever the host's have. They decide about pods inside, and are not on the host.",
+							Description: "added are labels that all nodes have inside, whatever labels the host's nodes have. The scheduler inside uses them; the host does not have them.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -2327,32 +2327,32 @@ func schema_garret_apis_tenancy_v1_NodesFromHost(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "NodesFromHost says which nodes of the host are shown inside, and what of them.",
+				Description: "NodesFromHost says which nodes of the host are shown inside, with which labels and taints.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "enabled shows the host's nodes as they are, with pods or without. Otherwise a node stands for each node of the host that runs a pod, and only its name is known. Off by default.",
+							Description: "enabled shows the host's nodes as they are, with pods or without. Otherwise a node inside stands for each node of the host that runs a pod, and only its name is known. Off by default.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"selector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "selector matches the labels of the host's nodes. Others are not shown, and no pod of the virtual cluster begins on one of them. All match when not set.",
+							Description: "selector matches the labels of the host's nodes. Others are not shown, and no pod of the virtual cluster starts on one of them. All match when it is not set.",
 							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labels say which labels the nodes have inside.",
+							Description: "labels say which labels nodes have inside.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.NodeLabels{}.OpenAPIModelName()),
 						},
 					},
 					"taints": {
 						SchemaProps: spec.SchemaProps{
-							Description: "taints says whether the nodes have the taints of the host's: Shown or Hidden. Those that the rules for all pods tolerate are never shown. Shown when not set.\n\nPossible enum values:\n - `\"Hidden\"` has them have none. On the host they hold all the same.\n - `\"Shown\"` has nodes inside have the taints of the host's.",
+							Description: "taints says whether nodes inside have the taints of the host's nodes: Shown or Hidden. Taints that the rules for all pods tolerate are never shown. Defaults to Shown.\n\nPossible enum values:\n - `\"Hidden\"` gives them none. The taints apply on the host all the same.\n - `\"Shown\"` gives nodes inside the taints of the host's nodes.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Hidden", "Shown"},
@@ -2370,7 +2370,7 @@ func schema_garret_apis_tenancy_v1_ObjectMapping(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ObjectMapping shows an object of the host inside, under a name of choice.",
+				Description: "ObjectMapping shows an object of the host inside, under a name of your choice.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"from": {
@@ -2382,7 +2382,7 @@ func schema_garret_apis_tenancy_v1_ObjectMapping(ref common.ReferenceCallback) c
 					},
 					"to": {
 						SchemaProps: spec.SchemaProps{
-							Description: "to names the object inside. It comes when its namespace is there. An object of a tenant's that has the name stays as it is.",
+							Description: "to names the object inside. The syncer creates it once its namespace exists. A tenant's object that already has the name stays as it is.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.InsideObjectName{}.OpenAPIModelName()),
 						},
@@ -2410,7 +2410,7 @@ func schema_garret_apis_tenancy_v1_ObjectsFromHost(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "mappings show one object each. Who adds one needs the right to get the object on the host.",
+							Description: "mappings show one object each. Whoever adds one needs the right to get the object on the host.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2433,33 +2433,33 @@ func schema_garret_apis_tenancy_v1_ObservedSchedule(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ObservedSchedule is what of spec.sleep says at what times a virtual cluster falls asleep and wakes.",
+				Description: "ObservedSchedule holds the fields of spec.sleep that say at what times a virtual cluster falls asleep and wakes.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"schedule": {
 						SchemaProps: spec.SchemaProps{
-							Description: "schedule is that of spec.sleep.",
+							Description: "schedule is the value of spec.sleep.schedule.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"wakeSchedule": {
 						SchemaProps: spec.SchemaProps{
-							Description: "wakeSchedule is that of spec.sleep.",
+							Description: "wakeSchedule is the value of spec.sleep.wakeSchedule.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"timeZone": {
 						SchemaProps: spec.SchemaProps{
-							Description: "timeZone is that of spec.sleep.",
+							Description: "timeZone is the value of spec.sleep.timeZone.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"since": {
 						SchemaProps: spec.SchemaProps{
-							Description: "since is when garret-controller read them first.",
+							Description: "since is when garret-controller first read them.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -2475,7 +2475,7 @@ func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PodRules hold for all pods of a virtual cluster, as they are on the host. A change holds for pods that are made from then on; labels and annotations come to those that run, too.",
+				Description: "PodRules apply to all pods of a virtual cluster, on the host. A change applies to pods created from then on; labels and annotations also reach running pods.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"images": {
@@ -2490,7 +2490,7 @@ func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "images have images come from other places, such as a mirror. The longest from that matches decides.",
+							Description: "images replaces the registries of images, for example with a mirror. The longest matching from decides.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2503,7 +2503,7 @@ func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common
 					},
 					"nodeSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "nodeSelector has pods run on nodes of the host with these labels, whatever they ask for themselves.",
+							Description: "nodeSelector makes pods run on nodes of the host with these labels, whatever they ask for themselves.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -2523,7 +2523,7 @@ func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "tolerations are added to those of the pods.",
+							Description: "tolerations are added to the tolerations of the pods.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2536,7 +2536,7 @@ func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common
 					},
 					"runtimeClassName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "runtimeClassName is the RuntimeClass of the host that pods run with, whatever they ask for themselves.",
+							Description: "runtimeClassName is the host's RuntimeClass for all pods, whatever they ask for themselves.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2553,7 +2553,7 @@ func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "priorityClasses give pods a PriorityClass of the host, by the class that they have inside.",
+							Description: "priorityClasses give pods a PriorityClass of the host, depending on their class inside.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2566,7 +2566,7 @@ func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labels are those of the pods on the host, besides the syncer's, such as those of an account for costs.",
+							Description: "labels are added to the pods on the host, for example to account for costs.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -2581,7 +2581,7 @@ func schema_garret_apis_tenancy_v1_PodRules(ref common.ReferenceCallback) common
 					},
 					"annotations": {
 						SchemaProps: spec.SchemaProps{
-							Description: "annotations are those of the pods on the host, besides the syncer's.",
+							Description: "annotations are added to the pods on the host.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -2636,12 +2636,12 @@ func schema_garret_apis_tenancy_v1_QuotaSpec(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "QuotaSpec is how much a virtual cluster may hold on the host.",
+				Description: "QuotaSpec is how much a virtual cluster may use of the host.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"hard": {
 						SchemaProps: spec.SchemaProps{
-							Description: "hard is the most of each resource, under the names of a ResourceQuota: pods, requests.cpu, requests.memory, requests.ephemeral-storage, limits.cpu, limits.memory, limits.ephemeral-storage, requests.storage, persistentvolumeclaims, services, services.nodeports, services.loadbalancers, configmaps, secrets. What is not named has no limit of its own.",
+							Description: "hard is the limit for each resource, under the names of a ResourceQuota: pods, requests.cpu, requests.memory, requests.ephemeral-storage, limits.cpu, limits.memory, limits.ephemeral-storage, requests.storage, persistentvolumeclaims, services, services.nodeports, services.loadbalancers, configmaps, secrets. Other resources have no limit of their own.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -2684,7 +2684,7 @@ func schema_garret_apis_tenancy_v1_QuotaStatus(ref common.ReferenceCallback) com
 					},
 					"used": {
 						SchemaProps: spec.SchemaProps{
-							Description: "used is what the virtual cluster holds on the host, for each name in hard.",
+							Description: "used is how much the virtual cluster uses of the host, for each name in hard.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -2708,19 +2708,19 @@ func schema_garret_apis_tenancy_v1_ReferencedKind(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ReferencedKind switches a kind of which those objects are synced that others refer to.",
+				Description: "ReferencedKind switches a kind whose objects are synced when others refer to them.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "enabled says whether the kind is synced. The kind decides when not set.",
+							Description: "enabled says whether the kind is synced. Each kind has its own default.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"all": {
 						SchemaProps: spec.SchemaProps{
-							Description: "all says that objects go to the host that nothing refers to, too. Off by default.",
+							Description: "all also syncs objects that nothing refers to. Off by default.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -2773,12 +2773,12 @@ func schema_garret_apis_tenancy_v1_ResolveRule(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResolveRule says what a name leads to. It has one of addresses, alias and service.",
+				Description: "ResolveRule says how the DNS inside answers a name. It sets exactly one of addresses, alias and service.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name is the whole name, such as db.example.org. With *. before it, all names below are meant.",
+							Description: "name is the full name, such as db.example.org. A leading *. matches all names below it.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2791,7 +2791,7 @@ func schema_garret_apis_tenancy_v1_ResolveRule(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "addresses are those that the name has.",
+							Description: "addresses are the IP addresses of the name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2805,14 +2805,14 @@ func schema_garret_apis_tenancy_v1_ResolveRule(ref common.ReferenceCallback) com
 					},
 					"alias": {
 						SchemaProps: spec.SchemaProps{
-							Description: "alias is another name, inside or outside, whose addresses the name has.",
+							Description: "alias is another name, inside or outside. The name gets its addresses.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"service": {
 						SchemaProps: spec.SchemaProps{
-							Description: "service is one of the host or of another virtual cluster, whose address the name has. Who adds it needs the right to get the Service, or to get virtualclusters/proxy of the other virtual cluster.",
+							Description: "service is a Service of the host or of another virtual cluster. The name gets its address. Whoever adds it needs the right to get the Service, or to get virtualclusters/proxy of the other virtual cluster.",
 							Ref:         ref(v1.ServiceSource{}.OpenAPIModelName()),
 						},
 					},
@@ -2829,19 +2829,19 @@ func schema_garret_apis_tenancy_v1_ServiceMapping(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ServiceMapping shows a Service inside under a name of choice.",
+				Description: "ServiceMapping shows a Service inside under a name of your choice.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"from": {
 						SchemaProps: spec.SchemaProps{
-							Description: "from is the Service that is shown.",
+							Description: "from is the Service to show.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ServiceSource{}.OpenAPIModelName()),
 						},
 					},
 					"to": {
 						SchemaProps: spec.SchemaProps{
-							Description: "to names the Service inside. Its namespace has to be there. A Service of a tenant's that has the name stays as it is.",
+							Description: "to names the Service inside. Its namespace has to exist. A tenant's Service that already has the name stays as it is.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ServiceName{}.OpenAPIModelName()),
 						},
@@ -2894,7 +2894,7 @@ func schema_garret_apis_tenancy_v1_ServiceSource(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"virtualCluster": {
 						SchemaProps: spec.SchemaProps{
-							Description: "virtualCluster is the one that the Service is in. It is the host's when not set.",
+							Description: "virtualCluster is the one that has the Service. When it is not set, the host has it.",
 							Ref:         ref(v1.VirtualClusterName{}.OpenAPIModelName()),
 						},
 					},
@@ -2937,7 +2937,7 @@ func schema_garret_apis_tenancy_v1_ServicesFromHost(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "mappings show one Service each. Who adds one needs the right to get the Service on the host, or to get virtualclusters/proxy of the other virtual cluster.",
+							Description: "mappings show one Service each. Whoever adds one needs the right to get the Service on the host, or to get virtualclusters/proxy of the other virtual cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2960,12 +2960,12 @@ func schema_garret_apis_tenancy_v1_ServicesToHost(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ServicesToHost says whether Services go to the host, and under which further names.",
+				Description: "ServicesToHost says whether Services are synced to the host, and which other names they get there.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "enabled says whether the kind is synced. It is when not set.",
+							Description: "enabled says whether the kind is synced. Defaults to true.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -2977,7 +2977,7 @@ func schema_garret_apis_tenancy_v1_ServicesToHost(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "mappings give Services on the host a further name, under which the host's own pods find them. Who adds one needs the right to create Services in the namespace.",
+							Description: "mappings give Services another name on the host, by which the host's own pods find them. Whoever adds one needs the right to create Services in the namespace.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3000,12 +3000,12 @@ func schema_garret_apis_tenancy_v1_SleepSpec(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SleepSpec says when a virtual cluster falls asleep, wakes and is deleted by itself. What spec.paused puts to sleep, neither a request nor a schedule wakes.",
+				Description: "SleepSpec says when Garret puts a virtual cluster to sleep, wakes it and deletes it without being asked. Neither requests nor schedules wake a virtual cluster while spec.paused is true.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"afterInactivity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "afterInactivity puts the virtual cluster to sleep when nobody has used it for this long, such as 30m or 8h. At least 1m; it never falls asleep by inactivity when not set.",
+							Description: "afterInactivity puts the virtual cluster to sleep when nobody has used it for this long, such as 30m or 8h. At least 1m; it never falls asleep by inactivity when this is not set.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
@@ -3025,14 +3025,14 @@ func schema_garret_apis_tenancy_v1_SleepSpec(ref common.ReferenceCallback) commo
 					},
 					"timeZone": {
 						SchemaProps: spec.SchemaProps{
-							Description: "timeZone is the zone that both schedules are read in, by its IANA name, such as Europe/Berlin. Defaults to UTC.",
+							Description: "timeZone is the time zone of both schedules, by its IANA name, such as Europe/Berlin. Defaults to UTC.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"deleteAfterInactivity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deleteAfterInactivity deletes the virtual cluster when nobody has used it for this long, such as 720h. At least 1h; it is never deleted by inactivity when not set.",
+							Description: "deleteAfterInactivity deletes the virtual cluster when nobody has used it for this long, such as 720h. At least 1h; Garret never deletes it for inactivity when this is not set.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
@@ -3043,7 +3043,7 @@ func schema_garret_apis_tenancy_v1_SleepSpec(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ignore names requests that are no activity, and do not wake the virtual cluster: those of dashboards, of monitoring, or of tools that only compare.",
+							Description: "ignore lists requests that do not count as activity, and do not wake the virtual cluster: those of dashboards, of monitoring, or of tools that only compare.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3071,39 +3071,39 @@ func schema_garret_apis_tenancy_v1_SleepStatus(ref common.ReferenceCallback) com
 				Properties: map[string]spec.Schema{
 					"number": {
 						SchemaProps: spec.SchemaProps{
-							Description: "number counts how often the virtual cluster was put to sleep.",
+							Description: "number counts how often the virtual cluster has fallen asleep.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"since": {
 						SchemaProps: spec.SchemaProps{
-							Description: "since is when it was put to sleep. It is not set while the virtual cluster is awake.",
+							Description: "since is when it fell asleep. It is not set while the virtual cluster is awake.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reason is why it was put to sleep: Paused, Inactive or Scheduled.",
+							Description: "reason is why it sleeps: Paused, Inactive or Scheduled.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"woken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "woken says when it was last woken, and by what.",
+							Description: "woken says when it last woke, and why.",
 							Ref:         ref(v1.WokenStatus{}.OpenAPIModelName()),
 						},
 					},
 					"schedule": {
 						SchemaProps: spec.SchemaProps{
-							Description: "schedule is what garret-controller has read of the schedules, and since when. Earlier times of a schedule do not count.",
+							Description: "schedule holds the schedules that garret-controller has read, and since when it applies them. Earlier times of a schedule do not count.",
 							Ref:         ref(v1.ObservedSchedule{}.OpenAPIModelName()),
 						},
 					},
 					"useCountedSince": {
 						SchemaProps: spec.SchemaProps{
-							Description: "useCountedSince is since when all use is counted, straight to the API inside, too. It is set where spec.sleep asks for something after inactivity, and earlier time without use does not count.",
+							Description: "useCountedSince is since when Garret counts all use, including requests straight to the API inside. It is set where spec.sleep asks for something after inactivity. Earlier time without use does not count.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -3119,32 +3119,32 @@ func schema_garret_apis_tenancy_v1_StorageSpec(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StorageSpec is where the control plane keeps its data.",
+				Description: "StorageSpec says where the control plane keeps its data.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"persistent": {
 						SchemaProps: spec.SchemaProps{
-							Description: "persistent keeps the data on a PersistentVolume, so that it outlives the pod. Immutable. Defaults to true.",
+							Description: "persistent keeps the data on a PersistentVolume, which outlives the pod. Immutable. Defaults to true.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"size": {
 						SchemaProps: spec.SchemaProps{
-							Description: "size of the volume. Defaults to 5Gi. The embedded database of distro k8s may have two fifths of it, and refuses writes beyond.",
+							Description: "size of the volume. Defaults to 5Gi. The embedded database of the distro k8s refuses writes beyond two fifths of it.",
 							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"storageClassName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "storageClassName of the volume; the host's default class when not set. Immutable.",
+							Description: "storageClassName of the volume; defaults to the host's default class. Immutable.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"whenDeleted": {
 						SchemaProps: spec.SchemaProps{
-							Description: "whenDeleted says what becomes of the volume claim, and of those of the workloads inside, when the virtual cluster is deleted: Delete or Retain. Defaults to Delete.\n\nPossible enum values:\n - `\"Delete\"` removes the volumes with the virtual cluster.\n - `\"Retain\"` keeps the volume claims when the virtual cluster is deleted.",
+							Description: "whenDeleted says what happens to the control plane's volume claim, and to those of workloads, when the virtual cluster is deleted: Delete or Retain. Defaults to Delete.\n\nPossible enum values:\n - `\"Delete\"` deletes the volumes with the virtual cluster.\n - `\"Retain\"` keeps the volume claims when the virtual cluster is deleted.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Delete", "Retain"},
@@ -3167,21 +3167,21 @@ func schema_garret_apis_tenancy_v1_SyncerSpec(ref common.ReferenceCallback) comm
 				Properties: map[string]spec.Schema{
 					"toHost": {
 						SchemaProps: spec.SchemaProps{
-							Description: "toHost chooses among the kinds that go from the virtual cluster to the host.",
+							Description: "toHost selects the kinds that the syncer copies from the virtual cluster to the host.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ToHostSpec{}.OpenAPIModelName()),
 						},
 					},
 					"fromHost": {
 						SchemaProps: spec.SchemaProps{
-							Description: "fromHost chooses among the kinds of the host that are shown inside.",
+							Description: "fromHost selects the kinds of the host that the syncer shows inside.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.FromHostSpec{}.OpenAPIModelName()),
 						},
 					},
 					"pods": {
 						SchemaProps: spec.SchemaProps{
-							Description: "pods are rules for all pods on the host. Those of the HostCluster come first.",
+							Description: "pods are rules for all pods on the host. The rules of the HostCluster take precedence.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.PodRules{}.OpenAPIModelName()),
 						},
@@ -3217,7 +3217,7 @@ func schema_garret_apis_tenancy_v1_TemplateParameter(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TemplateParameter is something that a virtual cluster can choose.",
+				Description: "TemplateParameter is a value that a virtual cluster can choose.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
@@ -3245,7 +3245,7 @@ func schema_garret_apis_tenancy_v1_TemplateParameter(ref common.ReferenceCallbac
 					},
 					"default": {
 						SchemaProps: spec.SchemaProps{
-							Description: "default is the value where a virtual cluster gives none. Without it, one must be given.",
+							Description: "default is the value where a virtual cluster gives none. Without a default, the parameter is required.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -3257,7 +3257,7 @@ func schema_garret_apis_tenancy_v1_TemplateParameter(ref common.ReferenceCallbac
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "options are the values that can be chosen, if not any.",
+							Description: "options are the allowed values. All values are allowed when it is not set.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3271,21 +3271,21 @@ func schema_garret_apis_tenancy_v1_TemplateParameter(ref common.ReferenceCallbac
 					},
 					"minimum": {
 						SchemaProps: spec.SchemaProps{
-							Description: "minimum is the least value of an integer or a quantity.",
+							Description: "minimum is the lowest value of an integer or a quantity.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"maximum": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maximum is the greatest value of an integer or a quantity.",
+							Description: "maximum is the highest value of an integer or a quantity.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"pattern": {
 						SchemaProps: spec.SchemaProps{
-							Description: "pattern is a regular expression (RE2) that the whole of a string must match.",
+							Description: "pattern is a regular expression (RE2) that the whole string must match.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -3331,7 +3331,7 @@ func schema_garret_apis_tenancy_v1_TemplateReference(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TemplateReference names the template that a virtual cluster is made from.",
+				Description: "TemplateReference names the template to create a virtual cluster from.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
@@ -3343,7 +3343,7 @@ func schema_garret_apis_tenancy_v1_TemplateReference(ref common.ReferenceCallbac
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "version of the template; the highest that is no pre-release when not set.",
+							Description: "version of the template; defaults to the highest one that is not a pre-release.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -3373,7 +3373,7 @@ func schema_garret_apis_tenancy_v1_TemplateReference(ref common.ReferenceCallbac
 					},
 					"sync": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sync lets later changes of the template reach this virtual cluster. Otherwise the template is applied once, when the virtual cluster is created.",
+							Description: "sync applies later changes of the template to this virtual cluster. Otherwise Garret applies the template once, when the virtual cluster is created.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -3390,7 +3390,7 @@ func schema_garret_apis_tenancy_v1_TemplateStatus(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TemplateStatus is a template as it was applied to a virtual cluster.",
+				Description: "TemplateStatus is a template as Garret applied it to a virtual cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
@@ -3411,7 +3411,7 @@ func schema_garret_apis_tenancy_v1_TemplateStatus(ref common.ReferenceCallback) 
 					},
 					"uid": {
 						SchemaProps: spec.SchemaProps{
-							Description: "uid of the template, which tells it from another one of the same name.",
+							Description: "uid of the template, which distinguishes it from another one of the same name.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -3504,7 +3504,7 @@ func schema_garret_apis_tenancy_v1_TemplateVersion(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "parameters are what a virtual cluster can choose. $(NAME) in defaults and forced stands for the value of the parameter NAME, and $$(NAME) for $(NAME) itself. A string that is nothing but $(NAME) becomes a value of the parameter's type.",
+							Description: "parameters are what a virtual cluster can choose. In defaults and forced, $(NAME) stands for the value of the parameter NAME, and $$(NAME) for the text $(NAME). A string that consists of $(NAME) only becomes a value of the parameter's type.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3522,7 +3522,7 @@ func schema_garret_apis_tenancy_v1_TemplateVersion(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "defaults is a part of the spec of a VirtualCluster. Fields that a virtual cluster sets itself win over it.",
+							Description: "defaults is a part of the spec of a VirtualCluster. Fields that a virtual cluster sets itself override it.",
 							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
 						},
 					},
@@ -3533,7 +3533,7 @@ func schema_garret_apis_tenancy_v1_TemplateVersion(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "forced is a part of the spec of a VirtualCluster that a virtual cluster cannot set otherwise. It wins over defaults.",
+							Description: "forced is a part of the spec of a VirtualCluster that a virtual cluster cannot override. It overrides defaults.",
 							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
 						},
 					},
@@ -3550,7 +3550,7 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ToHostSpec chooses among the kinds that go to the host.",
+				Description: "ToHostSpec selects the kinds that the syncer copies to the host.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"configMaps": {
@@ -3567,7 +3567,7 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "custom are rules for kinds of CustomResourceDefinitions of the host. Who writes one needs the rights that it lends. None by default.",
+							Description: "custom are rules for kinds of the host's CustomResourceDefinitions. Whoever writes one needs the rights that it lends. None by default.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3615,7 +3615,7 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 					},
 					"networkPolicies": {
 						SchemaProps: spec.SchemaProps{
-							Description: "networkPolicies narrow on the host what pods reach, and who reaches them. Who switches them on needs the right to create NetworkPolicies there. Off by default.",
+							Description: "networkPolicies restrict on the host what pods reach, and who reaches them. Whoever switches them on needs the right to create NetworkPolicies there. Off by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},
@@ -3629,7 +3629,7 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 					},
 					"podDisruptionBudgets": {
 						SchemaProps: spec.SchemaProps{
-							Description: "podDisruptionBudgets hold when nodes of the host are drained. Off by default.",
+							Description: "podDisruptionBudgets also apply when nodes of the host are drained. Off by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},
@@ -3650,14 +3650,14 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 					},
 					"serviceAccounts": {
 						SchemaProps: spec.SchemaProps{
-							Description: "serviceAccounts let policies and workload identities of the host tell pods apart. Tokens and rights stay inside. Who switches them on needs the right to create ServiceAccounts there. Off by default.",
+							Description: "serviceAccounts let policies and workload identities of the host tell pods apart. Tokens and rights stay inside. Whoever switches them on needs the right to create ServiceAccounts there. Off by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},
 					},
 					"services": {
 						SchemaProps: spec.SchemaProps{
-							Description: "services have the addresses that the host allots. On by default.",
+							Description: "services have addresses that the host allocates. On by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ServicesToHost{}.OpenAPIModelName()),
 						},
@@ -3779,7 +3779,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterName(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the VirtualCluster. It is the one of the object that says so when not set.",
+							Description: "namespace of the VirtualCluster. Defaults to the namespace of the object that has this field.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -3842,7 +3842,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"templateRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "templateRef names the template that the virtual cluster is made from. When it is not set, the default template is used if there is one; a reference without a name stands for none.",
+							Description: "templateRef names the template to create the virtual cluster from. When it is not set, garret-apiserver uses the default template, if there is one. A reference without a name means no template.",
 							Ref:         ref(v1.TemplateReference{}.OpenAPIModelName()),
 						},
 					},
@@ -3862,21 +3862,21 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 					},
 					"controlPlane": {
 						SchemaProps: spec.SchemaProps{
-							Description: "controlPlane says how the control plane is run on the host.",
+							Description: "controlPlane says how the control plane runs on the host.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ControlPlaneSpec{}.OpenAPIModelName()),
 						},
 					},
 					"syncer": {
 						SchemaProps: spec.SchemaProps{
-							Description: "syncer configures what carries objects between the virtual cluster and the host.",
+							Description: "syncer configures the syncer, which copies objects between the virtual cluster and the host.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.SyncerSpec{}.OpenAPIModelName()),
 						},
 					},
 					"dns": {
 						SchemaProps: spec.SchemaProps{
-							Description: "dns says what names lead to inside.",
+							Description: "dns says how the DNS inside answers names.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.DNSSpec{}.OpenAPIModelName()),
 						},
@@ -3901,41 +3901,41 @@ func schema_garret_apis_tenancy_v1_VirtualClusterSpec(ref common.ReferenceCallba
 					},
 					"kubeconfigSecret": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kubeconfigSecret has the syncer keep a kubeconfig in a Secret of the namespace, for tools on the host such as Argo CD, Flux and Cluster API. Removing it deletes the Secret. Who sets it needs the right to create virtualclusters/kubeconfig and secrets there.",
+							Description: "kubeconfigSecret makes the syncer keep a kubeconfig in a Secret of the namespace, for tools on the host such as Argo CD, Flux and Cluster API. Removing the field deletes the Secret. Whoever sets it needs the rights to create virtualclusters/kubeconfig and secrets there.",
 							Ref:         ref(v1.KubeconfigSecret{}.OpenAPIModelName()),
 						},
 					},
 					"isolation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "isolation says what pods of the virtual cluster may ask for, whom they may speak to, and how much the virtual cluster may hold on the host.",
+							Description: "isolation says what pods of the virtual cluster may request, what they may connect to, and how much the virtual cluster may use of the host.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.IsolationSpec{}.OpenAPIModelName()),
 						},
 					},
 					"paused": {
 						SchemaProps: spec.SchemaProps{
-							Description: "paused puts the virtual cluster to sleep: neither its control plane nor its pods run on the host, and everything inside is kept. It wakes when paused is false again.",
+							Description: "paused puts the virtual cluster to sleep: neither its control plane nor its pods run on the host, and all its objects are kept. It wakes when paused is false again.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"sleep": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sleep says when the virtual cluster falls asleep, wakes and is deleted by itself.",
+							Description: "sleep says when Garret puts the virtual cluster to sleep, wakes it and deletes it without being asked.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.SleepSpec{}.OpenAPIModelName()),
 						},
 					},
 					"deletionProtection": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deletionProtection refuses to delete the virtual cluster until it is false again.",
+							Description: "deletionProtection prevents the deletion of the virtual cluster until it is false again.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"helm": {
 						SchemaProps: spec.SchemaProps{
-							Description: "helm gives access to the advanced values of the chart that deploys the control plane.",
+							Description: "helm sets advanced values of the chart that deploys the control plane.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.HelmSpec{}.OpenAPIModelName()),
 						},
@@ -3957,7 +3957,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Description: "phase sums the conditions up in one word.\n\nPossible enum values:\n - `\"Deploying\"` means that the control plane is being brought up.\n - `\"Failed\"` means that nothing will change without somebody's action.\n - `\"Pending\"` means that nothing has been deployed yet.\n - `\"Ready\"` means that the API inside answers and workloads are synced.\n - `\"Sleeping\"` means that the virtual cluster was put to sleep.\n - `\"Terminating\"` means that the virtual cluster is being removed.\n - `\"Waking\"` means that it was woken, and is being brought up.",
+							Description: "phase sums the conditions up in one word.\n\nPossible enum values:\n - `\"Deploying\"` means that the control plane is starting.\n - `\"Failed\"` means that somebody has to act.\n - `\"Pending\"` means that nothing has been deployed yet.\n - `\"Ready\"` means that the API inside answers and workloads are synced.\n - `\"Sleeping\"` means that the virtual cluster falls asleep, or sleeps.\n - `\"Terminating\"` means that the virtual cluster is being removed.\n - `\"Waking\"` means that the virtual cluster wakes: its control plane is starting.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Deploying", "Failed", "Pending", "Ready", "Sleeping", "Terminating", "Waking"},
@@ -3975,7 +3975,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady, TemplateApplied where there is a template, AccessApplied where there is access, KubeconfigSecretWritten where a Secret is to hold a kubeconfig, HostPodSecurity, which says whether the host holds pods to a level, too, MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept, DeletionScheduled where there is a deletion by inactivity, CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host, and CustomKindsKept while the host keeps data of kinds that have no rule any more.",
+							Description: "conditions are always Ready, Reconciling, Stalled, ControlPlaneReady, SyncerReady, HostPodSecurity (does the host enforce a level, too?) and MetricsAvailable (does the host report what pods use?). With a template there is TemplateApplied, with spec.access AccessApplied, and with spec.kubeconfigSecret KubeconfigSecretWritten. Asleep exists once the virtual cluster has slept, and DeletionScheduled with spec.sleep.deleteAfterInactivity. Rules for kinds of the host have CustomKindsAllowed and CustomKindsSynced. CustomKindsKept exists while the host keeps data of kinds that have no rule any more.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3995,14 +3995,14 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 					},
 					"clusterID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusterID identifies the virtual cluster among all of the host cluster, for life. One that is made again on the retained data of another has the id of that one.",
+							Description: "clusterID identifies the virtual cluster on the host cluster, for life. A virtual cluster that is created on the retained data of another one adopts that one's id.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"kubernetesVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kubernetesVersion is what the API server inside calls itself.",
+							Description: "kubernetesVersion is the version that the API server inside reports.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4016,14 +4016,14 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 					},
 					"certificateAuthorityData": {
 						SchemaProps: spec.SchemaProps{
-							Description: "certificateAuthorityData is the PEM bundle that the API server inside is verified with.",
+							Description: "certificateAuthorityData is the PEM bundle that verifies the API server inside.",
 							Type:        []string{"string"},
 							Format:      "byte",
 						},
 					},
 					"template": {
 						SchemaProps: spec.SchemaProps{
-							Description: "template is what the virtual cluster was made from, as it was resolved.",
+							Description: "template is the template that the virtual cluster was created from, as Garret resolved it.",
 							Ref:         ref(v1.TemplateStatus{}.OpenAPIModelName()),
 						},
 					},
@@ -4035,7 +4035,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 					},
 					"quota": {
 						SchemaProps: spec.SchemaProps{
-							Description: "quota is how much the virtual cluster holds of what spec.isolation.quota bounds; the syncer reports it.",
+							Description: "quota is how much the virtual cluster uses of what spec.isolation.quota limits; the syncer reports it.",
 							Ref:         ref(v1.QuotaStatus{}.OpenAPIModelName()),
 						},
 					},
@@ -4047,14 +4047,14 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 					},
 					"restingFor": {
 						SchemaProps: spec.SchemaProps{
-							Description: "restingFor is the number of the sleep for which the syncer has stopped carrying pods; the syncer reports it. Only then are the pods on the host stopped.",
+							Description: "restingFor is the number of the sleep for which the syncer has stopped syncing pods; the syncer reports it. Only then does garret-controller stop the pods on the host.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"lastActivityTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "lastActivityTime is when somebody last used the virtual cluster, or a client of theirs. It is written at most once a minute.",
+							Description: "lastActivityTime is when somebody, or a client of theirs, last used the virtual cluster. Garret writes it at most once a minute.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -4071,7 +4071,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone from there, as RESOURCE.VERSION.GROUP.",
+							Description: "customKinds are the kinds that a rule syncs to the host, as RESOURCE.VERSION.GROUP. A kind whose rule is gone stays in the list until all its objects are gone from the host.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4090,7 +4090,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "customKindsWithData are those of customKinds whose objects hold data, by the rule that they have or had last.",
+							Description: "customKindsWithData are those of customKinds whose objects hold data, by their current or last rule.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4109,7 +4109,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "services are those of the host and of other virtual clusters that the spec names, as they were found.",
+							Description: "services are the Services of the host and of other virtual clusters that the spec names, as Garret found them.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4122,7 +4122,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 					},
 					"hostNodes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "hostNodes is what the syncer has to know of the host's nodes, which it may not read. It is absent until they are known.",
+							Description: "hostNodes is what the syncer has to know about the host's nodes, which it may not read. It is absent until garret-controller knows them.",
 							Ref:         ref(v1.HostNodesStatus{}.OpenAPIModelName()),
 						},
 					},
@@ -4138,7 +4138,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterTemplate(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualClusterTemplate is a part of the spec of virtual clusters that can be used again, with parameters.",
+				Description: "VirtualClusterTemplate is a reusable part of the spec of virtual clusters, with parameters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -4243,7 +4243,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterTemplateSpec(ref common.Referen
 					},
 					"default": {
 						SchemaProps: spec.SchemaProps{
-							Description: "default makes this the template of virtual clusters that name none, where their host cluster does not name another. At most one template may be marked.",
+							Description: "default makes this the template of virtual clusters that name none, unless their host cluster names another. At most one template may set it.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -4260,7 +4260,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterTemplateSpec(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "versions are the versions of the template, at least one. A virtual cluster that names none gets the highest that is no pre-release.",
+							Description: "versions are the versions of the template, at least one. A virtual cluster that names no version gets the highest one that is not a pre-release.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4284,25 +4284,25 @@ func schema_garret_apis_tenancy_v1_WakeRequest(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "WakeRequest is a request of somebody that asks a virtual cluster to wake.",
+				Description: "WakeRequest is a user's request for a virtual cluster to wake.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"sleep": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sleep is the number of the sleep that the request ends. A later sleep is not meant.",
+							Description: "sleep is the number of the sleep that the request ends. It does not end a later sleep.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"time": {
 						SchemaProps: spec.SchemaProps{
-							Description: "time is when the request came.",
+							Description: "time is when the request arrived.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "user is the user of the host who asked.",
+							Description: "user is the host's user who asked.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4319,12 +4319,12 @@ func schema_garret_apis_tenancy_v1_WokenStatus(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "WokenStatus says when a virtual cluster was last woken, and by what.",
+				Description: "WokenStatus says when a virtual cluster last woke, and why.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"time": {
 						SchemaProps: spec.SchemaProps{
-							Description: "time is when it was woken.",
+							Description: "time is when it woke.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -4337,7 +4337,7 @@ func schema_garret_apis_tenancy_v1_WokenStatus(ref common.ReferenceCallback) com
 					},
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "user is the user of the host whose request woke it.",
+							Description: "user is the host's user whose request woke it.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

@@ -1,10 +1,10 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command docs checks that each doc comment begins with the name of what it stands
-// on, as Go's tools expect: one that was left behind by a rename is found so. It also
-// checks that the tests which documents name exist, and that no text for users holds
-// a phrase that readers stop at.
+// Command docs checks that each doc comment begins with the name of its declaration, as Go's
+// tools expect. That finds comments which a rename left behind. It also checks that the tests
+// which documents name exist, and that no text for users contains a phrase that readers stop
+// at.
 //
 //	go run ./hack/docs FOLDER...
 package main

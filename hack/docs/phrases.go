@@ -28,6 +28,19 @@ func phrases() []phrase {
 		{regexp.MustCompile(`(?i)\banew\b`), "again, or who does it"},
 		{regexp.MustCompile(`(?i)\b(is|are|was|were|be) told\b`), "who tells, reports or answers whom"},
 		{regexp.MustCompile(`: what\?`), "what is missing"},
+		{regexp.MustCompile(`(?i)\bgo(es)? along\b`), "is copied, or is passed on"},
+		{regexp.MustCompile(`(?i)\bin the place of\b`), "instead of, or who replaces what"},
+		{regexp.MustCompile(`(?i)\bfor want of\b`), "because it is missing"},
+		{regexp.MustCompile(`(?i)\bstarting over\b`), "restarting"},
+		{regexp.MustCompile(`(?i)\ballot(s|ted)?\b`), "allocate"},
+		{regexp.MustCompile(`(?i)\bheeds?\b`), "respect, or follow"},
+		{regexp.MustCompile(`(?i)\blies? on the host\b`), "is on the host"},
+		{regexp.MustCompile(`(?i)\bof before\b`), "earlier, or previous"},
+		{regexp.MustCompile(`(?i)\bwhosever\b`), "whoever owns it"},
+		{regexp.MustCompile(`(?i)\b(is|are) taken for\b`), "counts as, or who mistakes it"},
+		{regexp.MustCompile(`(?i)\bgiven out\b`), "issued"},
+		{regexp.MustCompile(`(?i)\bholds? pods to\b`), "enforces on pods"},
+		{regexp.MustCompile(`(?i)\bputs? back\b`), "restores, or reverts"},
 	}
 }
 

@@ -17,6 +17,8 @@ func TestStumbling(t *testing.T) {
 		"a document":            {"a.md", "The trace is gone on with.\n", 1},
 		"two in a document":     {"a.md", "Both are set in so many words.\nThe flag is of no use.\n", 2},
 		"without an actor":      {"a.md", "The caller is told so.\nIt is made anew.\n", 2},
+		"who replaces what":     {"a.md", "The file comes in the place of another.\nIt is left out for want of a right.\n", 2},
+		"an old-fashioned verb": {"a.go", "package a\n\n// The host allots it, and heeds the label.\n", 2},
 		"an actor and a verb":   {"a.md", "The server reads the files again, and reports it.\n", 0},
 		"a comment":             {"a.go", "package a\n\n// It brings objects about.\n", 1},
 		"a string":              {"a.go", "package a\n\nvar a = \"garret create: what?\"\n", 1},

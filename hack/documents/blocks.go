@@ -1,11 +1,11 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package documents finds the commands in what users read, for tests that run them.
+// Package documents finds the commands in documents for users, for tests that run them.
 //
-// A block is a run of indented lines, one of which begins with garret or kubectl. A comment
-// in HTML before it says what a test does with it: "run inside" has it run in the virtual
-// cluster blue, and "not run: REASON" has it left out.
+// A block is a run of indented lines, one of which begins with garret or kubectl. An HTML
+// comment before it says what a test does with it: with "run inside", the test runs it in the
+// virtual cluster blue, and with "not run: REASON", the test skips it.
 package documents
 
 import (

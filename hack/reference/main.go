@@ -1,8 +1,8 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command reference writes what people read about the command line from the commands
-// themselves: the second half of docs/cli.md, and manual pages.
+// Command reference generates documentation from the commands themselves: the second half of
+// docs/cli.md, and manual pages.
 //
 //	go run ./hack/reference docs/cli.md
 //	go run ./hack/reference --man FOLDER

@@ -23,7 +23,7 @@ func newHandler(controller synced, gatherer metrics.Gatherer) http.Handler {
 	mux.HandleFunc("GET /healthz", alive)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !controller.Synced() {
-			http.Error(w, "the caches are not filled yet: is garret-apiserver up?", http.StatusServiceUnavailable)
+			http.Error(w, "the controller has not filled its caches yet: check that garret-apiserver runs", http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")

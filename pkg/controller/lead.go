@@ -27,7 +27,7 @@ const (
 	retryPeriod   = 2 * time.Second
 )
 
-var errLeaseLost = errors.New("the lease was lost to another replica, or could not be renewed in time")
+var errLeaseLost = errors.New("another replica took the lease, or this one could not renew it in time")
 
 // lead runs work while this process holds the lease. At the end the work ends
 // first and the lease is given back then, so that the next replica neither waits

@@ -65,9 +65,9 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Clusters.ImageRepository, "image-repository", o.Clusters.ImageRepository, "Repository of the images syncer and controlplane.")
 	flags.StringVar(&o.Clusters.K3sImage, "k3s-image", o.Clusters.K3sImage, "Image of k3s, without the tag.")
 	flags.StringVar(&o.Clusters.ImagePullPolicy, "image-pull-policy", o.Clusters.ImagePullPolicy, "Pull policy of virtual clusters' containers: Always, IfNotPresent or Never.")
-	flags.DurationVar(&o.Clusters.StallAfter, "stall-after", o.Clusters.StallAfter, "How long a trouble lasts before the phase of a virtual cluster is Failed.")
-	flags.DurationVar(&o.Clusters.TeardownGrace, "teardown-grace-period", o.Clusters.TeardownGrace, "How long the pods of a virtual cluster that is deleted may take to end, whatever grace period they ask for. Then they are deleted by force.")
-	flags.IntVar(&o.Clusters.Workers, "concurrent-reconciles", o.Clusters.Workers, "How many virtual clusters are reconciled at a time; those of one namespace have a quarter of that.")
+	flags.DurationVar(&o.Clusters.StallAfter, "stall-after", o.Clusters.StallAfter, "How long a problem may last before the phase of a virtual cluster is Failed.")
+	flags.DurationVar(&o.Clusters.TeardownGrace, "teardown-grace-period", o.Clusters.TeardownGrace, "How long the pods of a deleted virtual cluster may take to end, whatever their own grace periods. Then garret-controller deletes them by force.")
+	flags.IntVar(&o.Clusters.Workers, "concurrent-reconciles", o.Clusters.Workers, "How many virtual clusters the controller reconciles at a time. Those of one namespace get a quarter of that.")
 }
 
 // Complete fills in what depends on the machine.

@@ -84,7 +84,7 @@ func flush(ctx context.Context, spans tracing.TracerProvider) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	if err := spans.Shutdown(bounded); err != nil {
-		klog.FromContext(ctx).Error(err, "The last spans were not sent")
+		klog.FromContext(ctx).Error(err, "Could not send the last spans")
 	}
 }
 

@@ -2,15 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package dormancy decides when a virtual cluster falls asleep, wakes, and is deleted because
-// nobody uses it. It is pure: what it knows is the object and the time.
+// nobody uses it. It is pure: it knows only the object and the time.
 //
-// All that a decision stands on is stored in the object. So a controller that was away makes
-// up for what it missed, and one that starts again decides as the one before.
+// The object stores everything that a decision depends on. So a controller that was away
+// catches up on what it missed, and one that starts again decides as the one before.
 //
 // Four rules keep a decision from surprising anybody. A time of a schedule counts only after
-// the object was made, after it was last woken, and after the schedule was first read. Time without
-// use counts only since all use is counted. Use is written at most once a minute, so that
-// everything waits for a minute more than it is asked to. And nothing is deleted that was not announced before, for as long as an announcement takes.
+// the object was created, after it last woke, and after the schedule was first read. Time
+// without use counts only since Garret counts all use. Garret records use at most once a
+// minute, so everything waits for a minute longer than the spec asks. And nothing is deleted
+// before its announcement has lasted long enough.
 package dormancy
 
 import (

@@ -15,7 +15,7 @@ import (
 // longestNotice is how long before a deletion it is announced at most.
 const longestNotice = 7 * 24 * time.Hour
 
-// A Stage is how far a deletion for want of use is.
+// A Stage is how far a deletion for inactivity is.
 type Stage int
 
 const (
@@ -32,7 +32,7 @@ const (
 	Due
 )
 
-// A Deletion is how far a deletion for want of use is.
+// A Deletion is how far a deletion for inactivity is.
 type Deletion struct {
 	Stage Stage
 	// LastUse is when somebody last used the virtual cluster, and At when it is deleted
@@ -85,7 +85,7 @@ func DeletionOf(vc *tenancyv1.VirtualCluster, now time.Time) Deletion {
 	return d
 }
 
-// announcement is since when the deletion stands announced for this spec, and for want of use since
+// announcement is since when the deletion stands announced for this spec, and for inactivity since
 // the last one; zero where it does not.
 func announcement(vc *tenancyv1.VirtualCluster, used time.Time) time.Time {
 	condition := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionDeletionScheduled)

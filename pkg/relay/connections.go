@@ -123,7 +123,7 @@ func newConnection(cluster *tenancy.VirtualCluster, credential *access.Credentia
 			MaxReceiveBufferPerStream: streamWindow,
 			// Fewer, larger frames for long lists.
 			MaxReadFrameSize: 128 << 10,
-			// A peer that vanished without a word is noticed.
+			// A peer that vanished silently is noticed.
 			SendPingTimeout: 30 * time.Second,
 			PingTimeout:     15 * time.Second,
 		},

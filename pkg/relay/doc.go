@@ -1,9 +1,8 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package relay carries requests of host users to the API servers of virtual
-// clusters. It is what answers behind virtualclusters/proxy, and behind every
-// other Entrance that a server gives it.
+// Package relay passes requests of host users to the API servers of virtual clusters. It
+// answers behind virtualclusters/proxy, and behind every other Entrance that a server gives it.
 //
 // # What it is up against
 //
@@ -30,19 +29,19 @@
 //     "Connection: Impersonate-User", as it can in Go's reverse proxy. The
 //     certificate's user has no right but to impersonate, so a request without
 //     identity is refused inside.
-//   - Whatever a caller says about identity is left out: Authorization, every
-//     Impersonate- and X-Remote- header, in any spelling, and tokens among the
-//     WebSocket subprotocols. So are cookies, and what proxies say about the way.
-//     Trailers are not passed on, in either direction.
+//   - Whatever a caller says about identity is left out: Authorization, every Impersonate- and
+//     X-Remote- header, in any spelling, and tokens among the WebSocket subprotocols. So are
+//     cookies, and what proxies say about the way. The relay passes on no trailers, in either
+//     direction.
 //   - Only protocols that take over the connection for good are upgraded to:
 //     WebSocket and SPDY/3.1. Behind any other 101, h2c above all, the API
 //     server would read further requests from the caller's own bytes,
 //     authenticated as the relay. For the same reason an upgraded connection
 //     is never used again, whatever became of the upgrade, and a request to
 //     upgrade may have no body.
-//   - Ordinary requests are sent over HTTP/2, which every kube-apiserver speaks
-//     unless a header says not to, and which has no ambiguous lengths to smuggle
-//     with. Only methods that the host has a verb for are sent at all.
+//   - Ordinary requests travel over HTTP/2, which every kube-apiserver speaks unless a header
+//     says not to, and which has no ambiguous lengths to smuggle with. The relay only sends
+//     methods for which the host has a verb.
 //   - An upgrade needs the right to create, also when it is asked for with GET:
 //     package access decides that, or, at an entrance where rights inside count,
 //     the API server inside is asked first. An answer other than 101 is never a
@@ -52,11 +51,11 @@
 //     characters and what is not UTF-8 are refused, in any spelling, instead of
 //     being interpreted: two servers may do that in two ways. A query that says
 //     different things to different servers is written by the relay itself.
-//   - The destination follows from the object's name. Neither path, Host header,
-//     query nor status have a part in it.
-//   - A slow caller holds one copy buffer and one stream's window, never a whole
-//     answer, and is given up when it takes nothing for minutes. A tunnel that is
-//     silent for hours, or that one side has closed, is closed.
+//   - The destination follows from the object's name. Path, Host header, query and status play
+//     no part in it.
+//   - A slow caller occupies one copy buffer and one stream's window, never a whole answer, and
+//     the relay drops it when it reads nothing for minutes. The relay closes a tunnel that is
+//     silent for hours, or that one side has closed.
 //
 // # What holds against the virtual cluster
 //
@@ -80,8 +79,8 @@
 //
 // # What does not hold
 //
-// The host's authorizer caches for about ten seconds, so a right that is taken
-// away shows that much later, and a tunnel or watch that is open stays open.
+// The host's authorizer caches for about ten seconds, so a removed right works that much
+// longer, and an open tunnel or watch stays open.
 //
 // Whether a browser's request is its user's will is for those who authenticate
 // it. The relay sees no token and no origin that it could compare: who puts a

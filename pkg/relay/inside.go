@@ -32,7 +32,7 @@ const (
 
 // askInside asks the API server inside whether the caller may upgrade a
 // connection at the entry's path: whether they may create there. An exec over
-// a WebSocket is a GET, and an API server of before 1.35 lets it through for
+// a WebSocket is a GET, and an API server before 1.35 lets it through for
 // the right to get pods/exec, which is a reader's.
 //
 // Administrators are not asked about. The error is an API error.

@@ -49,7 +49,7 @@ func NewMetrics(register func(metrics.Registerable) error) (*Metrics, error) {
 	m := &Metrics{
 		requests: metrics.NewCounterVec(&metrics.CounterOpts{
 			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "requests_total", StabilityLevel: metrics.ALPHA,
-			Help: "Requests into virtual clusters by verb inside, class of the code answered, and, where the relay answered in the place of the API server inside, the reason.",
+			Help: "Requests into virtual clusters by verb inside, class of the code answered, and, where the relay answered instead of the API server inside, the reason.",
 		}, []string{"verb", "code", "reason"}),
 		duration: metrics.NewHistogramVec(&metrics.HistogramOpts{
 			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "request_duration_seconds", StabilityLevel: metrics.ALPHA, Buckets: metrics.ExponentialBuckets(0.001, 2, 16),
@@ -107,7 +107,7 @@ type record struct {
 	held time.Duration
 }
 
-// failed notes that the relay answers in the place of the API server inside.
+// failed notes that the relay answers instead of the API server inside.
 func (r *record) failed(status *apierrors.StatusError) {
 	r.code, r.reason = int(status.ErrStatus.Code), string(status.ErrStatus.Reason)
 	if details := status.ErrStatus.Details; details != nil && len(details.Causes) == 1 && r.code >= http.StatusInternalServerError {

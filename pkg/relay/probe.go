@@ -18,7 +18,7 @@ import (
 const maxProbe = 4 << 10
 
 // Probe asks the API server inside, as the relay itself, whether it is ready: nil says that
-// it is. Everybody who is authenticated may ask that, and no identity of a user goes along.
+// it is. Everybody who is authenticated may ask that, and the probe carries no identity of a user.
 func (r *Relay) Probe(ctx context.Context, cluster *tenancy.VirtualCluster) error {
 	connection, err := r.connections.get(ctx, cluster)
 	if err != nil {

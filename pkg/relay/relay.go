@@ -24,7 +24,7 @@ const (
 	// tunnel is closed; a kubelet does the same after the same time.
 	DefaultTunnelIdle = 4 * time.Hour
 
-	// DefaultCallerStall is after what time in which a caller takes nothing of
+	// DefaultCallerStall is after what time in which a caller reads nothing of
 	// an answer, although there is some, the answer is broken off.
 	DefaultCallerStall = 10 * time.Minute
 
@@ -50,7 +50,7 @@ type Config struct {
 	Dial access.Dialer
 	// TunnelIdle bounds the silence in a tunnel. Zero means DefaultTunnelIdle.
 	TunnelIdle time.Duration
-	// CallerStall bounds the time in which a caller takes nothing of an answer.
+	// CallerStall limits the time in which a caller reads nothing of an answer.
 	// Zero means DefaultCallerStall.
 	CallerStall time.Duration
 	// Metrics count what the relay does. They may be left out.

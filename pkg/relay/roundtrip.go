@@ -88,7 +88,7 @@ const maxDenial = 4 << 10
 
 // forbidden tells whether the API server inside lets the relay act for nobody, as while its
 // rules are not loaded, or not there yet. It has done nothing then. What is read of another
-// answer is put back. The user's name is nobody else's, and an application behind a proxy
+// answer is restored. The user's name is nobody else's, and an application behind a proxy
 // subresource speaks on its own account.
 func forbidden(e entry, response *http.Response) bool {
 	length := response.ContentLength

@@ -46,7 +46,7 @@ type Options struct {
 	Own *own.Cluster
 	// Virtual is a client of the virtual cluster, with all rights.
 	Virtual kubernetes.Interface
-	// Standing puts back the rights that every virtual cluster has. It is called when
+	// Standing restores the rights that every virtual cluster has. It is called when
 	// one of those was changed inside.
 	Standing func(context.Context) error
 	// Report takes how far spec.access is in place.
@@ -160,7 +160,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	k.factory.StartWithContext(ctx)
 	stop := context.AfterFunc(ctx, k.queue.ShutDown)
 	defer stop()
-	// What is there must be known before anything is taken for superfluous or missing.
+	// What is there must be known before anything counts as superfluous or missing.
 	if result := k.factory.WaitForCacheSyncWithContext(ctx); result.Err == nil {
 		for k.next(ctx) {
 		}
@@ -180,7 +180,7 @@ func (k *Keeper) next(ctx context.Context) bool {
 		return false
 	}
 	if err := k.do(ctx, key); err != nil && ctx.Err() == nil {
-		klog.FromContext(ctx).Error(err, "Cannot keep the bindings of people of the host", "what", key)
+		klog.FromContext(ctx).Error(err, "Cannot keep the bindings of the host's users", "what", key)
 		k.queue.AddRateLimited(key)
 		return true
 	}
@@ -239,12 +239,12 @@ func (k *Keeper) report(own *spec, missing []string, err error) {
 	outcome := Outcome{Generation: own.generation}
 	switch {
 	case err != nil:
-		outcome.Reason, outcome.Message = "BindingFailed", fmt.Sprintf("spec.access is not in place: %v", err)
+		outcome.Reason, outcome.Message = "BindingFailed", fmt.Sprintf("the syncer could not apply spec.access: %v", err)
 	case len(missing) > 0:
 		slices.Sort(missing)
 		missing = slices.Compact(missing)
 		outcome.Reason = "ClusterRoleNotFound"
-		outcome.Message = fmt.Sprintf("spec.access names ClusterRoles that do not exist inside: %s. Create them, and the rights follow", strings.Join(missing, ", "))
+		outcome.Message = fmt.Sprintf("spec.access names ClusterRoles that do not exist inside: %s. Create them, and the syncer binds them", strings.Join(missing, ", "))
 	}
 	k.Report(outcome)
 }

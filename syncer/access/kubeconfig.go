@@ -27,7 +27,7 @@ const (
 	clusterAdmin = "cluster-admin"
 	// settleTimeout is how long a new kubeconfig waits for the API server inside to
 	// know its binding. It does within milliseconds, or is so loaded that the client
-	// had better go on and try.
+	// should continue and try.
 	settleTimeout = 2 * time.Second
 	unbindTimeout = 5 * time.Second
 )
@@ -53,7 +53,7 @@ func (k *Kubeconfigs) role(ctx context.Context, grant *tenancyv1.KubeconfigGrant
 	name := roleOf(grant)
 	role, err := k.virtual.RbacV1().ClusterRoles().Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		problem := field.Invalid(field.NewPath("clusterRole"), name, "there is no such ClusterRole in the virtual cluster: create it first, or name another")
+		problem := field.Invalid(field.NewPath("clusterRole"), name, "the ClusterRole does not exist in the virtual cluster: create it first, or name another")
 		return nil, apierrors.NewInvalid(schema.GroupKind{Group: tenancyv1.GroupName, Kind: "CertificateRequest"}, grant.ID, field.ErrorList{problem})
 	}
 	if err != nil {
@@ -102,7 +102,7 @@ func (k *Kubeconfigs) Unbind(ctx context.Context, grant *tenancyv1.KubeconfigGra
 	err := k.virtual.RbacV1().ClusterRoleBindings().Delete(ctx, grant.Group(), metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		// Nobody has the key, so it gives rights to nobody, and goes when it has expired.
-		klog.FromContext(ctx).Error(err, "A binding of a credential that was not issued stays until it expires", "credential", grant.ID)
+		klog.FromContext(ctx).Error(err, "Cannot delete the binding of a credential that was not issued; it stays until it expires", "credential", grant.ID)
 	}
 }
 

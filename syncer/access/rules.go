@@ -107,7 +107,7 @@ func (b *bindings) create(ctx context.Context, want *rbacv1.ClusterRoleBinding) 
 	if _, err := b.virtual.RbacV1().ClusterRoleBindings().Create(ctx, want, metav1.CreateOptions{FieldManager: tenancyv1.FieldManagerSyncer}); err != nil {
 		return fmt.Errorf("create ClusterRoleBinding %s: %w", want.Name, err)
 	}
-	klog.FromContext(ctx).Info("Gave a role to people of the host", "clusterRole", want.RoleRef.Name, "subjects", len(want.Subjects))
+	klog.FromContext(ctx).Info("Gave a role to users of the host", "clusterRole", want.RoleRef.Name, "subjects", len(want.Subjects))
 	return nil
 }
 

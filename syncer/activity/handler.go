@@ -26,7 +26,7 @@ func (a *Activity) Handler(isAPIServer func(*x509.Certificate) bool) http.Handle
 	var turn sync.Mutex
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || !isAPIServer(r.TLS.PeerCertificates[0]) {
-			http.Error(w, "only the API server tells of activity", http.StatusUnauthorized)
+			http.Error(w, "only the API server may report activity", http.StatusUnauthorized)
 			return
 		}
 		if r.Method != http.MethodPost {
@@ -40,7 +40,7 @@ func (a *Activity) Handler(isAPIServer func(*x509.Certificate) bool) http.Handle
 		var sent list
 		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&sent)
 		if err != nil || sent.Kind != "EventList" || sent.APIVersion != "audit.k8s.io/v1" {
-			http.Error(w, "the body is no EventList of audit.k8s.io/v1", http.StatusBadRequest)
+			http.Error(w, "the body is not an EventList of audit.k8s.io/v1", http.StatusBadRequest)
 			return
 		}
 		a.note(sent.Items)

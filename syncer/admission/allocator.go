@@ -26,7 +26,7 @@ var errExists = errors.New("the service exists")
 // unchargedError says why a Service is not charged to the quota of the virtual cluster.
 type unchargedError struct{ error }
 
-// Allocator has the host allot addresses for Services inside.
+// Allocator makes the host allocate addresses for Services inside.
 type Allocator struct {
 	// Marker writes the metadata of the host's Services.
 	Marker        resources.Marker
@@ -34,7 +34,7 @@ type Allocator struct {
 	// Charge, when set, charges a Service to the quota of the virtual cluster before it is
 	// made; settle is called with what came of it.
 	Charge func(ctx context.Context, host *corev1.Service) (settle func(created *corev1.Service, err error), err error)
-	// Inside says that Services stay inside, where the API server allots what addresses
+	// Inside says that Services stay inside, where the API server allocates what addresses
 	// it likes.
 	Inside bool
 	// Evidence tells whether a service that is missing inside was deleted there.
@@ -79,7 +79,7 @@ func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRu
 	return created, nil
 }
 
-// Widen has the host allot an address of a second family, for a Service inside that asks for
+// Widen makes the host allocate an address of a second family, for a Service inside that asks for
 // one from now on, and returns the host's Service. It is nil where there is none of the
 // Service, and after a dry run, as with Allocate.
 func (a *Allocator) Widen(ctx context.Context, virtual *corev1.Service, dryRun bool) (*corev1.Service, error) {
@@ -137,7 +137,7 @@ func (a *Allocator) create(ctx context.Context, virtual, host *corev1.Service, d
 	// The engine asks for the same later, and is to know what the host answered.
 	err = resources.KeepServiceAnswer(ctx, services, a.Marker, virtual, host, created)
 	if err != nil {
-		klog.FromContext(ctx).Error(err, "What the host's admission changed of a service may be put back", "host", klog.KObj(host))
+		klog.FromContext(ctx).Error(err, "The syncer may revert what the host's admission changed in a service", "host", klog.KObj(host))
 	}
 	return created, nil
 }
@@ -150,7 +150,7 @@ func (a *Allocator) existing(ctx context.Context, virtual, host *corev1.Service,
 	}
 	identity, ours := a.Marker.Translator.IdentityOf(found)
 	if !ours || identity.Namespace != virtual.Namespace || identity.Name != virtual.Name {
-		return nil, apierrors.NewConflict(corev1.Resource("services"), host.Name, fmt.Errorf("the name on the host belongs to an object that was not synced"))
+		return nil, apierrors.NewConflict(corev1.Resource("services"), host.Name, fmt.Errorf("the name on the host belongs to an object that the syncer did not create"))
 	}
 	if found.DeletionTimestamp != nil {
 		return nil, apierrors.NewServerTimeout(corev1.Resource("services"), "create", 1)
@@ -167,7 +167,7 @@ func (a *Allocator) existing(ctx context.Context, virtual, host *corev1.Service,
 		// It stands for an earlier life of the name, or from before it became an
 		// ExternalName, which is over unless the data inside are others.
 		if err := a.Evidence.Confirm(ctx); err != nil {
-			return nil, apierrors.NewServiceUnavailable("an earlier service of the name is kept on the host: " + err.Error())
+			return nil, apierrors.NewServiceUnavailable("the host still has an earlier service of this name: " + err.Error())
 		}
 		return a.replace(ctx, found, virtual, host, dryRun)
 	}

@@ -57,7 +57,7 @@ func (n *Nodes) judge(ctx context.Context, node *corev1.Node, at corev1.NodeAddr
 	address = address.Unmap()
 	if address == n.Kubelet.Addr() {
 		if kubeletPort(node) != n.Kubelet.Port() {
-			return "it is the syncer's address, whose kubelet has port " + strconv.Itoa(int(n.Kubelet.Port())) + ": set status.daemonEndpoints.kubeletEndpoint.port to that; nobody can lift this"
+			return "it is the syncer's address, whose kubelet has port " + strconv.Itoa(int(n.Kubelet.Port())) + ": set status.daemonEndpoints.kubeletEndpoint.port to that; no setting changes this"
 		}
 		return ""
 	}
@@ -65,7 +65,7 @@ func (n *Nodes) judge(ctx context.Context, node *corev1.Node, at corev1.NodeAddr
 		return "" // where node ports answer; the kubelet is at the InternalDNS
 	}
 	if at.Type == corev1.NodeInternalDNS {
-		return "an InternalDNS is where the API server looks for the kubelet first, and can be that of the syncer only, " + n.Kubelet.Addr().String() + ": leave it out; nobody can lift this"
+		return "the API server looks for the kubelet at the InternalDNS first, and it must be the syncer's, " + n.Kubelet.Addr().String() + ": leave it out; no setting changes this"
 	}
 	if err := n.Bounds.Shut(ctx, address); err != nil {
 		return err.Error()
@@ -76,11 +76,11 @@ func (n *Nodes) judge(ctx context.Context, node *corev1.Node, at corev1.NodeAddr
 // judgeName judges what is no address. No name is connected to, so all that there can be is
 // the Node's own.
 func (n *Nodes) judgeName(node *corev1.Node, at corev1.NodeAddress) string {
-	const lift = "; nobody can lift this"
+	const lift = "; no setting changes this"
 	switch at.Type {
 	case corev1.NodeHostName:
 		if at.Address != node.Name {
-			return "the API server connects to addresses only: a Hostname can be that of the Node itself" + lift
+			return "the API server connects to addresses only: a Hostname must be the name of the Node" + lift
 		}
 		if name := strings.TrimSuffix(strings.ToLower(at.Address), "."); name == "localhost" || strings.HasSuffix(name, ".localhost") || egress.Numeric(name) {
 			return "the Hostname stands for an address, which may be the control plane's own" + lift

@@ -69,7 +69,7 @@ func TestNodes(t *testing.T) {
 		"another InternalDNS first": {node(10250, "InternalDNS", "10.32.0.7", "InternalDNS", "10.32.0.2", "InternalIP", "192.168.5.9"), "one of its nodes"},
 		"a name":                    {node(6443, "InternalDNS", "vc-demo.team.svc"), "addresses only"},
 		"a name outside":            {node(6443, "ExternalDNS", "kubernetes.default.svc"), "addresses only"},
-		"another's Hostname":        {node(6443, "Hostname", "kubernetes.default.svc"), "that of the Node itself"},
+		"another's Hostname":        {node(6443, "Hostname", "kubernetes.default.svc"), "must be the name of the Node"},
 		"an address as Hostname":    {node(6443, "Hostname", "127.0.0.1"), "loopback"},
 		"a number as an address":    {node(6443, "InternalIP", "2130706433"), "usual form"},
 		"a name as an address":      {node(6443, "InternalIP", "localhost"), "usual form"},

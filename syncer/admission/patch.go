@@ -17,7 +17,7 @@ type operation struct {
 	Value any    `json:"value"`
 }
 
-// patch writes what the host allotted into the virtual Service, and the name if
+// patch writes what the host allocated into the virtual Service, and the name if
 // that was generated here.
 func patch(virtual, host *corev1.Service, generated string) ([]byte, error) {
 	var operations []operation

@@ -34,7 +34,7 @@ type Server struct {
 	Listener net.Listener
 	// Serving is the certificate that it shows.
 	Serving *pki.Serving
-	// Allocator has the host allot addresses.
+	// Allocator makes the host allocate addresses.
 	Allocator *Allocator
 	// Nodes judges Nodes. Without it, all pass.
 	Nodes *Nodes
@@ -167,7 +167,7 @@ func (s *Server) admit(ctx context.Context, request *admissionv1.AdmissionReques
 		return nil, err
 	}
 	if host != nil {
-		klog.FromContext(ctx).V(1).Info("The host allotted an address", "host", klog.KObj(host), "address", host.Spec.ClusterIP)
+		klog.FromContext(ctx).V(1).Info("The host allocated an address", "host", klog.KObj(host), "address", host.Spec.ClusterIP)
 	}
 	return patch(service, host, generated)
 }

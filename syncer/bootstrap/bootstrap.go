@@ -31,7 +31,7 @@ type Options struct {
 	Translator *translate.Translator
 	// Virtual is a client of the virtual cluster, with all rights.
 	Virtual kubernetes.Interface
-	// Allocator has the host allot the address of the DNS.
+	// Allocator makes the host allocate the address of the DNS.
 	Allocator *admission.Allocator
 	// WebhookPort is where the admission webhook is served on loopback, and
 	// WebhookReached is closed once it was called.
@@ -97,7 +97,7 @@ func (b *Bootstrap) steps() []step {
 func (b *Bootstrap) Run(ctx context.Context) error {
 	start := time.Now()
 	logger := klog.FromContext(ctx)
-	b.Reporter.Pending(PartBootstrap, "Bootstrapping", "what the cluster needs inside is being put in place")
+	b.Reporter.Pending(PartBootstrap, "Bootstrapping", "the syncer is creating what the cluster needs inside")
 	var first, all sync.WaitGroup
 	steps := b.steps()
 	for _, s := range steps {
@@ -120,7 +120,7 @@ func (b *Bootstrap) Run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	logger.Info("The cluster has what it needs inside", "steps", len(steps), "after", time.Since(start).Round(time.Millisecond))
+	logger.Info("Created what the cluster needs inside", "steps", len(steps), "after", time.Since(start).Round(time.Millisecond))
 	b.Reporter.Done(PartBootstrap)
 	var kept sync.WaitGroup
 	kept.Go(func() { b.keep(ctx) })
@@ -175,7 +175,7 @@ func (b *Bootstrap) insist(ctx context.Context, s step) bool {
 }
 
 func (b *Bootstrap) trouble(ctx context.Context, s step, err error) {
-	klog.FromContext(ctx).Error(err, "Cannot put in place", "what", s.name)
+	klog.FromContext(ctx).Error(err, "Cannot create inside", "what", s.name)
 	b.Reporter.Pending(PartBootstrap, "BootstrapFailing", fmt.Sprintf("%s: %v", s.name, firstLine(err)))
 }
 

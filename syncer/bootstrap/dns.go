@@ -139,7 +139,7 @@ func nameservers(resolvConf []byte) []string {
 	return addresses
 }
 
-// dnsService makes the Service, at an address that the host allots. It asks the
+// dnsService makes the Service, at an address that the host allocates. It asks the
 // host itself rather than wait for the webhook: pods get the address at their start.
 func (b *Bootstrap) dnsService(ctx context.Context) error {
 	services := b.Virtual.CoreV1().Services(metav1.NamespaceSystem)

@@ -26,14 +26,14 @@ const (
 	// keepInterval is how often what a tenant may have changed is looked at though nobody
 	// heard of a change.
 	keepInterval = 5 * time.Minute
-	// keepPause is how long a tenant's next change waits after what was put back, so that
+	// keepPause is how long a tenant's next change waits after a revert, so that
 	// somebody who changes it in a loop does not keep the syncer busy.
 	keepPause = time.Second
-	// keepRetry is when what could not be put back is tried again.
+	// keepRetry is when a failed revert is tried again.
 	keepRetry = 10 * time.Second
 )
 
-// keep puts back what went missing, when somebody changes or deletes it.
+// keep restores what went missing, when somebody changes or deletes it.
 func (b *Bootstrap) keep(ctx context.Context) {
 	steps := append([]step{
 		{"the Service kubernetes", b.kubernetesService, true},

@@ -80,7 +80,7 @@ func (r *Reporter) letsIn(ctx context.Context) trouble {
 	case err != nil:
 		return trouble{"NotAnswering", "the API server inside does not say who may enter: " + firstLine(err)}
 	case !review.Status.Allowed:
-		return trouble{reasonRightsNotLoaded, "the API server inside does not let Garret act for its users yet: the rules for that are being put in place or loaded"}
+		return trouble{reasonRightsNotLoaded, "the API server inside does not let Garret act for its users yet: the syncer is creating the rules for that, or the API server is loading them"}
 	}
 	return trouble{}
 }
@@ -107,9 +107,9 @@ func describeOrphans(orphans map[string][]string, undone string, cluster transla
 	if len(kinds) == 0 {
 		return ""
 	}
-	message := fmt.Sprintf("The host keeps data of objects that are missing inside. Decide with: garret recover %s -n %s. ", cluster.Name, cluster.HostNamespace)
+	message := fmt.Sprintf("The host keeps the data of objects that are missing inside. Decide with: garret recover %s -n %s. ", cluster.Name, cluster.HostNamespace)
 	if undone != "" {
-		message += "The last decision failed for some: " + undone + ". "
+		message += "The last decision failed for these: " + undone + ". "
 	}
 	message += "They are " + strings.Join(kinds, "; ")
 	return message
@@ -128,5 +128,5 @@ func unready(body []byte, err error) string {
 	if len(failing) == 0 {
 		return firstLine(err)
 	}
-	return "it waits for " + strings.Join(failing, ", ")
+	return "waiting for " + strings.Join(failing, ", ")
 }

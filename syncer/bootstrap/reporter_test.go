@@ -232,7 +232,7 @@ func TestUnready(t *testing.T) {
 	cause := errors.New("an error on the server\nwith more to it")
 	for name, test := range map[string]struct{ body, want string }{
 		"failing checks": {"[+]ping ok\n[-]etcd failed: reason withheld\n[+]log ok\n[-]poststarthook/rbac/bootstrap-roles failed: not finished\nreadyz check failed\n",
-			"it waits for etcd, poststarthook/rbac/bootstrap-roles"},
+			"waiting for etcd, poststarthook/rbac/bootstrap-roles"},
 		"no answer":      {"", "an error on the server"},
 		"another answer": {`{"kind":"Status","message":"forbidden"}`, "an error on the server"},
 	} {

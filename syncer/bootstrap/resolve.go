@@ -59,7 +59,7 @@ func (b *Bootstrap) keepResolved(ctx context.Context) {
 		again := keepInterval
 		if rules := b.resolved.Load(); rules != nil {
 			if err := b.applyResolved(ctx, *rules); err != nil && ctx.Err() == nil {
-				klog.FromContext(ctx).Error(err, "Cannot have the DNS answer by the rules of the virtual cluster")
+				klog.FromContext(ctx).Error(err, "Cannot make the DNS answer by the rules of the virtual cluster")
 				again = resolveAgain
 			}
 		}
@@ -93,7 +93,7 @@ func (b *Bootstrap) applyResolved(ctx context.Context, rules string) error {
 		if _, err := configs.Apply(ctx, config, options); err != nil {
 			return fmt.Errorf("ConfigMap %s: %w", dnsName, err)
 		}
-		klog.FromContext(ctx).V(1).Info("The DNS has other rules", "bytes", len(rules))
+		klog.FromContext(ctx).V(1).Info("The rules of the DNS changed", "bytes", len(rules))
 	}
 	running, err := deployments.Get(ctx, dnsName, metav1.GetOptions{})
 	if err != nil {

@@ -99,7 +99,7 @@ func (b *Bootstrap) keepAPI(ctx context.Context, api servedAPI, wish *wish) {
 				step = b.offer
 			}
 			if err := step(ctx, api); err != nil && ctx.Err() == nil {
-				klog.FromContext(ctx).Error(err, "Cannot keep an API inside", "api", api.name())
+				klog.FromContext(ctx).Error(err, "Cannot keep an API registered inside", "api", api.name())
 				again = apiAgain
 			}
 		}

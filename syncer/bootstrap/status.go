@@ -25,9 +25,9 @@ const maxMessage = 1024
 func (w *writer) configuration(now state) *applyv1.VirtualClusterApplyConfiguration {
 	status := applyv1.VirtualClusterStatus().WithConditions(
 		w.condition(tenancyv1.ConditionControlPlaneReady, now.controlPlane, "Answering", "the API server inside is ready"),
-		w.condition(tenancyv1.ConditionSyncerReady, now.syncer, "Syncing", "workloads are synced to the host"))
+		w.condition(tenancyv1.ConditionSyncerReady, now.syncer, "Syncing", "the syncer syncs workloads to the host"))
 	if now.access.known {
-		condition := w.condition(tenancyv1.ConditionAccessApplied, now.access.trouble, "Applied", "the rights inside are those of spec.access")
+		condition := w.condition(tenancyv1.ConditionAccessApplied, now.access.trouble, "Applied", "the rights inside match spec.access")
 		status.WithConditions(condition.WithObservedGeneration(now.access.generation))
 	} else {
 		status.WithConditions(w.asBefore(tenancyv1.ConditionAccessApplied)...)
@@ -41,12 +41,12 @@ func (w *writer) configuration(now state) *applyv1.VirtualClusterApplyConfigurat
 		status.WithConditions(w.stands(tenancyv1.ConditionKubeconfigSecret, metav1.ConditionTrue, "Written", kept.outcome.message).WithObservedGeneration(kept.generation))
 	}
 	if now.metrics.known {
-		status.WithConditions(w.condition(tenancyv1.ConditionMetricsAvailable, now.metrics.trouble, "HostMetrics", "the host tells what pods use of CPU and memory"))
+		status.WithConditions(w.condition(tenancyv1.ConditionMetricsAvailable, now.metrics.trouble, "HostMetrics", "the host reports how much CPU and memory pods use"))
 	} else {
 		status.WithConditions(w.asBefore(tenancyv1.ConditionMetricsAvailable)...)
 	}
 	if now.custom.known {
-		status.WithConditions(w.condition(tenancyv1.ConditionCustomKindsSynced, now.custom.trouble, "Synced", "every kind whose rule is allowed is served inside and synced"))
+		status.WithConditions(w.condition(tenancyv1.ConditionCustomKindsSynced, now.custom.trouble, "Synced", "the syncer serves and syncs every kind whose rule is allowed"))
 	}
 	if now.orphaned != "" {
 		status.WithConditions(w.stands(tenancyv1.ConditionOrphaned, metav1.ConditionTrue, "MissingInside", now.orphaned))

@@ -77,9 +77,9 @@ func (r Record) Own(virtual, host *corev1.Pod) *Own {
 			switch {
 			case o.Has(list, name):
 			case o.host[name]:
-				o.lacks(list, name, ReasonOccupied, "the pod has another container of that name on the host cluster, whose admission put it there")
+				o.lacks(list, name, ReasonOccupied, "the host cluster's admission added another container of that name to the pod there")
 			default:
-				o.lacks(list, name, ReasonRemoved, "the admission of the host cluster took it out of the pod there")
+				o.lacks(list, name, ReasonRemoved, "the host cluster's admission removed it from the pod there")
 			}
 		}
 	}
@@ -89,10 +89,10 @@ func (r Record) Own(virtual, host *corev1.Pod) *Own {
 		switch {
 		case o.Has(Ephemeral, name):
 		case o.host[name]:
-			o.lacks(Ephemeral, name, ReasonOccupied, "the pod has a container of that name on the host cluster, which was added there: choose another name")
+			o.lacks(Ephemeral, name, ReasonOccupied, "the host cluster has added a container of that name to the pod there: choose another name")
 		case target != "" && !targeted:
 			// It would share the processes of a container of the host.
-			o.lacks(Ephemeral, name, ReasonRemoved, "its targetContainerName "+target+" is no container of this pod's own on the host cluster: choose another target")
+			o.lacks(Ephemeral, name, ReasonRemoved, "its targetContainerName "+target+" is not one of this pod's own containers on the host cluster: choose another target")
 		}
 	}
 	return o

@@ -1,13 +1,13 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package definitions has a virtual cluster serve kinds of its host: it makes the
-// CustomResourceDefinition inside of the host's, in the one version that objects go to the
-// host in. Names, schema, subresources and columns are the host's. A conversion is not:
-// it is the work of a webhook that runs on the host.
+// Package definitions makes a virtual cluster serve kinds of its host. It creates the
+// CustomResourceDefinition inside from the host's, with the one version in which the syncer
+// copies objects. It copies names, schema, subresources and columns. It does not copy a
+// conversion, because that needs a webhook that runs on the host.
 //
-// A definition that a tenant made is the tenant's. It does where it serves the version,
-// and otherwise keeps the kind from being synced.
+// It never changes a tenant's own definition. If that serves the version, the syncer uses it;
+// otherwise the syncer does not sync the kind.
 package definitions
 
 import (
@@ -97,7 +97,7 @@ func (i *Installer) Run(ctx context.Context, rules []tenancyv1.KindRule, first O
 		}
 		for _, kind := range now.Kinds {
 			if first.Missing[kind.Definition()] != nil {
-				return fmt.Errorf("%s can be synced now: starting over", kind.Definition())
+				return fmt.Errorf("the syncer can sync %s now: restarting", kind.Definition())
 			}
 		}
 		report(now)
@@ -169,7 +169,7 @@ func with(labels map[string]string, key, value string) map[string]string {
 	return made
 }
 
-// update makes the definition what the host's is. A version of before stays: objects may
+// update makes the definition what the host's is. An earlier version stays: objects may
 // be stored in it.
 func (i *Installer) update(ctx context.Context, current, wanted *apiextensionsv1.CustomResourceDefinition) error {
 	changed := current.DeepCopy()
@@ -201,7 +201,7 @@ func (i *Installer) await(ctx context.Context, name string, wanted *apiextension
 			return false, fmt.Errorf("definition inside: %w", err)
 		}
 		if !Serves(current, wanted.Spec.Versions[0].Name) || current.Spec.Names.Kind != wanted.Spec.Names.Kind || current.Spec.Scope != wanted.Spec.Scope {
-			return false, fmt.Errorf("the definition inside is a tenant's, and serves no %s of version %s: it has to be deleted, or to serve that", wanted.Spec.Names.Kind, wanted.Spec.Versions[0].Name)
+			return false, fmt.Errorf("a tenant wrote the definition inside, and it serves no %s of version %s: delete it, or add that version", wanted.Spec.Names.Kind, wanted.Spec.Versions[0].Name)
 		}
 		return isTrue(current, apiextensionsv1.Established) && isTrue(current, apiextensionsv1.NamesAccepted), nil
 	})
@@ -235,7 +235,7 @@ func isTrue(definition *apiextensionsv1.CustomResourceDefinition, condition apie
 func inside(host *apiextensionsv1.CustomResourceDefinition, version, id string) (*apiextensionsv1.CustomResourceDefinition, error) {
 	served, found := versionOf(host, version)
 	if !found || host.Spec.Scope != apiextensionsv1.NamespaceScoped {
-		return nil, fmt.Errorf("the host serves no version %s of %s in namespaces", version, host.Name)
+		return nil, fmt.Errorf("the host serves no namespaced %s of version %s", host.Name, version)
 	}
 	served.Storage = true
 	made := &apiextensionsv1.CustomResourceDefinition{

@@ -1,21 +1,21 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dormancy keeps a virtual cluster whole while it is put to sleep and woken.
+// Package dormancy keeps a virtual cluster whole while it falls asleep and wakes.
 //
-// Asleep, no pod is on the host, and every pod is as it was inside. To the syncer that
-// looks as if somebody on the host had deleted them all. Two things tell it otherwise.
+// During a sleep, the host has no pods, and inside every pod is as it was. To the syncer that
+// looks as if somebody on the host had deleted them all. Two things prevent this mistake.
 //
-// The VirtualCluster says that it is put to sleep. Then no pass over a pod begins any
-// more, and once the last one has ended the syncer reports that it rests. Only then does
+// The VirtualCluster says that it falls asleep. Then the syncer starts no reconcile of a pod
+// any more, and reports that it rests once the last one has ended. Only then does
 // garret-controller stop pods.
 //
-// The record on the host, a ConfigMap that garret-controller writes before it stops the
-// first pod, names the pods that were put to sleep, and what they were on the host. A pod
-// of the record is run again when the virtual cluster is awake, or stays as it ended. It
-// leaves the record when it has a node again, or is gone inside.
+// garret-controller writes a record on the host, a ConfigMap, before it stops the first pod.
+// The record names the sleeping pods, and their pods on the host. When the virtual cluster
+// wakes, a pod of the record runs again, or stays as it ended. It leaves the record when it has
+// a node again, or is gone inside.
 //
-// While neither is known, nothing that is missing on the host counts as deleted.
+// While the syncer knows neither, nothing that is missing on the host counts as deleted.
 package dormancy
 
 import (
@@ -173,7 +173,7 @@ func (d *Dormancy) Run(ctx context.Context) error {
 		case <-d.changed:
 		}
 		if err := d.follow(ctx); err != nil && ctx.Err() == nil {
-			klog.FromContext(ctx).Error(err, "Cannot keep the record of pods that were put to sleep", "again", retry)
+			klog.FromContext(ctx).Error(err, "Cannot keep the record of pods that fell asleep", "again", retry)
 			d.pause(ctx, retry)
 			d.note()
 		}
@@ -216,7 +216,7 @@ func (d *Dormancy) rest(ctx context.Context, number int64) {
 	d.passing.Lock()
 	d.passing.Unlock() //nolint:staticcheck // it was waited for
 	if !before {
-		klog.FromContext(ctx).Info("Resting: the virtual cluster is put to sleep", "sleep", number)
+		klog.FromContext(ctx).Info("Resting: the virtual cluster falls asleep", "sleep", number)
 	}
 	d.Report(number)
 }
@@ -238,7 +238,7 @@ func (d *Dormancy) getUp(ctx context.Context) error {
 	d.resting, d.known = false, true
 	d.mu.Unlock()
 	if len(slept) > 0 {
-		klog.FromContext(ctx).Info("Pods were put to sleep, and are run again", "pods", len(slept))
+		klog.FromContext(ctx).Info("Running again the pods that fell asleep", "pods", len(slept))
 	}
 	if rested {
 		d.Report(0)

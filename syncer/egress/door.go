@@ -73,7 +73,7 @@ func (d *Door) Open(ctx context.Context, asked string) ([]netip.AddrPort, error)
 	port := uint16(number)
 	if address, err := netip.ParseAddr(host); err == nil {
 		if address.Zone() != "" {
-			return nil, refuse("%s has a zone, which no pod and no Service has", host)
+			return nil, refuse("%s has a zone, and neither pods nor Services have one", host)
 		}
 		target := netip.AddrPortFrom(address.Unmap(), port)
 		if err := d.judge(ctx, target); err != nil {
@@ -88,11 +88,11 @@ func (d *Door) Open(ctx context.Context, asked string) ([]netip.AddrPort, error)
 func (d *Door) resolve(ctx context.Context, host string, port uint16) ([]netip.AddrPort, error) {
 	switch {
 	case d.Resolver == nil:
-		return nil, refuse("%.100q is a name: only addresses of pods and Services of this virtual cluster are connected to here; "+
+		return nil, refuse("%.100q is a name, and here the API server may connect only to addresses of this virtual cluster's pods and Services; "+
 			"a webhook reaches a public server by clientConfig.url", host)
 	case !d.Public && len(d.Allowed) == 0:
-		return nil, refuse("%.100q is a name of the world outside, and public egress is off: whoever may write the VirtualCluster turns it on in "+
-			"spec.isolation.networkPolicy.publicEgress; a webhook reaches a Service inside by clientConfig.service", host)
+		return nil, refuse("%.100q is a name outside the virtual cluster, and public egress is off: turn it on in "+
+			"spec.isolation.networkPolicy.publicEgress of the VirtualCluster; a webhook reaches a Service inside by clientConfig.service", host)
 	case Numeric(host):
 		return nil, refuse("%.100q is neither a name nor an address in its usual form", host)
 	}
@@ -133,11 +133,11 @@ func Numeric(host string) bool {
 func (b *Bounds) Shut(ctx context.Context, address netip.Addr) error {
 	switch {
 	case within(local, address):
-		return refuse("%s is loopback, link-local or metadata: no virtual cluster reaches it, and nobody can open it", address)
+		return refuse("%s is loopback, link-local or metadata: no virtual cluster may reach it, and no setting opens it", address)
 	case slices.Contains(b.Itself, address):
-		return refuse("%s is this virtual cluster's own control plane: nobody can open it; a webhook reaches the API server as Service default/kubernetes", address)
+		return refuse("%s is this virtual cluster's own control plane, and no setting opens it; a webhook reaches the API server as Service default/kubernetes", address)
 	case b.Own.Hosts(ctx, address):
-		return refuse("%s is the host's API server or one of its nodes: nobody can open it", address)
+		return refuse("%s is the host's API server or one of its nodes, and no setting opens it", address)
 	}
 	return nil
 }
@@ -154,19 +154,19 @@ func (d *Door) judge(ctx context.Context, target netip.AddrPort) error {
 	own, err := d.Own.Has(ctx, target)
 	switch {
 	case err != nil:
-		return fmt.Errorf("the host does not say now whose %s is: %w", target, err)
+		return fmt.Errorf("the host does not answer now who has the address %s: %w", target, err)
 	case own:
 		return nil
 	case longest(d.Allowed, address) > longest(d.Closed, address):
 		return nil
 	case within(d.Closed, address):
-		return refuse("%s is in a range of the host's, and neither a pod nor a Service with a selector and that port of this virtual cluster; %s", target, lift)
+		return refuse("%s is in a range of the host, and belongs to no pod of this virtual cluster, nor to a Service with a selector and that port; %s", target, lift)
 	case !public(address):
-		return refuse("%s is no pod and no Service with a selector and that port of this virtual cluster; %s", target, lift)
+		return refuse("%s belongs to no pod of this virtual cluster, nor to a Service with a selector and that port; %s", target, lift)
 	case d.Resolver == nil:
-		return refuse("%s is public: of public addresses only those in a webhook's clientConfig.url are connected to; %s", address, lift)
+		return refuse("%s is public, and the API server may connect only to public addresses in a webhook's clientConfig.url; %s", address, lift)
 	case !d.Public:
-		return refuse("%s is public, and public egress is off: whoever may write the VirtualCluster turns it on in spec.isolation.networkPolicy.publicEgress", address)
+		return refuse("%s is public, and public egress is off: turn it on in spec.isolation.networkPolicy.publicEgress of the VirtualCluster", address)
 	}
 	return nil
 }

@@ -186,7 +186,7 @@ func (h *Host) apiServers(ctx context.Context) []netip.Addr {
 	}
 	found, err := h.askForServers(ctx)
 	if err != nil {
-		klog.FromContext(ctx).Info("The host's API server does not say where it is", "err", err)
+		klog.FromContext(ctx).Info("The host's API server does not publish its addresses", "err", err)
 		h.askAgain = time.Now().Add(serversRetry)
 		return h.servers
 	}

@@ -41,7 +41,7 @@ type Server struct {
 	door     *Door
 }
 
-// Listen makes the socket in the directory, in the place of one that an earlier
+// Listen creates the socket in the directory, replacing one that an earlier
 // process left. Only processes of the same user can open it.
 func Listen(directory, name string, door *Door) (*Server, error) {
 	path := filepath.Join(directory, name)

@@ -33,7 +33,7 @@ func (t *Twin[T]) keep(ctx context.Context, virtual, host T, hosted, ofAnother b
 		if err := t.markOrphan(ctx, host); err != nil {
 			return err
 		}
-		return Refuse(ReasonDataKept, fmt.Sprintf("the host cluster holds the data of an earlier object of this name, in %s. Use another name, or ask the host's administrator to run garret recover", host.GetName()))
+		return Refuse(ReasonDataKept, fmt.Sprintf("the host cluster keeps the data of an earlier object of this name, in %s. Use another name, or ask the host's administrator to run garret recover", host.GetName()))
 	}
 	if slices.Contains(virtual.GetFinalizers(), tenancyv1.FinalizerData) {
 		return t.reconcile(ctx, virtual, host, hosted)
@@ -103,7 +103,7 @@ func (t *Twin[T]) markOrphan(ctx context.Context, host T) error {
 	if err != nil {
 		return fmt.Errorf("mark %s %s as orphan: %w", t.resource.Resource, klog.KObj(host), err)
 	}
-	klog.FromContext(ctx).Info("Keeping a host object that holds data: its virtual object is missing, and was not seen being deleted", "host", klog.KObj(host))
+	klog.FromContext(ctx).Info("Keeping a host object that holds data: its virtual object is missing, and nobody was seen deleting it", "host", klog.KObj(host))
 	return nil
 }
 
@@ -128,7 +128,7 @@ func (o *orphanage) note(name string, orphaned bool) (all []string, changed bool
 	return slices.Sorted(maps.Keys(o.names)), true
 }
 
-// reportOrphan tells whether the host object is kept for want of its virtual one.
+// reportOrphan tells whether the host object is kept because its virtual one is missing.
 func (t *Twin[T]) reportOrphan(key types.NamespacedName, orphaned bool) {
 	names, changed := t.kept.note(key.String(), orphaned)
 	if !changed {

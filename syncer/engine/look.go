@@ -142,7 +142,7 @@ func (t *Twin[T]) Look(ctx context.Context, key types.NamespacedName) (*Look, er
 	hosted = hosted && t.translator.IsOurs(host)
 	if hosted && t.isOfAnother(virtual, host) {
 		hosted = false
-		look.Told = append(look.Told, Told{Reason: ReasonDataKept, Message: "the object on the host is that of an earlier object of this name"})
+		look.Told = append(look.Told, Told{Reason: ReasonDataKept, Message: "the object on the host belongs to an earlier object of this name"})
 	}
 	if hosted {
 		look.Host = host

@@ -30,12 +30,12 @@ func NewMetrics(registry metrics.KubeRegistry) *Metrics {
 	m := &Metrics{
 		reconciles: metrics.NewCounterVec(&metrics.CounterOpts{
 			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "reconciles_total",
-			Help:           "Passes over one object, by kind and result: success, retry, held or error.",
+			Help:           "Reconciles of one object, by kind and result: success, retry, held or error.",
 			StabilityLevel: metrics.ALPHA,
 		}, []string{"kind", "result"}),
 		duration: metrics.NewHistogramVec(&metrics.HistogramOpts{
 			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "reconcile_duration_seconds",
-			Help:           "Time that one pass over an object takes, by kind.",
+			Help:           "Duration of one reconcile of an object, by kind.",
 			Buckets:        []float64{.001, .005, .01, .05, .1, .5, 1, 5},
 			StabilityLevel: metrics.ALPHA,
 		}, []string{"kind"}),
@@ -51,17 +51,17 @@ func NewMetrics(registry metrics.KubeRegistry) *Metrics {
 		}, []string{"kind", "reason"}),
 		depth: metrics.NewGaugeVec(&metrics.GaugeOpts{
 			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "queue_depth",
-			Help:           "Objects that wait for a pass, by kind.",
+			Help:           "Objects that wait for a reconcile, by kind.",
 			StabilityLevel: metrics.ALPHA,
 		}, []string{"kind"}),
 		orphans: metrics.NewGaugeVec(&metrics.GaugeOpts{
 			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "orphans",
-			Help:           "Host objects that hold data and whose virtual object is missing without having been deleted, by kind.",
+			Help:           "Host objects that hold data and whose virtual object is missing, although nobody deleted it, by kind.",
 			StabilityLevel: metrics.ALPHA,
 		}, []string{"kind"}),
 		held: metrics.NewGaugeVec(&metrics.GaugeOpts{
 			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "held_writes",
-			Help:           "Writes that the host refused and that wait to be tried again, by kind.",
+			Help:           "Writes that the host refused and that the syncer retries later, by kind.",
 			StabilityLevel: metrics.ALPHA,
 		}, []string{"kind"}),
 	}

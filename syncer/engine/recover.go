@@ -24,7 +24,7 @@ type Adopter[T Object] interface {
 	Adopt(ctx context.Context, host T) (types.UID, error)
 }
 
-// Survey is what of one kind lies on the host without its virtual object.
+// Survey holds the host objects of one kind without a virtual object.
 type Survey struct {
 	Resource string
 	// Keeps says that these objects hold data: they are kept, and marked as orphans.

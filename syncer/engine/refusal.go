@@ -71,7 +71,7 @@ func failures(err error) []refusal {
 	var all []refusal
 	walk(err, false, func(_ *refusedError, answer apierrors.APIStatus) {
 		if answer != nil && answer.Status().Code >= 500 {
-			all = append(all, refusal{reasonFailing, "The host cluster cannot take it, and is asked again: " + answer.Status().Message, true, nil})
+			all = append(all, refusal{reasonFailing, "The host cluster cannot take it now, and the syncer retries: " + answer.Status().Message, true, nil})
 		}
 	})
 	return all

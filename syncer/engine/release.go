@@ -23,7 +23,7 @@ const releaseInterval = 5 * time.Second
 // holds data and is not synced any more: nobody would delete their host objects,
 // and nothing may hold them back. It reads them once, and is done when it is.
 func Release[T Object](ctx context.Context, virtual *Store[T]) {
-	forEach(ctx, virtual, "Cannot release what is not synced any more", func(object T) error {
+	forEach(ctx, virtual, "Cannot release objects that are not synced any more", func(object T) error {
 		others := slices.DeleteFunc(slices.Clone(object.GetFinalizers()), func(f string) bool { return f == tenancyv1.FinalizerData })
 		if len(others) == len(object.GetFinalizers()) {
 			return nil
@@ -35,7 +35,7 @@ func Release[T Object](ctx context.Context, virtual *Store[T]) {
 // Clear deletes all objects of the store, such as those inside that are not shown any more. It
 // reads them once, and is done when they are deleted.
 func Clear[T Object](ctx context.Context, virtual *Store[T]) {
-	forEach(ctx, virtual, "Cannot delete what is not shown any more", func(object T) error {
+	forEach(ctx, virtual, "Cannot delete objects that are not shown any more", func(object T) error {
 		uid := object.GetUID()
 		err := virtual.Writer(object.GetNamespace()).Delete(ctx, object.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 		if apierrors.IsNotFound(err) {

@@ -223,7 +223,7 @@ func (t *Twin[T]) remake(ctx context.Context, host T) error {
 		return OnHost("make it again", err)
 	}
 	t.metrics.wrote(t.resource.Resource, "delete")
-	klog.FromContext(ctx).V(2).Info("Deleted on the host, to be made again", "host", klog.KObj(host))
+	klog.FromContext(ctx).V(2).Info("Deleted on the host, to be created again", "host", klog.KObj(host))
 	return nil
 }
 
@@ -360,7 +360,7 @@ func (t *Twin[T]) carry(ctx context.Context, virtual, host T, begin func(T)) err
 		klog.FromContext(ctx).V(2).Info("Updated on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
 	}
 	if apierrors.IsNotFound(err) {
-		return Again("the host object was deleted meanwhile")
+		return Again("somebody deleted the host object meanwhile")
 	}
 	return err
 }
@@ -396,7 +396,7 @@ func (t *Twin[T]) tell(key types.NamespacedName, virtual T, err error) {
 	}
 }
 
-// readableNames puts the names that the tenant gave in the place of those on the host.
+// readableNames replaces names of the host with those that the tenant gave.
 func (t *Twin[T]) readableNames(virtual T) *strings.Replacer {
 	names := []string{virtual.GetName()}
 	if referrer, ok := t.kind.(Referrer[T]); ok {

@@ -158,7 +158,7 @@ func TestWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, field := range explanation.Fields {
-		want := map[string]string{"spec.priorityClassName": "priorities inside order the pods inside", "spec.serviceAccountName": "the ServiceAccount of the release"}[field.Field]
+		want := map[string]string{"spec.priorityClassName": "priorities inside order the pods inside", "spec.serviceAccountName": "the release's ServiceAccount"}[field.Field]
 		if want == "" || !strings.HasPrefix(field.Why, want) {
 			t.Errorf("%s: got %q, want %q", field.Field, field.Why, want)
 		}

@@ -117,7 +117,7 @@ func (a *api) mayGet(r *http.Request, kind schema.GroupResource, key types.Names
 		Verb: "get", Group: kind.Group, Resource: kind.Resource, Namespace: key.Namespace, Name: key.Name,
 	})
 	if err == nil && !allowed {
-		err = apierrors.NewForbidden(kind, key.Name, errors.New("only who may get the object may have it explained"))
+		err = apierrors.NewForbidden(kind, key.Name, errors.New("only those who may get the object may have it explained"))
 	}
 	return err
 }
@@ -126,7 +126,7 @@ func (a *api) mayGet(r *http.Request, kind schema.GroupResource, key types.Names
 func (a *api) may(r *http.Request, right authorizationv1.ResourceAttributes) (bool, error) {
 	user := r.Header.Get("X-Remote-User")
 	if user == "" {
-		return false, apierrors.NewUnauthorized("the API server did not say for whom it calls")
+		return false, apierrors.NewUnauthorized("the API server did not name the user of the request")
 	}
 	extra := map[string]authorizationv1.ExtraValue{}
 	for header, values := range r.Header {
@@ -186,7 +186,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		klog.FromContext(r.Context()).Error(err, "Cannot explain", "path", r.URL.Path)
-		status = apierrors.NewInternalError(errors.New("the object cannot be explained now"))
+		status = apierrors.NewInternalError(errors.New("the syncer cannot explain the object now"))
 	}
 	answer := status.Status()
 	answer.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}

@@ -3,9 +3,9 @@
 
 // Package hosts gives pods the file /etc/hosts that a kubelet would give them inside.
 //
-// The host's kubelet can name a pod by its host namespace only, and knows its address
-// first when the pod has a sandbox. So an init container, which has the kubelet's
-// file, writes the one that the other containers mount in its place.
+// The host's kubelet can name a pod only by its host namespace, and knows its address only once
+// the pod has a sandbox. So an init container, which has the kubelet's file, writes the file
+// that the other containers mount instead.
 package hosts
 
 import (

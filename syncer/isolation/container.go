@@ -38,7 +38,7 @@ func containerTable() []typeRules {
 		of[corev1.SecretKeySelector](passed("key", "optional")),
 		of[corev1.FileKeySelector](passed("key", "optional", "path", "volumeName")),
 		of[corev1.ResourceRequirements](
-			passed("limits", "requests").because("the host is asked for all but what only nodes inside have"),
+			passed("limits", "requests").because("the syncer asks the host for all resources but those that only nodes inside have"),
 			refused("the claims inside have no devices of the host", "no setting lifts it", "claims"),
 		),
 		of[corev1.ContainerResizePolicy](passed("resourceName", "restartPolicy")),

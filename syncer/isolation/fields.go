@@ -25,7 +25,7 @@ const (
 	Passed Decision = "passed"
 	// Translated fields go to the host with another value, which resources writes.
 	Translated Decision = "translated"
-	// LeftOut fields stay inside, without a word.
+	// LeftOut fields silently stay inside.
 	LeftOut Decision = "left out"
 	// Refused fields keep their object from the host.
 	Refused Decision = "refused"

@@ -22,16 +22,16 @@ func ingressTable() []typeRules {
 		),
 		of[networkingv1.IngressBackend](
 			passed("service"),
-			refused("it names an object of the host of any kind", "no setting lifts it, a service leads to the pods of this virtual cluster", "resource"),
+			refused("it can name an object of any kind on the host", "no setting lifts it; name a Service, which leads to the pods of this virtual cluster", "resource"),
 		),
-		of[networkingv1.IngressServiceBackend](passed("port"), translated("the host's Service, of the one inside", "name")),
+		of[networkingv1.IngressServiceBackend](passed("port"), translated("the Service on the host that stands for the one inside", "name")),
 		of[networkingv1.ServiceBackendPort](passed("name", "number")),
 		of[networkingv1.IngressRule](
-			passed("host").because("who gets a name that several ask for is for the host's ingress controller to decide"),
+			passed("host").because("when several ask for one name, the host's ingress controller decides"),
 		),
 		of[networkingv1.IngressRuleValue](passed("http")),
 		of[networkingv1.HTTPIngressRuleValue](passed("paths")),
 		of[networkingv1.HTTPIngressPath](passed("backend", "path", "pathType")),
-		of[networkingv1.IngressTLS](passed("hosts"), translated("the host's secret, of the one inside", "secretName")),
+		of[networkingv1.IngressTLS](passed("hosts"), translated("the Secret on the host that stands for the one inside", "secretName")),
 	}
 }

@@ -16,11 +16,11 @@ func NetworkPolicySpec(spec *networkingv1.NetworkPolicySpec) (*networkingv1.Netw
 
 func networkPolicyTable() []typeRules {
 	const pods = "the host's labels of pods of the same virtual cluster"
-	const bounds = "the part of it that the release's own policy opens"
+	const bounds = "the part of it that the release's own policy allows"
 	return []typeRules{
 		of[networkingv1.NetworkPolicySpec](
 			passed("policyTypes"),
-			passed("ingress").because("the release closes nothing that comes in to workloads, so that a policy only narrows it"),
+			passed("ingress").because("the release closes no traffic to workloads, so a policy can only narrow it"),
 			translated("the host's labels of pods of the same namespace inside", "podSelector"),
 			translated(bounds, "egress"),
 		),
@@ -29,7 +29,7 @@ func networkPolicyTable() []typeRules {
 		of[networkingv1.NetworkPolicyPort](passed("endPort", "port", "protocol")),
 		of[networkingv1.NetworkPolicyPeer](
 			translated(pods, "namespaceSelector", "podSelector"),
-			passed("ipBlock").because("in egress, the part of it that the release's own policy opens"),
+			passed("ipBlock").because("in egress, the part of it that the release's own policy allows"),
 		),
 		of[networkingv1.IPBlock](passed("cidr", "except")),
 	}

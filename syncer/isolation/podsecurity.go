@@ -19,9 +19,9 @@ import (
 )
 
 // ErrLevelUnknown says that the VirtualCluster has not been read yet.
-var ErrLevelUnknown = errors.New("the level of Pod Security is not known yet")
+var ErrLevelUnknown = errors.New("the syncer does not know the level of Pod Security yet")
 
-// PodSecurity holds pods to the level of the Pod Security Standards that the
+// PodSecurity checks pods against the level of the Pod Security Standards that the
 // VirtualCluster asks for.
 type PodSecurity struct {
 	evaluator policy.Evaluator

@@ -152,7 +152,7 @@ func (i *Issuer) grant(ctx context.Context, request *tenancyv1.CertificateReques
 	if err != nil {
 		// The reason names files in the pod: it is for the log.
 		klog.FromContext(ctx).Error(err, "Cannot sign")
-		err = apierrors.NewServiceUnavailable("the authority of clients is not available")
+		err = apierrors.NewServiceUnavailable("the certificate authority for clients is not available")
 	} else if ctx.Err() != nil {
 		err = apierrors.NewTimeoutError("the caller has gone away", 0)
 	}

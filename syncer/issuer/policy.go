@@ -62,15 +62,15 @@ func checkKey(public crypto.PublicKey) error {
 	switch key := public.(type) {
 	case *rsa.PublicKey:
 		if size := key.N.BitLen(); size < minRSA || size > maxRSA {
-			return fmt.Errorf("an RSA key of %d bits is not taken: it must have %d to %d", size, minRSA, maxRSA)
+			return fmt.Errorf("an RSA key of %d bits is not allowed: it must have %d to %d", size, minRSA, maxRSA)
 		}
 	case *ecdsa.PublicKey:
 		if size := key.Curve.Params().BitSize; size < 256 {
-			return fmt.Errorf("an elliptic curve of %d bits is not taken", size)
+			return fmt.Errorf("an elliptic curve of %d bits is not allowed", size)
 		}
 	case ed25519.PublicKey:
 	default:
-		return fmt.Errorf("a key of type %T is not taken", public)
+		return fmt.Errorf("a key of type %T is not allowed", public)
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func checkGrant(grant *tenancyv1.KubeconfigGrant, public crypto.PublicKey) error
 		return apierrors.NewBadRequest(err.Error())
 	}
 	if grant.ID != id {
-		return forbidden("the id %.100q is not that of the key, %q", grant.ID, id)
+		return forbidden("the id %.100q does not match the key, whose id is %q", grant.ID, id)
 	}
 	user := grant.HostUser
 	if user == "" || len(user) > maxNameLength || !utf8.ValidString(user) || strings.TrimSpace(user) != user || strings.ContainsFunc(user, unicode.IsControl) {
@@ -116,7 +116,7 @@ func checkGrant(grant *tenancyv1.KubeconfigGrant, public crypto.PublicKey) error
 		return nil
 	}
 	if problems := path.ValidatePathSegmentName(grant.ClusterRole, false); len(problems) > 0 || len(grant.ClusterRole) > maxNameLength {
-		problem := field.Invalid(field.NewPath("clusterRole"), grant.ClusterRole, "is not the name of a ClusterRole: "+strings.Join(problems, ", "))
+		problem := field.Invalid(field.NewPath("clusterRole"), grant.ClusterRole, "is not a valid name of a ClusterRole: "+strings.Join(problems, ", "))
 		return apierrors.NewInvalid(schema.GroupKind{Group: tenancyv1.GroupName, Kind: "CertificateRequest"}, grant.ID, field.ErrorList{problem})
 	}
 	return nil

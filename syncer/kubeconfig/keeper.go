@@ -184,7 +184,7 @@ func troubleOf(err error) Outcome {
 	if errors.As(err, &known) {
 		return Outcome{Reason: known.reason, Message: known.message}
 	}
-	return Outcome{Reason: "NotWritten", Message: "the kubeconfig of spec.kubeconfigSecret is not in place: " + err.Error()}
+	return Outcome{Reason: "NotWritten", Message: "the syncer could not write the kubeconfig of spec.kubeconfigSecret: " + err.Error()}
 }
 
 // removeOthers ends what the spec does not ask for: rights inside first, then Secrets.
@@ -224,7 +224,7 @@ func (k *Keeper) removeWatched(ctx context.Context, wanted string) error {
 	case apierrors.IsNotFound(err):
 		return nil
 	case apierrors.IsForbidden(err):
-		return &trouble{"NotRemoved", fmt.Sprintf("the rights of the kubeconfig in Secret %s have ended, but the syncer may not delete the Secret: delete it", k.watched)}
+		return &trouble{"NotRemoved", fmt.Sprintf("the kubeconfig in Secret %s has lost its rights, but the syncer may not delete the Secret: delete it", k.watched)}
 	case err != nil:
 		return err
 	case !isOwn(secret, k.Cluster):
@@ -253,7 +253,7 @@ func (k *Keeper) keep(ctx context.Context, want *tenancyv1.KubeconfigSecret) (Ou
 	}
 	if found != nil && !isOwn(found, k.Cluster) {
 		_, err := k.Rights.EndSecrets(ctx, "", "", "", false)
-		return Outcome{}, 0, errors.Join(err, &trouble{"SecretTaken", fmt.Sprintf("the namespace has a Secret %s already, which is not this virtual cluster's and is left as it is: "+
+		return Outcome{}, 0, errors.Join(err, &trouble{"SecretTaken", fmt.Sprintf("the namespace already has a Secret %s that does not belong to this virtual cluster: "+
 			"delete it, or set another spec.kubeconfigSecret.name", want.Name)})
 	}
 	current := &credential{}
@@ -271,8 +271,8 @@ func (k *Keeper) keep(ctx context.Context, want *tenancyv1.KubeconfigSecret) (Ou
 	now := k.Clock.Now()
 	if !bound || !now.Before(current.renewal()) {
 		if *want == k.issuedFor && now.Before(k.issued.Add(newCredentials)) {
-			return Outcome{}, 0, cmp.Or[error](k.unwritten, &trouble{"RightsTaken", fmt.Sprintf("the kubeconfig in Secret %s lost its rights seconds after it was made: "+
-				"see who deletes ClusterRoleBindings inside, or who changes the Secret", want.Name)})
+			return Outcome{}, 0, cmp.Or[error](k.unwritten, &trouble{"RightsTaken", fmt.Sprintf("the kubeconfig in Secret %s lost its rights seconds after the syncer wrote it: "+
+				"find out who deletes ClusterRoleBindings inside, or who changes the Secret", want.Name)})
 		}
 		if current, err = k.issue(ctx, want, now); err != nil {
 			return Outcome{}, 0, err
@@ -292,7 +292,7 @@ func (k *Keeper) issue(ctx context.Context, want *tenancyv1.KubeconfigSecret, no
 		return k.Rights.BindSecret(ctx, id, want.Name, want.ClusterRole, expires)
 	})
 	if apierrors.IsInvalid(err) {
-		return nil, &trouble{"ClusterRoleNotFound", fmt.Sprintf("there is no ClusterRole %s inside: create it, or set another spec.kubeconfigSecret.clusterRole", want.ClusterRole)}
+		return nil, &trouble{"ClusterRoleNotFound", fmt.Sprintf("the ClusterRole %s does not exist inside: create it, or set another spec.kubeconfigSecret.clusterRole", want.ClusterRole)}
 	}
 	if err != nil {
 		// The next pass ends the rights of what nobody has.

@@ -22,7 +22,7 @@ import (
 const annotationCheckpoint = "garret.dev/checkpoint"
 
 // maxLead is how far a checkpoint inside can be ahead of the host's, where the
-// host's record was put back. One that is further ahead was made up by somebody.
+// host's record was restored. One that is further ahead was made up by somebody.
 const maxLead = 1 << 30
 
 // idLength makes ids of two histories differ where their numbers do not.
@@ -118,13 +118,13 @@ func judge(found inside, known record) *Loss {
 	if found.marked {
 		was = "the last is number " + strconv.FormatInt(found.checkpoint.number, 10)
 	}
-	return &Loss{tenancyv1.ReasonDataOlder, fmt.Sprintf("The data of the control plane went back in time: the syncer left checkpoint number %d in them at %s, and now %s.",
+	return &Loss{tenancyv1.ReasonDataOlder, fmt.Sprintf("The data of the control plane went back in time: the syncer wrote checkpoint number %d into them at %s, and now %s.",
 		known.checkpoint.number, known.written.UTC().Format(time.RFC3339), was)}
 }
 
 func replaced(before, now types.UID) *Loss {
-	return &Loss{tenancyv1.ReasonDataReplaced, fmt.Sprintf("The control plane has other data than the host objects stand for: "+
-		"its namespace kube-system has the UID %s, and had %s.", now, before)}
+	return &Loss{tenancyv1.ReasonDataReplaced, fmt.Sprintf("The control plane's data do not belong to the host objects: "+
+		"its namespace kube-system has the UID %s, and had %s before.", now, before)}
 }
 
 // younger compares resourceVersions of one control plane. It is false where one is unknown.

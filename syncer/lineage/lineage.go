@@ -40,10 +40,10 @@ const (
 )
 
 // errUnsettled is the answer while it is not known, or not decided, what the data inside are.
-var errUnsettled = errors.New("it is not settled yet whether the data of the control plane are those that the host objects stand for")
+var errUnsettled = errors.New("the syncer has not decided yet whether the control plane's data belong to the host objects")
 
 // errWentBack has the syncer start over.
-var errWentBack = errors.New("the data of the control plane went back in time, to after the last checkpoint: starting over")
+var errWentBack = errors.New("the data of the control plane went back in time, to after the last checkpoint: restarting")
 
 // Options are what a Lineage is made of.
 type Options struct {
@@ -219,7 +219,7 @@ func (l *Lineage) Run(ctx context.Context) error {
 			return loss
 		}
 		if err != nil && ctx.Err() == nil {
-			klog.FromContext(ctx).Error(err, "Cannot leave a checkpoint", "again", checkpointRetry)
+			klog.FromContext(ctx).Error(err, "Cannot write a checkpoint", "again", checkpointRetry)
 			if !l.pause(ctx, checkpointRetry) {
 				return nil
 			}
@@ -329,7 +329,7 @@ func (l *Lineage) read(ctx context.Context) (*record, error) {
 	known.decision, known.decided = found.Data[keyDecision]
 	var marked bool
 	if known.checkpoint, marked = parseCheckpoint(found.Data[keyCheckpoint]); !marked || known.incarnation == "" {
-		return nil, fmt.Errorf("checkpoint on the host: ConfigMap %s was changed by somebody: delete it, and the syncer makes it again", found.Name)
+		return nil, fmt.Errorf("checkpoint on the host: somebody changed ConfigMap %s: delete it, and the syncer creates it again", found.Name)
 	}
 	// For messages only.
 	known.written, _ = time.Parse(time.RFC3339, found.Data[keyWritten])

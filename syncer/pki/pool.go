@@ -33,7 +33,7 @@ func (p *Pool) Current() (*x509.CertPool, error) {
 	var now []stamp
 	for _, file := range p.files {
 		if file == "" {
-			return nil, errors.New("no authority of clients is configured")
+			return nil, errors.New("no certificate authority for clients is configured")
 		}
 		stamp, err := stampOf(file)
 		if err != nil {
@@ -51,7 +51,7 @@ func (p *Pool) Current() (*x509.CertPool, error) {
 			return nil, fmt.Errorf("authority of clients: %w", err)
 		}
 		if !pool.AppendCertsFromPEM(bundle) {
-			return nil, fmt.Errorf("authority of clients %s: no certificate in it", file)
+			return nil, fmt.Errorf("authority of clients %s: it holds no certificate", file)
 		}
 	}
 	p.pool, p.stamps = pool, now

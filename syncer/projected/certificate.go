@@ -52,7 +52,7 @@ type times struct {
 	Ends  metav1.Time `json:"ends"`
 }
 
-// timesOf reads them from a Secret; the annotation lies on the host, where it may say
+// timesOf reads them from a Secret; the annotation is on the host, where it may say
 // anything, and then certificates are renewed.
 func timesOf(secret *corev1.Secret) map[string]times {
 	all := map[string]times{}

@@ -38,7 +38,7 @@ func makers() map[string]func() (crypto.Signer, error) {
 func newKey(kind string) (key, proof []byte, err error) {
 	maker, known := makers()[kind]
 	if !known {
-		return nil, nil, missingError(fmt.Sprintf("the keyType %q is not known", kind))
+		return nil, nil, missingError(fmt.Sprintf("the keyType %q is unknown", kind))
 	}
 	signer, err := maker()
 	if err != nil {

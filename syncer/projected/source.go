@@ -158,7 +158,7 @@ func (s *Source) Fill(ctx context.Context, pod *corev1.Pod, secret *corev1.Secre
 
 func (s *Source) fill(ctx context.Context, pod *corev1.Pod, place place, state *state, secret *corev1.Secret) (time.Duration, error) {
 	if !s.served {
-		return 0, missingError("the API server inside does not serve certificates.k8s.io/v1, which it has from 1.37 on")
+		return 0, missingError("the API server inside does not serve certificates.k8s.io/v1; Kubernetes has it since 1.37")
 	}
 	if place.source.PodCertificate != nil {
 		return s.certify(ctx, pod, place, state, secret)
@@ -182,7 +182,7 @@ func put(secret *corev1.Secret, files map[string][]byte) error {
 		size += len(file)
 	}
 	if size > corev1.MaxSecretSize {
-		return missingError(fmt.Sprintf("tokens, trust bundles and certificates of the pod take %d bytes, of which the host cluster carries %d for one pod", size, corev1.MaxSecretSize))
+		return missingError(fmt.Sprintf("tokens, trust bundles and certificates of the pod take %d bytes, but the host cluster accepts only %d for one pod", size, corev1.MaxSecretSize))
 	}
 	if secret.Data == nil {
 		secret.Data = map[string][]byte{}

@@ -20,9 +20,9 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// ErrUnknown says that nothing can be charged yet: the bounds, or what lies on the host,
+// ErrUnknown says that nothing can be charged yet: the bounds, or what is on the host,
 // have not been read.
-var ErrUnknown = errors.New("the quota of the virtual cluster is not known yet")
+var ErrUnknown = errors.New("the syncer does not know the quota of the virtual cluster yet")
 
 // ExceededError says that a write asks for more than there is.
 type ExceededError struct{ message string }
@@ -111,7 +111,7 @@ type Book struct {
 	ledger  *Ledger
 	kind    schema.GroupResource
 	entries map[string]*entry
-	// read says that all objects of the kind that lie on the host are known.
+	// read says that all objects of the kind on the host are known.
 	read func() bool
 }
 
@@ -128,8 +128,8 @@ type entry struct {
 	gone types.UID
 }
 
-// Book returns that of the kind. Read says that all objects that lie on the host
-// have been seen.
+// Book returns the Book of the kind. Read says that the syncer has seen all its objects on
+// the host.
 func (l *Ledger) Book(kind schema.GroupResource, read func() bool) *Book {
 	return &Book{ledger: l, kind: kind, entries: map[string]*entry{}, read: read}
 }

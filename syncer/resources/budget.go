@@ -21,7 +21,7 @@ func (b *builder) budgets() {
 		kubernetes.Interface.PolicyV1, typedpolicyv1.PolicyV1Interface.PodDisruptionBudgets)
 	declare(b, virtual, host, declared[*policyv1.PodDisruptionBudget]{
 		wanted:   func(virtual *policyv1.PodDisruptionBudget) bool { return virtual.Status.ObservedGeneration > 0 },
-		unwanted: "the controllers inside have not computed yet what it asks for",
+		unwanted: "the controllers inside have not computed its limits yet",
 		apply: func(virtual, host *policyv1.PodDisruptionBudget) error {
 			if virtual.Status.ObservedGeneration == virtual.Generation {
 				host.Spec.Selector = b.Translator.HostLabelSelector(virtual.Spec.Selector, []string{virtual.Namespace})

@@ -132,7 +132,7 @@ func (c *claims) create(virtual, host *corev1.PersistentVolumeClaim) error {
 		host.Spec.StorageClassName = &class
 	}
 	if class := host.Spec.StorageClassName; class != nil && *class == "" && host.Spec.VolumeName == "" {
-		return engine.Refuse(reasonForbidden, `spec.storageClassName "" is refused: without a volumeName it takes any volume of the host that is nobody's yet; no setting lifts it, a class of the host has a volume made`)
+		return engine.Refuse(reasonForbidden, `spec.storageClassName "" is refused: without a volumeName it could bind any volume of the host that nobody has claimed yet; no setting lifts it; name a class of the host, which provisions a volume`)
 	}
 	return c.source(virtual, host)
 }
@@ -146,7 +146,7 @@ func (c *claims) checkVolume(virtual *corev1.PersistentVolumeClaim) error {
 	if found && isMirror(volume) && provisioned.MatchString(volume.Name) {
 		return nil
 	}
-	return engine.Refuse(reasonUntranslatable, fmt.Sprintf("volume %s is not one that the host cluster provisioned for a claim of this virtual cluster; the host's administrator can bind it by hand", virtual.Spec.VolumeName))
+	return engine.Refuse(reasonUntranslatable, fmt.Sprintf("volume %s was not provisioned by the host cluster for a claim of this virtual cluster; the host's administrator can bind it by hand", virtual.Spec.VolumeName))
 }
 
 // source translates the claim that the volume is to be a copy of.
@@ -156,16 +156,16 @@ func (c *claims) source(virtual, host *corev1.PersistentVolumeClaim) error {
 		return nil
 	}
 	if source.Kind != "PersistentVolumeClaim" || ptr.Deref(source.APIGroup, "") != "" || ptr.Deref(source.Namespace, virtual.Namespace) != virtual.Namespace {
-		return engine.Refuse(reasonUntranslatable, fmt.Sprintf("data source %s %s is not carried to the host cluster", source.Kind, source.Name))
+		return engine.Refuse(reasonUntranslatable, fmt.Sprintf("the syncer does not copy data source %s %s to the host cluster", source.Kind, source.Name))
 	}
 	// The host knows only the name, and would copy the data of whoever had it before.
 	claim, inside := c.virtual.Claims.Get(virtual.Namespace, source.Name)
 	held, found := c.host.Claims.Get(c.translator.Cluster().HostNamespace, c.translator.HostName(virtual.Namespace, source.Name))
 	if !inside || !found {
-		return engine.Again("the claim to copy, " + source.Name + ", is not there yet")
+		return engine.Again("the claim to copy, " + source.Name + ", does not exist yet")
 	}
 	if identity, ours := c.translator.IdentityOf(held); !ours || identity.UID != claim.UID {
-		return engine.Refuse(engine.ReasonDataKept, fmt.Sprintf("the data that the host cluster holds for claim %s are not those of the claim inside", source.Name))
+		return engine.Refuse(engine.ReasonDataKept, fmt.Sprintf("the host cluster holds data for claim %s that belong to another claim", source.Name))
 	}
 	host.Spec.DataSourceRef.Namespace = nil
 	host.Spec.DataSourceRef.Name = c.translator.HostName(virtual.Namespace, source.Name)
@@ -223,7 +223,7 @@ func (c *claims) hostMissing(ctx context.Context, virtual *corev1.PersistentVolu
 	// One whose marker was taken off is not in the cache, and has its data.
 	name := c.translator.HostName(virtual.Namespace, virtual.Name)
 	if _, err := c.host.Claims.Writer(c.translator.Cluster().HostNamespace).Get(ctx, name, metav1.GetOptions{}); err == nil {
-		return true, engine.Refuse(reasonDetached, "its claim on the host cluster no longer carries the marker of this virtual cluster")
+		return true, engine.Refuse(reasonDetached, "its claim on the host cluster no longer has the labels of this virtual cluster")
 	} else if !apierrors.IsNotFound(err) {
 		return true, engine.OnHost("read", err)
 	}
@@ -246,8 +246,8 @@ func (c *claims) report(ctx context.Context, virtual *corev1.PersistentVolumeCla
 		return fmt.Errorf("status inside: %w", err)
 	}
 	if status.Phase == corev1.ClaimLost && virtual.Status.Phase != corev1.ClaimLost {
-		c.recorder.Eventf(virtual, corev1.EventTypeWarning, reasonLost, "The claim on the host cluster that held the data was deleted there. "+
-			"This one is bound again when volume %s is made available on the host cluster; to begin with an empty volume, delete it and create it again.", virtual.Spec.VolumeName)
+		c.recorder.Eventf(virtual, corev1.EventTypeWarning, reasonLost, "Somebody deleted the claim on the host cluster that held the data. "+
+			"This claim binds again when volume %s becomes available on the host cluster; to begin with an empty volume, delete the claim and create it again.", virtual.Spec.VolumeName)
 	}
 	return nil
 }

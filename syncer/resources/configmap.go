@@ -23,7 +23,7 @@ func (b *builder) configMaps() {
 			return b.All[tenancyv1.ResourceConfigMaps] && virtual.Labels[tenancyv1.LabelMapped] == "" ||
 				slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexConfigMap, key), b.hosted) || b.namedByRule(tenancyv1.ResourceConfigMaps, key)
 		},
-		unwanted: "no pod on the host refers to it",
+		unwanted: "no pod on the host uses it",
 		apply: func(virtual, host *corev1.ConfigMap) error {
 			host.Data, host.BinaryData = virtual.Data, virtual.BinaryData
 			return nil

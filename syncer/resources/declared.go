@@ -109,7 +109,7 @@ func (k *declaredKind[T]) Yield(wanted, current T, refusal error) bool {
 	return k.declared.yield != nil && k.declared.yield(wanted, current, refusal)
 }
 
-// References are the names that the host may say in the place of others.
+// References are the names that the host's messages may contain instead of others.
 func (k *declaredKind[T]) References(virtual T) []string {
 	if k.declared.references == nil {
 		return nil

@@ -27,7 +27,7 @@ const (
 	// toldAddresses is how many addresses one Event names.
 	toldAddresses = 5
 	// addressRule is the rule, and who can lift it.
-	addressRule = "endpoints may have the addresses of pods of this virtual cluster, and those that spec.isolation.endpointRanges of the HostCluster names, which the host's administrator writes"
+	addressRule = "endpoints may have the addresses of this virtual cluster's pods, and those that the host's administrator allows in spec.isolation.endpointRanges of the HostCluster"
 )
 
 // endpointSlices carries the endpoints of services without a selector, which
@@ -56,7 +56,7 @@ func (b *builder) endpointSlices() {
 			service, found := b.Virtual.Services.Get(virtual.Namespace, serviceOf(virtual))
 			return found && HasHostService(service) && len(service.Spec.Selector) == 0
 		},
-		unwanted: "it belongs to no Service on the host that is without a selector",
+		unwanted: "it belongs to no Service without a selector on the host",
 		create: func(virtual, host *discoveryv1.EndpointSlice) error {
 			host.AddressType = virtual.AddressType
 			return nil
@@ -80,7 +80,7 @@ func serviceOf(slice *discoveryv1.EndpointSlice) string {
 
 func (s *endpointSlices) apply(virtual, host *discoveryv1.EndpointSlice) error {
 	if virtual.AddressType == discoveryv1.AddressTypeFQDN {
-		return engine.Refuse(reasonAddresses, "endpoints of the type FQDN would name any host: "+addressRule)
+		return engine.Refuse(reasonAddresses, "endpoints of the type FQDN could name any host: "+addressRule)
 	}
 	host.Labels[discoveryv1.LabelManagedBy] = sliceManager
 	host.Labels[discoveryv1.LabelServiceName] = s.Translator.HostName(virtual.Namespace, serviceOf(virtual))

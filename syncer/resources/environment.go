@@ -227,14 +227,14 @@ func (e *environments) data(namespace string) (data map[string]string, leftOut i
 	return data, leftOut
 }
 
-// tellLeftOut tells of variables that the pod misses.
+// tellLeftOut reports variables that the pod does not get.
 func (p *pods) tellLeftOut(virtual *corev1.Pod) {
 	if !linksServices(&virtual.Spec) {
 		return
 	}
 	if _, leftOut := p.environments.data(virtual.Namespace); leftOut > 0 {
 		p.recorder.Eventf(virtual, corev1.EventTypeWarning, reasonEnvironment,
-			"%d environment variables that announce services of the namespace are left out, because all of them are more than a container can start with. "+
+			"The syncer left out %d environment variables that announce services of the namespace: a container cannot start with all of them. "+
 				"Find services by their DNS names, and set spec.enableServiceLinks to false.", leftOut)
 	}
 }

@@ -40,7 +40,7 @@ const caKey = "ca.crt"
 
 // issued copies inside what cert-manager issues on the host for ingresses.
 //
-// The Secret lies on the host under the name that the host's ingress gives, which is
+// The Secret is on the host under the name that the host's ingress gives, which is
 // made of the cluster's id and the name inside. Nobody needs to believe that alone, as a
 // name could be looked for: the Secret also bears the label LabelIssuedFor with that id.
 // The syncer asks for the label in the annotation of the host's ingress, which is no
@@ -121,7 +121,7 @@ func (i issued) isCopy(secret *corev1.Secret) bool {
 func (i issued) tellExists(ingresses []*networkingv1.Ingress, name string) {
 	for _, ingress := range ingresses {
 		i.Recorder.Eventf(ingress, corev1.EventTypeWarning, reasonSecretExists,
-			"the host issued a certificate for this ingress and serves it, and the secret %q here is another one; without it, the certificate is brought here", name)
+			"the host issued and serves a certificate for this ingress, but the secret %q here holds another one; delete the secret, and the syncer copies the host's certificate here", name)
 	}
 }
 

@@ -25,12 +25,12 @@ var (
 // Declines says why a pod has no twin.
 func (p *pods) Declines(virtual *corev1.Pod) string {
 	if len(virtual.Spec.SchedulingGates) > 0 {
-		return "spec.schedulingGates keeps it waiting inside"
+		return "it waits inside until its spec.schedulingGates are gone"
 	}
 	if _, waits := p.places.of(virtual); waits {
-		return "it waits inside for a resource that only nodes inside have: its condition PodScheduled tells more"
+		return "it waits for a resource that only nodes inside have: see its condition PodScheduled"
 	}
-	return "it is the mirror of a static pod, which another kubelet runs"
+	return "it mirrors a static pod, which another kubelet runs"
 }
 
 // Begun takes the gate out of what is asked for once the host pod has lost it.
@@ -64,9 +64,9 @@ func (m *mirror[T]) Look(_ context.Context, key types.NamespacedName) (*engine.L
 		look.Told = append(look.Told, engine.Told{Reason: reasonUntranslatable, Message: err.Error()})
 	}
 	if !fate.shown {
-		look.Unwanted = "it was made inside, and stays there"
+		look.Unwanted = "somebody created it inside, and it stays there"
 		if !fate.kept && err == nil {
-			look.Unwanted = "the host no longer shows it: it is being removed"
+			look.Unwanted = "the host no longer shows it: the syncer is removing it"
 		}
 		return look, nil
 	}

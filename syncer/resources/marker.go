@@ -55,7 +55,7 @@ func (m Marker) mark(resource string, virtual, host engine.Object, annotations m
 	}
 	message := ""
 	if len(leftOut) > 0 {
-		message = fmt.Sprintf("The host does not get the annotations %s: an administrator of the host can add them to spec.isolation.allowedAnnotations of HostCluster local", strings.Join(leftOut, ", "))
+		message = fmt.Sprintf("The syncer does not copy the annotations %s to the host: an administrator of the host can add them to spec.isolation.allowedAnnotations of HostCluster local", strings.Join(leftOut, ", "))
 	}
 	m.notices.tell(virtual, reasonAnnotations, message)
 }

@@ -87,7 +87,7 @@ func (b *builder) tellClosed(virtual *networkingv1.NetworkPolicy, closed []strin
 	}
 	message := ""
 	if len(closed) > 0 {
-		message = fmt.Sprintf("The policy does not open %s as it says, since the virtual cluster may not reach that: the host's administrator can add ranges to spec.isolation.egressRanges of HostCluster local", strings.Join(closed, ", "))
+		message = fmt.Sprintf("The policy does not open %s, because the virtual cluster may not reach that: the host's administrator can add ranges to spec.isolation.egressRanges of HostCluster local", strings.Join(closed, ", "))
 	}
 	b.notices.tell(virtual, reasonNarrowed, message)
 }

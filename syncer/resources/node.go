@@ -217,7 +217,7 @@ func (n *nodes) addresses(node *corev1.Node) []corev1.NodeAddress {
 	return before
 }
 
-// given says whether the host's scheduler heeds a label of a node inside by itself: it is
+// given says whether the host's scheduler respects a label of a node inside by itself: it is
 // shown of the host's node, or no node of the host stands behind it.
 func (n *nodes) given(node *corev1.Node, key string) bool {
 	if node.Labels[tenancyv1.LabelCluster] != n.translator.Cluster().ID {
@@ -242,7 +242,7 @@ func (n *nodes) real(name string) (*corev1.Node, bool) {
 	return n.host.Nodes.Get("", name)
 }
 
-// readiness is what the host says; a node that may not be read is taken for ready.
+// readiness is what the host says; a node that may not be read counts as ready.
 func (n *nodes) readiness(name string) (corev1.ConditionStatus, string) {
 	if real, found := n.real(name); found {
 		for _, condition := range real.Status.Conditions {

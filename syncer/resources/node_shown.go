@@ -149,7 +149,7 @@ func remember(node *corev1.Node, annotation string, list []string) {
 	node.Annotations[annotation] = strings.Join(list, ",")
 }
 
-// givenTaint says whether the host's scheduler heeds the taint of a node inside by itself.
+// givenTaint says whether the host's scheduler respects the taint of a node inside by itself.
 func (n *nodes) givenTaint(node *corev1.Node, taint *corev1.Taint) bool {
 	return slices.ContainsFunc(n.shownTaints(node.Name), func(given corev1.Taint) bool {
 		return given.MatchTaint(taint) && given.Value == taint.Value

@@ -156,7 +156,7 @@ func (m *mapped[T]) fate(key types.NamespacedName, object T, found bool) (fate, 
 	switch namespace, there := m.namespaces.Get("", key.Namespace); {
 	case found && object.GetLabels()[tenancyv1.LabelMapped] != m.id:
 		if shown {
-			m.notices.tell(object, reasonMapped, fmt.Sprintf("The VirtualCluster shows an object of the host under this name: %s stays as it is, and the host's is not shown until it is deleted", key.Name))
+			m.notices.tell(object, reasonMapped, fmt.Sprintf("The VirtualCluster shows an object of the host under this name. %s stays as it is, and hides the host's object until you delete it", key.Name))
 		}
 		return fate{kept: true}, nil
 	case !there || namespace.DeletionTimestamp != nil:

@@ -121,7 +121,7 @@ func (b *builder) pods() {
 			controller.Enqueue(key)
 		}
 	})
-	// What fell short of the level of before may go now.
+	// What violated the earlier level may go now.
 	b.PodSecurity.Watch(func() {
 		for _, pod := range b.Virtual.Pods.List() {
 			controller.Enqueue(engine.KeyOf(pod))
@@ -328,7 +328,7 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried 
 		}
 	}
 	if p.isLost(virtual, host) {
-		return p.reject(ctx, virtual, host, rejection{reasonNodeLost, "the node " + virtual.Spec.NodeName + " did not take the pod again after the virtual cluster slept"})
+		return p.reject(ctx, virtual, host, rejection{reasonNodeLost, "the node " + virtual.Spec.NodeName + " did not accept the pod again after the virtual cluster slept"})
 	}
 	var missing error
 	if host.Spec.NodeName != "" {
@@ -421,7 +421,7 @@ func (p *pods) checkNode(virtual *corev1.Pod) error {
 		return nil // it was there, and is waited for
 	}
 	return engine.Refuse(reasonForbidden, fmt.Sprintf(
-		"spec.nodeName %q is refused: pods of this virtual cluster run on nodes that it shows of the host; who may change spec.syncer.fromHost.nodes.selector of the VirtualCluster says which", name))
+		"spec.nodeName %q is refused: pods of this virtual cluster run only on nodes of the host that it shows; spec.syncer.fromHost.nodes.selector of the VirtualCluster selects them", name))
 }
 
 // checkClaims refuses a pod that names a claim whose data on the host are not those
@@ -439,7 +439,7 @@ func (p *pods) checkClaims(virtual *corev1.Pod) error {
 		identity, ours := p.translator.IdentityOf(host)
 		claim, inside := p.virtual.Claims.Get(virtual.Namespace, name)
 		if inside && isEphemeralClaim(virtual, name) && !metav1.IsControlledBy(claim, virtual) {
-			return engine.Refuse(reasonUntranslatable, fmt.Sprintf("claim %s was not made for this pod, whose ephemeral volume needs a claim of that name: delete one of them", name))
+			return engine.Refuse(reasonUntranslatable, fmt.Sprintf("claim %s belongs to something else, and the ephemeral volume of this pod needs a claim of that name: delete one of them", name))
 		}
 		if ours && inside && identity.UID == claim.UID && !hasOtherVolume(claim, host) {
 			continue
@@ -447,7 +447,7 @@ func (p *pods) checkClaims(virtual *corev1.Pod) error {
 		if host.DeletionTimestamp != nil {
 			return engine.Again("an earlier claim " + name + " is still being deleted on the host")
 		}
-		return engine.Refuse(engine.ReasonDataKept, fmt.Sprintf("the data that the host cluster holds for claim %s are not those of the claim inside", name))
+		return engine.Refuse(engine.ReasonDataKept, fmt.Sprintf("the host cluster holds data for claim %s that belong to another claim", name))
 	}
 	return nil
 }

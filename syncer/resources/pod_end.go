@@ -34,7 +34,7 @@ func (p *pods) UpdateOnHost(ctx context.Context, current, wanted *corev1.Pod) (*
 	var errs []error
 	wrote := func(what string, updated *corev1.Pod, err error) {
 		if apierrors.IsNotFound(err) && p.isThere(ctx, wanted) {
-			err = engine.Refuse(reasonUntranslatable, "the host cluster does not serve this change: "+what)
+			err = engine.Refuse(reasonUntranslatable, "the host cluster does not support this change: "+what)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", what, err))
@@ -176,7 +176,7 @@ func (p *pods) HostMissing(ctx context.Context, virtual *corev1.Pod) (bool, erro
 	name := p.translator.HostName(virtual.Namespace, virtual.Name)
 	_, err := p.host.Pods.Writer(p.translator.Cluster().HostNamespace).Get(ctx, name, metav1.GetOptions{})
 	if err == nil {
-		return true, engine.Refuse(reasonDetached, "its pod on the host cluster no longer carries the marker of this virtual cluster")
+		return true, engine.Refuse(reasonDetached, "its pod on the host cluster no longer has the labels of this virtual cluster")
 	}
 	if !apierrors.IsNotFound(err) {
 		return true, fmt.Errorf("read on the host: %w", err)
@@ -217,7 +217,7 @@ func (p *pods) finish(ctx context.Context, virtual *corev1.Pod) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("report the end: %w", err)
+			return fmt.Errorf("report that the pod ended: %w", err)
 		}
 		virtual = updated
 	}
@@ -236,7 +236,7 @@ func (p *pods) deleteInside(ctx context.Context, virtual *corev1.Pod, grace *int
 		return nil
 	}
 	if apierrors.IsConflict(err) {
-		return engine.Again("another pod of the name was made meanwhile")
+		return engine.Again("somebody created another pod of this name meanwhile")
 	}
 	if err != nil {
 		return fmt.Errorf("delete inside: %w", err)

@@ -41,7 +41,7 @@ type nodeRules struct {
 }
 
 // nodeView says what nodes inside and those of the host have in common, which the host's
-// scheduler heeds by itself.
+// scheduler itself respects.
 type nodeView struct {
 	label func(node *corev1.Node, key string) bool
 	taint func(node *corev1.Node, taint *corev1.Taint) bool
@@ -149,7 +149,7 @@ func (r nodeRules) isTenants(key string) bool {
 	return false
 }
 
-// byName puts nodes by name in the place of labels that only nodes inside have.
+// byName replaces labels that only nodes inside have with nodes by name.
 func (r nodeRules) byName(host *corev1.PodSpec) {
 	if r.labels == nil {
 		return

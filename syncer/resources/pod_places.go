@@ -126,7 +126,7 @@ func (p *places) Reconcile(ctx context.Context, _ types.NamespacedName) (time.Du
 		errs = append(errs, p.preempt(ctx, virtuals[uid], virtuals[by], plan.Nominated[by]))
 	}
 	for uid, node := range plan.Nominated {
-		errs = append(errs, p.tell(ctx, virtuals[uid], node, "it waits for room on "+node+", where pods of lower priority are ending"))
+		errs = append(errs, p.tell(ctx, virtuals[uid], node, "waiting for room on "+node+", where pods of lower priority are ending"))
 	}
 	for uid, short := range plan.Short {
 		errs = append(errs, p.tell(ctx, virtuals[uid], "", p.lacks(short)))
@@ -309,7 +309,7 @@ func (p *places) tell(ctx context.Context, virtual *corev1.Pod, nominated, messa
 	}
 	_, err := p.virtual.Client.CoreV1().Pods(virtual.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("tell why pod %s waits: %w", klog.KObj(virtual), err)
+		return fmt.Errorf("report why pod %s waits: %w", klog.KObj(virtual), err)
 	}
 	if told {
 		p.recorder.Event(virtual, corev1.EventTypeWarning, reasonFailedScheduling, message)
@@ -339,7 +339,7 @@ func setPodCondition(status *corev1.PodStatus, condition corev1.PodCondition) bo
 func (p *places) lacks(short map[corev1.ResourceName]int) string {
 	all := len(p.inside.nodes())
 	if len(short) == 0 {
-		return fmt.Sprintf("0/%d nodes inside are available: no node with the resource is one that the pod may go to.", all)
+		return fmt.Sprintf("0/%d nodes inside are available: the pod may go to no node that has the resource.", all)
 	}
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(short)) {

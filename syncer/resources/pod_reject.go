@@ -79,7 +79,7 @@ func (p *pods) reject(ctx context.Context, virtual, host *corev1.Pod, why reject
 		return fmt.Errorf("report that the node rejects it: %w", err)
 	}
 	p.recorder.Event(virtual, corev1.EventTypeWarning, why.reason, why.message)
-	klog.FromContext(ctx).V(2).Info("Rejected by its node", "pod", klog.KObj(virtual), "node", virtual.Spec.NodeName, "reason", why.reason)
+	klog.FromContext(ctx).V(2).Info("The node rejected the pod", "pod", klog.KObj(virtual), "node", virtual.Spec.NodeName, "reason", why.reason)
 	// The cache may not know yet that it has failed when it knows that the host pod is gone.
 	p.rejected.Add(virtual.UID, nil)
 	return p.endUnbegun(ctx, host)
@@ -94,7 +94,7 @@ func (p *pods) endUnbegun(ctx context.Context, host *corev1.Pod) error {
 		Preconditions: &metav1.Preconditions{UID: &host.UID, ResourceVersion: &host.ResourceVersion},
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return engine.OnHost("delete what has ended inside", err)
+		return engine.OnHost("delete the ended pod inside", err)
 	}
 	return nil
 }

@@ -51,11 +51,11 @@ func (p *pods) Yield(wanted, current *corev1.Pod, refusal error) bool {
 		handler = fmt.Sprintf(", nor one of the name of its handler %q", inside.Handler)
 	}
 	p.recorder.Eventf(virtual, corev1.EventTypeWarning, reasonRuntime,
-		"the host cluster has no RuntimeClass %q%s: the pod gets a node and does not start. Delete it, and make it again when the administrator of the host has added the class", asked, handler)
+		"the host cluster has no RuntimeClass %q%s, so the pod gets a node and does not start. Delete the pod, and create it again when the administrator of the host has added the class", asked, handler)
 	return true
 }
 
-// isUnknownClass tells whether the host refuses a pod for want of its runtime class.
+// isUnknownClass tells whether the host refuses a pod because its runtime class is missing.
 func isUnknownClass(refusal error, class string) bool {
 	var answer apierrors.APIStatus
 	return apierrors.IsForbidden(refusal) && errors.As(refusal, &answer) &&

@@ -76,7 +76,7 @@ func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod, rules nodeR
 
 // avoidedNodes names the nodes that somebody inside keeps the pod away from, by a
 // cordon or a taint. The host's scheduler does not know of it. Whether a node is
-// ready it knows better, and taints of the host it heeds by itself, with the tolerations
+// ready it knows better, and taints of the host it respects itself, with the tolerations
 // that rules give to all pods.
 func avoidedNodes(pod *corev1.Pod, nodes []*corev1.Node, ofHost func(*corev1.Node, *corev1.Taint) bool) []string {
 	if pod.Spec.NodeName != "" {

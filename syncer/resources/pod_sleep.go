@@ -60,7 +60,7 @@ func (p *pods) Gate() engine.Gate {
 
 // unknown is returned while what is gone from the host may have been put to sleep.
 func unknown() error {
-	return engine.Again("it is not known yet whether the virtual cluster was put to sleep")
+	return engine.Again("the syncer does not know yet whether the virtual cluster fell asleep")
 }
 
 // endsAsleep says whether the host pod ends because it was put to sleep. The virtual pod

@@ -161,7 +161,7 @@ func TestAbsentContainersAreTold(t *testing.T) {
 		return events
 	}
 	got := told()
-	want := "Warning NameOccupied spec.ephemeralContainers{mesh-proxy}: the pod has a container of that name on the host cluster, which was added there: choose another name"
+	want := "Warning NameOccupied spec.ephemeralContainers{mesh-proxy}: the host cluster has added a container of that name to the pod there: choose another name"
 	if len(got) != 4 || !slices.Contains(got, want) {
 		t.Errorf("got %q, want four events, and in it %q", got, want)
 	}

@@ -21,7 +21,7 @@ func (r nodeRules) topologies(host *corev1.PodSpec) error {
 	}
 	refuse := func(path *field.Path, key string) error {
 		return engine.Refuse(reasonForbidden, fmt.Sprintf(
-			"%s %q is refused: the label is not shown of the host's nodes; who may change spec.syncer.fromHost.nodes.labels of the VirtualCluster can show it", path, key))
+			"%s %q is refused: nodes inside do not show this label of the host's nodes; add it to spec.syncer.fromHost.nodes.labels of the VirtualCluster", path, key))
 	}
 	spread := field.NewPath("spec", "topologySpreadConstraints")
 	for i, constraint := range host.TopologySpreadConstraints {

@@ -72,7 +72,7 @@ func (f *fieldTree) restore(around tenancyv1.FieldUse, path string, value any) (
 	use := f.use(around)
 	switch use {
 	case tenancyv1.FieldName, tenancyv1.FieldReference, tenancyv1.FieldLabels, tenancyv1.FieldSelector:
-		return nil, false, fmt.Errorf("%s is of the host, and nobody knows what it was inside", path)
+		return nil, false, fmt.Errorf("%s is a name on the host, and nothing records what it was inside", path)
 	case tenancyv1.FieldNamespace, tenancyv1.FieldOmitted, tenancyv1.FieldRefused:
 		return nil, false, nil
 	}

@@ -80,12 +80,12 @@ type translation struct {
 func (t *translation) translate(tree *fieldTree, around tenancyv1.FieldUse, path string, value any) (out any, keep bool, err error) {
 	use := tree.use(around)
 	if use == tenancyv1.FieldRefused {
-		return nil, false, engine.Refuse(reasonUntranslatable, path+" cannot go to the host: leave it out")
+		return nil, false, engine.Refuse(reasonUntranslatable, path+" cannot be synced to the host: leave it out")
 	}
 	if tree.each {
 		items, is := value.([]any)
 		if !is {
-			return nil, false, engine.Refuse(reasonUntranslatable, path+" is not a list, and the rule of the kind takes it for one")
+			return nil, false, engine.Refuse(reasonUntranslatable, path+" is not a list, although the rule of the kind expects one")
 		}
 		list := make([]any, 0, len(items))
 		for i, item := range items {
@@ -114,7 +114,7 @@ func (t *translation) translate(tree *fieldTree, around tenancyv1.FieldUse, path
 func (t *translation) inside(tree *fieldTree, use tenancyv1.FieldUse, path string, value any) (any, bool, error) {
 	fields, is := value.(map[string]any)
 	if !is {
-		return nil, false, engine.Refuse(reasonUntranslatable, path+" is not an object, and the rule of the kind takes it for one")
+		return nil, false, engine.Refuse(reasonUntranslatable, path+" is not an object, although the rule of the kind expects one")
 	}
 	made := map[string]any{}
 	for _, name := range sortedKeys(fields) {
@@ -148,7 +148,7 @@ func (t *translation) leaf(rule *tenancyv1.FieldRule, use tenancyv1.FieldUse, pa
 	switch use {
 	case tenancyv1.FieldCopied:
 		if rule != nil && len(rule.OneOf) > 0 && !slices.Contains(rule.OneOf, fmt.Sprint(value)) {
-			return refuse(fmt.Sprintf("is %q, and the rule of the kind allows %q alone", fmt.Sprint(value), rule.OneOf))
+			return refuse(fmt.Sprintf("is %q, but the rule of the kind allows only %q", fmt.Sprint(value), rule.OneOf))
 		}
 		return runtime.DeepCopyJSONValue(value), true, nil
 	case tenancyv1.FieldName:
@@ -163,7 +163,7 @@ func (t *translation) leaf(rule *tenancyv1.FieldRule, use tenancyv1.FieldUse, pa
 		return t.translator.HostName(t.namespace, name), true, nil
 	case tenancyv1.FieldNamespace:
 		if value != "" && value != t.namespace {
-			return refuse(fmt.Sprintf("is %q: an object goes to the host only with others of its own namespace, %q", fmt.Sprint(value), t.namespace))
+			return refuse(fmt.Sprintf("is %q, but the syncer only syncs references within the object's own namespace, %q", fmt.Sprint(value), t.namespace))
 		}
 	case tenancyv1.FieldLabels:
 		labels, err := labelsOf(value)
@@ -175,7 +175,7 @@ func (t *translation) leaf(rule *tenancyv1.FieldRule, use tenancyv1.FieldUse, pa
 		fields, is := value.(map[string]any)
 		selector := &metav1.LabelSelector{}
 		if !is || runtime.DefaultUnstructuredConverter.FromUnstructured(fields, selector) != nil {
-			return refuse("is no label selector")
+			return refuse("is not a label selector")
 		}
 		out, err := runtime.DefaultUnstructuredConverter.ToUnstructured(t.translator.HostLabelSelector(selector, []string{t.namespace}))
 		return out, true, err
@@ -186,13 +186,13 @@ func (t *translation) leaf(rule *tenancyv1.FieldRule, use tenancyv1.FieldUse, pa
 func labelsOf(value any) (map[string]string, error) {
 	fields, is := value.(map[string]any)
 	if !is {
-		return nil, fmt.Errorf("is no map of labels")
+		return nil, fmt.Errorf("is not a map of labels")
 	}
 	labels := map[string]string{}
 	for key, value := range fields {
 		text, is := value.(string)
 		if !is {
-			return nil, fmt.Errorf("is no map of labels: the value of %s is no text", key)
+			return nil, fmt.Errorf("is not a map of labels: the value of %s is not a string", key)
 		}
 		labels[key] = text
 	}

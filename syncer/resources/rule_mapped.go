@@ -18,7 +18,7 @@ import (
 )
 
 // unwantedMapped says why objects with the mark have no twin on the host.
-const unwantedMapped = "it is shown of the host"
+const unwantedMapped = "the syncer shows an object of the host here"
 
 // ShownKind is a kind that both sides serve and of which objects of the host are shown inside.
 type ShownKind struct {

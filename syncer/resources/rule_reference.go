@@ -29,7 +29,7 @@ type referrals map[string]func(inside types.NamespacedName) (host types.Namespac
 func (t *translation) reference(tree *fieldTree, path string, value any) (any, bool, error) {
 	fields, is := value.(map[string]any)
 	if !is {
-		return nil, false, engine.Refuse(reasonUntranslatable, path+" is not an object, and the rule of the kind takes it for one")
+		return nil, false, engine.Refuse(reasonUntranslatable, path+" is not an object, although the rule of the kind expects one")
 	}
 	made := map[string]any{}
 	if len(tree.within) > 0 {
@@ -60,7 +60,7 @@ func (t *translation) reference(tree *fieldTree, path string, value any) (any, b
 	named := types.NamespacedName{Namespace: t.namespace, Name: name}
 	if namespace, has := fields["namespace"]; has && namespace != "" {
 		if named.Namespace, is = namespace.(string); !is {
-			return nil, false, engine.Refuse(reasonUntranslatable, path+".namespace is no text")
+			return nil, false, engine.Refuse(reasonUntranslatable, path+".namespace is not a string")
 		}
 	}
 	if refer := t.refer[tree.rule.Of]; refer != nil {
@@ -86,7 +86,7 @@ func namesKind(of schema.GroupResource, fields map[string]any) error {
 	if given, has := fields["group"]; has {
 		group, _ = given.(string)
 		if group != of.Group {
-			return fmt.Errorf("is about the group %q, and goes to the host only with %s", group, of)
+			return fmt.Errorf("names the group %q, but the syncer only syncs references to %s", group, of)
 		}
 	}
 	if given, has := fields["kind"]; has {
@@ -94,13 +94,13 @@ func namesKind(of schema.GroupResource, fields map[string]any) error {
 		// The guess makes gatewaies of Gateway.
 		plural, _ := meta.UnsafeGuessKindToResource(schema.GroupVersionKind{Group: group, Kind: kind})
 		if plural.Resource != of.Resource && strings.ToLower(kind)+"s" != of.Resource {
-			return fmt.Errorf("is about a %s, and goes to the host only with %s", kind, of)
+			return fmt.Errorf("names a %s, but the syncer only syncs references to %s", kind, of)
 		}
 	}
 	return nil
 }
 
-// readNames puts the namespace and the name inside in the place of those on the host, in each
+// readNames replaces the namespace and the name on the host with those inside, in each
 // reference that a status repeats.
 func (t *translation) readNames(value any, hostNamespace string) any {
 	switch v := value.(type) {

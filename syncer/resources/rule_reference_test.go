@@ -67,12 +67,12 @@ func TestGatewayAPI(t *testing.T) {
 		"a Gateway of another namespace inside":   {"httproutes", tree{"parentRefs": list(tree{"name": "web", "namespace": "other"})}, nil, "of its own namespace"},
 		"a Service of another namespace inside":   {"httproutes", backend(tree{"name": "db", "namespace": "other"}), nil, "spec.rules[0].backendRefs[0].namespace"},
 		"a mirror to another namespace":           {"httproutes", route(tree{"filters": list(tree{"requestMirror": tree{"backendRef": tree{"name": "spy", "namespace": "kube-system"}}})}), nil, "requestMirror.backendRef.namespace"},
-		"a Secret for a backend":                  {"httproutes", backend(tree{"kind": "Secret", "name": "keys"}), nil, "is about a Secret"},
+		"a Secret for a backend":                  {"httproutes", backend(tree{"kind": "Secret", "name": "keys"}), nil, "names a Secret"},
 		"a backend of the controller's own":       {"httproutes", backend(tree{"group": "traefik.io", "kind": "TraefikService", "name": "api@internal"}), nil, `the group "traefik.io"`},
 		"a Service for a parent":                  {"httproutes", tree{"parentRefs": list(tree{"group": "", "kind": "Service", "name": "web"})}, nil, `the group ""`},
-		"an extension":                            {"httproutes", route(tree{"filters": list(tree{"type": "ExtensionRef", "extensionRef": tree{"name": "auth"}})}), nil, "extensionRef cannot go"},
-		"filters of one backend":                  {"httproutes", backend(tree{"name": "shop", "filters": list(tree{"extensionRef": tree{"name": "x"}})}), nil, "filters cannot go"},
-		"external authentication":                 {"httproutes", route(tree{"filters": list(tree{"externalAuth": tree{"backendRef": tree{"name": "x"}}})}), nil, "externalAuth cannot go"},
+		"an extension":                            {"httproutes", route(tree{"filters": list(tree{"type": "ExtensionRef", "extensionRef": tree{"name": "auth"}})}), nil, "extensionRef cannot be synced"},
+		"filters of one backend":                  {"httproutes", backend(tree{"name": "shop", "filters": list(tree{"extensionRef": tree{"name": "x"}})}), nil, "filters cannot be synced"},
+		"external authentication":                 {"httproutes", route(tree{"filters": list(tree{"externalAuth": tree{"backendRef": tree{"name": "x"}}})}), nil, "externalAuth cannot be synced"},
 		"a Gateway": {"gateways", tree{"gatewayClassName": "traefik", "listeners": list(tree{"name": "https", "port": int64(443), "protocol": "HTTPS", "hostname": "*.example.org",
 			"tls":           tree{"mode": "Terminate", "certificateRefs": list(tree{"kind": "Secret", "name": "cert"})},
 			"allowedRoutes": tree{"namespaces": tree{"from": "All"}, "kinds": list(tree{"kind": "HTTPRoute"})}})},
@@ -80,8 +80,8 @@ func TestGatewayAPI(t *testing.T) {
 				"tls":           tree{"mode": "Terminate", "certificateRefs": list(tree{"kind": "Secret", "name": own("cert")})},
 				"allowedRoutes": tree{"kinds": list(tree{"kind": "HTTPRoute"})}})}, ""},
 		"a certificate of another namespace": {"gateways", tree{"listeners": list(tree{"tls": tree{"certificateRefs": list(tree{"name": "cert", "namespace": "infra"})}})}, nil, "certificateRefs[0].namespace"},
-		"an address of the host":             {"gateways", tree{"addresses": list(tree{"value": "10.0.0.1"})}, nil, "spec.addresses cannot go"},
-		"parameters of the host":             {"gateways", tree{"infrastructure": tree{"parametersRef": tree{"name": "x"}}}, nil, "spec.infrastructure cannot go"},
+		"an address of the host":             {"gateways", tree{"addresses": list(tree{"value": "10.0.0.1"})}, nil, "spec.addresses cannot be synced"},
+		"parameters of the host":             {"gateways", tree{"infrastructure": tree{"parametersRef": tree{"name": "x"}}}, nil, "spec.infrastructure cannot be synced"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := builtIn(t, test.resource)

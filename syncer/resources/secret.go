@@ -35,7 +35,7 @@ func (b *builder) secrets() {
 				ingresses && slices.ContainsFunc(b.Virtual.Ingresses.ByIndex(indexSecret, key), b.servedOnHost(virtual.Name)) ||
 				b.namedByRule(tenancyv1.ResourceSecrets, key)
 		},
-		unwanted: "no pod or ingress on the host refers to it, or the host issued it",
+		unwanted: "no pod or ingress on the host uses it, or the host issued it",
 		create: func(virtual, host *corev1.Secret) error {
 			host.Type = hostSecretType(virtual.Type)
 			return nil

@@ -23,7 +23,7 @@ const reasonAddress = "AddressMismatch"
 
 // HostService returns the host's Service for the virtual one, as it is created:
 // by the admission webhook before the virtual one is persisted, so that its address
-// inside is the one that the host allots; or by the engine, for the address that
+// inside is the one that the host allocates; or by the engine, for the address that
 // the virtual one has.
 func HostService(marker Marker, virtual *corev1.Service) *corev1.Service {
 	host := &corev1.Service{}
@@ -37,7 +37,7 @@ func HostService(marker Marker, virtual *corev1.Service) *corev1.Service {
 func KeepServiceAnswer(ctx context.Context, services engine.Writer[*corev1.Service], marker Marker, virtual, sent, created *corev1.Service) error {
 	return engine.KeepAnswer(ctx, services, sent, created, func(again *corev1.Service) error {
 		refreshService(marker, virtual, again)
-		// Ports that the host allotted are brought inside.
+		// Ports that the host allocated are brought inside.
 		withoutPorts(again, created)
 		return nil
 	})
@@ -87,7 +87,7 @@ func applyService(marker Marker, virtual, host *corev1.Service) {
 }
 
 // applyFamilies has a Service on the host have the families of addresses that it has inside, where
-// those changed. The first address stays. That of a second family was allotted here before it
+// those changed. The first address stays. That of a second family was allocated here before it
 // came inside, by WidenService, and goes here after it went there.
 func applyFamilies(virtual *corev1.ServiceSpec, host *corev1.Service) {
 	if host.UID == "" || virtual.IPFamilyPolicy == nil || len(virtual.ClusterIPs) == 0 ||
@@ -154,7 +154,7 @@ type services struct {
 func (b *builder) services() {
 	s := &services{b.marker(), b.Virtual}
 	declare(b, b.Virtual.Services, b.Host.Services, declared[*corev1.Service]{
-		wanted: HasHostService, unwanted: "Services of type ExternalName, those that lead to the control plane, and those that are mapped have no object of their own on the host",
+		wanted: HasHostService, unwanted: "the host has no object for Services of type ExternalName, for mapped ones, and for those that lead to the control plane",
 		create: func(virtual, host *corev1.Service) error {
 			createService(s.marker, virtual, host)
 			return nil
@@ -174,7 +174,7 @@ func (s *services) apply(virtual, host *corev1.Service) error {
 		return err
 	}
 	if host.Spec.ClusterIP != virtual.Spec.ClusterIP {
-		return engine.Refuse(reasonAddress, fmt.Sprintf("the address inside is %s, but the host allotted %s: delete the service and create it again",
+		return engine.Refuse(reasonAddress, fmt.Sprintf("the address inside is %s, but the host allocated %s: delete the service and create it again",
 			virtual.Spec.ClusterIP, host.Spec.ClusterIP))
 	}
 	applyService(s.marker, virtual, host)
@@ -182,7 +182,7 @@ func (s *services) apply(virtual, host *corev1.Service) error {
 }
 
 // yieldPorts asks for the node ports inside at first; where the host has given them
-// away, for those that it has allotted, or any.
+// away, for those that it has allocated, or any.
 func yieldPorts(wanted, current *corev1.Service, refusal error) bool {
 	return apierrors.IsInvalid(refusal) && withoutPorts(wanted, current)
 }

@@ -103,7 +103,7 @@ func (s *shownServices) fate(key types.NamespacedName, service *corev1.Service, 
 		return fate{kept: true}, nil
 	case found && service.Labels[tenancyv1.LabelMapped] == "":
 		if wanted {
-			s.notices.tell(service, reasonMapped, fmt.Sprintf("the VirtualCluster has Service %s shown under this name, which is taken: delete this Service, or have spec.syncer.fromHost.services say another name", mapped.source))
+			s.notices.tell(service, reasonMapped, fmt.Sprintf("the VirtualCluster shows the host's Service %s under this name, which is taken: delete this Service, or set another name in spec.syncer.fromHost.services", mapped.source))
 		}
 		return fate{kept: true}, nil
 	case !wanted:

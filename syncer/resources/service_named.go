@@ -173,7 +173,7 @@ func (n *namedServices) remove(ctx context.Context, current *corev1.Service, fou
 // taken, is left alone, which an Event tells.
 func (n *namedServices) bring(ctx context.Context, name string, virtual, twin, current *corev1.Service, found bool) (time.Duration, error) {
 	if len(twin.Spec.Selector) == 0 {
-		n.notices.tell(virtual, reasonNamed, "a Service without a selector gets no further name on the host: "+name+" in spec.syncer.toHost.services of the VirtualCluster")
+		n.notices.tell(virtual, reasonNamed, "a Service without a selector cannot have another name on the host: "+name+" in spec.syncer.toHost.services of the VirtualCluster")
 		return 0, nil
 	}
 	if found && (current.Spec.ClusterIP == corev1.ClusterIPNone) != (twin.Spec.ClusterIP == corev1.ClusterIPNone) {
@@ -202,7 +202,7 @@ func (n *namedServices) bring(ctx context.Context, name string, virtual, twin, c
 				return 0, nil
 			}
 		}
-		n.notices.tell(virtual, reasonNamed, "the name "+name+", which spec.syncer.toHost.services of the VirtualCluster gives this Service on the host, is taken there: have another one chosen")
+		n.notices.tell(virtual, reasonNamed, "the name "+name+", which spec.syncer.toHost.services of the VirtualCluster gives this Service on the host, is taken there: choose another one")
 		return nameAgain, nil
 	}
 	if err != nil {

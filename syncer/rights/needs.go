@@ -142,13 +142,13 @@ func Describe(missing []Need, namespace, account string) string {
 	slices.Sort(phrases)
 	text := fmt.Sprintf("the syncer's ServiceAccount %s/%s may not %s.", namespace, account, strings.Join(phrases, "; "))
 	if everywhere {
-		text += " An administrator of the host cluster can grant it, with a ClusterRole and a ClusterRoleBinding; or switch off what needs it."
+		text += " An administrator of the host cluster can grant it with a ClusterRole and a ClusterRoleBinding; or switch off what needs it."
 		if nodes {
 			text += fmt.Sprintf(" For nodes that is: kubectl create clusterrolebinding %[1]s-%[2]s-nodes --clusterrole=%[3]s --serviceaccount=%[1]s:%[2]s.", namespace, account, tenancyv1.RoleHostNodes)
 		}
 	}
 	if here {
-		text += fmt.Sprintf(" garret-controller grants it by the Role %s of the namespace, with rights that it has itself: an administrator of the host cluster can see what keeps it.", account)
+		text += fmt.Sprintf(" garret-controller grants it by the Role %s of the namespace, out of its own rights: an administrator of the host cluster can find out why it does not.", account)
 	}
 	return text
 }

@@ -93,7 +93,7 @@ func (w *Watch) Run(ctx context.Context) error {
 		switch {
 		case apierrors.IsForbidden(err):
 			// Who may not ask is not held up by it: what is refused shows in each object.
-			klog.FromContext(ctx).Info("The host does not tell the syncer its rights", "err", err)
+			klog.FromContext(ctx).Info("The host does not answer which rights the syncer has", "err", err)
 			w.Report(nil)
 		case err != nil:
 			klog.FromContext(ctx).V(1).Info("Cannot ask the host for the syncer's rights", "err", err)

@@ -181,7 +181,7 @@ func (m *Minter) replace(ctx context.Context, pod *corev1.Pod, secret *corev1.Se
 	}
 	if err == nil {
 		if identity, ours := m.translator.IdentityOf(found); !ours || identity.Kind != tenancyv1.VirtualKindPod {
-			return fmt.Errorf("the name belongs to an object that the syncer did not make")
+			return fmt.Errorf("the name belongs to an object that the syncer did not create")
 		}
 		if m.good(found, pod, slices.Collect(maps.Keys(secret.Data))) {
 			return nil

@@ -118,7 +118,7 @@ func (m *Minter) pod(ctx context.Context, key types.NamespacedName) (*corev1.Pod
 		return nil, false, fmt.Errorf("read pod %s: %w", key, err)
 	}
 	if now.UID != pod.UID {
-		return nil, false, engine.Again("another pod of the name was made meanwhile")
+		return nil, false, engine.Again("somebody created another pod of this name meanwhile")
 	}
 	return now, true, nil
 }

@@ -191,7 +191,7 @@ func (s *Source) ask(ctx context.Context) ([]metricsv1beta1.PodMetrics, error) {
 	request.Header.Set("Accept", "application/json")
 	answer, err := s.client.Do(request)
 	if err != nil {
-		return nil, &Unavailable{Message: "the host's API server does not answer about metrics"}
+		return nil, &Unavailable{Message: "the host's API server does not answer requests for metrics"}
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
@@ -199,7 +199,7 @@ func (s *Source) ask(ctx context.Context) ([]metricsv1beta1.PodMetrics, error) {
 	}
 	var list metricsv1beta1.PodMetricsList
 	if err := json.NewDecoder(answer.Body).Decode(&list); err != nil {
-		return nil, &Unavailable{Message: "the host's metrics API answers with what is no list of PodMetrics"}
+		return nil, &Unavailable{Message: "the host's metrics API does not answer with a list of PodMetrics"}
 	}
 	return list.Items, nil
 }

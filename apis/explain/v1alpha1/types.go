@@ -17,7 +17,7 @@ const (
 	Path = "/apis/" + GroupName + "/" + Version
 )
 
-// Explanation tells of one object inside what is on the host for it, and why.
+// Explanation says which host object belongs to one object inside, and why it is as it is.
 type Explanation struct {
 	metav1.TypeMeta `json:",inline"`
 	// Metadata name the object inside.
@@ -28,9 +28,10 @@ type Explanation struct {
 	Direction Direction `json:"direction"`
 	// State says whether there is a host object.
 	State State `json:"state"`
-	// Host names the host object, also where it is yet to be made.
+	// Host names the host object, even before it exists.
 	Host *HostObject `json:"host,omitempty"`
-	// Reasons say why there is no host object, or why it is not as the object inside asks.
+	// Reasons say why there is no host object, or why it differs from what the object inside
+	// asks for.
 	Reasons []Reason `json:"reasons,omitempty"`
 	// Fields are compared one by one, in the order of their paths.
 	Fields []Field `json:"fields,omitempty"`
@@ -38,7 +39,7 @@ type Explanation struct {
 	Conditions []Condition `json:"conditions,omitempty"`
 	// Events are those about the object, the latest last.
 	Events []Event `json:"events,omitempty"`
-	// Withheld says what is not told for want of a right inside.
+	// Withheld says what is left out because the caller lacks a right inside.
 	Withheld string `json:"withheld,omitempty"`
 }
 
@@ -57,13 +58,13 @@ type State string
 const (
 	// OnHost objects are on both sides.
 	OnHost State = "OnHost"
-	// Differs is OnHost, where a change inside is yet to reach the host, or is refused.
+	// Differs is OnHost, where the host does not have a change inside yet, or refuses it.
 	Differs State = "Differs"
-	// Refused objects are kept from the host.
+	// Refused objects do not reach the host.
 	Refused State = "Refused"
 	// Inside objects have no host object, and need none.
 	Inside State = "Inside"
-	// Pending objects are about to be made on the host.
+	// Pending objects do not exist on the host yet.
 	Pending State = "Pending"
 )
 
@@ -80,41 +81,43 @@ type Reason struct {
 	Message string `json:"message"`
 }
 
-// Verdict is what became of a field.
+// Verdict is what happened to a field.
 type Verdict string
 
 const (
-	// Copied fields have one value on both sides, because the host was asked for it.
+	// Copied fields have the same value on both sides, because the syncer copied it.
 	Copied Verdict = "Copied"
 	// Translated fields have another value on the host, or another key, which the syncer chose.
 	Translated Verdict = "Translated"
-	// Added fields are on the written side alone, because the syncer asked for them.
+	// Added fields exist only on the written side, because the syncer added them.
 	Added Verdict = "Added"
-	// ChangedByHost fields are on the host as nobody inside asked for.
+	// ChangedByHost fields have a value on the host that nobody inside asked for.
 	ChangedByHost Verdict = "ChangedByHost"
-	// Reported fields are the host's to decide, and are brought inside.
+	// Reported fields are decided by the host, and copied inside.
 	Reported Verdict = "Reported"
-	// Dropped fields are not carried to the other side.
+	// Dropped fields are not copied to the other side.
 	Dropped Verdict = "Dropped"
 	// RefusedField fields keep their object from the host.
 	RefusedField Verdict = "Refused"
 	// NotCarried fields differ from what is asked for now.
 	NotCarried Verdict = "NotCarried"
-	// Kept fields of an object that is shown of the host were written inside, and are left alone.
+	// Kept fields were written inside, on an object of the host that is shown there, and the
+	// syncer leaves them alone.
 	Kept Verdict = "Kept"
-	// Unknown fields differ, and what would be asked for cannot be computed now.
+	// Unknown fields differ, and the syncer cannot compute now what it would set.
 	Unknown Verdict = "Unknown"
 )
 
-// Hidden stands for a value that is not told: a secret one, or one that only the host wrote.
+// Hidden stands for a value that the syncer does not show: a secret one, or one that only the
+// host wrote.
 const Hidden = "(hidden)"
 
-// Field is what became of one field.
+// Field is what happened to one field.
 type Field struct {
-	// Field is its path inside, or on the host where it is there alone. Items of lists and
-	// maps stand in brackets, by their names where they have one.
+	// Field is its path inside, or on the host where only that has it. Items of lists and maps
+	// are in brackets, by their names where they have one.
 	Field string `json:"field"`
-	// HostField is its path on the host, where that is another.
+	// HostField is its path on the host, where that differs.
 	HostField string  `json:"hostField,omitempty"`
 	Verdict   Verdict `json:"verdict"`
 	// Inside and Host are the values: texts as they are, everything else in JSON.

@@ -1,8 +1,8 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ignore says which requests spec.sleep.ignore means: they are no activity, and wake
-// nothing. Garret-apiserver asks it, and the syncer.
+// Package ignore decides which requests match spec.sleep.ignore: they do not count as activity,
+// and wake nothing. garret-apiserver and the syncer use it.
 package ignore
 
 import (

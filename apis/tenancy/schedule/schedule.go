@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package schedule reads the schedules of spec.sleep: cron expressions of five fields, in a
-// time zone. It is pure, and knows the zones itself, so that each program on each machine reads
-// the same.
+// time zone. It is pure, and contains the time zones, so that each program reads the same on
+// each machine.
 package schedule
 
 import (

@@ -160,7 +160,7 @@ func Catalogue() []SyncedKind {
 		{
 			Version: "v1", Resource: ResourceServices, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
 			Companions: []Companion{{ResourceServices, VirtualKindMapping, writing()}},
-			Words:      "all but those of type ExternalName; the host allots their addresses",
+			Words:      "all but those of type ExternalName; the host allocates their addresses",
 		},
 		{
 			Group: "discovery.k8s.io", Version: "v1", Resource: ResourceEndpointSlices, Direction: ToHost, Default: true, Namespaced: true,
@@ -192,7 +192,7 @@ func Catalogue() []SyncedKind {
 		{
 			Group: "policy", Version: "v1", Resource: ResourceBudgets, Direction: ToHost, Namespaced: true, Verbs: writing(),
 			Needs: []string{ResourcePods},
-			Words: "all, so that drains of the host's nodes heed them",
+			Words: "all, so that drains of the host's nodes respect them",
 		},
 		{
 			Group: "networking.k8s.io", Version: "v1", Resource: ResourcePolicies, Direction: ToHost, Namespaced: true, Verbs: writing(),

@@ -40,7 +40,7 @@ func (n *NodesFromHost) args() []string {
 		args = append(args, selectArg(ResourceNodes, n.Selector))
 	}
 	if len(n.Labels.Shown)+len(n.Labels.Added) > 0 || n.Taints != "" {
-		// Strings alone can be encoded. A kubelet would put a variable in the place of $(NAME).
+		// Strings alone can be encoded. A kubelet would replace $(NAME) with a variable.
 		text, _ := json.Marshal(nodeRules{n.Labels, n.Taints})
 		args = append(args, "--"+FlagNodeRules+"="+strings.ReplaceAll(string(text), "$", `\u0024`))
 	}

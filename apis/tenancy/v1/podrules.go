@@ -60,7 +60,7 @@ func over(values, below map[string]string) map[string]string {
 }
 
 // Argument writes the rules as the value of an argument of a container. It has no dollar sign:
-// a kubelet would put variables of the container in the place of $(NAME).
+// a kubelet would replace $(NAME) with variables of the container.
 func (r PodRules) Argument() (string, error) {
 	text, err := json.Marshal(r)
 	if err != nil {

@@ -6,7 +6,7 @@ package v1
 import "slices"
 
 // LabelEnforce is the label of a namespace that names the level of the Pod Security
-// Standards that its API server holds pods to.
+// Standards that its API server enforces on pods.
 const LabelEnforce = "pod-security.kubernetes.io/enforce"
 
 // podSecurityLevels are all there are, each stricter than the one before.
@@ -15,7 +15,7 @@ func podSecurityLevels() []PodSecurityLevel {
 }
 
 // EnforcedPodSecurity is the level that a namespace with these labels is held to.
-// Privileged holds pods to nothing. As in the API server, a name that is none stands for restricted.
+// Privileged allows everything. As in the API server, an unknown name stands for restricted.
 func EnforcedPodSecurity(labels map[string]string) PodSecurityLevel {
 	level, set := labels[LabelEnforce]
 	switch {

@@ -48,9 +48,9 @@ type VirtualClusterList struct {
 
 // VirtualClusterSpec is the desired state of a virtual cluster.
 type VirtualClusterSpec struct {
-	// templateRef names the template that the virtual cluster is made from. When it is
-	// not set, the default template is used if there is one; a reference
-	// without a name stands for none.
+	// templateRef names the template to create the virtual cluster from. When it is not set,
+	// garret-apiserver uses the default template, if there is one. A reference without a name
+	// means no template.
 	// +optional
 	// +k8s:optional
 	TemplateRef *TemplateReference `json:"templateRef,omitempty"`
@@ -60,13 +60,14 @@ type VirtualClusterSpec struct {
 	// kubernetes says which Kubernetes runs inside.
 	// +optional
 	Kubernetes KubernetesSpec `json:"kubernetes,omitempty"`
-	// controlPlane says how the control plane is run on the host.
+	// controlPlane says how the control plane runs on the host.
 	// +optional
 	ControlPlane ControlPlaneSpec `json:"controlPlane,omitempty"`
-	// syncer configures what carries objects between the virtual cluster and the host.
+	// syncer configures the syncer, which copies objects between the virtual cluster and the
+	// host.
 	// +optional
 	Syncer SyncerSpec `json:"syncer,omitempty"`
-	// dns says what names lead to inside.
+	// dns says how the DNS inside answers names.
 	// +optional
 	DNS DNSSpec `json:"dns,omitempty,omitzero"`
 	// access gives rights inside to users and groups of the host, besides those
@@ -76,39 +77,41 @@ type VirtualClusterSpec struct {
 	// +k8s:optional
 	// +k8s:maxItems=64
 	Access []AccessRule `json:"access,omitempty"`
-	// kubeconfigSecret has the syncer keep a kubeconfig in a Secret of the namespace, for
-	// tools on the host such as Argo CD, Flux and Cluster API. Removing it deletes the Secret.
-	// Who sets it needs the right to create virtualclusters/kubeconfig and secrets there.
+	// kubeconfigSecret makes the syncer keep a kubeconfig in a Secret of the namespace, for
+	// tools on the host such as Argo CD, Flux and Cluster API. Removing the field deletes the
+	// Secret. Whoever sets it needs the rights to create virtualclusters/kubeconfig and secrets
+	// there.
 	// +optional
 	// +k8s:optional
 	KubeconfigSecret *KubeconfigSecret `json:"kubeconfigSecret,omitempty"`
-	// isolation says what pods of the virtual cluster may ask for, whom they may speak
-	// to, and how much the virtual cluster may hold on the host.
+	// isolation says what pods of the virtual cluster may request, what they may connect to,
+	// and how much the virtual cluster may use of the host.
 	// +optional
 	Isolation IsolationSpec `json:"isolation,omitempty"`
 	// paused puts the virtual cluster to sleep: neither its control plane nor its pods run on
-	// the host, and everything inside is kept. It wakes when paused is false again.
+	// the host, and all its objects are kept. It wakes when paused is false again.
 	// +optional
 	Paused bool `json:"paused,omitempty"`
-	// sleep says when the virtual cluster falls asleep, wakes and is deleted by itself.
+	// sleep says when Garret puts the virtual cluster to sleep, wakes it and deletes it without
+	// being asked.
 	// +optional
 	Sleep SleepSpec `json:"sleep,omitempty,omitzero"`
-	// deletionProtection refuses to delete the virtual cluster until it is false again.
+	// deletionProtection prevents the deletion of the virtual cluster until it is false again.
 	// +optional
 	DeletionProtection bool `json:"deletionProtection,omitempty"`
-	// helm gives access to the advanced values of the chart that deploys the control plane.
+	// helm sets advanced values of the chart that deploys the control plane.
 	// +optional
 	Helm HelmSpec `json:"helm,omitempty"`
 }
 
-// TemplateReference names the template that a virtual cluster is made from.
+// TemplateReference names the template to create a virtual cluster from.
 type TemplateReference struct {
 	// name of the VirtualClusterTemplate; empty for none, not even the default one.
 	// +optional
 	// +k8s:optional
 	// +k8s:format=k8s-long-name
 	Name string `json:"name,omitempty"`
-	// version of the template; the highest that is no pre-release when not set.
+	// version of the template; defaults to the highest one that is not a pre-release.
 	// +optional
 	Version string `json:"version,omitempty"`
 	// parameters are the values of the template's parameters.
@@ -122,8 +125,8 @@ type TemplateReference struct {
 	// +k8s:listMapKey=name
 	// +k8s:maxItems=64
 	Parameters []TemplateParameterValue `json:"parameters,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
-	// sync lets later changes of the template reach this virtual cluster.
-	// Otherwise the template is applied once, when the virtual cluster is created.
+	// sync applies later changes of the template to this virtual cluster. Otherwise Garret
+	// applies the template once, when the virtual cluster is created.
 	// +optional
 	Sync bool `json:"sync,omitempty"`
 }
@@ -167,8 +170,8 @@ type AccessRule struct {
 	// +k8s:maxItems=100
 	// +k8s:eachVal=+k8s:maxLength=512
 	Groups []string `json:"groups,omitempty"`
-	// clusterRole is the name of a ClusterRole inside the virtual cluster. It is
-	// granted in all namespaces of it.
+	// clusterRole is the name of a ClusterRole inside the virtual cluster. Garret grants it in
+	// all namespaces.
 	// +k8s:required
 	// +k8s:format=k8s-path-segment-name
 	// +k8s:maxLength=253
@@ -194,8 +197,8 @@ const (
 
 // KubeconfigSecret is a Secret with a kubeconfig that the syncer renews.
 type KubeconfigSecret struct {
-	// name of the Secret, in the namespace of the virtual cluster. A Secret of that name
-	// that is not the virtual cluster's own is left alone.
+	// name of the Secret, in the namespace of the virtual cluster. The syncer never changes a
+	// Secret of that name that belongs to something else.
 	// +k8s:required
 	// +k8s:format=k8s-long-name
 	Name string `json:"name"`
@@ -204,8 +207,8 @@ type KubeconfigSecret struct {
 	// +optional
 	// +k8s:optional
 	Format KubeconfigFormat `json:"format,omitempty"`
-	// clusterRole is the name of the ClusterRole inside whose rights the kubeconfig has, and
-	// no others. There is no default.
+	// clusterRole is the name of a ClusterRole inside. The kubeconfig has its rights, and no
+	// others. There is no default.
 	// +k8s:required
 	// +k8s:format=k8s-path-segment-name
 	// +k8s:maxLength=253
@@ -230,13 +233,14 @@ type KubernetesSpec struct {
 	// +optional
 	// +k8s:optional
 	Distro Distro `json:"distro,omitempty"`
-	// version is the Kubernetes version inside, such as v1.37.2. It can be raised, by one minor at a time, and never lowered.
-	// Defaults to the newest version that this release of Garret knows.
+	// version is the Kubernetes version inside, such as v1.37.2. You can raise it by one minor
+	// at a time, and never lower it. Defaults to the newest version that this release of Garret
+	// knows.
 	// +optional
 	Version string `json:"version,omitempty"`
-	// extraArgs are further flags for the control plane's server command, each in
-	// the form --name=value. Those that tune it can be given; who may enter, where
-	// data lies and what is listened on is not said here.
+	// extraArgs are further flags for the control plane's server command, each in the form
+	// --name=value. Only flags that tune it are allowed: no flag may change who has access,
+	// where data is stored or what it listens on.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
@@ -245,52 +249,51 @@ type KubernetesSpec struct {
 	ExtraArgs []string `json:"extraArgs,omitempty"`
 }
 
-// ControlPlaneSpec says how the control plane is run on the host.
+// ControlPlaneSpec says how the control plane runs on the host.
 type ControlPlaneSpec struct {
-	// resources are the compute resources of the control plane container. What is not
-	// given of CPU and memory has defaults: requests of 100m and 256Mi, limits of 2 and
-	// 2Gi, or of the request where that is higher.
+	// resources are the compute resources of the control plane container. CPU and memory
+	// default to requests of 100m and 256Mi, and to limits of 2 and 2Gi, or to the request
+	// where that is higher.
 	// +optional
 	// +k8s:opaqueType
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
-	// storage is where the control plane keeps its data.
+	// storage says where the control plane keeps its data.
 	// +optional
 	Storage StorageSpec `json:"storage,omitempty"`
-	// datastore replaces the embedded datastore by an external one.
+	// datastore replaces the embedded datastore with an external one.
 	// +optional
 	// +k8s:optional
 	Datastore *DatastoreSpec `json:"datastore,omitempty"`
 }
 
-// StorageRetention says what becomes of a control plane's volume.
+// StorageRetention says what happens to the volumes of a deleted virtual cluster.
 // +enum
 // +k8s:enum
 type StorageRetention string
 
 const (
-	// RetentionDelete removes the volumes with the virtual cluster.
+	// RetentionDelete deletes the volumes with the virtual cluster.
 	RetentionDelete StorageRetention = "Delete"
 	// RetentionRetain keeps the volume claims when the virtual cluster is deleted.
 	RetentionRetain StorageRetention = "Retain"
 )
 
-// StorageSpec is where the control plane keeps its data.
+// StorageSpec says where the control plane keeps its data.
 type StorageSpec struct {
-	// persistent keeps the data on a PersistentVolume, so that it outlives the
-	// pod. Immutable. Defaults to true.
+	// persistent keeps the data on a PersistentVolume, which outlives the pod. Immutable.
+	// Defaults to true.
 	// +optional
 	Persistent *bool `json:"persistent,omitempty"`
-	// size of the volume. Defaults to 5Gi. The embedded database of distro k8s may have
-	// two fifths of it, and refuses writes beyond.
+	// size of the volume. Defaults to 5Gi. The embedded database of the distro k8s refuses
+	// writes beyond two fifths of it.
 	// +optional
 	Size *resource.Quantity `json:"size,omitempty"`
-	// storageClassName of the volume; the host's default class when not set. Immutable.
+	// storageClassName of the volume; defaults to the host's default class. Immutable.
 	// +optional
 	// +k8s:optional
 	StorageClassName *string `json:"storageClassName,omitempty"`
-	// whenDeleted says what becomes of the volume claim, and of those of the
-	// workloads inside, when the virtual cluster is deleted: Delete or Retain.
-	// Defaults to Delete.
+	// whenDeleted says what happens to the control plane's volume claim, and to those of
+	// workloads, when the virtual cluster is deleted: Delete or Retain. Defaults to Delete.
 	// +optional
 	// +k8s:optional
 	WhenDeleted StorageRetention `json:"whenDeleted,omitempty"`
@@ -298,9 +301,9 @@ type StorageSpec struct {
 
 // DatastoreSpec is an external datastore.
 type DatastoreSpec struct {
-	// endpointSecretRef names a Secret in the same namespace whose key
-	// "endpoint" holds the address of the datastore (postgres://, mysql:// or
-	// https:// of an etcd cluster), with the optional keys "ca.crt", "tls.crt" and "tls.key".
+	// endpointSecretRef names a Secret in the same namespace. Its key "endpoint" holds the
+	// address of the datastore: postgres://, mysql://, or https:// of an etcd cluster. The keys
+	// "ca.crt", "tls.crt" and "tls.key" are optional.
 	// +k8s:opaqueType
 	EndpointSecretRef corev1.LocalObjectReference `json:"endpointSecretRef"`
 }
@@ -314,25 +317,25 @@ const (
 	// PodSecurityPrivileged allows whatever the host allows. It needs the verb use on
 	// podsecuritylevels/privileged of tenancy.garret.dev, in the namespace.
 	PodSecurityPrivileged PodSecurityLevel = "privileged"
-	// PodSecurityBaseline allows what gives no known power over the node.
+	// PodSecurityBaseline forbids what is known to give power over the node.
 	PodSecurityBaseline PodSecurityLevel = "baseline"
-	// PodSecurityRestricted asks for what is good practice, too.
+	// PodSecurityRestricted also enforces good practice.
 	PodSecurityRestricted PodSecurityLevel = "restricted"
 )
 
-// IsolationSpec bounds what a virtual cluster does on its host.
+// IsolationSpec limits what a virtual cluster does on its host.
 type IsolationSpec struct {
-	// podSecurity is the level of the Pod Security Standards that the syncer holds
-	// pods to, whatever the labels of the host namespace say: privileged,
-	// baseline or restricted. Who sets privileged needs the verb use on it. Defaults to baseline.
+	// podSecurity is the level of the Pod Security Standards that the syncer enforces on pods,
+	// whatever the labels of the host namespace say: privileged, baseline or restricted.
+	// Whoever sets privileged needs the verb use on it. Defaults to baseline.
 	// +optional
 	// +k8s:optional
 	PodSecurity PodSecurityLevel `json:"podSecurity,omitempty"`
 	// networkPolicy says what the pods of the virtual cluster, and its control plane, may reach.
 	// +optional
 	NetworkPolicy NetworkIsolation `json:"networkPolicy,omitempty"`
-	// deniedAnnotations are keys of annotations that do not reach the host, although the
-	// HostCluster allows them. A * at the end of a key stands for any end.
+	// deniedAnnotations are keys of annotations that the syncer does not copy to the host, even
+	// where the HostCluster allows them. A * at the end of a key stands for any ending.
 	// +optional
 	// +listType=set
 	// +k8s:optional
@@ -340,18 +343,19 @@ type IsolationSpec struct {
 	// +k8s:unique=set
 	// +k8s:maxItems=128
 	DeniedAnnotations []string `json:"deniedAnnotations,omitempty"`
-	// quota is how much the virtual cluster may hold on the host. The syncer enforces
-	// it before it asks the host, for this virtual cluster alone.
+	// quota is how much the virtual cluster may use of the host. The syncer enforces it before
+	// it asks the host, for this virtual cluster only.
 	// +optional
 	Quota QuotaSpec `json:"quota,omitempty"`
-	// resourceQuota is a ResourceQuota that is deployed into the host namespace, for
-	// all that there is in it. Who sets it needs the right to create resourcequotas there.
+	// resourceQuota is a ResourceQuota that Garret creates in the host namespace. It counts
+	// everything in the namespace. Whoever sets it needs the right to create resourcequotas
+	// there.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
 	ResourceQuota *corev1.ResourceQuotaSpec `json:"resourceQuota,omitempty"`
-	// limitRange is a LimitRange that is deployed into the host namespace, for all
-	// that there is in it. Who sets it needs the right to create limitranges there.
+	// limitRange is a LimitRange that Garret creates in the host namespace. It applies to
+	// everything in the namespace. Whoever sets it needs the right to create limitranges there.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
@@ -360,22 +364,23 @@ type IsolationSpec struct {
 
 // NetworkIsolation is what the pods of a virtual cluster may reach.
 type NetworkIsolation struct {
-	// enabled deploys NetworkPolicies that keep the pods of the virtual cluster to each
-	// other, to DNS and to their own API. The host's network has to enforce them. Defaults to true.
+	// enabled deploys NetworkPolicies. With them, the pods of the virtual cluster reach only
+	// each other, DNS and their own API. The host's network has to enforce them. Defaults to
+	// true.
 	// +optional
 	Enabled *bool `json:"enabled,omitempty"`
-	// publicEgress lets them reach public addresses, too. Defaults to true.
+	// publicEgress lets pods reach public addresses, too. Defaults to true.
 	// +optional
 	PublicEgress *bool `json:"publicEgress,omitempty"`
 }
 
-// QuotaSpec is how much a virtual cluster may hold on the host.
+// QuotaSpec is how much a virtual cluster may use of the host.
 type QuotaSpec struct {
-	// hard is the most of each resource, under the names of a ResourceQuota: pods,
-	// requests.cpu, requests.memory, requests.ephemeral-storage, limits.cpu,
-	// limits.memory, limits.ephemeral-storage, requests.storage, persistentvolumeclaims,
-	// services, services.nodeports, services.loadbalancers, configmaps, secrets.
-	// What is not named has no limit of its own.
+	// hard is the limit for each resource, under the names of a ResourceQuota: pods,
+	// requests.cpu, requests.memory, requests.ephemeral-storage, limits.cpu, limits.memory,
+	// limits.ephemeral-storage, requests.storage, persistentvolumeclaims, services,
+	// services.nodeports, services.loadbalancers, configmaps, secrets. Other resources have no
+	// limit of their own.
 	// +optional
 	// +k8s:opaqueType
 	Hard corev1.ResourceList `json:"hard,omitempty"`
@@ -387,16 +392,16 @@ type QuotaStatus struct {
 	// +optional
 	// +k8s:opaqueType
 	Hard corev1.ResourceList `json:"hard,omitempty"`
-	// used is what the virtual cluster holds on the host, for each name in hard.
+	// used is how much the virtual cluster uses of the host, for each name in hard.
 	// +optional
 	// +k8s:opaqueType
 	Used corev1.ResourceList `json:"used,omitempty"`
 }
 
-// HelmSpec gives access to the advanced values of the chart.
+// HelmSpec sets advanced values of the chart.
 type HelmSpec struct {
-	// values are merged last over the chart's values. The chart's schema says
-	// which there are; nothing in them can widen what the virtual cluster may do on the host.
+	// values override the chart's values, and all others. The chart's schema lists them. None
+	// of them can extend what the virtual cluster may do on the host.
 	// +optional
 	// +patchStrategy=replace
 	Values *runtime.RawExtension `json:"values,omitempty" patchStrategy:"replace"`

@@ -5,7 +5,7 @@ package v1
 
 // DNSSpec configures the DNS inside.
 type DNSSpec struct {
-	// resolve are names that the DNS inside answers itself, besides those of the cluster.
+	// resolve lists names that the DNS inside answers itself, besides those of the cluster.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
@@ -13,25 +13,27 @@ type DNSSpec struct {
 	Resolve []ResolveRule `json:"resolve,omitempty"`
 }
 
-// ResolveRule says what a name leads to. It has one of addresses, alias and service.
+// ResolveRule says how the DNS inside answers a name. It sets exactly one of addresses, alias
+// and service.
 type ResolveRule struct {
-	// name is the whole name, such as db.example.org. With *. before it, all names below are meant.
+	// name is the full name, such as db.example.org. A leading *. matches all names below it.
 	// +k8s:required
 	// +k8s:maxLength=253
 	Name string `json:"name"`
-	// addresses are those that the name has.
+	// addresses are the IP addresses of the name.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
 	// +k8s:maxItems=16
 	Addresses []string `json:"addresses,omitempty"`
-	// alias is another name, inside or outside, whose addresses the name has.
+	// alias is another name, inside or outside. The name gets its addresses.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxLength=253
 	Alias string `json:"alias,omitempty"`
-	// service is one of the host or of another virtual cluster, whose address the name has. Who
-	// adds it needs the right to get the Service, or to get virtualclusters/proxy of the other virtual cluster.
+	// service is a Service of the host or of another virtual cluster. The name gets its
+	// address. Whoever adds it needs the right to get the Service, or to get
+	// virtualclusters/proxy of the other virtual cluster.
 	// +optional
 	// +k8s:optional
 	Service *ServiceSource `json:"service,omitempty"`

@@ -7,8 +7,8 @@ import corev1 "k8s.io/api/core/v1"
 
 // ServicesFromHost shows Services inside that lead out of the virtual cluster.
 type ServicesFromHost struct {
-	// mappings show one Service each. Who adds one needs the right to get the Service on the
-	// host, or to get virtualclusters/proxy of the other virtual cluster.
+	// mappings show one Service each. Whoever adds one needs the right to get the Service on
+	// the host, or to get virtualclusters/proxy of the other virtual cluster.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
@@ -16,14 +16,15 @@ type ServicesFromHost struct {
 	Mappings []ServiceMapping `json:"mappings,omitempty"`
 }
 
-// ServicesToHost says whether Services go to the host, and under which further names.
+// ServicesToHost says whether Services are synced to the host, and which other names they get
+// there.
 type ServicesToHost struct {
-	// enabled says whether the kind is synced. It is when not set.
+	// enabled says whether the kind is synced. Defaults to true.
 	// +optional
 	// +k8s:optional
 	Enabled *bool `json:"enabled,omitempty"`
-	// mappings give Services on the host a further name, under which the host's own pods find
-	// them. Who adds one needs the right to create Services in the namespace.
+	// mappings give Services another name on the host, by which the host's own pods find them.
+	// Whoever adds one needs the right to create Services in the namespace.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
@@ -31,27 +32,29 @@ type ServicesToHost struct {
 	Mappings []HostServiceMapping `json:"mappings,omitempty"`
 }
 
-// HostServiceMapping gives a Service of the virtual cluster a further name on the host.
+// HostServiceMapping gives a Service of the virtual cluster another name on the host.
 type HostServiceMapping struct {
 	// from is the Service inside. It needs a selector.
 	From ServiceName `json:"from"`
-	// to is the name of the Service on the host, in the namespace of the virtual cluster. What has the name already stays as it is.
+	// to is the name of the Service on the host, in the namespace of the virtual cluster. An
+	// object that already has the name stays as it is.
 	// +k8s:required
 	// +k8s:format=k8s-short-name
 	To string `json:"to"`
 }
 
-// ServiceMapping shows a Service inside under a name of choice.
+// ServiceMapping shows a Service inside under a name of your choice.
 type ServiceMapping struct {
-	// from is the Service that is shown.
+	// from is the Service to show.
 	From ServiceSource `json:"from"`
-	// to names the Service inside. Its namespace has to be there. A Service of a tenant's that has the name stays as it is.
+	// to names the Service inside. Its namespace has to exist. A tenant's Service that already
+	// has the name stays as it is.
 	To ServiceName `json:"to"`
 }
 
 // ServiceSource names a Service of the host, or one inside another virtual cluster.
 type ServiceSource struct {
-	// virtualCluster is the one that the Service is in. It is the host's when not set.
+	// virtualCluster is the one that has the Service. When it is not set, the host has it.
 	// +optional
 	// +k8s:optional
 	VirtualCluster *VirtualClusterName `json:"virtualCluster,omitempty"`
@@ -67,7 +70,8 @@ type ServiceSource struct {
 
 // VirtualClusterName names a virtual cluster of the same host.
 type VirtualClusterName struct {
-	// namespace of the VirtualCluster. It is the one of the object that says so when not set.
+	// namespace of the VirtualCluster. Defaults to the namespace of the object that has this
+	// field.
 	// +optional
 	// +k8s:optional
 	// +k8s:format=k8s-short-name
@@ -90,19 +94,19 @@ type ServiceName struct {
 	Name string `json:"name"`
 }
 
-// FoundService is a Service that the spec names as a source, as it is on the host.
+// FoundService is a Service that the spec names as a source, as Garret found it on the host.
 type FoundService struct {
 	// from is the source.
 	From ServiceSource `json:"from"`
-	// clusterIPs are its addresses. There are none while it cannot be shown.
+	// clusterIPs are its addresses. The list is empty while the syncer cannot show it.
 	// +optional
 	// +listType=atomic
 	ClusterIPs []string `json:"clusterIPs,omitempty"`
-	// ports are those of the Service.
+	// ports are the ports of the Service.
 	// +optional
 	// +listType=atomic
 	Ports []FoundServicePort `json:"ports,omitempty"`
-	// message says why it cannot be shown, or not be reached.
+	// message says why the Service cannot be shown, or cannot be reached.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
@@ -118,7 +122,7 @@ type FoundServicePort struct {
 	Protocol corev1.Protocol `json:"protocol,omitempty"`
 	// port is the number.
 	Port int32 `json:"port"`
-	// appProtocol is what is spoken there.
+	// appProtocol is the application protocol of the port.
 	// +optional
 	AppProtocol *string `json:"appProtocol,omitempty"`
 }

@@ -3,8 +3,8 @@
 
 package v1
 
-// KindRule says how objects of one kind go to the host. The kind is of a
-// CustomResourceDefinition of the host, and its objects belong to namespaces.
+// KindRule says how the syncer copies objects of one kind to the host. The kind belongs to a
+// CustomResourceDefinition of the host, and is namespaced.
 type KindRule struct {
 	// apiVersion is the group and the version of the kind on the host, such as example.org/v1.
 	// +required
@@ -16,31 +16,32 @@ type KindRule struct {
 	// +k8s:required
 	// +k8s:maxLength=63
 	Resource string `json:"resource"`
-	// fields are what goes to the host. All else stays inside.
+	// fields are copied to the host. All other fields stay inside.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
 	// +k8s:maxItems=200
 	Fields []FieldRule `json:"fields,omitempty"`
-	// status are the paths of what flows back, such as status.conditions.
+	// status lists the paths that are copied back, such as status.conditions.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
 	// +k8s:maxItems=100
 	// +k8s:eachVal=+k8s:maxLength=512
 	Status []string `json:"status,omitempty"`
-	// keepsData says that what is lost with an object on the host cannot be made again, such as a database. It then goes
-	// from there only when the object inside is deleted, or with the virtual cluster where that retains nothing. Off by default.
+	// keepsData says that objects on the host hold data, such as a database. The syncer then
+	// deletes one only when its object inside is deleted, or with the virtual cluster unless
+	// that retains its data. Off by default.
 	// +optional
 	// +k8s:optional
 	KeepsData bool `json:"keepsData,omitempty"`
 }
 
-// FieldUse says what becomes of a field on its way to the host.
+// FieldUse says what happens to a field on its way to the host.
 type FieldUse string
 
 const (
-	// FieldCopied is for a field that is on the host what it is inside.
+	// FieldCopied is for a field that has the same value on the host.
 	FieldCopied FieldUse = "Copy"
 	// FieldName is for the name of another object of the same namespace.
 	FieldName FieldUse = "Name"
@@ -56,29 +57,32 @@ const (
 	FieldSelector FieldUse = "LabelSelector"
 	// FieldOmitted is for a part of a copied field that stays inside.
 	FieldOmitted FieldUse = "Omit"
-	// FieldRefused is for a field without which alone an object goes to the host.
+	// FieldRefused is for a field that keeps its object from the host.
 	FieldRefused FieldUse = "Refuse"
 )
 
-// FieldRule says what becomes of one field. Where two rules are about a field, the
-// longer path decides.
+// FieldRule says what happens to one field. Where two rules match a field, the longer path
+// decides.
 type FieldRule struct {
 	// path leads to the field, such as spec.items[].secretName: [] stands for each item of a list.
 	// +required
 	// +k8s:required
 	// +k8s:maxLength=512
 	Path string `json:"path"`
-	// as says what becomes of the field: Copy, Name, Reference, Namespace, Labels, LabelSelector, Omit or Refuse. Copy when not set.
+	// as says what happens to the field: Copy, Name, Reference, Namespace, Labels,
+	// LabelSelector, Omit or Refuse. Defaults to Copy.
 	// +optional
 	// +k8s:optional
 	As FieldUse `json:"as,omitempty"`
-	// of is the kind of the object that a Name or a Reference names: secrets, configmaps, services, persistentvolumeclaims, pods,
-	// or RESOURCE.GROUP of a kind that goes to the host by a rule. Secrets and configmaps go to the host with the object.
+	// of is the kind of the object that a Name or a Reference names: secrets, configmaps,
+	// services, persistentvolumeclaims, pods, or RESOURCE.GROUP of a kind that a rule syncs.
+	// The syncer copies the named secrets and configmaps to the host, too.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxLength=320
 	Of string `json:"of,omitempty"`
-	// oneOf are the values that the field may have. An object with another one is refused. Any value when not set.
+	// oneOf are the values that the field may have. The syncer refuses an object with another
+	// value. All values are allowed when it is not set.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
@@ -87,8 +91,8 @@ type FieldRule struct {
 	OneOf []string `json:"oneOf,omitempty"`
 }
 
-// KindFromHost shows objects of a kind of the host inside, by their names. The kind is of a
-// CustomResourceDefinition of the host, and its objects belong to namespaces.
+// KindFromHost shows objects of a kind of the host inside, by their names. The kind belongs to
+// a CustomResourceDefinition of the host, and is namespaced.
 type KindFromHost struct {
 	// apiVersion is the group and the version of the kind on the host, such as example.org/v1.
 	// +required
@@ -100,7 +104,8 @@ type KindFromHost struct {
 	// +k8s:required
 	// +k8s:maxLength=63
 	Resource string `json:"resource"`
-	// mappings show one object each, or all of a namespace of the host. Who adds one needs the rights to get, list and watch on the host what it shows.
+	// mappings show one object each, or all objects of a namespace of the host. Whoever adds
+	// one needs the rights to get, list and watch on the host what it shows.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
@@ -110,20 +115,21 @@ type KindFromHost struct {
 
 // CustomMapping shows objects of the host inside.
 type CustomMapping struct {
-	// from is what is shown.
+	// from names the objects to show.
 	From CustomSource `json:"from"`
-	// to is where it is shown inside. It comes when the namespace is there. An object of a tenant's that has the name stays as it is.
+	// to says where they are shown inside. The syncer creates them once the namespace exists. A
+	// tenant's object that already has the name stays as it is.
 	To CustomTarget `json:"to"`
 }
 
-// CustomSource names an object of the host, or all of a namespace.
+// CustomSource names an object of the host, or all objects of a namespace.
 type CustomSource struct {
-	// namespace on the host. It is that of the VirtualCluster when not set.
+	// namespace on the host. Defaults to the namespace of the VirtualCluster.
 	// +optional
 	// +k8s:optional
 	// +k8s:format=k8s-short-name
 	Namespace string `json:"namespace,omitempty"`
-	// name of the object, or * for all of the namespace.
+	// name of the object, or * for all objects of the namespace.
 	// +required
 	// +k8s:required
 	// +k8s:maxLength=253
@@ -136,7 +142,8 @@ type CustomTarget struct {
 	// +k8s:required
 	// +k8s:format=k8s-short-name
 	Namespace string `json:"namespace"`
-	// name of the object. It is that on the host when not set, and always where all of a namespace are shown.
+	// name of the object. Defaults to its name on the host. Leave it empty where from names all
+	// objects of a namespace.
 	// +optional
 	// +k8s:optional
 	// +k8s:format=k8s-long-name

@@ -9,11 +9,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// SleepSpec says when a virtual cluster falls asleep, wakes and is deleted by itself. What
-// spec.paused puts to sleep, neither a request nor a schedule wakes.
+// SleepSpec says when Garret puts a virtual cluster to sleep, wakes it and deletes it without
+// being asked. Neither requests nor schedules wake a virtual cluster while spec.paused is true.
 type SleepSpec struct {
 	// afterInactivity puts the virtual cluster to sleep when nobody has used it for this long,
-	// such as 30m or 8h. At least 1m; it never falls asleep by inactivity when not set.
+	// such as 30m or 8h. At least 1m; it never falls asleep by inactivity when this is not set.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
@@ -29,19 +29,19 @@ type SleepSpec struct {
 	// +k8s:optional
 	// +k8s:maxLength=128
 	WakeSchedule string `json:"wakeSchedule,omitempty"`
-	// timeZone is the zone that both schedules are read in, by its IANA name, such as
-	// Europe/Berlin. Defaults to UTC.
+	// timeZone is the time zone of both schedules, by its IANA name, such as Europe/Berlin.
+	// Defaults to UTC.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxLength=64
 	TimeZone string `json:"timeZone,omitempty"`
 	// deleteAfterInactivity deletes the virtual cluster when nobody has used it for this long,
-	// such as 720h. At least 1h; it is never deleted by inactivity when not set.
+	// such as 720h. At least 1h; Garret never deletes it for inactivity when this is not set.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
 	DeleteAfterInactivity *metav1.Duration `json:"deleteAfterInactivity,omitempty"`
-	// ignore names requests that are no activity, and do not wake the virtual cluster:
+	// ignore lists requests that do not count as activity, and do not wake the virtual cluster:
 	// those of dashboards, of monitoring, or of tools that only compare.
 	// +optional
 	// +listType=atomic
@@ -50,8 +50,8 @@ type SleepSpec struct {
 	Ignore []IgnoredRequests `json:"ignore,omitempty"`
 }
 
-// IgnoredRequests are requests that are no activity. A request is meant when each list that is
-// set holds what the request has. At least one list must be set.
+// IgnoredRequests are requests that do not count as activity. A request matches when every list
+// that is set contains the request's value. At least one list must be set.
 type IgnoredRequests struct {
 	// users are the names of users of the host.
 	// +optional
@@ -59,26 +59,27 @@ type IgnoredRequests struct {
 	// +k8s:optional
 	// +k8s:maxItems=64
 	Users []string `json:"users,omitempty"`
-	// groups are those of users of the host.
+	// groups are the names of groups of the host's users.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
 	// +k8s:maxItems=64
 	Groups []string `json:"groups,omitempty"`
-	// userAgents are what the header User-Agent begins with, such as "prometheus/".
+	// userAgents are prefixes of the header User-Agent, such as "prometheus/".
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
 	// +k8s:maxItems=64
 	UserAgents []string `json:"userAgents,omitempty"`
-	// verbs are those of the API: get, list, watch, create, update, patch, delete, deletecollection.
+	// verbs are verbs of the API: get, list, watch, create, update, patch, delete,
+	// deletecollection.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
 	// +k8s:maxItems=16
 	Verbs []string `json:"verbs,omitempty"`
-	// paths are what the path of the request inside is, such as /metrics, or begins with,
-	// where one ends with an asterisk, such as /apis/metrics.k8s.io/*.
+	// paths are paths of the request inside, such as /metrics. One that ends with an asterisk
+	// is a prefix, such as /apis/metrics.k8s.io/*.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
@@ -88,30 +89,31 @@ type IgnoredRequests struct {
 
 // SleepStatus says whether a virtual cluster sleeps, since when, and why.
 type SleepStatus struct {
-	// number counts how often the virtual cluster was put to sleep.
+	// number counts how often the virtual cluster has fallen asleep.
 	// +optional
 	// +k8s:optional
 	// +k8s:minimum=0
 	Number int64 `json:"number,omitempty"`
-	// since is when it was put to sleep. It is not set while the virtual cluster is awake.
+	// since is when it fell asleep. It is not set while the virtual cluster is awake.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
 	Since *metav1.Time `json:"since,omitempty"`
-	// reason is why it was put to sleep: Paused, Inactive or Scheduled.
+	// reason is why it sleeps: Paused, Inactive or Scheduled.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// woken says when it was last woken, and by what.
+	// woken says when it last woke, and why.
 	// +optional
 	// +k8s:optional
 	Woken *WokenStatus `json:"woken,omitempty"`
-	// schedule is what garret-controller has read of the schedules, and since when. Earlier times
-	// of a schedule do not count.
+	// schedule holds the schedules that garret-controller has read, and since when it applies
+	// them. Earlier times of a schedule do not count.
 	// +optional
 	// +k8s:optional
 	Schedule *ObservedSchedule `json:"schedule,omitempty"`
-	// useCountedSince is since when all use is counted, straight to the API inside, too. It is set
-	// where spec.sleep asks for something after inactivity, and earlier time without use does not count.
+	// useCountedSince is since when Garret counts all use, including requests straight to the
+	// API inside. It is set where spec.sleep asks for something after inactivity. Earlier time
+	// without use does not count.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
@@ -123,9 +125,9 @@ func (s *SleepSpec) CountsUse() bool {
 	return s.AfterInactivity != nil || s.DeleteAfterInactivity != nil
 }
 
-// WokenStatus says when a virtual cluster was last woken, and by what.
+// WokenStatus says when a virtual cluster last woke, and why.
 type WokenStatus struct {
-	// time is when it was woken.
+	// time is when it woke.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
@@ -133,48 +135,49 @@ type WokenStatus struct {
 	// cause is what woke it: Hand, Request or Schedule.
 	// +optional
 	Cause string `json:"cause,omitempty"`
-	// user is the user of the host whose request woke it.
+	// user is the host's user whose request woke it.
 	// +optional
 	User string `json:"user,omitempty"`
 }
 
-// ObservedSchedule is what of spec.sleep says at what times a virtual cluster falls asleep and wakes.
+// ObservedSchedule holds the fields of spec.sleep that say at what times a virtual cluster
+// falls asleep and wakes.
 type ObservedSchedule struct {
-	// schedule is that of spec.sleep.
+	// schedule is the value of spec.sleep.schedule.
 	// +optional
 	Schedule string `json:"schedule,omitempty"`
-	// wakeSchedule is that of spec.sleep.
+	// wakeSchedule is the value of spec.sleep.wakeSchedule.
 	// +optional
 	WakeSchedule string `json:"wakeSchedule,omitempty"`
-	// timeZone is that of spec.sleep.
+	// timeZone is the value of spec.sleep.timeZone.
 	// +optional
 	TimeZone string `json:"timeZone,omitempty"`
-	// since is when garret-controller read them first.
+	// since is when garret-controller first read them.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
 	Since *metav1.Time `json:"since,omitempty"`
 }
 
-// WakeRequest is a request of somebody that asks a virtual cluster to wake.
+// WakeRequest is a user's request for a virtual cluster to wake.
 type WakeRequest struct {
-	// sleep is the number of the sleep that the request ends. A later sleep is not meant.
+	// sleep is the number of the sleep that the request ends. It does not end a later sleep.
 	// +optional
 	// +k8s:optional
 	// +k8s:minimum=0
 	Sleep int64 `json:"sleep,omitempty"`
-	// time is when the request came.
+	// time is when the request arrived.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
 	Time *metav1.Time `json:"time,omitempty"`
-	// user is the user of the host who asked.
+	// user is the host's user who asked.
 	// +optional
 	// +k8s:optional
 	User string `json:"user,omitempty"`
 }
 
-// Asleep says whether the virtual cluster was put to sleep, and not woken since.
+// Asleep says whether the virtual cluster fell asleep, and has not woken since.
 func (s *VirtualClusterStatus) Asleep() bool { return s.Sleep != nil && s.Sleep.Since != nil }
 
 // Reasons of a sleep.
@@ -210,7 +213,7 @@ const (
 
 // Reasons of the conditions Ready and Asleep of a virtual cluster that sleeps.
 const (
-	// ReasonFallingAsleep says that pods, or the control plane, are still being stopped.
+	// ReasonFallingAsleep says that pods, or the control plane, are still stopping.
 	ReasonFallingAsleep = "FallingAsleep"
 	// ReasonAsleep says that nothing of the virtual cluster runs.
 	ReasonAsleep = "Asleep"
@@ -219,6 +222,6 @@ const (
 )
 
 // SleepRecordName is the name of the ConfigMap that remembers, on the host, which pods the
-// virtual cluster of this name had there when it was put to sleep. Each key is the UID of
-// a pod inside, its value the UID of the pod on the host.
+// virtual cluster of this name had there when it fell asleep. Each key is the UID of a pod
+// inside, its value the UID of the pod on the host.
 func SleepRecordName(virtualCluster string) string { return ReleaseName(virtualCluster) + "-asleep" }

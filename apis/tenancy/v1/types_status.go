@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Phase sums a virtual cluster's state up in one word.
+// Phase sums up a virtual cluster's state in one word.
 // +enum
 // +k8s:enum
 type Phase string
@@ -17,15 +17,15 @@ type Phase string
 const (
 	// PhasePending means that nothing has been deployed yet.
 	PhasePending Phase = "Pending"
-	// PhaseDeploying means that the control plane is being brought up.
+	// PhaseDeploying means that the control plane is starting.
 	PhaseDeploying Phase = "Deploying"
 	// PhaseReady means that the API inside answers and workloads are synced.
 	PhaseReady Phase = "Ready"
-	// PhaseFailed means that nothing will change without somebody's action.
+	// PhaseFailed means that somebody has to act.
 	PhaseFailed Phase = "Failed"
-	// PhaseSleeping means that the virtual cluster was put to sleep.
+	// PhaseSleeping means that the virtual cluster falls asleep, or sleeps.
 	PhaseSleeping Phase = "Sleeping"
-	// PhaseWaking means that it was woken, and is being brought up.
+	// PhaseWaking means that the virtual cluster wakes: its control plane is starting.
 	PhaseWaking Phase = "Waking"
 	// PhaseTerminating means that the virtual cluster is being removed.
 	PhaseTerminating Phase = "Terminating"
@@ -45,32 +45,33 @@ const (
 	ConditionSyncerReady = "SyncerReady"
 	// ConditionTemplateApplied is true when the spec holds what the template says.
 	ConditionTemplateApplied = "TemplateApplied"
-	// ConditionAccessApplied is true when the rights inside are those of spec.access;
-	// the syncer reports it where there is, or was, any.
+	// ConditionAccessApplied is true when the rights inside match spec.access; the syncer
+	// reports it where the field is, or was, set.
 	ConditionAccessApplied = "AccessApplied"
 	// ConditionKubeconfigSecret is true when the Secret of spec.kubeconfigSecret holds a
-	// kubeconfig that works; the syncer reports it where there is, or was, one.
+	// kubeconfig that works; the syncer reports it where the field is, or was, set.
 	ConditionKubeconfigSecret = "KubeconfigSecretWritten"
-	// ConditionHostPodSecurity is true when the host, too, holds the pods of the namespace
-	// to a level of the Pod Security Standards. No other condition depends on it.
+	// ConditionHostPodSecurity is true when the host enforces a level of the Pod Security
+	// Standards on the namespace, too. No other condition depends on it.
 	ConditionHostPodSecurity = "HostPodSecurity"
-	// ConditionOrphaned is true while host objects hold data whose objects inside
-	// are missing without having been deleted. Nobody deletes them unasked.
+	// ConditionOrphaned is true while host objects hold data, and their objects inside are
+	// missing although nobody deleted them. Garret never deletes such host objects without a
+	// decision.
 	ConditionOrphaned = "HostDataOrphaned"
-	// ConditionMetricsAvailable is true while the host tells what pods use of CPU and
-	// memory; the syncer reports it. No other condition depends on it.
+	// ConditionMetricsAvailable is true while the host reports how much CPU and memory pods
+	// use; the syncer reports it. No other condition depends on it.
 	ConditionMetricsAvailable = "MetricsAvailable"
 	// ConditionAsleep is true while nothing of the virtual cluster runs, because it sleeps. It
-	// is there once the virtual cluster was put to sleep.
+	// exists once the virtual cluster has slept.
 	ConditionAsleep = "Asleep"
-	// ConditionDeletionScheduled is true while the virtual cluster is about to be deleted, because
-	// nobody uses it. It is there once spec.sleep.deleteAfterInactivity was set.
+	// ConditionDeletionScheduled is true while the virtual cluster is about to be deleted,
+	// because nobody uses it. It exists once spec.sleep.deleteAfterInactivity is set.
 	ConditionDeletionScheduled = "DeletionScheduled"
-	// ConditionCustomKindsAllowed is true while the host's administrator lets every kind
-	// with a rule go to the host.
+	// ConditionCustomKindsAllowed is true while the host's administrator allows every kind that
+	// a rule syncs.
 	ConditionCustomKindsAllowed = "CustomKindsAllowed"
 	// ConditionCustomKindsSynced is true while every kind with a rule is served inside and
-	// synced; the syncer reports it, where a rule reaches it.
+	// synced; the syncer reports it once it has a rule.
 	ConditionCustomKindsSynced = "CustomKindsSynced"
 	// ConditionCustomKindsKept is true while the host keeps objects of kinds that hold data
 	// and have no rule any more.
@@ -80,8 +81,8 @@ const (
 // ReasonNotServed is the reason of CustomKindsSynced while a kind is not served on both sides.
 const ReasonNotServed = "NotServed"
 
-// Reasons of the condition SyncerReady while the data inside are not those that
-// the host objects stand for. Nothing is synced then, and nothing deleted.
+// Reasons of the condition SyncerReady while the data inside do not belong to the host objects.
+// The syncer then syncs nothing, and deletes nothing.
 const (
 	// ReasonDataReplaced says that the API server inside has other data altogether.
 	ReasonDataReplaced = "DataReplaced"
@@ -99,7 +100,7 @@ const (
 	ReasonApplied = "Applied"
 	// ReasonRefused says that a later change of the template cannot be applied.
 	ReasonRefused = "Refused"
-	// ReasonGone says that there is no template any more whose later changes could be applied.
+	// ReasonGone says that the template does not exist any more.
 	ReasonGone = "TemplateGone"
 )
 
@@ -109,14 +110,14 @@ type VirtualClusterStatus struct {
 	// +optional
 	// +k8s:optional
 	Phase Phase `json:"phase,omitempty"`
-	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// TemplateApplied where there is a template, AccessApplied where there is access,
-	// KubeconfigSecretWritten where a Secret is to hold a kubeconfig,
-	// HostPodSecurity, which says whether the host holds pods to a level, too,
-	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept,
-	// DeletionScheduled where there is a deletion by inactivity,
-	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host, and
-	// CustomKindsKept while the host keeps data of kinds that have no rule any more.
+	// conditions are always Ready, Reconciling, Stalled, ControlPlaneReady, SyncerReady,
+	// HostPodSecurity (does the host enforce a level, too?) and MetricsAvailable (does the host
+	// report what pods use?). With a template there is TemplateApplied, with spec.access
+	// AccessApplied, and with spec.kubeconfigSecret KubeconfigSecretWritten. Asleep exists once
+	// the virtual cluster has slept, and DeletionScheduled with
+	// spec.sleep.deleteAfterInactivity. Rules for kinds of the host have CustomKindsAllowed and
+	// CustomKindsSynced. CustomKindsKept exists while the host keeps data of kinds that have no
+	// rule any more.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -132,28 +133,29 @@ type VirtualClusterStatus struct {
 	// +k8s:optional
 	// +k8s:minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// clusterID identifies the virtual cluster among all of the host cluster, for life.
-	// One that is made again on the retained data of another has the id of that one.
+	// clusterID identifies the virtual cluster on the host cluster, for life. A virtual cluster
+	// that is created on the retained data of another one adopts that one's id.
 	// +optional
 	ClusterID string `json:"clusterID,omitempty"`
-	// kubernetesVersion is what the API server inside calls itself.
+	// kubernetesVersion is the version that the API server inside reports.
 	// +optional
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
 	// endpoint is the address of the API server inside, as https://host:port.
 	// +optional
 	Endpoint string `json:"endpoint,omitempty"`
-	// certificateAuthorityData is the PEM bundle that the API server inside is verified with.
+	// certificateAuthorityData is the PEM bundle that verifies the API server inside.
 	// +optional
 	CertificateAuthorityData []byte `json:"certificateAuthorityData,omitempty"`
-	// template is what the virtual cluster was made from, as it was resolved.
+	// template is the template that the virtual cluster was created from, as Garret resolved
+	// it.
 	// +optional
 	// +k8s:optional
 	Template *TemplateStatus `json:"template,omitempty"`
 	// release is the Helm release that deploys the virtual cluster.
 	// +optional
 	Release *ReleaseStatus `json:"release,omitempty"`
-	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
-	// the syncer reports it.
+	// quota is how much the virtual cluster uses of what spec.isolation.quota limits; the
+	// syncer reports it.
 	// +optional
 	// +k8s:optional
 	Quota *QuotaStatus `json:"quota,omitempty"`
@@ -161,14 +163,14 @@ type VirtualClusterStatus struct {
 	// +optional
 	// +k8s:optional
 	Sleep *SleepStatus `json:"sleep,omitempty"`
-	// restingFor is the number of the sleep for which the syncer has stopped carrying pods;
-	// the syncer reports it. Only then are the pods on the host stopped.
+	// restingFor is the number of the sleep for which the syncer has stopped syncing pods; the
+	// syncer reports it. Only then does garret-controller stop the pods on the host.
 	// +optional
 	// +k8s:optional
 	// +k8s:minimum=0
 	RestingFor int64 `json:"restingFor,omitempty"`
-	// lastActivityTime is when somebody last used the virtual cluster, or a client of theirs.
-	// It is written at most once a minute.
+	// lastActivityTime is when somebody, or a client of theirs, last used the virtual cluster.
+	// Garret writes it at most once a minute.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
@@ -177,35 +179,36 @@ type VirtualClusterStatus struct {
 	// +optional
 	// +k8s:optional
 	WakeRequest *WakeRequest `json:"wakeRequest,omitempty"`
-	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
-	// from there, as RESOURCE.VERSION.GROUP.
+	// customKinds are the kinds that a rule syncs to the host, as RESOURCE.VERSION.GROUP. A
+	// kind whose rule is gone stays in the list until all its objects are gone from the host.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
 	CustomKinds []string `json:"customKinds,omitempty"`
-	// customKindsWithData are those of customKinds whose objects hold data, by the rule that they have or had last.
+	// customKindsWithData are those of customKinds whose objects hold data, by their current or
+	// last rule.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
 	CustomKindsWithData []string `json:"customKindsWithData,omitempty"`
-	// services are those of the host and of other virtual clusters that the spec names, as
-	// they were found.
+	// services are the Services of the host and of other virtual clusters that the spec names,
+	// as Garret found them.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
 	// +k8s:maxItems=128
 	Services []FoundService `json:"services,omitempty"`
-	// hostNodes is what the syncer has to know of the host's nodes, which it may not read. It is
-	// absent until they are known.
+	// hostNodes is what the syncer has to know about the host's nodes, which it may not read.
+	// It is absent until garret-controller knows them.
 	// +optional
 	// +k8s:optional
 	HostNodes *HostNodesStatus `json:"hostNodes,omitempty"`
 }
 
-// HostNodesStatus is what a virtual cluster has to know of the nodes of the host.
+// HostNodesStatus is what a syncer has to know about the nodes of the host.
 type HostNodesStatus struct {
-	// resources are the extended resources, such as those of devices, that any node of the host
-	// has. No other name of a resource means anything to the host's scheduler.
+	// resources are the extended resources, such as those of devices, that at least one node of
+	// the host has. The host's scheduler knows no other names of resources.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
@@ -213,13 +216,13 @@ type HostNodesStatus struct {
 	Resources []string `json:"resources,omitempty"`
 }
 
-// TemplateStatus is a template as it was applied to a virtual cluster.
+// TemplateStatus is a template as Garret applied it to a virtual cluster.
 type TemplateStatus struct {
 	// name of the VirtualClusterTemplate.
 	Name string `json:"name"`
 	// version of the template.
 	Version string `json:"version"`
-	// uid of the template, which tells it from another one of the same name.
+	// uid of the template, which distinguishes it from another one of the same name.
 	// +optional
 	UID types.UID `json:"uid,omitempty"`
 	// generation of the template.

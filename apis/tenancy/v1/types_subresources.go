@@ -12,46 +12,46 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 type KubeconfigRequest struct {
 	// +k8s:opaqueType
 	metav1.TypeMeta `json:",inline"`
-	// metadata is the standard object metadata; a uid must be that of the virtual cluster.
+	// metadata is the standard object metadata; a uid must match the virtual cluster.
 	// +optional
 	// +k8s:opaqueType
 	metav1.ObjectMeta `json:"metadata,omitempty"`
-	// spec is what is asked for.
+	// spec is what the caller asks for.
 	// +optional
 	Spec KubeconfigRequestSpec `json:"spec,omitempty"`
-	// status is what was issued.
+	// status is what Garret issued.
 	// +optional
 	Status KubeconfigRequestStatus `json:"status,omitempty"`
 }
 
-// KubeconfigRequestSpec is what is asked for.
+// KubeconfigRequestSpec is what the caller asks for.
 type KubeconfigRequestSpec struct {
-	// expirationSeconds is the life of the credential in seconds, from 600 to
-	// 86400. Defaults to 3600. A longer one is shortened, with a warning.
+	// expirationSeconds is how long the credential is valid, in seconds, from 600 to 86400.
+	// Defaults to 3600. Garret shortens a longer time, with a warning.
 	// +optional
 	ExpirationSeconds *int64 `json:"expirationSeconds,omitempty"`
-	// clusterRole is the name of a ClusterRole inside that the credential is held
-	// to. Without it the credential has the rights of cluster-admin.
+	// clusterRole is the name of a ClusterRole inside. It limits the credential to its rights.
+	// Without it, the credential has the rights of cluster-admin.
 	// +optional
 	ClusterRole string `json:"clusterRole,omitempty"`
-	// server is the address that the kubeconfig names, as https://host:port.
-	// Defaults to the endpoint in the virtual cluster's status.
+	// server is the address in the kubeconfig, as https://host:port. Defaults to the endpoint
+	// in the virtual cluster's status.
 	// +optional
 	Server string `json:"server,omitempty"`
 }
 
-// KubeconfigRequestStatus is what was issued.
+// KubeconfigRequestStatus is what Garret issued.
 type KubeconfigRequestStatus struct {
-	// kubeconfig is a whole client configuration, key included. It is given
-	// out once and stored nowhere.
+	// kubeconfig is a complete client configuration, including the key. Garret returns it once
+	// and stores it nowhere.
 	// +optional
 	Kubeconfig []byte `json:"kubeconfig,omitempty"`
-	// credentialID identifies the credential. It is no secret: it stands in audit
-	// logs, and the ClusterRoleBinding garret:kubeconfig:ID inside gives the
-	// credential its rights. Deleting that binding takes them back at once.
+	// credentialID identifies the credential. It is not secret: audit logs contain it. The
+	// ClusterRoleBinding garret:kubeconfig:ID inside gives the credential its rights, and
+	// deleting that binding revokes them at once.
 	// +optional
 	CredentialID string `json:"credentialID,omitempty"`
-	// expirationTimestamp is when the credential ends.
+	// expirationTimestamp is when the credential expires.
 	// +optional
 	// +k8s:opaqueType
 	ExpirationTimestamp *metav1.Time `json:"expirationTimestamp,omitempty"`

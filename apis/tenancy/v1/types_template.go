@@ -13,8 +13,7 @@ import (
 // +genclient:noStatus
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// VirtualClusterTemplate is a part of the spec of virtual clusters that can be
-// used again, with parameters.
+// VirtualClusterTemplate is a reusable part of the spec of virtual clusters, with parameters.
 type VirtualClusterTemplate struct {
 	// +k8s:opaqueType
 	metav1.TypeMeta `json:",inline"`
@@ -48,12 +47,12 @@ type VirtualClusterTemplateSpec struct {
 	// +k8s:optional
 	// +k8s:maxLength=1024
 	Description string `json:"description,omitempty"`
-	// default makes this the template of virtual clusters that name none, where
-	// their host cluster does not name another. At most one template may be marked.
+	// default makes this the template of virtual clusters that name none, unless their host
+	// cluster names another. At most one template may set it.
 	// +optional
 	Default bool `json:"default,omitempty"`
-	// versions are the versions of the template, at least one. A virtual cluster
-	// that names none gets the highest that is no pre-release.
+	// versions are the versions of the template, at least one. A virtual cluster that names no
+	// version gets the highest one that is not a pre-release.
 	// +listType=map
 	// +listMapKey=version
 	// +patchStrategy=merge
@@ -71,10 +70,9 @@ type TemplateVersion struct {
 	// +k8s:required
 	// +k8s:maxLength=64
 	Version string `json:"version"`
-	// parameters are what a virtual cluster can choose. $(NAME) in defaults and
-	// forced stands for the value of the parameter NAME, and $$(NAME) for $(NAME)
-	// itself. A string that is nothing but $(NAME) becomes a value of the
-	// parameter's type.
+	// parameters are what a virtual cluster can choose. In defaults and forced, $(NAME) stands
+	// for the value of the parameter NAME, and $$(NAME) for the text $(NAME). A string that
+	// consists of $(NAME) only becomes a value of the parameter's type.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -85,13 +83,13 @@ type TemplateVersion struct {
 	// +k8s:listMapKey=name
 	// +k8s:maxItems=64
 	Parameters []TemplateParameter `json:"parameters,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
-	// defaults is a part of the spec of a VirtualCluster. Fields that a virtual
-	// cluster sets itself win over it.
+	// defaults is a part of the spec of a VirtualCluster. Fields that a virtual cluster sets
+	// itself override it.
 	// +optional
 	// +patchStrategy=replace
 	Defaults *runtime.RawExtension `json:"defaults,omitempty" patchStrategy:"replace"`
-	// forced is a part of the spec of a VirtualCluster that a virtual cluster
-	// cannot set otherwise. It wins over defaults.
+	// forced is a part of the spec of a VirtualCluster that a virtual cluster cannot override.
+	// It overrides defaults.
 	// +optional
 	// +patchStrategy=replace
 	Forced *runtime.RawExtension `json:"forced,omitempty" patchStrategy:"replace"`
@@ -113,7 +111,7 @@ const (
 	ParameterQuantity TemplateParameterType = "quantity"
 )
 
-// TemplateParameter is something that a virtual cluster can choose.
+// TemplateParameter is a value that a virtual cluster can choose.
 type TemplateParameter struct {
 	// name of the parameter: letters, digits, - and _, beginning with a letter.
 	// +k8s:required
@@ -128,10 +126,11 @@ type TemplateParameter struct {
 	// +optional
 	// +k8s:optional
 	Type TemplateParameterType `json:"type,omitempty"`
-	// default is the value where a virtual cluster gives none. Without it, one must be given.
+	// default is the value where a virtual cluster gives none. Without a default, the parameter
+	// is required.
 	// +optional
 	Default *string `json:"default,omitempty"`
-	// options are the values that can be chosen, if not any.
+	// options are the allowed values. All values are allowed when it is not set.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
@@ -139,13 +138,13 @@ type TemplateParameter struct {
 	// +k8s:unique=set
 	// +k8s:maxItems=100
 	Options []string `json:"options,omitempty"`
-	// minimum is the least value of an integer or a quantity.
+	// minimum is the lowest value of an integer or a quantity.
 	// +optional
 	Minimum *string `json:"minimum,omitempty"`
-	// maximum is the greatest value of an integer or a quantity.
+	// maximum is the highest value of an integer or a quantity.
 	// +optional
 	Maximum *string `json:"maximum,omitempty"`
-	// pattern is a regular expression (RE2) that the whole of a string must match.
+	// pattern is a regular expression (RE2) that the whole string must match.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxLength=1024

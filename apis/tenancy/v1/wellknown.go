@@ -255,7 +255,7 @@ const clusterIDDigits = 10
 
 // ClusterID derives a virtual cluster's id, ten lower-case hexadecimal digits,
 // from its UID, so that a name used again is another cluster. Only one that is made
-// again on retained data has the id of before: AnnotationClusterID.
+// again on retained data has the earlier id: AnnotationClusterID.
 func ClusterID(uid types.UID) string {
 	sum := sha256.Sum256([]byte(uid))
 	return hex.EncodeToString(sum[:])[:clusterIDDigits]

@@ -1,10 +1,9 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package validation says what is wrong with an object of the group
-// tenancy.garret.dev. Every error names the field and what to do about it.
+// Package validation says what is wrong with an object of the group tenancy.garret.dev. Every
+// error names the field and the remedy.
 //
-// An update is judged by what it changes: a field that stays as it was is not
-// looked at again, so that an object which an older Garret accepted can still
-// be labelled, reported on and deleted.
+// For an update, it checks only the changed fields. So users can still label and delete an
+// object that an older Garret accepted, and Garret can still report its status.
 package validation

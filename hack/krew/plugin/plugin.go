@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package plugin packs builds of the command line into release archives, and writes the
-// manifest by which krew installs them as kubectl garret.
+// manifest with which krew installs them as kubectl garret.
 package plugin
 
 import (

@@ -82,9 +82,9 @@ func (c *Commands) Restore() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Restore a database that backup saved",
-		Long: `Puts a file of "backup" in the place of Garret's embedded database. Garret's API is away meanwhile, for half a minute
-or so; virtual clusters run on, and are taken up again with the UIDs that they had. Virtual clusters that were made
-after the backup run on as well, but Garret does not know them any more.`,
+		Long: `Replaces Garret's embedded database with a file of "backup". Garret's API does not answer meanwhile, for half a minute
+or so. Virtual clusters keep running, and keep their UIDs. Virtual clusters that were created
+after the backup keep running as well, but Garret does not know them any more.`,
 		Example:           "  " + c.Program + " restore garret.db --force",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: nil,

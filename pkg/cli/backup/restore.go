@@ -37,7 +37,7 @@ const (
 	cleanUpTimeout = time.Minute
 )
 
-// restore puts the file in the place of the database, with garret-apiserver stopped meanwhile.
+// restore replaces the database with the file, while garret-apiserver is stopped.
 func (i *installation) restore(ctx context.Context, name string, force bool) (err error) {
 	file, sum, err := openBackup(name)
 	if err != nil {

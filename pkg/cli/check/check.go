@@ -1,9 +1,9 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package check looks at a host cluster before Garret is installed there, or after: each
-// thing that Garret needs is one check, and each failure has its remedy. It changes
-// nothing: what it tries, it tries by dry run.
+// Package check checks a host cluster before or after Garret is installed there. Each thing
+// that Garret needs is one check, and each failure has its remedy. The package changes nothing:
+// it tries everything by dry run.
 package check
 
 import (
@@ -65,8 +65,8 @@ func (c *Commands) Check() *cobra.Command {
 APIs, your rights to install, a default storage class, Pod Security admission, network
 policies and the metrics API. Each check that does not pass names its remedy.
 
-Nothing on the host changes. The command ends with exit code 1 where a check failed; a
-warning is about something that Garret can do without.`,
+It changes nothing on the host. The command ends with exit code 1 if a check failed; a
+warning concerns something that Garret can do without.`,
 		Example:           "  " + c.Program + " check",
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,

@@ -124,7 +124,7 @@ func checkPodSecurity(ctx context.Context, client kubernetes.Interface) finding 
 		return unknown(err, "have an administrator of the host run this command")
 	}
 	if len(list.Items) == 0 {
-		return finding{warning, "no namespace enforces a level, so it cannot be tried; the syncer holds pods to one by itself", remedy}
+		return finding{warning, "no namespace enforces a level, so garret check cannot try it; the syncer enforces a level itself", remedy}
 	}
 	namespace, privileged := list.Items[0].Name, true
 	pod := &corev1.Pod{
@@ -137,7 +137,7 @@ func checkPodSecurity(ctx context.Context, client kubernetes.Interface) finding 
 	switch {
 	case err == nil:
 		return finding{warning, "the host took a privileged pod in the namespace " + namespace + ", which enforces a level",
-			"switch on the admission plugin PodSecurity of the host's API server; the syncer holds pods to a level by itself"}
+			"switch on the admission plugin PodSecurity of the host's API server; the syncer enforces a level itself"}
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "PodSecurity"):
 		return ok("the host refuses a privileged pod in the namespace %s", namespace)
 	}

@@ -1,9 +1,9 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package explain is the command that tells what became of an object of a virtual cluster
-// on the host. The syncer of the virtual cluster gives the answer, as an API inside; here
-// it is asked for and shown.
+// Package explain is the command that says what happened on the host to an object of a virtual
+// cluster. The syncer of the virtual cluster gives the answer, as an API inside; this package
+// requests and prints it.
 package explain
 
 import (
@@ -43,13 +43,13 @@ func (c *Commands) Explain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain KIND/NAME",
 		Short: "Tell why an object of a virtual cluster is on the host as it is",
-		Long: `Tells what lies on the host for an object of a virtual cluster: field by field what was
+		Long: `Says what the host has for an object of a virtual cluster: field by field, what was
 copied, translated, added, changed by the host, left out or refused, and why. Conditions
 and Events of both sides follow.
 
 It works inside, after "use vcluster" or with a kubeconfig of the virtual cluster, or from
-the host with --vcluster. Here --namespace is one inside. Whoever may get the object inside
-may have it explained.`,
+the host with --vcluster. Here --namespace names a namespace inside. Whoever may get the
+object inside may use this command on it.`,
 		Example: "  " + c.Program + ` explain pod/web -n shop
   ` + c.Program + ` explain ingress/shop --vcluster team-a/demo -o yaml`,
 		Args: func(cmd *cobra.Command, args []string) error {

@@ -4,10 +4,9 @@
 // Package host finds the host cluster that a command works on, and the user's
 // way to it.
 //
-// It follows kubectl's rules for kubeconfig, with one addition: where the chosen
-// context leads into a virtual cluster, the host that it leads through is meant.
-// So the commands that make, list and leave virtual clusters work just the same
-// after "use" as before.
+// It follows kubectl's rules for kubeconfig, with one addition: if the chosen context leads
+// into a virtual cluster, the command works on the host behind it. So the commands that create,
+// list and leave virtual clusters work the same before and after "use".
 package host
 
 import (

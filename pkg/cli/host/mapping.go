@@ -41,7 +41,7 @@ type noCategories struct {
 	discovery.CachedDiscoveryInterface
 }
 
-// ServerGroupsAndResources names no resource, so that no word is taken for a category.
+// ServerGroupsAndResources names no resource, so that no word counts as a category.
 func (noCategories) ServerGroupsAndResources() ([]*metav1.APIGroup, []*metav1.APIResourceList, error) {
 	return nil, nil, nil
 }

@@ -1,9 +1,9 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package inspect holds the commands that look at a virtual cluster from the host:
-// describe, logs, top and debug. They change nothing. They ask with the user's own
-// rights; what those do not open is left out, and the output says so.
+// Package inspect holds the commands that look at a virtual cluster from the host: describe,
+// logs, top and debug. They change nothing. They use the user's own rights, leave out what
+// these do not open, and say so in the output.
 package inspect
 
 import (
@@ -76,7 +76,7 @@ func (v *view) pods(ctx context.Context, selector string) ([]corev1.Pod, error) 
 	return list.Items, nil
 }
 
-// hidden says what is left out for want of a right, or why it cannot be shown.
+// hidden says what is left out for lack of a right, or why it cannot be shown.
 func hidden(err error) string {
 	if apierrors.IsForbidden(err) {
 		return "<you may not see this>"

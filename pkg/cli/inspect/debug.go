@@ -38,9 +38,8 @@ func (c *Commands) Debug() *cobra.Command {
 		Long: `Writes an archive for whoever helps you: versions, the state of the virtual cluster and of
 its pods on the host, its events, and the logs of its control plane and syncer.
 
-The bundle is made of named fields, not of whole objects. Values that you wrote, such as
-environment variables, annotations, labels, flags, template parameters and Helm values, are not
-among them. Read the logs all the same before you pass the bundle on.`,
+The bundle contains named fields, not whole objects. It leaves out values that you wrote, such
+as environment variables, annotations, labels, flags, template parameters and Helm values. Read the logs all the same before you pass the bundle on.`,
 		Example:           "  " + c.Program + " debug demo --space team-a --output demo.tar.gz",
 		Args:              subject.One,
 		ValidArgsFunction: subject.Completion(c.Flags, false),

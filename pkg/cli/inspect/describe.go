@@ -34,7 +34,7 @@ func (c *Commands) Describe() *cobra.Command {
 		Long: `Shows one virtual cluster as the host sees it: its state, template, quota and access, who may
 enter by the host's RBAC, its pods on the host, and the latest events.
 
-It asks with your own rights. What they do not open is left out, and the output says so.`,
+It uses your own rights. It leaves out what they do not open, and says so.`,
 		Example:           "  " + c.Program + " describe demo --space team-a",
 		Args:              subject.One,
 		ValidArgsFunction: subject.Completion(c.Flags, false),

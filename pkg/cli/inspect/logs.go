@@ -49,8 +49,8 @@ func (c *Commands) Logs() *cobra.Command {
 		Use:   "logs NAME",
 		Short: "Print what the control plane or the syncer of a virtual cluster logs",
 		Long: `Prints the log of one part of a virtual cluster, from its pod on the host. It needs the
-right to get pods/log in the namespace on the host. What workloads inside log is for
-kubectl logs inside.`,
+right to get pods/log in the namespace on the host. For logs of workloads, use kubectl logs
+inside.`,
 		Example: "  " + c.Program + ` logs demo --space team-a
   ` + c.Program + ` logs demo --space team-a --part syncer --follow
   ` + c.Program + ` logs demo -n team-a --part syncer --previous --tail 100`,

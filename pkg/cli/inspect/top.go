@@ -51,8 +51,9 @@ func (c *Commands) Top() *cobra.Command {
 		Use:   "top [NAME...]",
 		Short: "Show what virtual clusters use of the host's CPU and memory",
 		Long: `Shows for each virtual cluster what its control plane uses, syncer included, and what the pods
-of its workloads use together. PODS counts those with figures, which come in the first minute of a pod. The figures are those of the host's metrics API. It needs the
-right to list pods of metrics.k8s.io in the namespace on the host.`,
+of its workloads use together. PODS counts the pods with figures, which a pod gets in its
+first minute. The figures come from the host's metrics API. You need the right to list pods of
+metrics.k8s.io in the namespace on the host.`,
 		Example: "  " + c.Program + ` top --space team-a
   ` + c.Program + ` top -A`,
 		Args:              cobra.ArbitraryArgs,

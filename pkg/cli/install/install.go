@@ -51,8 +51,8 @@ func (c *Commands) Install() *cobra.Command {
 		Long: `Installs Garret into the namespace ` + tenancyv1.SystemNamespace + ` of the host cluster, or upgrades it, and waits
 until its API is available. Needs the rights of a cluster administrator there, once.
 
-An upgrade without --values and --set keeps the values that were given before; with any of
-them, those that are given hold alone, as with helm upgrade.`,
+An upgrade without --values and --set keeps the earlier values. With one of them, only the new
+values apply, as with helm upgrade.`,
 		Example: "  " + c.Program + ` install
   ` + c.Program + ` install -f values.yaml --set apiserver.persistence.size=5Gi
   ` + c.Program + ` install --dry-run > garret.yaml`,

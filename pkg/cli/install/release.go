@@ -1,12 +1,12 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package install puts Garret onto a host cluster, keeps it up to date, and takes
-// it away again, from the chart that is embedded in the program.
+// Package install installs, upgrades and uninstalls Garret on a host cluster, from the chart
+// that is embedded in the program.
 //
-// The order of taking away matters: an APIService whose server is gone keeps the
-// host from deleting any namespace at all, so it goes first, and it goes only
-// when no virtual cluster would be left without its controller.
+// The order of uninstalling matters: an APIService whose server is gone keeps the host from
+// deleting any namespace at all. So the package deletes it first, and only when no virtual
+// cluster would be left without its controller.
 package install
 
 import (

@@ -4,13 +4,13 @@
 // Package kubeconfig keeps, in the user's own kubeconfig, the contexts that lead
 // into virtual clusters.
 //
-// Such a context names a cluster entry whose server is the relay's URL on the
-// host, or the gateway's, and the very user entry of the host context that it was made from. So no
-// credential is copied: where the host's credential is renewed or withdrawn, the
-// way into the virtual cluster is too. An extension of the context records where
-// it leads and from which host context it came; names are never parsed.
+// Such a context names a cluster entry whose server is the relay's URL on the host, or the
+// gateway's, and the same user entry as its host context. So the package copies no credential:
+// when the host's credential changes or ends, access to the virtual cluster does, too. An
+// extension of the context records where it leads and from which host context it came; nothing
+// parses names.
 //
-// Files are changed under kubectl's own lock and replaced as a whole, so that
+// The package changes files under kubectl's own lock and replaces them as a whole, so that
 // neither a reader nor a crash ever meets half of one.
 package kubeconfig
 
@@ -37,7 +37,7 @@ type Link struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 
-	// Gateway, where it is set, is led through in the place of the host's API server.
+	// Gateway, where it is set, leads into it instead of the host's API server.
 	Gateway *Gateway `json:"-"`
 }
 

@@ -1,8 +1,8 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package subject reads which virtual cluster a command line is about. A command
-// takes its name; the word vcluster, or another of its names, may stand before.
+// Package subject reads which virtual cluster a command line names. The word vcluster, or one
+// of its aliases, may come before the name.
 package subject
 
 import (

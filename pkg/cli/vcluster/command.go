@@ -4,8 +4,8 @@
 // Package vcluster holds the commands on virtual clusters: create, list, use,
 // delete, kubeconfig, sleep, wake, and recover.
 //
-// What a command yields goes to standard output, what it tells along the way to
-// standard error, so that output can be piped while a person watches.
+// A command writes its result to standard output, and its progress to standard error, so that
+// output can be piped while a person watches.
 package vcluster
 
 import (

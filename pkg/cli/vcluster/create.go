@@ -47,7 +47,7 @@ func (c *Commands) Create() *cobra.Command {
 		Short: "Create a virtual cluster, wait until it is ready, and enter it",
 		Long: `Creates a virtual cluster in a namespace of the host cluster. It then waits until the API
 inside answers, and makes the new cluster the current context of your kubeconfig: the next
-kubectl command works inside. --wait=false and --connect=false leave that out.`,
+kubectl command works inside. --wait=false and --connect=false skip these steps.`,
 		Example: "  " + c.Program + ` create demo --space team-a --create-namespace
   ` + c.Program + ` create demo -n team-a --kubernetes-version v1.37.2 --connect=false
   ` + c.Program + ` create demo -n team-a --template small --parameter size=8Gi

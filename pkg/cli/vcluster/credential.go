@@ -21,10 +21,10 @@ func (c *Commands) Kubeconfig() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "kubeconfig NAME",
 		Short: "Print a kubeconfig that works without the host cluster",
-		Long: `Asks for a credential of the virtual cluster itself and prints a whole kubeconfig with
-it. It holds a private key that is kept nowhere else, and ends when its time is over.
+		Long: `Requests a credential of the virtual cluster itself and prints a complete kubeconfig with
+it. It contains a private key that is stored nowhere else, and it expires.
 It has the rights of cluster-admin inside, or those of --cluster-role and no others.
-To take them back before, delete the ClusterRoleBinding inside that it names.
+To revoke them earlier, delete the ClusterRoleBinding inside that it names.
 For everyday work prefer "use", which needs no credential at all.`,
 		Example: "  " + c.Program + ` kubeconfig demo --space team-a > demo.kubeconfig
   ` + c.Program + ` kubeconfig demo -n team-a --expiration 12h --server https://demo.example.com

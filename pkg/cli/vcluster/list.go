@@ -30,9 +30,9 @@ func (c *Commands) List() *cobra.Command {
 		Short:   "List virtual clusters, or with --orphans the data that have no object inside",
 		Long: `Lists virtual clusters in the columns that the server chooses, as kubectl does.
 
-With --orphans it lists what is kept on the host instead: objects that hold data, and whose
-object inside is missing without having been deleted. It asks the host with your own
-rights, and finds also what virtual clusters left that are no more.`,
+With --orphans it lists what the host keeps instead: objects that hold data, and whose
+object inside is missing although nobody deleted it. It uses your own rights on the host,
+and also finds what deleted virtual clusters left.`,
 		Example: "  " + c.Program + ` list --space team-a
   ` + c.Program + ` list -A -o wide
   ` + c.Program + ` list -l team=a -w

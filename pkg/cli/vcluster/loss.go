@@ -206,7 +206,7 @@ func (l *loss) consequences(verb string) []string {
 // consequencesBeforehand are sentences about what a decision does at the next loss.
 func consequencesBeforehand(verb string) []string {
 	sentences := []string{
-		"When the data inside are next replaced or put back, the syncer goes on with them and asks nobody.",
+		"When the data inside are next replaced or restored, the syncer continues with them and asks nobody.",
 		"It deletes on the host what has no object inside and holds no data, such as pods and services.",
 	}
 	if verb == tenancyv1.RecoverGiveUp {

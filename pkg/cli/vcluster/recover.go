@@ -39,15 +39,15 @@ func (c *Commands) Recover() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recover NAME",
 		Short: "Show what a virtual cluster has lost, and decide what becomes of it",
-		Long: `Shows what the host keeps of a virtual cluster whose data were lost, replaced or put back
-from a backup, and what you can do. Nothing is changed without --adopt or --give-up.
+		Long: `Shows what the host keeps of a virtual cluster whose data were lost, replaced or restored
+from a backup, and what you can do. It changes nothing without --adopt or --give-up.
 
-With --adopt the syncer goes on with the data that are inside now, and makes claims that
-the host keeps again inside, with their data. With --give-up it deletes those claims on
-the host. Either way it deletes what holds no data and has no object inside.
+With --adopt, the syncer continues with the data that are inside now, and creates the claims
+that the host keeps inside again, with their data. With --give-up, it deletes those claims on
+the host. Either way, it deletes host objects without data that have no object inside.
 
-With --beforehand the decision is about the next loss: announce a restore that way, and
-nothing stops. --cancel takes a decision back that was not acted on.`,
+With --beforehand, the decision applies to the next loss: announce a restore that way, and
+the syncer does not stop. --cancel withdraws a decision that is still open.`,
 		Example: "  " + c.Program + ` recover demo --space team-a
   ` + c.Program + ` recover demo --space team-a --adopt
   ` + c.Program + ` recover demo -n team-a --adopt --beforehand --yes

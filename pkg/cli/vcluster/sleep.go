@@ -28,8 +28,8 @@ type sleepOptions struct {
 // Sleep returns the command "sleep".
 func (c *Commands) Sleep() *cobra.Command {
 	return c.pausing("sleep NAME", "Put a virtual cluster to sleep",
-		`Stops the pods of a virtual cluster on the host, and then its control plane. Everything
-inside is kept, and so are its volumes, Services and their addresses. It sleeps until somebody
+		`Stops the pods of a virtual cluster on the host, and then its control plane. All its objects
+inside stay, and so do its volumes, Services and their addresses. It sleeps until somebody
 wakes it with "wake": neither a request nor a schedule does.`, true)
 }
 
@@ -37,7 +37,7 @@ wakes it with "wake": neither a request nor a schedule does.`, true)
 func (c *Commands) Wake() *cobra.Command {
 	return c.pausing("wake NAME", "Wake a virtual cluster that sleeps",
 		`Starts the control plane of a virtual cluster again, and then the pods that ran when it
-was put to sleep. It stays awake until its next time to sleep: by inactivity, by its
+fell asleep. It stays awake until its next time to sleep: by inactivity, by its
 schedule, or because somebody asks for it.`, false)
 }
 

@@ -138,7 +138,7 @@ func (c *Commands) renderTemplate() *cobra.Command {
 		Short: "Print the spec that a template results in, without creating anything",
 		Long: `Asks the server what a virtual cluster created from the template would look like, by a dry run
 of its creation in the namespace, and prints its spec. Validation, quotas and the limits of
-the host cluster count as they would for a real one. Nothing is created.`,
+the host cluster apply as for a real one. The command creates nothing.`,
 		Example: "  " + c.Program + ` template render small --space team-a
   ` + c.Program + ` template render small -n team-a --template-version 1.0.0 --parameter size=8Gi`,
 		Args:              subject.One,

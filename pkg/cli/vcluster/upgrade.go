@@ -25,8 +25,8 @@ func (c *Commands) Upgrade() *cobra.Command {
 		Use:   "upgrade NAME",
 		Short: "Raise the Kubernetes version of a virtual cluster, and wait until it runs",
 		Long: `Sets spec.kubernetes.version and waits until the API server inside runs that version and the
-virtual cluster is ready. The API inside does not answer while its pod is replaced; workloads
-run on. A version can be raised and never lowered: the server refuses the rest.`,
+virtual cluster is ready. The API inside does not answer while a new pod replaces the old one;
+workloads keep running. A version can be raised but never lowered: the server refuses that.`,
 		Example: "  " + c.Program + ` upgrade demo --space team-a
   ` + c.Program + ` upgrade demo -n team-a --kubernetes-version ` + tenancyv1.DefaultKubernetesVersion,
 		Args:              subject.One,

@@ -136,7 +136,7 @@ func (c *Controller) observe(ctx context.Context, host *tenancyv1.HostCluster) e
 	}
 	ready := metav1.Condition{
 		Type: tenancyv1.ConditionReady, Status: metav1.ConditionTrue, Reason: reasonDeployable,
-		Message: "virtual clusters can be deployed", ObservedGeneration: host.Generation,
+		Message: "garret-controller can deploy virtual clusters", ObservedGeneration: host.Generation,
 	}
 	if len(missing) > 0 {
 		ready.Status, ready.Reason = metav1.ConditionFalse, reasonMissingRights

@@ -196,7 +196,7 @@ func (c *Controller) gone(ctx context.Context, vc *tenancyv1.VirtualCluster) err
 		return err
 	}
 	return c.tell(ctx, vc, metav1.ConditionUnknown, tenancyv1.ReasonGone, fmt.Sprintf(
-		"The template %s does not exist any more, and what its version %s said stays. Create one of this name, name another, or set spec.templateRef.sync to false.", name, version(vc)))
+		"The template %s does not exist any more. The spec keeps what version %s of it set. Create a template of this name, name another, or set spec.templateRef.sync to false.", name, version(vc)))
 }
 
 // tell says in the status and by an event why the template is not followed.

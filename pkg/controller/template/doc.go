@@ -1,12 +1,11 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package template brings virtual clusters that ask for it into step with their
-// templates.
+// Package template makes virtual clusters follow their templates, if they ask for it.
 //
-// The work is done by garret-apiserver, which takes a write that says nothing for
-// the wish to apply the template again, when it comes from this controller. It makes
-// one when a template has changed. What the server refuses, such as a change of a
-// field that cannot be changed, is reported by the condition TemplateApplied and by an
-// event, and tried again now and then; so is the end of a template.
+// garret-apiserver does the work: when this controller writes an object without changes, it
+// applies the template again. The controller does so when a template has changed. When the
+// server refuses the result, for example because of an immutable field, the controller reports
+// that in the condition TemplateApplied and an event, and retries from time to time. It does
+// the same when somebody deletes a template.
 package template

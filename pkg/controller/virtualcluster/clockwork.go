@@ -55,10 +55,10 @@ func (c *Controller) expire(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	err := c.Tenancy.TenancyV1().VirtualClusters(vc.Namespace).Delete(ctx, vc.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &vc.UID, ResourceVersion: &vc.ResourceVersion}})
 	if err != nil {
-		return true, fmt.Errorf("delete what nobody uses: %w", err)
+		return true, fmt.Errorf("delete the unused virtual cluster: %w", err)
 	}
-	klog.FromContext(ctx).Info("Deleted what nobody uses", "lastUse", d.LastUse, "announced", d.Since)
-	c.Recorder.Event(vc, corev1.EventTypeWarning, reasonUnused, fmt.Sprintf("deleted: nobody used it since %s, as spec.sleep.deleteAfterInactivity asks", d.LastUse.UTC().Format(time.RFC3339)))
+	klog.FromContext(ctx).Info("Deleted an unused virtual cluster", "lastUse", d.LastUse, "announced", d.Since)
+	c.Recorder.Event(vc, corev1.EventTypeWarning, reasonUnused, fmt.Sprintf("garret-controller deleted the virtual cluster: nobody has used it since %s, and spec.sleep.deleteAfterInactivity asks for that", d.LastUse.UTC().Format(time.RFC3339)))
 	return true, nil
 }
 
@@ -105,13 +105,13 @@ func foretellDeletion(vc *tenancyv1.VirtualCluster, want *tenancyv1.VirtualClust
 		return
 	case dormancy.NotDue:
 		condition.Reason = "Used"
-		condition.Message = fmt.Sprintf("it is deleted when nobody has used it for %s", vc.Spec.Sleep.DeleteAfterInactivity.Duration)
+		condition.Message = fmt.Sprintf("garret-controller deletes the virtual cluster when nobody has used it for %s", vc.Spec.Sleep.DeleteAfterInactivity.Duration)
 		if vc.Spec.DeletionProtection {
 			condition.Message += ", and spec.deletionProtection is false"
 		}
 	case dormancy.Protected:
 		condition.Reason = "Protected"
-		condition.Message = fmt.Sprintf("nobody has used it since %s, and only spec.deletionProtection keeps it", d.LastUse.UTC().Format(time.RFC3339))
+		condition.Message = fmt.Sprintf("nobody has used the virtual cluster since %s: only spec.deletionProtection prevents its deletion", d.LastUse.UTC().Format(time.RFC3339))
 	default:
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionTrue, "Unused", deletionMessage(vc, d)
 	}
@@ -127,11 +127,11 @@ func foretellDeletion(vc *tenancyv1.VirtualCluster, want *tenancyv1.VirtualClust
 
 // deletionMessage says when, why, what becomes of the data, and how to prevent it.
 func deletionMessage(vc *tenancyv1.VirtualCluster, d dormancy.Deletion) string {
-	data := "with its data"
+	data := "and its data with it"
 	if retains(vc) {
-		data = "and its volumes are kept"
+		data = "and keeps its volumes"
 	}
-	return fmt.Sprintf("it is deleted at %s, %s, because nobody has used it since %s; to keep it, use it, or: kubectl patch vc %s -n %s --type=merge -p '{\"spec\":{\"deletionProtection\":true}}'",
+	return fmt.Sprintf("garret-controller deletes the virtual cluster at %s, %s, because nobody has used it since %s; to keep it, use it, or run: kubectl patch vc %s -n %s --type=merge -p '{\"spec\":{\"deletionProtection\":true}}'",
 		d.At.UTC().Format(time.RFC3339), data, d.LastUse.UTC().Format(time.RFC3339), vc.Name, vc.Namespace)
 }
 

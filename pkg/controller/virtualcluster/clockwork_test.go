@@ -24,11 +24,11 @@ func before(ago time.Duration) *metav1.Time {
 
 // TestAsleepMessage says since when, why, and what wakes it.
 func TestAsleepMessage(t *testing.T) {
-	const rest = "; nothing of it runs, and everything inside is kept; "
+	const rest = "; none of its pods run, and all its objects are kept; "
 	for reason, want := range map[string]string{
 		tenancyv1.SleepReasonPaused:    "spec.paused is true" + rest + "wake it with: garret wake demo -n team",
-		tenancyv1.SleepReasonInactive:  "nobody used it, as spec.sleep.afterInactivity asks" + rest + "it wakes at 2026-11-24T07:00:00Z; a request to it wakes it, and so does: garret wake demo -n team",
-		tenancyv1.SleepReasonScheduled: "spec.sleep.schedule asks for it" + rest + "it wakes at 2026-11-24T07:00:00Z; a request to it wakes it, and so does: garret wake demo -n team",
+		tenancyv1.SleepReasonInactive:  "nobody used it for the time in spec.sleep.afterInactivity" + rest + "it wakes at 2026-11-24T07:00:00Z; a request wakes it, and so does: garret wake demo -n team",
+		tenancyv1.SleepReasonScheduled: "spec.sleep.schedule asks for it" + rest + "it wakes at 2026-11-24T07:00:00Z; a request wakes it, and so does: garret wake demo -n team",
 	} {
 		vc := object(1)
 		vc.Spec.Sleep.WakeSchedule = "0 7 * * *"
@@ -62,7 +62,7 @@ func TestAnnouncement(t *testing.T) {
 	}
 	due := now.Add(9*time.Hour + time.Minute)
 	got := foretold(vc, due.Add(300*time.Millisecond))
-	if got.Status != metav1.ConditionTrue || !got.LastTransitionTime.Time.Equal(due) || !strings.Contains(got.Message, "deleted at 2026-11-23T20:01:00Z, with its data, because nobody has used it since 2026-11-23T10:00:00Z") {
+	if got.Status != metav1.ConditionTrue || !got.LastTransitionTime.Time.Equal(due) || !strings.Contains(got.Message, "deletes the virtual cluster at 2026-11-23T20:01:00Z, and its data with it, because nobody has used it since 2026-11-23T10:00:00Z") {
 		t.Errorf("announced: got %+v", got)
 	}
 	message := got.Message
@@ -74,7 +74,7 @@ func TestAnnouncement(t *testing.T) {
 		t.Errorf("for another spec: got %+v", got)
 	}
 	vc.Spec.ControlPlane.Storage.WhenDeleted = tenancyv1.RetentionRetain
-	if got = foretold(vc, due.Add(30*time.Minute)); !strings.Contains(got.Message, "and its volumes are kept") {
+	if got = foretold(vc, due.Add(30*time.Minute)); !strings.Contains(got.Message, "and keeps its volumes") {
 		t.Errorf("with retained data: got %+v", got)
 	}
 	vc.Spec.DeletionProtection = true
@@ -104,7 +104,7 @@ func TestSleepIsMeasured(t *testing.T) {
 	c.countWake(vc, m, true)
 	c.Metrics.woke(tenancyv1.WakeCauseHand)
 	want := `
-# HELP garret_virtualcluster_asleep_seconds_total [ALPHA] Time that virtual clusters slept, added up, by the reason of their sleep.
+# HELP garret_virtualcluster_asleep_seconds_total [ALPHA] Total time that virtual clusters slept, by the reason for their sleep.
 # TYPE garret_virtualcluster_asleep_seconds_total counter
 garret_virtualcluster_asleep_seconds_total{reason="Inactive"} 1800
 # HELP garret_virtualcluster_wakes_total [ALPHA] Wakes of virtual clusters, by cause.

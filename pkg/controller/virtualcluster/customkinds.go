@@ -94,7 +94,7 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 		if kind := shown[i].Synced(); opens(opened, kind) {
 			kinds.shown = append(kinds.shown, shown[i].In(vc.Namespace))
 		} else {
-			refuse(kind, "may not be shown to virtual clusters")
+			refuse(kind, "is not open to virtual clusters for reading")
 		}
 	}
 	reason := reasonNotOpened
@@ -104,7 +104,7 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 	}
 	if len(kinds.allowed)+len(kinds.shown) > 0 && !lent {
 		reason, kinds.allowed, kinds.shown = reasonNotLent, nil, nil
-		refused = append(refused, fmt.Sprintf("there is no ClusterRoleBinding %s, by which syncers read the definitions of kinds: an administrator of the host has to create it again", tenancyv1.RoleHostDefinitions))
+		refused = append(refused, fmt.Sprintf("the ClusterRoleBinding %s is missing, which lets syncers read the definitions of kinds: an administrator of the host has to create it again", tenancyv1.RoleHostDefinitions))
 	}
 	for i := range kinds.allowed {
 		kinds.known = union(kinds.known, []string{kinds.allowed[i].CustomKind()})
@@ -114,7 +114,7 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 		if err == nil && !opens(opened, kind) {
 			kinds.closed = append(kinds.closed, name)
 			if !slices.Contains(kinds.ruled, definitionOf(kind)) {
-				refuse(kind, "is not open any more, and what is left of it on the host cannot be deleted")
+				refuse(kind, "is not open to virtual clusters any more, and garret-controller cannot delete its objects on the host")
 			}
 		}
 	}
@@ -126,7 +126,7 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 
 func allowedCondition(vc *tenancyv1.VirtualCluster, ruled bool, reason string, refused []string) *metav1.Condition {
 	condition := &metav1.Condition{Type: tenancyv1.ConditionCustomKindsAllowed, ObservedGeneration: vc.Generation,
-		Status: metav1.ConditionTrue, Reason: reasonAllowed, Message: "the host's administrator opens every kind that goes there by a rule, or is shown of it"}
+		Status: metav1.ConditionTrue, Reason: reasonAllowed, Message: "the host's administrator has opened every kind that a rule syncs, and every kind that is shown inside"}
 	switch {
 	case len(refused) > 0:
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, reason, strings.Join(refused, "; ")
@@ -200,7 +200,7 @@ func (k *customKinds) keptCondition(vc *tenancyv1.VirtualCluster) *metav1.Condit
 		return nil
 	}
 	return &metav1.Condition{Type: tenancyv1.ConditionCustomKindsKept, ObservedGeneration: vc.Generation, Status: metav1.ConditionTrue, Reason: reasonNoRule,
-		Message: fmt.Sprintf("no rule is about %s any more, and what the host has of it holds data and is kept: a rule takes it up again; garret list --orphans -n %s shows what can be deleted by hand",
+		Message: fmt.Sprintf("no rule syncs %s any more. Its objects on the host hold data, so garret-controller keeps them. A rule for the kind adopts them again; garret list --orphans -n %s lists what you can delete by hand",
 			strings.Join(names, ", "), vc.Namespace)}
 }
 
@@ -293,7 +293,7 @@ func (c *Controller) removeCustom(ctx context.Context, vc *tenancyv1.VirtualClus
 		kind.HoldsData = slices.Contains(withData, name)
 		n, err := c.removeKind(ctx, vc, m, kind)
 		if apierrors.IsForbidden(err) {
-			return fmt.Errorf("%w; until an administrator of the host opens %s.%s again by a ClusterRole with the label %s=true, its objects with the label %s=%s stay",
+			return fmt.Errorf("%w; an administrator of the host has to open %s.%s again by a ClusterRole with the label %s=true: until then, its objects with the label %s=%s stay",
 				err, kind.Resource, kind.Group, tenancyv1.LabelAggregateToCustomKinds, tenancyv1.LabelCluster, clusterID(vc))
 		}
 		if err != nil {

@@ -79,7 +79,7 @@ func TestCustomKindsAllowed(t *testing.T) {
 		"data no longer": {objects: []runtime.Object{openedTo(verbs...), lentDefinitions()}, rules: []tenancyv1.KindRule{widgets}, status: []string{"widgets.v1.example.org"}, data: []string{"widgets.v1.example.org"},
 			allowed: []string{"widgets"}, known: []string{"widgets.v1.example.org"}, reason: reasonAllowed, lent: true},
 		"closed data": {objects: []runtime.Object{lentDefinitions()}, status: []string{"widgets.v1.example.org"}, data: []string{"widgets.v1.example.org"},
-			known: []string{"widgets.v1.example.org"}, withData: []string{"widgets.v1.example.org"}, reason: reasonNotOpened, message: "cannot be deleted", kept: true},
+			known: []string{"widgets.v1.example.org"}, withData: []string{"widgets.v1.example.org"}, reason: reasonNotOpened, message: "cannot delete its objects", kept: true},
 		"a rule that cannot be followed for now": {objects: []runtime.Object{openedTo(verbs...)}, rules: []tenancyv1.KindRule{widgets}, status: []string{"widgets.v1.example.org"},
 			known: []string{"widgets.v1.example.org"}, reason: reasonNotLent},
 		"another version": {objects: []runtime.Object{openedTo(verbs...), lentDefinitions()}, rules: []tenancyv1.KindRule{widgets}, status: []string{"widgets.v1beta1.example.org"},
@@ -87,7 +87,7 @@ func TestCustomKindsAllowed(t *testing.T) {
 		"closed while objects are there": {objects: []runtime.Object{lentDefinitions()}, rules: []tenancyv1.KindRule{widgets}, status: []string{"widgets.v1.example.org"},
 			known: []string{"widgets.v1.example.org"}, reason: reasonNotOpened, message: "widgets.example.org is not open"},
 		"closed, and no rule any more": {objects: []runtime.Object{lentDefinitions()}, status: []string{"widgets.v1.example.org"},
-			known: []string{"widgets.v1.example.org"}, reason: reasonNotOpened, message: "cannot be deleted"},
+			known: []string{"widgets.v1.example.org"}, reason: reasonNotOpened, message: "cannot delete its objects"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			vc := object(1)

@@ -58,7 +58,7 @@ func (c *Controller) diagnose(ctx context.Context, vc *tenancyv1.VirtualCluster)
 		return found
 	}
 	if outdated(set, pod) {
-		return &trouble{Reason: reasonRollingOut, Message: "the host is about to replace the pod by one of the new spec", progress: true}
+		return &trouble{Reason: reasonRollingOut, Message: "the host is about to replace the pod with one of the new spec", progress: true}
 	}
 	for container, kind := range map[string]string{containerControlPlane: tenancyv1.ConditionControlPlaneReady, containerSyncer: tenancyv1.ConditionSyncerReady} {
 		if !c.up(pod, container, meta.FindStatusCondition(vc.Status.Conditions, kind)) {
@@ -140,7 +140,7 @@ func podTrouble(pod *corev1.Pod) *trouble {
 		return &trouble{Reason: reason, Message: fmt.Sprintf("the pod failed: %s", orUnknown(pod.Status.Message))}
 	}
 	if scheduled := podCondition(pod, corev1.PodScheduled); scheduled != nil && scheduled.Status == corev1.ConditionFalse && scheduled.Reason == corev1.PodReasonUnschedulable {
-		return &trouble{Reason: scheduled.Reason, Message: "no node of the host takes the pod: " + scheduled.Message}
+		return &trouble{Reason: scheduled.Reason, Message: "no node of the host accepts the pod: " + scheduled.Message}
 	}
 	for _, status := range pod.Status.ContainerStatuses {
 		if found := containerTrouble(status); found != nil {
@@ -154,7 +154,7 @@ func containerTrouble(status corev1.ContainerStatus) *trouble {
 	if waiting := status.State.Waiting; waiting != nil && !slices.Contains([]string{"", "ContainerCreating", "PodInitializing"}, waiting.Reason) {
 		message := fmt.Sprintf("container %s (%s): %s", status.Name, status.Image, orUnknown(waiting.Message))
 		if last := status.LastTerminationState.Terminated; last != nil {
-			message += fmt.Sprintf("; it ended last with %s, exit code %d", last.Reason, last.ExitCode)
+			message += fmt.Sprintf("; it last ended with %s, exit code %d", last.Reason, last.ExitCode)
 			if text := strings.TrimSpace(last.Message); text != "" {
 				message += ": " + text
 			}
@@ -241,7 +241,7 @@ func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCond
 
 func orUnknown(text string) string {
 	if text = strings.TrimSpace(text); text == "" {
-		return "no more is known"
+		return "the host gives no details"
 	}
 	return text
 }

@@ -74,11 +74,11 @@ func (c *Controller) endNamespace(ctx context.Context, vc *tenancyv1.VirtualClus
 		return 0, err
 	}
 	ending := c.endingOf(vc)
-	v := verdict{phase: tenancyv1.PhaseTerminating, reason: reasonNamespaceEnding, message: "the host is deleting the namespace and creates nothing in it"}
+	v := verdict{phase: tenancyv1.PhaseTerminating, reason: reasonNamespaceEnding, message: "the host is deleting the namespace, and creates nothing in it"}
 	if len(pods) > 0 {
 		left := leftover{}
 		left.count("synced pod", len(pods))
-		v.message = "the namespace is being deleted, and waits for " + left.what[0] + ending.describe()
+		v.message = "the host is deleting the namespace, and waits for " + left.what[0] + ending.describe()
 	}
 	return ending.again(), c.conclude(ctx, vc, m, v)
 }
@@ -119,10 +119,10 @@ func (e ending) again() time.Duration {
 // describe says what happens to pods that do not end.
 func (e ending) describe() string {
 	if e.now.Before(e.forced) {
-		return fmt.Sprintf("; pods may run until %s, and are deleted without a grace period at %s",
+		return fmt.Sprintf("; pods may run until %s, and garret-controller deletes them without a grace period at %s",
 			e.graceful.UTC().Format(time.RFC3339), e.forced.UTC().Format(time.RFC3339))
 	}
-	return "; their time was over at " + e.forced.UTC().Format(time.RFC3339)
+	return "; their time ended at " + e.forced.UTC().Format(time.RFC3339)
 }
 
 // endPods deletes pods, each with the grace period that it may have.
@@ -151,7 +151,7 @@ func (c *Controller) endPodsBy(ctx context.Context, vc *tenancyv1.VirtualCluster
 	}
 	if forced > 0 {
 		c.sayOnce(vc, m, &m.forced, corev1.EventTypeWarning, reasonPodsForced, fmt.Sprintf(
-			"deleted %d pods without a grace period: they had not ended after %s, and may still run on a node that does not answer",
+			"garret-controller deleted %d pods without a grace period: they had not ended after %s, and may still run on a node that does not answer",
 			forced, ending.forced.Sub(ending.since)))
 	}
 	return nil

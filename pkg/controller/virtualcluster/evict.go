@@ -44,7 +44,7 @@ func (c *Controller) evict(ctx context.Context, vc *tenancyv1.VirtualCluster, m 
 		case apierrors.IsTooManyRequests(err) || apierrors.IsInternalError(err):
 			// The latter is for a pod of several budgets.
 			if len(refused) < toldRefusals {
-				refused = append(refused, fmt.Sprintf("pod %s is not evicted: %s", pod.Name, budgetMessage(err)))
+				refused = append(refused, fmt.Sprintf("the host does not evict pod %s: %s", pod.Name, budgetMessage(err)))
 			}
 		case tolerable(err) != nil:
 			return nil, fmt.Errorf("evict pod %s: %w", pod.Name, err)
@@ -88,7 +88,7 @@ func (c *Controller) recordPods(ctx context.Context, vc *tenancyv1.VirtualCluste
 		}
 	}
 	if err == nil && found.Labels[tenancyv1.LabelCluster] != clusterID(vc) {
-		return fmt.Errorf("record of pods: the ConfigMap %s is not that of this virtual cluster: delete it", name)
+		return fmt.Errorf("record of pods: the ConfigMap %s does not belong to this virtual cluster: delete it", name)
 	}
 	if apierrors.IsNotFound(err) {
 		_, err = client.Create(ctx, &corev1.ConfigMap{

@@ -51,7 +51,7 @@ func namesOf(kinds []tenancyv1.SyncedKind) string {
 // clearUnsynced deletes what kinds that are switched off left on the host, and marks
 // what of it holds data. It does so once after each change, and returns whether
 // something is on its way out still. It waits for a pod whose syncer has the kinds off:
-// the syncer of before might create again what is deleted here.
+// the previous syncer might create again what is deleted here.
 func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory, custom *customKinds) (bool, error) {
 	looked := ""
 	off, dropped := unsynced(vc.Spec.Syncer.Args()), custom.clearable()
@@ -87,7 +87,7 @@ func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualClu
 		}
 	}
 	if left > 0 {
-		klog.FromContext(ctx).Info("Clearing the host of what is not synced any more", "kinds", namesOf(append(off, dropped...)), "objects", left)
+		klog.FromContext(ctx).Info("Deleting host objects of kinds that are not synced any more", "kinds", namesOf(append(off, dropped...)), "objects", left)
 		return true, nil
 	}
 	kept = slices.DeleteFunc(kept, func(name string) bool { return !slices.Contains(custom.known, name) })

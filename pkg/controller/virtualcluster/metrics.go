@@ -28,20 +28,20 @@ func NewMetrics(register func(...metrics.Registerable)) *Metrics {
 	m := &Metrics{
 		passes: metrics.NewHistogramVec(&metrics.HistogramOpts{
 			Namespace: "garret", Subsystem: Name, Name: "reconcile_duration_seconds", StabilityLevel: metrics.ALPHA,
-			Help: "Duration of a pass over one virtual cluster, by result.", Buckets: metrics.ExponentialBuckets(0.001, 3, 10)}, []string{"result"}),
+			Help: "Duration of one reconcile of a virtual cluster, by result.", Buckets: metrics.ExponentialBuckets(0.001, 3, 10)}, []string{"result"}),
 		releases: metrics.NewHistogram(&metrics.HistogramOpts{
 			Namespace: "garret", Subsystem: Name, Name: "release_duration_seconds", StabilityLevel: metrics.ALPHA,
 			Help: "Duration of an installation, upgrade or repair of a release.", Buckets: metrics.ExponentialBuckets(0.01, 2, 10)}),
 		troubles: metrics.NewCounterVec(&metrics.CounterOpts{
 			Namespace: "garret", Subsystem: Name, Name: "troubles_total", StabilityLevel: metrics.ALPHA,
-			Help: "Troubles of virtual clusters, by reason."}, []string{"reason"}),
+			Help: "Problems of virtual clusters, by reason."}, []string{"reason"}),
 	}
 	m.clusters = metrics.NewGaugeVec(&metrics.GaugeOpts{
 		Namespace: "garret", Name: "virtualclusters", StabilityLevel: metrics.ALPHA,
-		Help: "Virtual clusters by phase, as the replica that works sees them."}, []string{"phase"})
+		Help: "Virtual clusters by phase, as the leading replica sees them."}, []string{"phase"})
 	m.asleep = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "garret", Subsystem: Name, Name: "asleep_seconds_total", StabilityLevel: metrics.ALPHA,
-		Help: "Time that virtual clusters slept, added up, by the reason of their sleep."}, []string{"reason"})
+		Help: "Total time that virtual clusters slept, by the reason for their sleep."}, []string{"reason"})
 	m.wakes = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "garret", Subsystem: Name, Name: "wakes_total", StabilityLevel: metrics.ALPHA,
 		Help: "Wakes of virtual clusters, by cause."}, []string{"cause"})

@@ -60,7 +60,7 @@ func trimNode(object any) (any, error) {
 	return trimmed, nil
 }
 
-// status is what a status says of the nodes, nil for nothing; known is false while that of before
+// status is what a status says of the nodes, nil for nothing; known is false while the previous one
 // stays.
 func (h *hostNodes) status() (status *tenancyv1.HostNodesStatus, known bool) {
 	if !h.nodes.HasSynced() {

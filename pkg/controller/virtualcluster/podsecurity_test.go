@@ -21,11 +21,11 @@ func TestHostPodSecurity(t *testing.T) {
 		words  string
 	}{
 		"no label":                {"", "baseline", "False", "NotEnforced", "Set the label pod-security.kubernetes.io/enforce=baseline on the namespace team."},
-		"no label, stored before": {"", "", "False", "NotEnforced", "pods to baseline"},
+		"no label, stored before": {"", "", "False", "NotEnforced", "the level baseline"},
 		"a label that opens":      {"privileged", "restricted", "False", "NotEnforced", "enforce=restricted on"},
 		"nobody at all":           {"", "privileged", "False", "NotEnforced", "controls the host's nodes"},
-		"the same":                {"baseline", "baseline", "True", "Enforced", "The host holds pods in the namespace team to baseline."},
-		"less than the syncer":    {"baseline", "restricted", "True", "Enforced", "to baseline."},
+		"the same":                {"baseline", "baseline", "True", "Enforced", "The host enforces the level baseline on pods in the namespace team."},
+		"less than the syncer":    {"baseline", "restricted", "True", "Enforced", "the level baseline on pods"},
 		"stricter":                {"restricted", "baseline", "True", "HostStricter", "refuses those that only baseline allows"},
 		"stricter, stored before": {"restricted", "", "True", "HostStricter", "only baseline"},
 		"privileged in vain":      {"baseline", "privileged", "True", "HostStricter", "only privileged"},

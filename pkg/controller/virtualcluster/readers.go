@@ -50,7 +50,7 @@ func (k *customKinds) without(vc *tenancyv1.VirtualCluster, namespace string) {
 		k.shown[i].Mappings = slices.DeleteFunc(slices.Clone(k.shown[i].Mappings), func(m tenancyv1.CustomMapping) bool { return m.From.Namespace == namespace })
 	}
 	k.shown = slices.DeleteFunc(k.shown, func(kind tenancyv1.KindFromHost) bool { return len(kind.Mappings) == 0 })
-	message := fmt.Sprintf("nothing is shown of the namespace %s, which is not there", namespace)
+	message := fmt.Sprintf("the namespace %s does not exist on the host, so nothing of it is shown inside", namespace)
 	if k.condition != nil && k.condition.Status == metav1.ConditionFalse {
 		k.condition.Message += "; " + message
 		return

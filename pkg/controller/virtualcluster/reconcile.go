@@ -240,7 +240,7 @@ func (c *Controller) ensure(ctx context.Context, vc *tenancyv1.VirtualCluster, s
 func (c *Controller) tellForeign(vc *tenancyv1.VirtualCluster, spec release.Spec, status *release.Status) {
 	if status.Foreign > 0 {
 		c.Recorder.Event(vc, corev1.EventTypeWarning, reasonForeignRecords, fmt.Sprintf(
-			"deleted %d Secrets of type %s that garret-controller had not written under the release %s, without reading them: an earlier Garret wrote them, or somebody forged them",
+			"garret-controller deleted %d Secrets of type %s of the release %s unread, because it had not written them: an earlier Garret wrote them, or somebody forged them",
 			status.Foreign, sealed.RecordType, spec.Name))
 	}
 	status.Foreign = 0

@@ -54,12 +54,12 @@ func (c *Controller) takeUp(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	}
 	if refused != "" {
 		c.sayOnce(vc, m, &m.refused, corev1.EventTypeWarning, reasonIDRefused, fmt.Sprintf(
-			"the volume claim %s names %s: %s; this virtual cluster keeps an id of its own, and takes up no workloads' claims", claim.Name, id, refused))
+			"the volume claim %s names the id %s: %s; this virtual cluster keeps its own id, and adopts no claims of earlier workloads", claim.Name, id, refused))
 		return vc, nil
 	}
 	changed := vc.DeepCopy()
 	changed.Status.ClusterID = id
-	// A full update heeds the resourceVersion: whatever happened meanwhile, this is not written.
+	// A full update respects the resourceVersion: whatever happened meanwhile, this is not written.
 	updated, err := c.Tenancy.TenancyV1().VirtualClusters(vc.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{FieldManager: tenancyv1.FieldManagerController})
 	if err != nil {
 		return nil, fmt.Errorf("id of retained data: %w", err)
@@ -67,16 +67,16 @@ func (c *Controller) takeUp(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if updated.Status.ClusterID != id {
 		return nil, fmt.Errorf("id of retained data: garret-apiserver keeps %s in place of %s", updated.Status.ClusterID, id)
 	}
-	klog.FromContext(ctx).Info("Taking up retained data", "claim", klog.KObj(claim), "clusterID", id)
+	klog.FromContext(ctx).Info("Adopting retained data", "claim", klog.KObj(claim), "clusterID", id)
 	c.Recorder.Event(vc, corev1.EventTypeNormal, reasonTakenUp, fmt.Sprintf(
-		"runs on the data in the volume claim %s, and takes up what is labelled %s=%s", claim.Name, tenancyv1.LabelCluster, id))
+		"the virtual cluster runs on the data in the volume claim %s, and adopts the host objects with the label %s=%s", claim.Name, tenancyv1.LabelCluster, id))
 	return updated, nil
 }
 
 // refuses says why a virtual cluster cannot have the id that a claim names.
 func (c *Controller) refuses(ctx context.Context, vc *tenancyv1.VirtualCluster, claim *corev1.PersistentVolumeClaim, id string) (string, error) {
 	if !tenancyv1.IsClusterID(id) {
-		return "that is no id", nil
+		return "this is not a valid id", nil
 	}
 	all, err := c.Tenancy.TenancyV1().VirtualClusters(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 	if err != nil {

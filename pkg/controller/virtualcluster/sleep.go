@@ -68,7 +68,7 @@ func (c *Controller) beginSleep(ctx context.Context, vc *tenancyv1.VirtualCluste
 	sleep := changed.Status.Sleep
 	sleep.Number, sleep.Since, sleep.Reason = sleep.Number+1, &now, reason
 	klog.FromContext(ctx).Info("Falling asleep", "reason", reason)
-	return c.concludeSleep(ctx, vc, changed, m, fallingAsleep("the syncer stops carrying pods"))
+	return c.concludeSleep(ctx, vc, changed, m, fallingAsleep("the syncer is about to stop syncing pods"))
 }
 
 // keepAsleep changes why the virtual cluster sleeps.
@@ -97,7 +97,7 @@ func (c *Controller) wake(ctx context.Context, vc *tenancyv1.VirtualCluster, m *
 	sleep.Woken = &tenancyv1.WokenStatus{Time: &now, Cause: decision.Cause, User: decision.User}
 	slept := now.Sub(vc.Status.Sleep.Since.Time).Round(time.Second)
 	klog.FromContext(ctx).Info("Waking", "asleepFor", slept, "cause", decision.Cause)
-	v := verdict{phase: tenancyv1.PhaseWaking, reason: reasonWaking, message: "the control plane is being started again"}
+	v := verdict{phase: tenancyv1.PhaseWaking, reason: reasonWaking, message: "the host is starting the control plane again"}
 	if err := c.concludeSleep(ctx, vc, changed, m, v); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (c *Controller) wake(ctx context.Context, vc *tenancyv1.VirtualCluster, m *
 	m.woken = now.Time
 	m.Unlock()
 	c.Metrics.woke(decision.Cause)
-	c.Recorder.Event(vc, corev1.EventTypeNormal, reasonWoken, fmt.Sprintf("woken %s after it slept for %s", wokenBy(decision), slept))
+	c.Recorder.Event(vc, corev1.EventTypeNormal, reasonWoken, fmt.Sprintf("the virtual cluster woke %s after it had slept for %s", wokenBy(decision), slept))
 	return nil
 }
 
@@ -130,7 +130,7 @@ func (c *Controller) fallAsleep(ctx context.Context, vc *tenancyv1.VirtualCluste
 	}
 	resting := vc.Status.RestingFor == vc.Status.Sleep.Number
 	if patience := restPatience - c.Clock.Since(vc.Status.Sleep.Since.Time); !resting && !stopped && vc.Status.Release != nil && patience > 0 {
-		v := fallingAsleep("the syncer stops carrying pods")
+		v := fallingAsleep("the syncer is about to stop syncing pods")
 		return min(patience, lookAgain), c.concludeSleep(ctx, vc, vc, m, v)
 	}
 	if resting || stopped {
@@ -145,7 +145,7 @@ func (c *Controller) fallAsleep(ctx context.Context, vc *tenancyv1.VirtualCluste
 	seen, err := c.deploy(ctx, vc, m)
 	if err != nil {
 		found := deployTrouble(err)
-		v := fallingAsleep("the control plane cannot be stopped: " + found.Error())
+		v := fallingAsleep("garret-controller cannot stop the control plane: " + found.Error())
 		v.stalled = found.final
 		if failed := c.concludeSleep(ctx, vc, vc, m, v); failed != nil {
 			return 0, failed
@@ -156,7 +156,7 @@ func (c *Controller) fallAsleep(ctx context.Context, vc *tenancyv1.VirtualCluste
 		return 0, err
 	}
 	if !stopped {
-		return lookAgain, c.concludeSleep(ctx, vc, vc, m, fallingAsleep("the control plane is being stopped"))
+		return lookAgain, c.concludeSleep(ctx, vc, vc, m, fallingAsleep("the host is stopping the control plane"))
 	}
 	return c.asleep(ctx, vc, m, seen)
 }
@@ -196,17 +196,17 @@ func asleepMessage(vc *tenancyv1.VirtualCluster) string {
 	wake := "wake it with: " + byHand
 	switch sleep.Reason {
 	case tenancyv1.SleepReasonInactive:
-		why = "nobody used it, as spec.sleep.afterInactivity asks"
+		why = "nobody used it for the time in spec.sleep.afterInactivity"
 	case tenancyv1.SleepReasonScheduled:
 		why = "spec.sleep.schedule asks for it"
 	}
 	if sleep.Reason != tenancyv1.SleepReasonPaused {
-		wake = "a request to it wakes it, and so does: " + byHand
+		wake = "a request wakes it, and so does: " + byHand
 		if at := dormancy.WakesAt(vc); !at.IsZero() {
 			wake = "it wakes at " + at.UTC().Format(time.RFC3339) + "; " + wake
 		}
 	}
-	return fmt.Sprintf("asleep since %s, because %s; nothing of it runs, and everything inside is kept; %s",
+	return fmt.Sprintf("asleep since %s, because %s; none of its pods run, and all its objects are kept; %s",
 		sleep.Since.UTC().Format(time.RFC3339), why, wake)
 }
 

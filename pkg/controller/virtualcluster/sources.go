@@ -87,7 +87,7 @@ func (s *sources) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sourcesPatience)
 	defer cancel()
 	if !cache.WaitForCacheSync(ctx.Done(), s.services.HasSynced) {
-		return errors.New("the Services of the host are not known yet")
+		return errors.New("garret-controller does not know the host's Services yet")
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func (c *Controller) find(vc *tenancyv1.VirtualCluster, source tenancyv1.Service
 	if other := source.VirtualCluster; other != nil {
 		cluster, err := c.watched.clusters.VirtualClusters(other.Namespace).Get(other.Name)
 		if err != nil {
-			return nil, errNoSource(fmt.Sprintf("there is no virtual cluster %s/%s", other.Namespace, other.Name))
+			return nil, errNoSource(fmt.Sprintf("the virtual cluster %s/%s does not exist", other.Namespace, other.Name))
 		}
 		twins, err := indexer.ByIndex(indexTwin, twinKey(cluster.Namespace, clusterID(cluster), source.Namespace, source.Name))
 		if err != nil {
@@ -120,9 +120,9 @@ func (c *Controller) find(vc *tenancyv1.VirtualCluster, source tenancyv1.Service
 	}
 	switch {
 	case service == nil:
-		return nil, errNoSource("there is no such Service")
+		return nil, errNoSource("the Service does not exist")
 	case tenancyv1.IsSyncedFor(service, clusterID(vc), vc.Namespace), service.Namespace == vc.Namespace && service.Name == tenancyv1.ReleaseName(vc.Name):
-		return nil, errNoSource("the Service is this virtual cluster's own")
+		return nil, errNoSource("the Service belongs to this virtual cluster")
 	case service.Spec.Type == corev1.ServiceTypeExternalName, service.Spec.ClusterIP == "", service.Spec.ClusterIP == corev1.ClusterIPNone:
 		return nil, errNoSource("the Service has no address of its own")
 	}
@@ -157,7 +157,7 @@ func (c *Controller) findSources(ctx context.Context, vc *tenancyv1.VirtualClust
 			found.Ports = append(found.Ports, tenancyv1.FoundServicePort{Name: port.Name, Protocol: port.Protocol, Port: port.Port, AppProtocol: port.AppProtocol})
 		}
 		if len(service.Spec.Selector) == 0 {
-			found.Message = "no NetworkPolicy can name what is behind the Service, which has no selector: where pods do not reach it, open its endpoints in spec.isolation.egressRanges of the HostCluster"
+			found.Message = "the Service has no selector, so no NetworkPolicy can name its endpoints: where pods do not reach them, add their addresses to spec.isolation.egressRanges of the HostCluster"
 		} else {
 			peers = append(peers, chart.ServicePeer{Namespace: service.Namespace, PodSelector: metav1.LabelSelector{MatchLabels: service.Spec.Selector}, Ports: portsOf(service)})
 		}

@@ -72,7 +72,7 @@ type verdict struct {
 // judge says what a trouble, or none, means, and in how long it will mean failure.
 func (c *Controller) judge(vc *tenancyv1.VirtualCluster, found *trouble) (verdict, time.Duration) {
 	if found == nil {
-		return verdict{phase: tenancyv1.PhaseReady, ready: true, reason: reasonReady, message: "the API inside answers and workloads are synced"}, 0
+		return verdict{phase: tenancyv1.PhaseReady, ready: true, reason: reasonReady, message: "the API inside answers, and the syncer syncs workloads"}, 0
 	}
 	v := verdict{phase: tenancyv1.PhaseDeploying, reason: found.Reason, message: found.Message}
 	if vc.Status.Phase == tenancyv1.PhaseSleeping || vc.Status.Phase == tenancyv1.PhaseWaking {

@@ -65,7 +65,7 @@ func (c *Controller) tearDown(ctx context.Context, vc *tenancyv1.VirtualCluster)
 	m := c.remember(cache.NewObjectName(vc.Namespace, vc.Name))
 	// First the release: without its Role the syncer can make nothing any more.
 	if err := c.Releases.Uninstall(ctx, vc.Namespace, tenancyv1.ReleaseName(vc.Name)); err != nil {
-		_, statusErr := c.leaving(ctx, vc, m, "the release cannot be uninstalled: "+err.Error())
+		_, statusErr := c.leaving(ctx, vc, m, "garret-controller cannot uninstall the release: "+err.Error())
 		return 0, errors.Join(err, statusErr)
 	}
 	left, err := c.remove(ctx, vc, m)

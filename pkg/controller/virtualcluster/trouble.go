@@ -77,7 +77,7 @@ func deployTrouble(err error) *trouble {
 	case errors.As(err, &known):
 		return known
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || strings.Contains(text, "because it is being terminated"):
-		return &trouble{Reason: reasonNamespaceEnding, Message: "the host is deleting the namespace and creates nothing in it", final: true}
+		return &trouble{Reason: reasonNamespaceEnding, Message: "the host is deleting the namespace, and creates nothing in it", final: true}
 	case errors.Is(err, release.ErrForeign) || strings.Contains(text, "invalid ownership metadata"):
 		return &trouble{Reason: reasonNameTaken, Message: text, final: true, retry: true}
 	case strings.Contains(text, "exceeded quota"):

@@ -168,7 +168,7 @@ func (c *Controller) datastore(ctx context.Context, vc *tenancyv1.VirtualCluster
 	name := vc.Spec.ControlPlane.Datastore.EndpointSecretRef.Name
 	secret, err := c.Host.CoreV1().Secrets(vc.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return chart.Datastore{}, &trouble{Reason: reasonDatastoreNotFound, Message: fmt.Sprintf("there is no Secret %s, which has to name the datastore: create it", name), retry: true}
+		return chart.Datastore{}, &trouble{Reason: reasonDatastoreNotFound, Message: fmt.Sprintf("the Secret %s with the datastore's endpoint does not exist: create it", name), retry: true}
 	}
 	if err != nil {
 		return chart.Datastore{}, fmt.Errorf("datastore's Secret %s/%s: %w", vc.Namespace, name, err)

@@ -1,10 +1,9 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package work is the loop of every controller: names of objects come into a
-// queue, one worker at a time looks at each, and what failed is tried again, later
-// and later. No namespace has more than a quarter of the workers at a time, so that
-// one that is slow holds up no other.
+// Package work is the loop of every controller: names of objects enter a queue, one worker at a
+// time reconciles each, and it retries failures later and later. No namespace gets more than a
+// quarter of the workers at a time, so that a slow one delays no other.
 package work
 
 import (

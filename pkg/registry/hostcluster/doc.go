@@ -3,7 +3,6 @@
 
 // Package hostcluster serves the resource hostclusters and its subresource status.
 //
-// There is one HostCluster, local, which exists by itself: what is missing is
-// made again, without limits. Spec belongs to the host's administrators, status
-// to Garret.
+// There is one HostCluster, local. The package creates it when it is missing, without limits.
+// Spec belongs to the host's administrators, status to Garret.
 package hostcluster

@@ -33,6 +33,6 @@ func podSecurityWarnings(namespaces corelisters.NamespaceLister, vc, old *tenanc
 	case asked == v1.PodSecurityPrivileged:
 		return []string{fmt.Sprintf("%s: the namespace %s enforces no level of Pod Security on the host: whoever creates pods in the virtual cluster controls the host's nodes", field, namespace.Name)}
 	}
-	return []string{fmt.Sprintf("%s: the namespace %s enforces no level of Pod Security on the host: only the syncer holds pods to %s; set the label %s=%s on the namespace",
+	return []string{fmt.Sprintf("%s: the namespace %s enforces no level of Pod Security on the host: only the syncer enforces the level %s; set the label %s=%s on the namespace",
 		field, namespace.Name, asked, v1.LabelEnforce, asked)}
 }

@@ -553,7 +553,7 @@ func TestPodSecurityWarnings(t *testing.T) {
 	for name, test := range map[string]struct {
 		label, asked, before, want string
 	}{
-		"nothing enforced":            {"", "baseline", "", none + ": only the syncer holds pods to baseline; set the label pod-security.kubernetes.io/enforce=baseline on the namespace"},
+		"nothing enforced":            {"", "baseline", "", none + ": only the syncer enforces the level baseline; set the label pod-security.kubernetes.io/enforce=baseline on the namespace"},
 		"privileged enforced":         {"privileged", "restricted", "", "set the label pod-security.kubernetes.io/enforce=restricted on the namespace"},
 		"the same enforced":           {"baseline", "baseline", "", ""},
 		"less enforced":               {"baseline", "restricted", "", ""},

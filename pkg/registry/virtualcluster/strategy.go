@@ -185,7 +185,7 @@ func takesUp(ctx context.Context, vc, before *tenancy.VirtualCluster) bool {
 }
 
 // bySyncer says whether the writer is the account of the virtual cluster's own syncer,
-// which whoever has edit in its namespace can borrow.
+// which whoever has edit in its namespace can use.
 func bySyncer(ctx context.Context, vc *tenancy.VirtualCluster) bool {
 	writer, known := request.UserFrom(ctx)
 	return known && writer.GetName() == serviceaccount.MakeUsername(vc.Namespace, v1.ReleaseName(vc.Name))

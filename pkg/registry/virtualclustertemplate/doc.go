@@ -3,6 +3,6 @@
 
 // Package virtualclustertemplate serves the resource virtualclustertemplates.
 //
-// A template that was accepted can be applied: what it says is judged here, when
-// its author can still mend it, rather than when somebody uses it.
+// Every accepted template can be applied: this package checks it when its author can still fix
+// it, rather than when somebody uses it.
 package virtualclustertemplate

@@ -200,9 +200,9 @@ func TestDoors(t *testing.T) {
 	stop := shared.open(t, syncer)
 	all := ways(t)
 
-	expect(t, all, "403", "in a range of the host's")
+	expect(t, all, "403", "in a range of the host")
 	hostPod(t, "9876543210", corev1.PodRunning)
-	expect(t, all, "403", "in a range of the host's")
+	expect(t, all, "403", "in a range of the host")
 	own := hostPod(t, clusterID, corev1.PodRunning)
 	expect(t, all, "reached")
 
@@ -223,7 +223,7 @@ func TestDoors(t *testing.T) {
 			"metadata": "https://169.254.169.254/review", "mapped": fmt.Sprintf("https://[::ffff:127.0.0.1]:%s/review", port), "unspecified": "https://0.0.0.0:" + port + "/review",
 			"localhost": "https://localhost:" + port + "/review",
 		} {
-			expect(t, []way{hook(t, name, admissionregistrationv1.WebhookClientConfig{URL: ptr.To(url)})}, "403", "loopback, link-local or metadata", "nobody can open it")
+			expect(t, []way{hook(t, name, admissionregistrationv1.WebhookClientConfig{URL: ptr.To(url)})}, "403", "loopback, link-local or metadata", "no setting opens it")
 		}
 		expect(t, []way{hook(t, "decimal", admissionregistrationv1.WebhookClientConfig{URL: ptr.To("https://2130706433:" + port + "/review")})}, "403", "usual form")
 		// That of the syncer is on loopback, too.
@@ -243,7 +243,7 @@ func TestDoors(t *testing.T) {
 	}
 	stop()
 	defer shared.open(t, syncer)()
-	expect(t, all, "403", "in a range of the host's")
+	expect(t, all, "403", "in a range of the host")
 }
 
 // hostPod makes a pod on the host that has the target's address.

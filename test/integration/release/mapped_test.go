@@ -107,7 +107,7 @@ func TestMappedServices(t *testing.T) {
 			return nil
 		})
 	}
-	const none, headless, own = "there is no such Service", "the Service has no address of its own", "the Service is this virtual cluster's own"
+	const none, headless, own = "the Service does not exist", "the Service has no address of its own", "the Service belongs to this virtual cluster"
 	await("all that the spec names is told", database.Spec.ClusterIP, twin.Spec.ClusterIP, headless, bare.Spec.ClusterIP, none, own)
 	toDatabase, toOther := prod+" map[app:db] 5432", v.ns+" map[app:web-shop-x] web"
 	opened("what is behind Services is open", toDatabase, toOther)

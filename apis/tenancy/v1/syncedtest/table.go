@@ -1,9 +1,9 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package syncedtest is for tests: it lists host objects with the marks of a synced one,
-// wholly or by half, and says whose they are. Every program that deletes by these marks
-// is tested with the same table.
+// Package syncedtest is for tests. It lists host objects with all or some of the marks of a
+// synced object, and says to whom they belong. Tests of every program that deletes by these
+// marks use the same table.
 package syncedtest
 
 import (

@@ -1,12 +1,12 @@
 // Package etcdclient lets the storages of all resources share one connection to the datastore
 // of this process.
 //
-// An API server makes a client of etcd for each resource, and a client has a connection of its
-// own: seventy of them, with the buffers and goroutines of both ends, to a socket that this
-// same process serves. What they cost is memory, pings, and time to start.
+// An API server creates an etcd client for each resource, and each client has its own
+// connection. That makes seventy connections, with the buffers and goroutines of both ends, to
+// a socket that the same process serves. They cost memory, pings, and time to start.
 //
-// Watches keep a stream for each storage: progress is asked for by stream, and told to all
-// watches of it.
+// Watches keep a stream for each storage, because progress requests and answers concern all
+// watches of a stream.
 package etcdclient
 
 import (

@@ -1,7 +1,7 @@
 // Package instep has a clock whose timers go off together.
 //
-// A timer that goes off while nothing else runs wakes a processor, and a thread, for its own
-// sake. That costs many times what the timer is for. Timers that go off in step share it.
+// A timer that goes off while nothing else runs wakes a processor and a thread just for itself.
+// That costs many times more than the timer's work. Timers that go off together share the cost.
 package instep
 
 import (

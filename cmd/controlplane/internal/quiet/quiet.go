@@ -1,15 +1,13 @@
-// Package quiet keeps a control plane that nobody uses from waking up.
+// Package quiet keeps an idle control plane from waking up.
 //
-// A work queue that has a name wakes twice a second to renew a metric of its own. The
-// hundred queues of a control plane make that the most frequent thing that an idle one
-// does: a third of its wake-ups. client-go has no setting for it, and leaves the loop out
-// only where no metrics are provided. The first who calls SetProvider decides, and a
-// package of the components calls it when it is initialized. Packages are initialized in
-// the order of their paths, after those that they import: this one imports client-go's
-// queues alone, and so comes first.
+// A named work queue wakes twice a second to update its own metric. With the hundred queues of
+// a control plane, that causes a third of an idle one's wake-ups. client-go has no setting for
+// it, and leaves the loop out only where nobody provides metrics. The first call of SetProvider
+// decides, and a package of the components makes that call during its initialization. Go
+// initializes packages in the order of their paths, after those that they import. This package
+// imports only client-go's queues, so it comes first.
 //
-// What is lost are the metrics workqueue_*, which are not among those that Kubernetes
-// promises to keep.
+// The price is the metrics workqueue_*, which Kubernetes does not promise to keep.
 package quiet
 
 import (

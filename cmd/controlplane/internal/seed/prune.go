@@ -9,7 +9,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// format changes when a seed of before can no longer be installed.
+// format changes when an earlier seed can no longer be installed.
 const format = 1
 
 // kept names what is the same in every cluster of a version, as prefixes of

@@ -15,8 +15,8 @@ type AccessRuleApplyConfiguration struct {
 	Users []string `json:"users,omitempty"`
 	// groups of the host, named as the host names them.
 	Groups []string `json:"groups,omitempty"`
-	// clusterRole is the name of a ClusterRole inside the virtual cluster. It is
-	// granted in all namespaces of it.
+	// clusterRole is the name of a ClusterRole inside the virtual cluster. Garret grants it in
+	// all namespaces.
 	ClusterRole *string `json:"clusterRole,omitempty"`
 }
 

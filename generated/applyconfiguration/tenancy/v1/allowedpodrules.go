@@ -9,9 +9,10 @@ package v1
 // with apply.
 //
 // AllowedPodRules are the rules that only apply where the host's administrator allows them. All
-// others lend nothing that pods could not ask for themselves.
+// other rules give nothing that pods could not ask for themselves.
 type AllowedPodRulesApplyConfiguration struct {
-	// labels are the keys that spec.syncer.pods.labels of a virtual cluster may have. A * at the end of a key stands for any end.
+	// labels are the keys that spec.syncer.pods.labels of a virtual cluster may have. A * at
+	// the end of a key stands for any ending.
 	Labels []string `json:"labels,omitempty"`
 	// annotations are the keys that spec.syncer.pods.annotations may have, in the same form.
 	Annotations []string `json:"annotations,omitempty"`

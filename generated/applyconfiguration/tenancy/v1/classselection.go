@@ -12,9 +12,9 @@ import (
 // ClassSelectionApplyConfiguration represents a declarative configuration of the ClassSelection type for use
 // with apply.
 //
-// ClassSelection chooses among the classes of a kind.
+// ClassSelection selects classes of a kind.
 type ClassSelectionApplyConfiguration struct {
-	// enabled says whether the classes are shown. The kind decides when not set.
+	// enabled says whether the classes are shown. Each kind has its own default.
 	Enabled *bool `json:"enabled,omitempty"`
 	// selector matches the labels that the classes have on the host. All match when not set.
 	Selector *metav1.LabelSelectorApplyConfiguration `json:"selector,omitempty"`

@@ -12,15 +12,15 @@ import (
 // ControlPlaneSpecApplyConfiguration represents a declarative configuration of the ControlPlaneSpec type for use
 // with apply.
 //
-// ControlPlaneSpec says how the control plane is run on the host.
+// ControlPlaneSpec says how the control plane runs on the host.
 type ControlPlaneSpecApplyConfiguration struct {
-	// resources are the compute resources of the control plane container. What is not
-	// given of CPU and memory has defaults: requests of 100m and 256Mi, limits of 2 and
-	// 2Gi, or of the request where that is higher.
+	// resources are the compute resources of the control plane container. CPU and memory
+	// default to requests of 100m and 256Mi, and to limits of 2 and 2Gi, or to the request
+	// where that is higher.
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
-	// storage is where the control plane keeps its data.
+	// storage says where the control plane keeps its data.
 	Storage *StorageSpecApplyConfiguration `json:"storage,omitempty"`
-	// datastore replaces the embedded datastore by an external one.
+	// datastore replaces the embedded datastore with an external one.
 	Datastore *DatastoreSpecApplyConfiguration `json:"datastore,omitempty"`
 }
 

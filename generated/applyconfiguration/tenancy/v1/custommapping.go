@@ -10,9 +10,10 @@ package v1
 //
 // CustomMapping shows objects of the host inside.
 type CustomMappingApplyConfiguration struct {
-	// from is what is shown.
+	// from names the objects to show.
 	From *CustomSourceApplyConfiguration `json:"from,omitempty"`
-	// to is where it is shown inside. It comes when the namespace is there. An object of a tenant's that has the name stays as it is.
+	// to says where they are shown inside. The syncer creates them once the namespace exists. A
+	// tenant's object that already has the name stays as it is.
 	To *CustomTargetApplyConfiguration `json:"to,omitempty"`
 }
 

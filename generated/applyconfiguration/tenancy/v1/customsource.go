@@ -8,11 +8,11 @@ package v1
 // CustomSourceApplyConfiguration represents a declarative configuration of the CustomSource type for use
 // with apply.
 //
-// CustomSource names an object of the host, or all of a namespace.
+// CustomSource names an object of the host, or all objects of a namespace.
 type CustomSourceApplyConfiguration struct {
-	// namespace on the host. It is that of the VirtualCluster when not set.
+	// namespace on the host. Defaults to the namespace of the VirtualCluster.
 	Namespace *string `json:"namespace,omitempty"`
-	// name of the object, or * for all of the namespace.
+	// name of the object, or * for all objects of the namespace.
 	Name *string `json:"name,omitempty"`
 }
 

@@ -12,7 +12,8 @@ package v1
 type CustomTargetApplyConfiguration struct {
 	// namespace inside.
 	Namespace *string `json:"namespace,omitempty"`
-	// name of the object. It is that on the host when not set, and always where all of a namespace are shown.
+	// name of the object. Defaults to its name on the host. Leave it empty where from names all
+	// objects of a namespace.
 	Name *string `json:"name,omitempty"`
 }
 

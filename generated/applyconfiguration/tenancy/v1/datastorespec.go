@@ -14,9 +14,9 @@ import (
 //
 // DatastoreSpec is an external datastore.
 type DatastoreSpecApplyConfiguration struct {
-	// endpointSecretRef names a Secret in the same namespace whose key
-	// "endpoint" holds the address of the datastore (postgres://, mysql:// or
-	// https:// of an etcd cluster), with the optional keys "ca.crt", "tls.crt" and "tls.key".
+	// endpointSecretRef names a Secret in the same namespace. Its key "endpoint" holds the
+	// address of the datastore: postgres://, mysql://, or https:// of an etcd cluster. The keys
+	// "ca.crt", "tls.crt" and "tls.key" are optional.
 	EndpointSecretRef *corev1.LocalObjectReference `json:"endpointSecretRef,omitempty"`
 }
 

@@ -10,7 +10,7 @@ package v1
 //
 // DNSSpec configures the DNS inside.
 type DNSSpecApplyConfiguration struct {
-	// resolve are names that the DNS inside answers itself, besides those of the cluster.
+	// resolve lists names that the DNS inside answers itself, besides those of the cluster.
 	Resolve []ResolveRuleApplyConfiguration `json:"resolve,omitempty"`
 }
 

@@ -12,17 +12,20 @@ import (
 // FieldRuleApplyConfiguration represents a declarative configuration of the FieldRule type for use
 // with apply.
 //
-// FieldRule says what becomes of one field. Where two rules are about a field, the
-// longer path decides.
+// FieldRule says what happens to one field. Where two rules match a field, the longer path
+// decides.
 type FieldRuleApplyConfiguration struct {
 	// path leads to the field, such as spec.items[].secretName: [] stands for each item of a list.
 	Path *string `json:"path,omitempty"`
-	// as says what becomes of the field: Copy, Name, Reference, Namespace, Labels, LabelSelector, Omit or Refuse. Copy when not set.
+	// as says what happens to the field: Copy, Name, Reference, Namespace, Labels,
+	// LabelSelector, Omit or Refuse. Defaults to Copy.
 	As *tenancyv1.FieldUse `json:"as,omitempty"`
-	// of is the kind of the object that a Name or a Reference names: secrets, configmaps, services, persistentvolumeclaims, pods,
-	// or RESOURCE.GROUP of a kind that goes to the host by a rule. Secrets and configmaps go to the host with the object.
+	// of is the kind of the object that a Name or a Reference names: secrets, configmaps,
+	// services, persistentvolumeclaims, pods, or RESOURCE.GROUP of a kind that a rule syncs.
+	// The syncer copies the named secrets and configmaps to the host, too.
 	Of *string `json:"of,omitempty"`
-	// oneOf are the values that the field may have. An object with another one is refused. Any value when not set.
+	// oneOf are the values that the field may have. The syncer refuses an object with another
+	// value. All values are allowed when it is not set.
 	OneOf []string `json:"oneOf,omitempty"`
 }
 

@@ -8,15 +8,15 @@ package v1
 // FoundServiceApplyConfiguration represents a declarative configuration of the FoundService type for use
 // with apply.
 //
-// FoundService is a Service that the spec names as a source, as it is on the host.
+// FoundService is a Service that the spec names as a source, as Garret found it on the host.
 type FoundServiceApplyConfiguration struct {
 	// from is the source.
 	From *ServiceSourceApplyConfiguration `json:"from,omitempty"`
-	// clusterIPs are its addresses. There are none while it cannot be shown.
+	// clusterIPs are its addresses. The list is empty while the syncer cannot show it.
 	ClusterIPs []string `json:"clusterIPs,omitempty"`
-	// ports are those of the Service.
+	// ports are the ports of the Service.
 	Ports []FoundServicePortApplyConfiguration `json:"ports,omitempty"`
-	// message says why it cannot be shown, or not be reached.
+	// message says why the Service cannot be shown, or cannot be reached.
 	Message *string `json:"message,omitempty"`
 }
 

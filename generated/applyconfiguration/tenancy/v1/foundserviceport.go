@@ -20,7 +20,7 @@ type FoundServicePortApplyConfiguration struct {
 	Protocol *corev1.Protocol `json:"protocol,omitempty"`
 	// port is the number.
 	Port *int32 `json:"port,omitempty"`
-	// appProtocol is what is spoken there.
+	// appProtocol is the application protocol of the port.
 	AppProtocol *string `json:"appProtocol,omitempty"`
 }
 

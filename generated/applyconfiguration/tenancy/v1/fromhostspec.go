@@ -8,25 +8,31 @@ package v1
 // FromHostSpecApplyConfiguration represents a declarative configuration of the FromHostSpec type for use
 // with apply.
 //
-// FromHostSpec chooses among the kinds of the host that are shown inside.
+// FromHostSpec selects the kinds of the host that the syncer shows inside.
 type FromHostSpecApplyConfiguration struct {
 	// configMaps of the host are shown inside by name. None by default.
 	ConfigMaps *ObjectsFromHostApplyConfiguration `json:"configMaps,omitempty"`
-	// custom are kinds of CustomResourceDefinitions of the host, of which objects are shown inside by name. None by default.
+	// custom are kinds of the host's CustomResourceDefinitions, whose objects are shown inside
+	// by name. None by default.
 	Custom []KindFromHostApplyConfiguration `json:"custom,omitempty"`
-	// events about what was synced are copied to the objects inside. On by default.
+	// events of the host about synced objects are copied inside. On by default.
 	Events *KindSwitchApplyConfiguration `json:"events,omitempty"`
-	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
+	// ingressClasses are the host's classes that ingresses inside can name. On by default,
+	// where the host lends the right to read classes.
 	IngressClasses *ClassSelectionApplyConfiguration `json:"ingressClasses,omitempty"`
-	// nodes are those of the host that are shown as they are. Needs the right to read them, which an administrator of the host gives. Off by default.
+	// nodes are the host's nodes that are shown as they are. The syncer needs the right to read
+	// them, which an administrator of the host grants. Off by default.
 	Nodes *NodesFromHostApplyConfiguration `json:"nodes,omitempty"`
-	// priorityClasses of the host, except for those that Kubernetes itself defines, can be named by pods inside. Off by default.
+	// priorityClasses are the host's classes that pods inside can name, except for those that
+	// Kubernetes itself defines. Off by default.
 	PriorityClasses *ClassSelectionApplyConfiguration `json:"priorityClasses,omitempty"`
-	// runtimeClasses of the host can be named by pods inside. On by default, where the host lends the right to read classes.
+	// runtimeClasses are the host's classes that pods inside can name. On by default, where the
+	// host lends the right to read classes.
 	RuntimeClasses *ClassSelectionApplyConfiguration `json:"runtimeClasses,omitempty"`
 	// secrets of the host are shown inside by name. None by default.
 	Secrets *ObjectsFromHostApplyConfiguration `json:"secrets,omitempty"`
-	// storageClasses of the host can be named by claims inside. On by default, where the host lends the right to read classes.
+	// storageClasses are the host's classes that claims inside can name. On by default, where
+	// the host lends the right to read classes.
 	StorageClasses *ClassSelectionApplyConfiguration `json:"storageClasses,omitempty"`
 	// services of the host and of other virtual clusters are shown inside by name. None by default.
 	Services *ServicesFromHostApplyConfiguration `json:"services,omitempty"`

@@ -12,10 +12,10 @@ import (
 // HelmSpecApplyConfiguration represents a declarative configuration of the HelmSpec type for use
 // with apply.
 //
-// HelmSpec gives access to the advanced values of the chart.
+// HelmSpec sets advanced values of the chart.
 type HelmSpecApplyConfiguration struct {
-	// values are merged last over the chart's values. The chart's schema says
-	// which there are; nothing in them can widen what the virtual cluster may do on the host.
+	// values override the chart's values, and all others. The chart's schema lists them. None
+	// of them can extend what the virtual cluster may do on the host.
 	Values *runtime.RawExtension `json:"values,omitempty"`
 }
 

@@ -17,13 +17,13 @@ import (
 // HostClusterApplyConfiguration represents a declarative configuration of the HostCluster type for use
 // with apply.
 //
-// HostCluster is a cluster that virtual clusters run on. The one called local,
-// which Garret itself runs on, is always there.
+// HostCluster is a cluster that virtual clusters run on. The one named local, which Garret
+// itself runs on, always exists.
 type HostClusterApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
 	// metadata is the standard object metadata.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// spec is what holds for virtual clusters on this host cluster.
+	// spec applies to all virtual clusters on this host cluster.
 	Spec *HostClusterSpecApplyConfiguration `json:"spec,omitempty"`
 	// status is what Garret observed last.
 	Status *HostClusterStatusApplyConfiguration `json:"status,omitempty"`

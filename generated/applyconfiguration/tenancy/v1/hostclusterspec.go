@@ -8,17 +8,18 @@ package v1
 // HostClusterSpecApplyConfiguration represents a declarative configuration of the HostClusterSpec type for use
 // with apply.
 //
-// HostClusterSpec is what holds for virtual clusters on a host cluster.
+// HostClusterSpec applies to all virtual clusters on a host cluster.
 type HostClusterSpecApplyConfiguration struct {
-	// defaultTemplateRef names the template of virtual clusters that name none.
-	// It goes before the template that is marked as default.
+	// defaultTemplateRef names the template of virtual clusters that name none. It takes
+	// precedence over the template that is marked as default.
 	DefaultTemplateRef *LocalTemplateReferenceApplyConfiguration `json:"defaultTemplateRef,omitempty"`
-	// maxVirtualClusters is how many virtual clusters there may be on the host
-	// cluster. No limit when not set. Those that are there already stay.
+	// maxVirtualClusters is how many virtual clusters the host cluster may have. There is no
+	// limit when it is not set. Existing ones stay.
 	MaxVirtualClusters *int32 `json:"maxVirtualClusters,omitempty"`
-	// isolation bounds and widens what virtual clusters do on the host cluster.
+	// isolation limits and extends what virtual clusters may do on the host cluster.
 	Isolation *HostIsolationApplyConfiguration `json:"isolation,omitempty"`
-	// sleep bounds when virtual clusters fall asleep and are deleted by themselves.
+	// sleep limits when Garret puts virtual clusters to sleep and deletes them without being
+	// asked.
 	Sleep *HostSleepApplyConfiguration `json:"sleep,omitempty"`
 }
 

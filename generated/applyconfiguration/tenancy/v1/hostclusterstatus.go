@@ -18,9 +18,9 @@ type HostClusterStatusApplyConfiguration struct {
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// kubernetesVersion is what the API server of the host cluster calls itself.
+	// kubernetesVersion is the version that the host cluster's API server reports.
 	KubernetesVersion *string `json:"kubernetesVersion,omitempty"`
-	// virtualClusters is how many virtual clusters there are on the host cluster.
+	// virtualClusters is how many virtual clusters the host cluster has.
 	VirtualClusters *int32 `json:"virtualClusters,omitempty"`
 }
 

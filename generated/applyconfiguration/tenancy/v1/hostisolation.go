@@ -8,39 +8,42 @@ package v1
 // HostIsolationApplyConfiguration represents a declarative configuration of the HostIsolation type for use
 // with apply.
 //
-// HostIsolation is what the host's administrator decides about the isolation of all
-// virtual clusters. What is named here is open to the tenants of each of them.
+// HostIsolation is what the host's administrator decides about the isolation of all virtual
+// clusters. What it allows is open to the tenants of each of them.
 type HostIsolationApplyConfiguration struct {
-	// inlineVolumeDrivers are the CSI drivers that pods may name in an inline volume.
-	// No pod may use one when not set: such a volume names what the driver opens for it.
+	// inlineVolumeDrivers are the CSI drivers that pods may name in an inline volume. No pod
+	// may use one when it is not set, because such a volume tells the driver what to open.
 	InlineVolumeDrivers []string `json:"inlineVolumeDrivers,omitempty"`
 	// endpointRanges are the ranges, such as 192.0.2.0/24, that an EndpointSlice of a
 	// Service without selector may name, besides the addresses of the virtual cluster's own pods.
 	EndpointRanges []string `json:"endpointRanges,omitempty"`
 	// externalIPRanges are the ranges, such as 192.0.2.0/24, that Services may name in
-	// spec.externalIPs: the host's nodes send a Service what comes for these addresses.
+	// spec.externalIPs. The host's nodes send the traffic of these addresses to the Service.
 	ExternalIPRanges []string `json:"externalIPRanges,omitempty"`
 	// egressRanges are the ranges that pods and control planes of virtual clusters may
 	// reach, besides their own pods, DNS and their own API.
 	EgressRanges []string `json:"egressRanges,omitempty"`
 	// allowedAnnotations are keys of annotations of pods, services, ingresses and volume claims
-	// that reach the host, besides those that docs/isolation.md lists. A * at the end of a key
-	// stands for any end. What a key opens on the host is open to the tenants of each virtual cluster.
+	// that the syncer copies to the host, besides those in docs/isolation.md. A * at the end of
+	// a key stands for any ending. What a key opens on the host is open to the tenants of each
+	// virtual cluster.
 	AllowedAnnotations []string `json:"allowedAnnotations,omitempty"`
-	// deniedAnnotations are keys of annotations that stay inside, whatever allows them.
+	// deniedAnnotations are keys of annotations that stay inside, even where another field
+	// allows them.
 	DeniedAnnotations []string `json:"deniedAnnotations,omitempty"`
-	// allowedLabels are keys of labels of pods, services, ingresses and volume claims that
-	// the host objects have as they are, besides having all under keys of their own. Selectors
-	// of the host, such as those of its Services and NetworkPolicies, may match them.
+	// allowedLabels are keys of labels of pods, services, ingresses and volume claims that the
+	// syncer also copies to the host unchanged. It copies all labels under keys of its own.
+	// Selectors of the host, such as those of its Services and NetworkPolicies, may match the
+	// unchanged ones.
 	AllowedLabels []string `json:"allowedLabels,omitempty"`
-	// pods are rules for the pods of all virtual clusters. They come before spec.syncer.pods of a
-	// virtual cluster, and before what a pod says itself, for each name by itself.
+	// pods are rules for the pods of all virtual clusters. Entry by entry, they override
+	// spec.syncer.pods of a virtual cluster and what a pod itself asks for.
 	Pods *PodRulesApplyConfiguration `json:"pods,omitempty"`
-	// allowedPodRules are the labels, annotations and priority classes of the host that spec.syncer.pods
-	// of a virtual cluster may give to pods. None when not set.
+	// allowedPodRules are the labels, annotations and priority classes of the host that
+	// spec.syncer.pods of a virtual cluster may give to pods. None by default.
 	AllowedPodRules *AllowedPodRulesApplyConfiguration `json:"allowedPodRules,omitempty"`
-	// quota is the most that spec.isolation.quota of a virtual cluster may be, and what it is
-	// where nobody sets it. Virtual clusters that are there already keep theirs until they change it.
+	// quota is the maximum of spec.isolation.quota of a virtual cluster, and its default.
+	// Existing virtual clusters keep their quota until somebody changes it.
 	Quota *QuotaSpecApplyConfiguration `json:"quota,omitempty"`
 }
 

@@ -8,10 +8,10 @@ package v1
 // HostNodesStatusApplyConfiguration represents a declarative configuration of the HostNodesStatus type for use
 // with apply.
 //
-// HostNodesStatus is what a virtual cluster has to know of the nodes of the host.
+// HostNodesStatus is what a syncer has to know about the nodes of the host.
 type HostNodesStatusApplyConfiguration struct {
-	// resources are the extended resources, such as those of devices, that any node of the host
-	// has. No other name of a resource means anything to the host's scheduler.
+	// resources are the extended resources, such as those of devices, that at least one node of
+	// the host has. The host's scheduler knows no other names of resources.
 	Resources []string `json:"resources,omitempty"`
 }
 

@@ -8,11 +8,12 @@ package v1
 // HostServiceMappingApplyConfiguration represents a declarative configuration of the HostServiceMapping type for use
 // with apply.
 //
-// HostServiceMapping gives a Service of the virtual cluster a further name on the host.
+// HostServiceMapping gives a Service of the virtual cluster another name on the host.
 type HostServiceMappingApplyConfiguration struct {
 	// from is the Service inside. It needs a selector.
 	From *ServiceNameApplyConfiguration `json:"from,omitempty"`
-	// to is the name of the Service on the host, in the namespace of the virtual cluster. What has the name already stays as it is.
+	// to is the name of the Service on the host, in the namespace of the virtual cluster. An
+	// object that already has the name stays as it is.
 	To *string `json:"to,omitempty"`
 }
 

@@ -12,14 +12,14 @@ import (
 // HostSleepApplyConfiguration represents a declarative configuration of the HostSleep type for use
 // with apply.
 //
-// HostSleep bounds spec.sleep of virtual clusters. Those that are there already keep theirs
-// until they change it.
+// HostSleep limits spec.sleep of virtual clusters. Existing ones keep their values until
+// somebody changes them.
 type HostSleepApplyConfiguration struct {
-	// maxAfterInactivity is the most that spec.sleep.afterInactivity of a virtual cluster may
-	// be, and what it is where nobody sets it. At least 1m; no bound when not set.
+	// maxAfterInactivity is the maximum of spec.sleep.afterInactivity of a virtual cluster, and
+	// its default. At least 1m; there is no maximum when it is not set.
 	MaxAfterInactivity *metav1.Duration `json:"maxAfterInactivity,omitempty"`
-	// minDeleteAfterInactivity is the least that spec.sleep.deleteAfterInactivity of a virtual
-	// cluster may be. At least 1h, which is the bound when not set.
+	// minDeleteAfterInactivity is the minimum of spec.sleep.deleteAfterInactivity of a virtual
+	// cluster. At least 1h, which is also the default.
 	MinDeleteAfterInactivity *metav1.Duration `json:"minDeleteAfterInactivity,omitempty"`
 }
 

@@ -8,19 +8,20 @@ package v1
 // IgnoredRequestsApplyConfiguration represents a declarative configuration of the IgnoredRequests type for use
 // with apply.
 //
-// IgnoredRequests are requests that are no activity. A request is meant when each list that is
-// set holds what the request has. At least one list must be set.
+// IgnoredRequests are requests that do not count as activity. A request matches when every list
+// that is set contains the request's value. At least one list must be set.
 type IgnoredRequestsApplyConfiguration struct {
 	// users are the names of users of the host.
 	Users []string `json:"users,omitempty"`
-	// groups are those of users of the host.
+	// groups are the names of groups of the host's users.
 	Groups []string `json:"groups,omitempty"`
-	// userAgents are what the header User-Agent begins with, such as "prometheus/".
+	// userAgents are prefixes of the header User-Agent, such as "prometheus/".
 	UserAgents []string `json:"userAgents,omitempty"`
-	// verbs are those of the API: get, list, watch, create, update, patch, delete, deletecollection.
+	// verbs are verbs of the API: get, list, watch, create, update, patch, delete,
+	// deletecollection.
 	Verbs []string `json:"verbs,omitempty"`
-	// paths are what the path of the request inside is, such as /metrics, or begins with,
-	// where one ends with an asterisk, such as /apis/metrics.k8s.io/*.
+	// paths are paths of the request inside, such as /metrics. One that ends with an asterisk
+	// is a prefix, such as /apis/metrics.k8s.io/*.
 	Paths []string `json:"paths,omitempty"`
 }
 

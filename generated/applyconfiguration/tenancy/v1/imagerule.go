@@ -8,11 +8,11 @@ package v1
 // ImageRuleApplyConfiguration represents a declarative configuration of the ImageRule type for use
 // with apply.
 //
-// ImageRule has images come from another place.
+// ImageRule replaces the registry of images.
 type ImageRuleApplyConfiguration struct {
 	// from is a registry, such as docker.io, or a registry with the beginning of a path, such as docker.io/library.
 	From *string `json:"from,omitempty"`
-	// to takes the place of from.
+	// to replaces from.
 	To *string `json:"to,omitempty"`
 }
 

@@ -13,25 +13,26 @@ import (
 // IsolationSpecApplyConfiguration represents a declarative configuration of the IsolationSpec type for use
 // with apply.
 //
-// IsolationSpec bounds what a virtual cluster does on its host.
+// IsolationSpec limits what a virtual cluster does on its host.
 type IsolationSpecApplyConfiguration struct {
-	// podSecurity is the level of the Pod Security Standards that the syncer holds
-	// pods to, whatever the labels of the host namespace say: privileged,
-	// baseline or restricted. Who sets privileged needs the verb use on it. Defaults to baseline.
+	// podSecurity is the level of the Pod Security Standards that the syncer enforces on pods,
+	// whatever the labels of the host namespace say: privileged, baseline or restricted.
+	// Whoever sets privileged needs the verb use on it. Defaults to baseline.
 	PodSecurity *tenancyv1.PodSecurityLevel `json:"podSecurity,omitempty"`
 	// networkPolicy says what the pods of the virtual cluster, and its control plane, may reach.
 	NetworkPolicy *NetworkIsolationApplyConfiguration `json:"networkPolicy,omitempty"`
-	// deniedAnnotations are keys of annotations that do not reach the host, although the
-	// HostCluster allows them. A * at the end of a key stands for any end.
+	// deniedAnnotations are keys of annotations that the syncer does not copy to the host, even
+	// where the HostCluster allows them. A * at the end of a key stands for any ending.
 	DeniedAnnotations []string `json:"deniedAnnotations,omitempty"`
-	// quota is how much the virtual cluster may hold on the host. The syncer enforces
-	// it before it asks the host, for this virtual cluster alone.
+	// quota is how much the virtual cluster may use of the host. The syncer enforces it before
+	// it asks the host, for this virtual cluster only.
 	Quota *QuotaSpecApplyConfiguration `json:"quota,omitempty"`
-	// resourceQuota is a ResourceQuota that is deployed into the host namespace, for
-	// all that there is in it. Who sets it needs the right to create resourcequotas there.
+	// resourceQuota is a ResourceQuota that Garret creates in the host namespace. It counts
+	// everything in the namespace. Whoever sets it needs the right to create resourcequotas
+	// there.
 	ResourceQuota *corev1.ResourceQuotaSpec `json:"resourceQuota,omitempty"`
-	// limitRange is a LimitRange that is deployed into the host namespace, for all
-	// that there is in it. Who sets it needs the right to create limitranges there.
+	// limitRange is a LimitRange that Garret creates in the host namespace. It applies to
+	// everything in the namespace. Whoever sets it needs the right to create limitranges there.
 	LimitRange *corev1.LimitRangeSpec `json:"limitRange,omitempty"`
 }
 

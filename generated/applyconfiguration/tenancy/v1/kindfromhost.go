@@ -8,14 +8,15 @@ package v1
 // KindFromHostApplyConfiguration represents a declarative configuration of the KindFromHost type for use
 // with apply.
 //
-// KindFromHost shows objects of a kind of the host inside, by their names. The kind is of a
-// CustomResourceDefinition of the host, and its objects belong to namespaces.
+// KindFromHost shows objects of a kind of the host inside, by their names. The kind belongs to
+// a CustomResourceDefinition of the host, and is namespaced.
 type KindFromHostApplyConfiguration struct {
 	// apiVersion is the group and the version of the kind on the host, such as example.org/v1.
 	APIVersion *string `json:"apiVersion,omitempty"`
 	// resource is the kind's name in the plural, such as widgets.
 	Resource *string `json:"resource,omitempty"`
-	// mappings show one object each, or all of a namespace of the host. Who adds one needs the rights to get, list and watch on the host what it shows.
+	// mappings show one object each, or all objects of a namespace of the host. Whoever adds
+	// one needs the rights to get, list and watch on the host what it shows.
 	Mappings []CustomMappingApplyConfiguration `json:"mappings,omitempty"`
 }
 

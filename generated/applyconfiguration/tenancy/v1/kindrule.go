@@ -8,19 +8,20 @@ package v1
 // KindRuleApplyConfiguration represents a declarative configuration of the KindRule type for use
 // with apply.
 //
-// KindRule says how objects of one kind go to the host. The kind is of a
-// CustomResourceDefinition of the host, and its objects belong to namespaces.
+// KindRule says how the syncer copies objects of one kind to the host. The kind belongs to a
+// CustomResourceDefinition of the host, and is namespaced.
 type KindRuleApplyConfiguration struct {
 	// apiVersion is the group and the version of the kind on the host, such as example.org/v1.
 	APIVersion *string `json:"apiVersion,omitempty"`
 	// resource is the kind's name in the plural, such as widgets.
 	Resource *string `json:"resource,omitempty"`
-	// fields are what goes to the host. All else stays inside.
+	// fields are copied to the host. All other fields stay inside.
 	Fields []FieldRuleApplyConfiguration `json:"fields,omitempty"`
-	// status are the paths of what flows back, such as status.conditions.
+	// status lists the paths that are copied back, such as status.conditions.
 	Status []string `json:"status,omitempty"`
-	// keepsData says that what is lost with an object on the host cannot be made again, such as a database. It then goes
-	// from there only when the object inside is deleted, or with the virtual cluster where that retains nothing. Off by default.
+	// keepsData says that objects on the host hold data, such as a database. The syncer then
+	// deletes one only when its object inside is deleted, or with the virtual cluster unless
+	// that retains its data. Off by default.
 	KeepsData *bool `json:"keepsData,omitempty"`
 }
 

@@ -10,7 +10,7 @@ package v1
 //
 // KindSwitch switches a kind on or off.
 type KindSwitchApplyConfiguration struct {
-	// enabled says whether the kind is synced. The kind decides when not set.
+	// enabled says whether the kind is synced. Each kind has its own default.
 	Enabled *bool `json:"enabled,omitempty"`
 }
 

@@ -14,14 +14,14 @@ import (
 //
 // KubeconfigSecret is a Secret with a kubeconfig that the syncer renews.
 type KubeconfigSecretApplyConfiguration struct {
-	// name of the Secret, in the namespace of the virtual cluster. A Secret of that name
-	// that is not the virtual cluster's own is left alone.
+	// name of the Secret, in the namespace of the virtual cluster. The syncer never changes a
+	// Secret of that name that belongs to something else.
 	Name *string `json:"name,omitempty"`
 	// format is how the Secret holds the kubeconfig: Kubeconfig, ArgoCD, Flux or ClusterAPI.
 	// Defaults to Kubeconfig.
 	Format *tenancyv1.KubeconfigFormat `json:"format,omitempty"`
-	// clusterRole is the name of the ClusterRole inside whose rights the kubeconfig has, and
-	// no others. There is no default.
+	// clusterRole is the name of a ClusterRole inside. The kubeconfig has its rights, and no
+	// others. There is no default.
 	ClusterRole *string `json:"clusterRole,omitempty"`
 }
 

@@ -16,12 +16,13 @@ import (
 type KubernetesSpecApplyConfiguration struct {
 	// distro is the distribution of the control plane: k3s or k8s. Immutable. Defaults to k3s.
 	Distro *tenancyv1.Distro `json:"distro,omitempty"`
-	// version is the Kubernetes version inside, such as v1.37.2. It can be raised, by one minor at a time, and never lowered.
-	// Defaults to the newest version that this release of Garret knows.
+	// version is the Kubernetes version inside, such as v1.37.2. You can raise it by one minor
+	// at a time, and never lower it. Defaults to the newest version that this release of Garret
+	// knows.
 	Version *string `json:"version,omitempty"`
-	// extraArgs are further flags for the control plane's server command, each in
-	// the form --name=value. Those that tune it can be given; who may enter, where
-	// data lies and what is listened on is not said here.
+	// extraArgs are further flags for the control plane's server command, each in the form
+	// --name=value. Only flags that tune it are allowed: no flag may change who has access,
+	// where data is stored or what it listens on.
 	ExtraArgs []string `json:"extraArgs,omitempty"`
 }
 

@@ -12,7 +12,7 @@ package v1
 type LocalTemplateReferenceApplyConfiguration struct {
 	// name of the template.
 	Name *string `json:"name,omitempty"`
-	// version of the template; the highest that is no pre-release when not set.
+	// version of the template; defaults to the highest one that is not a pre-release.
 	Version *string `json:"version,omitempty"`
 }
 

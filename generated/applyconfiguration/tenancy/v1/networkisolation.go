@@ -10,10 +10,11 @@ package v1
 //
 // NetworkIsolation is what the pods of a virtual cluster may reach.
 type NetworkIsolationApplyConfiguration struct {
-	// enabled deploys NetworkPolicies that keep the pods of the virtual cluster to each
-	// other, to DNS and to their own API. The host's network has to enforce them. Defaults to true.
+	// enabled deploys NetworkPolicies. With them, the pods of the virtual cluster reach only
+	// each other, DNS and their own API. The host's network has to enforce them. Defaults to
+	// true.
 	Enabled *bool `json:"enabled,omitempty"`
-	// publicEgress lets them reach public addresses, too. Defaults to true.
+	// publicEgress lets pods reach public addresses, too. Defaults to true.
 	PublicEgress *bool `json:"publicEgress,omitempty"`
 }
 

@@ -8,11 +8,14 @@ package v1
 // NodeLabelsApplyConfiguration represents a declarative configuration of the NodeLabels type for use
 // with apply.
 //
-// NodeLabels say which labels nodes have inside, besides those that a tenant gives them. Those of the host name, the operating system and the architecture are always shown.
+// NodeLabels say which labels nodes have inside, besides those that a tenant gives them. The
+// labels of the host name, the operating system and the architecture are always shown.
 type NodeLabelsApplyConfiguration struct {
-	// shown are the keys of the host's labels that nodes have inside. A * at the end of a key stands for any end. All are shown when not set.
+	// shown are the keys of the host's labels that nodes have inside. A * at the end of a key
+	// stands for any ending. All are shown when it is not set.
 	Shown []string `json:"shown,omitempty"`
-	// added are labels that all nodes have inside, whatever the host's have. They decide about pods inside, and are not on the host.
+	// added are labels that all nodes have inside, whatever labels the host's nodes have. The
+	// scheduler inside uses them; the host does not have them.
 	Added map[string]string `json:"added,omitempty"`
 }
 

@@ -13,15 +13,19 @@ import (
 // NodesFromHostApplyConfiguration represents a declarative configuration of the NodesFromHost type for use
 // with apply.
 //
-// NodesFromHost says which nodes of the host are shown inside, and what of them.
+// NodesFromHost says which nodes of the host are shown inside, with which labels and taints.
 type NodesFromHostApplyConfiguration struct {
-	// enabled shows the host's nodes as they are, with pods or without. Otherwise a node stands for each node of the host that runs a pod, and only its name is known. Off by default.
+	// enabled shows the host's nodes as they are, with pods or without. Otherwise a node inside
+	// stands for each node of the host that runs a pod, and only its name is known. Off by
+	// default.
 	Enabled *bool `json:"enabled,omitempty"`
-	// selector matches the labels of the host's nodes. Others are not shown, and no pod of the virtual cluster begins on one of them. All match when not set.
+	// selector matches the labels of the host's nodes. Others are not shown, and no pod of the
+	// virtual cluster starts on one of them. All match when it is not set.
 	Selector *metav1.LabelSelectorApplyConfiguration `json:"selector,omitempty"`
-	// labels say which labels the nodes have inside.
+	// labels say which labels nodes have inside.
 	Labels *NodeLabelsApplyConfiguration `json:"labels,omitempty"`
-	// taints says whether the nodes have the taints of the host's: Shown or Hidden. Those that the rules for all pods tolerate are never shown. Shown when not set.
+	// taints says whether nodes inside have the taints of the host's nodes: Shown or Hidden.
+	// Taints that the rules for all pods tolerate are never shown. Defaults to Shown.
 	Taints *tenancyv1.NodeTaints `json:"taints,omitempty"`
 }
 

@@ -8,11 +8,12 @@ package v1
 // ObjectMappingApplyConfiguration represents a declarative configuration of the ObjectMapping type for use
 // with apply.
 //
-// ObjectMapping shows an object of the host inside, under a name of choice.
+// ObjectMapping shows an object of the host inside, under a name of your choice.
 type ObjectMappingApplyConfiguration struct {
 	// from is the object on the host, in the namespace of the VirtualCluster.
 	From *HostObjectNameApplyConfiguration `json:"from,omitempty"`
-	// to names the object inside. It comes when its namespace is there. An object of a tenant's that has the name stays as it is.
+	// to names the object inside. The syncer creates it once its namespace exists. A tenant's
+	// object that already has the name stays as it is.
 	To *InsideObjectNameApplyConfiguration `json:"to,omitempty"`
 }
 

@@ -10,7 +10,8 @@ package v1
 //
 // ObjectsFromHost shows objects of the host inside, each by its name.
 type ObjectsFromHostApplyConfiguration struct {
-	// mappings show one object each. Who adds one needs the right to get the object on the host.
+	// mappings show one object each. Whoever adds one needs the right to get the object on the
+	// host.
 	Mappings []ObjectMappingApplyConfiguration `json:"mappings,omitempty"`
 }
 

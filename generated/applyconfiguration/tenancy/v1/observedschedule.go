@@ -12,15 +12,16 @@ import (
 // ObservedScheduleApplyConfiguration represents a declarative configuration of the ObservedSchedule type for use
 // with apply.
 //
-// ObservedSchedule is what of spec.sleep says at what times a virtual cluster falls asleep and wakes.
+// ObservedSchedule holds the fields of spec.sleep that say at what times a virtual cluster
+// falls asleep and wakes.
 type ObservedScheduleApplyConfiguration struct {
-	// schedule is that of spec.sleep.
+	// schedule is the value of spec.sleep.schedule.
 	Schedule *string `json:"schedule,omitempty"`
-	// wakeSchedule is that of spec.sleep.
+	// wakeSchedule is the value of spec.sleep.wakeSchedule.
 	WakeSchedule *string `json:"wakeSchedule,omitempty"`
-	// timeZone is that of spec.sleep.
+	// timeZone is the value of spec.sleep.timeZone.
 	TimeZone *string `json:"timeZone,omitempty"`
-	// since is when garret-controller read them first.
+	// since is when garret-controller first read them.
 	Since *metav1.Time `json:"since,omitempty"`
 }
 

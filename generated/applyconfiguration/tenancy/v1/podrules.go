@@ -12,23 +12,25 @@ import (
 // PodRulesApplyConfiguration represents a declarative configuration of the PodRules type for use
 // with apply.
 //
-// PodRules hold for all pods of a virtual cluster, as they are on the host. A change holds for
-// pods that are made from then on; labels and annotations come to those that run, too.
+// PodRules apply to all pods of a virtual cluster, on the host. A change applies to pods
+// created from then on; labels and annotations also reach running pods.
 type PodRulesApplyConfiguration struct {
-	// images have images come from other places, such as a mirror. The longest from that
-	// matches decides.
+	// images replaces the registries of images, for example with a mirror. The longest matching
+	// from decides.
 	Images []ImageRuleApplyConfiguration `json:"images,omitempty"`
-	// nodeSelector has pods run on nodes of the host with these labels, whatever they ask for themselves.
+	// nodeSelector makes pods run on nodes of the host with these labels, whatever they ask for
+	// themselves.
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
-	// tolerations are added to those of the pods.
+	// tolerations are added to the tolerations of the pods.
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
-	// runtimeClassName is the RuntimeClass of the host that pods run with, whatever they ask for themselves.
+	// runtimeClassName is the host's RuntimeClass for all pods, whatever they ask for
+	// themselves.
 	RuntimeClassName *string `json:"runtimeClassName,omitempty"`
-	// priorityClasses give pods a PriorityClass of the host, by the class that they have inside.
+	// priorityClasses give pods a PriorityClass of the host, depending on their class inside.
 	PriorityClasses []PriorityClassRuleApplyConfiguration `json:"priorityClasses,omitempty"`
-	// labels are those of the pods on the host, besides the syncer's, such as those of an account for costs.
+	// labels are added to the pods on the host, for example to account for costs.
 	Labels map[string]string `json:"labels,omitempty"`
-	// annotations are those of the pods on the host, besides the syncer's.
+	// annotations are added to the pods on the host.
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 

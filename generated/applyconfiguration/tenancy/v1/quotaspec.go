@@ -12,13 +12,13 @@ import (
 // QuotaSpecApplyConfiguration represents a declarative configuration of the QuotaSpec type for use
 // with apply.
 //
-// QuotaSpec is how much a virtual cluster may hold on the host.
+// QuotaSpec is how much a virtual cluster may use of the host.
 type QuotaSpecApplyConfiguration struct {
-	// hard is the most of each resource, under the names of a ResourceQuota: pods,
-	// requests.cpu, requests.memory, requests.ephemeral-storage, limits.cpu,
-	// limits.memory, limits.ephemeral-storage, requests.storage, persistentvolumeclaims,
-	// services, services.nodeports, services.loadbalancers, configmaps, secrets.
-	// What is not named has no limit of its own.
+	// hard is the limit for each resource, under the names of a ResourceQuota: pods,
+	// requests.cpu, requests.memory, requests.ephemeral-storage, limits.cpu, limits.memory,
+	// limits.ephemeral-storage, requests.storage, persistentvolumeclaims, services,
+	// services.nodeports, services.loadbalancers, configmaps, secrets. Other resources have no
+	// limit of their own.
 	Hard *corev1.ResourceList `json:"hard,omitempty"`
 }
 

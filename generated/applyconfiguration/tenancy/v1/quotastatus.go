@@ -16,7 +16,7 @@ import (
 type QuotaStatusApplyConfiguration struct {
 	// hard is the quota that the syncer enforces.
 	Hard *corev1.ResourceList `json:"hard,omitempty"`
-	// used is what the virtual cluster holds on the host, for each name in hard.
+	// used is how much the virtual cluster uses of the host, for each name in hard.
 	Used *corev1.ResourceList `json:"used,omitempty"`
 }
 

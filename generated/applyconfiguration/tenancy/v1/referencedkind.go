@@ -8,11 +8,11 @@ package v1
 // ReferencedKindApplyConfiguration represents a declarative configuration of the ReferencedKind type for use
 // with apply.
 //
-// ReferencedKind switches a kind of which those objects are synced that others refer to.
+// ReferencedKind switches a kind whose objects are synced when others refer to them.
 type ReferencedKindApplyConfiguration struct {
-	// enabled says whether the kind is synced. The kind decides when not set.
+	// enabled says whether the kind is synced. Each kind has its own default.
 	Enabled *bool `json:"enabled,omitempty"`
-	// all says that objects go to the host that nothing refers to, too. Off by default.
+	// all also syncs objects that nothing refers to. Off by default.
 	All *bool `json:"all,omitempty"`
 }
 

@@ -8,16 +8,18 @@ package v1
 // ResolveRuleApplyConfiguration represents a declarative configuration of the ResolveRule type for use
 // with apply.
 //
-// ResolveRule says what a name leads to. It has one of addresses, alias and service.
+// ResolveRule says how the DNS inside answers a name. It sets exactly one of addresses, alias
+// and service.
 type ResolveRuleApplyConfiguration struct {
-	// name is the whole name, such as db.example.org. With *. before it, all names below are meant.
+	// name is the full name, such as db.example.org. A leading *. matches all names below it.
 	Name *string `json:"name,omitempty"`
-	// addresses are those that the name has.
+	// addresses are the IP addresses of the name.
 	Addresses []string `json:"addresses,omitempty"`
-	// alias is another name, inside or outside, whose addresses the name has.
+	// alias is another name, inside or outside. The name gets its addresses.
 	Alias *string `json:"alias,omitempty"`
-	// service is one of the host or of another virtual cluster, whose address the name has. Who
-	// adds it needs the right to get the Service, or to get virtualclusters/proxy of the other virtual cluster.
+	// service is a Service of the host or of another virtual cluster. The name gets its
+	// address. Whoever adds it needs the right to get the Service, or to get
+	// virtualclusters/proxy of the other virtual cluster.
 	Service *ServiceSourceApplyConfiguration `json:"service,omitempty"`
 }
 

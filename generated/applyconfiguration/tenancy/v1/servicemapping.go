@@ -8,11 +8,12 @@ package v1
 // ServiceMappingApplyConfiguration represents a declarative configuration of the ServiceMapping type for use
 // with apply.
 //
-// ServiceMapping shows a Service inside under a name of choice.
+// ServiceMapping shows a Service inside under a name of your choice.
 type ServiceMappingApplyConfiguration struct {
-	// from is the Service that is shown.
+	// from is the Service to show.
 	From *ServiceSourceApplyConfiguration `json:"from,omitempty"`
-	// to names the Service inside. Its namespace has to be there. A Service of a tenant's that has the name stays as it is.
+	// to names the Service inside. Its namespace has to exist. A tenant's Service that already
+	// has the name stays as it is.
 	To *ServiceNameApplyConfiguration `json:"to,omitempty"`
 }
 

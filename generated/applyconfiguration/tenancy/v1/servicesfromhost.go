@@ -10,8 +10,8 @@ package v1
 //
 // ServicesFromHost shows Services inside that lead out of the virtual cluster.
 type ServicesFromHostApplyConfiguration struct {
-	// mappings show one Service each. Who adds one needs the right to get the Service on the
-	// host, or to get virtualclusters/proxy of the other virtual cluster.
+	// mappings show one Service each. Whoever adds one needs the right to get the Service on
+	// the host, or to get virtualclusters/proxy of the other virtual cluster.
 	Mappings []ServiceMappingApplyConfiguration `json:"mappings,omitempty"`
 }
 

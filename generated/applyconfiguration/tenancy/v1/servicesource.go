@@ -10,7 +10,7 @@ package v1
 //
 // ServiceSource names a Service of the host, or one inside another virtual cluster.
 type ServiceSourceApplyConfiguration struct {
-	// virtualCluster is the one that the Service is in. It is the host's when not set.
+	// virtualCluster is the one that has the Service. When it is not set, the host has it.
 	VirtualCluster *VirtualClusterNameApplyConfiguration `json:"virtualCluster,omitempty"`
 	// namespace of the Service, on the host or inside the other virtual cluster.
 	Namespace *string `json:"namespace,omitempty"`

@@ -8,12 +8,13 @@ package v1
 // ServicesToHostApplyConfiguration represents a declarative configuration of the ServicesToHost type for use
 // with apply.
 //
-// ServicesToHost says whether Services go to the host, and under which further names.
+// ServicesToHost says whether Services are synced to the host, and which other names they get
+// there.
 type ServicesToHostApplyConfiguration struct {
-	// enabled says whether the kind is synced. It is when not set.
+	// enabled says whether the kind is synced. Defaults to true.
 	Enabled *bool `json:"enabled,omitempty"`
-	// mappings give Services on the host a further name, under which the host's own pods find
-	// them. Who adds one needs the right to create Services in the namespace.
+	// mappings give Services another name on the host, by which the host's own pods find them.
+	// Whoever adds one needs the right to create Services in the namespace.
 	Mappings []HostServiceMappingApplyConfiguration `json:"mappings,omitempty"`
 }
 

@@ -12,24 +12,24 @@ import (
 // SleepSpecApplyConfiguration represents a declarative configuration of the SleepSpec type for use
 // with apply.
 //
-// SleepSpec says when a virtual cluster falls asleep, wakes and is deleted by itself. What
-// spec.paused puts to sleep, neither a request nor a schedule wakes.
+// SleepSpec says when Garret puts a virtual cluster to sleep, wakes it and deletes it without
+// being asked. Neither requests nor schedules wake a virtual cluster while spec.paused is true.
 type SleepSpecApplyConfiguration struct {
 	// afterInactivity puts the virtual cluster to sleep when nobody has used it for this long,
-	// such as 30m or 8h. At least 1m; it never falls asleep by inactivity when not set.
+	// such as 30m or 8h. At least 1m; it never falls asleep by inactivity when this is not set.
 	AfterInactivity *metav1.Duration `json:"afterInactivity,omitempty"`
 	// schedule puts the virtual cluster to sleep at these times, as a cron expression of five
 	// fields, such as "0 20 * * 1-5".
 	Schedule *string `json:"schedule,omitempty"`
 	// wakeSchedule wakes the virtual cluster at these times, as a cron expression of five fields.
 	WakeSchedule *string `json:"wakeSchedule,omitempty"`
-	// timeZone is the zone that both schedules are read in, by its IANA name, such as
-	// Europe/Berlin. Defaults to UTC.
+	// timeZone is the time zone of both schedules, by its IANA name, such as Europe/Berlin.
+	// Defaults to UTC.
 	TimeZone *string `json:"timeZone,omitempty"`
 	// deleteAfterInactivity deletes the virtual cluster when nobody has used it for this long,
-	// such as 720h. At least 1h; it is never deleted by inactivity when not set.
+	// such as 720h. At least 1h; Garret never deletes it for inactivity when this is not set.
 	DeleteAfterInactivity *metav1.Duration `json:"deleteAfterInactivity,omitempty"`
-	// ignore names requests that are no activity, and do not wake the virtual cluster:
+	// ignore lists requests that do not count as activity, and do not wake the virtual cluster:
 	// those of dashboards, of monitoring, or of tools that only compare.
 	Ignore []IgnoredRequestsApplyConfiguration `json:"ignore,omitempty"`
 }

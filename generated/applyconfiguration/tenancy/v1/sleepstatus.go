@@ -14,19 +14,20 @@ import (
 //
 // SleepStatus says whether a virtual cluster sleeps, since when, and why.
 type SleepStatusApplyConfiguration struct {
-	// number counts how often the virtual cluster was put to sleep.
+	// number counts how often the virtual cluster has fallen asleep.
 	Number *int64 `json:"number,omitempty"`
-	// since is when it was put to sleep. It is not set while the virtual cluster is awake.
+	// since is when it fell asleep. It is not set while the virtual cluster is awake.
 	Since *metav1.Time `json:"since,omitempty"`
-	// reason is why it was put to sleep: Paused, Inactive or Scheduled.
+	// reason is why it sleeps: Paused, Inactive or Scheduled.
 	Reason *string `json:"reason,omitempty"`
-	// woken says when it was last woken, and by what.
+	// woken says when it last woke, and why.
 	Woken *WokenStatusApplyConfiguration `json:"woken,omitempty"`
-	// schedule is what garret-controller has read of the schedules, and since when. Earlier times
-	// of a schedule do not count.
+	// schedule holds the schedules that garret-controller has read, and since when it applies
+	// them. Earlier times of a schedule do not count.
 	Schedule *ObservedScheduleApplyConfiguration `json:"schedule,omitempty"`
-	// useCountedSince is since when all use is counted, straight to the API inside, too. It is set
-	// where spec.sleep asks for something after inactivity, and earlier time without use does not count.
+	// useCountedSince is since when Garret counts all use, including requests straight to the
+	// API inside. It is set where spec.sleep asks for something after inactivity. Earlier time
+	// without use does not count.
 	UseCountedSince *metav1.Time `json:"useCountedSince,omitempty"`
 }
 

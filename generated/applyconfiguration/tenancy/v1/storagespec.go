@@ -13,19 +13,18 @@ import (
 // StorageSpecApplyConfiguration represents a declarative configuration of the StorageSpec type for use
 // with apply.
 //
-// StorageSpec is where the control plane keeps its data.
+// StorageSpec says where the control plane keeps its data.
 type StorageSpecApplyConfiguration struct {
-	// persistent keeps the data on a PersistentVolume, so that it outlives the
-	// pod. Immutable. Defaults to true.
+	// persistent keeps the data on a PersistentVolume, which outlives the pod. Immutable.
+	// Defaults to true.
 	Persistent *bool `json:"persistent,omitempty"`
-	// size of the volume. Defaults to 5Gi. The embedded database of distro k8s may have
-	// two fifths of it, and refuses writes beyond.
+	// size of the volume. Defaults to 5Gi. The embedded database of the distro k8s refuses
+	// writes beyond two fifths of it.
 	Size *resource.Quantity `json:"size,omitempty"`
-	// storageClassName of the volume; the host's default class when not set. Immutable.
+	// storageClassName of the volume; defaults to the host's default class. Immutable.
 	StorageClassName *string `json:"storageClassName,omitempty"`
-	// whenDeleted says what becomes of the volume claim, and of those of the
-	// workloads inside, when the virtual cluster is deleted: Delete or Retain.
-	// Defaults to Delete.
+	// whenDeleted says what happens to the control plane's volume claim, and to those of
+	// workloads, when the virtual cluster is deleted: Delete or Retain. Defaults to Delete.
 	WhenDeleted *tenancyv1.StorageRetention `json:"whenDeleted,omitempty"`
 }
 

@@ -10,11 +10,11 @@ package v1
 //
 // SyncerSpec configures the syncer.
 type SyncerSpecApplyConfiguration struct {
-	// toHost chooses among the kinds that go from the virtual cluster to the host.
+	// toHost selects the kinds that the syncer copies from the virtual cluster to the host.
 	ToHost *ToHostSpecApplyConfiguration `json:"toHost,omitempty"`
-	// fromHost chooses among the kinds of the host that are shown inside.
+	// fromHost selects the kinds of the host that the syncer shows inside.
 	FromHost *FromHostSpecApplyConfiguration `json:"fromHost,omitempty"`
-	// pods are rules for all pods on the host. Those of the HostCluster come first.
+	// pods are rules for all pods on the host. The rules of the HostCluster take precedence.
 	Pods *PodRulesApplyConfiguration `json:"pods,omitempty"`
 	// extraArgs are further flags of the syncer, each in the form --name=value.
 	ExtraArgs []string `json:"extraArgs,omitempty"`

@@ -12,7 +12,7 @@ import (
 // TemplateParameterApplyConfiguration represents a declarative configuration of the TemplateParameter type for use
 // with apply.
 //
-// TemplateParameter is something that a virtual cluster can choose.
+// TemplateParameter is a value that a virtual cluster can choose.
 type TemplateParameterApplyConfiguration struct {
 	// name of the parameter: letters, digits, - and _, beginning with a letter.
 	Name *string `json:"name,omitempty"`
@@ -20,15 +20,16 @@ type TemplateParameterApplyConfiguration struct {
 	Description *string `json:"description,omitempty"`
 	// type of the value: string, integer, boolean or quantity. Defaults to string.
 	Type *tenancyv1.TemplateParameterType `json:"type,omitempty"`
-	// default is the value where a virtual cluster gives none. Without it, one must be given.
+	// default is the value where a virtual cluster gives none. Without a default, the parameter
+	// is required.
 	Default *string `json:"default,omitempty"`
-	// options are the values that can be chosen, if not any.
+	// options are the allowed values. All values are allowed when it is not set.
 	Options []string `json:"options,omitempty"`
-	// minimum is the least value of an integer or a quantity.
+	// minimum is the lowest value of an integer or a quantity.
 	Minimum *string `json:"minimum,omitempty"`
-	// maximum is the greatest value of an integer or a quantity.
+	// maximum is the highest value of an integer or a quantity.
 	Maximum *string `json:"maximum,omitempty"`
-	// pattern is a regular expression (RE2) that the whole of a string must match.
+	// pattern is a regular expression (RE2) that the whole string must match.
 	Pattern *string `json:"pattern,omitempty"`
 }
 

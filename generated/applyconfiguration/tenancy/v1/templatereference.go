@@ -8,16 +8,16 @@ package v1
 // TemplateReferenceApplyConfiguration represents a declarative configuration of the TemplateReference type for use
 // with apply.
 //
-// TemplateReference names the template that a virtual cluster is made from.
+// TemplateReference names the template to create a virtual cluster from.
 type TemplateReferenceApplyConfiguration struct {
 	// name of the VirtualClusterTemplate; empty for none, not even the default one.
 	Name *string `json:"name,omitempty"`
-	// version of the template; the highest that is no pre-release when not set.
+	// version of the template; defaults to the highest one that is not a pre-release.
 	Version *string `json:"version,omitempty"`
 	// parameters are the values of the template's parameters.
 	Parameters []TemplateParameterValueApplyConfiguration `json:"parameters,omitempty"`
-	// sync lets later changes of the template reach this virtual cluster.
-	// Otherwise the template is applied once, when the virtual cluster is created.
+	// sync applies later changes of the template to this virtual cluster. Otherwise Garret
+	// applies the template once, when the virtual cluster is created.
 	Sync *bool `json:"sync,omitempty"`
 }
 

@@ -13,13 +13,13 @@ import (
 // TemplateStatusApplyConfiguration represents a declarative configuration of the TemplateStatus type for use
 // with apply.
 //
-// TemplateStatus is a template as it was applied to a virtual cluster.
+// TemplateStatus is a template as Garret applied it to a virtual cluster.
 type TemplateStatusApplyConfiguration struct {
 	// name of the VirtualClusterTemplate.
 	Name *string `json:"name,omitempty"`
 	// version of the template.
 	Version *string `json:"version,omitempty"`
-	// uid of the template, which tells it from another one of the same name.
+	// uid of the template, which distinguishes it from another one of the same name.
 	UID *types.UID `json:"uid,omitempty"`
 	// generation of the template.
 	Generation *int64 `json:"generation,omitempty"`

@@ -16,16 +16,15 @@ import (
 type TemplateVersionApplyConfiguration struct {
 	// version is a semantic version without a leading v, such as 1.2.0.
 	Version *string `json:"version,omitempty"`
-	// parameters are what a virtual cluster can choose. $(NAME) in defaults and
-	// forced stands for the value of the parameter NAME, and $$(NAME) for $(NAME)
-	// itself. A string that is nothing but $(NAME) becomes a value of the
-	// parameter's type.
+	// parameters are what a virtual cluster can choose. In defaults and forced, $(NAME) stands
+	// for the value of the parameter NAME, and $$(NAME) for the text $(NAME). A string that
+	// consists of $(NAME) only becomes a value of the parameter's type.
 	Parameters []TemplateParameterApplyConfiguration `json:"parameters,omitempty"`
-	// defaults is a part of the spec of a VirtualCluster. Fields that a virtual
-	// cluster sets itself win over it.
+	// defaults is a part of the spec of a VirtualCluster. Fields that a virtual cluster sets
+	// itself override it.
 	Defaults *runtime.RawExtension `json:"defaults,omitempty"`
-	// forced is a part of the spec of a VirtualCluster that a virtual cluster
-	// cannot set otherwise. It wins over defaults.
+	// forced is a part of the spec of a VirtualCluster that a virtual cluster cannot override.
+	// It overrides defaults.
 	Forced *runtime.RawExtension `json:"forced,omitempty"`
 }
 

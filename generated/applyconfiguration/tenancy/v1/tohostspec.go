@@ -8,11 +8,12 @@ package v1
 // ToHostSpecApplyConfiguration represents a declarative configuration of the ToHostSpec type for use
 // with apply.
 //
-// ToHostSpec chooses among the kinds that go to the host.
+// ToHostSpec selects the kinds that the syncer copies to the host.
 type ToHostSpecApplyConfiguration struct {
 	// configMaps are those that pods refer to, or all. On by default.
 	ConfigMaps *ReferencedKindApplyConfiguration `json:"configMaps,omitempty"`
-	// custom are rules for kinds of CustomResourceDefinitions of the host. Who writes one needs the rights that it lends. None by default.
+	// custom are rules for kinds of the host's CustomResourceDefinitions. Whoever writes one
+	// needs the rights that it lends. None by default.
 	Custom []KindRuleApplyConfiguration `json:"custom,omitempty"`
 	// endpointSlices are those of Services without a selector. On by default.
 	EndpointSlices *KindSwitchApplyConfiguration `json:"endpointSlices,omitempty"`
@@ -24,19 +25,22 @@ type ToHostSpecApplyConfiguration struct {
 	HTTPRoutes *KindSwitchApplyConfiguration `json:"httpRoutes,omitempty"`
 	// ingresses are served by the host's ingress controllers. On by default.
 	Ingresses *KindSwitchApplyConfiguration `json:"ingresses,omitempty"`
-	// networkPolicies narrow on the host what pods reach, and who reaches them. Who switches them on needs the right to create NetworkPolicies there. Off by default.
+	// networkPolicies restrict on the host what pods reach, and who reaches them. Whoever
+	// switches them on needs the right to create NetworkPolicies there. Off by default.
 	NetworkPolicies *KindSwitchApplyConfiguration `json:"networkPolicies,omitempty"`
 	// persistentVolumeClaims get volumes of the host. On by default.
 	PersistentVolumeClaims *KindSwitchApplyConfiguration `json:"persistentVolumeClaims,omitempty"`
-	// podDisruptionBudgets hold when nodes of the host are drained. Off by default.
+	// podDisruptionBudgets also apply when nodes of the host are drained. Off by default.
 	PodDisruptionBudgets *KindSwitchApplyConfiguration `json:"podDisruptionBudgets,omitempty"`
 	// pods run on the host's nodes. On by default.
 	Pods *KindSwitchApplyConfiguration `json:"pods,omitempty"`
 	// secrets are those that pods and ingresses refer to, or all. On by default.
 	Secrets *ReferencedKindApplyConfiguration `json:"secrets,omitempty"`
-	// serviceAccounts let policies and workload identities of the host tell pods apart. Tokens and rights stay inside. Who switches them on needs the right to create ServiceAccounts there. Off by default.
+	// serviceAccounts let policies and workload identities of the host tell pods apart. Tokens
+	// and rights stay inside. Whoever switches them on needs the right to create
+	// ServiceAccounts there. Off by default.
 	ServiceAccounts *KindSwitchApplyConfiguration `json:"serviceAccounts,omitempty"`
-	// services have the addresses that the host allots. On by default.
+	// services have addresses that the host allocates. On by default.
 	Services *ServicesToHostApplyConfiguration `json:"services,omitempty"`
 }
 

@@ -10,7 +10,8 @@ package v1
 //
 // VirtualClusterName names a virtual cluster of the same host.
 type VirtualClusterNameApplyConfiguration struct {
-	// namespace of the VirtualCluster. It is the one of the object that says so when not set.
+	// namespace of the VirtualCluster. Defaults to the namespace of the object that has this
+	// field.
 	Namespace *string `json:"namespace,omitempty"`
 	// name of the VirtualCluster.
 	Name *string `json:"name,omitempty"`

@@ -10,38 +10,41 @@ package v1
 //
 // VirtualClusterSpec is the desired state of a virtual cluster.
 type VirtualClusterSpecApplyConfiguration struct {
-	// templateRef names the template that the virtual cluster is made from. When it is
-	// not set, the default template is used if there is one; a reference
-	// without a name stands for none.
+	// templateRef names the template to create the virtual cluster from. When it is not set,
+	// garret-apiserver uses the default template, if there is one. A reference without a name
+	// means no template.
 	TemplateRef *TemplateReferenceApplyConfiguration `json:"templateRef,omitempty"`
 	// hostClusterRef names the host cluster that runs the virtual cluster. Immutable. Defaults to local.
 	HostClusterRef *HostClusterReferenceApplyConfiguration `json:"hostClusterRef,omitempty"`
 	// kubernetes says which Kubernetes runs inside.
 	Kubernetes *KubernetesSpecApplyConfiguration `json:"kubernetes,omitempty"`
-	// controlPlane says how the control plane is run on the host.
+	// controlPlane says how the control plane runs on the host.
 	ControlPlane *ControlPlaneSpecApplyConfiguration `json:"controlPlane,omitempty"`
-	// syncer configures what carries objects between the virtual cluster and the host.
+	// syncer configures the syncer, which copies objects between the virtual cluster and the
+	// host.
 	Syncer *SyncerSpecApplyConfiguration `json:"syncer,omitempty"`
-	// dns says what names lead to inside.
+	// dns says how the DNS inside answers names.
 	DNS *DNSSpecApplyConfiguration `json:"dns,omitempty"`
 	// access gives rights inside to users and groups of the host, besides those
 	// that follow from their permissions on the virtual cluster.
 	Access []AccessRuleApplyConfiguration `json:"access,omitempty"`
-	// kubeconfigSecret has the syncer keep a kubeconfig in a Secret of the namespace, for
-	// tools on the host such as Argo CD, Flux and Cluster API. Removing it deletes the Secret.
-	// Who sets it needs the right to create virtualclusters/kubeconfig and secrets there.
+	// kubeconfigSecret makes the syncer keep a kubeconfig in a Secret of the namespace, for
+	// tools on the host such as Argo CD, Flux and Cluster API. Removing the field deletes the
+	// Secret. Whoever sets it needs the rights to create virtualclusters/kubeconfig and secrets
+	// there.
 	KubeconfigSecret *KubeconfigSecretApplyConfiguration `json:"kubeconfigSecret,omitempty"`
-	// isolation says what pods of the virtual cluster may ask for, whom they may speak
-	// to, and how much the virtual cluster may hold on the host.
+	// isolation says what pods of the virtual cluster may request, what they may connect to,
+	// and how much the virtual cluster may use of the host.
 	Isolation *IsolationSpecApplyConfiguration `json:"isolation,omitempty"`
 	// paused puts the virtual cluster to sleep: neither its control plane nor its pods run on
-	// the host, and everything inside is kept. It wakes when paused is false again.
+	// the host, and all its objects are kept. It wakes when paused is false again.
 	Paused *bool `json:"paused,omitempty"`
-	// sleep says when the virtual cluster falls asleep, wakes and is deleted by itself.
+	// sleep says when Garret puts the virtual cluster to sleep, wakes it and deletes it without
+	// being asked.
 	Sleep *SleepSpecApplyConfiguration `json:"sleep,omitempty"`
-	// deletionProtection refuses to delete the virtual cluster until it is false again.
+	// deletionProtection prevents the deletion of the virtual cluster until it is false again.
 	DeletionProtection *bool `json:"deletionProtection,omitempty"`
-	// helm gives access to the advanced values of the chart that deploys the control plane.
+	// helm sets advanced values of the chart that deploys the control plane.
 	Helm *HelmSpecApplyConfiguration `json:"helm,omitempty"`
 }
 

@@ -18,53 +18,55 @@ import (
 type VirtualClusterStatusApplyConfiguration struct {
 	// phase sums the conditions up in one word.
 	Phase *tenancyv1.Phase `json:"phase,omitempty"`
-	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady and SyncerReady,
-	// TemplateApplied where there is a template, AccessApplied where there is access,
-	// KubeconfigSecretWritten where a Secret is to hold a kubeconfig,
-	// HostPodSecurity, which says whether the host holds pods to a level, too,
-	// MetricsAvailable, which says whether it tells what pods use, Asleep, once it has slept,
-	// DeletionScheduled where there is a deletion by inactivity,
-	// CustomKindsAllowed and CustomKindsSynced where there are rules for kinds of the host, and
-	// CustomKindsKept while the host keeps data of kinds that have no rule any more.
+	// conditions are always Ready, Reconciling, Stalled, ControlPlaneReady, SyncerReady,
+	// HostPodSecurity (does the host enforce a level, too?) and MetricsAvailable (does the host
+	// report what pods use?). With a template there is TemplateApplied, with spec.access
+	// AccessApplied, and with spec.kubeconfigSecret KubeconfigSecretWritten. Asleep exists once
+	// the virtual cluster has slept, and DeletionScheduled with
+	// spec.sleep.deleteAfterInactivity. Rules for kinds of the host have CustomKindsAllowed and
+	// CustomKindsSynced. CustomKindsKept exists while the host keeps data of kinds that have no
+	// rule any more.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the controller acted on last.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// clusterID identifies the virtual cluster among all of the host cluster, for life.
-	// One that is made again on the retained data of another has the id of that one.
+	// clusterID identifies the virtual cluster on the host cluster, for life. A virtual cluster
+	// that is created on the retained data of another one adopts that one's id.
 	ClusterID *string `json:"clusterID,omitempty"`
-	// kubernetesVersion is what the API server inside calls itself.
+	// kubernetesVersion is the version that the API server inside reports.
 	KubernetesVersion *string `json:"kubernetesVersion,omitempty"`
 	// endpoint is the address of the API server inside, as https://host:port.
 	Endpoint *string `json:"endpoint,omitempty"`
-	// certificateAuthorityData is the PEM bundle that the API server inside is verified with.
+	// certificateAuthorityData is the PEM bundle that verifies the API server inside.
 	CertificateAuthorityData []byte `json:"certificateAuthorityData,omitempty"`
-	// template is what the virtual cluster was made from, as it was resolved.
+	// template is the template that the virtual cluster was created from, as Garret resolved
+	// it.
 	Template *TemplateStatusApplyConfiguration `json:"template,omitempty"`
 	// release is the Helm release that deploys the virtual cluster.
 	Release *ReleaseStatusApplyConfiguration `json:"release,omitempty"`
-	// quota is how much the virtual cluster holds of what spec.isolation.quota bounds;
-	// the syncer reports it.
+	// quota is how much the virtual cluster uses of what spec.isolation.quota limits; the
+	// syncer reports it.
 	Quota *QuotaStatusApplyConfiguration `json:"quota,omitempty"`
 	// sleep says whether the virtual cluster sleeps, since when, and why.
 	Sleep *SleepStatusApplyConfiguration `json:"sleep,omitempty"`
-	// restingFor is the number of the sleep for which the syncer has stopped carrying pods;
-	// the syncer reports it. Only then are the pods on the host stopped.
+	// restingFor is the number of the sleep for which the syncer has stopped syncing pods; the
+	// syncer reports it. Only then does garret-controller stop the pods on the host.
 	RestingFor *int64 `json:"restingFor,omitempty"`
-	// lastActivityTime is when somebody last used the virtual cluster, or a client of theirs.
-	// It is written at most once a minute.
+	// lastActivityTime is when somebody, or a client of theirs, last used the virtual cluster.
+	// Garret writes it at most once a minute.
 	LastActivityTime *apismetav1.Time `json:"lastActivityTime,omitempty"`
 	// wakeRequest is the last request that asked the virtual cluster to wake.
 	WakeRequest *WakeRequestApplyConfiguration `json:"wakeRequest,omitempty"`
-	// customKinds are the kinds that go to the host by a rule, and those that did and whose objects are not all gone
-	// from there, as RESOURCE.VERSION.GROUP.
+	// customKinds are the kinds that a rule syncs to the host, as RESOURCE.VERSION.GROUP. A
+	// kind whose rule is gone stays in the list until all its objects are gone from the host.
 	CustomKinds []string `json:"customKinds,omitempty"`
-	// customKindsWithData are those of customKinds whose objects hold data, by the rule that they have or had last.
+	// customKindsWithData are those of customKinds whose objects hold data, by their current or
+	// last rule.
 	CustomKindsWithData []string `json:"customKindsWithData,omitempty"`
-	// services are those of the host and of other virtual clusters that the spec names, as
-	// they were found.
+	// services are the Services of the host and of other virtual clusters that the spec names,
+	// as Garret found them.
 	Services []FoundServiceApplyConfiguration `json:"services,omitempty"`
-	// hostNodes is what the syncer has to know of the host's nodes, which it may not read. It is
-	// absent until they are known.
+	// hostNodes is what the syncer has to know about the host's nodes, which it may not read.
+	// It is absent until garret-controller knows them.
 	HostNodes *HostNodesStatusApplyConfiguration `json:"hostNodes,omitempty"`
 }
 

@@ -17,8 +17,7 @@ import (
 // VirtualClusterTemplateApplyConfiguration represents a declarative configuration of the VirtualClusterTemplate type for use
 // with apply.
 //
-// VirtualClusterTemplate is a part of the spec of virtual clusters that can be
-// used again, with parameters.
+// VirtualClusterTemplate is a reusable part of the spec of virtual clusters, with parameters.
 type VirtualClusterTemplateApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
 	// metadata is the standard object metadata.

@@ -12,11 +12,11 @@ package v1
 type VirtualClusterTemplateSpecApplyConfiguration struct {
 	// description tells people what the template is for.
 	Description *string `json:"description,omitempty"`
-	// default makes this the template of virtual clusters that name none, where
-	// their host cluster does not name another. At most one template may be marked.
+	// default makes this the template of virtual clusters that name none, unless their host
+	// cluster names another. At most one template may set it.
 	Default *bool `json:"default,omitempty"`
-	// versions are the versions of the template, at least one. A virtual cluster
-	// that names none gets the highest that is no pre-release.
+	// versions are the versions of the template, at least one. A virtual cluster that names no
+	// version gets the highest one that is not a pre-release.
 	Versions []TemplateVersionApplyConfiguration `json:"versions,omitempty"`
 }
 

@@ -12,13 +12,13 @@ import (
 // WakeRequestApplyConfiguration represents a declarative configuration of the WakeRequest type for use
 // with apply.
 //
-// WakeRequest is a request of somebody that asks a virtual cluster to wake.
+// WakeRequest is a user's request for a virtual cluster to wake.
 type WakeRequestApplyConfiguration struct {
-	// sleep is the number of the sleep that the request ends. A later sleep is not meant.
+	// sleep is the number of the sleep that the request ends. It does not end a later sleep.
 	Sleep *int64 `json:"sleep,omitempty"`
-	// time is when the request came.
+	// time is when the request arrived.
 	Time *metav1.Time `json:"time,omitempty"`
-	// user is the user of the host who asked.
+	// user is the host's user who asked.
 	User *string `json:"user,omitempty"`
 }
 

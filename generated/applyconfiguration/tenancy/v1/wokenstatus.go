@@ -12,13 +12,13 @@ import (
 // WokenStatusApplyConfiguration represents a declarative configuration of the WokenStatus type for use
 // with apply.
 //
-// WokenStatus says when a virtual cluster was last woken, and by what.
+// WokenStatus says when a virtual cluster last woke, and why.
 type WokenStatusApplyConfiguration struct {
-	// time is when it was woken.
+	// time is when it woke.
 	Time *metav1.Time `json:"time,omitempty"`
 	// cause is what woke it: Hand, Request or Schedule.
 	Cause *string `json:"cause,omitempty"`
-	// user is the user of the host whose request woke it.
+	// user is the host's user whose request woke it.
 	User *string `json:"user,omitempty"`
 }
 
