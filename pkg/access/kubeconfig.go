@@ -131,7 +131,7 @@ func (k *Kubeconfigs) Create(ctx context.Context, host user.Info, cluster *tenan
 // says about the ClusterRole is theirs to mend.
 func refusal(ctx context.Context, cluster *tenancy.VirtualCluster, request *tenancy.KubeconfigRequest, err error) error {
 	if apierrors.IsInvalid(err) && request.Spec.ClusterRole != "" {
-		problem := field.Invalid(field.NewPath("spec", "clusterRole"), request.Spec.ClusterRole, "there is no such ClusterRole in the virtual cluster: create it first, or name another")
+		problem := field.Invalid(field.NewPath("spec", "clusterRole"), request.Spec.ClusterRole, "the ClusterRole does not exist in the virtual cluster: create it first, or name another")
 		return apierrors.NewInvalid(tenancy.SchemeGroupVersion.WithKind("KubeconfigRequest").GroupKind(), cluster.Name, field.ErrorList{problem})
 	}
 	klog.FromContext(ctx).Error(err, "No kubeconfig", "virtualCluster", klog.KObj(cluster))

@@ -51,7 +51,7 @@ func require(cluster *tenancy.VirtualCluster, conditionType string) error {
 }
 
 // Asleep is the API error of a virtual cluster that sleeps, and that the request does not
-// wake. What its syncer reported last is of before.
+// wake. What its syncer last reported is outdated.
 func Asleep(cluster *tenancy.VirtualCluster) error {
 	reason, message := whyNot(cluster, v1.ConditionReady)
 	return Unavailable(cluster, notSoon, reason, message)
@@ -68,7 +68,7 @@ func Unwoken(cluster *tenancy.VirtualCluster) error {
 }
 
 // retryIn is after how many seconds to ask again. Clients repeat a request that
-// often without a word to their user, so nobody is sent to wait for what takes
+// often silently, so nobody is sent to wait for what takes
 // somebody's action: kubectl would look as if it hung for more than a minute.
 func retryIn(cluster *tenancy.VirtualCluster) int32 {
 	if meta.IsStatusConditionTrue(cluster.Status.Conditions, v1.ConditionStalled) {

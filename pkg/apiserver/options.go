@@ -50,7 +50,7 @@ type Options struct {
 	Namespace, Service string
 	// Resolve says how the Services of virtual clusters are found.
 	Resolve string
-	// MaxKubeconfigLife bounds the credentials that are given out.
+	// MaxKubeconfigLife bounds the issued credentials.
 	MaxKubeconfigLife time.Duration
 	// RequestTimeout ends requests that are neither watches nor streams.
 	RequestTimeout time.Duration

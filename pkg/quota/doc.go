@@ -1,20 +1,20 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package quota counts what a virtual cluster asks of its namespace on the host,
-// under names of our own that a ResourceQuota may bound:
+// Package quota counts what a virtual cluster requests from its namespace on the host, under
+// our own names that a ResourceQuota may limit:
 //
 //   - tenancy.garret.dev/requests.millicpu, requests.memory, limits.millicpu and
 //     limits.memory: of both containers of its pod, the defaults included,
 //   - tenancy.garret.dev/requests.storage: of its volume.
 //
-// The names of the host bound pods and claims, which come after the virtual
-// cluster and leave it waiting when they are refused. Ours refuse the virtual
-// cluster itself. The rules are those of the host for pods: a limit without a request
-// is a request too. What nobody gave counts with its default, and the size of a volume
-// counts as long as the virtual cluster exists, asleep or not.
+// The host's names limit pods and claims. These come after the virtual cluster, which waits
+// when the host refuses them. Our names refuse the virtual cluster itself. The rules are the
+// host's rules for pods: a limit without a request is also the request. Unset values count with
+// their defaults, and the size of a volume counts as long as the virtual cluster exists, asleep
+// or not.
 //
-// garret-apiserver enforces, in admission, and adds to the quota's status.used
-// what it lets in. garret-controller counts again when something goes, or when
-// what was let in was never stored: nobody else knows these names.
+// garret-apiserver enforces the quota in admission, and adds what it accepts to the quota's
+// status.used. garret-controller counts again when something is deleted, or when an accepted
+// object was never stored: nobody else knows these names.
 package quota

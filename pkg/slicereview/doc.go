@@ -1,23 +1,21 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package slicereview judges the EndpointSlices that syncers write on the host.
+// Package slicereview reviews the EndpointSlices that syncers write on the host.
 //
-// A Service leads to whatever address its slices name, also to the host's API server
-// or to another's pod, and a node port does so for all the world. The host's role
-// edit has no right to slices for that reason, and a syncer needs one. A syncer asks
-// for allowed addresses only. But who has edit in its namespace can borrow its
-// account, so the host asks, too: an address must be that of a pod of the same
-// virtual cluster, or lie in a range that the HostCluster opens, and the Service
-// must be the virtual cluster's own.
+// A Service leads to whatever address its slices name, even to the host's API server or to
+// somebody else's pod, and a node port does so for all the world. For that reason, the host's
+// role edit has no right to slices, but a syncer needs one. A syncer only writes allowed
+// addresses. But a user with edit in its namespace can use its account, so the host asks this
+// package, too. An address must belong to a pod of the same virtual cluster, or be in a range
+// that the HostCluster opens, and the Service must belong to the virtual cluster.
 //
-// A webhook has the host's API server ask here. The service of that webhook is the API
-// server itself, which forwards the question as it does any request to our group: as the user
-// system:apiserver, over the connection that the APIService secures. So nobody
-// without the rights of a cluster administrator can ask, and no further
-// certificate has to be kept.
+// A webhook makes the host's API server ask here. The service of that webhook is the API server
+// itself, which forwards the question like any request to our group: as the user
+// system:apiserver, over the connection that the APIService secures. So nobody without the
+// rights of a cluster administrator can ask, and the webhook needs no other certificate.
 //
-// What is judged is a write. An address that was a pod's when it was written may be
-// another's later: the syncer takes it away as soon as its pod is gone, but somebody
-// who borrows the account need not.
+// The package reviews writes only. An address that belonged to a pod at the time of the write
+// may belong to another one later. The syncer removes it as soon as its pod is gone, but
+// somebody else with the account need not.
 package slicereview

@@ -110,7 +110,7 @@ func parts(resolved *tenancy.TemplateStatus) (defaults, forced fragment, err err
 }
 
 // overridden refuses the fields that this write sets otherwise than they are
-// forced. A value that has been there before gives way without a word.
+// forced. A value that has been there before silently gives way.
 func overridden(set, old, forced fragment, now *tenancy.TemplateStatus, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	walk(forced, func(at []string, want any) {

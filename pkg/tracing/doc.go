@@ -1,10 +1,10 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tracing sends spans of Garret's programs to an OpenTelemetry
-// collector, over OTLP, as a file of the same form as kube-apiserver's says.
+// Package tracing sends spans of Garret's programs to an OpenTelemetry collector, over OTLP.
+// Its configuration file has the format of kube-apiserver's.
 //
-// The libraries that make most spans put the whole address of a request into
-// them. Its query is taken out before a span leaves the process: the arguments
-// of an exec stand there, and with them passwords that people type.
+// The libraries that create most spans put the whole address of a request into them. This
+// package removes the query before a span leaves the process: it can contain the arguments of
+// an exec, and with them passwords that people type.
 package tracing

@@ -1,14 +1,14 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wake has requests to a virtual cluster that sleeps wait until it can serve them.
+// Package wake makes requests to a sleeping virtual cluster wait until it can serve them.
 //
-// The first request of each sleep asks for the wake, as status.wakeRequest, and
-// garret-controller acts on it. All that come meanwhile wait together: one vigil follows
-// the object in the watch cache, and asks the API server inside itself whether it answers.
-// So nobody waits for reports that come every few seconds.
+// The first request of each sleep writes status.wakeRequest, and garret-controller acts on it.
+// All requests that arrive meanwhile wait together: one vigil follows the object in the watch
+// cache, and checks itself whether the API server inside answers. So nobody waits for reports
+// that come every few seconds.
 //
-// Who waits has been let in before, and holds memory and a connection. Both the requests
-// to one virtual cluster and those to all are bounded, and each waits for two minutes at
-// most. What spec.paused puts to sleep, no request wakes.
+// A waiting caller is already authorised, and occupies memory and a connection. So there are
+// limits on the requests to one virtual cluster and to all, and each waits for at most two
+// minutes. No request wakes a virtual cluster while spec.paused is true.
 package wake

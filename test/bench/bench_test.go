@@ -3,8 +3,8 @@
 
 //go:build bench
 
-// Package bench measures what people choose a virtual cluster by, each figure
-// beside a yardstick taken in the same run on the same machine.
+// Package bench measures the figures by which people choose virtual clusters, each beside a
+// yardstick from the same run on the same machine.
 package bench
 
 import (

@@ -4,10 +4,10 @@
 // Command cert-manager runs cert-manager's own controllers, and the program that
 // answers its HTTP challenges.
 //
-// cert-manager's commands are modules within its repository that no Go module proxy
-// serves; their packages are in its main module. This wires those that issue by a CA,
-// by a signature of its own, and by ACME. It is a module of its own, since
-// cert-manager asks for other versions of what the tests stand on.
+// cert-manager's commands are modules within its repository that no Go module proxy serves;
+// their packages are in its main module. This wires those that issue by a CA, self-signed, and
+// by ACME. It is a separate module, because cert-manager requires other versions of the modules
+// that the tests use.
 package main
 
 import (

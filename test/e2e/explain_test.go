@@ -82,5 +82,5 @@ func explained(t *testing.T, ns string, relay, alone framework.Client) {
 	if out, err := alone.Try("auth", "can-i", "get", "secrets.explain.garret.dev", "--as", "nobody", "--as-group", "system:authenticated"); err != nil {
 		t.Errorf("got %q, %v, want that everybody may ask", out, err)
 	}
-	alone.Refused(t, "only who may get the object may have it explained", "get", "--raw", explainv1alpha1.Path+"/namespaces/default/pods/shell", "--as", "nobody", "--as-group", "system:authenticated")
+	alone.Refused(t, "only those who may get the object may have it explained", "get", "--raw", explainv1alpha1.Path+"/namespaces/default/pods/shell", "--as", "nobody", "--as-group", "system:authenticated")
 }

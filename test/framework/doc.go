@@ -1,10 +1,9 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package framework is what tests stand on: kubectl and garret in the hands of users,
-// conditions that are waited for, and for integration tests real API servers with
-// real controllers, started from what the build has made, each a process of its
-// own on a free port of loopback.
+// Package framework is the base of all tests. It has kubectl and garret for several users, and
+// functions that wait for conditions. For integration tests, it starts real API servers with
+// real controllers from the build's output, each in its own process on a free loopback port.
 //
 // A package of tests describes what it needs in one function, which Run calls
 // once before all of its tests:

@@ -1,9 +1,9 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package host brings up a whole Kubernetes cluster to test on, and takes it
-// down again: either as processes of this machine, with real containers, or
-// through kind where there is a container engine.
+// Package host creates a whole Kubernetes cluster for tests, and deletes it again: either as
+// processes of this machine, with real containers, or through kind where there is a container
+// engine.
 //
 // A cluster belongs to a folder, which holds its data, configuration, logs and
 // credentials. Its components outlive the program that started them, and Up on

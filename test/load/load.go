@@ -1,10 +1,10 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package load keeps an API server busy while a test does something to it, and
-// tells which requests failed meanwhile. Requests are made once: what a client
-// library repeats by itself for a connection that was closed in between counts as
-// one, and everything else that fails is a failure.
+// Package load keeps an API server busy while a test does something to it, and reports which
+// requests failed meanwhile. It makes each request once: when a client library itself repeats
+// one because a connection was closed, that counts as one request, and every other failure
+// counts.
 package load
 
 import (

@@ -1,8 +1,8 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package suite brings up what tests of the whole product stand on: a host
-// cluster with Garret installed in it.
+// Package suite creates what tests of the whole product need: a host cluster with Garret
+// installed in it.
 package suite
 
 import (

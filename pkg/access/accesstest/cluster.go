@@ -1,11 +1,10 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package accesstest serves, on loopback and for tests, what the way in finds
-// behind the Service of a virtual cluster: an issuer that signs certificates
-// under mutual TLS, and an API server's front that authenticates them. Both
-// speak real TLS with authorities of their own; what the API server answers is
-// the test's.
+// Package accesstest is for tests. On loopback, it serves what stands behind the Service of a
+// virtual cluster: an issuer that signs certificates under mutual TLS, and an API server's
+// front that authenticates them. Both use real TLS with their own authorities; the test decides
+// what the API server answers.
 package accesstest
 
 import (
@@ -43,7 +42,7 @@ type Cluster struct {
 	// Now is the time at which the issuer signs and the API server verifies.
 	Now func() time.Time
 	// Mangle may change a certificate before it is signed. What it returns, when
-	// not nil, is the key to certify in the place of the request's.
+	// not nil, is the key to certify instead of the request's.
 	Mangle func(*x509.Certificate) any
 	// Answer replaces the issuer's answer when it is set.
 	Answer http.HandlerFunc

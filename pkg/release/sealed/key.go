@@ -25,7 +25,7 @@ const (
 )
 
 // Key is the key of seals. It is read, or made, when it is needed first. Without the
-// one of before no record is valid any more, and releases are taken up again.
+// the earlier one no record is valid any more, and releases are adopted.
 type Key struct {
 	secrets typedcorev1.SecretInterface
 

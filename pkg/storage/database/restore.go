@@ -36,7 +36,7 @@ type Restoration struct {
 	Now time.Time
 }
 
-// Restore puts a backup in the place of a database that nobody has open. Until
+// Restore replaces a database that nobody has open with a backup. Until
 // all of it is written and checked, nothing changes.
 func Restore(ctx context.Context, r Restoration) (Summary, error) {
 	_, err := os.Stat(r.Path)
@@ -113,7 +113,7 @@ func newest(ctx context.Context, path string) int64 {
 }
 
 // advance makes next the current revision, and all history before it compacted:
-// who asks for a version that was given out after the backup has to list
+// who asks for a version that was issued after the backup has to list
 // again. The newest version of each object stays, with the version it had.
 func advance(ctx context.Context, path string, next int64) error {
 	db, err := open(path)

@@ -23,7 +23,7 @@ const (
 	// nudgeInterval is after what time a read that waits has the log read at
 	// once: kine looks again a second after a gap that it could not fill.
 	nudgeInterval = 20 * time.Millisecond
-	// gapLife is when a revision that does not appear is taken for one that never
+	// gapLife is when a revision that does not appear counts as one that never
 	// will. No write is open for so long: see abandoned.
 	gapLife = 30 * time.Second
 	// watchBuffer is how many batches a watch may be behind before it is ended.
@@ -116,7 +116,7 @@ func (f *follower) look(ctx context.Context) {
 		if missing := whole + 1; row.KV.ModRevision != missing && !f.gap.over(missing, time.Now()) {
 			break
 		} else if row.KV.ModRevision != missing {
-			logrus.Warnf("Revisions %d to %d have not appeared for %s, and are taken for writes that failed", missing, row.KV.ModRevision-1, gapLife)
+			logrus.Warnf("Revisions %d to %d have not appeared for %s, and count as failed writes", missing, row.KV.ModRevision-1, gapLife)
 		}
 		whole, rows = row.KV.ModRevision, append(rows, row)
 	}

@@ -22,7 +22,7 @@ const (
 	// nothing is given up; TCP by itself goes on for a quarter of an hour.
 	silence = 20 * time.Second
 	// abandoned is after what time MySQL undoes a transaction in which nothing is
-	// asked for: its writer hangs, or has gone without a word. Until then its
+	// asked for: its writer hangs, or has silently gone. Until then its
 	// revision stands between all watches and what comes after it. It is less than
 	// rowWait, since kine passes a revision over that it could not fill, and less
 	// than gapLife. PostgreSQL needs none of this: there kine writes by statements

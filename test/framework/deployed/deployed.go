@@ -5,7 +5,7 @@
 // without nodes: it runs the containers of a release as processes of this machine,
 // with the arguments that the chart gave them, as the release's own ServiceAccount.
 //
-// Its processes can be killed and started again, and their data put back.
+// Tests can kill its processes, start them again, and restore their data.
 package deployed
 
 import (

@@ -1,13 +1,12 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package entrance tests the ways into a virtual cluster, each of them a door:
-// the relay, which leads through the host's API server, and the gateway,
-// garret-apiserver's own address. All is real: a host that reviews tokens and
-// access, its client certificates and its front proxy, garret-apiserver with the
-// rights that the install chart grants and no others, a control plane inside with
-// the syncer's issuer and a kubelet's streams, and kubectl. What both doors have
-// to say stands once and goes through both.
+// Package entrance tests the ways into a virtual cluster, each of them a door: the relay, which
+// leads through the host's API server, and the gateway, garret-apiserver's own address. All is
+// real: a host that reviews tokens and access, its client certificates and its front proxy,
+// garret-apiserver with the rights that the install chart grants and no others, a control plane
+// inside with the syncer's issuer and a kubelet's streams, and kubectl. A test that applies to
+// both doors exists once and runs through both.
 package entrance
 
 import (

@@ -1,8 +1,8 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command garret-conformance runs Kubernetes' conformance suite in parts, and
-// writes what came of it.
+// Command garret-conformance runs Kubernetes' conformance suite in parts, and writes the
+// results.
 package main
 
 import (

@@ -1,8 +1,8 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command garret-host brings a Kubernetes cluster up on this machine, for tests
-// and for trying things out, and takes it down again.
+// Command garret-host creates a Kubernetes cluster on this machine, for tests and for trying
+// things out, and deletes it again.
 package main
 
 import (

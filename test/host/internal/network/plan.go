@@ -1,7 +1,7 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package network gives every host cluster a network of its own.
+// Package network gives every host cluster its own network.
 //
 // Each node is a network namespace, so that what kube-proxy and the CNI
 // plugins put into iptables never reaches the machine's own tables and two
