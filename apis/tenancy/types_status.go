@@ -59,7 +59,7 @@ const (
 type VirtualClusterStatus struct {
 	// phase sums the conditions up in one word.
 	Phase Phase
-	// conditions are always Ready, Reconciling, Stalled, ControlPlaneReady, SyncerReady,
+	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady, SyncerReady,
 	// HostPodSecurity (does the host enforce a level, too?) and MetricsAvailable (does the host
 	// report what pods use?). With a template there is TemplateApplied, with spec.access
 	// AccessApplied, and with spec.kubeconfigSecret KubeconfigSecretWritten. Asleep exists once

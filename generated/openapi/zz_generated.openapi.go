@@ -3975,7 +3975,7 @@ func schema_garret_apis_tenancy_v1_VirtualClusterStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are always Ready, Reconciling, Stalled, ControlPlaneReady, SyncerReady, HostPodSecurity (does the host enforce a level, too?) and MetricsAvailable (does the host report what pods use?). With a template there is TemplateApplied, with spec.access AccessApplied, and with spec.kubeconfigSecret KubeconfigSecretWritten. Asleep exists once the virtual cluster has slept, and DeletionScheduled with spec.sleep.deleteAfterInactivity. Rules for kinds of the host have CustomKindsAllowed and CustomKindsSynced. CustomKindsKept exists while the host keeps data of kinds that have no rule any more.",
+							Description: "conditions are Ready, Reconciling, Stalled, ControlPlaneReady, SyncerReady, HostPodSecurity (does the host enforce a level, too?) and MetricsAvailable (does the host report what pods use?). With a template there is TemplateApplied, with spec.access AccessApplied, and with spec.kubeconfigSecret KubeconfigSecretWritten. Asleep exists once the virtual cluster has slept, and DeletionScheduled with spec.sleep.deleteAfterInactivity. Rules for kinds of the host have CustomKindsAllowed and CustomKindsSynced. CustomKindsKept exists while the host keeps data of kinds that have no rule any more.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

@@ -110,7 +110,7 @@ type VirtualClusterStatus struct {
 	// +optional
 	// +k8s:optional
 	Phase Phase `json:"phase,omitempty"`
-	// conditions are always Ready, Reconciling, Stalled, ControlPlaneReady, SyncerReady,
+	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady, SyncerReady,
 	// HostPodSecurity (does the host enforce a level, too?) and MetricsAvailable (does the host
 	// report what pods use?). With a template there is TemplateApplied, with spec.access
 	// AccessApplied, and with spec.kubeconfigSecret KubeconfigSecretWritten. Asleep exists once

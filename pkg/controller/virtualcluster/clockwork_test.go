@@ -70,7 +70,7 @@ func TestAnnouncement(t *testing.T) {
 		t.Errorf("half an hour later: got %+v", got)
 	}
 	vc.Generation++
-	if got = foretold(vc, due.Add(30*time.Minute)); !got.LastTransitionTime.Time.Equal(due.Add(30*time.Minute)) || !strings.Contains(got.Message, "deleted at 2026-11-23T20:31:00Z") {
+	if got = foretold(vc, due.Add(30*time.Minute)); !got.LastTransitionTime.Time.Equal(due.Add(30*time.Minute)) || !strings.Contains(got.Message, "deletes the virtual cluster at 2026-11-23T20:31:00Z") {
 		t.Errorf("for another spec: got %+v", got)
 	}
 	vc.Spec.ControlPlane.Storage.WhenDeleted = tenancyv1.RetentionRetain

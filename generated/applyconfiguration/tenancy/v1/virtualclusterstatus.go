@@ -18,7 +18,7 @@ import (
 type VirtualClusterStatusApplyConfiguration struct {
 	// phase sums the conditions up in one word.
 	Phase *tenancyv1.Phase `json:"phase,omitempty"`
-	// conditions are always Ready, Reconciling, Stalled, ControlPlaneReady, SyncerReady,
+	// conditions are Ready, Reconciling, Stalled, ControlPlaneReady, SyncerReady,
 	// HostPodSecurity (does the host enforce a level, too?) and MetricsAvailable (does the host
 	// report what pods use?). With a template there is TemplateApplied, with spec.access
 	// AccessApplied, and with spec.kubeconfigSecret KubeconfigSecretWritten. Asleep exists once
