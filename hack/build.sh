@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Builds programs into bin/ and shows how many packages are compiled, of how
-# many that the build cache does not hold:
+# Builds programs into bin/ and counts the packages that it compiles, of those that
+# the build cache does not have:
 #
 #     hack/build.sh PART ARGUMENTS-OF-GO-BUILD...
 #
-# MODULE=PATH@VERSION builds what that module holds, by its own go.mod; with
-# PREPARE=COMMAND in a copy of it, in which that command has been run. FOLDER=DIR
-# builds a module of ours that is not in go.work. OUT=DIR is where the programs go,
-# in place of bin.
-# On a terminal the figure moves in place; elsewhere it is a line now and then.
+# MODULE=PATH@VERSION builds that module with its own go.mod; with PREPARE=COMMAND,
+# it builds a copy of the module in which it ran that command first. FOLDER=DIR builds
+# one of our modules that is not in go.work. OUT=DIR is the folder for the programs
+# instead of bin.
+# On a terminal the count stays on one line; elsewhere it prints a line from time to time.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bin=$PWD/${OUT:-bin}

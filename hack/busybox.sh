@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds bin/busybox from Debian's source: its shell as Debian's installer has it,
-# which passes on variables whose names have a dash. That of the package
-# busybox-static drops them, and Kubernetes' tests look for them.
+# which passes on variables with a dash in their names. The shell of the package
+# busybox-static drops them, but Kubernetes' tests need them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bin=$PWD/bin

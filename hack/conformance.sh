@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Runs Kubernetes' own conformance suite on a bare test host of two nodes, and then
-# in a virtual cluster on it, made with isolation.podSecurity: privileged and nothing
-# else. What has passed is not run again, so that it can be run in parts; all that it
-# keeps lies below .garret/conformance. Of the environment:
+# in a virtual cluster on it, which sets only isolation.podSecurity: privileged. It does
+# not repeat specs that have passed, so that you can run it in parts. It keeps everything
+# below .garret/conformance. Environment variables:
 #
 #     SIDES="host inside"  which of the two to run, in this order
-#     PROCESSES=8          how many specs run side by side
+#     PROCESSES=8          how many specs run in parallel
 #     LIMIT=110m           how long one side may take
 #     ONLY=REGEXP          specs to run instead of the whole suite
 #     SHORT=1              only the specs of test/conformance/selection.txt, inside, from the start

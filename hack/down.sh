@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes down what hack/up.sh brought up. Only logs stay, below .garret/host.
+# Deletes what hack/up.sh created. Only logs stay, below .garret/host.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every fuzz target of this module in turn, for FUZZTIME seconds (or 30m,
-# 1h …) in total. FUZZ=NAME runs that one alone. What it finds is written to
-# testdata/fuzz beside the test: commit it, it is a test from then on.
+# 1h …) in total. FUZZ=NAME runs only that one. It writes what it finds to
+# testdata/fuzz beside the test: commit it, and it is a test from then on.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -31,7 +31,7 @@ for target in "${targets[@]}"; do
     # A real one writes down its input.
     run "$package" "$name" || {
         grep -q 'context deadline exceeded' "$log" && ! grep -q 'Failing input written' "$log" || exit 1
-        echo "==> once more, since it was its time that ended"
+        echo "==> again, because only its time ended"
         run "$package" "$name"
     }
 done

@@ -5,10 +5,10 @@
 #     hack/older.sh build
 #     hack/older.sh test ARGUMENTS-OF-GO-TEST...
 #
-# derive writes the go.mod files by which the control plane is built for them, and
-# the host of the tests for the newest of them. Each is the module's own with the
-# Kubernetes modules of that release; it lies in the module's folder "versions", or
-# below DIRECTORY, where hack/verify.sh compares it.
+# derive writes the go.mod files for building the control plane of each minor, and the
+# tests' host of the newest one. Each is the module's own go.mod with the Kubernetes
+# modules of that release. It goes to the module's folder "versions", or below
+# DIRECTORY, where hack/verify.sh compares it.
 #
 # build builds each control plane and its seed into bin/MINOR, and the host of the
 # tests beside the newest, with links to what is the same for all. Images of the

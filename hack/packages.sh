@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building and running Garret's test host
-# need, and only those that are missing. Of the database servers, the tests run
-# their own; none that Debian would start with the machine is left running.
-# Arguments are packages to install instead of those.
+# Installs the missing Debian packages for building and running Garret's test host.
+# The tests start their own database servers, so this leaves none running that Debian
+# would start with the machine. Arguments are packages to install instead.
 set -euo pipefail
 
 packages=(busybox-static conntrack containernetworking-plugins ethtool iproute2 iptables kmod mariadb-server nftables postgresql runc socat util-linux)

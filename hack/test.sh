@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs every test there is and ends with what all levels together came to.
+# Runs every test and prints the results of all levels at the end.
 #
-# What is built first serves all. Then two lanes run side by side, since the one
-# compiles and the other mostly waits for containers. A lane ends with its first
-# level that fails, whose name is printed; the other lane still runs to its end.
-# The integration tests come last: their control planes take all the processor there is,
-# and leave containers, whose share of it is small, too little to be ready in time.
+# It builds everything first. Then two lanes run in parallel, because one compiles and
+# the other mostly waits for containers. A lane ends with its first failing level, and
+# prints that level's name; the other lane still runs to its end.
+# The integration tests come last: their control planes use the whole processor, and
+# containers, which have a small share of it, would not be ready in time.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Prepares the source of Traefik, in the current folder, to be built: its module comes
-# without the web interface, which has to be there, and the clients of a hundred DNS
-# services are left out.
+# Prepares the source of Traefik in the current folder for the build: it adds the web
+# interface that the module lacks, and leaves out the clients of a hundred DNS services.
 set -euo pipefail
 
 mkdir -p webui/static internal/nodns

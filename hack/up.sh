@@ -26,7 +26,7 @@ demo() {
 }
 
 if [ ! -e bin/controlplane.db ]; then
-    echo "The first time, this builds Kubernetes and the rest from source, which takes about twenty minutes on two cores."
+    echo "The first run builds Kubernetes and everything else from source. That takes about twenty minutes on two cores."
 fi
 step "Debian packages" make --no-print-directory deps
 step "build the host" make --no-print-directory kube third-party

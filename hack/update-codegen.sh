@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Generates everything that is derived from the types below apis/: helpers
-# beside the types, and clients and OpenAPI definitions below generated/.
+# Generates everything from the types below apis/: helpers beside the types, and clients
+# and OpenAPI definitions below generated/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export GOWORK=off GOFLAGS=-mod=mod

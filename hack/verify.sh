@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks that what is generated is what the sources generate, and the format
-# and the go.mod files of all modules.
+# Checks that generated files match their sources, that documents name existing tests and
+# avoid banned phrases, and the format and the go.mod files of all modules.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
