@@ -234,7 +234,7 @@ func TestTooMuchIsRefused(t *testing.T) {
 	f := start(t, projectBundle(corev1.ClusterTrustBundleProjection{Name: ptr.To("large")}))
 	f.bundle("large", "", nil, string(pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: make([]byte, 800<<10)})))
 	f.fill()
-	f.wantTold("of which the host cluster carries 1048576 for one pod")
+	f.wantTold("but the host cluster accepts only 1048576 for one pod")
 	if f.file("ca.pem") != nil {
 		t.Error("the bundle was put into the Secret")
 	}

@@ -105,7 +105,7 @@ func TestNobodyOut(t *testing.T) {
 			reason string
 			words  string
 		}{
-			"by-name": {func(spec *corev1.PersistentVolumeClaimSpec) { spec.VolumeName = "anothers" }, "Untranslatable", "volume anothers is not one that the host cluster provisioned"},
+			"by-name": {func(spec *corev1.PersistentVolumeClaimSpec) { spec.VolumeName = "anothers" }, "Untranslatable", "volume anothers was not provisioned by the host cluster"},
 			"by-selector": {func(spec *corev1.PersistentVolumeClaimSpec) {
 				spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"team": "b"}}
 			}, "Forbidden", "spec.selector is refused"},
