@@ -41,6 +41,8 @@ type ToHostSpec struct {
 	PodDisruptionBudgets KindSwitch
 	// pods run on the host's nodes. On by default.
 	Pods KindSwitch
+	// resourceClaims get devices of the host for the pods that refer to them. They name device classes that fromHost.deviceClasses shows. Who switches them on needs the right to create ResourceClaims there. Off by default.
+	ResourceClaims KindSwitch
 	// secrets are those that pods and ingresses refer to, or all. On by default.
 	Secrets ReferencedKind
 	// serviceAccounts let policies and workload identities of the host tell pods apart. Tokens and rights stay inside. Who switches them on needs the right to create ServiceAccounts there. Off by default.
@@ -55,6 +57,8 @@ type FromHostSpec struct {
 	ConfigMaps ObjectsFromHost
 	// custom are kinds of CustomResourceDefinitions of the host, of which objects are shown inside by name. None by default.
 	Custom []KindFromHost
+	// deviceClasses of the host can be named by claims of devices inside, and no others. Off by default.
+	DeviceClasses ClassSelection
 	// events about what was synced are copied to the objects inside. On by default.
 	Events KindSwitch
 	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.

@@ -14,6 +14,8 @@ type FromHostSpecApplyConfiguration struct {
 	ConfigMaps *ObjectsFromHostApplyConfiguration `json:"configMaps,omitempty"`
 	// custom are kinds of CustomResourceDefinitions of the host, of which objects are shown inside by name. None by default.
 	Custom []KindFromHostApplyConfiguration `json:"custom,omitempty"`
+	// deviceClasses of the host can be named by claims of devices inside, and no others. Off by default.
+	DeviceClasses *ClassSelectionApplyConfiguration `json:"deviceClasses,omitempty"`
 	// events about what was synced are copied to the objects inside. On by default.
 	Events *KindSwitchApplyConfiguration `json:"events,omitempty"`
 	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
@@ -56,6 +58,14 @@ func (b *FromHostSpecApplyConfiguration) WithCustom(values ...*KindFromHostApply
 		}
 		b.Custom = append(b.Custom, *values[i])
 	}
+	return b
+}
+
+// WithDeviceClasses sets the DeviceClasses field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DeviceClasses field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithDeviceClasses(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.DeviceClasses = value
 	return b
 }
 
