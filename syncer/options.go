@@ -74,6 +74,8 @@ type Options struct {
 	PodRules string
 	// InlineVolumeDrivers are the CSI drivers that pods may name in inline volumes.
 	InlineVolumeDrivers []string
+	// DeviceConfigDrivers are the drivers of devices that ResourceClaims may configure.
+	DeviceConfigDrivers []string
 	// ExternalIPRanges are what a Service inside may name as external addresses.
 	ExternalIPRanges []string
 	// EndpointRanges are what an EndpointSlice inside may name, besides own pods.
@@ -147,6 +149,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.EgressDir, "egress-dir", o.EgressDir, "Directory for the sockets through which the control plane connects to pods, Services, webhooks and its kubelet. Empty for none.")
 	flags.StringVar(&o.NodeIP, "node-ip", o.NodeIP, "Address of the node that the syncer's pod runs on. Defaults to NODE_IP.")
 	flags.StringSliceVar(&o.InlineVolumeDrivers, "inline-volume-drivers", o.InlineVolumeDrivers, "CSI drivers that pods may name in inline volumes.")
+	flags.StringSliceVar(&o.DeviceConfigDrivers, "device-config-drivers", o.DeviceConfigDrivers, "Drivers of devices that ResourceClaims may configure.")
 	flags.StringSliceVar(&o.Metadata.AllowedAnnotations, "allowed-annotations", o.Metadata.AllowedAnnotations, "Keys of annotations of pods, services, ingresses and claims to copy to the host, besides the default ones. A * at the end stands for any ending.")
 	flags.StringSliceVar(&o.Metadata.DeniedAnnotations, "denied-annotations", o.Metadata.DeniedAnnotations, "Keys of annotations that stay inside, even where another option allows them.")
 	flags.StringSliceVar(&o.Metadata.AllowedLabels, "allowed-labels", o.Metadata.AllowedLabels, "Keys of labels of pods, services, ingresses and claims to copy to the host under the same key. Selectors of the host may match them.")
@@ -278,7 +281,10 @@ func (o *Options) rules() ([]tenancyv1.KindRule, error) {
 func (o *Options) exceptions() isolation.Exceptions {
 	// Validate tells of ranges that are none.
 	ranges, _ := tenancyv1.ParseAddressRanges(o.ExternalIPRanges)
-	return isolation.Exceptions{InlineVolumeDrivers: o.InlineVolumeDrivers, ExternalIPs: ranges}
+	// So does the selection of names that are none.
+	selection, _ := resources.Select(o.SyncResources, o.DisableSyncResources)
+	return isolation.Exceptions{InlineVolumeDrivers: o.InlineVolumeDrivers, ExternalIPs: ranges,
+		Devices: selection[tenancyv1.ResourceDeviceClaims], DeviceConfigDrivers: o.DeviceConfigDrivers}
 }
 
 // Validate says what is missing.

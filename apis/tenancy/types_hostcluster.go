@@ -64,6 +64,9 @@ type HostIsolation struct {
 	// inlineVolumeDrivers are the CSI drivers that pods may name in an inline volume. No pod
 	// may use one when it is not set, because such a volume tells the driver what to open.
 	InlineVolumeDrivers []string
+	// deviceConfigDrivers are the drivers of devices that ResourceClaims may configure. None may
+	// be configured when not set: a driver reads such a configuration with its rights on a node.
+	DeviceConfigDrivers []string
 	// endpointRanges are the ranges, such as 192.0.2.0/24, that an EndpointSlice of a
 	// Service without selector may name, besides the addresses of the virtual cluster's own pods.
 	EndpointRanges []string

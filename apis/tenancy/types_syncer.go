@@ -43,6 +43,8 @@ type ToHostSpec struct {
 	PodDisruptionBudgets KindSwitch
 	// pods run on the host's nodes. On by default.
 	Pods KindSwitch
+	// resourceClaims get devices of the host for the pods that refer to them. They name device classes that fromHost.deviceClasses shows. Who switches them on needs the right to create ResourceClaims there. Off by default.
+	ResourceClaims KindSwitch
 	// secrets are those that pods and ingresses refer to, or all. On by default.
 	Secrets ReferencedKind
 	// serviceAccounts let policies and workload identities of the host tell pods apart. Tokens
@@ -60,6 +62,8 @@ type FromHostSpec struct {
 	// custom are kinds of the host's CustomResourceDefinitions, whose objects are shown inside
 	// by name. None by default.
 	Custom []KindFromHost
+	// deviceClasses of the host can be named by claims of devices inside, and no others. Off by default.
+	DeviceClasses ClassSelection
 	// events of the host about synced objects are copied inside. On by default.
 	Events KindSwitch
 	// ingressClasses are the host's classes that ingresses inside can name. On by default,

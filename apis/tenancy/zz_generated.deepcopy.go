@@ -292,6 +292,7 @@ func (in *FromHostSpec) DeepCopyInto(out *FromHostSpec) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	in.DeviceClasses.DeepCopyInto(&out.DeviceClasses)
 	in.Events.DeepCopyInto(&out.Events)
 	in.IngressClasses.DeepCopyInto(&out.IngressClasses)
 	in.Nodes.DeepCopyInto(&out.Nodes)
@@ -467,6 +468,11 @@ func (in *HostIsolation) DeepCopyInto(out *HostIsolation) {
 	*out = *in
 	if in.InlineVolumeDrivers != nil {
 		in, out := &in.InlineVolumeDrivers, &out.InlineVolumeDrivers
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
+	if in.DeviceConfigDrivers != nil {
+		in, out := &in.DeviceConfigDrivers, &out.DeviceConfigDrivers
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
@@ -1613,6 +1619,7 @@ func (in *ToHostSpec) DeepCopyInto(out *ToHostSpec) {
 	in.PersistentVolumeClaims.DeepCopyInto(&out.PersistentVolumeClaims)
 	in.PodDisruptionBudgets.DeepCopyInto(&out.PodDisruptionBudgets)
 	in.Pods.DeepCopyInto(&out.Pods)
+	in.ResourceClaims.DeepCopyInto(&out.ResourceClaims)
 	in.Secrets.DeepCopyInto(&out.Secrets)
 	in.ServiceAccounts.DeepCopyInto(&out.ServiceAccounts)
 	in.Services.DeepCopyInto(&out.Services)

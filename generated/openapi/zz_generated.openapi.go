@@ -1004,6 +1004,13 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 							},
 						},
 					},
+					"deviceClasses": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deviceClasses of the host can be named by claims of devices inside, and no others. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
+						},
+					},
 					"events": {
 						SchemaProps: spec.SchemaProps{
 							Description: "events of the host about synced objects are copied inside. On by default.",
@@ -1331,6 +1338,25 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 						},
 						SchemaProps: spec.SchemaProps{
 							Description: "inlineVolumeDrivers are the CSI drivers that pods may name in an inline volume. No pod may use one when it is not set, because such a volume tells the driver what to open.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"deviceConfigDrivers": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "deviceConfigDrivers are the drivers of devices that ResourceClaims may configure. None may be configured when not set: a driver reads such a configuration with its rights on a node.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3637,6 +3663,13 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 					"pods": {
 						SchemaProps: spec.SchemaProps{
 							Description: "pods run on the host's nodes. On by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"resourceClaims": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceClaims get devices of the host for the pods that refer to them. They name device classes that fromHost.deviceClasses shows. Who switches them on needs the right to create ResourceClaims there. Off by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},

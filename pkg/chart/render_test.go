@@ -377,13 +377,13 @@ func TestNamespaceLimits(t *testing.T) {
 func TestOpenedArguments(t *testing.T) {
 	values := testValues()
 	values.Isolation = Isolation{
-		InlineVolumeDrivers: []string{"a.example.com", "b.example.com"}, EndpointRanges: []string{"192.0.2.0/24"}, ExternalIPRanges: []string{"203.0.113.0/24"},
+		InlineVolumeDrivers: []string{"a.example.com", "b.example.com"}, DeviceConfigDrivers: []string{"gpu.example.com"}, EndpointRanges: []string{"192.0.2.0/24"}, ExternalIPRanges: []string{"203.0.113.0/24"},
 		NetworkPolicy: NetworkPolicy{Enabled: true, PublicEgress: false, AllowedRanges: []string{"2001:db8::/32"}},
 		PodRules:      `{"annotations":{"example.org/note":"a: \u0024(POD_IP), {{b}}"}}`,
 	}
 	args := render(t, values, nil).container(t, "syncer").Args
 	for _, want := range []string{
-		"--inline-volume-drivers=a.example.com,b.example.com", "--endpoint-ranges=192.0.2.0/24", "--external-ip-ranges=203.0.113.0/24", "--egress-ranges=2001:db8::/32", "--public-egress=false",
+		"--inline-volume-drivers=a.example.com,b.example.com", "--device-config-drivers=gpu.example.com", "--endpoint-ranges=192.0.2.0/24", "--external-ip-ranges=203.0.113.0/24", "--egress-ranges=2001:db8::/32", "--public-egress=false",
 		`--pod-rules={"annotations":{"example.org/note":"a: \u0024(POD_IP), {{b}}"}}`,
 	} {
 		if !slices.Contains(args, want) {

@@ -100,6 +100,7 @@ type RBAC struct {
 // Isolation is what the virtual cluster may reach, and what its pods may name.
 type Isolation struct {
 	InlineVolumeDrivers []string `json:"inlineVolumeDrivers,omitempty"`
+	DeviceConfigDrivers []string `json:"deviceConfigDrivers,omitempty"`
 	EndpointRanges      []string `json:"endpointRanges,omitempty"`
 	ExternalIPRanges    []string `json:"externalIPRanges,omitempty"`
 	AllowedAnnotations  []string `json:"allowedAnnotations,omitempty"`

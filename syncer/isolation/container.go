@@ -39,8 +39,9 @@ func containerTable() []typeRules {
 		of[corev1.FileKeySelector](passed("key", "optional", "path", "volumeName")),
 		of[corev1.ResourceRequirements](
 			passed("limits", "requests").because("the syncer asks the host for all resources but those that only nodes inside have"),
-			refused("the claims inside have no devices of the host", "no setting lifts it", "claims"),
+			withDevices("claims"),
 		),
+		of[corev1.ResourceClaim](passed("name", "request")),
 		of[corev1.ContainerResizePolicy](passed("resourceName", "restartPolicy")),
 		of[corev1.ContainerRestartRule](passed("action", "exitCodes")),
 		of[corev1.ContainerRestartRuleOnExitCodes](passed("operator", "values")),

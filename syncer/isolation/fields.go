@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -37,6 +38,12 @@ type Exceptions struct {
 	InlineVolumeDrivers []string
 	// ExternalIPs are the ranges that Services may name as external addresses.
 	ExternalIPs tenancyv1.AddressRanges
+	// Devices says that claims of devices go to the host.
+	Devices bool
+	// DeviceConfigDrivers are the drivers of devices that claims may configure.
+	DeviceConfigDrivers []string
+	// DeviceClass tells whether claims may name the device class; nil for none.
+	DeviceClass func(name string) bool
 }
 
 // rule decides some fields of one type.
@@ -86,7 +93,7 @@ type typeRules struct {
 func of[T any](rules ...rule) typeRules { return typeRules{reflect.TypeFor[T](), rules} }
 
 // decisions are all rules, by type and by the field's name in JSON.
-var decisions = index(slices.Concat(podTable(), volumeTable(), containerTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable(), networkPolicyTable()))
+var decisions = index(slices.Concat(podTable(), volumeTable(), containerTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable(), networkPolicyTable(), deviceTable()))
 
 func index(tables []typeRules) map[reflect.Type]map[string]rule {
 	indexed := map[reflect.Type]map[string]rule{}
@@ -106,7 +113,7 @@ func index(tables []typeRules) map[reflect.Type]map[string]rule {
 var undecided = refused("this release of Garret does not know the field", "leave it out, or upgrade Garret")
 
 // values are types of struct without fields of their own to decide.
-var values = []reflect.Type{reflect.TypeFor[resource.Quantity](), reflect.TypeFor[intstr.IntOrString](), reflect.TypeFor[metav1.Time]()}
+var values = []reflect.Type{reflect.TypeFor[resource.Quantity](), reflect.TypeFor[intstr.IntOrString](), reflect.TypeFor[metav1.Time](), reflect.TypeFor[runtime.RawExtension]()}
 
 // Violation is a field that keeps its object from the host.
 type Violation struct {

@@ -13,12 +13,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // tables are all, in the order of the documentation.
 func tables() []typeRules {
-	return slices.Concat(podTable(), containerTable(), volumeTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable(), networkPolicyTable())
+	return slices.Concat(podTable(), containerTable(), volumeTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable(), networkPolicyTable(), deviceTable())
 }
 
 // roots are the types of what goes to the host.
@@ -26,7 +27,7 @@ func roots() map[string]reflect.Type {
 	return map[string]reflect.Type{
 		"pod.spec": reflect.TypeFor[corev1.PodSpec](), "claim.spec": reflect.TypeFor[corev1.PersistentVolumeClaimSpec](),
 		"service.spec": reflect.TypeFor[corev1.ServiceSpec](), "ingress.spec": reflect.TypeFor[networkingv1.IngressSpec](),
-		"networkpolicy.spec": reflect.TypeFor[networkingv1.NetworkPolicySpec](),
+		"networkpolicy.spec": reflect.TypeFor[networkingv1.NetworkPolicySpec](), "resourceclaim.spec": reflect.TypeFor[resourcev1.ResourceClaimSpec](),
 	}
 }
 

@@ -45,7 +45,12 @@ func podTable() []typeRules {
 			leftOut("the pod waits inside until its gates are gone", "schedulingGates"),
 			leftOut("the host's scheduler places each pod by itself", "schedulingGroup"),
 			leftOut("they name controllers inside", "evictionResponders"),
-			refused("the claims inside have no devices of the host", "no setting lifts it", "resourceClaims"),
+			withDevices("resourceClaims"),
+		),
+		of[corev1.PodResourceClaim](
+			passed("name"),
+			translated("the host's claim, of the claim inside", "resourceClaimName"),
+			translated("the host's claim, of the one that was made of the template inside", "resourceClaimTemplateName"),
 		),
 		of[corev1.PodSecurityContext](
 			passed("fsGroup", "fsGroupChangePolicy", "supplementalGroups", "supplementalGroupsPolicy"),

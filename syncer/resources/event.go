@@ -83,6 +83,9 @@ func (b *builder) eventSubjects() map[string]eventSubject {
 		tenancyv1.ResourceIngresses: {"Ingress", subjectOf(b.Virtual.Ingresses, b.Host.Ingresses, ingressReferences)},
 	}
 	subjects := map[string]eventSubject{}
+	if b.devices != nil {
+		subjects["ResourceClaim"] = subjectOf(b.devices.virtual, b.devices.host, nil)
+	}
 	for resource, each := range all {
 		if b.Selection[resource] {
 			subjects[each.kind] = each.subject

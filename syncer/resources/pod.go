@@ -74,6 +74,8 @@ type pods struct {
 	dormancy *dormancy.Dormancy
 	// accounts are the ServiceAccounts of the tenant that are on the host; nil while they stay inside.
 	accounts *engine.Store[*corev1.ServiceAccount]
+	// devices are the claims of devices that go to the host; nil while they stay inside.
+	devices *devices
 	// known are the UIDs of the virtual pods that this syncer has seen last.
 	known *lru.Cache
 	// rejected are the UIDs of virtual pods that their nodes rejected last.
@@ -103,7 +105,7 @@ func (b *builder) pods() {
 	nodes := b.nodes()
 	kind := &pods{
 		translator: b.Translator, marker: b.marker(), security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens, dormancy: b.Dormancy,
-		nodes: nodes, places: b.places(nodes), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.Virtual.RuntimeClasses, hostPriority: b.hostPriority, accounts: b.accounts, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
+		nodes: nodes, places: b.places(nodes), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.Virtual.RuntimeClasses, hostPriority: b.hostPriority, accounts: b.accounts, devices: b.devices, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
 		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), rejected: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions, podRules{b.PodRules}},
 	}
@@ -111,6 +113,9 @@ func (b *builder) pods() {
 	if b.policies != nil {
 		kind.policies = b.policies
 		b.watch(controller, b.policies.Informer(), kind.ofNamespace)
+	}
+	if b.devices != nil {
+		b.devices.watch(b, controller)
 	}
 	b.sleeping(kind, controller)
 	b.watch(controller, b.Virtual.Services.Informer(), kind.ofDNS)
@@ -161,10 +166,15 @@ func (p *pods) ToHost(_ context.Context, virtual, host *corev1.Pod) error {
 	if err != nil {
 		return err
 	}
+	claims, err := p.devices.claimsOf(virtual)
+	if err != nil {
+		return err
+	}
 	inputs := podInputs{
 		environment: environmentNamesOf(p.translator, virtual.Namespace),
 		nodes:       p.rules(virtual),
 		inside:      resourceNamesOf(p.places.inside.of(virtual)),
+		devices:     claims,
 	}
 	if usesClusterDNS(&virtual.Spec) {
 		server, known := p.dns()

@@ -45,6 +45,8 @@ type podInputs struct {
 	environment environmentNames
 	// nodes are what somebody inside wrote on nodes.
 	nodes nodeRules
+	// devices are the host's claims of devices, by their names in the pod.
+	devices map[string]string
 	// inside are the resources that the host is not asked for, since only nodes inside have them.
 	inside []corev1.ResourceName
 }
@@ -79,6 +81,7 @@ func (p podTranslator) spec(virtual *corev1.Pod, in podInputs) (*corev1.PodSpec,
 	visitFields(host, func(path *string) { *path = hostFieldPath(*path) })
 	p.rename(host, virtual.Namespace)
 	// What follows writes names of the host.
+	nameDevices(host, in.devices)
 	mountProjections(host, in)
 	forEachContainer(host, func(container *corev1.Container) { p.environment(container, &virtual.Spec, in.environment) })
 	domain := p.translator.Cluster().Domain

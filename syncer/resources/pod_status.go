@@ -192,8 +192,15 @@ func keepOwnParts(status *corev1.ContainerStatus, container *corev1.Container) {
 	status.AllocatedResourcesStatus = slices.DeleteFunc(status.AllocatedResourcesStatus, func(allocated corev1.ResourceStatus) bool {
 		_, requested := container.Resources.Requests[allocated.Name]
 		_, limited := container.Resources.Limits[allocated.Name]
-		return !requested && !limited
+		return !requested && !limited && !isOfClaim(container, allocated.Name)
 	})
+}
+
+// isOfClaim tells whether the status of a resource is about devices that the container claims.
+func isOfClaim(container *corev1.Container, resource corev1.ResourceName) bool {
+	claim, is := strings.CutPrefix(string(resource), "claim:")
+	claim, _, _ = strings.Cut(claim, "/")
+	return is && slices.ContainsFunc(container.Resources.Claims, func(c corev1.ResourceClaim) bool { return c.Name == claim })
 }
 
 // absentStatus is that of a container which the host does not have. One that has ended

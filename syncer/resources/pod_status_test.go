@@ -32,7 +32,7 @@ func injected() (virtual, host *corev1.Pod) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
 		Spec: corev1.PodSpec{
 			InitContainers: []corev1.Container{{Name: "setup"}, {Name: "taken-out"}},
-			Containers: []corev1.Container{{Name: "app", Resources: corev1.ResourceRequirements{Requests: quantity("1")},
+			Containers: []corev1.Container{{Name: "app", Resources: corev1.ResourceRequirements{Requests: quantity("1"), Claims: []corev1.ResourceClaim{{Name: "gpu"}}},
 				VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}}},
 			EphemeralContainers: []corev1.EphemeralContainer{debug("debug"), debug("mesh-proxy"), debug("mesh-init"), debug("admin"), debug("later")},
 			Volumes:             []corev1.Volume{{Name: "data"}},
@@ -68,7 +68,7 @@ func injected() (virtual, host *corev1.Pod) {
 		VolumeHealth:                         []corev1.PodVolumeHealth{{Name: "data"}, {Name: "mesh-certificates"}},
 	}
 	host.Status.ContainerStatuses[1].VolumeMounts = []corev1.VolumeMountStatus{{Name: "data", MountPath: "/data"}, {Name: "mesh-certificates", MountPath: "/mesh"}, {Name: "data", MountPath: "/mesh-data"}}
-	host.Status.ContainerStatuses[1].AllocatedResourcesStatus = []corev1.ResourceStatus{{Name: corev1.ResourceCPU}, {Name: "claim:mesh-claim"}}
+	host.Status.ContainerStatuses[1].AllocatedResourcesStatus = []corev1.ResourceStatus{{Name: corev1.ResourceCPU}, {Name: "claim:mesh-claim"}, {Name: "claim:gpu/one"}}
 	host.Status.ContainerStatuses[1].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Message: "waits for mesh-proxy"}}
 	return virtual, host
 }
@@ -128,8 +128,8 @@ func TestInjectedContainers(t *testing.T) {
 		t.Errorf("resources of the pod: got %v and %v, want none of what the host's containers make", status.Resources, status.AllocatedResources)
 	}
 	app := status.ContainerStatuses[0]
-	if len(app.VolumeMounts) != 1 || len(app.AllocatedResourcesStatus) != 1 || len(status.VolumeHealth) != 1 {
-		t.Errorf("mounts %v, resources %v, volumes %v: want the tenant's one of each", app.VolumeMounts, app.AllocatedResourcesStatus, status.VolumeHealth)
+	if len(app.VolumeMounts) != 1 || len(app.AllocatedResourcesStatus) != 2 || len(status.VolumeHealth) != 1 {
+		t.Errorf("mounts %v, resources %v, volumes %v: want the tenant's alone", app.VolumeMounts, app.AllocatedResourcesStatus, status.VolumeHealth)
 	}
 	if again := virtualStatus(virtual, host, containers.OwnOf(virtual, host), testTranslator().Readable("shop", "web"), true); !reflect.DeepEqual(again, status) {
 		t.Errorf("a second report differs: got %v, want %v", again, status)

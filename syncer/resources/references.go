@@ -15,13 +15,17 @@ import (
 )
 
 // references are the objects in its own namespace that a pod needs.
-type references struct{ configMaps, secrets, claims []string }
+type references struct{ configMaps, secrets, claims, devices []string }
 
 func (r references) ofConfigMaps() []string { return r.configMaps }
 
 func (r references) ofSecrets() []string { return r.secrets }
 
-func (r references) all() []string { return slices.Concat(r.configMaps, r.secrets, r.claims) }
+func (r references) ofDevices() []string { return r.devices }
+
+func (r references) all() []string {
+	return slices.Concat(r.configMaps, r.secrets, r.claims, r.devices)
+}
 
 // visitor is called with the place of each reference of a pod, and may change it.
 type visitor struct{ configMap, secret, claim func(name *string) }
@@ -39,6 +43,7 @@ func referencesOf(pod *corev1.Pod) references {
 			found.claims = append(found.claims, ephemeralClaim(pod, volume.Name))
 		}
 	}
+	found.devices = devicesOf(pod)
 	return found
 }
 

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -97,6 +98,8 @@ func kinds() []kind {
 		{resource: tenancyv1.ResourceIngressClasses, add: (*builder).ingressClasses},
 		{resource: tenancyv1.ResourceRuntimeClasses, add: (*builder).runtimeClasses},
 		{resource: tenancyv1.ResourcePriorityClasses, add: (*builder).priorityClasses},
+		{resource: tenancyv1.ResourceDeviceClasses, add: (*builder).deviceClasses},
+		{resource: tenancyv1.ResourceDeviceClaims, add: (*builder).deviceClaims},
 		{resource: tenancyv1.ResourceConfigMaps, add: (*builder).configMaps},
 		{resource: tenancyv1.ResourceSecrets, add: (*builder).secrets},
 		{resource: tenancyv1.ResourceServices, add: (*builder).services},
@@ -147,7 +150,11 @@ type builder struct {
 	policies *engine.Store[*networkingv1.NetworkPolicy]
 	// accounts are the ServiceAccounts of the tenant on the host; nil while they stay inside.
 	accounts *engine.Store[*corev1.ServiceAccount]
-	notices  *notices
+	// shownDeviceClasses are the host's that are shown inside, devices the claims that may name them;
+	// nil while they are off.
+	shownDeviceClasses *engine.Store[*resourcev1.DeviceClass]
+	devices            *devices
+	notices            *notices
 	// ruled are the kinds with a rule, referrals what of the host they may name.
 	ruled     []*ruled
 	referrals referrals

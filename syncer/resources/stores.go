@@ -30,6 +30,8 @@ const (
 	// indexConfigMap and indexSecret find virtual pods, and ingresses, by what they refer to.
 	indexConfigMap = "configmap"
 	indexSecret    = "secret"
+	// indexDevices finds virtual pods by the claims of devices that they refer to.
+	indexDevices = "devices"
 	// indexCertificate finds ingresses by the secrets of their certificates.
 	indexCertificate = "certificate"
 	// indexVolume finds host claims by the volume that they are bound to.
@@ -71,6 +73,7 @@ func NewVirtual(client kubernetes.Interface) *Virtual {
 				indexNode:            podsByNode,
 				indexConfigMap:       podsByReference(references.ofConfigMaps),
 				indexSecret:          podsByReference(references.ofSecrets),
+				indexDevices:         podsByReference(references.ofDevices),
 			},
 		}),
 		Services: engine.NewStore(informers, core(tenancyv1.ResourceServices), typed.Services, byNamespace),

@@ -27,6 +27,10 @@ const (
 
 	ResourceServiceAccounts = "serviceaccounts"
 
+	// ResourceDeviceClaims are claims of devices; those of volumes are ResourceClaims.
+	ResourceDeviceClaims  = "resourceclaims"
+	ResourceDeviceClasses = "deviceclasses"
+
 	ResourceIngressClasses  = "ingressclasses"
 	ResourcePriorityClasses = "priorityclasses"
 	ResourceRuntimeClasses  = "runtimeclasses"
@@ -219,6 +223,15 @@ func Catalogue() []SyncedKind {
 		{
 			Group: "scheduling.k8s.io", Version: "v1", Resource: ResourcePriorityClasses, Direction: FromHost, Verbs: reading(),
 			Words: "the same, by `priorityClasses.selector`, but those that Kubernetes defines; pods on the host have them",
+		},
+		{
+			Group: "resource.k8s.io", Version: "v1", Resource: ResourceDeviceClasses, Direction: FromHost, Verbs: reading(),
+			Words: "the same, by `deviceClasses.selector`, without what they say of devices; claims of devices name no others",
+		},
+		{
+			Group: "resource.k8s.io", Version: "v1", Resource: ResourceDeviceClaims, Direction: ToHost, Namespaced: true, Verbs: writing(),
+			Needs: []string{ResourcePods, ResourceDeviceClasses},
+			Words: "those that a pod refers to, by name or by a template; see [devices.md](devices.md)",
 		},
 	}
 }

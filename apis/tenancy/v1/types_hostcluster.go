@@ -94,6 +94,15 @@ type HostIsolation struct {
 	// +k8s:unique=set
 	// +k8s:maxItems=32
 	InlineVolumeDrivers []string `json:"inlineVolumeDrivers,omitempty"`
+	// deviceConfigDrivers are the drivers of devices that ResourceClaims may configure. None may
+	// be configured when not set: a driver reads such a configuration with its rights on a node.
+	// +optional
+	// +listType=set
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=32
+	DeviceConfigDrivers []string `json:"deviceConfigDrivers,omitempty"`
 	// endpointRanges are the ranges, such as 192.0.2.0/24, that an EndpointSlice of a
 	// Service without selector may name, besides the addresses of the virtual cluster's own pods.
 	// +optional

@@ -65,6 +65,9 @@ type ToHostSpec struct {
 	// pods run on the host's nodes. On by default.
 	// +optional
 	Pods KindSwitch `json:"pods,omitempty,omitzero"`
+	// resourceClaims get devices of the host for the pods that refer to them. They name device classes that fromHost.deviceClasses shows. Who switches them on needs the right to create ResourceClaims there. Off by default.
+	// +optional
+	ResourceClaims KindSwitch `json:"resourceClaims,omitempty,omitzero"`
 	// secrets are those that pods and ingresses refer to, or all. On by default.
 	// +optional
 	Secrets ReferencedKind `json:"secrets,omitempty,omitzero"`
@@ -90,6 +93,9 @@ type FromHostSpec struct {
 	// +k8s:optional
 	// +k8s:maxItems=50
 	Custom []KindFromHost `json:"custom,omitempty"`
+	// deviceClasses of the host can be named by claims of devices inside, and no others. Off by default.
+	// +optional
+	DeviceClasses ClassSelection `json:"deviceClasses,omitempty,omitzero"`
 	// events of the host about synced objects are copied inside. On by default.
 	// +optional
 	Events KindSwitch `json:"events,omitempty,omitzero"`

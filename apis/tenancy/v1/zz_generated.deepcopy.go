@@ -339,6 +339,7 @@ func (in *FromHostSpec) DeepCopyInto(out *FromHostSpec) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	in.DeviceClasses.DeepCopyInto(&out.DeviceClasses)
 	in.Events.DeepCopyInto(&out.Events)
 	in.IngressClasses.DeepCopyInto(&out.IngressClasses)
 	in.Nodes.DeepCopyInto(&out.Nodes)
@@ -514,6 +515,11 @@ func (in *HostIsolation) DeepCopyInto(out *HostIsolation) {
 	*out = *in
 	if in.InlineVolumeDrivers != nil {
 		in, out := &in.InlineVolumeDrivers, &out.InlineVolumeDrivers
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
+	if in.DeviceConfigDrivers != nil {
+		in, out := &in.DeviceConfigDrivers, &out.DeviceConfigDrivers
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
@@ -1676,6 +1682,7 @@ func (in *ToHostSpec) DeepCopyInto(out *ToHostSpec) {
 	in.PersistentVolumeClaims.DeepCopyInto(&out.PersistentVolumeClaims)
 	in.PodDisruptionBudgets.DeepCopyInto(&out.PodDisruptionBudgets)
 	in.Pods.DeepCopyInto(&out.Pods)
+	in.ResourceClaims.DeepCopyInto(&out.ResourceClaims)
 	in.Secrets.DeepCopyInto(&out.Secrets)
 	in.ServiceAccounts.DeepCopyInto(&out.ServiceAccounts)
 	in.Services.DeepCopyInto(&out.Services)

@@ -940,6 +940,28 @@ func Validate_FromHostSpec(
 		errs = append(errs, fn(fldPath.Child("custom"), obj.Custom, oldVal, oldObj != nil)...)
 	}
 
+	{ // field FromHostSpec.DeviceClasses
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ClassSelection,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ClassSelection(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ClassSelection {
+				return &oldObj.DeviceClasses
+			})
+		errs = append(errs, fn(fldPath.Child("deviceClasses"), &obj.DeviceClasses, oldVal, oldObj != nil)...)
+	}
+
 	{ // field FromHostSpec.Events
 		fn := func(
 			fldPath *field.Path,
@@ -1476,6 +1498,42 @@ func Validate_HostIsolation(
 				return oldObj.InlineVolumeDrivers
 			})
 		errs = append(errs, fn(fldPath.Child("inlineVolumeDrivers"), obj.InlineVolumeDrivers, oldVal, oldObj != nil)...)
+	}
+
+	{ // field HostIsolation.DeviceConfigDrivers
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 32).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// lists with set semantics require unique values
+			if e := validate.ValSliceUnique(ctx, op, fldPath, obj, oldObj, validate.DirectEqual); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostIsolation) []string {
+				return oldObj.DeviceConfigDrivers
+			})
+		errs = append(errs, fn(fldPath.Child("deviceConfigDrivers"), obj.DeviceConfigDrivers, oldVal, oldObj != nil)...)
 	}
 
 	{ // field HostIsolation.EndpointRanges
@@ -5271,6 +5329,28 @@ func Validate_ToHostSpec(
 				return &oldObj.Pods
 			})
 		errs = append(errs, fn(fldPath.Child("pods"), &obj.Pods, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.ResourceClaims
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.ResourceClaims
+			})
+		errs = append(errs, fn(fldPath.Child("resourceClaims"), &obj.ResourceClaims, oldVal, oldObj != nil)...)
 	}
 
 	{ // field ToHostSpec.Secrets

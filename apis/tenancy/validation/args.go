@@ -65,7 +65,7 @@ func syncerRules() argRules {
 			"vmodule":                   moduleVerbosity,
 		},
 		owned: []string{
-			"allowed-*", "bind-address", "closed-*", "cluster-*", "data-dir", "denied-*", "egress-*", "endpoint-*", "ephemeral-data", "external-*", "health-*", "host-*", "image*", "inline-*", "issuer-*", "kubelet-*", "map-*",
+			"allowed-*", "bind-address", "closed-*", "cluster-*", "data-dir", "denied-*", "device-*", "egress-*", "endpoint-*", "ephemeral-data", "external-*", "health-*", "host-*", "image*", "inline-*", "issuer-*", "kubelet-*", "map-*",
 			"namespace", "node-*", "pod-*", "public-egress", v1.FlagReleaseKind, "select-*", "service-*", v1.FlagShowKind, v1.FlagSyncByRule, "uid", "virtual-*", "webhook-*",
 		},
 	}

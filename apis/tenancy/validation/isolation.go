@@ -61,9 +61,11 @@ func quotaHard(hard, old corev1.ResourceList, path *field.Path) field.ErrorList 
 // hostIsolation judges what an administrator opens to all virtual clusters.
 func hostIsolation(spec *tenancy.HostIsolation, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	for i, driver := range spec.InlineVolumeDrivers {
-		for _, problem := range utilvalidation.IsDNS1123Subdomain(driver) {
-			errs = append(errs, field.Invalid(path.Child("inlineVolumeDrivers").Index(i), driver, problem))
+	for name, drivers := range map[string][]string{"inlineVolumeDrivers": spec.InlineVolumeDrivers, "deviceConfigDrivers": spec.DeviceConfigDrivers} {
+		for i, driver := range drivers {
+			for _, problem := range utilvalidation.IsDNS1123Subdomain(driver) {
+				errs = append(errs, field.Invalid(path.Child(name).Index(i), driver, problem))
+			}
 		}
 	}
 	errs = append(errs, metadataKeys(spec.AllowedAnnotations, path.Child("allowedAnnotations"))...)

@@ -80,11 +80,12 @@ func TestHostIsolation(t *testing.T) {
 	}{
 		"nothing": {tenancy.HostIsolation{}, nil},
 		"all": {tenancy.HostIsolation{
-			InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, EndpointRanges: []string{"192.0.2.0/24", "2001:db8::/64", "198.51.100.7/32"}, ExternalIPRanges: []string{"203.0.113.0/24"},
+			InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, DeviceConfigDrivers: []string{"gpu.example.org"}, EndpointRanges: []string{"192.0.2.0/24", "2001:db8::/64", "198.51.100.7/32"}, ExternalIPRanges: []string{"203.0.113.0/24"},
 			EgressRanges: []string{"0.0.0.0/0", "::/0"}, Quota: hard("pods", "100"),
 		}, nil},
-		"no driver": {tenancy.HostIsolation{InlineVolumeDrivers: []string{"Secrets Store"}}, []string{"spec.isolation.inlineVolumeDrivers[0]: RFC 1123"}},
-		"keys":      {tenancy.HostIsolation{AllowedAnnotations: []string{"example.org/size", "example.org/*"}, DeniedAnnotations: []string{"*"}, AllowedLabels: []string{"example.org/team"}}, nil},
+		"no driver of devices": {tenancy.HostIsolation{DeviceConfigDrivers: []string{"gpu.example.org", "GPU"}}, []string{"spec.isolation.deviceConfigDrivers[1]: RFC 1123"}},
+		"no driver":            {tenancy.HostIsolation{InlineVolumeDrivers: []string{"Secrets Store"}}, []string{"spec.isolation.inlineVolumeDrivers[0]: RFC 1123"}},
+		"keys":                 {tenancy.HostIsolation{AllowedAnnotations: []string{"example.org/size", "example.org/*"}, DeniedAnnotations: []string{"*"}, AllowedLabels: []string{"example.org/team"}}, nil},
 		"no keys": {tenancy.HostIsolation{AllowedAnnotations: []string{"*", "garret.dev/cluster", "a.garret.dev/*", "*.example.org/x"}, AllowedLabels: []string{"team"}}, []string{
 			"spec.isolation.allowedAnnotations[0]: must be a key with its domain", "spec.isolation.allowedAnnotations[1]: must not be in the domain garret.dev",
 			"spec.isolation.allowedAnnotations[2]: must not be in the domain garret.dev", "spec.isolation.allowedAnnotations[3]: prefix part", "spec.isolation.allowedLabels[0]: must be a key with its domain",

@@ -5,6 +5,7 @@ package validation
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
@@ -43,12 +44,41 @@ func syncer(spec *tenancy.SyncerSpec, path *field.Path) field.ErrorList {
 			}
 		}
 	}
+	errs = append(errs, missingNeeds(external, path)...)
 	errs = append(errs, hostMappings(spec.ToHost.Services.Mappings, path.Child("toHost", "services", "mappings"))...)
 	fromHost := path.Child("fromHost")
 	errs = append(errs, mappings(spec.FromHost.Services.Mappings, fromHost.Child("services", "mappings"))...)
 	errs = append(errs, objectsFromHost(spec.FromHost.ConfigMaps, fromHost.Child("configMaps"))...)
 	errs = append(errs, objectsFromHost(spec.FromHost.Secrets, fromHost.Child("secrets"))...)
 	return append(errs, nodesFromHost(&spec.FromHost.Nodes, fromHost.Child("nodes"))...)
+}
+
+// missingNeeds wants what a kind needs to be asked for with it, where that is off by default: what
+// is shown of the host is for somebody to choose.
+func missingNeeds(spec *v1.SyncerSpec, path *field.Path) field.ErrorList {
+	args := spec.Args()
+	selection, err := v1.SelectByArgs(args)
+	if err != nil {
+		return nil // told of the argument
+	}
+	fields := map[string]string{}
+	for _, choice := range spec.Choices() {
+		fields[choice.Resource] = choice.Field
+	}
+	var errs field.ErrorList
+	for _, kind := range v1.Catalogue() {
+		asked := slices.ContainsFunc(args, func(arg string) bool {
+			names, is := strings.CutPrefix(arg, "--"+v1.FlagSyncResources+"=")
+			return is && named(names, kind.Resource)
+		})
+		for _, needed := range kind.Needs {
+			if other, _ := v1.CataloguedKind(needed); asked && !other.Default && !selection[needed] {
+				errs = append(errs, field.Required(path.Child(fields[needed]),
+					fmt.Sprintf("spec.syncer.%s needs it: switch it on as well, with a selector of what tenants may name", fields[kind.Resource])))
+			}
+		}
+	}
+	return errs
 }
 
 // objectsFromHost wants no two objects of a kind in one place inside.

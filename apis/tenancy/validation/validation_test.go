@@ -241,7 +241,11 @@ func TestArguments(t *testing.T) {
 		"syncer's kinds":       {syncerArg("--disable-sync-resources=events,ingresses", "--sync-resources=events", "--vmodule=pod*=4,engine=6", "--sync-nodes-from-host=false"), nil},
 		"no kind":              {syncerArg("--disable-sync-resources=pods,fruits"), []string{"spec.syncer.extraArgs[0]: must have the form --disable-sync-resources=A,B,… with names of these: configmaps"}},
 		"not synced yet":       {syncerArg("--sync-resources=volumesnapshots"), []string{"spec.syncer.extraArgs[0]: must have the form --sync-resources=A,B,…"}},
-		"off by default":       {syncerArg("--sync-resources=poddisruptionbudgets", "--disable-sync-resources=poddisruptionbudgets,volumesnapshots"), nil},
+		"devices alone":        {syncerArg("--sync-resources=resourceclaims"), []string{"spec.syncer.fromHost.deviceClasses: Required value: spec.syncer.toHost.resourceClaims needs it"}},
+		"devices of classes": {func(vc *tenancy.VirtualCluster) {
+			vc.Spec.Syncer.ToHost.ResourceClaims.Enabled, vc.Spec.Syncer.FromHost.DeviceClasses.Enabled = ptr.To(true), ptr.To(true)
+		}, nil},
+		"off by default": {syncerArg("--sync-resources=poddisruptionbudgets", "--disable-sync-resources=poddisruptionbudgets,volumesnapshots"), nil},
 		"fields and arguments": {func(vc *tenancy.VirtualCluster) {
 			syncerArg("--disable-sync-resources=events,ingresses", "--sync-resources=poddisruptionbudgets")(vc)
 			vc.Spec.Syncer.ToHost.Ingresses.Enabled, vc.Spec.Syncer.FromHost.Events.Enabled = ptr.To(true), ptr.To(false)

@@ -206,6 +206,10 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.garret.garret.apis.tenancy.v1.KindFromHost
           elementRelationship: atomic
+    - name: deviceClasses
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
     - name: events
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
@@ -329,6 +333,12 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: dev.garret.garret.apis.tenancy.v1.AllowedPodRules
       default: {}
     - name: deniedAnnotations
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: deviceConfigDrivers
       type:
         list:
           elementType:
@@ -1061,6 +1071,10 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}
     - name: pods
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: resourceClaims
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}

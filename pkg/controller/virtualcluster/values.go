@@ -98,6 +98,7 @@ func (c *Controller) isolation(vc *tenancyv1.VirtualCluster) (chart.Isolation, e
 	return chart.Isolation{
 		PodRules:            rules,
 		InlineVolumeDrivers: opened.InlineVolumeDrivers,
+		DeviceConfigDrivers: opened.DeviceConfigDrivers,
 		EndpointRanges:      opened.EndpointRanges,
 		ExternalIPRanges:    opened.ExternalIPRanges,
 		AllowedAnnotations:  opened.AllowedAnnotations,

@@ -39,7 +39,7 @@ func deployer(t *testing.T, published bool, objects ...runtime.Object) *Controll
 		}
 	}
 	local := &tenancyv1.HostCluster{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.LocalHostCluster}, Spec: tenancyv1.HostClusterSpec{Isolation: tenancyv1.HostIsolation{
-		InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, EndpointRanges: []string{"192.0.2.0/24"}, ExternalIPRanges: []string{"203.0.113.0/24"}, EgressRanges: []string{"198.51.100.0/24"},
+		InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, DeviceConfigDrivers: []string{"gpu.example.org"}, EndpointRanges: []string{"192.0.2.0/24"}, ExternalIPRanges: []string{"203.0.113.0/24"}, EgressRanges: []string{"198.51.100.0/24"},
 	}}}
 	if err := watched.hostChanges.GetStore().Add(local); err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestValues(t *testing.T) {
 		Syncer: chart.Syncer{Image: "garret.dev/garret/syncer:v0.1.0", ExtraArgs: []string{"--v=2", "--disable-sync-resources=secrets"}},
 		RBAC:   chart.RBAC{Rules: tenancyv1.SyncerRules(synced)},
 		Isolation: chart.Isolation{
-			InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, EndpointRanges: []string{"192.0.2.0/24"}, ExternalIPRanges: []string{"203.0.113.0/24"},
+			InlineVolumeDrivers: []string{"secrets-store.csi.k8s.io"}, DeviceConfigDrivers: []string{"gpu.example.org"}, EndpointRanges: []string{"192.0.2.0/24"}, ExternalIPRanges: []string{"203.0.113.0/24"},
 			NetworkPolicy: chart.NetworkPolicy{Enabled: true, AllowedRanges: []string{"198.51.100.0/24"}},
 			LimitRange:    vc.Spec.Isolation.LimitRange,
 		},

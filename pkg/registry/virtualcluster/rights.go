@@ -55,6 +55,7 @@ var lentFields = []lent{
 		return deployed("limitranges", now.Isolation.LimitRange, old.Isolation.LimitRange)
 	}},
 	{"syncer.toHost.networkPolicies", madeOnHost("networking.k8s.io", v1.ResourcePolicies, "all NetworkPolicies of a namespace add up")},
+	{"syncer.toHost.resourceClaims", madeOnHost("resource.k8s.io", v1.ResourceDeviceClaims, "the claims take devices of the host")},
 	{"syncer.toHost.serviceAccounts", madeOnHost("", v1.ResourceServiceAccounts, "the host may trust the ServiceAccounts of the namespace")},
 	{"syncer.fromHost.configMaps", func(now, old *tenancy.VirtualClusterSpec) []need {
 		return shownInside(v1.ResourceConfigMaps, now.Syncer.FromHost.ConfigMaps, old.Syncer.FromHost.ConfigMaps)

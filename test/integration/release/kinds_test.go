@@ -31,6 +31,7 @@ func bodies() map[string]string {
 		tenancyv1.ResourceServiceAccounts: `{"kind":"ServiceAccount"}`,
 		tenancyv1.ResourceConfigMaps:      `{"kind":"ConfigMap"}`,
 		tenancyv1.ResourcePolicies:        `{"kind":"NetworkPolicy","spec":{"podSelector":{"matchLabels":{"a":"b"}}}}`,
+		tenancyv1.ResourceDeviceClaims:    `{"kind":"ResourceClaim","spec":{"devices":{}}}`,
 		tenancyv1.ResourceBudgets:         `{"kind":"PodDisruptionBudget","spec":{"minAvailable":1,"selector":{"matchLabels":{"a":"b"}}}}`,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -98,6 +99,13 @@ func kinds() []*kind {
 			object: fields{"spec": fields{"podSelector": fields{"matchLabels": fields{"app": "policed"}}, "policyTypes": []any{"Ingress"}}},
 			path:   []string{"spec", "policyTypes"}, values: [2]any{[]any{"Ingress"}, []any{"Ingress", "Egress"}}, drift: []any{"Egress"},
 			selector: []string{"spec", "podSelector", "matchLabels"},
+		},
+		{
+			GroupVersionResource: resourcev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceDeviceClaims), kind: "ResourceClaim",
+			object: fields{"spec": fields{"devices": fields{}}},
+			need: func(s *side, name string) {
+				s.createPod("for-devices-"+name, claiming(corev1.PodResourceClaim{Name: "device", ResourceClaimName: &name}))
+			},
 		},
 		{
 			// By a rule, which stands beside its tests.

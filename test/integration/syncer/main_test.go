@@ -261,6 +261,7 @@ func (s *side) start() {
 		// Both sides are shared, and so are classes: a test says which ones are its own.
 		selection[kind.Resource] = selection[kind.Resource] && (kind.Namespaced || s.selectors[kind.Resource] != "")
 	}
+	selection[tenancyv1.ResourceDeviceClaims] = selection[tenancyv1.ResourceDeviceClaims] && selection[tenancyv1.ResourceDeviceClasses]
 	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.account, s.translator.Cluster(), s.nodes)
 	s.metrics = metrics.NewKubeRegistry()
 	s.ledger = quota.New(s.hostNamespace, "demo", clock.RealClock{})
@@ -286,7 +287,7 @@ func (s *side) start() {
 		Tokens: tokens.New(tokens.Options{Translator: s.translator, Virtual: s.virtual, VirtualPods: s.virtualStores.Pods,
 			HostPods: s.hostStores.Pods, HostSecrets: s.hostStores.Secrets, Clock: clock.RealClock{}, Evidence: history, Source: source}),
 		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger, Dormancy: sleeps,
-		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers},
+		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers, Devices: selection[tenancyv1.ResourceDeviceClaims]},
 		PodRules: s.rules, Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, All: s.all, Mappings: s.mappings, EgressBounds: s.bounds, Rules: s.kindRules(ctx), Mapped: s.mapped, Named: s.named, HostResources: s.hostResources, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
 	}))

@@ -48,6 +48,7 @@ func TestKinds(t *testing.T) {
 	s := setUp(t)
 	s.stop()
 	s.accounts = true
+	s.selectors = map[string]string{tenancyv1.ResourceDeviceClasses: "of=nobody"} // claims need that kind
 	s.start()
 	s.refuseOnHost()
 	t.Run("syncing", func(t *testing.T) {

@@ -15,6 +15,8 @@ type FromHostSpecApplyConfiguration struct {
 	// custom are kinds of the host's CustomResourceDefinitions, whose objects are shown inside
 	// by name. None by default.
 	Custom []KindFromHostApplyConfiguration `json:"custom,omitempty"`
+	// deviceClasses of the host can be named by claims of devices inside, and no others. Off by default.
+	DeviceClasses *ClassSelectionApplyConfiguration `json:"deviceClasses,omitempty"`
 	// events of the host about synced objects are copied inside. On by default.
 	Events *KindSwitchApplyConfiguration `json:"events,omitempty"`
 	// ingressClasses are the host's classes that ingresses inside can name. On by default,
@@ -62,6 +64,14 @@ func (b *FromHostSpecApplyConfiguration) WithCustom(values ...*KindFromHostApply
 		}
 		b.Custom = append(b.Custom, *values[i])
 	}
+	return b
+}
+
+// WithDeviceClasses sets the DeviceClasses field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DeviceClasses field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithDeviceClasses(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.DeviceClasses = value
 	return b
 }
 

@@ -14,6 +14,9 @@ type HostIsolationApplyConfiguration struct {
 	// inlineVolumeDrivers are the CSI drivers that pods may name in an inline volume. No pod
 	// may use one when it is not set, because such a volume tells the driver what to open.
 	InlineVolumeDrivers []string `json:"inlineVolumeDrivers,omitempty"`
+	// deviceConfigDrivers are the drivers of devices that ResourceClaims may configure. None may
+	// be configured when not set: a driver reads such a configuration with its rights on a node.
+	DeviceConfigDrivers []string `json:"deviceConfigDrivers,omitempty"`
 	// endpointRanges are the ranges, such as 192.0.2.0/24, that an EndpointSlice of a
 	// Service without selector may name, besides the addresses of the virtual cluster's own pods.
 	EndpointRanges []string `json:"endpointRanges,omitempty"`
@@ -59,6 +62,16 @@ func HostIsolation() *HostIsolationApplyConfiguration {
 func (b *HostIsolationApplyConfiguration) WithInlineVolumeDrivers(values ...string) *HostIsolationApplyConfiguration {
 	for i := range values {
 		b.InlineVolumeDrivers = append(b.InlineVolumeDrivers, values[i])
+	}
+	return b
+}
+
+// WithDeviceConfigDrivers adds the given value to the DeviceConfigDrivers field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the DeviceConfigDrivers field.
+func (b *HostIsolationApplyConfiguration) WithDeviceConfigDrivers(values ...string) *HostIsolationApplyConfiguration {
+	for i := range values {
+		b.DeviceConfigDrivers = append(b.DeviceConfigDrivers, values[i])
 	}
 	return b
 }

@@ -34,6 +34,8 @@ type ToHostSpecApplyConfiguration struct {
 	PodDisruptionBudgets *KindSwitchApplyConfiguration `json:"podDisruptionBudgets,omitempty"`
 	// pods run on the host's nodes. On by default.
 	Pods *KindSwitchApplyConfiguration `json:"pods,omitempty"`
+	// resourceClaims get devices of the host for the pods that refer to them. They name device classes that fromHost.deviceClasses shows. Who switches them on needs the right to create ResourceClaims there. Off by default.
+	ResourceClaims *KindSwitchApplyConfiguration `json:"resourceClaims,omitempty"`
 	// secrets are those that pods and ingresses refer to, or all. On by default.
 	Secrets *ReferencedKindApplyConfiguration `json:"secrets,omitempty"`
 	// serviceAccounts let policies and workload identities of the host tell pods apart. Tokens
@@ -140,6 +142,14 @@ func (b *ToHostSpecApplyConfiguration) WithPodDisruptionBudgets(value *KindSwitc
 // If called multiple times, the Pods field is set to the value of the last call.
 func (b *ToHostSpecApplyConfiguration) WithPods(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.Pods = value
+	return b
+}
+
+// WithResourceClaims sets the ResourceClaims field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ResourceClaims field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithResourceClaims(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.ResourceClaims = value
 	return b
 }
 

@@ -93,7 +93,7 @@
 {{- $args = append $args "--ephemeral-data" }}
 {{- end }}
 {{- with .Values.isolation }}
-{{- range $flag, $values := dict "inline-volume-drivers" .inlineVolumeDrivers "endpoint-ranges" .endpointRanges "external-ip-ranges" .externalIPRanges "allowed-annotations" .allowedAnnotations "denied-annotations" .deniedAnnotations "allowed-labels" .allowedLabels "egress-ranges" .networkPolicy.allowedRanges }}
+{{- range $flag, $values := dict "inline-volume-drivers" .inlineVolumeDrivers "device-config-drivers" .deviceConfigDrivers "endpoint-ranges" .endpointRanges "external-ip-ranges" .externalIPRanges "allowed-annotations" .allowedAnnotations "denied-annotations" .deniedAnnotations "allowed-labels" .allowedLabels "egress-ranges" .networkPolicy.allowedRanges }}
 {{- with $values }}
 {{- $args = append $args (printf "--%s=%s" $flag (join "," .)) }}
 {{- end }}
