@@ -47,6 +47,8 @@ type ToHostSpec struct {
 	ServiceAccounts KindSwitch
 	// services have the addresses that the host allots. On by default.
 	Services ServicesToHost
+	// volumeSnapshots of claims inside are taken on the host, and keep their data there. The host's administrator opens the kind. Off by default.
+	VolumeSnapshots KindSwitch
 }
 
 // FromHostSpec chooses among the kinds of the host that are shown inside.
@@ -71,6 +73,8 @@ type FromHostSpec struct {
 	StorageClasses ClassSelection
 	// services of the host and of other virtual clusters are shown inside by name. None by default.
 	Services ServicesFromHost
+	// volumeSnapshotClasses of the host can be named by volume snapshots inside. On where volumeSnapshots go to the host.
+	VolumeSnapshotClasses ClassSelection
 }
 
 // KindSwitch switches a kind on or off.

@@ -21,11 +21,11 @@ func claimTable() []typeRules {
 			passed("volumeAttributesClassName").because("the host offers classes to everybody in the namespace"),
 			translated("passed; the empty class only with a volumeName, since it takes any volume of the host that is nobody's yet", "storageClassName"),
 			translated("passed where the host provisioned the volume for a claim of this virtual cluster, refused otherwise", "volumeName"),
-			translated("the host's claim, of the claim inside; any other source is refused", "dataSourceRef"),
+			translated("the host's claim or volume snapshot, of the one inside; any other source is refused", "dataSourceRef"),
 			leftOut("dataSourceRef says the same", "dataSource"),
 			refused("it selects among the volumes of the host, whosever they are", "no setting lifts it, a storageClassName has a volume made", "selector"),
 		),
 		of[corev1.VolumeResourceRequirements](passed("limits", "requests")),
-		of[corev1.TypedObjectReference](translated("the host's claim, of the claim inside", "apiGroup", "kind", "name", "namespace")),
+		of[corev1.TypedObjectReference](translated("the host's claim or volume snapshot, of the one inside", "apiGroup", "kind", "name", "namespace")),
 	}
 }

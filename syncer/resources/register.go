@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -97,6 +98,7 @@ func kinds() []kind {
 		{resource: tenancyv1.ResourceIngressClasses, add: (*builder).ingressClasses},
 		{resource: tenancyv1.ResourceRuntimeClasses, add: (*builder).runtimeClasses},
 		{resource: tenancyv1.ResourcePriorityClasses, add: (*builder).priorityClasses},
+		{resource: tenancyv1.ResourceSnapshotClasses, add: (*builder).snapshotClasses},
 		{resource: tenancyv1.ResourceConfigMaps, add: (*builder).configMaps},
 		{resource: tenancyv1.ResourceSecrets, add: (*builder).secrets},
 		{resource: tenancyv1.ResourceServices, add: (*builder).services},
@@ -148,6 +150,8 @@ type builder struct {
 	// accounts are the ServiceAccounts of the tenant on the host; nil while they stay inside.
 	accounts *engine.Store[*corev1.ServiceAccount]
 	notices  *notices
+	// snapshotsOf are the host's classes of snapshots that are shown; nil where none are.
+	snapshotsOf *engine.Store[*unstructured.Unstructured]
 	// ruled are the kinds with a rule, referrals what of the host they may name.
 	ruled     []*ruled
 	referrals referrals

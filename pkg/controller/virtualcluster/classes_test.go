@@ -49,7 +49,7 @@ func TestLentClasses(t *testing.T) {
 				objects = append(objects, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.RoleHostClasses}, Subjects: test.before})
 			}
 			c := deployer(t, true, objects...)
-			args, err := c.syncerArguments(t.Context(), vc)
+			args, err := c.syncerArguments(t.Context(), vc, true)
 			if err != nil || !slices.Equal(args, test.wantArgs) {
 				t.Errorf("got %v and %v, want %v", args, err, test.wantArgs)
 			}

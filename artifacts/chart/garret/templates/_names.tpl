@@ -138,6 +138,9 @@ imagePullSecrets:
 - apiGroups: [scheduling.k8s.io]
   resources: [priorityclasses]
   verbs: [get, list, watch]
+- apiGroups: [snapshot.storage.k8s.io]
+  resources: [volumesnapshotclasses]
+  verbs: [get, list, watch]
 {{- end }}
 
 {{/* The rule for the definitions of kinds that virtual clusters have on the host by rules. */}}
