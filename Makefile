@@ -82,6 +82,12 @@ certmanager_sources := $(addprefix $(certmanager)/,main.go go.mod go.sum)
 certmanager_crds    := $(BIN)/cert-manager-crds.yaml
 certmanager_stamp   := $(BIN)/.certmanager
 
+# external-snapshotter's controllers have one as well.
+snapshotter         := test/snapshotter
+snapshotter_sources := $(addprefix $(snapshotter)/,main.go driver.go node.go go.mod go.sum)
+snapshotter_crds    := $(BIN)/snapshot-crds.yaml
+snapshotter_stamp   := $(BIN)/.snapshotter
+
 .PHONY: third-party
 third-party: $(containerd_stamp) $(coredns_stamp) $(metrics_stamp)
 
@@ -108,6 +114,11 @@ $(certmanager_stamp): $(certmanager_sources)
 	@cd $(certmanager) && cat "$$(GOWORK=off $(GO) list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)"/deploy/crds/*.yaml >$(certmanager_crds)
 	@touch $@
 
+$(snapshotter_stamp): $(snapshotter_sources)
+	@FOLDER=$(snapshotter) hack/build.sh external-snapshotter -ldflags "-s -w" .
+	@cd $(snapshotter) && cat "$$(GOWORK=off $(GO) list -m -f '{{.Dir}}' github.com/kubernetes-csi/external-snapshotter/client/v8)"/config/crd/snapshot.*.yaml >$(snapshotter_crds)
+	@touch $@
+
 $(gotestsum_stamp):
 	@MODULE=gotest.tools/gotestsum@$(GOTESTSUM_VERSION) hack/build.sh gotestsum -ldflags "-s -w" .
 	@touch $@
@@ -116,10 +127,10 @@ $(gotestsum_stamp):
 images: build ## Build the container images into bin/images
 	$(BIN)/garret-images build --bin $(BIN) --out $(BIN)/images
 
-# The ingress controller and what issues certificates for it; only the tests with a
-# whole host want them.
+# The ingress controller, what issues certificates for it, and what takes snapshots; only
+# the tests with a whole host want them.
 .PHONY: addons
-addons: kube $(traefik_stamp) $(certmanager_stamp)
+addons: kube $(traefik_stamp) $(certmanager_stamp) $(snapshotter_stamp)
 	$(BIN)/garret-images build --addons --bin $(BIN) --out $(BIN)/images/addons
 
 # What krew installs as kubectl garret. RELEASE_URL is where the archives will be.
@@ -151,6 +162,7 @@ RACE    := ./pkg/relay/... ./pkg/apiserver/certs/... ./syncer/engine/... ./synce
 vet: ## Vet all modules, and the tests of every level
 	$(GO) vet -tags "$(LEVELS)" $(MODULES)
 	cd $(certmanager) && GOWORK=off $(GO) vet ./...
+	cd $(snapshotter) && GOWORK=off $(GO) vet ./...
 
 # The levels are vetted once, by make vet: go test would compute what vet wants to
 # know of some thousand packages again for each of them.

@@ -41,7 +41,7 @@ func ruledKinds(ctx context.Context, options Options, both *sides, reporter *boo
 	}
 	installer := &definitions.Installer{
 		Host: hostDefinitions.ApiextensionsV1().CustomResourceDefinitions(), Virtual: virtualDefinitions.ApiextensionsV1().CustomResourceDefinitions(),
-		ClusterID: both.translator.Cluster().ID, Shown: asked.definitionsShown(), Clock: options.Clock,
+		ClusterID: both.translator.Cluster().ID, Shown: asked.definitionsShown(), Wide: asked.definitionsOfClasses(), Clock: options.Clock,
 	}
 	hidden, err := installer.Hidden(ctx)
 	if err != nil {
@@ -61,6 +61,8 @@ type customKinds struct {
 	rules    []tenancyv1.KindRule
 	released []schema.GroupVersionResource
 	shown    []tenancyv1.KindFromHost
+	// classes are kinds whose objects belong to no namespace.
+	classes []tenancyv1.KindRule
 }
 
 func (o *Options) customKinds() (kinds customKinds, err error) {
@@ -69,6 +71,13 @@ func (o *Options) customKinds() (kinds customKinds, err error) {
 	}
 	if kinds.released, err = o.released(); err != nil {
 		return kinds, err
+	}
+	synced, err := resources.Select(o.SyncResources, o.DisableSyncResources)
+	if err != nil {
+		return kinds, err
+	}
+	for _, kind := range tenancyv1.DefinedKinds(synced) {
+		kinds.classes = append(kinds.classes, tenancyv1.KindRule{APIVersion: kind.GroupVersionResource().GroupVersion().String(), Resource: kind.Resource})
 	}
 	kinds.shown, err = o.shown()
 	return kinds, err
@@ -83,7 +92,15 @@ func (k *customKinds) all() []tenancyv1.KindRule {
 			all = append(all, rule)
 		}
 	}
-	return all
+	return append(all, k.classes...)
+}
+
+func (k *customKinds) definitionsOfClasses() map[string]bool {
+	wide := map[string]bool{}
+	for i := range k.classes {
+		wide[k.classes[i].Definition()] = true
+	}
+	return wide
 }
 
 func (k *customKinds) definitionsShown() map[string]bool {
@@ -98,7 +115,12 @@ func (k *customKinds) definitionsShown() map[string]bool {
 // served are the kinds of which the definitions are in place.
 func (k *customKinds) served(outcome definitions.Outcome) resources.Rules {
 	kinds := resources.Rules{Released: k.released}
+	wide := k.definitionsOfClasses()
 	for _, kind := range outcome.Kinds {
+		if wide[kind.Definition()] {
+			kinds.Classes = append(kinds.Classes, kind)
+			continue
+		}
 		if slices.ContainsFunc(k.rules, func(r tenancyv1.KindRule) bool { return r.Definition() == kind.Definition() }) {
 			kinds.Kinds = append(kinds.Kinds, kind)
 		}

@@ -53,6 +53,8 @@ type ToHostSpec struct {
 	ServiceAccounts KindSwitch
 	// services have addresses that the host allocates. On by default.
 	Services ServicesToHost
+	// volumeSnapshots of claims inside are taken on the host, and keep their data there. The host's administrator opens the kind. Off by default.
+	VolumeSnapshots KindSwitch
 }
 
 // FromHostSpec selects the kinds of the host that the syncer shows inside.
@@ -85,6 +87,8 @@ type FromHostSpec struct {
 	StorageClasses ClassSelection
 	// services of the host and of other virtual clusters are shown inside by name. None by default.
 	Services ServicesFromHost
+	// volumeSnapshotClasses of the host can be named by volume snapshots inside. On where volumeSnapshots go to the host.
+	VolumeSnapshotClasses ClassSelection
 }
 
 // KindSwitch switches a kind on or off.

@@ -301,6 +301,7 @@ func (in *FromHostSpec) DeepCopyInto(out *FromHostSpec) {
 	in.Secrets.DeepCopyInto(&out.Secrets)
 	in.StorageClasses.DeepCopyInto(&out.StorageClasses)
 	in.Services.DeepCopyInto(&out.Services)
+	in.VolumeSnapshotClasses.DeepCopyInto(&out.VolumeSnapshotClasses)
 	return
 }
 
@@ -1623,6 +1624,7 @@ func (in *ToHostSpec) DeepCopyInto(out *ToHostSpec) {
 	in.Secrets.DeepCopyInto(&out.Secrets)
 	in.ServiceAccounts.DeepCopyInto(&out.ServiceAccounts)
 	in.Services.DeepCopyInto(&out.Services)
+	in.VolumeSnapshots.DeepCopyInto(&out.VolumeSnapshots)
 	return
 }
 

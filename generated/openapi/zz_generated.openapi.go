@@ -1067,6 +1067,13 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 							Ref:         ref(v1.ServicesFromHost{}.OpenAPIModelName()),
 						},
 					},
+					"volumeSnapshotClasses": {
+						SchemaProps: spec.SchemaProps{
+							Description: "volumeSnapshotClasses of the host can be named by volume snapshots inside. On where volumeSnapshots go to the host.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
+						},
+					},
 				},
 			},
 		},
@@ -3693,6 +3700,13 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 							Description: "services have addresses that the host allocates. On by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ServicesToHost{}.OpenAPIModelName()),
+						},
+					},
+					"volumeSnapshots": {
+						SchemaProps: spec.SchemaProps{
+							Description: "volumeSnapshots of claims inside are taken on the host, and keep their data there. The host's administrator opens the kind. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},
 					},
 				},

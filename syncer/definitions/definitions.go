@@ -42,6 +42,8 @@ const (
 type Installer struct {
 	// Host reads definitions; Virtual writes them.
 	Host, Virtual typedv1.CustomResourceDefinitionInterface
+	// Wide are the definitions of kinds whose objects belong to no namespace.
+	Wide map[string]bool
 	// ClusterID marks what the installer made.
 	ClusterID string
 	// Shown are the definitions of kinds of which objects of the host are shown inside. They
@@ -112,7 +114,11 @@ func (i *Installer) one(ctx context.Context, rule *tenancyv1.KindRule) (made res
 	if err != nil {
 		return made, fmt.Errorf("definition on the host: %w", err)
 	}
-	wanted, err := inside(host, rule.GroupVersionResource().Version, i.ClusterID)
+	scope := apiextensionsv1.NamespaceScoped
+	if i.Wide[name] {
+		scope = apiextensionsv1.ClusterScoped
+	}
+	wanted, err := inside(host, rule.GroupVersionResource().Version, i.ClusterID, scope)
 	if err != nil {
 		return made, err
 	}
@@ -232,10 +238,10 @@ func isTrue(definition *apiextensionsv1.CustomResourceDefinition, condition apie
 }
 
 // inside is the definition for the virtual cluster.
-func inside(host *apiextensionsv1.CustomResourceDefinition, version, id string) (*apiextensionsv1.CustomResourceDefinition, error) {
+func inside(host *apiextensionsv1.CustomResourceDefinition, version, id string, scope apiextensionsv1.ResourceScope) (*apiextensionsv1.CustomResourceDefinition, error) {
 	served, found := versionOf(host, version)
-	if !found || host.Spec.Scope != apiextensionsv1.NamespaceScoped {
-		return nil, fmt.Errorf("the host serves no namespaced %s of version %s", host.Name, version)
+	if !found || host.Spec.Scope != scope {
+		return nil, fmt.Errorf("the host serves no %s of version %s whose scope is %s", host.Name, version, scope)
 	}
 	served.Storage = true
 	made := &apiextensionsv1.CustomResourceDefinition{

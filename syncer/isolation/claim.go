@@ -21,11 +21,11 @@ func claimTable() []typeRules {
 			passed("volumeAttributesClassName").because("the host offers classes to everybody in the namespace"),
 			translated("passed; the empty class only with a volumeName, since it would bind any volume of the host that nobody has claimed yet", "storageClassName"),
 			translated("passed where the host provisioned the volume for a claim of this virtual cluster, refused otherwise", "volumeName"),
-			translated("the host's claim, of the claim inside; any other source is refused", "dataSourceRef"),
+			translated("the host's claim or volume snapshot, of the one inside; any other source is refused", "dataSourceRef"),
 			leftOut("dataSourceRef says the same", "dataSource"),
 			refused("it selects among all volumes of the host, whoever owns them", "no setting lifts it; set a storageClassName, and the host provisions a volume", "selector"),
 		),
 		of[corev1.VolumeResourceRequirements](passed("limits", "requests")),
-		of[corev1.TypedObjectReference](translated("the host's claim, of the claim inside", "apiGroup", "kind", "name", "namespace")),
+		of[corev1.TypedObjectReference](translated("the host's claim or volume snapshot, of the one inside", "apiGroup", "kind", "name", "namespace")),
 	}
 }

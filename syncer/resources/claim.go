@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
@@ -43,10 +42,15 @@ type claims struct {
 	host       *Host
 	volumes    *engine.Controller
 	recorder   record.EventRecorder
+	// snapshots are those that go to the host; nil while they stay inside.
+	snapshots *ruled
 }
 
 func (b *builder) claims() {
-	c := &claims{b.Translator, b.Virtual, b.Host, b.volumes(), b.Recorder}
+	c := &claims{b.Translator, b.Virtual, b.Host, b.volumes(), b.Recorder, nil}
+	if at := slices.IndexFunc(b.ruled, func(r *ruled) bool { return r.Definition() == tenancyv1.SnapshotDefinition }); at >= 0 {
+		c.snapshots = b.ruled[at]
+	}
 	declare(b, b.Virtual.Claims, b.Host.Claims, declared[*corev1.PersistentVolumeClaim]{
 		create:  c.create,
 		apply:   growClaim,
@@ -147,29 +151,6 @@ func (c *claims) checkVolume(virtual *corev1.PersistentVolumeClaim) error {
 		return nil
 	}
 	return engine.Refuse(reasonUntranslatable, fmt.Sprintf("volume %s was not provisioned by the host cluster for a claim of this virtual cluster; the host's administrator can bind it by hand", virtual.Spec.VolumeName))
-}
-
-// source translates the claim that the volume is to be a copy of.
-func (c *claims) source(virtual, host *corev1.PersistentVolumeClaim) error {
-	source := virtual.Spec.DataSourceRef
-	if source == nil {
-		return nil
-	}
-	if source.Kind != "PersistentVolumeClaim" || ptr.Deref(source.APIGroup, "") != "" || ptr.Deref(source.Namespace, virtual.Namespace) != virtual.Namespace {
-		return engine.Refuse(reasonUntranslatable, fmt.Sprintf("the syncer does not copy data source %s %s to the host cluster", source.Kind, source.Name))
-	}
-	// The host knows only the name, and would copy the data of whoever had it before.
-	claim, inside := c.virtual.Claims.Get(virtual.Namespace, source.Name)
-	held, found := c.host.Claims.Get(c.translator.Cluster().HostNamespace, c.translator.HostName(virtual.Namespace, source.Name))
-	if !inside || !found {
-		return engine.Again("the claim to copy, " + source.Name + ", does not exist yet")
-	}
-	if identity, ours := c.translator.IdentityOf(held); !ours || identity.UID != claim.UID {
-		return engine.Refuse(engine.ReasonDataKept, fmt.Sprintf("the host cluster holds data for claim %s that belong to another claim", source.Name))
-	}
-	host.Spec.DataSourceRef.Namespace = nil
-	host.Spec.DataSourceRef.Name = c.translator.HostName(virtual.Namespace, source.Name)
-	return nil
 }
 
 // status plays the binder inside, where none runs: once the host has bound

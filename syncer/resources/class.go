@@ -97,11 +97,16 @@ func addClassTo[C engine.Client[T, L], T engine.Object, L runtime.Object](b *bui
 	resource := inside.Resource()
 	host := engine.NewStore(b.Host.Informers, resource, func(string) C { return client(b.Host.Client) },
 		engine.StoreOptions{LabelSelector: b.HostSelectors[resource.Resource]})
+	showClass(b, inside, host, kind)
+	return host
+}
+
+// showClass adds the controller that shows the host's classes inside.
+func showClass[T engine.Object](b *builder, inside, host *engine.Store[T], kind class[T]) {
 	shown := &shownClass[T]{class: kind, host: host, id: b.Translator.Cluster().ID}
 	controller := mirrored(b, &mirror[T]{virtual: inside, fate: byName(shown.fate), apply: shown.apply,
 		onHost: func(name string) (engine.Object, bool) { return object(host.Get("", name)) }})
 	b.watch(controller, host.Informer(), engine.SameKey)
-	return host
 }
 
 // shownClass mirrors the host's classes of a kind.

@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -98,6 +99,7 @@ func kinds() []kind {
 		{resource: tenancyv1.ResourceIngressClasses, add: (*builder).ingressClasses},
 		{resource: tenancyv1.ResourceRuntimeClasses, add: (*builder).runtimeClasses},
 		{resource: tenancyv1.ResourcePriorityClasses, add: (*builder).priorityClasses},
+		{resource: tenancyv1.ResourceSnapshotClasses, add: (*builder).snapshotClasses},
 		{resource: tenancyv1.ResourceDeviceClasses, add: (*builder).deviceClasses},
 		{resource: tenancyv1.ResourceDeviceClaims, add: (*builder).deviceClaims},
 		{resource: tenancyv1.ResourceConfigMaps, add: (*builder).configMaps},
@@ -155,6 +157,8 @@ type builder struct {
 	shownDeviceClasses *engine.Store[*resourcev1.DeviceClass]
 	devices            *devices
 	notices            *notices
+	// snapshotsOf are the host's classes of snapshots that are shown; nil where none are.
+	snapshotsOf *engine.Store[*unstructured.Unstructured]
 	// ruled are the kinds with a rule, referrals what of the host they may name.
 	ruled     []*ruled
 	referrals referrals

@@ -26,6 +26,8 @@ import (
 type Rules struct {
 	Virtual, Host dynamic.Interface
 	Kinds         []RuledKind
+	// Classes are kinds of CustomResourceDefinitions whose objects belong to no namespace.
+	Classes []RuledKind
 	// Released are kinds that hold data and have no rule any more.
 	Released []schema.GroupVersionResource
 	// Shown are kinds of which objects of the host are shown inside, Hidden those of which some were.
@@ -49,6 +51,8 @@ type ruled struct {
 	tree          *fieldTree
 	status        [][]string
 	virtual, host *engine.Store[*unstructured.Unstructured]
+	// rename puts what is inside in the place of further names of the host; nil for none.
+	rename func(virtual, host *unstructured.Unstructured, text string) string
 }
 
 // indexNamed is the index that finds objects by namespace/name of what they name of a kind.
@@ -90,9 +94,13 @@ func (b *builder) rules() {
 // byRule adds the controllers of kinds with a rule.
 func (b *builder) byRule() {
 	for _, r := range b.ruled {
-		declare(b, r.virtual, r.host, declared[*unstructured.Unstructured]{
+		kind := declared[*unstructured.Unstructured]{
 			apply: r.apply, references: r.references, status: r.report, wanted: r.wanted, unwanted: unwantedMapped, keepsData: r.KeepsData, adopt: r.adopt,
-		})
+		}
+		if r.Definition() == tenancyv1.SnapshotDefinition {
+			b.snapshots(r, &kind)
+		}
+		declare(b, r.virtual, r.host, kind)
 		if !r.KeepsData {
 			// It may have held data by an earlier rule.
 			b.released(r.virtual)
@@ -232,7 +240,11 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 	changed := virtual.DeepCopy()
 	// One that is refused now names nothing.
 	_, done, _ := r.translate(virtual)
-	readable := r.b.Translator.Readable(virtual.GetNamespace(), append(r.references(virtual), virtual.GetName())...)
+	text := r.b.Translator.Readable(virtual.GetNamespace(), append(r.references(virtual), virtual.GetName())...).Replace
+	if r.rename != nil {
+		named := text
+		text = func(of string) string { return r.rename(virtual, host, named(of)) }
+	}
 	for _, path := range r.status {
 		value, found, err := unstructured.NestedFieldNoCopy(host.Object, path...)
 		if err != nil {
@@ -242,7 +254,7 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 			unstructured.RemoveNestedField(changed.Object, path...)
 			continue
 		}
-		read := mapText(value, readable.Replace)
+		read := mapText(value, text)
 		if done != nil {
 			read = done.readNames(read, r.host.Namespace())
 		}

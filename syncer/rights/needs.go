@@ -56,8 +56,8 @@ func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings
 			}
 		}
 	}
-	if len(ruled)+len(shown.Kinds) > 0 {
-		needs = append(needs, Need{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Verb: "get", For: "spec.syncer.toHost.custom or fromHost.custom", Everywhere: true})
+	if len(ruled)+len(shown.Kinds)+len(tenancyv1.DefinedKinds(synced)) > 0 {
+		needs = append(needs, Need{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Verb: "get", For: "a kind of a CustomResourceDefinition in spec.syncer", Everywhere: true})
 	}
 	if nodes {
 		for _, verb := range []string{"list", "watch"} {

@@ -35,6 +35,7 @@ const (
 	ResourcePriorityClasses = "priorityclasses"
 	ResourceRuntimeClasses  = "runtimeclasses"
 	ResourceStorageClasses  = "storageclasses"
+	ResourceSnapshotClasses = "volumesnapshotclasses"
 )
 
 // Flags of the syncer that choose among the kinds of the catalogue. Each takes
@@ -75,6 +76,9 @@ type SyncedKind struct {
 	Default bool
 	// Namespaced is false for a kind whose objects belong to no namespace.
 	Namespaced bool
+	// Defined says that a CustomResourceDefinition makes the kind, which a host may be without.
+	// The syncer has the virtual cluster serve it.
+	Defined bool
 	// HoldsData says that what is lost with a host object cannot be made again. Such
 	// an object is deleted only together with the one inside, or with the virtual cluster.
 	HoldsData bool
@@ -225,6 +229,10 @@ func Catalogue() []SyncedKind {
 			Words: "the same, by `priorityClasses.selector`, but those that Kubernetes defines; pods on the host have them",
 		},
 		{
+			Group: SnapshotGroup, Version: "v1", Resource: ResourceSnapshotClasses, Direction: FromHost, Defined: true, Verbs: reading(),
+			Words: "the same, by `volumeSnapshotClasses.selector`, without their parameters; on with [volume snapshots](volumes.md#snapshots)",
+		},
+		{
 			Group: "resource.k8s.io", Version: "v1", Resource: ResourceDeviceClasses, Direction: FromHost, Verbs: reading(),
 			Words: "the same, by `deviceClasses.selector`, without what they say of devices; claims of devices name no others",
 		},
@@ -263,10 +271,19 @@ func resourcesOf(which func(SyncedKind) bool) []string {
 	return names
 }
 
-// ReservedResources lists kinds that are not synced, and that may be switched
-// off all the same: a manifest then says the same to a release that syncs them.
+// DefinedKinds are those of the selected kinds that a CustomResourceDefinition makes.
+func DefinedKinds(synced map[string]bool) []SyncedKind {
+	return slices.DeleteFunc(Catalogue(), func(k SyncedKind) bool { return !k.Defined || !synced[k.Resource] })
+}
+
+// ReservedResources lists the kinds with a rule of Garret's own. A flag may switch them off, so
+// that a manifest says that nothing switches them on.
 func ReservedResources() []string {
-	return []string{"volumesnapshots"}
+	var names []string
+	for _, built := range (&SyncerSpec{}).BuiltIn() {
+		names = append(names, built.Rule.Resource)
+	}
+	return names
 }
 
 // SelectResources tells of each kind of the catalogue whether it is synced, given the
@@ -286,6 +303,9 @@ func SelectResources(enable, disable []string) (map[string]bool, error) {
 		}
 	}
 	for _, name := range enable {
+		if slices.Contains(ReservedResources(), name) {
+			return nil, fmt.Errorf("cannot sync %q by a flag: a field of spec.syncer.toHost switches it on", name)
+		}
 		if _, known := selection[name]; !known {
 			return nil, fmt.Errorf("cannot sync %q: the kinds are %s", name, strings.Join(CataloguedResources(), ", "))
 		}
@@ -302,14 +322,16 @@ func SelectResources(enable, disable []string) (map[string]bool, error) {
 // SelectByArgs is SelectResources with what the arguments of a syncer ask for.
 // It reads them as the syncer does, in the form that validation accepts.
 func SelectByArgs(args []string) (map[string]bool, error) {
-	named := func(flag string) []string {
-		var names []string
-		for _, arg := range args {
-			if value, is := strings.CutPrefix(arg, "--"+flag+"="); is && value != "" {
-				names = append(names, strings.Split(value, ",")...)
-			}
+	return SelectResources(namedByArgs(args, FlagSyncResources), namedByArgs(args, FlagDisableSyncResources))
+}
+
+// namedByArgs are the names that all arguments of the flag list.
+func namedByArgs(args []string, flag string) []string {
+	var names []string
+	for _, arg := range args {
+		if value, is := strings.CutPrefix(arg, "--"+flag+"="); is && value != "" {
+			names = append(names, strings.Split(value, ",")...)
 		}
-		return names
 	}
-	return SelectResources(named(FlagSyncResources), named(FlagDisableSyncResources))
+	return names
 }

@@ -80,7 +80,7 @@ func TestSelectByArgs(t *testing.T) {
 		{"without what it needs", []string{"--disable-sync-resources=services", "--sync-resources=endpointslices"}, without("services", "endpointslices", "ingresses"), false},
 		{"without pods", []string{"--sync-resources=poddisruptionbudgets", "--disable-sync-resources=pods"}, without("pods", "events"), false},
 		{"no names", []string{"--sync-resources=", "--disable-sync-resources="}, byDefault, false},
-		{"a kind of a later release", []string{"--sync-resources=volumesnapshots"}, nil, true},
+		{"a kind that a field switches on", []string{"--sync-resources=volumesnapshots"}, nil, true},
 		{"nonsense", []string{"--disable-sync-resources=podz"}, nil, true},
 	}
 	for _, test := range tests {

@@ -50,13 +50,30 @@ func (s *SyncerSpec) Choices() []KindChoice {
 		class("priorityClasses", ResourcePriorityClasses, &from.PriorityClasses),
 		class("runtimeClasses", ResourceRuntimeClasses, &from.RuntimeClasses),
 		class("storageClasses", ResourceStorageClasses, &from.StorageClasses),
+		class("volumeSnapshotClasses", ResourceSnapshotClasses, &from.VolumeSnapshotClasses),
 	}
+}
+
+// showsSnapshotClasses says whether classes of snapshots are shown since snapshots name them, and
+// nothing says otherwise.
+func (s *SyncerSpec) showsSnapshotClasses() bool {
+	snapshots := s.ToHost.VolumeSnapshots.Enabled
+	return snapshots != nil && *snapshots && s.FromHost.VolumeSnapshotClasses.Enabled == nil &&
+		!slices.Contains(namedByArgs(s.ExtraArgs, FlagDisableSyncResources), ResourceSnapshotClasses)
 }
 
 // Args are the arguments of the syncer that the spec asks for: what its fields say, and
 // then extraArgs.
-func (s *SyncerSpec) Args() []string {
+func (s *SyncerSpec) Args() []string { return s.args(s.showsSnapshotClasses()) }
+
+// ArgsUnlent are Args where the host does not lend the right to read what snapshots name.
+func (s *SyncerSpec) ArgsUnlent() []string { return s.args(false) }
+
+func (s *SyncerSpec) args(snapshotClasses bool) []string {
 	var on, off, args []string
+	if snapshotClasses {
+		on = append(on, ResourceSnapshotClasses)
+	}
 	for _, choice := range s.Choices() {
 		switch {
 		case choice.Enabled != nil && *choice.Enabled:

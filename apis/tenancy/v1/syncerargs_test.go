@@ -47,6 +47,37 @@ func TestSyncerArgs(t *testing.T) {
 	}
 }
 
+// TestSnapshotClassesFollowSnapshots wants the classes to be shown where snapshots name them, unless
+// something says otherwise.
+func TestSnapshotClassesFollowSnapshots(t *testing.T) {
+	const off = "--disable-sync-resources=volumesnapshotclasses"
+	for name, test := range map[string]struct {
+		snapshots, classes *bool
+		extra              []string
+		want               bool
+	}{
+		"by default":           {},
+		"with snapshots":       {snapshots: ptr.To(true), want: true},
+		"without snapshots":    {snapshots: ptr.To(false)},
+		"asked for alone":      {classes: ptr.To(true), want: true},
+		"switched off":         {snapshots: ptr.To(true), classes: ptr.To(false)},
+		"switched off by flag": {snapshots: ptr.To(true), extra: []string{off}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := &SyncerSpec{ExtraArgs: test.extra}
+			spec.ToHost.VolumeSnapshots.Enabled, spec.FromHost.VolumeSnapshotClasses.Enabled = test.snapshots, test.classes
+			selection, err := SelectByArgs(spec.Args())
+			if err != nil || selection[ResourceSnapshotClasses] != test.want || (len(DefinedKinds(selection)) == 1) != test.want {
+				t.Errorf("got %v, %v, want %t", selection, err, test.want)
+			}
+			asked := test.classes != nil && *test.classes
+			if selection, err = SelectByArgs(spec.ArgsUnlent()); err != nil || selection[ResourceSnapshotClasses] != asked {
+				t.Errorf("where the host lends no right: got %v, %v, want %t", selection, err, asked)
+			}
+		})
+	}
+}
+
 // TestNodesFromHost wants the syncer to read out of its flags which nodes are shown, and what of them.
 func TestNodesFromHost(t *testing.T) {
 	nodes := NodesFromHost{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"pool": "gold"}},

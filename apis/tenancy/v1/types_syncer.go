@@ -79,6 +79,9 @@ type ToHostSpec struct {
 	// services have addresses that the host allocates. On by default.
 	// +optional
 	Services ServicesToHost `json:"services,omitempty,omitzero"`
+	// volumeSnapshots of claims inside are taken on the host, and keep their data there. The host's administrator opens the kind. Off by default.
+	// +optional
+	VolumeSnapshots KindSwitch `json:"volumeSnapshots,omitempty,omitzero"`
 }
 
 // FromHostSpec selects the kinds of the host that the syncer shows inside.
@@ -125,6 +128,9 @@ type FromHostSpec struct {
 	// services of the host and of other virtual clusters are shown inside by name. None by default.
 	// +optional
 	Services ServicesFromHost `json:"services,omitempty,omitzero"`
+	// volumeSnapshotClasses of the host can be named by volume snapshots inside. On where volumeSnapshots go to the host.
+	// +optional
+	VolumeSnapshotClasses ClassSelection `json:"volumeSnapshotClasses,omitempty,omitzero"`
 }
 
 // KindSwitch switches a kind on or off.

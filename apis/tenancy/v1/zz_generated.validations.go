@@ -1138,6 +1138,28 @@ func Validate_FromHostSpec(
 		errs = append(errs, fn(fldPath.Child("services"), &obj.Services, oldVal, oldObj != nil)...)
 	}
 
+	{ // field FromHostSpec.VolumeSnapshotClasses
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ClassSelection,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ClassSelection(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ClassSelection {
+				return &oldObj.VolumeSnapshotClasses
+			})
+		errs = append(errs, fn(fldPath.Child("volumeSnapshotClasses"), &obj.VolumeSnapshotClasses, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -5417,6 +5439,28 @@ func Validate_ToHostSpec(
 				return &oldObj.Services
 			})
 		errs = append(errs, fn(fldPath.Child("services"), &obj.Services, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.VolumeSnapshots
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.VolumeSnapshots
+			})
+		errs = append(errs, fn(fldPath.Child("volumeSnapshots"), &obj.VolumeSnapshots, oldVal, oldObj != nil)...)
 	}
 
 	return errs

@@ -76,7 +76,7 @@ func TestKindRules(t *testing.T) {
 func TestBuiltInRules(t *testing.T) {
 	spec := &v1.SyncerSpec{}
 	on := true
-	spec.ToHost.Gateways.Enabled, spec.ToHost.GRPCRoutes.Enabled, spec.ToHost.HTTPRoutes.Enabled = &on, &on, &on
+	spec.ToHost.Gateways.Enabled, spec.ToHost.GRPCRoutes.Enabled, spec.ToHost.HTTPRoutes.Enabled, spec.ToHost.VolumeSnapshots.Enabled = &on, &on, &on, &on
 	rules := spec.Rules()
 	if errs := kindRules(rules, nil, nil, nil); len(errs) > 0 || len(rules) != len(spec.BuiltIn()) {
 		t.Errorf("got %v for %d rules, want none for all", errs, len(rules))

@@ -44,6 +44,14 @@ func syncer(spec *tenancy.SyncerSpec, path *field.Path) field.ErrorList {
 			}
 		}
 	}
+	for _, built := range external.BuiltIn() {
+		for i, arg := range spec.ExtraArgs {
+			if names, is := strings.CutPrefix(arg, "--"+v1.FlagDisableSyncResources+"="); is && built.Enabled != nil && *built.Enabled && named(names, built.Rule.Resource) {
+				errs = append(errs, field.Invalid(path.Child("extraArgs").Index(i), arg,
+					fmt.Sprintf("says the opposite of spec.syncer.%s.enabled, which is true: keep one of them", built.Field)))
+			}
+		}
+	}
 	errs = append(errs, missingNeeds(external, path)...)
 	errs = append(errs, hostMappings(spec.ToHost.Services.Mappings, path.Child("toHost", "services", "mappings"))...)
 	fromHost := path.Child("fromHost")

@@ -240,7 +240,7 @@ func TestArguments(t *testing.T) {
 		"the environment":      {serverArg("--kube-apiserver-arg=oidc-client-id=$(K3S_DATASTORE_ENDPOINT)"), []string{"spec.kubernetes.extraArgs[0]: must not contain $("}},
 		"syncer's kinds":       {syncerArg("--disable-sync-resources=events,ingresses", "--sync-resources=events", "--vmodule=pod*=4,engine=6", "--sync-nodes-from-host=false"), nil},
 		"no kind":              {syncerArg("--disable-sync-resources=pods,fruits"), []string{"spec.syncer.extraArgs[0]: must have the form --disable-sync-resources=A,B,… with names of these: configmaps"}},
-		"not synced yet":       {syncerArg("--sync-resources=volumesnapshots"), []string{"spec.syncer.extraArgs[0]: must have the form --sync-resources=A,B,…"}},
+		"on by a field alone":  {syncerArg("--sync-resources=volumesnapshots"), []string{"spec.syncer.extraArgs[0]: must have the form --sync-resources=A,B,…"}},
 		"devices alone":        {syncerArg("--sync-resources=resourceclaims"), []string{"spec.syncer.fromHost.deviceClasses: Required value: spec.syncer.toHost.resourceClaims needs it"}},
 		"devices of classes": {func(vc *tenancy.VirtualCluster) {
 			vc.Spec.Syncer.ToHost.ResourceClaims.Enabled, vc.Spec.Syncer.FromHost.DeviceClasses.Enabled = ptr.To(true), ptr.To(true)
@@ -251,6 +251,14 @@ func TestArguments(t *testing.T) {
 			vc.Spec.Syncer.ToHost.Ingresses.Enabled, vc.Spec.Syncer.FromHost.Events.Enabled = ptr.To(true), ptr.To(false)
 			vc.Spec.Syncer.ToHost.PodDisruptionBudgets.Enabled = ptr.To(false)
 		}, []string{"spec.syncer.extraArgs[0]: says the opposite of spec.syncer.toHost.ingresses.enabled, which is true", "spec.syncer.extraArgs[1]: spec.syncer.toHost.podDisruptionBudgets.enabled"}},
+		"a kind with a rule of its own, and a flag against it": {func(vc *tenancy.VirtualCluster) {
+			syncerArg("--disable-sync-resources=volumesnapshots")(vc)
+			vc.Spec.Syncer.ToHost.VolumeSnapshots.Enabled = ptr.To(true)
+		}, []string{"spec.syncer.extraArgs[0]: says the opposite of spec.syncer.toHost.volumeSnapshots.enabled, which is true"}},
+		"such a kind off by both": {func(vc *tenancy.VirtualCluster) {
+			syncerArg("--disable-sync-resources=volumesnapshots,gateways")(vc)
+			vc.Spec.Syncer.ToHost.VolumeSnapshots.Enabled = ptr.To(false)
+		}, nil},
 		"nodes": {func(vc *tenancy.VirtualCluster) {
 			vc.Spec.Syncer.FromHost.Nodes = tenancy.NodesFromHost{Enabled: ptr.To(true), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"pool": "gold"}},
 				Labels: tenancy.NodeLabels{Shown: []string{"zone", "example.org/*", "*"}, Added: map[string]string{"tier": "x"}}, Taints: tenancy.NodeTaintsHidden}

@@ -242,6 +242,10 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
       default: {}
+    - name: volumeSnapshotClasses
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
 - name: dev.garret.garret.apis.tenancy.v1.HelmSpec
   map:
     fields:
@@ -1089,6 +1093,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: services
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ServicesToHost
+      default: {}
+    - name: volumeSnapshots
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}
 - name: dev.garret.garret.apis.tenancy.v1.VirtualCluster
   map:

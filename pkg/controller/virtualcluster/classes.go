@@ -19,8 +19,9 @@ import (
 
 // syncerArguments are those of the syncer: what the spec asks for, without the classes of the
 // host where the host does not lend the right to read them. What is asked for by name stays,
-// so that the virtual cluster says which right is missing.
-func (c *Controller) syncerArguments(ctx context.Context, vc *tenancyv1.VirtualCluster) ([]string, error) {
+// so that the virtual cluster says which right is missing. Definitions says whether the host lends
+// the right to read those of its kinds.
+func (c *Controller) syncerArguments(ctx context.Context, vc *tenancyv1.VirtualCluster, definitions bool) ([]string, error) {
 	args := vc.Spec.Syncer.Args()
 	synced, err := tenancyv1.SelectByArgs(args)
 	if err != nil {
@@ -37,8 +38,11 @@ func (c *Controller) syncerArguments(ctx context.Context, vc *tenancyv1.VirtualC
 	if err != nil {
 		return nil, err
 	}
-	if len(classes) > 0 && !lent {
-		args = slices.Concat([]string{"--" + tenancyv1.FlagDisableSyncResources + "=" + strings.Join(classes, ",")}, args)
+	switch {
+	case len(classes) > 0 && !lent:
+		return slices.Concat([]string{"--" + tenancyv1.FlagDisableSyncResources + "=" + strings.Join(classes, ",")}, vc.Spec.Syncer.ArgsUnlent()), nil
+	case !definitions:
+		return vc.Spec.Syncer.ArgsUnlent(), nil
 	}
 	return args, nil
 }

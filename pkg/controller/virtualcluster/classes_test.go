@@ -49,7 +49,7 @@ func TestLentClasses(t *testing.T) {
 				objects = append(objects, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.RoleHostClasses}, Subjects: test.before})
 			}
 			c := deployer(t, true, objects...)
-			args, err := c.syncerArguments(t.Context(), vc)
+			args, err := c.syncerArguments(t.Context(), vc, true)
 			if err != nil || !slices.Equal(args, test.wantArgs) {
 				t.Errorf("got %v and %v, want %v", args, err, test.wantArgs)
 			}
@@ -59,6 +59,55 @@ func TestLentClasses(t *testing.T) {
 			binding, err := c.Host.RbacV1().ClusterRoleBindings().Get(t.Context(), tenancyv1.RoleHostClasses, metav1.GetOptions{})
 			if err != nil || !slices.Equal(binding.Subjects, test.want) {
 				t.Errorf("got %v and %v, want %v", binding.Subjects, err, test.want)
+			}
+		})
+	}
+}
+
+// TestSnapshotClassesTakeDefinitions wants classes of a kind of a CustomResourceDefinition to be shown
+// where the host lends both rights, and otherwise only where they are asked for by name.
+func TestSnapshotClassesTakeDefinitions(t *testing.T) {
+	on := ptr.To(true)
+	lentClasses := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.RoleHostClasses}}
+	for name, test := range map[string]struct {
+		objects   []runtime.Object
+		snapshots *bool
+		classes   *bool
+		want      bool
+		// lent says that the syncer may read definitions; reason is that of the condition
+		// CustomKindsAllowed, empty for none.
+		lent   bool
+		reason string
+	}{
+		"no snapshots":           {objects: []runtime.Object{lentClasses, lentDefinitions()}},
+		"snapshots":              {objects: []runtime.Object{lentClasses, lentDefinitions()}, snapshots: on, want: true, lent: true, reason: reasonNotOpened},
+		"classes alone":          {objects: []runtime.Object{lentClasses, lentDefinitions()}, classes: on, want: true, lent: true, reason: reasonAllowed},
+		"classes switched off":   {objects: []runtime.Object{lentClasses, lentDefinitions()}, snapshots: on, classes: ptr.To(false), reason: reasonNotOpened},
+		"no right to classes":    {objects: []runtime.Object{lentDefinitions()}, snapshots: on, lent: true, reason: reasonNotOpened},
+		"none to definitions":    {objects: []runtime.Object{lentClasses}, snapshots: on, reason: reasonNotLent},
+		"asked for all the same": {objects: []runtime.Object{lentClasses}, classes: on, want: true, reason: reasonNotLent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vc := object(1)
+			vc.Spec.Syncer.ToHost.VolumeSnapshots.Enabled, vc.Spec.Syncer.FromHost.VolumeSnapshotClasses.Enabled = test.snapshots, test.classes
+			c := deployer(t, true, test.objects...)
+			kinds, err := c.customKinds(t.Context(), vc, &memory{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := kinds.condition; (got == nil) != (test.reason == "") || got != nil && got.Reason != test.reason {
+				t.Errorf("condition: got %+v, want the reason %q", got, test.reason)
+			}
+			args, err := c.syncerArguments(t.Context(), vc, kinds.definitions)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if synced, err := tenancyv1.SelectByArgs(args); err != nil || synced[tenancyv1.ResourceSnapshotClasses] != test.want {
+				t.Errorf("got %v, %v, want classes to be shown: %t", args, err, test.want)
+			}
+			binding, err := c.Host.RbacV1().ClusterRoleBindings().Get(t.Context(), tenancyv1.RoleHostDefinitions, metav1.GetOptions{})
+			if lent := err == nil && len(binding.Subjects) == 1; lent != test.lent {
+				t.Errorf("the syncer may read definitions: got %t, want %t", lent, test.lent)
 			}
 		})
 	}

@@ -33,6 +33,8 @@ type customKinds struct {
 	allowed []tenancyv1.KindRule
 	// shown are the kinds of which the syncer shows objects of the host, with every namespace.
 	shown []tenancyv1.KindFromHost
+	// definitions says that the syncer may read definitions of kinds.
+	definitions bool
 	// known are the kinds of which something may be on the host, as in the status.
 	known []string
 	// withData are those of the known whose objects hold data.
@@ -98,11 +100,18 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 		}
 	}
 	reason := reasonNotOpened
-	lent, err := c.lend(ctx, vc, tenancyv1.RoleHostDefinitions, len(kinds.allowed)+len(kinds.shown) > 0)
+	synced, err := tenancyv1.SelectByArgs(vc.Spec.Syncer.Args())
+	if err != nil {
+		return kinds, &trouble{Reason: reasonInvalidSpec, Message: "spec.syncer: " + err.Error(), final: true}
+	}
+	classes := len(tenancyv1.DefinedKinds(synced))
+	wanted := len(kinds.allowed)+len(kinds.shown)+classes > 0
+	lent, err := c.lend(ctx, vc, tenancyv1.RoleHostDefinitions, wanted)
 	if err != nil {
 		return kinds, err
 	}
-	if len(kinds.allowed)+len(kinds.shown) > 0 && !lent {
+	kinds.definitions = lent
+	if wanted && !lent {
 		reason, kinds.allowed, kinds.shown = reasonNotLent, nil, nil
 		refused = append(refused, fmt.Sprintf("the ClusterRoleBinding %s is missing, which lets syncers read the definitions of kinds: an administrator of the host has to create it again", tenancyv1.RoleHostDefinitions))
 	}
@@ -120,7 +129,7 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 	}
 	kinds.judgeData(rules, m.kindsWithData(vc))
 	kinds.kept = kinds.keptCondition(vc)
-	kinds.condition = allowedCondition(vc, len(rules)+len(shown) > 0, reason, refused)
+	kinds.condition = allowedCondition(vc, len(rules)+len(shown)+classes > 0, reason, refused)
 	return kinds, nil
 }
 

@@ -39,7 +39,7 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, k
 	if err != nil {
 		return chart.Values{}, err
 	}
-	args, err := c.syncerArguments(ctx, vc)
+	args, err := c.syncerArguments(ctx, vc, kinds.definitions)
 	if err != nil {
 		return chart.Values{}, err
 	}

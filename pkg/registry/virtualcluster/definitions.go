@@ -44,9 +44,9 @@ func (d Definition) suitRules(ctx context.Context, vc *tenancy.VirtualCluster, o
 		}
 		errs = append(errs, found...)
 	}
-	for _, resource := range []string{v1.ResourceGateways, v1.ResourceGRPCRoutes, v1.ResourceHTTPRoutes} {
-		built, on := switchedOn(&vc.Spec, resource)
-		if _, before := switchedOn(old, resource); !on || before {
+	for _, kind := range (&v1.SyncerSpec{}).BuiltIn() {
+		built, on := switchedOn(&vc.Spec, kind.Rule.Resource)
+		if _, before := switchedOn(old, kind.Rule.Resource); !on || before {
 			continue
 		}
 		// An earlier version of the definition may lack fields that the rule is about.

@@ -67,6 +67,7 @@ var lentFields = []lent{
 	{"syncer.toHost.gateways", builtInKind(v1.ResourceGateways)},
 	{"syncer.toHost.grpcRoutes", builtInKind(v1.ResourceGRPCRoutes)},
 	{"syncer.toHost.httpRoutes", builtInKind(v1.ResourceHTTPRoutes)},
+	{"syncer.toHost.volumeSnapshots", builtInKind(v1.ResourceSnapshots)},
 	{"syncer.fromHost.custom", customShownInside},
 	{"syncer.fromHost.services.mappings", mappedServices},
 	{"syncer.toHost.services.mappings", namedServices},

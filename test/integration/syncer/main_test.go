@@ -79,7 +79,7 @@ func setUpSides(stage *framework.Stage) error {
 	return framework.Together(
 		start("host", &shared.host, &shared.hostObjects, func(plane *framework.ControlPlane) error {
 			shared.plane = plane
-			return errors.Join(aggregation.InstallPolicy(context.Background(), plane), serveWidgets(context.Background(), plane))
+			return errors.Join(aggregation.InstallPolicy(context.Background(), plane), serveWidgets(context.Background(), plane), serveSnapshots(context.Background(), plane))
 		}),
 		start("virtual", &shared.virtual, &shared.virtualObjects, func(plane *framework.ControlPlane) error {
 			shared.virtualConfig = plane.Config
@@ -102,6 +102,8 @@ type side struct {
 	unruled bool
 	// keepsData says that widgets of the next syncer hold data; released that they did, and have no rule any more.
 	keepsData, released bool
+	// snapshots has the next syncer carry volume snapshots.
+	snapshots bool
 	// shown are widgets of the host that the next syncer shows inside.
 	shown []tenancyv1.CustomMapping
 	// level is what the VirtualCluster asks for of Pod Security, drivers what the
@@ -192,7 +194,7 @@ func (s *side) appoint() {
 	s.t.Helper()
 	everything, err := resources.Select(tenancyv1.CataloguedResources(), nil)
 	s.must(err)
-	s.account = s.lent("vc-demo", tenancyv1.SyncerRules(everything, widgetRule()), append(tenancyv1.SyncerClusterRules(everything),
+	s.account = s.lent("vc-demo", tenancyv1.SyncerRules(everything, widgetRule(), tenancyv1.SnapshotRule()), append(tenancyv1.SyncerClusterRules(everything),
 		rbacv1.PolicyRule{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, Verbs: []string{"get"}}))
 }
 

@@ -95,16 +95,24 @@ func (s *side) kindRules(ctx context.Context) resources.Rules {
 	virtual, err := apiextensions.NewForConfig(s.virtualConfig)
 	s.must(err)
 	installer := &definitions.Installer{Host: host.CustomResourceDefinitions(), Virtual: virtual.CustomResourceDefinitions(),
-		ClusterID: s.translator.Cluster().ID, Clock: clock.RealClock{}, Shown: map[string]bool{"widgets.example.org": s.shown != nil}}
+		ClusterID: s.translator.Cluster().ID, Clock: clock.RealClock{}, Shown: map[string]bool{"widgets.example.org": s.shown != nil},
+		Wide: map[string]bool{snapshotClasses.GroupResource().String(): true}}
 	hidden, err := installer.Hidden(ctx)
 	s.must(err)
-	outcome := installer.Install(ctx, []tenancyv1.KindRule{rule})
+	asked := []tenancyv1.KindRule{rule}
+	if s.snapshots {
+		asked = append(asked, tenancyv1.SnapshotRule(), tenancyv1.KindRule{APIVersion: snapshotClasses.GroupVersion().String(), Resource: snapshotClasses.Resource})
+	}
+	outcome := installer.Install(ctx, asked)
 	if len(outcome.Missing) > 0 {
 		s.t.Fatalf("definitions: got %v", outcome.Missing)
 	}
 	objects, err := dynamic.NewForConfig(account)
 	s.must(err)
 	rules := resources.Rules{Virtual: s.virtualObjects, Host: objects, Kinds: outcome.Kinds, Hidden: hidden}
+	if s.snapshots {
+		rules.Kinds, rules.Classes = outcome.Kinds[:2], outcome.Kinds[2:]
+	}
 	if s.shown != nil {
 		rules.Shown = []resources.ShownKind{{Kind: "Widget", Status: outcome.Kinds[0].HasStatus,
 			KindFromHost: tenancyv1.KindFromHost{APIVersion: "example.org/v1", Resource: "widgets", Mappings: s.shown}}}

@@ -38,6 +38,8 @@ type FromHostSpecApplyConfiguration struct {
 	StorageClasses *ClassSelectionApplyConfiguration `json:"storageClasses,omitempty"`
 	// services of the host and of other virtual clusters are shown inside by name. None by default.
 	Services *ServicesFromHostApplyConfiguration `json:"services,omitempty"`
+	// volumeSnapshotClasses of the host can be named by volume snapshots inside. On where volumeSnapshots go to the host.
+	VolumeSnapshotClasses *ClassSelectionApplyConfiguration `json:"volumeSnapshotClasses,omitempty"`
 }
 
 // FromHostSpecApplyConfiguration constructs a declarative configuration of the FromHostSpec type for use with
@@ -136,5 +138,13 @@ func (b *FromHostSpecApplyConfiguration) WithStorageClasses(value *ClassSelectio
 // If called multiple times, the Services field is set to the value of the last call.
 func (b *FromHostSpecApplyConfiguration) WithServices(value *ServicesFromHostApplyConfiguration) *FromHostSpecApplyConfiguration {
 	b.Services = value
+	return b
+}
+
+// WithVolumeSnapshotClasses sets the VolumeSnapshotClasses field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the VolumeSnapshotClasses field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithVolumeSnapshotClasses(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.VolumeSnapshotClasses = value
 	return b
 }

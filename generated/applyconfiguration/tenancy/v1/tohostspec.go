@@ -44,6 +44,8 @@ type ToHostSpecApplyConfiguration struct {
 	ServiceAccounts *KindSwitchApplyConfiguration `json:"serviceAccounts,omitempty"`
 	// services have addresses that the host allocates. On by default.
 	Services *ServicesToHostApplyConfiguration `json:"services,omitempty"`
+	// volumeSnapshots of claims inside are taken on the host, and keep their data there. The host's administrator opens the kind. Off by default.
+	VolumeSnapshots *KindSwitchApplyConfiguration `json:"volumeSnapshots,omitempty"`
 }
 
 // ToHostSpecApplyConfiguration constructs a declarative configuration of the ToHostSpec type for use with
@@ -174,5 +176,13 @@ func (b *ToHostSpecApplyConfiguration) WithServiceAccounts(value *KindSwitchAppl
 // If called multiple times, the Services field is set to the value of the last call.
 func (b *ToHostSpecApplyConfiguration) WithServices(value *ServicesToHostApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.Services = value
+	return b
+}
+
+// WithVolumeSnapshots sets the VolumeSnapshots field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the VolumeSnapshots field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithVolumeSnapshots(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.VolumeSnapshots = value
 	return b
 }

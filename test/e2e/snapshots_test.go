@@ -1,0 +1,130 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"garret.dev/garret/test/framework"
+	"garret.dev/garret/test/suite"
+)
+
+// TestVolumeSnapshots has external-snapshotter's controllers take a snapshot of a volume inside: a pod
+// inside reads from the copy what was written before, whatever has been written since.
+func TestVolumeSnapshots(t *testing.T) {
+	t.Parallel()
+	if shared.Cluster == nil {
+		t.Skip("these tests have a driver of their own serve a kubelet of this machine")
+	}
+	admin := shared.Admin()
+	installSnapshots(t)
+	ns := shared.Namespace(t, "e2e-snapshots")
+	admin.Apply(t, suite.Object(ns, "demo", "{syncer: {toHost: {volumeSnapshots: {enabled: true}}}}"))
+	shared.Await(t, ns, "demo", "CustomKindsAllowed", "True", "Allowed")
+	shared.Await(t, ns, "demo", "CustomKindsSynced", "True", "Synced")
+	admin.Do(t, "wait", "--for=condition=Ready", "virtualcluster/demo", "-n", ns, "--timeout=180s")
+
+	inside := shared.ThroughRelay(t, shared.Kubeconfig, ns, "demo")
+	inside.Apply(t, manifest(t, "snapshots-written.yaml"))
+	inside.Do(t, "wait", "pod/writer", "--for=condition=Ready", "--timeout=120s")
+	inside.Apply(t, "apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshot\nmetadata: {name: before, namespace: default}\nspec: {source: {persistentVolumeClaimName: data}}\n")
+	inside.Do(t, "wait", "volumesnapshot/before", "--for=jsonpath={.status.readyToUse}=true", "--timeout=60s")
+	inside.Do(t, "wait", "volumesnapshot/before", "--for=jsonpath={.spec.volumeSnapshotClassName}=e2e-folders", "--timeout=60s")
+	content := admin.Do(t, "get", "volumesnapshots", "-n", ns, "-o", "jsonpath={.items[0].status.boundVolumeSnapshotContentName}")
+	if out := inside.Do(t, "get", "volumesnapshot/before", "-o", "yaml"); strings.Contains(out, content) {
+		t.Errorf("got %s, want no name of the content on the host", out)
+	}
+
+	read := func(pod string) string {
+		t.Helper()
+		var found string
+		framework.Succeeds(t, "the file of "+pod+" can be read", func(context.Context) error {
+			out, err := inside.Try("exec", pod, "--", "cat", "/data/file")
+			found = strings.TrimSpace(out)
+			return err
+		})
+		return found
+	}
+	if was := read("writer"); was != "old" {
+		t.Fatalf("written: got %q, want old", was)
+	}
+	inside.Do(t, "exec", "writer", "--", "sh", "-c", "echo new >/data/file")
+	inside.Apply(t, manifest(t, "snapshots-restored.yaml"))
+	inside.Do(t, "wait", "pod/reader", "--for=condition=Ready", "--timeout=120s")
+	if restored, since := read("reader"), read("writer"); restored != "old" || since != "new" {
+		t.Errorf("got %q in the copy and %q in the volume, want old and new", restored, since)
+	}
+
+	// What the host has of others, by the name that it has there.
+	inside.Apply(t, "apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshot\nmetadata: {name: theirs, namespace: default}\nspec: {source: {volumeSnapshotContentName: "+content+"}}\n")
+	framework.Succeeds(t, "the content is refused", func(context.Context) error {
+		out, err := inside.Try("get", "events", "--field-selector=involvedObject.kind=VolumeSnapshot,involvedObject.name=theirs", "-o", "jsonpath={.items[*].message}")
+		if err == nil && !strings.Contains(out, "spec.source.volumeSnapshotContentName") {
+			err = fmt.Errorf("got %q", out)
+		}
+		return err
+	})
+	inside.Do(t, "delete", "volumesnapshot/before", "--timeout=60s")
+	if left := admin.Do(t, "get", "volumesnapshots", "-n", ns, "-o", "name"); strings.TrimSpace(left) != "" {
+		t.Errorf("on the host after the deletion inside: got %s, want none", left)
+	}
+}
+
+// installSnapshots has the host take snapshots, until the test ends.
+func installSnapshots(t *testing.T) {
+	t.Helper()
+	admin := shared.Admin()
+	definitions, err := framework.Binary("snapshot-crds.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(definitions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin.Apply(t, string(text))
+	t.Cleanup(func() {
+		for _, manifest := range []string{manifest(t, "snapshots-host.yaml"), string(text)} {
+			if out, err := admin.Input(manifest).Output("delete", "--ignore-not-found", "--timeout=60s", "-f", "-"); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		}
+	})
+	admin.Do(t, "wait", "--for=condition=Established", "--timeout=60s", "crd/volumesnapshots.snapshot.storage.k8s.io", "crd/volumesnapshotclasses.snapshot.storage.k8s.io", "crd/volumesnapshotcontents.snapshot.storage.k8s.io")
+	admin.Apply(t, manifest(t, "snapshots-host.yaml"))
+	node := admin.Do(t, "get", "nodes", "-o", `jsonpath={.items[0].metadata.labels.kubernetes\.io/hostname}`)
+	host := filepath.Dir(shared.Kubeconfig)
+	running, err := framework.Start(filepath.Join(host, "logs", "snapshotter"), "snapshotter", "--kubeconfig="+shared.Kubeconfig, "--dir="+filepath.Join(host, "snapshots"),
+		"--node="+node, "--kubelet-dir="+filepath.Join(host, node, "kubelet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// Only the driver takes its finalizers off.
+		for _, of := range []string{"persistentvolumes", "volumesnapshotcontents"} {
+			err := framework.Poll(context.Background(), func(context.Context) (bool, error) {
+				out, err := admin.Try("get", of, "-o", "jsonpath={.items[*].spec.storageClassName} {.items[*].spec.driver}")
+				return !strings.Contains(out, "e2e-folders") && !strings.Contains(out, "folders.garret.dev"), err
+			})
+			if err != nil {
+				t.Errorf("waiting until no %s of the driver are left: %v", of, err)
+			}
+		}
+		_ = running.End(os.Interrupt)
+	})
+	framework.Succeeds(t, "the kubelet knows the driver", func(context.Context) error {
+		out, err := admin.Try("get", "csinode", node, "-o", "jsonpath={.spec.drivers[*].name}")
+		if err == nil && !strings.Contains(out, "folders.garret.dev") {
+			err = fmt.Errorf("got %q", out)
+		}
+		return err
+	})
+}
