@@ -36,7 +36,7 @@ func (c *claims) source(virtual, host *corev1.PersistentVolumeClaim) error {
 		err = engine.Refuse(reasonUntranslatable, fmt.Sprintf("data source VolumeSnapshot %s is not on the host cluster: volume snapshots are not synced; spec.syncer.toHost.volumeSnapshots of the VirtualCluster has them synced, where the host has the kind",
 			source.Name))
 	default:
-		err = engine.Refuse(reasonUntranslatable, fmt.Sprintf("data source %s %s is not carried to the host cluster: a claim or a volume snapshot can be one", source.Kind, source.Name))
+		err = engine.Refuse(reasonUntranslatable, fmt.Sprintf("data source %s %s cannot go to the host cluster: name a claim or a volume snapshot", source.Kind, source.Name))
 	}
 	if err != nil {
 		return err
@@ -52,10 +52,10 @@ func heldFor[T engine.Object](translator *translate.Translator, virtual, host *e
 	object, inside := virtual.Get(namespace, name)
 	held, found := host.Get(translator.Cluster().HostNamespace, translator.HostName(namespace, name))
 	if !inside || !found {
-		return engine.Again("the " + what + " to copy, " + name + ", is not there yet")
+		return engine.Again("the " + what + " to copy, " + name + ", does not exist yet")
 	}
 	if identity, ours := translator.IdentityOf(held); !ours || identity.UID != object.GetUID() {
-		return engine.Refuse(engine.ReasonDataKept, fmt.Sprintf("the data that the host cluster holds for %s %s are not those of the one inside", what, name))
+		return engine.Refuse(engine.ReasonDataKept, fmt.Sprintf("the host cluster holds data for %s %s that belong to another %s", what, name, what))
 	}
 	return nil
 }
