@@ -97,7 +97,12 @@ type Options struct {
 	// EphemeralData says that the control plane's data end with the pod.
 	EphemeralData bool
 
-	KubeletPort, IssuerPort, WebhookPort, HealthPort int
+	// EmbeddedDNS has the syncer answer names itself.
+	EmbeddedDNS bool
+	// ResolvConf names the DNS servers that the DNS inside asks for names outside: those of the host.
+	ResolvConf string
+
+	KubeletPort, IssuerPort, WebhookPort, HealthPort, DNSPort int
 	// BindAddress is where the ports other than the webhook's are served.
 	BindAddress string
 
@@ -119,6 +124,8 @@ func NewOptions() *Options {
 		IssuerPort:    tenancyv1.PortIssuer,
 		WebhookPort:   tenancyv1.PortWebhook,
 		HealthPort:    tenancyv1.PortHealth,
+		DNSPort:       tenancyv1.PortDNS,
+		ResolvConf:    "/etc/resolv.conf",
 		Clock:         clock.RealClock{},
 	}
 }
@@ -167,6 +174,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.KubeletPort, "kubelet-port", o.KubeletPort, "Port of the kubelet's API.")
 	flags.IntVar(&o.IssuerPort, "issuer-port", o.IssuerPort, "Port of the certificate issuer.")
 	flags.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "Port of the admission webhook, on loopback.")
+	flags.BoolVar(&o.EmbeddedDNS, "embedded-dns", o.EmbeddedDNS, "Answer names in this process, and have no pods of CoreDNS inside.")
+	flags.IntVar(&o.DNSPort, "dns-port", o.DNSPort, "Port of the DNS, by UDP and TCP, with --embedded-dns.")
 	flags.IntVar(&o.HealthPort, "health-port", o.HealthPort, "Port of health.")
 }
 

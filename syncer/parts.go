@@ -22,6 +22,7 @@ import (
 	"garret.dev/garret/syncer/activity"
 	"garret.dev/garret/syncer/admission"
 	"garret.dev/garret/syncer/bootstrap"
+	"garret.dev/garret/syncer/dns"
 	"garret.dev/garret/syncer/dormancy"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/explain"
@@ -83,7 +84,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		return nil, err
 	}
 	authority := pki.ServerAuthority(options.DataDir)
-	allocator := &admission.Allocator{Marker: resources.Marker{Translator: both.translator, Metadata: options.Metadata, Exceptions: options.exceptions()}, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
+	allocator := &admission.Allocator{Marker: resources.Marker{Translator: both.translator, Metadata: options.Metadata, Exceptions: options.exceptions(), EmbeddedDNS: options.EmbeddedDNS}, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
 	webhook, err := newWebhook(options, authority, allocator, doors.nodes(options))
 	if err != nil {
 		return nil, err
@@ -99,7 +100,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, fmt.Errorf("client of the host's virtual clusters: %w", err)
 	}
-	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, partRights, partData, bootstrap.PartBootstrap, partSync)
+	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, options.parts()...)
 	reporter.Room = func() error { return checkRoom(options.DataDir) }
 	used := activity.New(options.Clock, reporter.Used)
 	webhook.Activity, reporter.Stopped = used.Handler(trust.IsAPIServer), used.Stopped
@@ -108,6 +109,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 		WebhookPort: options.WebhookPort, WebhookReached: webhook.Reached(),
 		Authority: authority, Reporter: reporter,
 		APIPort: int32(options.KubeletPort), APIAuthority: trust.Authority,
+		DNS: options.dns(), EmbeddedDNS: options.EmbeddedDNS,
 	})
 	itself := own.New(tenancy.RESTClient(), cluster)
 	ledger := quota.New(cluster.HostNamespace, cluster.Name, options.Clock)
@@ -123,7 +125,12 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	itself.Observe(named.Observe)
 	hostResources := resources.NewHostResources()
 	itself.Observe(hostResources.Observe)
-	itself.Observe(inside.Resolve)
+	names := func(context.Context) error { return nil }
+	if options.EmbeddedDNS {
+		names = newDNS(options, both, itself, reporter).Run
+	} else {
+		itself.Observe(inside.Resolve)
+	}
 	kept := kubeconfig.New(kubeconfig.Options{
 		Cluster: cluster, Host: both.host, Rights: access.NewKubeconfigs(both.virtual), Clock: options.Clock,
 		Clients: pki.ClientAuthority(options.DataDir), Servers: authority,
@@ -163,7 +170,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	}
 	return &parts{
 		reporter: reporter, own: itself, security: security, dormancy: sleeps, mapped: mapped, named: named, hostResources: hostResources, ledger: ledger, ready: inside.Ready(),
-		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, kept.Run, watched.Run, sleeps.Run, used.Run,
+		run: []func(context.Context) error{itself.Run, issuer.Run, kubelet.Run, webhook.Run, inside.Run, reporter.Run, keeper.Run, kept.Run, watched.Run, sleeps.Run, used.Run, names,
 			func(ctx context.Context) error { return reportQuota(ctx, ledger, reporter, options.Clock) }, measure},
 	}, nil
 }
@@ -214,6 +221,25 @@ func reportQuota(ctx context.Context, ledger *quota.Ledger, reporter *bootstrap.
 			return nil
 		}
 	}
+}
+
+// partDNS is what the reporter calls the DNS of this process.
+const partDNS = "the DNS"
+
+// newDNS returns the DNS of this process. The virtual cluster is not ready while it does not answer.
+func newDNS(options Options, both *sides, itself *own.Cluster, reporter *bootstrap.Reporter) *dns.Server {
+	server := dns.New(dns.Options{
+		Config: both.virtualConfig, Cluster: options.dns(), Address: options.BindAddress, Port: options.DNSPort, Clock: options.Clock,
+		Report: func(err error) {
+			if err == nil {
+				reporter.Done(partDNS)
+				return
+			}
+			reporter.Pending(partDNS, "DNSFailing", err.Error())
+		},
+	})
+	itself.Observe(server.Observe)
+	return server
 }
 
 // newWebhook returns the admission webhook, which only the control plane beside

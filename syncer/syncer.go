@@ -212,7 +212,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 		Hosts:     resources.HostsFile{Image: options.Image, PullPolicy: corev1.PullPolicy(options.ImagePullPolicy)},
 		Selection: selection, KubeletPort: int32(options.KubeletPort), KubeletVersion: both.hostVersion,
 		EndpointRanges: options.EndpointRanges, HostSelectors: selectors, All: all, Mappings: mappings, EgressBounds: bounds, Rules: kinds,
-		Mapped: parts.mapped, Named: parts.named, HostResources: parts.hostResources,
+		Mapped: parts.mapped, Named: parts.named, HostResources: parts.hostResources, EmbeddedDNS: options.EmbeddedDNS,
 	})
 	if err != nil {
 		return err

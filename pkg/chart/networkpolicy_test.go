@@ -18,6 +18,8 @@ import (
 	"k8s.io/apiserver/pkg/apis/apiserver"
 	apiserverv1beta1 "k8s.io/apiserver/pkg/apis/apiserver/v1beta1"
 	"sigs.k8s.io/yaml"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
 // end is one end of a packet: a pod, or an address outside.
@@ -219,6 +221,36 @@ func TestDatastoreIsReached(t *testing.T) {
 	}
 	if allows(t, got, workload, outside("10.0.0.5"), corev1.ProtocolTCP, 5432) {
 		t.Error("want no workload to reach the datastore of the control plane")
+	}
+}
+
+// TestEmbeddedDNSIsReached lets the workloads of the virtual cluster, and nobody else, ask the syncer
+// for names.
+func TestEmbeddedDNSIsReached(t *testing.T) {
+	pods, embedded := testValues(), testValues()
+	embedded.DNS.Embedded = true
+	without, with := render(t, pods, nil), render(t, embedded, nil)
+	for name, from := range map[string]end{"an own pod": workload, "a neighbour's pod": neighbour, "a pod of the host": stranger, "the world": outside("1.1.1.1")} {
+		for _, protocol := range []corev1.Protocol{corev1.ProtocolUDP, corev1.ProtocolTCP} {
+			if got, want := allows(t, with.networkPolicies, from, plane, protocol, 1053), name == "an own pod"; got != want {
+				t.Errorf("%s asks for names by %s: got %t, want %t", name, protocol, got, want)
+			}
+			if allows(t, without.networkPolicies, from, plane, protocol, 1053) {
+				t.Errorf("%s reaches the port by %s, where pods answer", name, protocol)
+			}
+		}
+		if allows(t, with.networkPolicies, from, plane, corev1.ProtocolTCP, 10250) {
+			t.Errorf("%s reaches the kubelet", name)
+		}
+	}
+	if flag := "--embedded-dns"; !slices.Contains(with.container(t, "syncer").Args, flag) || slices.Contains(without.container(t, "syncer").Args, flag) {
+		t.Errorf("got arguments %q and %q", with.container(t, "syncer").Args, without.container(t, "syncer").Args)
+	}
+	labels := with.statefulSet.Spec.Template.Labels
+	for key, value := range tenancyv1.ControlPlaneLabels(with.statefulSet.Name) {
+		if labels[key] != value {
+			t.Errorf("label %s of the control plane: got %q, want %q", key, labels[key], value)
+		}
 	}
 }
 

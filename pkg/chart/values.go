@@ -30,6 +30,7 @@ type Values struct {
 	RBAC             RBAC                          `json:"rbac"`
 	Isolation        Isolation                     `json:"isolation"`
 	Activity         Activity                      `json:"activity"`
+	DNS              DNS                           `json:"dns"`
 	ImagePullPolicy  corev1.PullPolicy             `json:"imagePullPolicy,omitempty"`
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
 	Host             Host                          `json:"host"`
@@ -90,6 +91,11 @@ type Syncer struct {
 // Activity is whether requests straight to the API server inside are noted.
 type Activity struct {
 	Enabled bool `json:"enabled,omitempty"`
+}
+
+// DNS is who answers names inside.
+type DNS struct {
+	Embedded bool `json:"embedded,omitempty"`
 }
 
 // RBAC is what the syncer may do on the host for the kinds that are synced.

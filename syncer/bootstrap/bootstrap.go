@@ -17,6 +17,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"garret.dev/garret/syncer/admission"
+	"garret.dev/garret/syncer/corefile"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/translate"
 )
@@ -45,9 +46,10 @@ type Options struct {
 	APIAuthority *pki.Authority
 	// Reporter takes how far things are.
 	Reporter *Reporter
-	// ResolvConf names the DNS servers that the DNS inside asks for names outside.
-	// It defaults to the file of the syncer's own pod.
-	ResolvConf string
+	// DNS configures CoreDNS.
+	DNS corefile.Cluster
+	// EmbeddedDNS says that the syncer answers names itself, so that no pods do inside.
+	EmbeddedDNS bool
 }
 
 // Bootstrap puts in place what a virtual cluster needs inside.
@@ -63,9 +65,6 @@ type Bootstrap struct {
 
 // New returns a Bootstrap.
 func New(o Options) *Bootstrap {
-	if o.ResolvConf == "" {
-		o.ResolvConf = "/etc/resolv.conf"
-	}
 	b := &Bootstrap{Options: o, ready: make(chan struct{}), metrics: newWish(), explain: newWish(), resolvedChanged: make(chan struct{}, 1)}
 	b.explain.set(true)
 	return b
@@ -126,7 +125,9 @@ func (b *Bootstrap) Run(ctx context.Context) error {
 	kept.Go(func() { b.keep(ctx) })
 	kept.Go(func() { b.keepAPI(ctx, metricsAPI(), b.metrics) })
 	kept.Go(func() { b.keepAPI(ctx, explainAPI(), b.explain) })
-	kept.Go(func() { b.keepResolved(ctx) })
+	if !b.EmbeddedDNS {
+		kept.Go(func() { b.keepResolved(ctx) })
+	}
 	kept.Wait()
 	return nil
 }

@@ -11,6 +11,10 @@ import (
 	appsv1 "k8s.io/client-go/applyconfigurations/apps/v1"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/corefile"
+	"garret.dev/garret/syncer/resources"
 )
 
 const (
@@ -22,13 +26,13 @@ const (
 // dnsDeployment leaves the number of replicas to the tenant; one is the default.
 func dnsDeployment() *appsv1.DeploymentApplyConfiguration {
 	return appsv1.Deployment(dnsName, metav1.NamespaceSystem).
-		WithLabels(dnsSelector()).
+		WithLabels(resources.DNSSelector()).
 		WithSpec(appsv1.DeploymentSpec().
 			WithStrategy(appsv1.DeploymentStrategy().WithType("RollingUpdate").
 				WithRollingUpdate(appsv1.RollingUpdateDeployment().
 					WithMaxUnavailable(intstr.FromInt32(0)).WithMaxSurge(intstr.FromInt32(1)))).
-			WithSelector(applymetav1.LabelSelector().WithMatchLabels(dnsSelector())).
-			WithTemplate(applycorev1.PodTemplateSpec().WithLabels(dnsSelector()).WithSpec(dnsPod())))
+			WithSelector(applymetav1.LabelSelector().WithMatchLabels(resources.DNSSelector())).
+			WithTemplate(applycorev1.PodTemplateSpec().WithLabels(resources.DNSSelector()).WithSpec(dnsPod())))
 }
 
 func dnsPod() *applycorev1.PodSpecApplyConfiguration {
@@ -58,15 +62,15 @@ func dnsContainer() *applycorev1.ContainerApplyConfiguration {
 		WithImage(dnsImage).
 		WithImagePullPolicy(corev1.PullIfNotPresent).
 		WithArgs("-conf", "/etc/coredns/config/Corefile").
-		WithPorts(port("dns", corev1.ProtocolUDP, dnsPort), port("dns-tcp", corev1.ProtocolTCP, dnsPort), port("metrics", corev1.ProtocolTCP, dnsMetricsPort)).
+		WithPorts(port("dns", corev1.ProtocolUDP, tenancyv1.PortDNS), port("dns-tcp", corev1.ProtocolTCP, tenancyv1.PortDNS), port("metrics", corev1.ProtocolTCP, corefile.MetricsPort)).
 		WithVolumeMounts(
 			applycorev1.VolumeMount().WithName("config").WithMountPath("/etc/coredns/config").WithReadOnly(true),
 			applycorev1.VolumeMount().WithName("custom").WithMountPath("/etc/coredns/custom").WithReadOnly(true)).
 		WithResources(applycorev1.ResourceRequirements().
 			WithRequests(corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("20m"), corev1.ResourceMemory: resource.MustParse("32Mi")}).
 			WithLimits(corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("170Mi")})).
-		WithReadinessProbe(probe("/ready", dnsReadyPort).WithPeriodSeconds(2)).
-		WithLivenessProbe(probe("/health", dnsHealthPort).WithInitialDelaySeconds(30).WithPeriodSeconds(10).WithFailureThreshold(5)).
+		WithReadinessProbe(probe("/ready", corefile.ReadyPort).WithPeriodSeconds(2)).
+		WithLivenessProbe(probe("/health", corefile.HealthPort).WithInitialDelaySeconds(30).WithPeriodSeconds(10).WithFailureThreshold(5)).
 		WithSecurityContext(applycorev1.SecurityContext().
 			WithAllowPrivilegeEscalation(false).
 			WithReadOnlyRootFilesystem(true).

@@ -33,6 +33,8 @@ type Marker struct {
 	rules podRules
 	// Exceptions are what the host's administrator opens to the tenant.
 	Exceptions isolation.Exceptions
+	// EmbeddedDNS says that the syncer answers names itself.
+	EmbeddedDNS bool
 	// notices tell what stays inside; nil tells nobody.
 	notices *notices
 }

@@ -63,6 +63,10 @@ func (b *builder) applyPolicy(virtual, host *networkingv1.NetworkPolicy) error {
 	if err := forbidden(violations); err != nil {
 		return err
 	}
+	names, err := b.openDNS(virtual.Namespace, virtual.Spec.Egress)
+	if err != nil {
+		return engine.Refuse(reasonUntranslatable, err.Error())
+	}
 	spec.PodSelector = *b.Translator.HostLabelSelector(&spec.PodSelector, []string{virtual.Namespace})
 	var failed error
 	visitPeers(spec, func(peer *networkingv1.NetworkPolicyPeer) {
@@ -74,7 +78,7 @@ func (b *builder) applyPolicy(virtual, host *networkingv1.NetworkPolicy) error {
 		return engine.Refuse(reasonUntranslatable, failed.Error())
 	}
 	var closed []string
-	spec.Egress, closed = b.EgressBounds.Narrow(spec.Egress)
+	spec.Egress, closed = b.EgressBounds.Narrow(append(spec.Egress, names...))
 	host.Spec = *spec
 	b.tellClosed(virtual, closed)
 	return nil

@@ -37,9 +37,9 @@ func (n *nodes) keepTenants(node *corev1.Node, capacity corev1.ResourceList) {
 	}
 }
 
-// shownLabels are the keys of labels that any node inside has that stands for one of the host. Of
+// mirroredLabels are the keys of labels that any node inside has that stands for one of the host. Of
 // those, every such node tells whether it has them: they are all nodes', the tenant's, or shown.
-func shownLabels(mirrors map[string]*corev1.Node) map[string]bool {
+func mirroredLabels(mirrors map[string]*corev1.Node) map[string]bool {
 	shown := map[string]bool{}
 	for _, node := range mirrors {
 		for key := range node.Labels {

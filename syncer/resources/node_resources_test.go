@@ -56,7 +56,7 @@ func TestMayBeOn(t *testing.T) {
 				wanted[name] = true
 			}
 			for name, node := range mirrors {
-				if got := n.mayBeOn(&corev1.Pod{Spec: tc.spec}, node, shownLabels(mirrors)); got != wanted[name] {
+				if got := n.mayBeOn(&corev1.Pod{Spec: tc.spec}, node, mirroredLabels(mirrors)); got != wanted[name] {
 					t.Errorf("node %s: got %t, want %t", name, got, wanted[name])
 				}
 			}

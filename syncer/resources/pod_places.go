@@ -149,7 +149,7 @@ func (p *places) asking(ctx context.Context) ([]placement.Pod, map[types.UID]*co
 			mirrors[node.Name] = node
 		}
 	}
-	shown := shownLabels(mirrors)
+	shown := mirroredLabels(mirrors)
 	guarded := sync.OnceValue(func() func(*corev1.Pod) bool { return p.guarded(ctx) })
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -77,6 +77,8 @@ type Config struct {
 	Mapped *MappedServices
 	// Named are the Services that have a further name on the host.
 	Named *NamedServices
+	// EmbeddedDNS says that the syncer answers names itself, without pods of CoreDNS inside.
+	EmbeddedDNS bool
 	// HostResources are the extended resources that the host has.
 	HostResources *HostResources
 	// KubeletPort is where the syncer serves the kubelet's API.
@@ -190,7 +192,7 @@ func gateOf(kind any) engine.Gate {
 
 // marker writes the metadata of host objects, and tells what of it stays inside.
 func (b *builder) marker() Marker {
-	return Marker{Translator: b.Translator, Metadata: b.Metadata, Exceptions: b.Exceptions, rules: podRules{b.PodRules}, notices: b.notices}
+	return Marker{Translator: b.Translator, Metadata: b.Metadata, Exceptions: b.Exceptions, EmbeddedDNS: b.EmbeddedDNS, rules: podRules{b.PodRules}, notices: b.notices}
 }
 
 // guard has what the host refuses of a kind be held back, whoever writes it.

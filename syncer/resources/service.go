@@ -77,6 +77,10 @@ func applyService(marker Marker, virtual, host *corev1.Service) {
 	host.Spec.LoadBalancerIP = spec.LoadBalancerIP
 	host.Spec.LoadBalancerSourceRanges = spec.LoadBalancerSourceRanges
 	host.Spec.AllocateLoadBalancerNodePorts = spec.AllocateLoadBalancerNodePorts
+	if marker.leadsToSyncer(virtual) {
+		leadToSyncer(marker.Translator.Cluster().ReleaseName(), host)
+		return
+	}
 	// Once it is given it cannot change: the host is asked for the one that was
 	// given inside, before it gives one of its own.
 	if !checksHealth(virtual) {

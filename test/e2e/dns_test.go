@@ -168,6 +168,58 @@ func namesByRule(t *testing.T, o tenantOf) {
 	}
 }
 
+// embeddedDNS has the syncer answer instead of pods, for pods that run already, and back.
+func embeddedDNS(t *testing.T, o tenantOf) {
+	host, system := shared.Admin(), o.inside.In("kube-system")
+	named := o.inside.Do(t, "get", "service", "named", "-o", "jsonpath={.spec.clusterIP}")
+	resolves := func(name, want string) {
+		t.Helper()
+		framework.SucceedsWithin(t, 60*time.Second, "the DNS answers for "+name, func(context.Context) error {
+			got, err := o.inside.Try("exec", "db-0", "--", "nslookup", name)
+			if err == nil && !strings.Contains(got, want) {
+				err = fmt.Errorf("got %s, want %s", got, want)
+			}
+			return err
+		})
+	}
+	// pods is the Deployment of the DNS inside, and how many of its pods the host has.
+	pods := func(want string) {
+		t.Helper()
+		framework.SucceedsWithin(t, 60*time.Second, "pods of the DNS: "+want, func(context.Context) error {
+			deployment, err := system.Try("get", "deployment", "coredns", "--ignore-not-found", "-o", "name")
+			if err != nil {
+				return err
+			}
+			onHost, err := host.Try("get", "pods", "-n", o.ns, "-l", "garret.dev/cluster", "-o", `jsonpath={.items[?(@.metadata.annotations.garret\.dev/virtual-namespace=="kube-system")].metadata.annotations.garret\.dev/virtual-name}`)
+			if got := fmt.Sprintf("%q %t", strings.TrimSpace(deployment), strings.Contains(onHost, "coredns-")); err == nil && got != want {
+				err = errors.New(got)
+			}
+			return err
+		})
+	}
+	host.Do(t, "patch", "vc", "demo", "-n", o.ns, "--type=merge", "-p", `{"spec":{"dns":{"embedded":true}}}`)
+	pods(`"" false`)
+	host.Do(t, "wait", "vc", "demo", "-n", o.ns, "--for=condition=Ready", "--timeout=60s")
+	resolves("named.default.svc.cluster.local.", named)
+	resolves("db.example.org.", "192.0.2.7")
+	resolves("kubernetes.default.svc.cluster.local.", o.inside.Do(t, "get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}"))
+	if slices := system.Do(t, "get", "endpointslices", "-l", "kubernetes.io/service-name=kube-dns", "-o", "jsonpath={.items[*].ports[*].port}"); slices != "1053 1053" {
+		t.Errorf("endpoints of the DNS inside: got ports %q", slices)
+	}
+	// The tenant has it lead to the kubelet of the same pod, and asks that through the DNS.
+	address := system.Do(t, "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")
+	system.Do(t, "patch", "service", "kube-dns", "-p", `{"spec":{"ports":[{"name":"kubelet","port":10250,"targetPort":10250,"protocol":"TCP"}]}}`)
+	if out, err := o.inside.Try("exec", "db-0", "--", "curl", "-ks", "--max-time", "2", "https://"+address+":10250/healthz"); err == nil {
+		t.Errorf("the kubelet answers at the address of the DNS: %s", out)
+	}
+	resolves("named.default.svc.cluster.local.", named)
+
+	host.Do(t, "patch", "vc", "demo", "-n", o.ns, "--type=merge", "-p", `{"spec":{"dns":{"embedded":false}}}`)
+	pods(`"deployment.apps/coredns" true`)
+	system.Do(t, "rollout", "status", "deployment/coredns", "--timeout=90s")
+	resolves("named.default.svc.cluster.local.", named)
+}
+
 // dnsInside returns a resolver that asks the DNS of the virtual cluster.
 func dnsInside(t *testing.T, inside framework.Client) *net.Resolver {
 	t.Helper()

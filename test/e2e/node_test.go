@@ -104,6 +104,7 @@ func TestNodesInside(t *testing.T) {
 
 	t.Run("names", func(t *testing.T) { names(t, inside) })
 	t.Run("names by rule", func(t *testing.T) { namesByRule(t, o) })
+	t.Run("embedded DNS", func(t *testing.T) { embeddedDNS(t, o) })
 	t.Run("preemption", func(t *testing.T) { preemption(t, o) })
 	t.Run("devices", func(t *testing.T) { devices(t, o) })
 

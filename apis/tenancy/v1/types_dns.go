@@ -5,6 +5,12 @@ package v1
 
 // DNSSpec configures the DNS inside.
 type DNSSpec struct {
+	// embedded has the syncer answer names in its own process, where CoreDNS has no pods inside. That
+	// saves their memory. While the control plane's pod restarts, names are not answered, and a
+	// tenant cannot change the configuration.
+	// +optional
+	// +k8s:optional
+	Embedded bool `json:"embedded,omitempty"`
 	// resolve lists names that the DNS inside answers itself, besides those of the cluster.
 	// +optional
 	// +listType=atomic

@@ -156,6 +156,9 @@ const (
 	PortKubelet = 10250
 	// PortWebhook is where the syncer serves admission, on loopback.
 	PortWebhook = 9443
+	// PortDNS is where CoreDNS answers, in pods of its own inside or in the syncer's. It is above those
+	// that need a privilege: pods satisfy the strictest pod security of a host.
+	PortDNS = 1053
 	// PortHealth is where the syncer serves health, in the clear.
 	PortHealth = 8080
 )
@@ -264,4 +267,9 @@ func ClusterID(uid types.UID) string {
 // IsClusterID says whether a text has the form of a virtual cluster's id.
 func IsClusterID(text string) bool {
 	return len(text) == clusterIDDigits && strings.Trim(text, "0123456789abcdef") == ""
+}
+
+// ControlPlaneLabels select the pod of a control plane on the host, by the name of its release.
+func ControlPlaneLabels(release string) map[string]string {
+	return map[string]string{"app.kubernetes.io/name": "garret-virtual-cluster", "app.kubernetes.io/instance": release}
 }

@@ -77,6 +77,7 @@ func (c *Controller) values(ctx context.Context, vc *tenancyv1.VirtualCluster, k
 			tenancyv1.ShownRules(kinds.shown)[vc.Namespace], tenancyv1.KubeconfigSecretRules(vc.Spec.KubeconfigSecret))},
 		Isolation:       isolation,
 		Activity:        chart.Activity{Enabled: vc.Spec.Sleep.CountsUse()},
+		DNS:             chart.DNS{Embedded: vc.Spec.DNS.Embedded},
 		ImagePullPolicy: corev1.PullPolicy(c.options.ImagePullPolicy),
 		Host:            chart.Host{ServiceCIDR: cidr, ClusterDomain: c.options.ClusterDomain, ClientCA: authority},
 	}, nil

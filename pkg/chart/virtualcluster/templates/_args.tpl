@@ -108,6 +108,9 @@
 {{- $args = append $args (printf "--workloads-egress=%s" (include "vc.workloadsEgress" $ | fromYamlArray | toJson)) }}
 {{- end }}
 {{- end }}
+{{- if .Values.dns.embedded }}
+{{- $args = append $args "--embedded-dns" }}
+{{- end }}
 {{- concat $args .Values.syncer.extraArgs | toYaml }}
 {{- end }}
 

@@ -15,6 +15,13 @@
     except: {{- uniq $six | toYaml | nindent 6 }}
 {{- end }}
 
+{{/* Where the syncer answers names. */}}
+{{- define "vc.dnsPorts" -}}
+{{- range list "UDP" "TCP" }}
+- {protocol: {{ . }}, port: 1053}
+{{- end }}
+{{- end }}
+
 {{/* What both the control plane and the workloads may reach. */}}
 {{- define "vc.egress" -}}
 {{- $policy := .Values.isolation.networkPolicy }}
@@ -53,6 +60,13 @@
         matchLabels: {{- include "vc.selector" . | nindent 10 }}
   ports:
     - {protocol: TCP, port: 6443}
+{{- if .Values.dns.embedded }}
+# Names, of the syncer beside it.
+- to:
+    - podSelector:
+        matchLabels: {{- include "vc.selector" . | nindent 10 }}
+  ports: {{- include "vc.dnsPorts" . | nindent 4 }}
+{{- end }}
 {{- /* What is behind Services of other namespaces that the spec names. */}}
 {{- range .Values.isolation.networkPolicy.services }}
 - to:
