@@ -5,6 +5,8 @@ package tenancy
 
 // DNSSpec configures the DNS inside.
 type DNSSpec struct {
+	// embedded has the syncer answer names in its own process, where CoreDNS has no pods inside.
+	Embedded bool
 	// resolve lists names that the DNS inside answers itself, besides those of the cluster.
 	Resolve []ResolveRule
 }
