@@ -25,12 +25,13 @@ import (
 // ruledKinds has the virtual cluster serve the kinds with a rule, and those of which something of
 // the host is shown. It returns them, and what keeps their definitions current. Without such
 // kinds the host is not asked anything.
-func ruledKinds(ctx context.Context, options Options, both *sides, reporter *bootstrap.Reporter) (resources.Rules, func(context.Context) error, error) {
+func ruledKinds(ctx context.Context, options Options, both *sides, selection resources.Selection, reporter *bootstrap.Reporter) (resources.Rules, func(context.Context) error, error) {
 	none := func(context.Context) error { return nil }
 	asked, err := options.customKinds()
 	if err != nil {
 		return resources.Rules{}, none, err
 	}
+	asked.classes = definedClasses(selection)
 	host, hostDefinitions, err := ruledClients(both.doubts.Watched(both.hostConfig))
 	if err != nil {
 		return resources.Rules{}, none, err
@@ -41,7 +42,7 @@ func ruledKinds(ctx context.Context, options Options, both *sides, reporter *boo
 	}
 	installer := &definitions.Installer{
 		Host: hostDefinitions.ApiextensionsV1().CustomResourceDefinitions(), Virtual: virtualDefinitions.ApiextensionsV1().CustomResourceDefinitions(),
-		ClusterID: both.translator.Cluster().ID, Shown: asked.definitionsShown(), Clock: options.Clock,
+		ClusterID: both.translator.Cluster().ID, Shown: asked.definitionsShown(), Classes: asked.definitionsOfClasses(), Clock: options.Clock,
 	}
 	hidden, err := installer.Hidden(ctx)
 	if err != nil {
@@ -61,6 +62,19 @@ type customKinds struct {
 	rules    []tenancyv1.KindRule
 	released []schema.GroupVersionResource
 	shown    []tenancyv1.KindFromHost
+	// classes are those of the host that a definition there defines.
+	classes []tenancyv1.KindRule
+}
+
+// definedClasses are the kinds of classes that are shown and that a definition of the host defines.
+func definedClasses(selection resources.Selection) []tenancyv1.KindRule {
+	var classes []tenancyv1.KindRule
+	for _, kind := range tenancyv1.Catalogue() {
+		if kind.Defined && selection[kind.Resource] {
+			classes = append(classes, tenancyv1.KindRule{APIVersion: kind.GroupVersionResource().GroupVersion().String(), Resource: kind.Resource})
+		}
+	}
+	return classes
 }
 
 func (o *Options) customKinds() (kinds customKinds, err error) {
@@ -83,7 +97,15 @@ func (k *customKinds) all() []tenancyv1.KindRule {
 			all = append(all, rule)
 		}
 	}
-	return all
+	return append(all, k.classes...)
+}
+
+func (k *customKinds) definitionsOfClasses() map[string]bool {
+	classes := map[string]bool{}
+	for i := range k.classes {
+		classes[k.classes[i].Definition()] = true
+	}
+	return classes
 }
 
 func (k *customKinds) definitionsShown() map[string]bool {
@@ -97,8 +119,13 @@ func (k *customKinds) definitionsShown() map[string]bool {
 
 // served are the kinds of which the definitions are in place.
 func (k *customKinds) served(outcome definitions.Outcome) resources.Rules {
-	kinds := resources.Rules{Released: k.released}
+	kinds := resources.Rules{Released: k.released, Grants: outcome.Grants}
+	classes := k.definitionsOfClasses()
 	for _, kind := range outcome.Kinds {
+		if classes[kind.Definition()] {
+			kinds.Classes = append(kinds.Classes, kind)
+			continue
+		}
 		if slices.ContainsFunc(k.rules, func(r tenancyv1.KindRule) bool { return r.Definition() == kind.Definition() }) {
 			kinds.Kinds = append(kinds.Kinds, kind)
 		}

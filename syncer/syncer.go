@@ -193,7 +193,7 @@ func run(ctx context.Context, options Options, both *sides, selection resources.
 	if err != nil {
 		return err
 	}
-	kinds, keepKinds, err := ruledKinds(ctx, options, both, parts.reporter)
+	kinds, keepKinds, err := ruledKinds(ctx, options, both, selection, parts.reporter)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,8 @@ type SyncerSpec struct {
 
 // ToHostSpec chooses among the kinds that go to the host.
 type ToHostSpec struct {
+	// backendTLSPolicies of the Gateway API say how gateways speak TLS to Services inside. The host's administrator opens the kind. Off by default.
+	BackendTLSPolicies KindSwitch
 	// configMaps are those that pods refer to, or all. On by default.
 	ConfigMaps ReferencedKind
 	// custom are rules for kinds of CustomResourceDefinitions of the host. Who writes one needs the rights that it lends. None by default.
@@ -47,6 +49,12 @@ type ToHostSpec struct {
 	ServiceAccounts KindSwitch
 	// services have the addresses that the host allots. On by default.
 	Services ServicesToHost
+	// tcpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	TCPRoutes KindSwitch
+	// tlsRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	TLSRoutes KindSwitch
+	// udpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	UDPRoutes KindSwitch
 }
 
 // FromHostSpec chooses among the kinds of the host that are shown inside.
@@ -57,6 +65,8 @@ type FromHostSpec struct {
 	Custom []KindFromHost
 	// events about what was synced are copied to the objects inside. On by default.
 	Events KindSwitch
+	// gatewayClasses of the host can be named by Gateways inside. Off by default: the host has to know the kind.
+	GatewayClasses ClassSelection
 	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
 	IngressClasses ClassSelection
 	// nodes are those of the host that are shown as they are. Needs the right to read them, which an administrator of the host gives. Off by default.

@@ -13,6 +13,7 @@ package definitions
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -47,7 +48,9 @@ type Installer struct {
 	// Shown are the definitions of kinds of which objects of the host are shown inside. They
 	// are marked, so that those objects are found again when nothing says so any more.
 	Shown map[string]bool
-	Clock clock.Clock
+	// Classes are the definitions of kinds whose objects belong to no namespace.
+	Classes map[string]bool
+	Clock   clock.Clock
 }
 
 // Outcome is what became of the definitions.
@@ -56,6 +59,9 @@ type Outcome struct {
 	Kinds []resources.RuledKind
 	// Missing says of each other kind what keeps it.
 	Missing map[string]error
+	// Grants are the ReferenceGrants inside; none where the host does not know the kind, or no kind
+	// of the Gateway API is synced.
+	Grants schema.GroupVersionResource
 }
 
 // Install makes the definitions of the rules' kinds inside.
@@ -70,7 +76,36 @@ func (i *Installer) Install(ctx context.Context, rules []tenancyv1.KindRule) Out
 		}
 		outcome.Kinds = append(outcome.Kinds, kind)
 	}
+	if slices.ContainsFunc(outcome.Kinds, func(kind resources.RuledKind) bool {
+		return kind.GroupVersionResource().Group == tenancyv1.GroupGatewayAPI
+	}) {
+		outcome.Grants = i.grants(ctx)
+	}
 	return outcome
+}
+
+// grants has the virtual cluster serve ReferenceGrants, in the newest version that the host serves.
+// They stay inside. Without them, nothing opens one namespace to another.
+func (i *Installer) grants(ctx context.Context) schema.GroupVersionResource {
+	rule := tenancyv1.KindRule{APIVersion: tenancyv1.GroupGatewayAPI, Resource: tenancyv1.ResourceReferenceGrants}
+	rule.APIVersion += "/" + tenancyv1.ReferenceGrantVersions()[0]
+	host, err := i.Host.Get(ctx, rule.Definition(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return schema.GroupVersionResource{}
+	}
+	for _, version := range tenancyv1.ReferenceGrantVersions() {
+		if err != nil || !Serves(host, version) {
+			continue
+		}
+		rule.APIVersion = tenancyv1.GroupGatewayAPI + "/" + version
+		if _, err = i.one(ctx, &rule); err == nil {
+			return rule.GroupVersionResource()
+		}
+	}
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "No ReferenceGrant opens anything")
+	}
+	return schema.GroupVersionResource{}
 }
 
 // Run keeps the definitions inside as the host's are, and reports what became of them,
@@ -100,6 +135,9 @@ func (i *Installer) Run(ctx context.Context, rules []tenancyv1.KindRule, first O
 				return fmt.Errorf("%s can be synced now: starting over", kind.Definition())
 			}
 		}
+		if now.Grants != first.Grants && !now.Grants.Empty() {
+			return fmt.Errorf("%s can be read now: starting over", now.Grants.GroupResource())
+		}
 		report(now)
 		pause = min(2*pause, interval)
 	}
@@ -112,7 +150,11 @@ func (i *Installer) one(ctx context.Context, rule *tenancyv1.KindRule) (made res
 	if err != nil {
 		return made, fmt.Errorf("definition on the host: %w", err)
 	}
-	wanted, err := inside(host, rule.GroupVersionResource().Version, i.ClusterID)
+	scope := apiextensionsv1.NamespaceScoped
+	if i.Classes[name] {
+		scope = apiextensionsv1.ClusterScoped
+	}
+	wanted, err := inside(host, rule.GroupVersionResource().Version, scope, i.ClusterID)
 	if err != nil {
 		return made, err
 	}
@@ -232,9 +274,12 @@ func isTrue(definition *apiextensionsv1.CustomResourceDefinition, condition apie
 }
 
 // inside is the definition for the virtual cluster.
-func inside(host *apiextensionsv1.CustomResourceDefinition, version, id string) (*apiextensionsv1.CustomResourceDefinition, error) {
+func inside(host *apiextensionsv1.CustomResourceDefinition, version string, scope apiextensionsv1.ResourceScope, id string) (*apiextensionsv1.CustomResourceDefinition, error) {
 	served, found := versionOf(host, version)
-	if !found || host.Spec.Scope != apiextensionsv1.NamespaceScoped {
+	switch {
+	case !found, host.Spec.Scope != scope && scope == apiextensionsv1.ClusterScoped:
+		return nil, fmt.Errorf("the host serves no version %s of %s", version, host.Name)
+	case host.Spec.Scope != scope:
 		return nil, fmt.Errorf("the host serves no version %s of %s in namespaces", version, host.Name)
 	}
 	served.Storage = true

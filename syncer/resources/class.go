@@ -12,6 +12,7 @@ import (
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
@@ -86,6 +87,32 @@ func (b *builder) priorityClasses() {
 	}
 }
 
+// gatewayClasses shows those of the host, where both sides serve the kind. The condition CustomKindsSynced
+// tells where they do not.
+func (b *builder) gatewayClasses() {
+	for _, kind := range b.Rules.Classes {
+		at := kind.GroupVersionResource()
+		if at.Resource != tenancyv1.ResourceGatewayClasses {
+			continue
+		}
+		inside := engine.NewDynamicStore(b.Virtual.Informers, at, kind.Kind, b.Rules.Virtual, engine.StoreOptions{})
+		host := engine.NewDynamicStore(b.Host.Informers, at, kind.Kind, b.Rules.Host, engine.StoreOptions{LabelSelector: b.HostSelectors[at.Resource]})
+		shown := &shownClass[*unstructured.Unstructured]{host: host, id: b.Translator.Cluster().ID, class: class[*unstructured.Unstructured]{
+			copy: func(host, inside *unstructured.Unstructured) {
+				// Parameters name an object of the host.
+				spec, _, _ := unstructured.NestedMap(host.Object, "spec")
+				delete(spec, "parametersRef")
+				_ = unstructured.SetNestedMap(inside.Object, spec, "spec")
+			}}}
+		addShownClass(b, inside, host, shown, func(object *unstructured.Unstructured) {
+			if host, there := host.Get("", object.GetName()); there && kind.HasStatus {
+				copyStatus(host, object)
+				observeInside(object.Object["status"], host.GetGeneration(), object.GetGeneration())
+			}
+		})
+	}
+}
+
 // addClass adds the controller of a kind of class, and returns the store of the host's.
 func addClass[C engine.Client[T, L], T engine.Object, L runtime.Object](b *builder, resource schema.GroupVersionResource, client func(kubernetes.Interface) C, kind class[T]) *engine.Store[T] {
 	clients := func(all kubernetes.Interface) func(string) C { return func(string) C { return client(all) } }
@@ -97,11 +124,15 @@ func addClassTo[C engine.Client[T, L], T engine.Object, L runtime.Object](b *bui
 	resource := inside.Resource()
 	host := engine.NewStore(b.Host.Informers, resource, func(string) C { return client(b.Host.Client) },
 		engine.StoreOptions{LabelSelector: b.HostSelectors[resource.Resource]})
-	shown := &shownClass[T]{class: kind, host: host, id: b.Translator.Cluster().ID}
-	controller := mirrored(b, &mirror[T]{virtual: inside, fate: byName(shown.fate), apply: shown.apply,
+	addShownClass(b, inside, host, &shownClass[T]{class: kind, host: host, id: b.Translator.Cluster().ID}, nil)
+	return host
+}
+
+// addShownClass adds the controller; status may be nil.
+func addShownClass[T engine.Object](b *builder, inside, host *engine.Store[T], shown *shownClass[T], status func(T)) {
+	controller := mirrored(b, &mirror[T]{virtual: inside, fate: byName(shown.fate), apply: shown.apply, status: status,
 		onHost: func(name string) (engine.Object, bool) { return object(host.Get("", name)) }})
 	b.watch(controller, host.Informer(), engine.SameKey)
-	return host
 }
 
 // shownClass mirrors the host's classes of a kind.

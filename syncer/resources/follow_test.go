@@ -55,6 +55,7 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 		tenancyv1.ResourcePods:           {[]string{"namespaces", "nodes", "pods", "runtimeclasses", "services"}, []string{"configmaps", "pods", "secrets"}},
 		tenancyv1.ResourcePolicies:       {[]string{"namespaces", "networkpolicies"}, []string{"networkpolicies"}},
 		tenancyv1.ResourceEvents:         {nil, nil}, // it takes pods
+		tenancyv1.ResourceGatewayClasses: {nil, nil}, // it takes a definition of the host
 
 	}
 	for _, name := range tenancyv1.CataloguedResources() {

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -97,6 +98,7 @@ func kinds() []kind {
 		{resource: tenancyv1.ResourceIngressClasses, add: (*builder).ingressClasses},
 		{resource: tenancyv1.ResourceRuntimeClasses, add: (*builder).runtimeClasses},
 		{resource: tenancyv1.ResourcePriorityClasses, add: (*builder).priorityClasses},
+		{resource: tenancyv1.ResourceGatewayClasses, add: (*builder).gatewayClasses},
 		{resource: tenancyv1.ResourceConfigMaps, add: (*builder).configMaps},
 		{resource: tenancyv1.ResourceSecrets, add: (*builder).secrets},
 		{resource: tenancyv1.ResourceServices, add: (*builder).services},
@@ -151,7 +153,11 @@ type builder struct {
 	// ruled are the kinds with a rule, referrals what of the host they may name.
 	ruled     []*ruled
 	referrals referrals
-	err       error
+	// shownNames are the names inside of what is shown of the host.
+	shownNames []func(host types.NamespacedName) (types.NamespacedName, bool)
+	// grants are those inside that open one namespace to another; nil where the host does not know the kind.
+	grants *engine.Store[*unstructured.Unstructured]
+	err    error
 }
 
 // twin adds the controller of a kind that has the same object on both sides.

@@ -27,6 +27,7 @@ const (
 
 	ResourceServiceAccounts = "serviceaccounts"
 
+	ResourceGatewayClasses  = "gatewayclasses"
 	ResourceIngressClasses  = "ingressclasses"
 	ResourcePriorityClasses = "priorityclasses"
 	ResourceRuntimeClasses  = "runtimeclasses"
@@ -76,6 +77,8 @@ type SyncedKind struct {
 	HoldsData bool
 	// Verbs are the syncer's on the host.
 	Verbs []string
+	// Defined says that a CustomResourceDefinition of the host defines the kind. A host may be without it.
+	Defined bool
 	// Subresources are those that the syncer uses on the host.
 	Subresources []Subresource
 	// Companions are objects of other kinds that come with this one.
@@ -219,6 +222,10 @@ func Catalogue() []SyncedKind {
 		{
 			Group: "scheduling.k8s.io", Version: "v1", Resource: ResourcePriorityClasses, Direction: FromHost, Verbs: reading(),
 			Words: "the same, by `priorityClasses.selector`, but those that Kubernetes defines; pods on the host have them",
+		},
+		{
+			Group: GroupGatewayAPI, Version: "v1", Resource: ResourceGatewayClasses, Direction: FromHost, Verbs: reading(), Defined: true,
+			Words: "the same, by `gatewayClasses.selector`, without their parameters; the host has to know the kind",
 		},
 	}
 }

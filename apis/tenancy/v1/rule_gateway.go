@@ -5,11 +5,19 @@ package v1
 
 // Kinds of the Gateway API, as rules name them.
 const (
-	gatewayAPI = "gateway.networking.k8s.io/v1"
+	// GroupGatewayAPI is the group of the Gateway API.
+	GroupGatewayAPI = "gateway.networking.k8s.io"
 
-	ResourceGateways   = "gateways"
-	ResourceGRPCRoutes = "grpcroutes"
-	ResourceHTTPRoutes = "httproutes"
+	ResourceBackendTLSPolicies = "backendtlspolicies"
+	ResourceGateways           = "gateways"
+	ResourceGRPCRoutes         = "grpcroutes"
+	ResourceHTTPRoutes         = "httproutes"
+	ResourceTCPRoutes          = "tcproutes"
+	ResourceTLSRoutes          = "tlsroutes"
+	ResourceUDPRoutes          = "udproutes"
+
+	// ResourceReferenceGrants are read inside, and go nowhere.
+	ResourceReferenceGrants = "referencegrants"
 )
 
 // BuiltInKind is a kind of a CustomResourceDefinition whose rule is Garret's own.
@@ -21,17 +29,33 @@ type BuiltInKind struct {
 	Field string
 	// Enabled is nil where nothing says so; the kind is off then.
 	Enabled *bool
-	Rule    KindRule
+	// Rule is in the first of the versions.
+	Rule KindRule
+	// Versions are those that the rule is right for, the newest first. Which of them a host serves
+	// depends on what was installed there.
+	Versions []string
 }
+
+// ReferenceGrantVersions are those of ReferenceGrants that the syncer reads, the newest first.
+func ReferenceGrantVersions() []string { return []string{"v1", "v1beta1"} }
 
 // BuiltIn are all kinds with a rule of Garret's own. Each rule lists the fields that travel: what a
 // later version of the kind adds stays inside until somebody has looked at what it names.
 func (s *SyncerSpec) BuiltIn() []BuiltInKind {
+	to := &s.ToHost
+	kind := func(field string, chosen *KindSwitch, rule KindRule, versions ...string) BuiltInKind {
+		rule.APIVersion = GroupGatewayAPI + "/" + versions[0]
+		return BuiltInKind{"toHost." + field, chosen.Enabled, rule, versions}
+	}
 	return []BuiltInKind{
-		{"toHost.gateways", s.ToHost.Gateways.Enabled, gatewayRule()},
-		{"toHost.grpcRoutes", s.ToHost.GRPCRoutes.Enabled, routeRule(ResourceGRPCRoutes)},
-		{"toHost.httpRoutes", s.ToHost.HTTPRoutes.Enabled, routeRule(ResourceHTTPRoutes,
-			"spec.rules[].timeouts", "spec.rules[].retry", "spec.rules[].filters[].requestRedirect", "spec.rules[].filters[].urlRewrite", "spec.rules[].filters[].cors")},
+		kind("backendTLSPolicies", &to.BackendTLSPolicies, backendPolicyRule(), "v1", "v1alpha3"),
+		kind("gateways", &to.Gateways, gatewayRule(), "v1"),
+		kind("grpcRoutes", &to.GRPCRoutes, requestRouteRule(ResourceGRPCRoutes), "v1"),
+		kind("httpRoutes", &to.HTTPRoutes, requestRouteRule(ResourceHTTPRoutes,
+			"spec.rules[].timeouts", "spec.rules[].retry", "spec.rules[].filters[].requestRedirect", "spec.rules[].filters[].urlRewrite", "spec.rules[].filters[].cors"), "v1"),
+		kind("tcpRoutes", &to.TCPRoutes, routeRule(ResourceTCPRoutes), "v1", "v1alpha2"),
+		kind("tlsRoutes", &to.TLSRoutes, routeRule(ResourceTLSRoutes, "spec.hostnames"), "v1", "v1alpha3", "v1alpha2"),
+		kind("udpRoutes", &to.UDPRoutes, routeRule(ResourceUDPRoutes), "v1", "v1alpha2"),
 	}
 }
 
@@ -61,22 +85,39 @@ func gatewayRule() KindRule {
 	fields = append(fields, FieldRule{Path: "spec.listeners[].tls.certificateRefs[]", As: FieldReference, Of: ResourceSecrets})
 	fields = append(fields, refused("spec.addresses", "spec.allowedListeners", "spec.backendTLS", "spec.infrastructure", "spec.tls",
 		"spec.listeners[].tls.frontendValidation", "spec.listeners[].tls.options")...)
-	return KindRule{APIVersion: gatewayAPI, Resource: ResourceGateways, Fields: fields, Status: []string{"status.addresses", "status.conditions", "status.listeners"}}
+	return KindRule{Resource: ResourceGateways, Fields: fields, Status: []string{"status.addresses", "status.conditions", "status.listeners"}}
 }
 
-// routeRule has routes go to the host that have the fields of HTTP and gRPC in common, and some besides.
+// routeRule has routes go to the host, from their parents to the Services behind.
 func routeRule(resource string, more ...string) KindRule {
-	fields := copied("spec.hostnames", "spec.rules[].name", "spec.rules[].matches", "spec.rules[].sessionPersistence", "spec.rules[].filters[].type",
+	fields := append(copied("spec.rules[].name"), copied(more...)...)
+	fields = append(fields,
+		FieldRule{Path: "spec.parentRefs[]", As: FieldReference, Of: ResourceGateways + "." + GroupGatewayAPI},
+		FieldRule{Path: "spec.rules[].backendRefs[]", As: FieldReference, Of: ResourceServices})
+	return KindRule{Resource: resource, Fields: fields, Status: []string{"status.parents"}}
+}
+
+// requestRouteRule has routes go to the host that have the fields of HTTP and gRPC in common, and some besides.
+func requestRouteRule(resource string, more ...string) KindRule {
+	rule := routeRule(resource, "spec.hostnames", "spec.rules[].matches", "spec.rules[].sessionPersistence", "spec.rules[].filters[].type",
 		"spec.rules[].filters[].requestHeaderModifier", "spec.rules[].filters[].responseHeaderModifier",
 		"spec.rules[].filters[].requestMirror.percent", "spec.rules[].filters[].requestMirror.fraction")
-	fields = append(fields, copied(more...)...)
-	fields = append(fields,
-		FieldRule{Path: "spec.parentRefs[]", As: FieldReference, Of: ResourceGateways + ".gateway.networking.k8s.io"},
-		FieldRule{Path: "spec.rules[].backendRefs[]", As: FieldReference, Of: ResourceServices},
-		FieldRule{Path: "spec.rules[].filters[].requestMirror.backendRef", As: FieldReference, Of: ResourceServices})
-	fields = append(fields, refused("spec.rules[].backendRefs[].filters", "spec.rules[].filters[].extensionRef")...)
+	rule.Fields = append(rule.Fields, copied(more...)...)
+	rule.Fields = append(rule.Fields, FieldRule{Path: "spec.rules[].filters[].requestMirror.backendRef", As: FieldReference, Of: ResourceServices})
+	rule.Fields = append(rule.Fields, refused("spec.rules[].backendRefs[].filters", "spec.rules[].filters[].extensionRef")...)
 	if resource == ResourceHTTPRoutes {
-		fields = append(fields, refused("spec.rules[].filters[].externalAuth")...)
+		rule.Fields = append(rule.Fields, refused("spec.rules[].filters[].externalAuth")...)
 	}
-	return KindRule{APIVersion: gatewayAPI, Resource: resource, Fields: fields, Status: []string{"status.parents"}}
+	return rule
+}
+
+// backendPolicyRule has policies go to the host that say whom a Service is believed to be. The
+// authorities are ConfigMaps, which go along; options are the controller's own.
+func backendPolicyRule() KindRule {
+	fields := copied("spec.validation.hostname", "spec.validation.wellKnownCACertificates", "spec.validation.subjectAltNames")
+	fields = append(fields,
+		FieldRule{Path: "spec.targetRefs[]", As: FieldReference, Of: ResourceServices},
+		FieldRule{Path: "spec.validation.caCertificateRefs[]", As: FieldReference, Of: ResourceConfigMaps})
+	fields = append(fields, refused("spec.options")...)
+	return KindRule{Resource: ResourceBackendTLSPolicies, Fields: fields, Status: []string{"status.ancestors"}}
 }

@@ -27,6 +27,9 @@ type SyncerSpec struct {
 
 // ToHostSpec chooses among the kinds that go to the host.
 type ToHostSpec struct {
+	// backendTLSPolicies of the Gateway API say how gateways speak TLS to Services inside. The host's administrator opens the kind. Off by default.
+	// +optional
+	BackendTLSPolicies KindSwitch `json:"backendTLSPolicies,omitempty,omitzero"`
 	// configMaps are those that pods refer to, or all. On by default.
 	// +optional
 	ConfigMaps ReferencedKind `json:"configMaps,omitempty,omitzero"`
@@ -72,6 +75,15 @@ type ToHostSpec struct {
 	// services have the addresses that the host allots. On by default.
 	// +optional
 	Services ServicesToHost `json:"services,omitempty,omitzero"`
+	// tcpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	// +optional
+	TCPRoutes KindSwitch `json:"tcpRoutes,omitempty,omitzero"`
+	// tlsRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	// +optional
+	TLSRoutes KindSwitch `json:"tlsRoutes,omitempty,omitzero"`
+	// udpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	// +optional
+	UDPRoutes KindSwitch `json:"udpRoutes,omitempty,omitzero"`
 }
 
 // FromHostSpec chooses among the kinds of the host that are shown inside.
@@ -88,6 +100,9 @@ type FromHostSpec struct {
 	// events about what was synced are copied to the objects inside. On by default.
 	// +optional
 	Events KindSwitch `json:"events,omitempty,omitzero"`
+	// gatewayClasses of the host can be named by Gateways inside. Off by default: the host has to know the kind.
+	// +optional
+	GatewayClasses ClassSelection `json:"gatewayClasses,omitempty,omitzero"`
 	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
 	// +optional
 	IngressClasses ClassSelection `json:"ingressClasses,omitempty,omitzero"`

@@ -210,6 +210,10 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}
+    - name: gatewayClasses
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
     - name: ingressClasses
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
@@ -1018,6 +1022,10 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.garret.garret.apis.tenancy.v1.ToHostSpec
   map:
     fields:
+    - name: backendTLSPolicies
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
     - name: configMaps
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ReferencedKind
@@ -1075,6 +1083,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: services
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ServicesToHost
+      default: {}
+    - name: tcpRoutes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: tlsRoutes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: udpRoutes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}
 - name: dev.garret.garret.apis.tenancy.v1.VirtualCluster
   map:

@@ -138,6 +138,9 @@ imagePullSecrets:
 - apiGroups: [scheduling.k8s.io]
   resources: [priorityclasses]
   verbs: [get, list, watch]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gatewayclasses]
+  verbs: [get, list, watch]
 {{- end }}
 
 {{/* The rule for the definitions of kinds that virtual clusters have on the host by rules. */}}

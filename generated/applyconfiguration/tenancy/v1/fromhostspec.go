@@ -16,6 +16,8 @@ type FromHostSpecApplyConfiguration struct {
 	Custom []KindFromHostApplyConfiguration `json:"custom,omitempty"`
 	// events about what was synced are copied to the objects inside. On by default.
 	Events *KindSwitchApplyConfiguration `json:"events,omitempty"`
+	// gatewayClasses of the host can be named by Gateways inside. Off by default: the host has to know the kind.
+	GatewayClasses *ClassSelectionApplyConfiguration `json:"gatewayClasses,omitempty"`
 	// ingressClasses of the host can be named by ingresses inside. On by default, where the host lends the right to read classes.
 	IngressClasses *ClassSelectionApplyConfiguration `json:"ingressClasses,omitempty"`
 	// nodes are those of the host that are shown as they are. Needs the right to read them, which an administrator of the host gives. Off by default.
@@ -64,6 +66,14 @@ func (b *FromHostSpecApplyConfiguration) WithCustom(values ...*KindFromHostApply
 // If called multiple times, the Events field is set to the value of the last call.
 func (b *FromHostSpecApplyConfiguration) WithEvents(value *KindSwitchApplyConfiguration) *FromHostSpecApplyConfiguration {
 	b.Events = value
+	return b
+}
+
+// WithGatewayClasses sets the GatewayClasses field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the GatewayClasses field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithGatewayClasses(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.GatewayClasses = value
 	return b
 }
 

@@ -10,6 +10,8 @@ package v1
 //
 // ToHostSpec chooses among the kinds that go to the host.
 type ToHostSpecApplyConfiguration struct {
+	// backendTLSPolicies of the Gateway API say how gateways speak TLS to Services inside. The host's administrator opens the kind. Off by default.
+	BackendTLSPolicies *KindSwitchApplyConfiguration `json:"backendTLSPolicies,omitempty"`
 	// configMaps are those that pods refer to, or all. On by default.
 	ConfigMaps *ReferencedKindApplyConfiguration `json:"configMaps,omitempty"`
 	// custom are rules for kinds of CustomResourceDefinitions of the host. Who writes one needs the rights that it lends. None by default.
@@ -38,12 +40,26 @@ type ToHostSpecApplyConfiguration struct {
 	ServiceAccounts *KindSwitchApplyConfiguration `json:"serviceAccounts,omitempty"`
 	// services have the addresses that the host allots. On by default.
 	Services *ServicesToHostApplyConfiguration `json:"services,omitempty"`
+	// tcpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	TCPRoutes *KindSwitchApplyConfiguration `json:"tcpRoutes,omitempty"`
+	// tlsRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	TLSRoutes *KindSwitchApplyConfiguration `json:"tlsRoutes,omitempty"`
+	// udpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	UDPRoutes *KindSwitchApplyConfiguration `json:"udpRoutes,omitempty"`
 }
 
 // ToHostSpecApplyConfiguration constructs a declarative configuration of the ToHostSpec type for use with
 // apply.
 func ToHostSpec() *ToHostSpecApplyConfiguration {
 	return &ToHostSpecApplyConfiguration{}
+}
+
+// WithBackendTLSPolicies sets the BackendTLSPolicies field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the BackendTLSPolicies field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithBackendTLSPolicies(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.BackendTLSPolicies = value
+	return b
 }
 
 // WithConfigMaps sets the ConfigMaps field in the declarative configuration to the given value
@@ -160,5 +176,29 @@ func (b *ToHostSpecApplyConfiguration) WithServiceAccounts(value *KindSwitchAppl
 // If called multiple times, the Services field is set to the value of the last call.
 func (b *ToHostSpecApplyConfiguration) WithServices(value *ServicesToHostApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.Services = value
+	return b
+}
+
+// WithTCPRoutes sets the TCPRoutes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TCPRoutes field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithTCPRoutes(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.TCPRoutes = value
+	return b
+}
+
+// WithTLSRoutes sets the TLSRoutes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TLSRoutes field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithTLSRoutes(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.TLSRoutes = value
+	return b
+}
+
+// WithUDPRoutes sets the UDPRoutes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the UDPRoutes field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithUDPRoutes(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.UDPRoutes = value
 	return b
 }
