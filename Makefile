@@ -8,6 +8,8 @@ CONTAINERD_VERSION     := v2.4.2
 COREDNS_VERSION        := v1.15.0
 METRICS_SERVER_VERSION := v0.9.0
 TRAEFIK_VERSION        := v3.6.12
+# That which Traefik is made for.
+GATEWAY_API_VERSION    := v1.4.0
 GOTESTSUM_VERSION      := v1.13.0
 
 # Every binary is static, so that an image needs nothing else; one setting for
@@ -73,6 +75,7 @@ containerd_stamp := $(BIN)/.containerd-$(CONTAINERD_VERSION)
 coredns_stamp    := $(BIN)/.coredns-$(COREDNS_VERSION)
 metrics_stamp    := $(BIN)/.metrics-server-$(METRICS_SERVER_VERSION)
 traefik_stamp    := $(BIN)/.traefik-$(TRAEFIK_VERSION)
+gateway_api_stamp := $(BIN)/.gateway-api-$(GATEWAY_API_VERSION)
 gotestsum_stamp  := $(BIN)/.gotestsum-$(GOTESTSUM_VERSION)
 
 # cert-manager and pebble have a go.mod of ours, whose versions are those of
@@ -114,6 +117,13 @@ $(certmanager_stamp): $(certmanager_sources)
 	@cd $(certmanager) && cat "$$(GOWORK=off $(GO) list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)"/deploy/crds/*.yaml >$(certmanager_crds)
 	@touch $@
 
+# Kinds that the standard channel of the Gateway API lacks are those of the experimental one.
+$(gateway_api_stamp):
+	@mkdir -p $(BIN)
+	@cd "$$($(GO) mod download -json sigs.k8s.io/gateway-api@$(GATEWAY_API_VERSION) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')/config/crd" && \
+	    sed -s '1i---' standard/*.yaml experimental/*_tcproutes.yaml experimental/*_tlsroutes.yaml experimental/*_udproutes.yaml >$(BIN)/gateway-api-crds.yaml
+	@touch $@
+
 $(snapshotter_stamp): $(snapshotter_sources)
 	@FOLDER=$(snapshotter) hack/build.sh external-snapshotter -ldflags "-s -w" .
 	@cd $(snapshotter) && cat "$$(GOWORK=off $(GO) list -m -f '{{.Dir}}' github.com/kubernetes-csi/external-snapshotter/client/v8)"/config/crd/snapshot.*.yaml >$(snapshotter_crds)
@@ -130,7 +140,7 @@ images: build ## Build the container images into bin/images
 # The ingress controller, what issues certificates for it, and what takes snapshots; only
 # the tests with a whole host want them.
 .PHONY: addons
-addons: kube $(traefik_stamp) $(certmanager_stamp) $(snapshotter_stamp)
+addons: kube $(traefik_stamp) $(certmanager_stamp) $(gateway_api_stamp) $(snapshotter_stamp)
 	$(BIN)/garret-images build --addons --bin $(BIN) --out $(BIN)/images/addons
 
 # What krew installs as kubectl garret. RELEASE_URL is where the archives will be.

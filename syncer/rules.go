@@ -114,7 +114,7 @@ func (k *customKinds) definitionsShown() map[string]bool {
 
 // served are the kinds of which the definitions are in place.
 func (k *customKinds) served(outcome definitions.Outcome) resources.Rules {
-	kinds := resources.Rules{Released: k.released}
+	kinds := resources.Rules{Released: k.released, Grants: outcome.Grants}
 	wide := k.definitionsOfClasses()
 	for _, kind := range outcome.Kinds {
 		if wide[kind.Definition()] {

@@ -19,6 +19,8 @@ type SyncerSpec struct {
 
 // ToHostSpec selects the kinds that the syncer copies to the host.
 type ToHostSpec struct {
+	// backendTLSPolicies of the Gateway API say how gateways speak TLS to Services inside. The host's administrator opens the kind. Off by default.
+	BackendTLSPolicies KindSwitch
 	// configMaps are those that pods refer to, or all. On by default.
 	ConfigMaps ReferencedKind
 	// custom are rules for kinds of the host's CustomResourceDefinitions. Whoever writes one
@@ -53,6 +55,12 @@ type ToHostSpec struct {
 	ServiceAccounts KindSwitch
 	// services have addresses that the host allocates. On by default.
 	Services ServicesToHost
+	// tcpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	TCPRoutes KindSwitch
+	// tlsRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	TLSRoutes KindSwitch
+	// udpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	UDPRoutes KindSwitch
 	// volumeSnapshots of claims inside are taken on the host, and keep their data there. The host's administrator opens the kind. Off by default.
 	VolumeSnapshots KindSwitch
 }
@@ -68,6 +76,8 @@ type FromHostSpec struct {
 	DeviceClasses ClassSelection
 	// events of the host about synced objects are copied inside. On by default.
 	Events KindSwitch
+	// gatewayClasses of the host can be named by Gateways inside. Off by default: the host has to know the kind.
+	GatewayClasses ClassSelection
 	// ingressClasses are the host's classes that ingresses inside can name. On by default,
 	// where the host lends the right to read classes.
 	IngressClasses ClassSelection

@@ -1018,6 +1018,13 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},
 					},
+					"gatewayClasses": {
+						SchemaProps: spec.SchemaProps{
+							Description: "gatewayClasses of the host can be named by Gateways inside. Off by default: the host has to know the kind.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
+						},
+					},
 					"ingressClasses": {
 						SchemaProps: spec.SchemaProps{
 							Description: "ingressClasses are the host's classes that ingresses inside can name. On by default, where the host lends the right to read classes.",
@@ -3586,6 +3593,13 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 				Description: "ToHostSpec selects the kinds that the syncer copies to the host.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
+					"backendTLSPolicies": {
+						SchemaProps: spec.SchemaProps{
+							Description: "backendTLSPolicies of the Gateway API say how gateways speak TLS to Services inside. The host's administrator opens the kind. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
 					"configMaps": {
 						SchemaProps: spec.SchemaProps{
 							Description: "configMaps are those that pods refer to, or all. On by default.",
@@ -3700,6 +3714,27 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 							Description: "services have addresses that the host allocates. On by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ServicesToHost{}.OpenAPIModelName()),
+						},
+					},
+					"tcpRoutes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "tcpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"tlsRoutes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "tlsRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"udpRoutes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "udpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},
 					},
 					"volumeSnapshots": {

@@ -120,6 +120,7 @@ func viewerRole() *applyv1.ClusterRoleApplyConfiguration {
 		rule("scheduling.k8s.io", "priorityclasses"),
 		rule("node.k8s.io", "runtimeclasses"),
 		rule("networking.k8s.io", "ingressclasses"),
+		rule(tenancyv1.GroupGatewayAPI, tenancyv1.ResourceGatewayClasses),
 		rule("snapshot.storage.k8s.io", "volumesnapshotclasses"),
 		rule("resource.k8s.io", "deviceclasses"),
 		rule("metrics.k8s.io", "nodes", "pods"),

@@ -13,6 +13,7 @@ package definitions
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -58,6 +59,9 @@ type Outcome struct {
 	Kinds []resources.RuledKind
 	// Missing says of each other kind what keeps it.
 	Missing map[string]error
+	// Grants are the ReferenceGrants inside; none where the host does not know the kind, or no kind
+	// of the Gateway API is synced.
+	Grants schema.GroupVersionResource
 }
 
 // Install makes the definitions of the rules' kinds inside.
@@ -72,7 +76,36 @@ func (i *Installer) Install(ctx context.Context, rules []tenancyv1.KindRule) Out
 		}
 		outcome.Kinds = append(outcome.Kinds, kind)
 	}
+	if slices.ContainsFunc(outcome.Kinds, func(kind resources.RuledKind) bool {
+		return kind.GroupVersionResource().Group == tenancyv1.GroupGatewayAPI
+	}) {
+		outcome.Grants = i.grants(ctx)
+	}
 	return outcome
+}
+
+// grants has the virtual cluster serve ReferenceGrants, in the newest version that the host serves.
+// They stay inside. Without them, nothing opens one namespace to another.
+func (i *Installer) grants(ctx context.Context) schema.GroupVersionResource {
+	rule := tenancyv1.KindRule{APIVersion: tenancyv1.GroupGatewayAPI, Resource: tenancyv1.ResourceReferenceGrants}
+	rule.APIVersion += "/" + tenancyv1.ReferenceGrantVersions()[0]
+	host, err := i.Host.Get(ctx, rule.Definition(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return schema.GroupVersionResource{}
+	}
+	for _, version := range tenancyv1.ReferenceGrantVersions() {
+		if err != nil || !Serves(host, version) {
+			continue
+		}
+		rule.APIVersion = tenancyv1.GroupGatewayAPI + "/" + version
+		if _, err = i.one(ctx, &rule); err == nil {
+			return rule.GroupVersionResource()
+		}
+	}
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "No ReferenceGrant opens anything")
+	}
+	return schema.GroupVersionResource{}
 }
 
 // Run keeps the definitions inside as the host's are, and reports what became of them,
@@ -101,6 +134,9 @@ func (i *Installer) Run(ctx context.Context, rules []tenancyv1.KindRule, first O
 			if first.Missing[kind.Definition()] != nil {
 				return fmt.Errorf("the syncer can sync %s now: restarting", kind.Definition())
 			}
+		}
+		if now.Grants != first.Grants && !now.Grants.Empty() {
+			return fmt.Errorf("the syncer can read %s now: restarting", now.Grants.GroupResource())
 		}
 		report(now)
 		pause = min(2*pause, interval)

@@ -12,6 +12,7 @@ import (
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
@@ -32,6 +33,8 @@ const systemPriority = "system-"
 type class[T engine.Object] struct {
 	// copy makes the class inside what the host's is, as far as tenants may see it.
 	copy func(host, inside T)
+	// status reports that of the host's class; nil for a kind without one.
+	status func(host, inside T)
 	// withheld names those that are not shown; without it all are.
 	withheld func(name string) bool
 	// defaults is the annotation that makes one the default.
@@ -86,6 +89,32 @@ func (b *builder) priorityClasses() {
 	}
 }
 
+// gatewayClasses shows those of the host, where both sides serve the kind. The condition CustomKindsSynced
+// tells where they do not.
+func (b *builder) gatewayClasses() {
+	for _, kind := range b.Rules.Classes {
+		at := kind.GroupVersionResource()
+		if at.Resource != tenancyv1.ResourceGatewayClasses {
+			continue
+		}
+		inside := engine.NewDynamicStore(b.Virtual.Informers, at, kind.Kind, b.Rules.Virtual, engine.StoreOptions{})
+		host := engine.NewDynamicStore(b.Host.Informers, at, kind.Kind, b.Rules.Host, engine.StoreOptions{LabelSelector: b.HostSelectors[at.Resource]})
+		shown := class[*unstructured.Unstructured]{copy: func(host, inside *unstructured.Unstructured) {
+			// Parameters name an object of the host.
+			spec, _, _ := unstructured.NestedMap(host.Object, "spec")
+			delete(spec, "parametersRef")
+			_ = unstructured.SetNestedMap(inside.Object, spec, "spec")
+		}}
+		if kind.HasStatus {
+			shown.status = func(host, inside *unstructured.Unstructured) {
+				copyStatus(host, inside)
+				observeInside(inside.Object["status"], host.GetGeneration(), inside.GetGeneration())
+			}
+		}
+		showClass(b, inside, host, shown)
+	}
+}
+
 // addClass adds the controller of a kind of class, and returns the store of the host's.
 func addClass[C engine.Client[T, L], T engine.Object, L runtime.Object](b *builder, resource schema.GroupVersionResource, client func(kubernetes.Interface) C, kind class[T]) *engine.Store[T] {
 	clients := func(all kubernetes.Interface) func(string) C { return func(string) C { return client(all) } }
@@ -104,7 +133,15 @@ func addClassTo[C engine.Client[T, L], T engine.Object, L runtime.Object](b *bui
 // showClass adds the controller that shows the host's classes inside.
 func showClass[T engine.Object](b *builder, inside, host *engine.Store[T], kind class[T]) {
 	shown := &shownClass[T]{class: kind, host: host, id: b.Translator.Cluster().ID}
-	controller := mirrored(b, &mirror[T]{virtual: inside, fate: byName(shown.fate), apply: shown.apply,
+	var status func(T)
+	if kind.status != nil {
+		status = func(object T) {
+			if host, there := host.Get("", object.GetName()); there {
+				kind.status(host, object)
+			}
+		}
+	}
+	controller := mirrored(b, &mirror[T]{virtual: inside, fate: byName(shown.fate), apply: shown.apply, status: status,
 		onHost: func(name string) (engine.Object, bool) { return object(host.Get("", name)) }})
 	b.watch(controller, host.Informer(), engine.SameKey)
 }

@@ -57,6 +57,7 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 		tenancyv1.ResourceEvents:          {nil, nil}, // it takes pods
 		tenancyv1.ResourceDeviceClaims:    {nil, nil}, // it takes device classes
 		tenancyv1.ResourceSnapshotClasses: {nil, nil}, // it takes the definition
+		tenancyv1.ResourceGatewayClasses:  {nil, nil}, // it takes the definition
 	}
 	for _, name := range tenancyv1.CataloguedResources() {
 		t.Run(name, func(t *testing.T) {

@@ -80,21 +80,37 @@ func newMapped[T engine.Object](b *builder, kind mappedKind[T]) *mapped[T] {
 // add adds the controller, once all sources are known.
 func (m *mapped[T]) add(b *builder, name string, inside *engine.Store[T], status func(T)) {
 	controller := mirrored(b, &mirror[T]{name: "mapped-" + name, virtual: inside, fate: m.fate, apply: m.apply, status: status})
-	shownAs := map[*engine.Store[T]][]types.NamespacedName{}
-	for key, from := range m.sources {
-		shownAs[from.store] = append(shownAs[from.store], key)
-	}
-	for store, keys := range shownAs {
-		b.watch(controller, store.Informer(), func(any) []types.NamespacedName { return keys })
-	}
-	for namespace, store := range m.whole {
-		b.watch(controller, store.Informer(), func(object any) []types.NamespacedName {
-			return []types.NamespacedName{{Namespace: namespace, Name: object.(metav1.Object).GetName()}}
-		})
+	for store, keys := range m.shownAs() {
+		b.watch(controller, store.Informer(), keys)
 	}
 	b.watchEnds(controller, b.Virtual.Namespaces.Informer(), func(namespace any) []types.NamespacedName {
 		return m.within(namespace.(*corev1.Namespace).Name)
 	})
+}
+
+// shownAs are the names inside of an object of the host, by where it is read.
+func (m *mapped[T]) shownAs() map[*engine.Store[T]]func(host any) []types.NamespacedName {
+	byName, whole := map[*engine.Store[T]][]types.NamespacedName{}, map[*engine.Store[T]][]string{}
+	for key, from := range m.sources {
+		byName[from.store] = append(byName[from.store], key)
+	}
+	for namespace, store := range m.whole {
+		whole[store] = append(whole[store], namespace)
+	}
+	as := map[*engine.Store[T]]func(any) []types.NamespacedName{}
+	for store, keys := range byName {
+		as[store] = func(any) []types.NamespacedName { return keys }
+	}
+	for store, namespaces := range whole {
+		as[store] = func(host any) []types.NamespacedName {
+			var keys []types.NamespacedName
+			for _, namespace := range namespaces {
+				keys = append(keys, types.NamespacedName{Namespace: namespace, Name: host.(metav1.Object).GetName()})
+			}
+			return keys
+		}
+	}
+	return as
 }
 
 // within are the names in the namespace inside that have a source.

@@ -101,6 +101,7 @@ func kinds() []kind {
 		{resource: tenancyv1.ResourceIngressClasses, add: (*builder).ingressClasses},
 		{resource: tenancyv1.ResourceRuntimeClasses, add: (*builder).runtimeClasses},
 		{resource: tenancyv1.ResourcePriorityClasses, add: (*builder).priorityClasses},
+		{resource: tenancyv1.ResourceGatewayClasses, add: (*builder).gatewayClasses},
 		{resource: tenancyv1.ResourceSnapshotClasses, add: (*builder).snapshotClasses},
 		{resource: tenancyv1.ResourceDeviceClasses, add: (*builder).deviceClasses},
 		{resource: tenancyv1.ResourceDeviceClaims, add: (*builder).deviceClaims},
@@ -164,7 +165,11 @@ type builder struct {
 	// ruled are the kinds with a rule, referrals what of the host they may name.
 	ruled     []*ruled
 	referrals referrals
-	err       error
+	// shownNames are the names inside of what is shown of the host.
+	shownNames []func(host types.NamespacedName) (types.NamespacedName, bool)
+	// grants are those inside that open one namespace to another; nil where the host does not know the kind.
+	grants *engine.Store[*unstructured.Unstructured]
+	err    error
 }
 
 // twin adds the controller of a kind that has the same object on both sides.

@@ -30,6 +30,8 @@ type Rules struct {
 	Classes []RuledKind
 	// Released are kinds that hold data and have no rule any more.
 	Released []schema.GroupVersionResource
+	// Grants are the ReferenceGrants inside; none where the host does not know the kind.
+	Grants schema.GroupVersionResource
 	// Shown are kinds of which objects of the host are shown inside, Hidden those of which some were.
 	Shown  []ShownKind
 	Hidden []schema.GroupVersionResource
@@ -51,6 +53,7 @@ type ruled struct {
 	tree          *fieldTree
 	status        [][]string
 	virtual, host *engine.Store[*unstructured.Unstructured]
+	controller    *engine.Controller
 	// rename puts what is inside in the place of further names of the host; nil for none.
 	rename func(virtual, host *unstructured.Unstructured, text string) string
 }
@@ -89,6 +92,9 @@ func (b *builder) rules() {
 		r.host = engine.NewDynamicStore(b.Host.Informers, at, kind.Kind, b.Rules.Host, marked(b.Translator.Cluster()))
 		b.ruled = append(b.ruled, r)
 	}
+	if len(b.ruled) > 0 && !b.Rules.Grants.Empty() {
+		b.grants = engine.NewDynamicStore(b.Virtual.Informers, b.Rules.Grants, "ReferenceGrant", b.Rules.Virtual, engine.StoreOptions{})
+	}
 }
 
 // byRule adds the controllers of kinds with a rule.
@@ -100,11 +106,14 @@ func (b *builder) byRule() {
 		if r.Definition() == tenancyv1.SnapshotDefinition {
 			b.snapshots(r, &kind)
 		}
-		declare(b, r.virtual, r.host, kind)
+		r.controller = declare(b, r.virtual, r.host, kind)
 		if !r.KeepsData {
 			// It may have held data by an earlier rule.
 			b.released(r.virtual)
 		}
+	}
+	for _, r := range b.ruled {
+		b.followPermissions(r)
 	}
 	for _, kind := range b.Rules.Released {
 		b.released(engine.NewDynamicStore(b.Virtual.Informers, kind, "", b.Rules.Virtual, engine.StoreOptions{}))
@@ -115,20 +124,44 @@ func (b *builder) released(virtual *engine.Store[*unstructured.Unstructured]) {
 	b.engine.AddTask(func(ctx context.Context) { engine.Release(ctx, virtual) })
 }
 
-// wanted keeps what is shown of the host from going there.
+// wanted keeps what is shown of the host from going there. What nothing permits any more leaves the
+// host; when it is to come back, an Event tells why it cannot.
 func (r *ruled) wanted(virtual *unstructured.Unstructured) bool {
-	return virtual.GetLabels()[tenancyv1.LabelMapped] != r.b.Translator.Cluster().ID
+	if virtual.GetLabels()[tenancyv1.LabelMapped] == r.b.Translator.Cluster().ID {
+		return false
+	}
+	if r.KeepsData || !r.hosted(virtual) {
+		return true
+	}
+	_, done, _ := r.translate(virtual)
+	return !done.denied
 }
 
 // translate is what of the object goes to the host, and what it names, by kind.
 func (r *ruled) translate(virtual *unstructured.Unstructured) (map[string]any, *translation, error) {
-	t := &translation{translator: r.b.Translator, namespace: virtual.GetNamespace(), named: map[string][]string{},
-		refer: r.b.referrals, shown: map[types.NamespacedName]types.NamespacedName{}}
+	return r.translated(virtual, r.b.referrals, func(of schema.GroupResource, named types.NamespacedName, reference map[string]any) string {
+		return r.b.forbids(r, virtual.GetNamespace(), of, named, reference)
+	})
+}
+
+func (r *ruled) translated(virtual *unstructured.Unstructured, refer referrals, permits func(schema.GroupResource, types.NamespacedName, map[string]any) string) (map[string]any, *translation, error) {
+	t := &translation{translator: r.b.Translator, namespace: virtual.GetNamespace(), named: map[string][]types.NamespacedName{},
+		refer: refer, permits: permits, shown: map[types.NamespacedName]types.NamespacedName{}}
 	made, _, err := t.inside(r.tree, "", "", virtual.Object)
 	if err != nil {
-		return nil, nil, err
+		return nil, t, err
 	}
 	return made.(map[string]any), t, nil
+}
+
+// naming is what the object names inside of the kind, whether or not it may now. One that is refused
+// for another reason names nothing.
+func (r *ruled) naming(virtual *unstructured.Unstructured) map[string][]types.NamespacedName {
+	_, done, err := r.translated(virtual, nil, func(schema.GroupResource, types.NamespacedName, map[string]any) string { return "" })
+	if err != nil {
+		return nil
+	}
+	return done.named
 }
 
 // apply gives the host object the fields that the rule names, and takes away what is not
@@ -151,23 +184,15 @@ func (r *ruled) apply(virtual, host *unstructured.Unstructured) error {
 	return nil
 }
 
-// named are the names that the object has of others of the kind. One that is refused names nothing.
-func (r *ruled) named(virtual *unstructured.Unstructured, resource string) []string {
-	_, done, err := r.translate(virtual)
-	if err != nil {
-		return nil
-	}
-	return done.named[resource]
-}
-
+// references are the names of others of its own namespace.
 func (r *ruled) references(virtual *unstructured.Unstructured) []string {
-	_, done, err := r.translate(virtual)
-	if err != nil {
-		return nil
-	}
 	var all []string
-	for _, names := range done.named {
-		all = append(all, names...)
+	for _, names := range r.naming(virtual) {
+		for _, named := range names {
+			if named.Namespace == virtual.GetNamespace() {
+				all = append(all, named.Name)
+			}
+		}
 	}
 	return all
 }
@@ -178,11 +203,11 @@ func (r *ruled) byNamed(resource string) cache.IndexFunc {
 		if !ok {
 			return nil, nil
 		}
-		names := slices.Clone(r.named(virtual, resource))
-		for i, name := range names {
-			names[i] = virtual.GetNamespace() + "/" + name
+		var keys []string
+		for _, named := range r.naming(virtual)[resource] {
+			keys = append(keys, named.String())
 		}
-		return names, nil
+		return keys, nil
 	}
 }
 
@@ -200,7 +225,10 @@ func (r *ruled) hosted(virtual *unstructured.Unstructured) bool {
 // namedByRule tells whether an object that is on the host by a rule names the one of this key.
 func (b *builder) namedByRule(resource, key string) bool {
 	return slices.ContainsFunc(b.ruled, func(r *ruled) bool {
-		return slices.ContainsFunc(r.virtual.ByIndex(indexNamed(resource), key), r.hosted)
+		return slices.ContainsFunc(r.virtual.ByIndex(indexNamed(resource), key), func(virtual *unstructured.Unstructured) bool {
+			_, done, _ := r.translate(virtual)
+			return r.hosted(virtual) && !done.denied
+		})
 	})
 }
 
@@ -208,13 +236,7 @@ func (b *builder) namedByRule(resource, key string) bool {
 func (b *builder) followRules(resource string) []follow {
 	var follows []follow
 	for _, r := range b.ruled {
-		keys := func(virtual *unstructured.Unstructured) []types.NamespacedName {
-			var keys []types.NamespacedName
-			for _, name := range r.named(virtual, resource) {
-				keys = append(keys, types.NamespacedName{Namespace: virtual.GetNamespace(), Name: name})
-			}
-			return keys
-		}
+		keys := func(virtual *unstructured.Unstructured) []types.NamespacedName { return r.naming(virtual)[resource] }
 		follows = append(follows,
 			follow{r.virtual.Informer(), func(object any) []types.NamespacedName { return keys(object.(*unstructured.Unstructured)) }},
 			follow{r.host.Informer(), func(object any) []types.NamespacedName {
@@ -238,12 +260,12 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 		return nil
 	}
 	changed := virtual.DeepCopy()
-	// One that is refused now names nothing.
-	_, done, _ := r.translate(virtual)
-	text := r.b.Translator.Readable(virtual.GetNamespace(), append(r.references(virtual), virtual.GetName())...).Replace
+	_, done, refused := r.translate(virtual)
+	done.known = r.b.nameInside
+	readable := r.readable(virtual)
 	if r.rename != nil {
-		named := text
-		text = func(of string) string { return r.rename(virtual, host, named(of)) }
+		named := readable
+		readable = func(text string) string { return r.rename(virtual, host, named(text)) }
 	}
 	for _, path := range r.status {
 		value, found, err := unstructured.NestedFieldNoCopy(host.Object, path...)
@@ -254,17 +276,18 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 			unstructured.RemoveNestedField(changed.Object, path...)
 			continue
 		}
-		read := mapText(value, text)
-		if done != nil {
-			read = done.readNames(read, r.host.Namespace())
-		}
+		read := mapText(done.readNames(runtime.DeepCopyJSONValue(value), r.host.Namespace()), readable)
 		if err := unstructured.SetNestedField(changed.Object, read, path...); err != nil {
 			return fmt.Errorf("status inside: %w", err)
 		}
 	}
-	// What the host saw last is a generation of its own.
-	if seen, found, _ := unstructured.NestedInt64(changed.Object, "status", "observedGeneration"); found && seen == host.GetGeneration() {
-		_ = unstructured.SetNestedField(changed.Object, virtual.GetGeneration(), "status", "observedGeneration")
+	if status, has := changed.Object["status"]; has {
+		inside := virtual.GetGeneration()
+		if refused != nil {
+			// The host has an earlier one.
+			inside--
+		}
+		observeInside(status, host.GetGeneration(), inside)
 	}
 	if equality.Semantic.DeepEqual(changed, virtual) {
 		return nil
@@ -277,6 +300,44 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 		return fmt.Errorf("status inside: %w", err)
 	}
 	return nil
+}
+
+// readable puts the names inside in the place of those that the host has for what the object names.
+func (r *ruled) readable(virtual *unstructured.Unstructured) func(string) string {
+	names := map[string][]string{virtual.GetNamespace(): {virtual.GetName()}}
+	for _, named := range r.naming(virtual) {
+		for _, each := range named {
+			names[each.Namespace] = append(names[each.Namespace], each.Name)
+		}
+	}
+	return func(text string) string {
+		for namespace, names := range names {
+			text = r.b.Translator.Readable(namespace, names...).Replace(text)
+		}
+		return text
+	}
+}
+
+// observeInside puts generations of the object inside in the place of those that the host's
+// controller saw, in the status and in its conditions. The two count different changes.
+func observeInside(value any, host, inside int64) {
+	const observed = "observedGeneration"
+	switch v := value.(type) {
+	case []any:
+		for i := range v {
+			observeInside(v[i], host, inside)
+		}
+	case map[string]any:
+		for _, field := range v {
+			observeInside(field, host, inside)
+		}
+		if seen, is := v[observed].(int64); is && seen >= host {
+			v[observed] = inside
+		} else if is {
+			// What it saw was an earlier one.
+			v[observed] = max(0, min(seen, inside-1))
+		}
+	}
 }
 
 // mapText is the value with every text in it mapped.

@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -63,16 +64,35 @@ func (f *fieldTree) use(around tenancyv1.FieldUse) tenancyv1.FieldUse {
 	return f.rule.As
 }
 
+// refersTo tells whether a Reference may name objects of the kind.
+func (f *fieldTree) refersTo(definition string) bool {
+	if f.rule != nil && f.rule.As == tenancyv1.FieldReference && f.rule.Of == definition {
+		return true
+	}
+	for _, within := range f.within {
+		if within.refersTo(definition) {
+			return true
+		}
+	}
+	return false
+}
+
 // translation carries one object to the host.
 type translation struct {
 	translator *translate.Translator
 	namespace  string
-	// named are the names that it found, by kind.
-	named map[string][]string
+	// named are the objects that it found named, by kind.
+	named map[string][]types.NamespacedName
 	// refer finds what a Reference may name.
 	refer referrals
+	// permits says why a Reference may not lead to another namespace; empty where it may.
+	permits func(of schema.GroupResource, named types.NamespacedName, reference map[string]any) string
+	// denied says that it is refused for want of a permission, which may come and go.
+	denied bool
 	// shown are the objects of the host that it found named, by their names there.
 	shown map[types.NamespacedName]types.NamespacedName
+	// known may be left out. It is the name inside of what the object does not name, and its status does.
+	known func(host types.NamespacedName) (types.NamespacedName, bool)
 }
 
 // translate returns what of the value, which lies at the path, goes to the host. Keep is
@@ -159,7 +179,7 @@ func (t *translation) leaf(rule *tenancyv1.FieldRule, use tenancyv1.FieldUse, pa
 		if name == "" {
 			return "", true, nil
 		}
-		t.named[rule.Of] = append(t.named[rule.Of], name)
+		t.named[rule.Of] = append(t.named[rule.Of], types.NamespacedName{Namespace: t.namespace, Name: name})
 		return t.translator.HostName(t.namespace, name), true, nil
 	case tenancyv1.FieldNamespace:
 		if value != "" && value != t.namespace {

@@ -6,6 +6,7 @@ package resources
 import (
 	"context"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -61,7 +62,9 @@ func (b *builder) shownKinds() {
 		}); at >= 0 {
 			inside = b.ruled[at].virtual
 		}
-		b.refersTo(&kind, func(key types.NamespacedName) (types.NamespacedName, bool) { return m.hostName(inside, key) })
+		b.referrals[rule.Definition()] = func(key types.NamespacedName) (types.NamespacedName, bool) { return m.hostName(inside, key) }
+		b.shownNames = append(b.shownNames, m.insideName)
+		b.followShown(m, rule.Definition(), inside)
 		var status func(*unstructured.Unstructured)
 		if kind.Status {
 			status = func(object *unstructured.Unstructured) {
@@ -80,6 +83,25 @@ func (b *builder) shownKinds() {
 	}
 }
 
+// followShown has objects that name one of the kind be looked at again when it comes or goes: the host's,
+// and what a tenant has inside in its place.
+func (b *builder) followShown(m *mapped[*unstructured.Unstructured], definition string, inside *engine.Store[*unstructured.Unstructured]) {
+	for _, r := range b.ruled {
+		if !r.tree.refersTo(definition) {
+			continue
+		}
+		naming := func(keys []types.NamespacedName) []types.NamespacedName {
+			return r.leadingTo(definition, func(_ string, named types.NamespacedName) bool { return slices.Contains(keys, named) })
+		}
+		for store, keys := range m.shownAs() {
+			b.watchEnds(r.controller, store.Informer(), func(host any) []types.NamespacedName { return naming(keys(host)) })
+		}
+		b.watchEnds(r.controller, inside.Informer(), func(object any) []types.NamespacedName {
+			return naming(engine.SameKey(object))
+		})
+	}
+}
+
 // hostName is the name of the host's object that is shown under the name, now. Where a tenant has
 // an object of that name, the host's is not shown.
 func (m *mapped[T]) hostName(inside *engine.Store[T], key types.NamespacedName) (types.NamespacedName, bool) {
@@ -88,6 +110,41 @@ func (m *mapped[T]) hostName(inside *engine.Store[T], key types.NamespacedName) 
 		return types.NamespacedName{}, false
 	}
 	return engine.KeyOf(host), true
+}
+
+// insideName is a name under which the host's object is shown; the first of several.
+func (m *mapped[T]) insideName(host types.NamespacedName) (types.NamespacedName, bool) {
+	var names []types.NamespacedName
+	for key, from := range m.sources {
+		if from.store.Namespace() == host.Namespace && from.name == host.Name {
+			names = append(names, key)
+		}
+	}
+	for namespace, store := range m.whole {
+		if store.Namespace() == host.Namespace {
+			names = append(names, types.NamespacedName{Namespace: namespace, Name: host.Name})
+		}
+	}
+	if len(names) == 0 {
+		return types.NamespacedName{}, false
+	}
+	return slices.MinFunc(names, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) }), true
+}
+
+// nameInside is the name inside of an object of the host that stands for one by a rule, or is shown.
+func (b *builder) nameInside(host types.NamespacedName) (types.NamespacedName, bool) {
+	for _, r := range b.ruled {
+		if found, there := r.host.Get(host.Namespace, host.Name); there {
+			identity, ours := b.Translator.IdentityOf(found)
+			return types.NamespacedName{Namespace: identity.Namespace, Name: identity.Name}, ours
+		}
+	}
+	for _, shown := range b.shownNames {
+		if inside, is := shown(host); is {
+			return inside, true
+		}
+	}
+	return types.NamespacedName{}, false
 }
 
 // ownContent are the parts of an object that are not copied with its content.

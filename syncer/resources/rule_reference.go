@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
-	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 )
 
@@ -25,7 +24,7 @@ type referrals map[string]func(inside types.NamespacedName) (host types.Namespac
 
 // reference translates an object that names another one. All namespaces inside are one on the host,
 // so no permission there would keep two of them apart: what is named belongs to the same namespace,
-// or is shown of the host.
+// is shown of the host, or is open to the namespace inside.
 func (t *translation) reference(tree *fieldTree, path string, value any) (any, bool, error) {
 	fields, is := value.(map[string]any)
 	if !is {
@@ -70,12 +69,16 @@ func (t *translation) reference(tree *fieldTree, path string, value any) (any, b
 			return made, true, nil
 		}
 	}
+	made["name"] = t.translator.HostName(named.Namespace, name)
 	if named.Namespace != t.namespace {
-		return nil, false, engine.Refuse(reasonUntranslatable, fmt.Sprintf(
-			"%s.namespace is %q: an object goes to the host only with others of its own namespace, %q, and with those of the host that are shown", path, named.Namespace, t.namespace))
+		if why := t.permits(of, named, fields); why != "" {
+			t.denied = true
+			return nil, false, engine.Refuse(reasonUntranslatable, fmt.Sprintf("%s.namespace is %q: %s", path, named.Namespace, why))
+		}
+		host := types.NamespacedName{Namespace: t.translator.Cluster().HostNamespace, Name: made["name"].(string)}
+		made["namespace"], t.shown[host] = host.Namespace, named
 	}
-	t.named[tree.rule.Of] = append(t.named[tree.rule.Of], name)
-	made["name"] = t.translator.HostName(t.namespace, name)
+	t.named[tree.rule.Of] = append(t.named[tree.rule.Of], named)
 	return made, true, nil
 }
 
@@ -91,13 +94,18 @@ func namesKind(of schema.GroupResource, fields map[string]any) error {
 	}
 	if given, has := fields["kind"]; has {
 		kind, _ = given.(string)
-		// The guess makes gatewaies of Gateway.
-		plural, _ := meta.UnsafeGuessKindToResource(schema.GroupVersionKind{Group: group, Kind: kind})
-		if plural.Resource != of.Resource && strings.ToLower(kind)+"s" != of.Resource {
+		if !isKindOf(kind, of.Resource) {
 			return fmt.Errorf("names a %s, but the syncer only syncs references to %s", kind, of)
 		}
 	}
 	return nil
+}
+
+// isKindOf tells whether objects of the resource call themselves so.
+func isKindOf(kind, resource string) bool {
+	// The guess makes gatewaies of Gateway.
+	plural, _ := meta.UnsafeGuessKindToResource(schema.GroupVersionKind{Kind: kind})
+	return plural.Resource == resource || strings.ToLower(kind)+"s" == resource
 }
 
 // readNames replaces the namespace and the name on the host with those inside, in each
@@ -114,17 +122,19 @@ func (t *translation) readNames(value any, hostNamespace string) any {
 		}
 		namespace, has := v["namespace"].(string)
 		name, _ := v["name"].(string)
-		if inside, shown := t.shown[types.NamespacedName{Namespace: namespace, Name: name}]; has && shown {
+		if !has {
+			return value
+		}
+		host := types.NamespacedName{Namespace: namespace, Name: name}
+		inside, known := t.shown[host]
+		if !known && t.known != nil {
+			inside, known = t.known(host)
+		}
+		if known {
 			v["name"], v["namespace"] = inside.Name, inside.Namespace
-		} else if has && namespace == hostNamespace {
+		} else if namespace == hostNamespace {
 			v["namespace"] = t.namespace
 		}
 	}
 	return value
-}
-
-// refersTo has references name what is shown inside of the host.
-func (b *builder) refersTo(kind *ShownKind, shown func(types.NamespacedName) (types.NamespacedName, bool)) {
-	rule := tenancyv1.KindRule{APIVersion: kind.APIVersion, Resource: kind.Resource}
-	b.referrals[rule.Definition()] = shown
 }

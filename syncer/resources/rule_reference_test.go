@@ -19,7 +19,10 @@ import (
 func builtIn(t *testing.T, resource string) *ruled {
 	t.Helper()
 	spec := &tenancyv1.SyncerSpec{}
-	spec.ToHost.Gateways.Enabled, spec.ToHost.HTTPRoutes.Enabled, spec.ToHost.GRPCRoutes.Enabled = ptr.To(true), ptr.To(true), ptr.To(true)
+	for _, kind := range []*tenancyv1.KindSwitch{&spec.ToHost.BackendTLSPolicies, &spec.ToHost.Gateways, &spec.ToHost.GRPCRoutes, &spec.ToHost.HTTPRoutes,
+		&spec.ToHost.TCPRoutes, &spec.ToHost.TLSRoutes, &spec.ToHost.UDPRoutes} {
+		kind.Enabled = ptr.To(true)
+	}
 	for _, rule := range spec.Rules() {
 		if rule.Resource != resource {
 			continue
@@ -80,8 +83,20 @@ func TestGatewayAPI(t *testing.T) {
 				"tls":           tree{"mode": "Terminate", "certificateRefs": list(tree{"kind": "Secret", "name": own("cert")})},
 				"allowedRoutes": tree{"kinds": list(tree{"kind": "HTTPRoute"})}})}, ""},
 		"a certificate of another namespace": {"gateways", tree{"listeners": list(tree{"tls": tree{"certificateRefs": list(tree{"name": "cert", "namespace": "infra"})}})}, nil, "certificateRefs[0].namespace"},
-		"an address of the host":             {"gateways", tree{"addresses": list(tree{"value": "10.0.0.1"})}, nil, "spec.addresses cannot be synced"},
-		"parameters of the host":             {"gateways", tree{"infrastructure": tree{"parametersRef": tree{"name": "x"}}}, nil, "spec.infrastructure cannot be synced"},
+		"a TLSRoute": {"tlsroutes", tree{"hostnames": list("db.example.org"), "parentRefs": list(tree{"name": "web", "sectionName": "tls"}), "rules": list(tree{"backendRefs": list(tree{"name": "db", "port": int64(5432)})})},
+			tree{"hostnames": list("db.example.org"), "parentRefs": list(tree{"name": own("web"), "sectionName": "tls"}), "rules": list(tree{"backendRefs": list(tree{"name": own("db"), "port": int64(5432)})})}, ""},
+		"a TCPRoute":                         {"tcproutes", backend(tree{"name": "db", "port": int64(5432)}), backend(tree{"name": own("db"), "port": int64(5432)}), ""},
+		"a UDPRoute to another namespace":    {"udproutes", backend(tree{"name": "dns", "namespace": "kube-system", "port": int64(53)}), nil, "spec.rules[0].backendRefs[0].namespace"},
+		"a TCPRoute to the controller's own": {"tcproutes", backend(tree{"group": "traefik.io", "kind": "TraefikService", "name": "api@internal"}), nil, `the group "traefik.io"`},
+		"a BackendTLSPolicy": {"backendtlspolicies", tree{"targetRefs": list(tree{"group": "", "kind": "Service", "name": "shop", "sectionName": "https"}),
+			"validation": tree{"hostname": "shop.internal", "caCertificateRefs": list(tree{"group": "", "kind": "ConfigMap", "name": "ca"}), "later": "stays"}},
+			tree{"targetRefs": list(tree{"group": "", "kind": "Service", "name": own("shop"), "sectionName": "https"}),
+				"validation": tree{"hostname": "shop.internal", "caCertificateRefs": list(tree{"group": "", "kind": "ConfigMap", "name": own("ca")})}}, ""},
+		"a policy about a Gateway": {"backendtlspolicies", tree{"targetRefs": list(tree{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "web"})}, nil, "is about the group"},
+		"a policy with a Secret":   {"backendtlspolicies", tree{"validation": tree{"caCertificateRefs": list(tree{"group": "", "kind": "Secret", "name": "keys"})}}, nil, "is about a Secret"},
+		"a policy with options":    {"backendtlspolicies", tree{"options": tree{"x": "y"}}, nil, "spec.options cannot be synced"},
+		"an address of the host":   {"gateways", tree{"addresses": list(tree{"value": "10.0.0.1"})}, nil, "spec.addresses cannot be synced"},
+		"parameters of the host":   {"gateways", tree{"infrastructure": tree{"parametersRef": tree{"name": "x"}}}, nil, "spec.infrastructure cannot be synced"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := builtIn(t, test.resource)

@@ -30,7 +30,7 @@ import (
 const publicName = "shop.example.org"
 
 // TestIngress has the host's ingress controller lead to pods inside, by HTTP and by HTTPS
-// with certificates that the host's cert-manager issues.
+// with certificates that the host's cert-manager issues, and by Gateways.
 func TestIngress(t *testing.T) {
 	t.Parallel()
 	admin := shared.Admin()
@@ -40,9 +40,9 @@ func TestIngress(t *testing.T) {
 	// What the tenants' namespaces hold of cert-manager's goes only while it has its rights.
 	t.Cleanup(func() { endEntrance(t) })
 	first, second := shared.Namespace(t, "e2e-ingress"), shared.Namespace(t, "e2e-ingress-too")
-	for _, ns := range []string{first, second} {
-		admin.Apply(t, suite.Object(ns, "demo", "{}"))
-	}
+	runGatewayAPI(t)
+	admin.Apply(t, suite.Object(first, "demo", gatewayAPIShown))
+	admin.Apply(t, suite.Object(second, "demo", gatewayAPI))
 	in := runEntrance(t)
 	inside := map[string]framework.Client{}
 	for _, ns := range []string{first, second} {
@@ -55,7 +55,7 @@ func TestIngress(t *testing.T) {
 		client.Do(t, "rollout", "status", "deployment/shop", "--timeout=120s")
 		pod[ns] = client.Do(t, "get", "pods", "-l", "app=shop", "-o", "jsonpath={.items[0].metadata.name}")
 	}
-	tenant := inside[first]
+	tenant, both := inside[first], tenants{in, [2]string{first, second}, inside, pod}
 	// cert-manager makes sure for ten seconds that the proof is there.
 	tenant.Apply(t, ingress(t, "public", publicName, "public"))
 
@@ -84,6 +84,9 @@ func TestIngress(t *testing.T) {
 		tenant.Do(t, "delete", "ingress", "shop")
 		in.reaches("https", "shop.company.example", in.authority("company"), pod[second])
 	})
+
+	t.Run("a Gateway", func(t *testing.T) { both.testGateways(t) })
+	t.Run("the Gateway of another tenant", func(t *testing.T) { both.testForeignGateways(t) })
 
 	t.Run("a name that is not the tenant's", func(t *testing.T) {
 		admin.Apply(t, manifest(t, "ingress/names.yaml"))
@@ -228,6 +231,8 @@ func endEntrance(t *testing.T) {
 	admin := shared.Admin()
 	admin.Do(t, "delete", "--wait=false", "--ignore-not-found", "ingressclass/traefik", "clusterrole/traefik", "clusterrolebinding/traefik", "clusterrole/cert-manager", "clusterrolebinding/cert-manager")
 	admin.Do(t, "delete", "--wait=false", "--ignore-not-found", "-f", certManagerKinds(t))
+	admin.Do(t, "delete", "--wait=false", "--ignore-not-found", "clusterrole/e2e-gateways")
+	admin.Do(t, "delete", "--wait=false", "--ignore-not-found", "-f", gatewayKinds(t))
 }
 
 // certManagerKinds is the file of cert-manager's own kinds.

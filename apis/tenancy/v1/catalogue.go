@@ -27,6 +27,7 @@ const (
 
 	ResourceServiceAccounts = "serviceaccounts"
 
+	ResourceGatewayClasses = "gatewayclasses"
 	// ResourceDeviceClaims are claims of devices; those of volumes are ResourceClaims.
 	ResourceDeviceClaims  = "resourceclaims"
 	ResourceDeviceClasses = "deviceclasses"
@@ -227,6 +228,10 @@ func Catalogue() []SyncedKind {
 		{
 			Group: "scheduling.k8s.io", Version: "v1", Resource: ResourcePriorityClasses, Direction: FromHost, Verbs: reading(),
 			Words: "the same, by `priorityClasses.selector`, but those that Kubernetes defines; pods on the host have them",
+		},
+		{
+			Group: GroupGatewayAPI, Version: "v1", Resource: ResourceGatewayClasses, Direction: FromHost, Verbs: reading(), Defined: true,
+			Words: "the same, by `gatewayClasses.selector`, without their parameters; the host has to know the kind",
 		},
 		{
 			Group: SnapshotGroup, Version: "v1", Resource: ResourceSnapshotClasses, Direction: FromHost, Defined: true, Verbs: reading(),

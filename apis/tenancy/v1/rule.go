@@ -80,15 +80,36 @@ func (r *KindRule) Synced() SyncedKind {
 }
 
 // Rules are those by which the spec has kinds go to the host: its own, and those of the kinds
-// that it switches on.
+// that it switches on, in the first of their versions.
 func (s *SyncerSpec) Rules() []KindRule {
+	rules, _ := s.RulesIn(func(kind *BuiltInKind) (string, error) { return kind.Versions[0], nil })
+	return rules
+}
+
+// RulesIn are the rules, where version chooses one of the kind's versions. What is shown of the host
+// has its version in the spec, and no other one goes there then.
+func (s *SyncerSpec) RulesIn(version func(*BuiltInKind) (string, error)) ([]KindRule, error) {
 	rules := slices.Clone(s.ToHost.Custom)
 	for _, built := range s.BuiltIn() {
-		if built.Enabled != nil && *built.Enabled {
-			rules = append(rules, built.Rule)
+		if built.Enabled == nil || !*built.Enabled {
+			continue
 		}
+		group, chosen := built.Rule.GroupVersionResource().Group, ""
+		for i := range s.FromHost.Custom {
+			if shown := s.FromHost.Custom[i].Rule(); shown.Definition() == built.Rule.Definition() {
+				chosen = shown.GroupVersionResource().Version
+			}
+		}
+		if !slices.Contains(built.Versions, chosen) {
+			var err error
+			if chosen, err = version(&built); err != nil {
+				return nil, err
+			}
+		}
+		built.Rule.APIVersion = group + "/" + chosen
+		rules = append(rules, built.Rule)
 	}
-	return rules
+	return rules, nil
 }
 
 // RuleArgs are the arguments of a syncer that works by the rules.

@@ -5,12 +5,23 @@ package v1
 
 // Kinds of the Gateway API, as rules name them.
 const (
-	gatewayAPI = "gateway.networking.k8s.io/v1"
+	// GroupGatewayAPI is the group of the Gateway API.
+	GroupGatewayAPI = "gateway.networking.k8s.io"
 
-	ResourceGateways   = "gateways"
-	ResourceGRPCRoutes = "grpcroutes"
-	ResourceHTTPRoutes = "httproutes"
+	ResourceBackendTLSPolicies = "backendtlspolicies"
+	ResourceGateways           = "gateways"
+	ResourceGRPCRoutes         = "grpcroutes"
+	ResourceHTTPRoutes         = "httproutes"
+	ResourceTCPRoutes          = "tcproutes"
+	ResourceTLSRoutes          = "tlsroutes"
+	ResourceUDPRoutes          = "udproutes"
+
+	// ResourceReferenceGrants are read inside, and go nowhere.
+	ResourceReferenceGrants = "referencegrants"
 )
+
+// ReferenceGrantVersions are those of ReferenceGrants that the syncer reads, the newest first.
+func ReferenceGrantVersions() []string { return []string{"v1", "v1beta1"} }
 
 func copied(paths ...string) []FieldRule {
 	fields := make([]FieldRule, len(paths))
@@ -38,22 +49,39 @@ func gatewayRule() KindRule {
 	fields = append(fields, FieldRule{Path: "spec.listeners[].tls.certificateRefs[]", As: FieldReference, Of: ResourceSecrets})
 	fields = append(fields, refused("spec.addresses", "spec.allowedListeners", "spec.backendTLS", "spec.infrastructure", "spec.tls",
 		"spec.listeners[].tls.frontendValidation", "spec.listeners[].tls.options")...)
-	return KindRule{APIVersion: gatewayAPI, Resource: ResourceGateways, Fields: fields, Status: []string{"status.addresses", "status.conditions", "status.listeners"}}
+	return KindRule{Resource: ResourceGateways, Fields: fields, Status: []string{"status.addresses", "status.conditions", "status.listeners"}}
 }
 
-// routeRule has routes go to the host that have the fields of HTTP and gRPC in common, and some besides.
+// routeRule has routes go to the host, from their parents to the Services behind.
 func routeRule(resource string, more ...string) KindRule {
-	fields := copied("spec.hostnames", "spec.rules[].name", "spec.rules[].matches", "spec.rules[].sessionPersistence", "spec.rules[].filters[].type",
+	fields := append(copied("spec.rules[].name"), copied(more...)...)
+	fields = append(fields,
+		FieldRule{Path: "spec.parentRefs[]", As: FieldReference, Of: ResourceGateways + "." + GroupGatewayAPI},
+		FieldRule{Path: "spec.rules[].backendRefs[]", As: FieldReference, Of: ResourceServices})
+	return KindRule{Resource: resource, Fields: fields, Status: []string{"status.parents"}}
+}
+
+// requestRouteRule has routes go to the host that have the fields of HTTP and gRPC in common, and some besides.
+func requestRouteRule(resource string, more ...string) KindRule {
+	rule := routeRule(resource, "spec.hostnames", "spec.rules[].matches", "spec.rules[].sessionPersistence", "spec.rules[].filters[].type",
 		"spec.rules[].filters[].requestHeaderModifier", "spec.rules[].filters[].responseHeaderModifier",
 		"spec.rules[].filters[].requestMirror.percent", "spec.rules[].filters[].requestMirror.fraction")
-	fields = append(fields, copied(more...)...)
-	fields = append(fields,
-		FieldRule{Path: "spec.parentRefs[]", As: FieldReference, Of: ResourceGateways + ".gateway.networking.k8s.io"},
-		FieldRule{Path: "spec.rules[].backendRefs[]", As: FieldReference, Of: ResourceServices},
-		FieldRule{Path: "spec.rules[].filters[].requestMirror.backendRef", As: FieldReference, Of: ResourceServices})
-	fields = append(fields, refused("spec.rules[].backendRefs[].filters", "spec.rules[].filters[].extensionRef")...)
+	rule.Fields = append(rule.Fields, copied(more...)...)
+	rule.Fields = append(rule.Fields, FieldRule{Path: "spec.rules[].filters[].requestMirror.backendRef", As: FieldReference, Of: ResourceServices})
+	rule.Fields = append(rule.Fields, refused("spec.rules[].backendRefs[].filters", "spec.rules[].filters[].extensionRef")...)
 	if resource == ResourceHTTPRoutes {
-		fields = append(fields, refused("spec.rules[].filters[].externalAuth")...)
+		rule.Fields = append(rule.Fields, refused("spec.rules[].filters[].externalAuth")...)
 	}
-	return KindRule{APIVersion: gatewayAPI, Resource: resource, Fields: fields, Status: []string{"status.parents"}}
+	return rule
+}
+
+// backendPolicyRule has policies go to the host that say whom a Service is believed to be. The
+// authorities are ConfigMaps, which go along; options are the controller's own.
+func backendPolicyRule() KindRule {
+	fields := copied("spec.validation.hostname", "spec.validation.wellKnownCACertificates", "spec.validation.subjectAltNames")
+	fields = append(fields,
+		FieldRule{Path: "spec.targetRefs[]", As: FieldReference, Of: ResourceServices},
+		FieldRule{Path: "spec.validation.caCertificateRefs[]", As: FieldReference, Of: ResourceConfigMaps})
+	fields = append(fields, refused("spec.options")...)
+	return KindRule{Resource: ResourceBackendTLSPolicies, Fields: fields, Status: []string{"status.ancestors"}}
 }

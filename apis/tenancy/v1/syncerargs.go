@@ -45,6 +45,7 @@ func (s *SyncerSpec) Choices() []KindChoice {
 		{"toHost.serviceAccounts", ResourceServiceAccounts, to.ServiceAccounts.Enabled, nil},
 		{"toHost.services", ResourceServices, to.Services.Enabled, nil},
 		{"fromHost.events", ResourceEvents, from.Events.Enabled, nil},
+		class("gatewayClasses", ResourceGatewayClasses, &from.GatewayClasses),
 		class("deviceClasses", ResourceDeviceClasses, &from.DeviceClasses),
 		class("ingressClasses", ResourceIngressClasses, &from.IngressClasses),
 		class("priorityClasses", ResourcePriorityClasses, &from.PriorityClasses),

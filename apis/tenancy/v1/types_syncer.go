@@ -27,6 +27,9 @@ type SyncerSpec struct {
 
 // ToHostSpec selects the kinds that the syncer copies to the host.
 type ToHostSpec struct {
+	// backendTLSPolicies of the Gateway API say how gateways speak TLS to Services inside. The host's administrator opens the kind. Off by default.
+	// +optional
+	BackendTLSPolicies KindSwitch `json:"backendTLSPolicies,omitempty,omitzero"`
 	// configMaps are those that pods refer to, or all. On by default.
 	// +optional
 	ConfigMaps ReferencedKind `json:"configMaps,omitempty,omitzero"`
@@ -79,6 +82,15 @@ type ToHostSpec struct {
 	// services have addresses that the host allocates. On by default.
 	// +optional
 	Services ServicesToHost `json:"services,omitempty,omitzero"`
+	// tcpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	// +optional
+	TCPRoutes KindSwitch `json:"tcpRoutes,omitempty,omitzero"`
+	// tlsRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	// +optional
+	TLSRoutes KindSwitch `json:"tlsRoutes,omitempty,omitzero"`
+	// udpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	// +optional
+	UDPRoutes KindSwitch `json:"udpRoutes,omitempty,omitzero"`
 	// volumeSnapshots of claims inside are taken on the host, and keep their data there. The host's administrator opens the kind. Off by default.
 	// +optional
 	VolumeSnapshots KindSwitch `json:"volumeSnapshots,omitempty,omitzero"`
@@ -102,6 +114,9 @@ type FromHostSpec struct {
 	// events of the host about synced objects are copied inside. On by default.
 	// +optional
 	Events KindSwitch `json:"events,omitempty,omitzero"`
+	// gatewayClasses of the host can be named by Gateways inside. Off by default: the host has to know the kind.
+	// +optional
+	GatewayClasses ClassSelection `json:"gatewayClasses,omitempty,omitzero"`
 	// ingressClasses are the host's classes that ingresses inside can name. On by default,
 	// where the host lends the right to read classes.
 	// +optional

@@ -984,6 +984,28 @@ func Validate_FromHostSpec(
 		errs = append(errs, fn(fldPath.Child("events"), &obj.Events, oldVal, oldObj != nil)...)
 	}
 
+	{ // field FromHostSpec.GatewayClasses
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ClassSelection,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ClassSelection(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ClassSelection {
+				return &oldObj.GatewayClasses
+			})
+		errs = append(errs, fn(fldPath.Child("gatewayClasses"), &obj.GatewayClasses, oldVal, oldObj != nil)...)
+	}
+
 	{ // field FromHostSpec.IngressClasses
 		fn := func(
 			fldPath *field.Path,
@@ -5097,6 +5119,28 @@ func Validate_ToHostSpec(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *ToHostSpec) (errs field.ErrorList) {
 
+	{ // field ToHostSpec.BackendTLSPolicies
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.BackendTLSPolicies
+			})
+		errs = append(errs, fn(fldPath.Child("backendTLSPolicies"), &obj.BackendTLSPolicies, oldVal, oldObj != nil)...)
+	}
+
 	{ // field ToHostSpec.ConfigMaps
 		fn := func(
 			fldPath *field.Path,
@@ -5439,6 +5483,72 @@ func Validate_ToHostSpec(
 				return &oldObj.Services
 			})
 		errs = append(errs, fn(fldPath.Child("services"), &obj.Services, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.TCPRoutes
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.TCPRoutes
+			})
+		errs = append(errs, fn(fldPath.Child("tcpRoutes"), &obj.TCPRoutes, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.TLSRoutes
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.TLSRoutes
+			})
+		errs = append(errs, fn(fldPath.Child("tlsRoutes"), &obj.TLSRoutes, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.UDPRoutes
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.UDPRoutes
+			})
+		errs = append(errs, fn(fldPath.Child("udpRoutes"), &obj.UDPRoutes, oldVal, oldObj != nil)...)
 	}
 
 	{ // field ToHostSpec.VolumeSnapshots

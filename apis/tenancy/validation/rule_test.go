@@ -76,7 +76,10 @@ func TestKindRules(t *testing.T) {
 func TestBuiltInRules(t *testing.T) {
 	spec := &v1.SyncerSpec{}
 	on := true
-	spec.ToHost.Gateways.Enabled, spec.ToHost.GRPCRoutes.Enabled, spec.ToHost.HTTPRoutes.Enabled, spec.ToHost.VolumeSnapshots.Enabled = &on, &on, &on, &on
+	to := &spec.ToHost
+	for _, kind := range []*v1.KindSwitch{&to.BackendTLSPolicies, &to.Gateways, &to.GRPCRoutes, &to.HTTPRoutes, &to.TCPRoutes, &to.TLSRoutes, &to.UDPRoutes, &to.VolumeSnapshots} {
+		kind.Enabled = &on
+	}
 	rules := spec.Rules()
 	if errs := kindRules(rules, nil, nil, nil); len(errs) > 0 || len(rules) != len(spec.BuiltIn()) {
 		t.Errorf("got %v for %d rules, want none for all", errs, len(rules))

@@ -214,6 +214,10 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}
+    - name: gatewayClasses
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
     - name: ingressClasses
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
@@ -1032,6 +1036,10 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.garret.garret.apis.tenancy.v1.ToHostSpec
   map:
     fields:
+    - name: backendTLSPolicies
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
     - name: configMaps
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ReferencedKind
@@ -1093,6 +1101,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: services
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ServicesToHost
+      default: {}
+    - name: tcpRoutes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: tlsRoutes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: udpRoutes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}
     - name: volumeSnapshots
       type:

@@ -82,7 +82,10 @@ func (c *Controller) customKinds(ctx context.Context, vc *tenancyv1.VirtualClust
 		refused = append(refused, fmt.Sprintf("%s.%s %s: an administrator of the host opens the kind by a ClusterRole with the label %s=true and the rule {apiGroups: [%s], resources: [%s], verbs: [%s]}",
 			kind.Resource, kind.Group, what, tenancyv1.LabelAggregateToCustomKinds, kind.Group, kind.Resource, strings.Join(kind.Verbs, ", ")))
 	}
-	rules := vc.Spec.Syncer.Rules()
+	rules, err := vc.Spec.Syncer.RulesIn(c.servedVersion)
+	if err != nil {
+		return kinds, err
+	}
 	for i := range rules {
 		kinds.ruled = append(kinds.ruled, rules[i].Definition())
 		if kind := rules[i].Synced(); opens(opened, kind) {
@@ -298,6 +301,9 @@ func (c *Controller) removeCustom(ctx context.Context, vc *tenancyv1.VirtualClus
 		kind, err := tenancyv1.ParseCustomKind(name)
 		if err != nil {
 			continue
+		}
+		if kind, err = c.served(kind); err != nil {
+			return err
 		}
 		kind.HoldsData = slices.Contains(withData, name)
 		n, err := c.removeKind(ctx, vc, m, kind)

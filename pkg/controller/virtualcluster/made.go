@@ -77,13 +77,17 @@ func (c *Controller) clearUnsynced(ctx context.Context, vc *tenancyv1.VirtualClu
 	left := 0
 	var kept []string
 	for _, kind := range slices.Concat(off, dropped) {
+		name := kind.Resource + "." + kind.Version + "." + kind.Group
+		if kind, err = c.served(kind); err != nil {
+			return false, err
+		}
 		n, stays, err := c.clearKind(ctx, vc, kind)
 		if err != nil {
 			return false, err
 		}
 		left += n
 		if stays {
-			kept = append(kept, kind.Resource+"."+kind.Version+"."+kind.Group)
+			kept = append(kept, name)
 		}
 	}
 	if left > 0 {

@@ -44,21 +44,20 @@ func (d Definition) suitRules(ctx context.Context, vc *tenancy.VirtualCluster, o
 		}
 		errs = append(errs, found...)
 	}
-	for _, kind := range (&v1.SyncerSpec{}).BuiltIn() {
-		built, on := switchedOn(&vc.Spec, kind.Rule.Resource)
-		if _, before := switchedOn(old, kind.Rule.Resource); !on || before {
+	for _, each := range (&v1.SyncerSpec{}).BuiltIn() {
+		built, on := switchedOn(&vc.Spec, each.Rule.Resource)
+		if _, before := switchedOn(old, each.Rule.Resource); !on || before {
 			continue
 		}
-		// An earlier version of the definition may lack fields that the rule is about.
-		at := specPath.Child("syncer").Child(built.Field).Child("enabled")
-		found, err := d.suitsKind(ctx, &v1.KindRule{APIVersion: built.Rule.APIVersion, Resource: built.Rule.Resource}, at)
+		served, err := d.serves(ctx, &built)
 		if err != nil {
 			return err
 		}
-		if len(found) > 0 {
+		if !served {
 			// The kind is not the tenant's to correct.
-			errs = append(errs, field.Forbidden(at, fmt.Sprintf("the host does not serve %s of %s to objects of a namespace: have it installed there first, or leave the field out",
-				built.Rule.Resource, built.Rule.APIVersion)))
+			at := specPath.Child("syncer").Child(built.Field).Child("enabled")
+			errs = append(errs, field.Forbidden(at, fmt.Sprintf("the host does not serve %s of %s, in version %s, to objects of a namespace: have it installed there first, or leave the field out",
+				built.Rule.Resource, built.Rule.GroupVersionResource().Group, strings.Join(built.Versions, " or "))))
 		}
 	}
 	for i := range vc.Spec.Syncer.FromHost.Custom {
@@ -80,6 +79,18 @@ func (d Definition) suitRules(ctx context.Context, vc *tenancy.VirtualCluster, o
 		return nil
 	}
 	return apierrors.NewInvalid(v1.SchemeGroupVersion.WithKind("VirtualCluster").GroupKind(), nameOf(vc), errs)
+}
+
+// serves tells whether the host has the kind in one of the versions that its rule is right for. An earlier
+// version of the definition may lack fields that the rule is about. The error is an API error.
+func (d Definition) serves(ctx context.Context, built *v1.BuiltInKind) (bool, error) {
+	for _, version := range built.Versions {
+		rule := &v1.KindRule{APIVersion: built.Rule.GroupVersionResource().Group + "/" + version, Resource: built.Rule.Resource}
+		if found, err := d.suitsKind(ctx, rule, nil); err != nil || len(found) == 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // suitsKind judges a rule by what the host has of its kind. The error is an API error.

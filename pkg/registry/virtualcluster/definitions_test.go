@@ -134,6 +134,24 @@ func TestBuiltInKindsSuitTheHost(t *testing.T) {
 	}
 }
 
+// TestBuiltInKindsSuitTheVersion takes a kind that the host serves in an older version that the rule is right
+// for, and no other one.
+func TestBuiltInKindsSuitTheVersion(t *testing.T) {
+	on := true
+	for version, suits := range map[string]bool{"v1": true, "v1alpha3": true, "v1alpha2": true, "v1alpha1": false} {
+		d := Definition(func(context.Context, string) (*apiextensionsv1.CustomResourceDefinition, error) {
+			return &apiextensionsv1.CustomResourceDefinition{Spec: apiextensionsv1.CustomResourceDefinitionSpec{Scope: apiextensionsv1.NamespaceScoped,
+				Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{Name: "v0", Served: true}, {Name: version, Served: true}}}}, nil
+		})
+		vc := existing()
+		vc.Spec.Syncer.ToHost.TLSRoutes.Enabled = &on
+		err := d.suitRules(t.Context(), vc, &tenancy.VirtualClusterSpec{})
+		if suits && err != nil || !suits && (!apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "in version v1 or v1alpha3 or v1alpha2")) {
+			t.Errorf("%s: got %v, want it to suit: %t", version, err, suits)
+		}
+	}
+}
+
 // TestUnknownDefinitions keeps rules out while nobody can tell what the host has.
 func TestUnknownDefinitions(t *testing.T) {
 	d := Definition(func(context.Context, string) (*apiextensionsv1.CustomResourceDefinition, error) {

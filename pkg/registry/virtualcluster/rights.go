@@ -64,9 +64,13 @@ var lentFields = []lent{
 		return shownInside(v1.ResourceSecrets, now.Syncer.FromHost.Secrets, old.Syncer.FromHost.Secrets)
 	}},
 	{"syncer.toHost.custom", kindsWithRules},
+	{"syncer.toHost.backendTLSPolicies", builtInKind(v1.ResourceBackendTLSPolicies)},
 	{"syncer.toHost.gateways", builtInKind(v1.ResourceGateways)},
 	{"syncer.toHost.grpcRoutes", builtInKind(v1.ResourceGRPCRoutes)},
 	{"syncer.toHost.httpRoutes", builtInKind(v1.ResourceHTTPRoutes)},
+	{"syncer.toHost.tcpRoutes", builtInKind(v1.ResourceTCPRoutes)},
+	{"syncer.toHost.tlsRoutes", builtInKind(v1.ResourceTLSRoutes)},
+	{"syncer.toHost.udpRoutes", builtInKind(v1.ResourceUDPRoutes)},
 	{"syncer.toHost.volumeSnapshots", builtInKind(v1.ResourceSnapshots)},
 	{"syncer.fromHost.custom", customShownInside},
 	{"syncer.fromHost.services.mappings", mappedServices},

@@ -19,6 +19,8 @@ type FromHostSpecApplyConfiguration struct {
 	DeviceClasses *ClassSelectionApplyConfiguration `json:"deviceClasses,omitempty"`
 	// events of the host about synced objects are copied inside. On by default.
 	Events *KindSwitchApplyConfiguration `json:"events,omitempty"`
+	// gatewayClasses of the host can be named by Gateways inside. Off by default: the host has to know the kind.
+	GatewayClasses *ClassSelectionApplyConfiguration `json:"gatewayClasses,omitempty"`
 	// ingressClasses are the host's classes that ingresses inside can name. On by default,
 	// where the host lends the right to read classes.
 	IngressClasses *ClassSelectionApplyConfiguration `json:"ingressClasses,omitempty"`
@@ -82,6 +84,14 @@ func (b *FromHostSpecApplyConfiguration) WithDeviceClasses(value *ClassSelection
 // If called multiple times, the Events field is set to the value of the last call.
 func (b *FromHostSpecApplyConfiguration) WithEvents(value *KindSwitchApplyConfiguration) *FromHostSpecApplyConfiguration {
 	b.Events = value
+	return b
+}
+
+// WithGatewayClasses sets the GatewayClasses field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the GatewayClasses field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithGatewayClasses(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.GatewayClasses = value
 	return b
 }
 

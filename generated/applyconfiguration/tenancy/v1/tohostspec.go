@@ -10,6 +10,8 @@ package v1
 //
 // ToHostSpec selects the kinds that the syncer copies to the host.
 type ToHostSpecApplyConfiguration struct {
+	// backendTLSPolicies of the Gateway API say how gateways speak TLS to Services inside. The host's administrator opens the kind. Off by default.
+	BackendTLSPolicies *KindSwitchApplyConfiguration `json:"backendTLSPolicies,omitempty"`
 	// configMaps are those that pods refer to, or all. On by default.
 	ConfigMaps *ReferencedKindApplyConfiguration `json:"configMaps,omitempty"`
 	// custom are rules for kinds of the host's CustomResourceDefinitions. Whoever writes one
@@ -44,6 +46,12 @@ type ToHostSpecApplyConfiguration struct {
 	ServiceAccounts *KindSwitchApplyConfiguration `json:"serviceAccounts,omitempty"`
 	// services have addresses that the host allocates. On by default.
 	Services *ServicesToHostApplyConfiguration `json:"services,omitempty"`
+	// tcpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	TCPRoutes *KindSwitchApplyConfiguration `json:"tcpRoutes,omitempty"`
+	// tlsRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	TLSRoutes *KindSwitchApplyConfiguration `json:"tlsRoutes,omitempty"`
+	// udpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
+	UDPRoutes *KindSwitchApplyConfiguration `json:"udpRoutes,omitempty"`
 	// volumeSnapshots of claims inside are taken on the host, and keep their data there. The host's administrator opens the kind. Off by default.
 	VolumeSnapshots *KindSwitchApplyConfiguration `json:"volumeSnapshots,omitempty"`
 }
@@ -52,6 +60,14 @@ type ToHostSpecApplyConfiguration struct {
 // apply.
 func ToHostSpec() *ToHostSpecApplyConfiguration {
 	return &ToHostSpecApplyConfiguration{}
+}
+
+// WithBackendTLSPolicies sets the BackendTLSPolicies field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the BackendTLSPolicies field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithBackendTLSPolicies(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.BackendTLSPolicies = value
+	return b
 }
 
 // WithConfigMaps sets the ConfigMaps field in the declarative configuration to the given value
@@ -176,6 +192,30 @@ func (b *ToHostSpecApplyConfiguration) WithServiceAccounts(value *KindSwitchAppl
 // If called multiple times, the Services field is set to the value of the last call.
 func (b *ToHostSpecApplyConfiguration) WithServices(value *ServicesToHostApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.Services = value
+	return b
+}
+
+// WithTCPRoutes sets the TCPRoutes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TCPRoutes field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithTCPRoutes(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.TCPRoutes = value
+	return b
+}
+
+// WithTLSRoutes sets the TLSRoutes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TLSRoutes field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithTLSRoutes(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.TLSRoutes = value
+	return b
+}
+
+// WithUDPRoutes sets the UDPRoutes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the UDPRoutes field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithUDPRoutes(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.UDPRoutes = value
 	return b
 }
 
