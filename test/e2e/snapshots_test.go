@@ -102,8 +102,9 @@ func installSnapshots(t *testing.T) {
 	admin.Apply(t, manifest(t, "snapshots-host.yaml"))
 	node := admin.Do(t, "get", "nodes", "-o", `jsonpath={.items[0].metadata.labels.kubernetes\.io/hostname}`)
 	host := filepath.Dir(shared.Kubeconfig)
+	folder := filepath.Join(host, strings.TrimPrefix(node, shared.Name+"-"), "kubelet")
 	running, err := framework.Start(filepath.Join(host, "logs", "snapshotter"), "snapshotter", "--kubeconfig="+shared.Kubeconfig, "--dir="+filepath.Join(host, "snapshots"),
-		"--node="+node, "--kubelet-dir="+filepath.Join(host, node, "kubelet"))
+		"--node="+node, "--kubelet-dir="+folder)
 	if err != nil {
 		t.Fatal(err)
 	}

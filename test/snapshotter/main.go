@@ -23,12 +23,14 @@ import (
 	"time"
 
 	snapshots "github.com/kubernetes-csi/external-snapshotter/client/v8/clientset/versioned"
+	snapshotscheme "github.com/kubernetes-csi/external-snapshotter/client/v8/clientset/versioned/scheme"
 	"github.com/kubernetes-csi/external-snapshotter/client/v8/informers/externalversions"
 	common "github.com/kubernetes-csi/external-snapshotter/v8/pkg/common-controller"
 	"github.com/kubernetes-csi/external-snapshotter/v8/pkg/metrics"
 	sidecar "github.com/kubernetes-csi/external-snapshotter/v8/pkg/sidecar-controller"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
@@ -79,6 +81,10 @@ func run(ctx context.Context) error {
 	}
 	snapshotClient, err := snapshots.NewForConfig(config)
 	if err != nil {
+		return err
+	}
+	// The controllers look here for the kinds that their references and Events are about.
+	if err := snapshotscheme.AddToScheme(scheme.Scheme); err != nil {
 		return err
 	}
 	d, err := newDriver(*name, *dir, *node, snapshotClient, client)
