@@ -70,7 +70,7 @@ func devices(t *testing.T, o tenantOf) {
 	inside.Do(t, "wait", "--for=condition=Ready", "pod/device-a", "pod/device-b", "--timeout=60s")
 	has := map[string]bool{}
 	for _, pod := range pods[:2] {
-		device := strings.TrimSpace(inside.Do(t, "exec", pod, "--", "printenv", deviceVariable))
+		device := strings.TrimSpace(inside.Do(t, "exec", pod, "--", "sh", "-c", "echo $"+deviceVariable))
 		has[device] = true
 		claim := inside.Do(t, "get", "pod", pod, "-o", "jsonpath={.status.resourceClaimStatuses[0].resourceClaimName}")
 		framework.SucceedsWithin(t, 20*time.Second, "the claim inside says what "+pod+" has", func(context.Context) error {
