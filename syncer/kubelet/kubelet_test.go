@@ -250,7 +250,7 @@ func TestNameOfAnInjectedContainer(t *testing.T) {
 	f := standard(t)
 	for _, name := range []string{"injected", "injected-init", "admin"} {
 		code, body := f.get(t, "GET", "/containerLogs/default/shop/"+name, nil)
-		if want := "spec.ephemeralContainers{" + name + "}: the pod has a container of that name on the host cluster"; code != 404 || !strings.Contains(body, want) {
+		if want := "spec.ephemeralContainers{" + name + "}: the host cluster has added a container of that name to the pod there"; code != 404 || !strings.Contains(body, want) {
 			t.Errorf("%s: got %d %q, want 404 %q", name, code, body, want)
 		}
 	}
