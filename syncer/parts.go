@@ -102,6 +102,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, partRights, partData, bootstrap.PartBootstrap, partSync)
 	reporter.Room = func() error { return checkRoom(options.DataDir) }
 	used := activity.New(options.Clock, reporter.Used)
+	used.Age = activity.AgeOf(both.virtual.Discovery().RESTClient())
 	webhook.Activity, reporter.Stopped = used.Handler(trust.IsAPIServer), used.Stopped
 	inside := bootstrap.New(bootstrap.Options{
 		Translator: both.translator, Virtual: both.virtual, Allocator: allocator,
