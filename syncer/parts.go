@@ -12,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
@@ -77,12 +78,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
-	trust := kubelet.TrustIn(options.DataDir)
-	kubelet, err := newKubelet(options, both, virtual, host, trust, figures, works)
-	if err != nil {
-		return nil, err
-	}
-	authority := pki.ServerAuthority(options.DataDir)
+	trust, authority := kubelet.TrustIn(options.DataDir), pki.ServerAuthority(options.DataDir)
 	allocator := &admission.Allocator{Marker: resources.Marker{Translator: both.translator, Metadata: options.Metadata, Exceptions: options.exceptions()}, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
 	webhook, err := newWebhook(options, authority, allocator, doors.nodes(options))
 	if err != nil {
@@ -115,6 +111,10 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	// It comes before the ledger: as long as that knows no bounds, nothing is carried.
 	sleeps := dormancy.New(dormancy.Options{Cluster: cluster, Host: both.host, Clock: options.Clock, Pods: selection[tenancyv1.ResourcePods], Report: reporter.Resting})
 	itself.Observe(sleeps.Observe)
+	kubelet, err := newKubelet(options, both, virtual, host, trust, figures, works, sleeps.Wakes)
+	if err != nil {
+		return nil, err
+	}
 	itself.Observe(func(cluster *tenancyv1.VirtualCluster) { ledger.Set(boundsOf(cluster)) })
 	itself.Observe(security.Observe)
 	itself.Observe(used.Observe)
@@ -231,7 +231,7 @@ func newWebhook(options Options, authority *pki.Authority, allocator *admission.
 
 // newKubelet returns the kubelet of all nodes inside, which the API server there
 // reaches at the pod's address.
-func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, trust kubelet.Trust, figures *usage.Source, works *engine.Engine) (*kubelet.Server, error) {
+func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, trust kubelet.Trust, figures *usage.Source, works *engine.Engine, wakes func(types.UID) bool) (*kubelet.Server, error) {
 	listener, err := listen(options.BindAddress, options.KubeletPort)
 	if err != nil {
 		return nil, fmt.Errorf("kubelet: %w", err)
@@ -249,7 +249,7 @@ func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *
 		Trust:      trust,
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(), HostConfig: both.hostConfig,
-		Usage: figures, API: apis, Domain: options.ClusterDomain,
+		Wakes: wakes, Clock: options.Clock, Usage: figures, API: apis, Domain: options.ClusterDomain,
 	})
 }
 
