@@ -12,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
@@ -78,12 +79,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	if err != nil {
 		return nil, err
 	}
-	trust := kubelet.TrustIn(options.DataDir)
-	kubelet, err := newKubelet(options, both, virtual, host, trust, figures, works)
-	if err != nil {
-		return nil, err
-	}
-	authority := pki.ServerAuthority(options.DataDir)
+	trust, authority := kubelet.TrustIn(options.DataDir), pki.ServerAuthority(options.DataDir)
 	allocator := &admission.Allocator{Marker: resources.Marker{Translator: both.translator, Metadata: options.Metadata, Exceptions: options.exceptions(), EmbeddedDNS: options.EmbeddedDNS}, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
 	webhook, err := newWebhook(options, authority, allocator, doors.nodes(options))
 	if err != nil {
@@ -103,6 +99,7 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, options.parts()...)
 	reporter.Room = func() error { return checkRoom(options.DataDir) }
 	used := activity.New(options.Clock, reporter.Used)
+	used.Age = activity.AgeOf(both.virtual.Discovery().RESTClient())
 	webhook.Activity, reporter.Stopped = used.Handler(trust.IsAPIServer), used.Stopped
 	inside := bootstrap.New(bootstrap.Options{
 		Translator: both.translator, Virtual: both.virtual, Allocator: allocator,
@@ -116,6 +113,10 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	// It comes before the ledger: as long as that knows no bounds, nothing is carried.
 	sleeps := dormancy.New(dormancy.Options{Cluster: cluster, Host: both.host, Clock: options.Clock, Pods: selection[tenancyv1.ResourcePods], Report: reporter.Resting})
 	itself.Observe(sleeps.Observe)
+	kubelet, err := newKubelet(options, both, virtual, host, trust, figures, works, sleeps.Wakes)
+	if err != nil {
+		return nil, err
+	}
 	itself.Observe(func(cluster *tenancyv1.VirtualCluster) { ledger.Set(boundsOf(cluster)) })
 	itself.Observe(security.Observe)
 	itself.Observe(used.Observe)
@@ -256,7 +257,7 @@ func newWebhook(options Options, authority *pki.Authority, allocator *admission.
 
 // newKubelet returns the kubelet of all nodes inside, which the API server there
 // reaches at the pod's address.
-func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, trust kubelet.Trust, figures *usage.Source, works *engine.Engine) (*kubelet.Server, error) {
+func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *resources.Host, trust kubelet.Trust, figures *usage.Source, works *engine.Engine, wakes func(types.UID) bool) (*kubelet.Server, error) {
 	listener, err := listen(options.BindAddress, options.KubeletPort)
 	if err != nil {
 		return nil, fmt.Errorf("kubelet: %w", err)
@@ -274,7 +275,7 @@ func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *
 		Trust:      trust,
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(), HostConfig: both.hostConfig,
-		Usage: figures, API: apis, Domain: options.ClusterDomain,
+		Wakes: wakes, Clock: options.Clock, Usage: figures, API: apis, Domain: options.ClusterDomain,
 	})
 }
 

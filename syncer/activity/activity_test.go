@@ -210,11 +210,12 @@ func TestOneIdForManyRequests(t *testing.T) {
 func TestEndsThatNobodyTells(t *testing.T) {
 	for uri, want := range map[string]time.Duration{
 		"/w?timeoutSeconds=600":           11 * time.Minute,
-		"/w?timeoutSeconds=-1":            longest,
+		"/w?timeoutSeconds=-1":            time.Hour + time.Minute,
 		"/w?timeoutSeconds=2147483647":    longest,
-		"/w?timeoutSeconds=9999999999999": longest,
-		"/w":                              longest,
-		" %zz":                            longest,
+		"/w?timeoutSeconds=9999999999999": time.Hour + time.Minute,
+		"/w?timeoutSeconds=7200":          2*time.Hour + time.Minute,
+		"/w":                              time.Hour + time.Minute,
+		" %zz":                            time.Hour + time.Minute,
 	} {
 		s := newReporting()
 		s.note([]event{request(stageStarted, watching(uri))})

@@ -73,19 +73,25 @@ func ofHost(name string) string {
 	return owner
 }
 
-// longest is how long a stream is at most, when nobody tells of its end.
-const longest = 24 * time.Hour
+const (
+	// longest is how long a stream is at most, when nobody tells of its end.
+	longest = 24 * time.Hour
+	// longestWatch is the same of a watch whose client asked for no time: the API server ends
+	// it after half an hour to an hour.
+	longestWatch = time.Hour
+)
 
-// atMost is after what time the stream has ended, even if nobody tells: a watch has a time
-// that its client asked for.
+// atMost is after what time the stream has ended, even if nobody tells.
 func (e *event) atMost() time.Duration {
-	uri, err := url.ParseRequestURI(e.RequestURI)
-	if err != nil || e.Verb != "watch" {
+	if e.Verb != "watch" {
 		return longest
 	}
-	seconds, err := strconv.ParseInt(uri.Query().Get("timeoutSeconds"), 10, 32)
-	if err != nil || seconds <= 0 {
-		return longest
+	asked := longestWatch
+	if uri, err := url.ParseRequestURI(e.RequestURI); err == nil {
+		seconds, err := strconv.ParseInt(uri.Query().Get("timeoutSeconds"), 10, 32)
+		if err == nil && seconds > 0 {
+			asked = time.Duration(seconds) * time.Second
+		}
 	}
-	return min(time.Duration(seconds)*time.Second+tenancyv1.ActivityInterval, longest)
+	return min(asked+tenancyv1.ActivityInterval, longest)
 }

@@ -73,15 +73,16 @@ type Dormancy struct {
 	known, resting bool
 	// slept are the UIDs on the host of the pods that were put to sleep, by those inside.
 	slept map[types.UID]types.UID
-	// up are those that are to leave the record.
-	up     map[types.UID]bool
-	record types.UID
-	awake  []func()
+	// up are those that are to leave the record, rose all that have left it since the virtual
+	// cluster woke.
+	up, rose map[types.UID]bool
+	record   types.UID
+	awake    []func()
 }
 
 // New returns a Dormancy that knows nothing yet.
 func New(o Options) *Dormancy {
-	return &Dormancy{Options: o, changed: make(chan struct{}, 1), slept: map[types.UID]types.UID{}, up: map[types.UID]bool{}}
+	return &Dormancy{Options: o, changed: make(chan struct{}, 1), slept: map[types.UID]types.UID{}, up: map[types.UID]bool{}, rose: map[types.UID]bool{}}
 }
 
 // OnAwake has the function called whenever passes may begin again. It must come before Run.
@@ -144,12 +145,21 @@ func (d *Dormancy) Up(uid types.UID) {
 	_, slept := d.slept[uid]
 	if slept {
 		delete(d.slept, uid)
-		d.up[uid] = true
+		d.up[uid], d.rose[uid] = true, true
 	}
 	d.mu.Unlock()
 	if slept {
 		d.note()
 	}
+}
+
+// Wakes says whether the pod inside was put to sleep and is run again on the host, or may be.
+// Whether it runs by now is for the host to tell.
+func (d *Dormancy) Wakes(uid types.UID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, slept := d.slept[uid]
+	return !d.resting && (!d.known || slept || d.rose[uid])
 }
 
 // Prune has the pods leave the record that are not inside any more.
@@ -234,7 +244,7 @@ func (d *Dormancy) getUp(ctx context.Context) error {
 		return nil
 	}
 	rested := d.resting
-	d.slept, d.record, d.up = slept, record, map[types.UID]bool{}
+	d.slept, d.record, d.up, d.rose = slept, record, map[types.UID]bool{}, map[types.UID]bool{}
 	d.resting, d.known = false, true
 	d.mu.Unlock()
 	if len(slept) > 0 {

@@ -114,6 +114,31 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// TestWakes tells pods that may yet run on the host from those that nobody needs to wait for.
+func TestWakes(t *testing.T) {
+	d, _, reports := running(t, map[string]string{"up": "h1", "waiting": "h2"})
+	wakes := func(when string, want map[types.UID]bool) {
+		t.Helper()
+		for uid, wanted := range want {
+			if got := d.Wakes(uid); got != wanted {
+				t.Errorf("%s: the pod %s wakes: %t, want %t", when, uid, got, wanted)
+			}
+		}
+	}
+	wakes("before the record is read", map[types.UID]bool{"up": true, "waiting": true, "other": true})
+	d.Observe(order(0))
+	eventually(t, "the record is read", d.Known)
+	d.Up("up")
+	wakes("awake", map[types.UID]bool{"up": true, "waiting": true, "other": false})
+	d.Observe(order(1))
+	<-reports
+	wakes("at rest", map[types.UID]bool{"up": false, "waiting": false, "other": false})
+	d.Observe(order(0))
+	<-reports
+	eventually(t, "the record is read again", d.Known)
+	wakes("awake again", map[types.UID]bool{"waiting": true, "other": false})
+}
+
 // TestForeignRecord leaves alone what an earlier virtual cluster of the name left.
 func TestForeignRecord(t *testing.T) {
 	d, _, _ := running(t, map[string]string{"up": "h1"})

@@ -43,6 +43,7 @@ type pods struct {
 
 // target is a pod that a request is about.
 type target struct {
+	// host and own are nil for a pod that is not on the host.
 	virtual, host *corev1.Pod
 	// own are the containers of the pod that are the tenant's.
 	own *containers.Own
@@ -50,7 +51,8 @@ type target struct {
 	container string
 }
 
-// find returns the pod of this name inside and its twin, as read reads them.
+// find returns the pod of this name inside and its twin, as read reads them. Of a pod that is
+// not on the host, it returns the one inside beside the error.
 func (p pods) find(ctx context.Context, read reader, namespace, name string, uid types.UID) (*target, error) {
 	if len(validation.IsDNS1123Label(namespace)) > 0 || len(validation.IsDNS1123Subdomain(name)) > 0 {
 		return nil, notFound("pod %q does not exist", namespace+"/"+name)
@@ -64,13 +66,13 @@ func (p pods) find(ctx context.Context, read reader, namespace, name string, uid
 	}
 	host, err := read(ctx, p.hostPods, p.host, p.translator.Cluster().HostNamespace, p.translator.HostName(namespace, name))
 	if apierrors.IsNotFound(err) {
-		return nil, notFound("pod %q is not running", namespace+"/"+name)
+		return &target{virtual: virtual}, notFound("pod %q is not running", namespace+"/"+name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("host pod of %s/%s: %w", namespace, name, err)
 	}
 	if !p.isTwin(virtual, host) {
-		return nil, notFound("pod %q is not running", namespace+"/"+name)
+		return &target{virtual: virtual}, notFound("pod %q is not running", namespace+"/"+name)
 	}
 	return &target{virtual: virtual, host: host, own: containers.OwnOf(virtual, host)}, nil
 }
@@ -111,7 +113,7 @@ type handler func(w http.ResponseWriter, r *http.Request, t *target) error
 // inPod finds the pod in the path of a request.
 func (s *Server) inPod(next handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		t, err := s.find(r, cached)
+		t, err := s.awaken(r)
 		if err == nil {
 			err = next(w, r, t)
 		}

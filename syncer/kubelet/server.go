@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/proxy"
 	"k8s.io/client-go/kubernetes"
 	corev1listers "k8s.io/client-go/listers/core/v1"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/component-base/metrics"
 	"k8s.io/klog/v2"
 	kubeletconfigv1beta1 "k8s.io/kubelet/config/v1beta1"
+	"k8s.io/utils/clock"
 
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/syncer/translate"
@@ -40,6 +42,9 @@ type Options struct {
 	VirtualPods, HostPods corev1listers.PodLister
 	// HostConfig is how the host's API is reached.
 	HostConfig *rest.Config
+	// Wakes says whether a pod inside was put to sleep and is run again on the host, or may be.
+	Wakes func(types.UID) bool
+	Clock clock.WithTicker
 	// Usage tells what pods use of CPU and memory.
 	Usage *usage.Source
 	// API answers what the API server passes on for an APIService.
@@ -54,9 +59,13 @@ type Server struct {
 	serving  *pki.Serving
 	trust    Trust
 	pods     pods
-	usage    *usage.Source
-	api      http.Handler
-	config   kubeletconfigv1beta1.KubeletConfiguration
+	wakes    func(types.UID) bool
+	clock    clock.WithTicker
+	// waiting has room for the requests that may wait for pods.
+	waiting chan struct{}
+	usage   *usage.Source
+	api     http.Handler
+	config  kubeletconfigv1beta1.KubeletConfiguration
 
 	// host is the address of the host's API, hostConfig how it is reached.
 	host       *url.URL
@@ -86,6 +95,7 @@ func New(o Options) (*Server, error) {
 	return &Server{
 		listener: o.Listener, serving: o.Serving, trust: o.Trust,
 		pods:  pods{o.Translator, o.Virtual, o.Host, o.VirtualPods, o.HostPods},
+		wakes: o.Wakes, clock: o.Clock, waiting: make(chan struct{}, maxWaiting),
 		usage: o.Usage, api: o.API, config: configuration(o),
 		host: host, hostConfig: config, client: client, tunnel: tunnel,
 	}, nil

@@ -25,6 +25,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/activity"
 	"garret.dev/garret/syncer/pki"
 	"garret.dev/garret/test/framework"
 	"garret.dev/garret/test/framework/deployed"
@@ -40,6 +41,9 @@ func TestActivityStraightInside(t *testing.T) {
 	c := cluster{deployed.Run(t, host.ControlPlane, host.garret.Clients, object)}
 	c.grantAll(t)
 	clock := c.watchUse(t)
+	if age, known := activity.AgeOf(c.Client.Discovery().RESTClient())(t.Context()); !known || age > time.Hour {
+		t.Errorf("the API server says that it runs for %s, %t; want moments", age, known)
+	}
 
 	// The syncer, controllers and everybody below have worked since the start.
 	account, err := c.Client.CoreV1().ServiceAccounts("default").CreateToken(t.Context(), "default", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
