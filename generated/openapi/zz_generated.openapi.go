@@ -757,6 +757,13 @@ func schema_garret_apis_tenancy_v1_DNSSpec(ref common.ReferenceCallback) common.
 				Description: "DNSSpec configures the DNS inside.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
+					"embedded": {
+						SchemaProps: spec.SchemaProps{
+							Description: "embedded has the syncer answer names in its own process, where CoreDNS has no pods inside. That saves their memory. While the control plane's pod restarts, names are not answered, and a tenant cannot change the configuration.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 					"resolve": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{

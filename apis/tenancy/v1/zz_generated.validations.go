@@ -650,6 +650,34 @@ func Validate_DNSSpec(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *DNSSpec) (errs field.ErrorList) {
 
+	{ // field DNSSpec.Embedded
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *bool,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *DNSSpec) *bool {
+				return &oldObj.Embedded
+			})
+		errs = append(errs, fn(fldPath.Child("embedded"), &obj.Embedded, oldVal, oldObj != nil)...)
+	}
+
 	{ // field DNSSpec.Resolve
 		fn := func(
 			fldPath *field.Path,

@@ -123,6 +123,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.garret.garret.apis.tenancy.v1.DNSSpec
   map:
     fields:
+    - name: embedded
+      type:
+        scalar: boolean
     - name: resolve
       type:
         list:

@@ -10,6 +10,10 @@ package v1
 //
 // DNSSpec configures the DNS inside.
 type DNSSpecApplyConfiguration struct {
+	// embedded has the syncer answer names in its own process, where CoreDNS has no pods inside. That
+	// saves their memory. While the control plane's pod restarts, names are not answered, and a
+	// tenant cannot change the configuration.
+	Embedded *bool `json:"embedded,omitempty"`
 	// resolve lists names that the DNS inside answers itself, besides those of the cluster.
 	Resolve []ResolveRuleApplyConfiguration `json:"resolve,omitempty"`
 }
@@ -18,6 +22,14 @@ type DNSSpecApplyConfiguration struct {
 // apply.
 func DNSSpec() *DNSSpecApplyConfiguration {
 	return &DNSSpecApplyConfiguration{}
+}
+
+// WithEmbedded sets the Embedded field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Embedded field is set to the value of the last call.
+func (b *DNSSpecApplyConfiguration) WithEmbedded(value bool) *DNSSpecApplyConfiguration {
+	b.Embedded = &value
+	return b
 }
 
 // WithResolve adds the given value to the Resolve field in the declarative configuration
