@@ -54,7 +54,7 @@ type ruled struct {
 	status        [][]string
 	virtual, host *engine.Store[*unstructured.Unstructured]
 	controller    *engine.Controller
-	// rename puts what is inside in the place of further names of the host; nil for none.
+	// rename replaces further names of the host by those inside; nil for none.
 	rename func(virtual, host *unstructured.Unstructured, text string) string
 }
 
@@ -302,7 +302,7 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 	return nil
 }
 
-// readable puts the names inside in the place of those that the host has for what the object names.
+// readable replaces the host's names by those inside, for what the object names.
 func (r *ruled) readable(virtual *unstructured.Unstructured) func(string) string {
 	names := map[string][]string{virtual.GetNamespace(): {virtual.GetName()}}
 	for _, named := range r.naming(virtual) {
@@ -318,7 +318,7 @@ func (r *ruled) readable(virtual *unstructured.Unstructured) func(string) string
 	}
 }
 
-// observeInside puts generations of the object inside in the place of those that the host's
+// observeInside replaces the generations of the host's
 // controller saw, in the status and in its conditions. The two count different changes.
 func observeInside(value any, host, inside int64) {
 	const observed = "observedGeneration"

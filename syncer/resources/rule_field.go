@@ -87,7 +87,7 @@ type translation struct {
 	refer referrals
 	// permits says why a Reference may not lead to another namespace; empty where it may.
 	permits func(of schema.GroupResource, named types.NamespacedName, reference map[string]any) string
-	// denied says that it is refused for want of a permission, which may come and go.
+	// denied says that it is refused because a permission is missing, which may come and go.
 	denied bool
 	// shown are the objects of the host that it found named, by their names there.
 	shown map[types.NamespacedName]types.NamespacedName

@@ -76,7 +76,7 @@ func requestRouteRule(resource string, more ...string) KindRule {
 }
 
 // backendPolicyRule has policies go to the host that say whom a Service is believed to be. The
-// authorities are ConfigMaps, which go along; options are the controller's own.
+// authorities are ConfigMaps, which the syncer copies, too; options are the controller's own.
 func backendPolicyRule() KindRule {
 	fields := copied("spec.validation.hostname", "spec.validation.wellKnownCACertificates", "spec.validation.subjectAltNames")
 	fields = append(fields,
