@@ -35,7 +35,7 @@ func installer(host ...runtime.Object) *Installer {
 		return false, nil, nil
 	})
 	return &Installer{Host: fake.NewClientset(host...).ApiextensionsV1().CustomResourceDefinitions(), Virtual: virtual.ApiextensionsV1().CustomResourceDefinitions(),
-		ClusterID: "c1", Classes: map[string]bool{"gatewayclasses.gateway.networking.k8s.io": true}}
+		ClusterID: "c1", Wide: map[string]bool{"gatewayclasses.gateway.networking.k8s.io": true}}
 }
 
 // TestReferenceGrants wants them served inside in the newest version that the host has, with a kind of the

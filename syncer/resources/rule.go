@@ -318,8 +318,8 @@ func (r *ruled) readable(virtual *unstructured.Unstructured) func(string) string
 	}
 }
 
-// observeInside replaces the generations of the host's
-// controller saw, in the status and in its conditions. The two count different changes.
+// observeInside replaces the generations that the host's controller saw by that of the object inside, in
+// the status and in its conditions. The two count different changes.
 func observeInside(value any, host, inside int64) {
 	const observed = "observedGeneration"
 	switch v := value.(type) {

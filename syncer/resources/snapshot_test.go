@@ -173,9 +173,9 @@ func TestClaimSources(t *testing.T) {
 		"a snapshot of a namespace":   {source: corev1.TypedObjectReference{APIGroup: group, Kind: "VolumeSnapshot", Name: "taken", Namespace: ptr.To("other")}, by: with, told: `spec.dataSourceRef.namespace is "other"`},
 		"a claim of a namespace":      {source: corev1.TypedObjectReference{Kind: "PersistentVolumeClaim", Name: "data", Namespace: ptr.To("other")}, by: with, told: `spec.dataSourceRef.namespace is "other"`},
 		"snapshots that stay inside":  {source: corev1.TypedObjectReference{APIGroup: group, Kind: "VolumeSnapshot", Name: "taken"}, by: without, told: "spec.syncer.toHost.volumeSnapshots"},
-		"something else":              {source: corev1.TypedObjectReference{APIGroup: ptr.To("example.org"), Kind: "Backup", Name: "taken"}, by: with, told: "data source Backup taken is not carried"},
-		"a snapshot of no such group": {source: corev1.TypedObjectReference{Kind: "VolumeSnapshot", Name: "taken"}, by: with, told: "is not carried"},
-		"the content of the snapshot": {source: corev1.TypedObjectReference{APIGroup: group, Kind: "VolumeSnapshotContent", Name: "taken"}, by: with, told: "is not carried"},
+		"something else":              {source: corev1.TypedObjectReference{APIGroup: ptr.To("example.org"), Kind: "Backup", Name: "taken"}, by: with, told: "data source Backup taken cannot go to the host cluster"},
+		"a snapshot of no such group": {source: corev1.TypedObjectReference{Kind: "VolumeSnapshot", Name: "taken"}, by: with, told: "cannot go to the host cluster"},
+		"the content of the snapshot": {source: corev1.TypedObjectReference{APIGroup: group, Kind: "VolumeSnapshotContent", Name: "taken"}, by: with, told: "cannot go to the host cluster"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			virtual := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "restored"}, Spec: corev1.PersistentVolumeClaimSpec{DataSourceRef: &test.source}}

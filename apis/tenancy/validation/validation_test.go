@@ -239,7 +239,7 @@ func TestArguments(t *testing.T) {
 		"bodies of a syncer":   {syncerArg("--v=2", "--vmodule=request=8"), []string{"spec.syncer.extraArgs[1]: must have the form --vmodule=PATTERN=N"}},
 		"the environment":      {serverArg("--kube-apiserver-arg=oidc-client-id=$(K3S_DATASTORE_ENDPOINT)"), []string{"spec.kubernetes.extraArgs[0]: must not contain $("}},
 		"syncer's kinds":       {syncerArg("--disable-sync-resources=events,ingresses", "--sync-resources=events", "--vmodule=pod*=4,engine=6", "--sync-nodes-from-host=false"), nil},
-		"no kind":              {syncerArg("--disable-sync-resources=pods,fruits"), []string{"spec.syncer.extraArgs[0]: must have the form --disable-sync-resources=A,B,… with names of these: configmaps"}},
+		"no kind":              {syncerArg("--disable-sync-resources=pods,fruits"), []string{"spec.syncer.extraArgs[0]: must have the form --disable-sync-resources=A,B,… with names of these: backendtlspolicies, configmaps"}},
 		"on by a field alone":  {syncerArg("--sync-resources=volumesnapshots"), []string{"spec.syncer.extraArgs[0]: must have the form --sync-resources=A,B,…"}},
 		"devices alone":        {syncerArg("--sync-resources=resourceclaims"), []string{"spec.syncer.fromHost.deviceClasses: Required value: spec.syncer.toHost.resourceClaims needs it"}},
 		"devices of classes": {func(vc *tenancy.VirtualCluster) {
