@@ -88,7 +88,7 @@ func (b *Bootstrap) dnsService(ctx context.Context) error {
 	} else {
 		host, err := b.Allocator.Allocate(ctx, &corev1.Service{
 			ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: resources.DNSService, Labels: dnsServiceLabels()},
-			Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Selector: b.dnsSelector(), Ports: b.dnsPorts()},
+			Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Selector: resources.DNSSelector(), Ports: b.dnsPorts()},
 		}, false)
 		if err != nil {
 			return err
@@ -97,7 +97,7 @@ func (b *Bootstrap) dnsService(ctx context.Context) error {
 			address = host.Spec.ClusterIP
 		}
 	}
-	spec := applycorev1.ServiceSpec().WithType(corev1.ServiceTypeClusterIP).WithSelector(b.dnsSelector())
+	spec := applycorev1.ServiceSpec().WithType(corev1.ServiceTypeClusterIP).WithSelector(resources.DNSSelector())
 	if address != "" {
 		spec.WithClusterIP(address)
 	}
@@ -123,12 +123,4 @@ func (b *Bootstrap) dnsPorts() []corev1.ServicePort {
 		ports = append(ports, corev1.ServicePort{Name: "metrics", Protocol: corev1.ProtocolTCP, Port: corefile.MetricsPort, TargetPort: intstr.FromInt32(corefile.MetricsPort)})
 	}
 	return ports
-}
-
-// dnsSelector selects pods inside; there are none of a DNS in the syncer's process.
-func (b *Bootstrap) dnsSelector() map[string]string {
-	if b.EmbeddedDNS {
-		return nil
-	}
-	return resources.DNSSelector()
 }

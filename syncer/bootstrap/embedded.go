@@ -18,6 +18,8 @@ import (
 )
 
 // dnsEndpoints shows inside where the syncer answers names. On the host, the Service selects its pod.
+// The Service inside selects pods as ever, of which there are none, so that the controller of
+// EndpointSlices deletes those of earlier pods.
 func (b *Bootstrap) dnsEndpoints(ctx context.Context) error {
 	address, name := b.Translator.Cluster().PodIP, resources.DNSService
 	slice := applydiscoveryv1.EndpointSlice(name, metav1.NamespaceSystem).

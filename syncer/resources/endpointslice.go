@@ -54,7 +54,7 @@ func (b *builder) endpointSlices() {
 	declare(b, b.Virtual.EndpointSlices, b.Host.EndpointSlices, declared[*discoveryv1.EndpointSlice]{
 		wanted: func(virtual *discoveryv1.EndpointSlice) bool {
 			service, found := b.Virtual.Services.Get(virtual.Namespace, serviceOf(virtual))
-			return found && HasHostService(service) && len(service.Spec.Selector) == 0 && !b.marker().leadsToSyncer(service)
+			return found && HasHostService(service) && len(service.Spec.Selector) == 0
 		},
 		unwanted: "it belongs to no Service without a selector on the host",
 		create: func(virtual, host *discoveryv1.EndpointSlice) error {

@@ -203,9 +203,14 @@ func embeddedDNS(t *testing.T, o tenantOf) {
 	resolves("named.default.svc.cluster.local.", named)
 	resolves("db.example.org.", "192.0.2.7")
 	resolves("kubernetes.default.svc.cluster.local.", o.inside.Do(t, "get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}"))
-	if slices := system.Do(t, "get", "endpointslices", "-l", "kubernetes.io/service-name=kube-dns", "-o", "jsonpath={.items[*].ports[*].port}"); slices != "1053 1053" {
-		t.Errorf("endpoints of the DNS inside: got ports %q", slices)
-	}
+	plane := host.Do(t, "get", "pods", "-n", o.ns, "-l", "app.kubernetes.io/instance=vc-demo", "-o", "jsonpath={.items[*].status.podIP}")
+	framework.SucceedsWithin(t, 30*time.Second, "the Service of the DNS inside has the syncer as its endpoint", func(context.Context) error {
+		addresses, err := system.Try("get", "endpointslices", "-l", "kubernetes.io/service-name=kube-dns", "-o", "jsonpath={.items[*].endpoints[*].addresses[*]}")
+		if err == nil && addresses != plane {
+			err = fmt.Errorf("got %q, want %s", addresses, plane)
+		}
+		return err
+	})
 	// The tenant has it lead to the kubelet of the same pod, and asks that through the DNS.
 	address := system.Do(t, "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")
 	system.Do(t, "patch", "service", "kube-dns", "-p", `{"spec":{"ports":[{"name":"kubelet","port":10250,"targetPort":10250,"protocol":"TCP"}]}}`)
