@@ -48,7 +48,8 @@ func TestNodesInside(t *testing.T) {
 	openPriorities(t)
 	ns := shared.Namespace(t, "e2e-nodes")
 	o := runTenant(t, ns, `{syncer: {extraArgs: ["--sync-resources=poddisruptionbudgets"], pods: `+rulesOfPriority+`,
-  toHost: {serviceAccounts: {enabled: true}, services: {mappings: [{from: {namespace: default, name: web}, to: shop}]}}}}`)
+  fromHost: {deviceClasses: {enabled: true, selector: {matchLabels: {e2e: shown}}}},
+  toHost: {resourceClaims: {enabled: true}, serviceAccounts: {enabled: true}, services: {mappings: [{from: {namespace: default, name: web}, to: shop}]}}}}`)
 	inside, host := o.inside, shared.Admin()
 	inside.Apply(t, statefulSet)
 	inside.Apply(t, burning) // for usage, which needs some measurements of it
@@ -105,6 +106,7 @@ func TestNodesInside(t *testing.T) {
 	t.Run("names by rule", func(t *testing.T) { namesByRule(t, o) })
 	t.Run("embedded DNS", func(t *testing.T) { embeddedDNS(t, o) })
 	t.Run("preemption", func(t *testing.T) { preemption(t, o) })
+	t.Run("devices", func(t *testing.T) { devices(t, o) })
 
 	t.Run("disruption budget", func(t *testing.T) {
 		inside.Do(t, "create", "poddisruptionbudget", "db", "--selector=app=db", "--min-available=2")

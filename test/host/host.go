@@ -179,6 +179,17 @@ func (c *Cluster) MachineAddress() (netip.Addr, error) {
 	return network.Plan{Index: c.state.Index}.Gateway(), nil
 }
 
+// DeviceDirs are the name of the first node, the folder where its kubelet meets drivers of
+// devices, and the one where they write what they add to containers. Only a cluster that is made
+// of the machine's processes knows them.
+func (c *Cluster) DeviceDirs() (node, kubelet, cdi string, err error) {
+	p, ok := c.provider.(*processes)
+	if !ok {
+		return "", "", "", fmt.Errorf("host cluster %s has no folders for drivers of devices: it needs provider %s", c.state.Name, Process)
+	}
+	return p.host.Node(1), p.host.KubeletDir(1), p.host.CDIDir(1), nil
+}
+
 // LoadImages brings docker-format image archives to every node, except where
 // the very images are there already.
 func (c *Cluster) LoadImages(ctx context.Context, archives ...string) error {

@@ -63,6 +63,12 @@ func (h Host) NodeDir(n int) string { return filepath.Join(h.Dir, network.NodeNa
 // NodeRun is where a node's sockets and mounts lie.
 func (h Host) NodeRun(n int) string { return filepath.Join(h.Run, network.NodeName(n)) }
 
+// KubeletDir is where a node's kubelet meets plugins, CDIDir where its runtime finds devices.
+func (h Host) KubeletDir(n int) string { return filepath.Join(h.NodeDir(n), "kubelet") }
+
+// CDIDir holds specs of the Container Device Interface.
+func (h Host) CDIDir(n int) string { return filepath.Join(h.NodeDir(n), "cdi") }
+
 // Socket is the node's container runtime endpoint, without a scheme.
 func (h Host) Socket(n int) string { return filepath.Join(h.NodeRun(n), "containerd.sock") }
 

@@ -26,8 +26,8 @@ func (h Host) KubeletSpec(n int) process.Spec {
 	return reading(h.kube(h.Of(Kubelet, n), n, "kubelet",
 		flag("config", config),
 		flag("kubeconfig", h.kubeconfig(h.Of(Kubelet, n))),
-		flag("root-dir", filepath.Join(h.NodeDir(n), "kubelet")),
-		flag("cert-dir", filepath.Join(h.NodeDir(n), "kubelet", "pki")),
+		flag("root-dir", h.KubeletDir(n)),
+		flag("cert-dir", filepath.Join(h.KubeletDir(n), "pki")),
 		flag("hostname-override", h.Node(n)),
 		flag("node-ip", h.Net.Node(n)),
 	), config)
@@ -91,6 +91,8 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt",
   # and some virtual machines do not give to root.
   restrict_oom_score_adj = true
   netns_mounts_under_state_dir = true
+  # Drivers of devices write here what they add to containers of this node.
+  cdi_spec_dirs = [%q]
   [plugins."io.containerd.cri.v1.runtime".containerd]
     default_runtime_name = "runc"
     [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
@@ -104,7 +106,7 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt",
     use_internal_loopback = true
 `,
 		filepath.Join(h.NodeDir(n), "containerd"), filepath.Join(h.NodeRun(n), "containerd"), h.Socket(n), h.Socket(n)+".ttrpc",
-		filepath.Join(h.NodeRun(n), "s"), PauseImage, filepath.Join(h.NodeDir(n), "registries"), filepath.Join(h.NodeRun(n), "runc"),
+		filepath.Join(h.NodeRun(n), "s"), PauseImage, filepath.Join(h.NodeDir(n), "registries"), h.CDIDir(n), filepath.Join(h.NodeRun(n), "runc"),
 		h.CNIDir, filepath.Join(h.NodeDir(n), "cni"))
 }
 
