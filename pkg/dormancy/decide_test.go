@@ -22,9 +22,10 @@ func ago(d time.Duration) *metav1.Time {
 
 func period(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
 
-// a virtual cluster of ten days that is awake.
+// a virtual cluster of ten days that is awake, and ready.
 func virtualCluster(changes ...func(*tenancyv1.VirtualCluster)) *tenancyv1.VirtualCluster {
 	vc := &tenancyv1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "demo", CreationTimestamp: *ago(240 * time.Hour), Generation: 3}}
+	vc.Status.Conditions = []metav1.Condition{{Type: tenancyv1.ConditionReady, Status: metav1.ConditionTrue}}
 	for _, change := range changes {
 		change(vc)
 	}
@@ -204,7 +205,7 @@ func TestWakesAt(t *testing.T) {
 
 func announced(generation int64, d time.Duration) change {
 	return func(vc *tenancyv1.VirtualCluster) {
-		vc.Status.Conditions = []metav1.Condition{{Type: tenancyv1.ConditionDeletionScheduled, Status: metav1.ConditionTrue, ObservedGeneration: generation, LastTransitionTime: *ago(d)}}
+		vc.Status.Conditions = append(vc.Status.Conditions, metav1.Condition{Type: tenancyv1.ConditionDeletionScheduled, Status: metav1.ConditionTrue, ObservedGeneration: generation, LastTransitionTime: *ago(d)})
 	}
 }
 
@@ -217,6 +218,7 @@ func TestDeletion(t *testing.T) {
 		}
 	}
 	protected := func(vc *tenancyv1.VirtualCluster) { vc.Spec.DeletionProtection = true }
+	notReady := func(vc *tenancyv1.VirtualCluster) { vc.Status.Conditions[0].Status = metav1.ConditionFalse }
 	for name, test := range map[string]struct {
 		changes   []change
 		stage     Stage
@@ -229,6 +231,8 @@ func TestDeletion(t *testing.T) {
 		"stands announced":           {[]change{unused(10 * hour), used(9*hour + 31*time.Minute), announced(3, 30*time.Minute)}, Announced, 30 * time.Minute, 24 * time.Minute},
 		"soon":                       {[]change{unused(10 * hour), used(9*hour + 56*time.Minute), announced(3, 55*time.Minute)}, Soon, 5 * time.Minute, 5 * time.Minute},
 		"due":                        {[]change{unused(10 * hour), used(10*hour + time.Minute), announced(3, hour)}, Due, 0, 0},
+		"due, and not ready":         {[]change{unused(10 * hour), used(10*hour + time.Minute), announced(3, hour), notReady}, Soon, 0, 0},
+		"due, asleep, and not ready": {[]change{unused(10 * hour), asleep(1, tenancyv1.SleepReasonInactive, 5*hour), used(10*hour + time.Minute), announced(3, hour), notReady}, Due, 0, 0},
 		"unused for long, new field": {[]change{unused(10 * hour)}, Announced, hour, 54 * time.Minute},
 		"use is not counted":         {[]change{unused(10 * hour), countsNothing, announced(3, 100*hour)}, NotDue, 0, 0},
 		"use is counted now":         {[]change{unused(10 * hour), counts(0), announced(3, 100*hour)}, NotDue, 0, 9*hour + time.Minute},

@@ -46,7 +46,7 @@ type Deletion struct {
 
 // DeletionOf says how far a deletion is at a time. It is never due before its announcement, which the
 // condition DeletionScheduled is, stands for the time of notice: neither after a change
-// of the spec, nor after the controller was away.
+// of the spec, nor after the controller was away. And it is not due while use may go uncounted.
 func DeletionOf(vc *tenancyv1.VirtualCluster, now time.Time) Deletion {
 	period := vc.Spec.Sleep.DeleteAfterInactivity
 	if period == nil {
@@ -75,6 +75,9 @@ func DeletionOf(vc *tenancyv1.VirtualCluster, now time.Time) Deletion {
 	}
 	soon := d.At.Add(-notice / 10)
 	switch {
+	case !d.Since.IsZero() && !now.Before(d.At) && !isCounted(vc):
+		// It waits, until use is known again.
+		d.Stage = Soon
 	case !d.Since.IsZero() && !now.Before(d.At):
 		d.Stage = Due
 	case !now.Before(soon):
@@ -85,7 +88,13 @@ func DeletionOf(vc *tenancyv1.VirtualCluster, now time.Time) Deletion {
 	return d
 }
 
-// announcement is since when the deletion stands announced for this spec, and for inactivity since
+// isCounted says whether all use is counted at this moment. While it sleeps, there is none. While it
+// is awake and not ready, its syncer may not report what it sees.
+func isCounted(vc *tenancyv1.VirtualCluster) bool {
+	return vc.Status.Asleep() || meta.IsStatusConditionTrue(vc.Status.Conditions, tenancyv1.ConditionReady)
+}
+
+// announcement is since when the deletion stands announced for this spec, and because of inactivity since
 // the last one; zero where it does not.
 func announcement(vc *tenancyv1.VirtualCluster, used time.Time) time.Time {
 	condition := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionDeletionScheduled)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
@@ -37,8 +38,8 @@ func (c *Controller) sooner(vc *tenancyv1.VirtualCluster, again time.Duration) t
 	return again
 }
 
-// expire deletes a virtual cluster that nobody has used for long enough, as it is known here: whoever uses
-// it at this moment changes it, and keeps it.
+// expire deletes a virtual cluster that nobody has used for long enough, as this pass found it: whoever
+// uses it at this moment changes it, and keeps it, and so does what the pass wrote about it.
 func (c *Controller) expire(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (bool, error) {
 	d := dormancy.DeletionOf(vc, c.Clock.Now())
 	switch {
@@ -54,7 +55,10 @@ func (c *Controller) expire(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	}
 	err := c.Tenancy.TenancyV1().VirtualClusters(vc.Namespace).Delete(ctx, vc.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &vc.UID, ResourceVersion: &vc.ResourceVersion}})
-	if err != nil {
+	switch {
+	case apierrors.IsConflict(err):
+		return false, nil
+	case err != nil:
 		return true, fmt.Errorf("delete the unused virtual cluster: %w", err)
 	}
 	klog.FromContext(ctx).Info("Deleted an unused virtual cluster", "lastUse", d.LastUse, "announced", d.Since)
@@ -80,12 +84,20 @@ func (c *Controller) foretell(vc *tenancyv1.VirtualCluster, want *tenancyv1.Virt
 	foretellDeletion(vc, want, now)
 }
 
+// wakePatience is how long a wake may take before use counts as not counted.
+const wakePatience = 5 * time.Minute
+
 // countUse says in the status since when all use is counted: since the control plane runs with
-// what counts it. While it sleeps, nobody can use it unseen.
+// what counts it. While it sleeps, nobody can use it unseen. While it is awake and not ready, the
+// API inside may answer though its syncer reports nothing: then use counts from when it is ready
+// again. A wake is no such time, unless it takes long.
 func countUse(vc *tenancyv1.VirtualCluster, want *tenancyv1.VirtualClusterStatus, now time.Time) {
-	deployed := want.ObservedGeneration == vc.Generation && meta.IsStatusConditionTrue(want.Conditions, tenancyv1.ConditionReady)
+	ready := meta.IsStatusConditionTrue(want.Conditions, tenancyv1.ConditionReady)
+	deployed := ready && want.ObservedGeneration == vc.Generation
+	waking := want.Phase == tenancyv1.PhaseWaking && want.Sleep.Woken != nil && want.Sleep.Woken.Time != nil &&
+		now.Sub(want.Sleep.Woken.Time.Time) < wakePatience
 	switch {
-	case !vc.Spec.Sleep.CountsUse():
+	case !vc.Spec.Sleep.CountsUse(), !ready && !want.Asleep() && !waking:
 		want.Sleep.UseCountedSince = nil
 	case want.Sleep.UseCountedSince == nil && (deployed || want.Asleep()):
 		since := metav1.NewTime(now)

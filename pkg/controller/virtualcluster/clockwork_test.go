@@ -146,6 +146,19 @@ func TestCountUse(t *testing.T) {
 	asleep := func(vc *tenancyv1.VirtualCluster) {
 		vc.Status.Sleep = &tenancyv1.SleepStatus{Number: 1, Since: before(time.Hour)}
 	}
+	status := func(vc *tenancyv1.VirtualCluster) *tenancyv1.SleepStatus {
+		if vc.Status.Sleep == nil {
+			vc.Status.Sleep = &tenancyv1.SleepStatus{}
+		}
+		return vc.Status.Sleep
+	}
+	sleeping := func(vc *tenancyv1.VirtualCluster) { status(vc).Since = before(time.Minute) }
+	waking := func(d time.Duration) func(*tenancyv1.VirtualCluster) {
+		return func(vc *tenancyv1.VirtualCluster) {
+			vc.Status.Phase = tenancyv1.PhaseWaking
+			status(vc).Woken = &tenancyv1.WokenStatus{Time: before(d), Cause: tenancyv1.WakeCauseSchedule}
+		}
+	}
 	type changes []func(*tenancyv1.VirtualCluster)
 	for name, test := range map[string]struct {
 		changes
@@ -156,7 +169,12 @@ func TestCountUse(t *testing.T) {
 		"not ready":                    {changes{asks}, nil},
 		"deployed":                     {changes{asks, ready(1)}, before(0)},
 		"counted already":              {changes{asks, ready(1), counted}, before(time.Hour)},
-		"counted, and not ready":       {changes{asks, counted}, before(time.Hour)},
+		"counted, and not ready":       {changes{asks, counted}, nil},
+		"counted, and being changed":   {changes{asks, ready(0), counted}, before(time.Hour)},
+		"counted, and asleep":          {changes{asks, counted, sleeping}, before(time.Hour)},
+		"counted, and waking":          {changes{asks, counted, waking(time.Minute)}, before(time.Hour)},
+		"counted, and waking for long": {changes{asks, counted, waking(wakePatience)}, nil},
+		"waking, and not counted":      {changes{asks, waking(time.Minute)}, nil},
 		"asleep, so nobody uses it":    {changes{asks, asleep}, before(0)},
 		"nothing depends on it longer": {changes{ready(1), counted}, nil},
 	} {

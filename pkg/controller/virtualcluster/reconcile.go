@@ -85,10 +85,13 @@ func (c *Controller) reconcile(ctx context.Context, name cache.ObjectName) (time
 	if vc, err = c.takeUp(ctx, vc, m); err != nil {
 		return 0, err
 	}
-	if gone, err := c.expire(ctx, vc, m); gone || err != nil {
-		return 0, err
-	}
 	again, err := c.keep(ctx, vc, m)
+	if err == nil {
+		var gone bool
+		if gone, err = c.expire(ctx, vc, m); gone || err != nil {
+			return 0, err
+		}
+	}
 	return c.sooner(vc, again), err
 }
 
