@@ -8,8 +8,15 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"garret.dev/garret/test/framework"
 )
@@ -59,4 +66,62 @@ func TestSleep(t *testing.T) {
 	if again := inside.Do(t, "get", "service", "sleeper", "-o", "jsonpath={.spec.clusterIP}"); again != address {
 		t.Errorf("the Service had %s, and has %s", address, again)
 	}
+	inside.Do(t, "rollout", "status", "deployment/shop", "--timeout=60s")
+	wakeByRequests(t, ns, inside)
+}
+
+// wakeByRequests has it fall asleep by a schedule. A client that is ignored does not wake it. Then
+// requests of all kinds come together, and wake it once.
+func wakeByRequests(t *testing.T, ns string, inside framework.Client) {
+	admin := shared.Admin()
+	admin.Do(t, "patch", "vc", "demo", "-n", ns, "--type=merge", "-p", `{"spec":{"sleep":{"schedule":"* * * * *","ignore":[{"userAgents":["monitor/"]}]}}}`)
+	admin.Do(t, "wait", "--for=condition=Asleep", "vc/demo", "-n", ns, "--timeout=120s")
+	admin.Do(t, "patch", "vc", "demo", "-n", ns, "--type=merge", "-p", `{"spec":{"sleep":{"schedule":null}}}`)
+
+	config, err := clientcmd.BuildConfigFromFlags("", inside.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.UserAgent = "monitor/1"
+	// It is to see the first answer, and not to ask again.
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return once{next} })
+	_, err = kubernetes.NewForConfigOrDie(config).CoreV1().Pods("default").List(t.Context(), metav1.ListOptions{})
+	if !apierrors.IsServiceUnavailable(err) || !strings.Contains(err.Error(), "by spec.sleep.ignore this request does not wake it") {
+		t.Errorf("who is ignored got %v, want 503 with the reason", err)
+	}
+	if got := admin.Do(t, "get", "vc", "demo", "-n", ns, "-o", "jsonpath={.status.phase} {.status.wakeRequest.sleep}"); got != "Sleeping " {
+		t.Errorf("after a request that is ignored it is %q, want it asleep", got)
+	}
+
+	var group sync.WaitGroup
+	for want, args := range map[string][]string{
+		"pod/sleeper\n":   {"get", "pod", "sleeper", "-o", "name"},
+		`{"type":"ADDED"`: {"get", "--raw", "/api/v1/namespaces/default/pods?watch=true&timeoutSeconds=1"},
+		"hello\n":         {"exec", "deployment/shop", "--", "echo", "hello"},
+	} {
+		group.Go(func() {
+			if got, err := inside.Try(args...); err != nil || !strings.HasPrefix(got, want) {
+				t.Errorf("kubectl %s: got %q, %v; want %q", strings.Join(args, " "), got, err, want)
+			}
+		})
+	}
+	group.Wait()
+	framework.Succeeds(t, "one Event tells of the wake", func(context.Context) error {
+		events, err := admin.Try("get", "events", "-n", ns, "--field-selector=reason=Woken", "-o", `jsonpath={range .items[*]}{.count} {.message}{"\n"}{end}`)
+		if got := strings.Count(events, "by a request of"); err == nil && (got != 1 || strings.Contains(events, "2 woken")) {
+			err = fmt.Errorf("got %q", events)
+		}
+		return err
+	})
+}
+
+// once has no answer ask for another request.
+type once struct{ http.RoundTripper }
+
+func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := o.RoundTripper.RoundTrip(r)
+	if err == nil {
+		answer.Header.Del("Retry-After")
+	}
+	return answer, err
 }

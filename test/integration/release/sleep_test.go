@@ -74,6 +74,11 @@ func (v tenant) awake(cause string) *tenancyv1.VirtualCluster {
 func (v tenant) counts() {
 	v.t.Helper()
 	framework.Succeeds(v.t, "use is counted", func(ctx context.Context) error {
+		// A new pod counts use: the change of the spec replaced the one before. The test makes it ready.
+		if pod, err := shared.kube.CoreV1().Pods(v.ns).Get(ctx, "vc-demo-0", metav1.GetOptions{}); err == nil {
+			containersReady(true)(&pod.Status)
+			_, _ = shared.kube.CoreV1().Pods(v.ns).UpdateStatus(ctx, pod, metav1.UpdateOptions{})
+		}
 		vc, err := v.get(ctx)
 		if err == nil && (vc.Status.Sleep == nil || vc.Status.Sleep.UseCountedSince == nil) {
 			err = fmt.Errorf("got %+v", vc.Status.Sleep)
