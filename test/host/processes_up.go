@@ -16,7 +16,6 @@ import (
 	"garret.dev/garret/test/host/internal/cgroup"
 	"garret.dev/garret/test/host/internal/component"
 	"garret.dev/garret/test/host/internal/imagestore"
-	"garret.dev/garret/test/host/internal/process"
 )
 
 // up brings up whatever is missing. The order is that of need: the API server
@@ -172,17 +171,20 @@ func (p *processes) startOnAPI(ctx context.Context) error {
 		return err
 	}
 	p.report.say("API server answers at %s", p.host.Net.APIServer())
-	var late []process.Spec
+	if err := p.start(ctx, p.host.ControllerManagerSpec(), p.host.SchedulerSpec(), p.host.ProvisionerSpec()); err != nil {
+		return err
+	}
 	for n := 1; n <= p.state.Nodes; n++ {
 		// A kubelet ends if nobody answers its first question.
 		if err := p.wait(ctx, p.host.Of(component.Containerd, n), p.store(n).Answers); err != nil {
 			return err
 		}
-		late = append(late, p.host.KubeletSpec(n), p.host.KubeProxySpec(n))
-	}
-	late = append(late, p.host.ControllerManagerSpec(), p.host.SchedulerSpec(), p.host.ProvisionerSpec())
-	if err := p.start(ctx, late...); err != nil {
-		return err
+		if err := p.startKubelet(ctx, n); err != nil {
+			return err
+		}
+		if err := p.start(ctx, p.host.KubeProxySpec(n)); err != nil {
+			return err
+		}
 	}
 	if err := p.applyAddons(ctx); err != nil {
 		return p.explain(err)
@@ -193,6 +195,29 @@ func (p *processes) startOnAPI(ctx context.Context) error {
 	}
 	p.report.say("cluster DNS, storage class, metrics and roles applied")
 	return nil
+}
+
+// deviceSocket is where device plugins register with a kubelet, in whatever folder it has the rest.
+const deviceSocket = "/var/lib/kubelet/device-plugins/kubelet.sock"
+
+// startKubelet starts the kubelet of a node, and returns once it has made its socket for device plugins. Each
+// kubelet of the machine removes that of the one before, and ends where two do so at once.
+func (p *processes) startKubelet(ctx context.Context, n int) error {
+	spec := p.host.KubeletSpec(n)
+	if _, running := p.procs.PID(spec.Name); running {
+		return p.start(ctx, spec)
+	}
+	before, _ := os.Stat(deviceSocket)
+	if err := p.start(ctx, spec); err != nil || n == p.state.Nodes {
+		return err
+	}
+	return p.wait(ctx, spec.Name, func(context.Context) error {
+		now, err := os.Stat(deviceSocket)
+		if err == nil && before != nil && os.SameFile(before, now) && before.ModTime().Equal(now.ModTime()) {
+			err = fmt.Errorf("%s is not its own yet", deviceSocket)
+		}
+		return err
+	})
 }
 
 // explain puts the end of a component before an error that it brought about.

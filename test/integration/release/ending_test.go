@@ -23,6 +23,9 @@ import (
 // year is the grace period that a tenant gives a pod, in seconds.
 const year = 365 * 24 * 60 * 60
 
+// slowNode is a node whose kubelet never stops a pod.
+const slowNode = "n"
+
 // slowPod puts a pod on the host as a syncer would, on a node whose kubelet never
 // stops it.
 func (v tenant) slowPod(name, id string) {
@@ -30,7 +33,7 @@ func (v tenant) slowPod(name, id string) {
 	_, err := shared.kube.CoreV1().Pods(v.ns).Create(v.t.Context(), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{tenancyv1.LabelCluster: id}, Annotations: map[string]string{tenancyv1.AnnotationVirtualName: name}},
 		Spec: corev1.PodSpec{
-			NodeName: "n", TerminationGracePeriodSeconds: ptr.To[int64](year),
+			NodeName: slowNode, TerminationGracePeriodSeconds: ptr.To[int64](year),
 			Containers: []corev1.Container{{Name: "c", Image: "i"}},
 		},
 	}, metav1.CreateOptions{})

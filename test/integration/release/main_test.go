@@ -11,6 +11,7 @@ import (
 	"os"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -43,7 +44,9 @@ func setUp(stage *framework.Stage) error {
 		return err
 	}
 	shared = host{plane, plane.Config, plane.Client, garret.Clients}
-	return nil
+	// The host's collector of pods deletes those of a node that it does not find.
+	_, err = plane.Client.CoreV1().Nodes().Create(context.Background(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: slowNode}}, metav1.CreateOptions{})
+	return err
 }
 
 // namespace makes one for a test and deletes it afterwards.

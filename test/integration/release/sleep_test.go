@@ -237,7 +237,7 @@ func TestBudgetDelaysSleep(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if ready := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionReady); !strings.Contains(ready.Message, "pod shop is not evicted") || !strings.Contains(ready.Message, "keep") {
+		if ready := meta.FindStatusCondition(vc.Status.Conditions, tenancyv1.ConditionReady); !strings.Contains(ready.Message, "does not evict pod shop") || !strings.Contains(ready.Message, "keep") {
 			return fmt.Errorf("got %q", ready.Message)
 		}
 		return nil
