@@ -87,7 +87,7 @@ func TestEgress(t *testing.T) {
 			manifest := fmt.Sprintf(nodeInside, name, at.address, at.port)
 			framework.SucceedsWithin(t, 30*time.Second, "the node "+name+" is refused", func(context.Context) error {
 				out, err := inside.Input(manifest).Try("create", "--dry-run=server", "-f", "-")
-				if err == nil || !strings.Contains(out+err.Error(), "no setting changes this") || !strings.Contains(out+err.Error(), "status.addresses[0]") {
+				if err == nil || !strings.Contains(out+err.Error(), "no setting ") || !strings.Contains(out+err.Error(), "status.addresses[0]") {
 					return fmt.Errorf("got %q, %v", out, err)
 				}
 				return nil
