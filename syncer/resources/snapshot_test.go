@@ -124,7 +124,7 @@ func TestSnapshots(t *testing.T) {
 	}
 }
 
-// TestContentIsHidden wants no name of a content of the host in what is told inside.
+// TestContentIsHidden wants the syncer to show no name of a content of the host inside.
 func TestContentIsHidden(t *testing.T) {
 	host := &unstructured.Unstructured{Object: tree{"metadata": tree{"uid": "u-host"}}}
 	got := renameContent(snapshotOf(tree{}), host, "snapshot content snapcontent-u-host cannot be made")

@@ -114,7 +114,7 @@ func (d *driver) UnprepareResourceClaims(_ context.Context, claims []kubeletplug
 	return results, nil
 }
 
-// HandleError is told of what fails in the background, and is tried again.
+// HandleError logs what failed in the background. The helper retries that.
 func (d *driver) HandleError(ctx context.Context, err error, msg string) {
 	if ctx.Err() == nil {
 		d.t.Logf("driver: %s: %v", msg, err)
