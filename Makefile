@@ -12,10 +12,10 @@ TRAEFIK_VERSION        := v3.6.12
 GATEWAY_API_VERSION    := v1.4.0
 GOTESTSUM_VERSION      := v1.13.0
 
-# Every binary is static, so that an image needs nothing else; one setting for
-# builds and tests lets them share the build cache.
+# Every binary is static, so that an image needs nothing else. One setting for builds
+# and tests lets them share the build cache; without paths, checkouts share it, too.
 export CGO_ENABLED := 0
-export GOFLAGS     := -buildvcs=false
+export GOFLAGS     := -buildvcs=false -trimpath
 GO      := go
 BIN     := $(CURDIR)/bin
 
