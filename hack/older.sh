@@ -81,7 +81,7 @@ build() {
         minor=$(basename "$file" .mod)
         mapfile -t arguments < <(flags "$file")
         case $file in
-            test/*) FOLDER=test OUT=bin/$minor hack/build.sh "host of $minor" "${arguments[@]}" ./host/cmd/kube ;;
+            test/*) FOLDER=test OUT=bin/$minor hack/build.sh "host of $minor" "${arguments[@]}" ./host/cmd/kube k8s.io/kubernetes/cmd/kubectl ;;
             *)
                 FOLDER=cmd/controlplane OUT=bin/$minor hack/build.sh "control plane of $minor" "${arguments[@]}" .
                 seed "bin/$minor"
@@ -91,7 +91,6 @@ build() {
     for program in containerd containerd-shim-runc-v2 ctr metrics-server; do
         ln -sf "../$program" "$folder/$program"
     done
-    ln -sf kube "$folder/kubectl"
     bin/garret-images build --older="${releases// /,}" --bin bin --out bin/images/older
 }
 

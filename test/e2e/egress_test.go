@@ -13,6 +13,12 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
 	"garret.dev/garret/test/framework"
 )
 
@@ -80,6 +86,12 @@ func TestEgress(t *testing.T) {
 	})
 
 	t.Run("nodes", func(t *testing.T) {
+		config, err := clientcmd.BuildConfigFromFlags("", inside.Kubeconfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.QPS = -1
+		configurations := kubernetes.NewForConfigOrDie(config).AdmissionregistrationV1().ValidatingWebhookConfigurations()
 		for name, at := range map[string]struct {
 			address string
 			port    int
@@ -92,12 +104,26 @@ func TestEgress(t *testing.T) {
 				}
 				return nil
 			})
-			// An administrator inside takes the webhook away; the syncer puts it back in a while.
+			// An administrator inside deletes the webhook faster than the syncer restores it.
+			ctx, stop := context.WithCancel(t.Context())
+			stopped := make(chan error, 1)
+			go func() {
+				stopped <- wait.PollUntilContextCancel(ctx, 5*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+					err := configurations.Delete(ctx, "garret.dev", metav1.DeleteOptions{})
+					if apierrors.IsNotFound(err) || ctx.Err() != nil {
+						err = nil
+					}
+					return false, err
+				})
+			}()
 			framework.SucceedsWithin(t, 30*time.Second, "the node "+name+" is there", func(context.Context) error {
-				inside.Do(t, "delete", "validatingwebhookconfiguration", "garret.dev", "--ignore-not-found")
 				_, err := inside.Input(manifest).Try("create", "-f", "-")
 				return err
 			})
+			stop()
+			if err := <-stopped; !errors.Is(err, context.Canceled) {
+				t.Fatalf("delete the webhook: %v", err)
+			}
 			answer, err := inside.Try("get", "--raw", "/api/v1/nodes/"+name+"/proxy/healthz")
 			if err == nil || !strings.Contains(answer+err.Error(), "code 403") && !strings.Contains(answer+err.Error(), "address not allowed") {
 				t.Errorf("node %s by nodes/proxy: got %q, %v, want it refused", name, answer, err)

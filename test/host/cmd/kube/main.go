@@ -1,9 +1,10 @@
 // Copyright The Garret Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command kube holds every program of a Kubernetes host in one binary: linked
-// apart they would share nearly all of their code and take eight times the
-// link time and disk.
+// Command kube holds every server of a Kubernetes host in one binary: linked
+// apart they would share nearly all of their code and take seven times the
+// link time and disk. kubectl is a binary of its own: tests start it thousands
+// of times, and most of its start would be what the servers initialize.
 //
 // The program is chosen by the name the binary was called by (a link named
 // kubelet behaves as kubelet) or else by the first argument.
@@ -17,7 +18,6 @@ import (
 	"strings"
 	_ "time/tzdata" // CronJob time zones, on hosts without a zone database
 
-	_ "k8s.io/client-go/plugin/pkg/client/auth"           // kubectl's credential plugins
 	_ "k8s.io/component-base/logs/json/register"          // --logging-format=json
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // client metrics of every component
 	_ "k8s.io/component-base/metrics/prometheus/version"
@@ -39,7 +39,6 @@ func programs() map[string]program {
 		"kube-scheduler":          kubeScheduler,
 		"kubelet":                 kubelet,
 		"kube-proxy":              kubeProxy,
-		"kubectl":                 kubectl,
 		"provisioner":             runProvisioner,
 	}
 }

@@ -10,16 +10,16 @@ import (
 )
 
 func TestChoose(t *testing.T) {
-	known := map[string]program{"kubelet": func() int { return 1 }, "kubectl": func() int { return 2 }}
+	known := map[string]program{"kubelet": func() int { return 1 }, "kube-proxy": func() int { return 2 }}
 	for name, tt := range map[string]struct {
 		args, want []string
 		code       int
 		failed     string
 	}{
 		"by argument":                    {args: []string{"/bin/kube", "kubelet", "--v=2"}, want: []string{"kubelet", "--v=2"}, code: 1},
-		"by the binary's name":           {args: []string{"/bin/kubectl", "get"}, want: []string{"/bin/kubectl", "get"}, code: 2},
-		"by name, with a program's name": {args: []string{"kubectl", "kubelet"}, want: []string{"kubectl", "kubelet"}, code: 2},
-		"nothing":                        {args: []string{"kube"}, failed: "kubectl kubelet"},
+		"by the binary's name":           {args: []string{"/bin/kube-proxy", "--v=2"}, want: []string{"/bin/kube-proxy", "--v=2"}, code: 2},
+		"by name, with a program's name": {args: []string{"kube-proxy", "kubelet"}, want: []string{"kube-proxy", "kubelet"}, code: 2},
+		"nothing":                        {args: []string{"kube"}, failed: "kube-proxy kubelet"},
 		"something unknown":              {args: []string{"kube", "dockerd"}, failed: "name a program"},
 	} {
 		t.Run(name, func(t *testing.T) {
