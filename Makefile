@@ -198,7 +198,7 @@ integration: build $(gotestsum_stamp) ## Run the tests against real API servers 
 
 .PHONY: e2e
 e2e: images addons $(gotestsum_stamp) ## Run the tests on a whole host cluster with containers
-	$(GOTEST) -vet=off -tags e2e -count=1 -timeout 40m -p 3 -parallel 4 ./test/host ./test/e2e/...
+	$(GOTEST) -vet=off -tags e2e -count=1 -timeout 40m -p 3 -parallel 6 ./test/host ./test/e2e/...
 
 .PHONY: versions
 versions: images older ## Run the tests of older minors: inside, upgraded, and as the host

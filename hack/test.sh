@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Runs every test and prints the results of all levels at the end.
 #
-# It builds everything first. Then two lanes run in parallel, because one compiles and
-# the other mostly waits for containers. A lane ends with its first failing level, and
-# prints that level's name; the other lane still runs to its end.
-# The integration tests come last: their control planes use the whole processor, and
-# containers, which have a small share of it, would not be ready in time.
+# It builds everything first. Then two lanes run in parallel, because the e2e tests mostly
+# wait for containers. The other lane takes what they leave of the processors: compilers
+# and the integration tests' control planes use all that they get. A lane ends with its
+# first failing level, and prints that level's name; the other lane still runs to its end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -39,9 +38,11 @@ beside=$!
 # The lane is not left behind when the other fails.
 trap wait EXIT
 status=0
-lane verify vet unit || status=$?
+(
+    renice -n 10 $BASHPID >/dev/null
+    lane verify vet unit integration
+) || status=$?
 wait "$beside" || status=$?
-lane integration || status=$?
 
 hack/slowest.sh "$results"
 bin/gotestsum --format none --raw-command -- cat "$results"/*.json || status=$?

@@ -27,6 +27,14 @@ import (
 // poll is how often an ending group is looked at again.
 const poll = 20 * time.Millisecond
 
+// share is what a group gets of the processors beside the processes of the machine, each of
+// which has the kernel's default. By that default, all pods of a node would have as much as
+// one compiler beside them, and would not be ready in time.
+const share = 4
+
+// shares are the files that say so, by layout, with the kernel's default in each.
+var shares = map[string]int{"cpu.shares": 1024, "cpu.weight": 100}
+
 // Groups is where control groups are made.
 type Groups struct {
 	// Hierarchies are the mounted ones, Unified tells that the only one is v2.
@@ -83,6 +91,17 @@ func (g Groups) Create(name string) error {
 			if err := delegate(root, dir); err != nil {
 				return fmt.Errorf("control group %s: %w", name, err)
 			}
+		}
+		for file, standard := range shares {
+			path := filepath.Join(dir, file)
+			if _, err := os.Stat(path); err != nil {
+				continue // this hierarchy does not divide processors
+			}
+			if err := os.WriteFile(path, []byte(strconv.Itoa(share*standard)), 0o644); err != nil {
+				return fmt.Errorf("control group %s: %w", name, err)
+			}
+		}
+		if g.Unified {
 			continue
 		}
 		// A fresh cpuset is empty, and nothing can be put into an empty one.

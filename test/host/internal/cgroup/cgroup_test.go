@@ -58,6 +58,25 @@ func TestCreateFillsCpusets(t *testing.T) {
 	}
 }
 
+func TestCreateDividesProcessors(t *testing.T) {
+	for file, want := range map[string]string{"cpu.shares": "4096", "cpu.weight": "400"} {
+		root := t.TempDir()
+		path := filepath.Join(root, "node1", file)
+		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := (Groups{Hierarchies: []string{root}}).Create("/node1"); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s: got %q, %v; want %q", file, got, err, want)
+		}
+	}
+}
+
 func TestDeleteRefusesTheRoot(t *testing.T) {
 	for _, name := range []string{"", "/", "/../x", "."} {
 		if err := (Groups{Hierarchies: []string{t.TempDir()}}).Delete(t.Context(), name); err == nil {
