@@ -195,7 +195,7 @@ func (o *Options) hostSelectors() (map[string]string, error) {
 	for _, each := range o.SelectFromHost {
 		resource, selector, _ := strings.Cut(each, ":")
 		kind, known := tenancyv1.CataloguedKind(resource)
-		if (!known || kind.Namespaced) && resource != tenancyv1.ResourceNodes {
+		if (!known || !kind.Everywhere()) && resource != tenancyv1.ResourceNodes {
 			return nil, fmt.Errorf("--%s=%s: must begin with a kind of the host that is shown inside, and a colon", tenancyv1.FlagSelectFromHost, each)
 		}
 		if _, err := labels.Parse(selector); err != nil {

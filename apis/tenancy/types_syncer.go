@@ -69,6 +69,12 @@ type ToHostSpec struct {
 type FromHostSpec struct {
 	// configMaps of the host are shown inside by name. None by default.
 	ConfigMaps ObjectsFromHost
+	// csiDrivers of the host say how volumes of each storage driver behave. Off by default.
+	CSIDrivers ClassSelection
+	// csiNodes say which of the shown drivers run on the shown nodes of the host, for how many volumes. They need nodes and csiDrivers. Off by default.
+	CSINodes ClassSelection
+	// csiStorageCapacities say how much room the shown storage classes have for the shown nodes of the host. They need nodes. Off by default.
+	CSIStorageCapacities ClassSelection
 	// custom are kinds of the host's CustomResourceDefinitions, whose objects are shown inside
 	// by name. None by default.
 	Custom []KindFromHost
@@ -97,6 +103,8 @@ type FromHostSpec struct {
 	StorageClasses ClassSelection
 	// services of the host and of other virtual clusters are shown inside by name. None by default.
 	Services ServicesFromHost
+	// volumeAttributesClasses are the host's classes that claims inside can name, and no others. On by default, where the host serves the kind and lends the right to read classes.
+	VolumeAttributesClasses ClassSelection
 	// volumeSnapshotClasses of the host can be named by volume snapshots inside. On where volumeSnapshots go to the host.
 	VolumeSnapshotClasses ClassSelection
 }

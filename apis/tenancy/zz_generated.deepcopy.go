@@ -285,6 +285,9 @@ func (in *FoundServicePort) DeepCopy() *FoundServicePort {
 func (in *FromHostSpec) DeepCopyInto(out *FromHostSpec) {
 	*out = *in
 	in.ConfigMaps.DeepCopyInto(&out.ConfigMaps)
+	in.CSIDrivers.DeepCopyInto(&out.CSIDrivers)
+	in.CSINodes.DeepCopyInto(&out.CSINodes)
+	in.CSIStorageCapacities.DeepCopyInto(&out.CSIStorageCapacities)
 	if in.Custom != nil {
 		in, out := &in.Custom, &out.Custom
 		*out = make([]KindFromHost, len(*in))
@@ -302,6 +305,7 @@ func (in *FromHostSpec) DeepCopyInto(out *FromHostSpec) {
 	in.Secrets.DeepCopyInto(&out.Secrets)
 	in.StorageClasses.DeepCopyInto(&out.StorageClasses)
 	in.Services.DeepCopyInto(&out.Services)
+	in.VolumeAttributesClasses.DeepCopyInto(&out.VolumeAttributesClasses)
 	in.VolumeSnapshotClasses.DeepCopyInto(&out.VolumeSnapshotClasses)
 	return
 }

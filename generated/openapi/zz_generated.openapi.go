@@ -993,6 +993,27 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 							Ref:         ref(v1.ObjectsFromHost{}.OpenAPIModelName()),
 						},
 					},
+					"csiDrivers": {
+						SchemaProps: spec.SchemaProps{
+							Description: "csiDrivers of the host say how volumes of each storage driver behave. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
+						},
+					},
+					"csiNodes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "csiNodes say which of the shown drivers run on the shown nodes of the host, for how many volumes. They need nodes and csiDrivers. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
+						},
+					},
+					"csiStorageCapacities": {
+						SchemaProps: spec.SchemaProps{
+							Description: "csiStorageCapacities say how much room the shown storage classes have for the shown nodes of the host. They need nodes. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
+						},
+					},
 					"custom": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -1079,6 +1100,13 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 							Description: "services of the host and of other virtual clusters are shown inside by name. None by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ServicesFromHost{}.OpenAPIModelName()),
+						},
+					},
+					"volumeAttributesClasses": {
+						SchemaProps: spec.SchemaProps{
+							Description: "volumeAttributesClasses are the host's classes that claims inside can name, and no others. On by default, where the host serves the kind and lends the right to read classes.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
 						},
 					},
 					"volumeSnapshotClasses": {

@@ -14,8 +14,10 @@ import (
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset/typed/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/client-go/discovery"
 	restclient "k8s.io/client-go/rest"
 
 	"garret.dev/garret/apis/tenancy"
@@ -47,6 +49,10 @@ func (c *Config) newResources(kubeconfigs virtualcluster.KubeconfigIssuer, relay
 	if err != nil {
 		return nil, fmt.Errorf("client of the host's definitions: %w", err)
 	}
+	kinds, err := discovery.NewDiscoveryClientForConfig(c.generic.ClientConfig)
+	if err != nil {
+		return nil, fmt.Errorf("discovery of the host's kinds: %w", err)
+	}
 	clusters, err := virtualcluster.NewStorage(virtualcluster.Config{
 		Scheme:      c.scheme,
 		RESTOptions: c.generic.RESTOptionsGetter,
@@ -57,6 +63,7 @@ func (c *Config) newResources(kubeconfigs virtualcluster.KubeconfigIssuer, relay
 		Definition: func(ctx context.Context, name string) (*apiextensionsv1.CustomResourceDefinition, error) {
 			return definitions.CustomResourceDefinitions().Get(ctx, name, metav1.GetOptions{})
 		},
+		Serves:      serves(kinds),
 		Namespaces:  c.generic.SharedInformerFactory.Core().V1().Namespaces().Lister(),
 		Kubeconfigs: kubeconfigs,
 		Relay:       relay,
@@ -65,6 +72,20 @@ func (c *Config) newResources(kubeconfigs virtualcluster.KubeconfigIssuer, relay
 		return nil, err
 	}
 	return &resources{clusters: clusters, templates: templates, hosts: hosts}, nil
+}
+
+// serves tells which kinds the host has. It remembers nothing: somebody may have upgraded the host.
+func serves(host discovery.ServerResourcesInterface) virtualcluster.Serves {
+	return func(_ context.Context, at schema.GroupVersionResource) (bool, error) {
+		served, err := host.ServerResourcesForGroupVersion(at.GroupVersion().String())
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		return slices.ContainsFunc(served.APIResources, func(r metav1.APIResource) bool { return r.Name == at.Resource }), nil
+	}
 }
 
 // endpointRanges are those that the administrator opens to all virtual clusters.

@@ -114,7 +114,7 @@ func viewerRole() *applyv1.ClusterRoleApplyConfiguration {
 	}
 	return applyv1.ClusterRole(roleViewer).WithRules(
 		rule("", "namespaces", "nodes", "persistentvolumes"),
-		rule("storage.k8s.io", "storageclasses", "volumeattachments", "csidrivers", "csinodes"),
+		rule("storage.k8s.io", "storageclasses", "volumeattachments", "csidrivers", "csinodes", "csistoragecapacities", "volumeattributesclasses"),
 		rule("apiextensions.k8s.io", "customresourcedefinitions"),
 		rule("apiregistration.k8s.io", "apiservices"),
 		rule("scheduling.k8s.io", "priorityclasses"),

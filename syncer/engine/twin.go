@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -298,6 +297,7 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	t.evidence.Carried()
 	t.metrics.wrote(t.resource.Resource, "create")
 	klog.FromContext(ctx).V(2).Info("Created on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
+	t.tellDropped(virtual, host, made)
 	return KeepAnswer(ctx, writer, host, made, fill)
 }
 
@@ -394,13 +394,4 @@ func (t *Twin[T]) tell(key types.NamespacedName, virtual T, err error) {
 		}
 		t.recorder.Event(virtual, corev1.EventTypeWarning, each.reason, each.message)
 	}
-}
-
-// readableNames replaces names of the host with those that the tenant gave.
-func (t *Twin[T]) readableNames(virtual T) *strings.Replacer {
-	names := []string{virtual.GetName()}
-	if referrer, ok := t.kind.(Referrer[T]); ok {
-		names = append(names, referrer.References(virtual)...)
-	}
-	return t.translator.Readable(virtual.GetNamespace(), names...)
 }

@@ -136,9 +136,21 @@ func TestAttacksByOtherKinds(t *testing.T) {
 	if got := violations.Err(); len(violations) != 2 || !strings.Contains(got.Error(), "spec.externalIPs is refused") || !strings.Contains(got.Error(), `spec.loadBalancerIP "192.0.2.1" is refused`) {
 		t.Errorf("service: got %v, want externalIPs and loadBalancerIP refused", got)
 	}
-	claim, violations := ClaimSpec(&corev1.PersistentVolumeClaimSpec{Selector: &metav1.LabelSelector{}, DataSource: &corev1.TypedLocalObjectReference{Kind: "VolumeSnapshot"}})
+	claim, violations := ClaimSpec(&corev1.PersistentVolumeClaimSpec{Selector: &metav1.LabelSelector{}, DataSource: &corev1.TypedLocalObjectReference{Kind: "VolumeSnapshot"}}, Exceptions{})
 	if got := violations.Err(); len(violations) != 1 || !strings.Contains(got.Error(), "spec.selector is refused") || claim.DataSource != nil {
 		t.Errorf("claim: got %v and %v, want the selector refused and the data source left out", got, claim)
+	}
+	attributes := Exceptions{AttributesClass: func(name string) bool { return name == "shown" }}
+	for class, exceptions := range map[string]Exceptions{"hidden": attributes, "shown": {}} {
+		_, violations = ClaimSpec(&corev1.PersistentVolumeClaimSpec{VolumeAttributesClassName: &class}, exceptions)
+		if got := violations.Err(); len(violations) != 1 || !strings.Contains(got.Error(), "spec.volumeAttributesClassName \""+class+"\" is refused") {
+			t.Errorf("claim of the class %s: got %v, want it refused", class, got)
+		}
+	}
+	for _, class := range []string{"", "shown"} {
+		if claim, violations = ClaimSpec(&corev1.PersistentVolumeClaimSpec{VolumeAttributesClassName: &class}, attributes); len(violations) > 0 || *claim.VolumeAttributesClassName != class {
+			t.Errorf("claim of the class %q: got %v, want it passed", class, violations.Err())
+		}
 	}
 	_, violations = IngressSpec(&networkingv1.IngressSpec{DefaultBackend: &networkingv1.IngressBackend{Resource: &corev1.TypedLocalObjectReference{Kind: "Bucket", Name: "anothers"}}})
 	if got := violations.Err(); len(violations) != 1 || !strings.Contains(got.Error(), "spec.defaultBackend.resource is refused") {

@@ -10,15 +10,26 @@ import (
 
 // ClaimSpec returns what of a volume claim's spec may travel, and what keeps the
 // claim from the host.
-func ClaimSpec(spec *corev1.PersistentVolumeClaimSpec) (*corev1.PersistentVolumeClaimSpec, Violations) {
-	return carry(spec, field.NewPath("spec"), Exceptions{})
+func ClaimSpec(spec *corev1.PersistentVolumeClaimSpec, exceptions Exceptions) (*corev1.PersistentVolumeClaimSpec, Violations) {
+	return carry(spec, field.NewPath("spec"), exceptions)
+}
+
+// shownAttributes decides the field that names a class of attributes. Its parameters act on the storage
+// of the host.
+func shownAttributes() rule {
+	return refused("it is no class of volume attributes of the host that is shown inside",
+		"who may change the VirtualCluster can have spec.syncer.fromHost.volumeAttributesClasses.selector match it", "volumeAttributesClassName").
+		unless(func(named any, exceptions Exceptions) bool {
+			name, _ := named.(*string)
+			return name == nil || *name == "" || exceptions.AttributesClass != nil && exceptions.AttributesClass(*name)
+		})
 }
 
 func claimTable() []typeRules {
 	return []typeRules{
 		of[corev1.PersistentVolumeClaimSpec](
 			passed("accessModes", "resources", "volumeMode"),
-			passed("volumeAttributesClassName").because("the host offers classes to everybody in the namespace"),
+			shownAttributes(),
 			translated("passed; the empty class only with a volumeName, since it would bind any volume of the host that nobody has claimed yet", "storageClassName"),
 			translated("passed where the host provisioned the volume for a claim of this virtual cluster, refused otherwise", "volumeName"),
 			translated("the host's claim or volume snapshot, of the one inside; any other source is refused", "dataSourceRef"),

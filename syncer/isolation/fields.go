@@ -44,6 +44,8 @@ type Exceptions struct {
 	DeviceConfigDrivers []string
 	// DeviceClass tells whether claims may name the device class; nil for none.
 	DeviceClass func(name string) bool
+	// AttributesClass tells whether claims may name the class of volume attributes; nil for none.
+	AttributesClass func(name string) bool
 }
 
 // rule decides some fields of one type.

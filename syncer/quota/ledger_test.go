@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -283,6 +284,12 @@ func TestUsage(t *testing.T) {
 				"gold.storageclass.storage.k8s.io/persistentvolumeclaims", "1", "gold.storageclass.storage.k8s.io/requests.storage", "2Gi")},
 		"a load balancer without node ports": {"services", &corev1.Service{Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, AllocateLoadBalancerNodePorts: &no, Ports: []corev1.ServicePort{{}, {NodePort: 30000}}}},
 			list("count/services", "1", "services", "1", "services.loadbalancers", "1", "services.nodeports", "1")},
+		"a claim of devices": {"resourceclaims", &resourcev1.ResourceClaim{Spec: resourcev1.ResourceClaimSpec{Devices: resourcev1.DeviceClaim{Requests: []resourcev1.DeviceRequest{
+			{Exactly: &resourcev1.ExactDeviceRequest{DeviceClassName: "gpus", AllocationMode: resourcev1.DeviceAllocationModeExactCount, Count: 2}},
+			{Exactly: &resourcev1.ExactDeviceRequest{DeviceClassName: "nics", AllocationMode: resourcev1.DeviceAllocationModeAll}},
+			{FirstAvailable: []resourcev1.DeviceSubRequest{{DeviceClassName: "gpus", Count: 3}, {DeviceClassName: "gpus", Count: 1}, {DeviceClassName: "old-gpus", Count: 4}}},
+		}}}}, list("count/resourceclaims", "1", "gpus.deviceclass.resource.k8s.io/devices", "5", "nics.deviceclass.resource.k8s.io/devices", "32",
+			"old-gpus.deviceclass.resource.k8s.io/devices", "4")},
 		"a secret": {"secrets", &corev1.Secret{}, list("count/secrets", "1", "secrets", "1")},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,27 +8,24 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	resourcehelper "k8s.io/component-helpers/resource"
 	storagehelper "k8s.io/component-helpers/storage/volume"
+
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
 const (
 	requestsPrefix     = corev1.DefaultResourceRequestsPrefix
 	storageClassSuffix = ".storageclass.storage.k8s.io/"
-	countPrefix        = "count/"
 )
-
-// CountName is the name of a quota on the number of objects of a kind.
-func CountName(kind schema.GroupResource) corev1.ResourceName {
-	return corev1.ResourceName(countPrefix + kind.String())
-}
 
 // Usage is what one object of the kind takes of quotas. A resource that it does not
 // take is missing.
 func Usage(kind schema.GroupResource, object any, now time.Time) corev1.ResourceList {
-	usage := corev1.ResourceList{CountName(kind): one()}
+	usage := corev1.ResourceList{tenancyv1.CountName(kind): one()}
 	switch object := object.(type) {
 	case *corev1.Pod:
 		if !over(object, now) {
@@ -38,6 +35,8 @@ func Usage(kind schema.GroupResource, object any, now time.Time) corev1.Resource
 		addClaim(usage, object)
 	case *corev1.Service:
 		addService(usage, object)
+	case *resourcev1.ResourceClaim:
+		addDevices(usage, object)
 	case *corev1.ConfigMap, *corev1.Secret:
 		// These have a name of their own, too.
 		usage[corev1.ResourceName(kind.Resource)] = one()
@@ -122,6 +121,32 @@ func addService(usage corev1.ResourceList, service *corev1.Service) {
 		return
 	}
 	usage[corev1.ResourceServicesNodePorts] = *resource.NewQuantity(ports, resource.DecimalSI)
+}
+
+// addDevices adds the devices that a claim asks for, by class. Of alternatives, each class may be the one,
+// with the largest of its numbers. A request for all counts as the most that a claim can get.
+func addDevices(usage corev1.ResourceList, claim *resourcev1.ResourceClaim) {
+	for _, request := range claim.Spec.Devices.Requests {
+		most := map[string]int64{}
+		note := func(class string, mode resourcev1.DeviceAllocationMode, count int64) {
+			switch mode {
+			case resourcev1.DeviceAllocationModeExactCount, "":
+				count = max(count, 1)
+			default:
+				count = resourcev1.AllocationResultsMaxSize
+			}
+			most[class] = max(most[class], count)
+		}
+		if request.Exactly != nil {
+			note(request.Exactly.DeviceClassName, request.Exactly.AllocationMode, request.Exactly.Count)
+		}
+		for _, alternative := range request.FirstAvailable {
+			note(alternative.DeviceClassName, alternative.AllocationMode, alternative.Count)
+		}
+		for class, count := range most {
+			add(usage, corev1.ResourceList{tenancyv1.DevicesName(class): *resource.NewQuantity(count, resource.DecimalSI)})
+		}
+	}
 }
 
 // More is what a takes beyond b.

@@ -11,11 +11,13 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
@@ -44,16 +46,27 @@ type claims struct {
 	recorder   record.EventRecorder
 	// snapshots are those that go to the host; nil while they stay inside.
 	snapshots *ruled
+	// exceptions say which classes of attributes a claim may name.
+	exceptions isolation.Exceptions
 }
 
 func (b *builder) claims() {
-	c := &claims{b.Translator, b.Virtual, b.Host, b.volumes(), b.Recorder, nil}
+	c := &claims{b.Translator, b.Virtual, b.Host, b.volumes(), b.Recorder, nil, b.Exceptions}
+	var follows []follow
+	if shown := b.shownAttributes; shown != nil {
+		c.exceptions.AttributesClass = func(name string) bool {
+			_, is := shown.Get("", name)
+			return is
+		}
+		follows = append(follows, follow{shown.Informer(), c.ofAttributes})
+	}
 	if at := slices.IndexFunc(b.ruled, func(r *ruled) bool { return r.Definition() == tenancyv1.SnapshotDefinition }); at >= 0 {
 		c.snapshots = b.ruled[at]
 	}
 	declare(b, b.Virtual.Claims, b.Host.Claims, declared[*corev1.PersistentVolumeClaim]{
 		create:  c.create,
-		apply:   growClaim,
+		apply:   c.apply,
+		follows: follows,
 		status:  c.status,
 		missing: c.hostMissing,
 		adopt:   c.adopt,
@@ -110,6 +123,30 @@ func (b *builder) claimsReleased() {
 	b.engine.AddTask(func(ctx context.Context) { engine.Release(ctx, b.Virtual.Claims) })
 }
 
+// ofAttributes are the claims that name the class of attributes.
+func (c *claims) ofAttributes(class any) []types.NamespacedName {
+	var keys []types.NamespacedName
+	for _, virtual := range c.virtual.Claims.List() {
+		if ptr.Deref(virtual.Spec.VolumeAttributesClassName, "") == class.(*storagev1.VolumeAttributesClass).Name {
+			keys = append(keys, engine.KeyOf(virtual))
+		}
+	}
+	return keys
+}
+
+// apply asks for what may change of a claim on the host.
+func (c *claims) apply(virtual, host *corev1.PersistentVolumeClaim) error {
+	if wanted := virtual.Spec.VolumeAttributesClassName; wanted != nil && *wanted != ptr.Deref(host.Spec.VolumeAttributesClassName, "") {
+		// One that the claim has already may be shown no longer.
+		spec, violations := isolation.ClaimSpec(&corev1.PersistentVolumeClaimSpec{VolumeAttributesClassName: wanted}, c.exceptions)
+		if err := forbidden(violations); err != nil {
+			return err
+		}
+		host.Spec.VolumeAttributesClassName = spec.VolumeAttributesClassName
+	}
+	return growClaim(virtual, host)
+}
+
 // growClaim asks for more room: only growth is possible.
 func growClaim(virtual, host *corev1.PersistentVolumeClaim) error {
 	wanted, current := virtual.Spec.Resources.Requests[corev1.ResourceStorage], host.Spec.Resources.Requests[corev1.ResourceStorage]
@@ -124,7 +161,7 @@ func (c *claims) create(virtual, host *corev1.PersistentVolumeClaim) error {
 	if err := c.checkVolume(virtual); err != nil {
 		return err
 	}
-	spec, violations := isolation.ClaimSpec(&virtual.Spec)
+	spec, violations := isolation.ClaimSpec(&virtual.Spec, c.exceptions)
 	if err := forbidden(violations); err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ type class[T engine.Object] struct {
 }
 
 func (b *builder) storageClasses() {
-	addClass(b, storagev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceStorageClasses),
+	b.shownStorage = addClass(b, storagev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceStorageClasses),
 		func(c kubernetes.Interface) typedstoragev1.StorageClassInterface {
 			return c.StorageV1().StorageClasses()
 		},
@@ -131,7 +131,7 @@ func addClassTo[C engine.Client[T, L], T engine.Object, L runtime.Object](b *bui
 }
 
 // showClass adds the controller that shows the host's classes inside.
-func showClass[T engine.Object](b *builder, inside, host *engine.Store[T], kind class[T]) {
+func showClass[T engine.Object](b *builder, inside, host *engine.Store[T], kind class[T]) *engine.Controller {
 	shown := &shownClass[T]{class: kind, host: host, id: b.Translator.Cluster().ID}
 	var status func(T)
 	if kind.status != nil {
@@ -144,6 +144,7 @@ func showClass[T engine.Object](b *builder, inside, host *engine.Store[T], kind 
 	controller := mirrored(b, &mirror[T]{virtual: inside, fate: byName(shown.fate), apply: shown.apply, status: status,
 		onHost: func(name string) (engine.Object, bool) { return object(host.Get("", name)) }})
 	b.watch(controller, host.Informer(), engine.SameKey)
+	return controller
 }
 
 // shownClass mirrors the host's classes of a kind.

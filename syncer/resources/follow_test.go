@@ -58,6 +58,8 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 		tenancyv1.ResourceDeviceClaims:    {nil, nil}, // it takes device classes
 		tenancyv1.ResourceSnapshotClasses: {nil, nil}, // it takes the definition
 		tenancyv1.ResourceGatewayClasses:  {nil, nil}, // it takes the definition
+		tenancyv1.ResourceCSINodes:        {nil, nil}, // it takes nodes and drivers
+		tenancyv1.ResourceCSICapacities:   {nil, nil}, // it takes nodes and classes
 	}
 	for _, name := range tenancyv1.CataloguedResources() {
 		t.Run(name, func(t *testing.T) {

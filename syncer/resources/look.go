@@ -54,7 +54,7 @@ func (n *nodes) onHost(name string) (engine.Object, bool) { return object(n.real
 // Look says what both sides have, and what the object inside would be.
 func (m *mirror[T]) Look(_ context.Context, key types.NamespacedName) (*engine.Look, error) {
 	resource := m.virtual.Resource()
-	virtual, found := m.virtual.Get("", key.Name)
+	virtual, found := m.virtual.Get(key.Namespace, key.Name)
 	if !found {
 		return nil, apierrors.NewNotFound(resource.GroupResource(), key.Name)
 	}
@@ -80,6 +80,7 @@ func (m *mirror[T]) Look(_ context.Context, key types.NamespacedName) (*engine.L
 		}
 	}
 	asked, next := m.virtual.New(), virtual.DeepCopyObject().(T)
+	asked.SetNamespace(key.Namespace)
 	asked.SetName(key.Name)
 	m.apply(asked)
 	m.apply(next)

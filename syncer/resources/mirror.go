@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 )
 
@@ -67,7 +68,8 @@ func mirrored[T engine.Object](b *builder, m *mirror[T]) *engine.Controller {
 	controller := b.controller(cmp.Or(m.name, m.virtual.Resource().Resource), 1, m)
 	if m.name == "" {
 		resource := m.virtual.Resource().GroupResource()
-		b.engine.AddLooker(engine.LookedAt{Name: resource.Resource, Resource: resource}, m)
+		row, _ := tenancyv1.CataloguedKind(resource.Resource)
+		b.engine.AddLooker(engine.LookedAt{Name: resource.Resource, Resource: resource, Namespaced: row.Namespaced}, m)
 	}
 	b.watch(controller, m.virtual.Informer(), engine.SameKey)
 	return controller

@@ -81,20 +81,28 @@ func virtualStatus(virtual, host *corev1.Pod, own *containers.Own, names *string
 	}
 	// Generations count the changes on one side; a status that is up to date on
 	// the host is so inside, where all changes have been carried over before.
-	generation := func(observed int64) int64 {
+	generation := func(observed, before int64) int64 {
 		if observed == 0 {
 			return 0
 		}
 		if carried && observed == host.Generation {
 			return virtual.Generation
 		}
-		return virtual.Status.ObservedGeneration
+		return before
 	}
-	status.ObservedGeneration = generation(status.ObservedGeneration)
+	observed := virtual.Status.ObservedGeneration
+	status.ObservedGeneration = generation(status.ObservedGeneration, observed)
 	for i := range status.Conditions {
-		if kubeletConditions[status.Conditions[i].Type] {
-			status.Conditions[i].ObservedGeneration = generation(status.Conditions[i].ObservedGeneration)
+		condition := &status.Conditions[i]
+		if !kubeletConditions[condition.Type] {
+			continue
 		}
+		// One that a kubelet wrote before the last change is not about that.
+		before := observed
+		if at := slices.IndexFunc(virtual.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == condition.Type }); at >= 0 {
+			before = virtual.Status.Conditions[at].ObservedGeneration
+		}
+		condition.ObservedGeneration = generation(condition.ObservedGeneration, before)
 	}
 	if virtual.Status.QOSClass != "" {
 		// The host may have defaulted resources; the class is fixed at creation.

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -98,6 +99,10 @@ type kind struct {
 func kinds() []kind {
 	return []kind{
 		{resource: tenancyv1.ResourceStorageClasses, add: (*builder).storageClasses},
+		{resource: tenancyv1.ResourceAttributesClasses, add: (*builder).attributesClasses},
+		{resource: tenancyv1.ResourceCSIDrivers, add: (*builder).csiDrivers},
+		{resource: tenancyv1.ResourceCSINodes, add: (*builder).csiNodes},
+		{resource: tenancyv1.ResourceCSICapacities, add: (*builder).csiCapacities},
 		{resource: tenancyv1.ResourceIngressClasses, add: (*builder).ingressClasses},
 		{resource: tenancyv1.ResourceRuntimeClasses, add: (*builder).runtimeClasses},
 		{resource: tenancyv1.ResourcePriorityClasses, add: (*builder).priorityClasses},
@@ -159,7 +164,12 @@ type builder struct {
 	// nil while they are off.
 	shownDeviceClasses *engine.Store[*resourcev1.DeviceClass]
 	devices            *devices
-	notices            *notices
+	// shownStorage and shownAttributes are the host's classes that are shown, shownDrivers its drivers of
+	// storage; nil while they are off.
+	shownStorage    *engine.Store[*storagev1.StorageClass]
+	shownAttributes *engine.Store[*storagev1.VolumeAttributesClass]
+	shownDrivers    *engine.Store[*storagev1.CSIDriver]
+	notices         *notices
 	// snapshotsOf are the host's classes of snapshots that are shown; nil where none are.
 	snapshotsOf *engine.Store[*unstructured.Unstructured]
 	// ruled are the kinds with a rule, referrals what of the host they may name.

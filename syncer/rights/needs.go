@@ -25,8 +25,8 @@ type Need struct {
 	For string
 	// Namespace, when set, is another one than the host namespace.
 	Namespace string
-	// Everywhere says that it is about all of the host cluster.
-	Everywhere bool
+	// Everywhere says that it is about all of the host cluster, OfNodes that RoleHostNodes has it.
+	Everywhere, OfNodes bool
 }
 
 // Shown are the kinds of which objects of the host are shown, to a syncer of the host namespace.
@@ -56,12 +56,13 @@ func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings
 			}
 		}
 	}
+	needs = append(needs, needsBy(tenancyv1.SyncerNodeRules(synced), Need{For: "spec.syncer.fromHost", Everywhere: true, OfNodes: true})...)
 	if len(ruled)+len(shown.Kinds)+len(tenancyv1.DefinedKinds(synced)) > 0 {
 		needs = append(needs, Need{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Verb: "get", For: "a kind of a CustomResourceDefinition in spec.syncer", Everywhere: true})
 	}
 	if nodes {
 		for _, verb := range []string{"list", "watch"} {
-			needs = append(needs, Need{Resource: "nodes", Verb: verb, For: "--" + tenancyv1.FlagNodesFromHost, Everywhere: true})
+			needs = append(needs, Need{Resource: "nodes", Verb: verb, For: "--" + tenancyv1.FlagNodesFromHost, Everywhere: true, OfNodes: true})
 		}
 	}
 	return needs
@@ -130,7 +131,7 @@ func Describe(missing []Need, namespace, account string) string {
 		if need.Everywhere {
 			what.resource += " of the whole host cluster"
 		}
-		nodes = nodes || need.Everywhere && need.Resource == tenancyv1.ResourceNodes
+		nodes = nodes || need.OfNodes
 		everywhere, here = everywhere || need.Everywhere, here || !need.Everywhere
 		verbs[what] = append(verbs[what], need.Verb)
 	}
@@ -144,7 +145,7 @@ func Describe(missing []Need, namespace, account string) string {
 	if everywhere {
 		text += " An administrator of the host cluster can grant it with a ClusterRole and a ClusterRoleBinding; or switch off what needs it."
 		if nodes {
-			text += fmt.Sprintf(" For nodes that is: kubectl create clusterrolebinding %[1]s-%[2]s-nodes --clusterrole=%[3]s --serviceaccount=%[1]s:%[2]s.", namespace, account, tenancyv1.RoleHostNodes)
+			text += fmt.Sprintf(" For nodes, and what tells of them, that is: kubectl create clusterrolebinding %[1]s-%[2]s-nodes --clusterrole=%[3]s --serviceaccount=%[1]s:%[2]s.", namespace, account, tenancyv1.RoleHostNodes)
 		}
 	}
 	if here {

@@ -24,7 +24,7 @@ import (
 const gatewayAPI = `{syncer: {toHost: {gateways: {enabled: true}, httpRoutes: {enabled: true}}}}`
 
 // gatewayAPIShown has classes and a Gateway of the host shown inside, too.
-const gatewayAPIShown = `{syncer: {toHost: {gateways: {enabled: true}, httpRoutes: {enabled: true}, tlsRoutes: {enabled: true}},
+const gatewayAPIShown = `{syncer: {toHost: {gateways: {enabled: true}, httpRoutes: {enabled: true}, tcpRoutes: {enabled: true}, tlsRoutes: {enabled: true}, backendTLSPolicies: {enabled: true}},
 	fromHost: {gatewayClasses: {enabled: true}, custom: [{apiVersion: gateway.networking.k8s.io/v1, resource: gateways, mappings: [{from: {namespace: ingress-system, name: public}, to: {namespace: edge, name: public}}]}]}}}`
 
 // tenants are two virtual clusters behind one entrance.
@@ -68,18 +68,25 @@ func (e tenants) testGateways(t *testing.T) {
 		}
 	}
 	tenant.Do(t, "create", "secret", "tls", "web", "--cert="+filepath.Join(dir, "tls.crt"), "--key="+filepath.Join(dir, "tls.key"))
+	tenant.Do(t, "create", "configmap", "authority", "--from-file=ca.crt="+filepath.Join(dir, "tls.crt"))
 	tenant.Do(t, "wait", "--for=condition=Accepted", "gatewayclass/traefik", "--timeout=60s")
+	tenant.Apply(t, strings.ReplaceAll(manifest(t, "ingress/gateway-secure.yaml"), "HOST", host))
 	tenant.Apply(t, strings.ReplaceAll(manifest(t, "ingress/gateway.yaml"), "HOST", host))
 	e.in.reaches("http", host, nil, e.pod[space])
 	e.in.reaches("https", host, pool(t, certificate), e.pod[space])
 	e.in.reaches("https", "tls."+host, pool(t, certificate), e.pod[space])
+	e.in.answers("tcp", "http", "of.no.route", nil, e.pod[space])
+	tenant.Do(t, "rollout", "status", "deployment/secure", "--timeout=60s")
+	e.in.reaches("http", "secure.company.example", nil, tenant.Do(t, "get", "pods", "-l", "app=secure", "-o", "jsonpath={.items[0].metadata.name}"))
+	tenant.Do(t, "wait", `--for=jsonpath={.status.ancestors[0].conditions[?(@.type=="Accepted")].status}=True`, "backendtlspolicy/secure", "--timeout=60s")
+	tenant.Do(t, "wait", `--for=jsonpath={.status.parents[0].conditions[?(@.type=="Accepted")].status}=True`, "tcproute/shop", "--timeout=60s")
 
 	tenant.Do(t, "wait", "--for=condition=Accepted", "gateway/web", "--timeout=60s")
 	tenant.Do(t, "wait", "--for=condition=Programmed", "gateway/web", "--timeout=60s")
 	tenant.Do(t, "wait", "--for=jsonpath={.status.addresses[0].value}="+e.in.node, "gateway/web", "--timeout=60s")
 	tenant.Do(t, "wait", `--for=jsonpath={.status.listeners[?(@.name=="https")].attachedRoutes}=1`, "gateway/web", "--timeout=60s")
 	tenant.Do(t, "wait", `--for=jsonpath={.status.parents[0].conditions[?(@.type=="Accepted")].status}=True`, "httproute/shop", "--timeout=60s")
-	for _, kind := range []string{"gateways", "httproutes", "tlsroutes"} {
+	for _, kind := range []string{"gateways", "httproutes", "tcproutes", "tlsroutes", "backendtlspolicies"} {
 		name := admin.Do(t, "get", kind, "-n", space, "-o", "jsonpath={.items[0].metadata.name}")
 		if status := tenant.Do(t, "get", kind, "-o", "jsonpath={.items[*].status}"); strings.Contains(status, name) || strings.Contains(status, space) {
 			t.Errorf("the status of %s inside has names of the host: %s", kind, status)

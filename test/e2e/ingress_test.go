@@ -186,7 +186,7 @@ func pool(t *testing.T, certificates []byte) *x509.CertPool {
 // entrance is the host's ingress controller, and what issues certificates for it.
 type entrance struct {
 	t *testing.T
-	// node has the ports, by scheme.
+	// node has the ports, by scheme; tcp is one that leads on whatever comes.
 	node  string
 	ports map[string]string
 }
@@ -222,7 +222,8 @@ func runEntrance(t *testing.T) *entrance {
 	admin.Do(t, "rollout", "status", "deployment/traefik", "-n", "ingress-system", "--timeout=120s")
 	return &entrance{
 		t: t, node: admin.Do(t, "get", "nodes", "-o", `jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`),
-		ports: map[string]string{"http": service(`{.spec.ports[?(@.name=="web")].nodePort}`), "https": service(`{.spec.ports[?(@.name=="websecure")].nodePort}`)},
+		ports: map[string]string{"http": service(`{.spec.ports[?(@.name=="web")].nodePort}`), "https": service(`{.spec.ports[?(@.name=="websecure")].nodePort}`),
+			"tcp": service(`{.spec.ports[?(@.name=="tcp")].nodePort}`)},
 	}
 }
 
@@ -257,10 +258,16 @@ func (e *entrance) authority(name string) *x509.CertPool {
 // reaches waits until a request for the host name is answered by one of the pods.
 func (e *entrance) reaches(scheme, host string, by *x509.CertPool, pods ...string) {
 	e.t.Helper()
+	e.answers(scheme, scheme, host, by, pods...)
+}
+
+// answers is reaches at a port of another name than the scheme.
+func (e *entrance) answers(port, scheme, host string, by *x509.CertPool, pods ...string) {
+	e.t.Helper()
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: by}, DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(e.node, e.ports[scheme]))
+			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(e.node, e.ports[port]))
 		},
 	}
 	client := &http.Client{Transport: transport, Timeout: 5 * time.Second}

@@ -37,6 +37,12 @@ const (
 	ResourceRuntimeClasses  = "runtimeclasses"
 	ResourceStorageClasses  = "storageclasses"
 	ResourceSnapshotClasses = "volumesnapshotclasses"
+
+	// ResourceAttributesClasses are classes of attributes that volumes may change.
+	ResourceAttributesClasses = "volumeattributesclasses"
+	ResourceCSIDrivers        = "csidrivers"
+	ResourceCSINodes          = "csinodes"
+	ResourceCSICapacities     = "csistoragecapacities"
 )
 
 // Flags of the syncer that choose among the kinds of the catalogue. Each takes
@@ -80,6 +86,12 @@ type SyncedKind struct {
 	// Defined says that a CustomResourceDefinition makes the kind, which a host may be without.
 	// The syncer has the virtual cluster serve it.
 	Defined bool
+	// Since is the first minor of Kubernetes that serves the kind in this version. It is empty for
+	// what every host serves. Without the kind, a host has it off unless somebody asks for it by name.
+	Since string
+	// OfNodes says that the kind tells of the host's nodes. An administrator of the host lends the right
+	// to read it with RoleHostNodes, as for the nodes. It is shown where they are.
+	OfNodes bool
 	// HoldsData says that what is lost with a host object cannot be made again. Such
 	// an object is deleted only together with the one inside, or with the virtual cluster.
 	HoldsData bool
@@ -129,6 +141,12 @@ type Report struct {
 	// Verbs are the syncer's on the host.
 	Verbs []string
 }
+
+// Everywhere says that the syncer reads the kind in the whole host cluster.
+func (k SyncedKind) Everywhere() bool { return !k.Namespaced || k.OfNodes }
+
+// Lent says that the ClusterRole RoleHostClasses has the right to read the kind.
+func (k SyncedKind) Lent() bool { return !k.Namespaced && !k.OfNodes }
 
 // GroupVersionResource names the kind on the host.
 func (k SyncedKind) GroupVersionResource() schema.GroupVersionResource {
@@ -218,6 +236,24 @@ func Catalogue() []SyncedKind {
 			Words: "all, or those that `spec.syncer.fromHost.storageClasses.selector` matches, without their parameters",
 		},
 		{
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceAttributesClasses, Direction: FromHost, Default: true, Verbs: reading(), Since: "1.34",
+			Words: "the same, by `volumeAttributesClasses.selector`, without their parameters; claims name no others",
+		},
+		{
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceCSIDrivers, Direction: FromHost, Verbs: reading(),
+			Words: "the same, by `csiDrivers.selector`, without the tokens that they request",
+		},
+		{
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceCSINodes, Direction: FromHost, Verbs: reading(), OfNodes: true,
+			Needs: []string{ResourceCSIDrivers},
+			Words: "those of the [nodes that are shown](#nodes-of-the-host-as-they-are), with the drivers that are",
+		},
+		{
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceCSICapacities, Direction: FromHost, Namespaced: true, Verbs: reading(), OfNodes: true,
+			Needs: []string{ResourceStorageClasses},
+			Words: "those of storage classes and nodes that are shown, from all namespaces of the host",
+		},
+		{
 			Group: "networking.k8s.io", Version: "v1", Resource: ResourceIngressClasses, Direction: FromHost, Default: true, Verbs: reading(),
 			Words: "the same, by `ingressClasses.selector`",
 		},
@@ -238,11 +274,11 @@ func Catalogue() []SyncedKind {
 			Words: "the same, by `volumeSnapshotClasses.selector`, without their parameters; on with [volume snapshots](volumes.md#snapshots)",
 		},
 		{
-			Group: "resource.k8s.io", Version: "v1", Resource: ResourceDeviceClasses, Direction: FromHost, Verbs: reading(),
+			Group: "resource.k8s.io", Version: "v1", Resource: ResourceDeviceClasses, Direction: FromHost, Verbs: reading(), Since: "1.34",
 			Words: "the same, by `deviceClasses.selector`, without what they say of devices; claims of devices name no others",
 		},
 		{
-			Group: "resource.k8s.io", Version: "v1", Resource: ResourceDeviceClaims, Direction: ToHost, Namespaced: true, Verbs: writing(),
+			Group: "resource.k8s.io", Version: "v1", Resource: ResourceDeviceClaims, Direction: ToHost, Namespaced: true, Verbs: writing(), Since: "1.34",
 			Needs: []string{ResourcePods, ResourceDeviceClasses},
 			Words: "those that a pod refers to, by name or by a template; see [devices.md](devices.md)",
 		},

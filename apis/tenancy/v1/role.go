@@ -15,7 +15,7 @@ import (
 func SyncerRules(synced map[string]bool, ruled ...KindRule) []rbacv1.PolicyRule {
 	rights := &rights{}
 	for _, kind := range Catalogue() {
-		if !synced[kind.Resource] || !kind.Namespaced {
+		if !synced[kind.Resource] || kind.Everywhere() {
 			continue
 		}
 		rights.add(kind.Group, kind.Resource, kind.Verbs)
@@ -44,9 +44,19 @@ func SyncerRules(synced map[string]bool, ruled ...KindRule) []rbacv1.PolicyRule 
 // SyncerClusterRules are the rights that a syncer needs in the whole host cluster for what
 // it shows inside. The ClusterRole RoleHostClasses has those of all kinds.
 func SyncerClusterRules(synced map[string]bool) []rbacv1.PolicyRule {
+	return everywhere(synced, SyncedKind.Lent)
+}
+
+// SyncerNodeRules are the rights that a syncer needs for what tells of nodes, besides those on nodes.
+// The ClusterRole RoleHostNodes has those of all kinds.
+func SyncerNodeRules(synced map[string]bool) []rbacv1.PolicyRule {
+	return everywhere(synced, func(kind SyncedKind) bool { return kind.OfNodes })
+}
+
+func everywhere(synced map[string]bool, which func(SyncedKind) bool) []rbacv1.PolicyRule {
 	rights := &rights{}
 	for _, kind := range Catalogue() {
-		if synced[kind.Resource] && !kind.Namespaced {
+		if synced[kind.Resource] && which(kind) {
 			rights.add(kind.Group, kind.Resource, kind.Verbs)
 		}
 	}

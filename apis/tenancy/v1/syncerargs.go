@@ -45,12 +45,16 @@ func (s *SyncerSpec) Choices() []KindChoice {
 		{"toHost.serviceAccounts", ResourceServiceAccounts, to.ServiceAccounts.Enabled, nil},
 		{"toHost.services", ResourceServices, to.Services.Enabled, nil},
 		{"fromHost.events", ResourceEvents, from.Events.Enabled, nil},
+		class("csiDrivers", ResourceCSIDrivers, &from.CSIDrivers),
+		class("csiNodes", ResourceCSINodes, &from.CSINodes),
+		class("csiStorageCapacities", ResourceCSICapacities, &from.CSIStorageCapacities),
 		class("gatewayClasses", ResourceGatewayClasses, &from.GatewayClasses),
 		class("deviceClasses", ResourceDeviceClasses, &from.DeviceClasses),
 		class("ingressClasses", ResourceIngressClasses, &from.IngressClasses),
 		class("priorityClasses", ResourcePriorityClasses, &from.PriorityClasses),
 		class("runtimeClasses", ResourceRuntimeClasses, &from.RuntimeClasses),
 		class("storageClasses", ResourceStorageClasses, &from.StorageClasses),
+		class("volumeAttributesClasses", ResourceAttributesClasses, &from.VolumeAttributesClasses),
 		class("volumeSnapshotClasses", ResourceSnapshotClasses, &from.VolumeSnapshotClasses),
 	}
 }

@@ -101,6 +101,15 @@ type FromHostSpec struct {
 	// configMaps of the host are shown inside by name. None by default.
 	// +optional
 	ConfigMaps ObjectsFromHost `json:"configMaps,omitempty,omitzero"`
+	// csiDrivers of the host say how volumes of each storage driver behave. Off by default.
+	// +optional
+	CSIDrivers ClassSelection `json:"csiDrivers,omitempty,omitzero"`
+	// csiNodes say which of the shown drivers run on the shown nodes of the host, for how many volumes. They need nodes and csiDrivers. Off by default.
+	// +optional
+	CSINodes ClassSelection `json:"csiNodes,omitempty,omitzero"`
+	// csiStorageCapacities say how much room the shown storage classes have for the shown nodes of the host. They need nodes. Off by default.
+	// +optional
+	CSIStorageCapacities ClassSelection `json:"csiStorageCapacities,omitempty,omitzero"`
 	// custom are kinds of the host's CustomResourceDefinitions, whose objects are shown inside
 	// by name. None by default.
 	// +optional
@@ -143,6 +152,9 @@ type FromHostSpec struct {
 	// services of the host and of other virtual clusters are shown inside by name. None by default.
 	// +optional
 	Services ServicesFromHost `json:"services,omitempty,omitzero"`
+	// volumeAttributesClasses are the host's classes that claims inside can name, and no others. On by default, where the host serves the kind and lends the right to read classes.
+	// +optional
+	VolumeAttributesClasses ClassSelection `json:"volumeAttributesClasses,omitempty,omitzero"`
 	// volumeSnapshotClasses of the host can be named by volume snapshots inside. On where volumeSnapshots go to the host.
 	// +optional
 	VolumeSnapshotClasses ClassSelection `json:"volumeSnapshotClasses,omitempty,omitzero"`

@@ -389,6 +389,11 @@ func (in ToHostSpec) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UnservedKind) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.UnservedKind"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in VirtualCluster) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.VirtualCluster"
 }

@@ -932,6 +932,72 @@ func Validate_FromHostSpec(
 		errs = append(errs, fn(fldPath.Child("configMaps"), &obj.ConfigMaps, oldVal, oldObj != nil)...)
 	}
 
+	{ // field FromHostSpec.CSIDrivers
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ClassSelection,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ClassSelection(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ClassSelection {
+				return &oldObj.CSIDrivers
+			})
+		errs = append(errs, fn(fldPath.Child("csiDrivers"), &obj.CSIDrivers, oldVal, oldObj != nil)...)
+	}
+
+	{ // field FromHostSpec.CSINodes
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ClassSelection,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ClassSelection(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ClassSelection {
+				return &oldObj.CSINodes
+			})
+		errs = append(errs, fn(fldPath.Child("csiNodes"), &obj.CSINodes, oldVal, oldObj != nil)...)
+	}
+
+	{ // field FromHostSpec.CSIStorageCapacities
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ClassSelection,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ClassSelection(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ClassSelection {
+				return &oldObj.CSIStorageCapacities
+			})
+		errs = append(errs, fn(fldPath.Child("csiStorageCapacities"), &obj.CSIStorageCapacities, oldVal, oldObj != nil)...)
+	}
+
 	{ // field FromHostSpec.Custom
 		fn := func(
 			fldPath *field.Path,
@@ -1186,6 +1252,28 @@ func Validate_FromHostSpec(
 				return &oldObj.Services
 			})
 		errs = append(errs, fn(fldPath.Child("services"), &obj.Services, oldVal, oldObj != nil)...)
+	}
+
+	{ // field FromHostSpec.VolumeAttributesClasses
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ClassSelection,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ClassSelection(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *ClassSelection {
+				return &oldObj.VolumeAttributesClasses
+			})
+		errs = append(errs, fn(fldPath.Child("volumeAttributesClasses"), &obj.VolumeAttributesClasses, oldVal, oldObj != nil)...)
 	}
 
 	{ // field FromHostSpec.VolumeSnapshotClasses

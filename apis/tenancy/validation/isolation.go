@@ -44,8 +44,8 @@ func quotaHard(hard, old corev1.ResourceList, path *field.Path) field.ErrorList 
 			continue
 		}
 		at := path.Key(string(name))
-		if !slices.Contains(v1.QuotaNames(), name) {
-			errs = append(errs, field.NotSupported(at, name, v1.QuotaNames()))
+		if !v1.IsQuotaName(name) {
+			errs = append(errs, field.NotSupported(at, name, append(v1.QuotaNames(), v1.DevicesName("CLASS"))))
 			continue
 		}
 		switch {

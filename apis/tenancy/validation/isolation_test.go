@@ -49,6 +49,12 @@ func TestIsolation(t *testing.T) {
 		"a thousand, short": {quota("pods", "1k"), nil},
 		"half a pod":        {quota("pods", "500m"), []string{"spec.isolation.quota.hard[pods]: must be a whole number"}},
 		"less than none":    {quota("secrets", "-1"), []string{"spec.isolation.quota.hard[secrets]: must be zero or more; leave it out for no limit"}},
+		"devices":           {quota("gpus.example.org.deviceclass.resource.k8s.io/devices", "2"), nil},
+		"half a device":     {quota("gpus.deviceclass.resource.k8s.io/devices", "500m"), []string{"spec.isolation.quota.hard[gpus.deviceclass.resource.k8s.io/devices]: must be a whole number"}},
+		"of no class":       {quota(".deviceclass.resource.k8s.io/devices", "2"), []string{"spec.isolation.quota.hard[.deviceclass.resource.k8s.io/devices]: supported values"}},
+		"snapshots":         {quota("count/volumesnapshots.snapshot.storage.k8s.io", "2"), nil},
+		"half a snapshot":   {quota("count/volumesnapshots.snapshot.storage.k8s.io", "500m"), []string{"spec.isolation.quota.hard[count/volumesnapshots.snapshot.storage.k8s.io]: must be a whole number"}},
+		"what stays inside": {quota("count/deployments.apps", "2"), []string{"spec.isolation.quota.hard[count/deployments.apps]: supported values"}},
 		"unknown name":      {quota("requests.nvidia.com/gpu", "1"), []string{"spec.isolation.quota.hard[requests.nvidia.com/gpu]: supported values"}},
 		"plain cpu":         {quota("cpu", "1"), []string{"spec.isolation.quota.hard[cpu]: supported values"}},
 	} {

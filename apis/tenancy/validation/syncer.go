@@ -6,6 +6,7 @@ package validation
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
@@ -79,6 +80,10 @@ func missingNeeds(spec *v1.SyncerSpec, path *field.Path) field.ErrorList {
 			names, is := strings.CutPrefix(arg, "--"+v1.FlagSyncResources+"=")
 			return is && named(names, kind.Resource)
 		})
+		if asked && kind.OfNodes && !showsNodes(args) {
+			errs = append(errs, field.Required(path.Child("fromHost", "nodes", "enabled"),
+				fmt.Sprintf("spec.syncer.%s tells of nodes: show the nodes of the host as well, or leave it out", fields[kind.Resource])))
+		}
 		for _, needed := range kind.Needs {
 			if other, _ := v1.CataloguedKind(needed); asked && !other.Default && !selection[needed] {
 				errs = append(errs, field.Required(path.Child(fields[needed]),
@@ -87,6 +92,15 @@ func missingNeeds(spec *v1.SyncerSpec, path *field.Path) field.ErrorList {
 		}
 	}
 	return errs
+}
+
+// showsNodes says whether the arguments have the host's nodes shown.
+func showsNodes(args []string) bool {
+	return slices.ContainsFunc(args, func(arg string) bool {
+		value, is := strings.CutPrefix(arg, "--"+v1.FlagNodesFromHost)
+		on, err := strconv.ParseBool(strings.TrimPrefix(value, "="))
+		return is && (value == "" || err == nil && on)
+	})
 }
 
 // objectsFromHost wants no two objects of a kind in one place inside.

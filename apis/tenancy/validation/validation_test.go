@@ -242,6 +242,12 @@ func TestArguments(t *testing.T) {
 		"no kind":              {syncerArg("--disable-sync-resources=pods,fruits"), []string{"spec.syncer.extraArgs[0]: must have the form --disable-sync-resources=A,B,… with names of these: backendtlspolicies, configmaps"}},
 		"on by a field alone":  {syncerArg("--sync-resources=volumesnapshots"), []string{"spec.syncer.extraArgs[0]: must have the form --sync-resources=A,B,…"}},
 		"devices alone":        {syncerArg("--sync-resources=resourceclaims"), []string{"spec.syncer.fromHost.deviceClasses: Required value: spec.syncer.toHost.resourceClaims needs it"}},
+		"nodes of drivers alone": {syncerArg("--sync-resources=csinodes,csistoragecapacities"), []string{
+			"spec.syncer.fromHost.nodes.enabled: Required value: spec.syncer.fromHost.csiNodes tells of nodes",
+			"spec.syncer.fromHost.csiDrivers: Required value: spec.syncer.fromHost.csiNodes needs it", "spec.syncer.fromHost.nodes.enabled: Required value: spec.syncer.fromHost.csiStorageCapacities tells of nodes"}},
+		"nodes with their drivers": {func(vc *tenancy.VirtualCluster) {
+			vc.Spec.Syncer.FromHost.CSINodes.Enabled, vc.Spec.Syncer.FromHost.CSIDrivers.Enabled, vc.Spec.Syncer.FromHost.Nodes.Enabled = ptr.To(true), ptr.To(true), ptr.To(true)
+		}, nil},
 		"devices of classes": {func(vc *tenancy.VirtualCluster) {
 			vc.Spec.Syncer.ToHost.ResourceClaims.Enabled, vc.Spec.Syncer.FromHost.DeviceClasses.Enabled = ptr.To(true), ptr.To(true)
 		}, nil},

@@ -203,6 +203,18 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ObjectsFromHost
       default: {}
+    - name: csiDrivers
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
+    - name: csiNodes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
+    - name: csiStorageCapacities
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
     - name: custom
       type:
         list:
@@ -246,6 +258,10 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: dev.garret.garret.apis.tenancy.v1.ServicesFromHost
       default: {}
     - name: storageClasses
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
+      default: {}
+    - name: volumeAttributesClasses
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
       default: {}

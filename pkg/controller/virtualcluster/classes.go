@@ -28,9 +28,20 @@ func (c *Controller) syncerArguments(ctx context.Context, vc *tenancyv1.VirtualC
 		// Validation refuses it now: it was stored under an earlier release.
 		return nil, &trouble{Reason: reasonInvalidSpec, Message: "spec.syncer: " + err.Error(), final: true}
 	}
+	unserved, err := c.unserved(&vc.Spec.Syncer)
+	if err != nil {
+		return nil, err
+	}
+	var without []string
+	if len(unserved) > 0 {
+		without = []string{disabling(unserved)}
+	}
+	for _, name := range unserved {
+		synced[name] = false
+	}
 	var classes []string
 	for _, kind := range tenancyv1.Catalogue() {
-		if synced[kind.Resource] && !kind.Namespaced {
+		if synced[kind.Resource] && kind.Lent() {
 			classes = append(classes, kind.Resource)
 		}
 	}
@@ -40,11 +51,16 @@ func (c *Controller) syncerArguments(ctx context.Context, vc *tenancyv1.VirtualC
 	}
 	switch {
 	case len(classes) > 0 && !lent:
-		return slices.Concat([]string{"--" + tenancyv1.FlagDisableSyncResources + "=" + strings.Join(classes, ",")}, vc.Spec.Syncer.ArgsUnlent()), nil
+		return slices.Concat(without, []string{disabling(classes)}, vc.Spec.Syncer.ArgsUnlent()), nil
 	case !definitions:
-		return vc.Spec.Syncer.ArgsUnlent(), nil
+		return slices.Concat(without, vc.Spec.Syncer.ArgsUnlent()), nil
 	}
-	return args, nil
+	return slices.Concat(without, args), nil
+}
+
+// disabling is the argument by which a syncer leaves kinds out that nothing asks for by name.
+func disabling(kinds []string) string {
+	return "--" + tenancyv1.FlagDisableSyncResources + "=" + strings.Join(kinds, ",")
 }
 
 // lend has the account of the syncer be among those that the ClusterRoleBinding is for,

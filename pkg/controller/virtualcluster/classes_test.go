@@ -10,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
@@ -19,9 +20,11 @@ import (
 func TestLentClasses(t *testing.T) {
 	other := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: "team", Name: "vc-other"}
 	own := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: "team", Name: "vc-demo"}
-	const off = "--disable-sync-resources=storageclasses,ingressclasses,runtimeclasses"
+	const off = "--disable-sync-resources=storageclasses,volumeattributesclasses,ingressclasses,runtimeclasses"
+	const without = "--disable-sync-resources=volumeattributesclasses"
 	tests := map[string]struct {
 		none     bool // there is no binding
+		unserved bool // the host is too old for a kind
 		before   []rbacv1.Subject
 		spec     func(*tenancyv1.FromHostSpec)
 		want     []rbacv1.Subject
@@ -32,11 +35,13 @@ func TestLentClasses(t *testing.T) {
 		"not lent by host": {none: true, wantArgs: []string{off}},
 		"asked for": {none: true, spec: func(s *tenancyv1.FromHostSpec) { s.StorageClasses.Enabled = ptr.To(true) },
 			wantArgs: []string{off, "--sync-resources=storageclasses"}},
+		"not served by host": {unserved: true, before: []rbacv1.Subject{other}, want: []rbacv1.Subject{other, own}, wantArgs: []string{without}},
+		"neither":            {unserved: true, none: true, wantArgs: []string{without, "--disable-sync-resources=storageclasses,ingressclasses,runtimeclasses"}},
 		"none shown any more": {before: []rbacv1.Subject{own, other}, want: []rbacv1.Subject{other}, spec: func(s *tenancyv1.FromHostSpec) {
-			for _, class := range []*tenancyv1.ClassSelection{&s.StorageClasses, &s.IngressClasses, &s.RuntimeClasses} {
+			for _, class := range []*tenancyv1.ClassSelection{&s.StorageClasses, &s.IngressClasses, &s.RuntimeClasses, &s.VolumeAttributesClasses} {
 				class.Enabled = ptr.To(false)
 			}
-		}, wantArgs: []string{"--disable-sync-resources=ingressclasses,runtimeclasses,storageclasses"}},
+		}, wantArgs: []string{"--disable-sync-resources=ingressclasses,runtimeclasses,storageclasses,volumeattributesclasses"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -49,6 +54,9 @@ func TestLentClasses(t *testing.T) {
 				objects = append(objects, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.RoleHostClasses}, Subjects: test.before})
 			}
 			c := deployer(t, true, objects...)
+			if test.unserved {
+				c.Host.(*fake.Clientset).Resources = nil
+			}
 			args, err := c.syncerArguments(t.Context(), vc, true)
 			if err != nil || !slices.Equal(args, test.wantArgs) {
 				t.Errorf("got %v and %v, want %v", args, err, test.wantArgs)

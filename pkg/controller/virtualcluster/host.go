@@ -15,6 +15,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/utils/clock"
@@ -45,6 +46,26 @@ type hostFacts struct {
 	mu   sync.Mutex
 	cidr string
 	read time.Time
+	// served is when the host was last seen to serve a kind.
+	served map[schema.GroupVersionResource]time.Time
+}
+
+// serves tells whether the host serves the kind. That it does is remembered for a while, that it does
+// not is asked each time: somebody may have upgraded it.
+func (f *hostFacts) serves(at schema.GroupVersionResource) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if seen, known := f.served[at]; known && f.clock.Since(seen) < factsLast {
+		return true, nil
+	}
+	is, err := serves(f.host.Discovery(), at)
+	if is {
+		if f.served == nil {
+			f.served = map[schema.GroupVersionResource]time.Time{}
+		}
+		f.served[at] = f.clock.Now()
+	}
+	return is, err
 }
 
 // serviceCIDR is the host's range of service addresses; two, with a comma, on a

@@ -4,8 +4,13 @@
 package virtualcluster
 
 import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
 	"testing"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
@@ -57,6 +62,52 @@ func TestServedVersion(t *testing.T) {
 			spec.FromHost.Custom = []tenancyv1.KindFromHost{{APIVersion: tenancyv1.GroupGatewayAPI + "/v1alpha2", Resource: "tlsroutes"}}
 			if rules, err = spec.RulesIn(c.servedVersion); err != nil || rules[len(rules)-1].APIVersion != tenancyv1.GroupGatewayAPI+"/v1alpha2" {
 				t.Errorf("a kind that is shown: got %s and %v, want the version of the spec", rules[len(rules)-1].APIVersion, err)
+			}
+		})
+	}
+}
+
+// TestKindNotServed wants a spec that asks by name for what the host is without to be told which field that
+// is, and what to do, until the host serves it.
+func TestKindNotServed(t *testing.T) {
+	on := true
+	for name, test := range map[string]struct {
+		spec func(*tenancyv1.SyncerSpec)
+		want []string
+	}{
+		"nothing": {func(*tenancyv1.SyncerSpec) {}, nil},
+		"devices": {func(s *tenancyv1.SyncerSpec) {
+			s.ToHost.ResourceClaims.Enabled, s.FromHost.DeviceClasses.Enabled = &on, &on
+		},
+			[]string{"spec.syncer.fromHost.deviceClasses: the host does not serve deviceclasses of resource.k8s.io/v1, as Kubernetes does by default from 1.34 on",
+				"spec.syncer.toHost.resourceClaims: the host does not serve resourceclaims of resource.k8s.io/v1", "upgrade it or switch the kind on there, or switch the field off"}},
+		"a flag": {func(s *tenancyv1.SyncerSpec) { s.ExtraArgs = []string{"--sync-resources=volumeattributesclasses"} },
+			[]string{"spec.syncer.fromHost.volumeAttributesClasses: the host does not serve volumeattributesclasses of storage.k8s.io/v1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vc := object(1)
+			test.spec(&vc.Spec.Syncer)
+			c := deployer(t, true, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.RoleHostClasses}})
+			host := c.Host.(*fake.Clientset)
+			whole := host.Resources
+			host.Resources = nil
+			args, err := c.syncerArguments(t.Context(), vc, true)
+			if len(test.want) == 0 {
+				if err != nil || !slices.Equal(args, []string{"--disable-sync-resources=volumeattributesclasses"}) {
+					t.Errorf("got %v and %v, want what is on by default left out", args, err)
+				}
+				return
+			}
+			found := deployTrouble(cmp.Or(err, errors.New("none")))
+			for _, want := range test.want {
+				if found.Reason != reasonKindNotServed || !found.retry || !strings.Contains(found.Message, want) {
+					t.Errorf("got %+v, want %q in it", found, want)
+				}
+			}
+			host.Resources = whole
+			args, err = c.syncerArguments(t.Context(), vc, true)
+			if err != nil || !slices.Equal(args, vc.Spec.Syncer.Args()) {
+				t.Errorf("once the host serves it: got %v and %v, want %v", args, err, vc.Spec.Syncer.Args())
 			}
 		})
 	}

@@ -33,6 +33,7 @@ const (
 	reasonDeployFailed      = "DeployFailed"
 	reasonPodRefused        = "PodRefused"
 	reasonVolumePending     = "VolumePending"
+	reasonKindNotServed     = "KindNotServed"
 	reasonDatastoreNotFound = "DatastoreSecretNotFound"
 	reasonUnreachable       = "APIUnreachable"
 	reasonWaking            = "Waking"

@@ -31,6 +31,10 @@ func deployer(t *testing.T, published bool, objects ...runtime.Object) *Controll
 	t.Helper()
 	cidr := &networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: defaultServiceCIDR}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.96.0.0/16", "fd00::/112"}}}
 	host := fake.NewClientset(append(objects, cidr)...)
+	host.Resources = []*metav1.APIResourceList{
+		{GroupVersion: "storage.k8s.io/v1", APIResources: []metav1.APIResource{{Name: tenancyv1.ResourceAttributesClasses}}},
+		{GroupVersion: "resource.k8s.io/v1", APIResources: []metav1.APIResource{{Name: tenancyv1.ResourceDeviceClasses}, {Name: tenancyv1.ResourceDeviceClaims}}},
+	}
 	watched := watch(host, tenancyinformers.NewSharedInformerFactory(tenancyfake.NewSimpleClientset(), 0), "garret-system")
 	if published {
 		authority := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "garret-system", Name: tenancyv1.CAConfigMap}, Data: map[string]string{tenancyv1.CAConfigMapKey: "PEM\n"}}

@@ -26,6 +26,8 @@ type REST struct {
 	rights    rights
 	// definition is for the kinds that rules are about.
 	definition Definition
+	// serves tells of kinds of Kubernetes that a host may be without.
+	serves Serves
 	// namespaces are those of the host; nil where nobody knows them.
 	namespaces corelisters.NamespaceLister
 }
@@ -39,7 +41,7 @@ var (
 func newREST(store *genericregistry.Store, config Config, limit *limit) *REST {
 	return &REST{
 		Store: store, completer: &completer{templates: config.Templates, hosts: config.Hosts},
-		limit: limit, rights: rights{config.Authorizer}, definition: config.Definition, namespaces: config.Namespaces,
+		limit: limit, rights: rights{config.Authorizer}, definition: config.Definition, serves: config.Serves, namespaces: config.Namespaces,
 	}
 }
 
@@ -115,6 +117,9 @@ func (r *REST) create(ctx context.Context, vc *tenancy.VirtualCluster) (outcome,
 // check looks at the rights of the writer, and then at what the host has.
 func (r *REST) check(ctx context.Context, vc *tenancy.VirtualCluster, old *tenancy.VirtualClusterSpec) error {
 	if err := r.rights.check(ctx, vc, old); err != nil {
+		return err
+	}
+	if err := r.serves.suit(ctx, vc, old); err != nil {
 		return err
 	}
 	return r.definition.suitRules(ctx, vc, old)

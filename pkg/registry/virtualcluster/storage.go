@@ -42,6 +42,8 @@ type Config struct {
 	Authorizer authorizer.UnconditionalAuthorizer
 	// Definition reads those of the host's kinds.
 	Definition Definition
+	// Serves tells which kinds of Kubernetes the host has.
+	Serves Serves
 	// Namespaces are those of the host.
 	Namespaces corelisters.NamespaceLister
 	// Kubeconfigs issues credentials.

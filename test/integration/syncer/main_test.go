@@ -53,7 +53,11 @@ type clusters struct {
 	virtualConfig               *rest.Config
 }
 
-var shared clusters
+var (
+	shared clusters
+	// stage is where a test starts clusters of its own.
+	stage *framework.Stage
+)
 
 func TestMain(m *testing.M) {
 	// Checks wait for the syncer, so that the number of processors is no measure.
@@ -61,11 +65,17 @@ func TestMain(m *testing.M) {
 	os.Exit(framework.Run(m, "sync", setUpSides))
 }
 
-// setUpSides starts the control planes of both sides.
-func setUpSides(stage *framework.Stage) error {
+// setUpSides starts the control planes that tests share.
+func setUpSides(on *framework.Stage) error {
+	stage = on
+	return shared.start("")
+}
+
+// start starts the control planes of both sides, with further flags.
+func (c *clusters) start(prefix string, args ...string) error {
 	start := func(name string, client **kubernetes.Clientset, objects **dynamic.DynamicClient, then func(*framework.ControlPlane) error) func() error {
 		return func() error {
-			plane, err := stage.StartControlPlane(name, framework.WithoutNodes)
+			plane, err := stage.StartControlPlane(prefix+name, append([]string{framework.WithoutNodes}, args...)...)
 			if err != nil {
 				return err
 			}
@@ -77,12 +87,12 @@ func setUpSides(stage *framework.Stage) error {
 		}
 	}
 	return framework.Together(
-		start("host", &shared.host, &shared.hostObjects, func(plane *framework.ControlPlane) error {
-			shared.plane = plane
+		start("host", &c.host, &c.hostObjects, func(plane *framework.ControlPlane) error {
+			c.plane = plane
 			return errors.Join(aggregation.InstallPolicy(context.Background(), plane), serveWidgets(context.Background(), plane), serveSnapshots(context.Background(), plane))
 		}),
-		start("virtual", &shared.virtual, &shared.virtualObjects, func(plane *framework.ControlPlane) error {
-			shared.virtualConfig = plane.Config
+		start("virtual", &c.virtual, &c.virtualObjects, func(plane *framework.ControlPlane) error {
+			c.virtualConfig = plane.Config
 			return nil
 		}))
 }
@@ -148,7 +158,13 @@ type side struct {
 // setUp makes namespaces for the test and runs a syncer until its end.
 func setUp(t *testing.T) *side {
 	t.Helper()
-	s := &side{clusters: shared, t: t}
+	return setUpOn(t, shared)
+}
+
+// setUpOn is setUp on other clusters than those that tests share.
+func setUpOn(t *testing.T, clusters clusters) *side {
+	t.Helper()
+	s := &side{clusters: clusters, t: t}
 	ctx := t.Context()
 	furnish := func(client kubernetes.Interface, prefix string) string {
 		namespace, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix}}, metav1.CreateOptions{})
@@ -261,7 +277,7 @@ func (s *side) start() {
 	selection[tenancyv1.ResourceServiceAccounts] = selection[tenancyv1.ResourceServiceAccounts] && s.accounts
 	for _, kind := range tenancyv1.Catalogue() {
 		// Both sides are shared, and so are classes: a test says which ones are its own.
-		selection[kind.Resource] = selection[kind.Resource] && (kind.Namespaced || s.selectors[kind.Resource] != "")
+		selection[kind.Resource] = selection[kind.Resource] && (!kind.Everywhere() || s.selectors[kind.Resource] != "")
 	}
 	selection[tenancyv1.ResourceDeviceClaims] = selection[tenancyv1.ResourceDeviceClaims] && selection[tenancyv1.ResourceDeviceClasses]
 	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.account, s.translator.Cluster(), s.nodes)

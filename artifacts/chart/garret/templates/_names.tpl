@@ -127,7 +127,7 @@ imagePullSecrets:
 {{/* The rules for the kinds of cluster scope that syncers show inside. */}}
 {{- define "garret.hostClasses" -}}
 - apiGroups: [storage.k8s.io]
-  resources: [storageclasses]
+  resources: [csidrivers, storageclasses, volumeattributesclasses]
   verbs: [get, list, watch]
 - apiGroups: [networking.k8s.io]
   resources: [ingressclasses]

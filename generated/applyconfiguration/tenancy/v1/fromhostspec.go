@@ -12,6 +12,12 @@ package v1
 type FromHostSpecApplyConfiguration struct {
 	// configMaps of the host are shown inside by name. None by default.
 	ConfigMaps *ObjectsFromHostApplyConfiguration `json:"configMaps,omitempty"`
+	// csiDrivers of the host say how volumes of each storage driver behave. Off by default.
+	CSIDrivers *ClassSelectionApplyConfiguration `json:"csiDrivers,omitempty"`
+	// csiNodes say which of the shown drivers run on the shown nodes of the host, for how many volumes. They need nodes and csiDrivers. Off by default.
+	CSINodes *ClassSelectionApplyConfiguration `json:"csiNodes,omitempty"`
+	// csiStorageCapacities say how much room the shown storage classes have for the shown nodes of the host. They need nodes. Off by default.
+	CSIStorageCapacities *ClassSelectionApplyConfiguration `json:"csiStorageCapacities,omitempty"`
 	// custom are kinds of the host's CustomResourceDefinitions, whose objects are shown inside
 	// by name. None by default.
 	Custom []KindFromHostApplyConfiguration `json:"custom,omitempty"`
@@ -40,6 +46,8 @@ type FromHostSpecApplyConfiguration struct {
 	StorageClasses *ClassSelectionApplyConfiguration `json:"storageClasses,omitempty"`
 	// services of the host and of other virtual clusters are shown inside by name. None by default.
 	Services *ServicesFromHostApplyConfiguration `json:"services,omitempty"`
+	// volumeAttributesClasses are the host's classes that claims inside can name, and no others. On by default, where the host serves the kind and lends the right to read classes.
+	VolumeAttributesClasses *ClassSelectionApplyConfiguration `json:"volumeAttributesClasses,omitempty"`
 	// volumeSnapshotClasses of the host can be named by volume snapshots inside. On where volumeSnapshots go to the host.
 	VolumeSnapshotClasses *ClassSelectionApplyConfiguration `json:"volumeSnapshotClasses,omitempty"`
 }
@@ -55,6 +63,30 @@ func FromHostSpec() *FromHostSpecApplyConfiguration {
 // If called multiple times, the ConfigMaps field is set to the value of the last call.
 func (b *FromHostSpecApplyConfiguration) WithConfigMaps(value *ObjectsFromHostApplyConfiguration) *FromHostSpecApplyConfiguration {
 	b.ConfigMaps = value
+	return b
+}
+
+// WithCSIDrivers sets the CSIDrivers field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CSIDrivers field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithCSIDrivers(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.CSIDrivers = value
+	return b
+}
+
+// WithCSINodes sets the CSINodes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CSINodes field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithCSINodes(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.CSINodes = value
+	return b
+}
+
+// WithCSIStorageCapacities sets the CSIStorageCapacities field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CSIStorageCapacities field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithCSIStorageCapacities(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.CSIStorageCapacities = value
 	return b
 }
 
@@ -148,6 +180,14 @@ func (b *FromHostSpecApplyConfiguration) WithStorageClasses(value *ClassSelectio
 // If called multiple times, the Services field is set to the value of the last call.
 func (b *FromHostSpecApplyConfiguration) WithServices(value *ServicesFromHostApplyConfiguration) *FromHostSpecApplyConfiguration {
 	b.Services = value
+	return b
+}
+
+// WithVolumeAttributesClasses sets the VolumeAttributesClasses field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the VolumeAttributesClasses field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithVolumeAttributesClasses(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.VolumeAttributesClasses = value
 	return b
 }
 
