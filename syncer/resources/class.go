@@ -42,7 +42,7 @@ type class[T engine.Object] struct {
 }
 
 func (b *builder) storageClasses() {
-	addClass(b, storagev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceStorageClasses),
+	b.hostClasses = addClass(b, storagev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceStorageClasses),
 		func(c kubernetes.Interface) typedstoragev1.StorageClassInterface {
 			return c.StorageV1().StorageClasses()
 		},

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -110,6 +111,8 @@ func kinds() []kind {
 		{resource: tenancyv1.ResourceServices, add: (*builder).services},
 		{resource: tenancyv1.ResourceEndpointSlices, add: (*builder).endpointSlices},
 		{resource: tenancyv1.ResourceClaims, add: (*builder).claims, off: (*builder).claimsReleased},
+		{resource: tenancyv1.ResourceVolumes, add: (*builder).tenantVolumes, off: (*builder).volumesReleased},
+		{resource: tenancyv1.OwnStorageClasses, add: (*builder).tenantClasses},
 		{resource: tenancyv1.ResourcePolicies, add: (*builder).networkPolicies},
 		{resource: tenancyv1.ResourceServiceAccounts, add: (*builder).serviceAccounts},
 		{resource: tenancyv1.ResourcePods, add: (*builder).pods},
@@ -162,6 +165,11 @@ type builder struct {
 	notices            *notices
 	// snapshotsOf are the host's classes of snapshots that are shown; nil where none are.
 	snapshotsOf *engine.Store[*unstructured.Unstructured]
+	// ownVolumes and ownClasses are the tenant's on their way to the host; nil while they stay inside.
+	ownVolumes *ownVolumes
+	ownClasses *ownClasses
+	// hostClasses are the host's storage classes that are shown inside; nil for none.
+	hostClasses *engine.Store[*storagev1.StorageClass]
 	// ruled are the kinds with a rule, referrals what of the host they may name.
 	ruled     []*ruled
 	referrals referrals

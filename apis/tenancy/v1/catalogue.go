@@ -20,6 +20,7 @@ const (
 	ResourceEvents         = "events"
 	ResourceIngresses      = "ingresses"
 	ResourceClaims         = "persistentvolumeclaims"
+	ResourceVolumes        = "persistentvolumes"
 	ResourcePolicies       = "networkpolicies"
 	ResourcePods           = "pods"
 	ResourceSecrets        = "secrets"
@@ -37,6 +38,10 @@ const (
 	ResourceRuntimeClasses  = "runtimeclasses"
 	ResourceStorageClasses  = "storageclasses"
 	ResourceSnapshotClasses = "volumesnapshotclasses"
+
+	// OwnStorageClasses are those of the tenant, which go to the host; ResourceStorageClasses
+	// are the host's.
+	OwnStorageClasses = "ownstorageclasses"
 )
 
 // Flags of the syncer that choose among the kinds of the catalogue. Each takes
@@ -72,7 +77,9 @@ const (
 type SyncedKind struct {
 	// Group, Version and Resource name the kind on the host.
 	Group, Version, Resource string
-	Direction                Direction
+	// As is the name of the row where another has that of the resource.
+	As        string
+	Direction Direction
 	// Default says that the kind is synced unless it is switched off.
 	Default bool
 	// Namespaced is false for a kind whose objects belong to no namespace.
@@ -85,6 +92,9 @@ type SyncedKind struct {
 	HoldsData bool
 	// Verbs are the syncer's on the host.
 	Verbs []string
+	// Role names the ClusterRole that has them, and the ClusterRoleBinding that lends it to
+	// syncers, for a kind of cluster scope.
+	Role string
 	// Subresources are those that the syncer uses on the host.
 	Subresources []Subresource
 	// Companions are objects of other kinds that come with this one.
@@ -135,6 +145,14 @@ func (k SyncedKind) GroupVersionResource() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: k.Group, Version: k.Version, Resource: k.Resource}
 }
 
+// Name is what flags and selections call the row.
+func (k SyncedKind) Name() string {
+	if k.As != "" {
+		return k.As
+	}
+	return k.Resource
+}
+
 func reading() []string { return []string{"get", "list", "watch"} }
 
 func writing() []string {
@@ -181,6 +199,16 @@ func Catalogue() []SyncedKind {
 			Words: "all; see [volumes.md](volumes.md)",
 		},
 		{
+			Version: "v1", Resource: ResourceVolumes, Direction: ToHost, HoldsData: true, Verbs: writing(), Role: RoleHostVolumes,
+			Needs: []string{ResourceClaims},
+			Words: "the tenant's, once a claim inside is bound to one, as the HostCluster allows; see [volumes of the tenant](volumes.md#volumes-of-the-tenant)",
+		},
+		{
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceStorageClasses, As: OwnStorageClasses, Direction: ToHost, Verbs: writing(), Role: RoleHostStorageClasses,
+			Needs: []string{ResourceClaims},
+			Words: "the tenant's, as the HostCluster allows; see [classes of the tenant](volumes.md#classes-of-the-tenant)",
+		},
+		{
 			Version: "v1", Resource: ResourceSecrets, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
 			Words: "those that a pod or an ingress refers to, or all with `secrets.all`",
 		},
@@ -214,31 +242,31 @@ func Catalogue() []SyncedKind {
 			Words: "all, without tokens, pull secrets and rights; new pods on the host have them",
 		},
 		{
-			Group: "storage.k8s.io", Version: "v1", Resource: ResourceStorageClasses, Direction: FromHost, Default: true, Verbs: reading(),
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceStorageClasses, Direction: FromHost, Default: true, Verbs: reading(), Role: RoleHostClasses,
 			Words: "all, or those that `spec.syncer.fromHost.storageClasses.selector` matches, without their parameters",
 		},
 		{
-			Group: "networking.k8s.io", Version: "v1", Resource: ResourceIngressClasses, Direction: FromHost, Default: true, Verbs: reading(),
+			Group: "networking.k8s.io", Version: "v1", Resource: ResourceIngressClasses, Direction: FromHost, Default: true, Verbs: reading(), Role: RoleHostClasses,
 			Words: "the same, by `ingressClasses.selector`",
 		},
 		{
-			Group: "node.k8s.io", Version: "v1", Resource: ResourceRuntimeClasses, Direction: FromHost, Default: true, Verbs: reading(),
+			Group: "node.k8s.io", Version: "v1", Resource: ResourceRuntimeClasses, Direction: FromHost, Default: true, Verbs: reading(), Role: RoleHostClasses,
 			Words: "the same, by `runtimeClasses.selector`, without what they say of nodes",
 		},
 		{
-			Group: "scheduling.k8s.io", Version: "v1", Resource: ResourcePriorityClasses, Direction: FromHost, Verbs: reading(),
+			Group: "scheduling.k8s.io", Version: "v1", Resource: ResourcePriorityClasses, Direction: FromHost, Verbs: reading(), Role: RoleHostClasses,
 			Words: "the same, by `priorityClasses.selector`, but those that Kubernetes defines; pods on the host have them",
 		},
 		{
-			Group: GroupGatewayAPI, Version: "v1", Resource: ResourceGatewayClasses, Direction: FromHost, Verbs: reading(), Defined: true,
+			Group: GroupGatewayAPI, Version: "v1", Resource: ResourceGatewayClasses, Direction: FromHost, Verbs: reading(), Role: RoleHostClasses, Defined: true,
 			Words: "the same, by `gatewayClasses.selector`, without their parameters; the host has to know the kind",
 		},
 		{
-			Group: SnapshotGroup, Version: "v1", Resource: ResourceSnapshotClasses, Direction: FromHost, Defined: true, Verbs: reading(),
+			Group: SnapshotGroup, Version: "v1", Resource: ResourceSnapshotClasses, Direction: FromHost, Defined: true, Verbs: reading(), Role: RoleHostClasses,
 			Words: "the same, by `volumeSnapshotClasses.selector`, without their parameters; on with [volume snapshots](volumes.md#snapshots)",
 		},
 		{
-			Group: "resource.k8s.io", Version: "v1", Resource: ResourceDeviceClasses, Direction: FromHost, Verbs: reading(),
+			Group: "resource.k8s.io", Version: "v1", Resource: ResourceDeviceClasses, Direction: FromHost, Verbs: reading(), Role: RoleHostClasses,
 			Words: "the same, by `deviceClasses.selector`, without what they say of devices; claims of devices name no others",
 		},
 		{
@@ -252,7 +280,7 @@ func Catalogue() []SyncedKind {
 // CataloguedKind is the row of this name.
 func CataloguedKind(resource string) (SyncedKind, bool) {
 	for _, kind := range Catalogue() {
-		if kind.Resource == resource {
+		if kind.Name() == resource {
 			return kind, true
 		}
 	}
@@ -269,7 +297,7 @@ func resourcesOf(which func(SyncedKind) bool) []string {
 	var names []string
 	for _, kind := range Catalogue() {
 		if which(kind) {
-			names = append(names, kind.Resource)
+			names = append(names, kind.Name())
 		}
 	}
 	slices.Sort(names)
@@ -278,7 +306,7 @@ func resourcesOf(which func(SyncedKind) bool) []string {
 
 // DefinedKinds are those of the selected kinds that a CustomResourceDefinition makes.
 func DefinedKinds(synced map[string]bool) []SyncedKind {
-	return slices.DeleteFunc(Catalogue(), func(k SyncedKind) bool { return !k.Defined || !synced[k.Resource] })
+	return slices.DeleteFunc(Catalogue(), func(k SyncedKind) bool { return !k.Defined || !synced[k.Name()] })
 }
 
 // ReservedResources lists the kinds with a rule of Garret's own. A flag may switch them off, so
@@ -298,7 +326,7 @@ func SelectResources(enable, disable []string) (map[string]bool, error) {
 	selection := map[string]bool{}
 	catalogue := Catalogue()
 	for _, kind := range catalogue {
-		selection[kind.Resource] = kind.Default
+		selection[kind.Name()] = kind.Default
 	}
 	for _, name := range disable {
 		if _, known := selection[name]; known {
@@ -318,7 +346,7 @@ func SelectResources(enable, disable []string) (map[string]bool, error) {
 	}
 	for _, kind := range catalogue {
 		for _, needed := range kind.Needs {
-			selection[kind.Resource] = selection[kind.Resource] && selection[needed]
+			selection[kind.Name()] = selection[kind.Name()] && selection[needed]
 		}
 	}
 	return selection, nil

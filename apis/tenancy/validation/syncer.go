@@ -77,12 +77,12 @@ func missingNeeds(spec *v1.SyncerSpec, path *field.Path) field.ErrorList {
 	for _, kind := range v1.Catalogue() {
 		asked := slices.ContainsFunc(args, func(arg string) bool {
 			names, is := strings.CutPrefix(arg, "--"+v1.FlagSyncResources+"=")
-			return is && named(names, kind.Resource)
+			return is && named(names, kind.Name())
 		})
 		for _, needed := range kind.Needs {
 			if other, _ := v1.CataloguedKind(needed); asked && !other.Default && !selection[needed] {
 				errs = append(errs, field.Required(path.Child(fields[needed]),
-					fmt.Sprintf("spec.syncer.%s needs it: switch it on as well, with a selector of what tenants may name", fields[kind.Resource])))
+					fmt.Sprintf("spec.syncer.%s needs it: switch it on as well, with a selector of what tenants may name", fields[kind.Name()])))
 			}
 		}
 	}

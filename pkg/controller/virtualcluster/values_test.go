@@ -46,7 +46,7 @@ func deployer(t *testing.T, published bool, objects ...runtime.Object) *Controll
 	}
 	for _, object := range objects {
 		if binding, is := object.(*rbacv1.ClusterRoleBinding); is {
-			which := map[string]int{tenancyv1.RoleHostClasses: 0, tenancyv1.RoleHostDefinitions: 1}[binding.Name]
+			which := slices.Index(lentRoles(), binding.Name)
 			if err := watched.lentChanges[which].GetStore().Add(binding); err != nil {
 				t.Fatal(err)
 			}
