@@ -53,13 +53,11 @@ func (b *builder) claims() {
 	c := &claims{translator: b.Translator, virtual: b.Virtual, host: b.Host, volumes: b.volumes(), recorder: b.Recorder}
 	var follows []follow
 	if b.Selection[tenancyv1.ResourceVolumes] {
-		b.ownVolumes = newOwnVolumes(b)
-		c.own = b.ownVolumes
+		c.own = b.volumesOfTenant()
 		follows = append(follows, follow{c.own.virtual.Informer(), c.own.claimsFor})
 	}
 	if b.Selection[tenancyv1.OwnStorageClasses] {
-		b.ownClasses = newOwnClasses(b)
-		c.classes = b.ownClasses
+		c.classes = b.classesOfTenant()
 		follows = append(follows, follow{c.classes.virtual.Informer(), c.classes.claimsOf})
 	}
 	if at := slices.IndexFunc(b.ruled, func(r *ruled) bool { return r.Definition() == tenancyv1.SnapshotDefinition }); at >= 0 {

@@ -25,17 +25,22 @@ type ownClasses struct {
 	virtual, host *engine.Store[*storagev1.StorageClass]
 }
 
-func newOwnClasses(b *builder) *ownClasses {
+// classesOfTenant are the tenant's, with stores that claims and the kind itself share.
+func (b *builder) classesOfTenant() *ownClasses {
+	if b.ownClasses != nil {
+		return b.ownClasses
+	}
 	at := storagev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceStorageClasses)
-	return &ownClasses{b,
+	b.ownClasses = &ownClasses{b,
 		engine.NewStore(b.Virtual.Informers, at, engine.Cluster(b.Virtual.Client.StorageV1().StorageClasses), engine.StoreOptions{LabelSelector: notShown}),
 		engine.NewStore(b.Host.Informers, at, engine.Cluster(b.Host.Client.StorageV1().StorageClasses), markedAnywhere(b.Translator.Cluster())),
 	}
+	return b.ownClasses
 }
 
-// tenantClasses adds the controller of the tenant's classes. Claims have made their stores.
+// tenantClasses adds the controller of the tenant's classes.
 func (b *builder) tenantClasses() {
-	o := b.ownClasses
+	o := b.classesOfTenant()
 	declare(b, o.virtual, o.host, declared[*storagev1.StorageClass]{
 		apply: o.apply,
 		// What the administrator allows no longer must not provision any more.

@@ -31,12 +31,17 @@ type ownVolumes struct {
 	virtual, host *engine.Store[*corev1.PersistentVolume]
 }
 
-func newOwnVolumes(b *builder) *ownVolumes {
+// volumesOfTenant are the tenant's, with stores that claims and the kind itself share.
+func (b *builder) volumesOfTenant() *ownVolumes {
+	if b.ownVolumes != nil {
+		return b.ownVolumes
+	}
 	at := core(tenancyv1.ResourceVolumes)
-	return &ownVolumes{b,
+	b.ownVolumes = &ownVolumes{b,
 		engine.NewStore(b.Virtual.Informers, at, engine.Cluster(b.Virtual.Client.CoreV1().PersistentVolumes), engine.StoreOptions{LabelSelector: notShown}),
 		engine.NewStore(b.Host.Informers, at, engine.Cluster(b.Host.Client.CoreV1().PersistentVolumes), markedAnywhere(b.Translator.Cluster())),
 	}
+	return b.ownVolumes
 }
 
 // markedAnywhere narrows a store of the host, of a kind of cluster scope, to what was synced for the cluster.
@@ -44,9 +49,9 @@ func markedAnywhere(cluster translate.Cluster) engine.StoreOptions {
 	return engine.StoreOptions{LabelSelector: tenancyv1.LabelCluster + "=" + cluster.ID}
 }
 
-// tenantVolumes adds the controllers of the tenant's volumes. Claims have made their stores.
+// tenantVolumes adds the controllers of the tenant's volumes.
 func (b *builder) tenantVolumes() {
-	o := b.ownVolumes
+	o := b.volumesOfTenant()
 	declare(b, o.virtual, o.host, declared[*corev1.PersistentVolume]{
 		apply: o.apply, missing: o.missing, adopt: o.adopt, keepsData: true,
 		follows: []follow{{b.Virtual.Claims.Informer(), o.ofClaim}, {b.Host.Claims.Informer(), o.ofHostClaim}},

@@ -6,6 +6,7 @@ package virtualcluster
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
