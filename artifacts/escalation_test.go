@@ -41,32 +41,47 @@ func TestControllerMayGrantTheSyncersRole(t *testing.T) {
 	}
 }
 
-// TestHostClasses wants the ClusterRole that syncers are lent to read what they show of the
-// host and no more, and the controller to have these rights: only so may it lend them.
-func TestHostClasses(t *testing.T) {
+// TestClusterRoles wants each ClusterRole that syncers are lent to have the rights of its kinds and
+// no more, and the controller to have them, too: only so may it lend them. Each that writes is held
+// by a policy, which knows it by a right of its own.
+func TestClusterRoles(t *testing.T) {
 	all := map[string]bool{}
 	for _, name := range tenancyv1.CataloguedResources() {
 		all[name] = true
 	}
-	lent := find[*rbacv1.ClusterRole](t, objects(t, nil), tenancyv1.RoleHostClasses).Rules
-	controller := find[*rbacv1.ClusterRole](t, objects(t, nil), "garret-controller").Rules
-	wanted := tenancyv1.SyncerClusterRules(all)
-	for _, rule := range wanted {
-		for _, want := range split(rule) {
-			if !grants(lent, want) || !grants(controller, want) {
-				t.Errorf("syncer or controller may not %s %s.%s", want.verb, want.resource, want.group)
+	installed := objects(t, nil)
+	controller := find[*rbacv1.ClusterRole](t, installed, "garret-controller").Rules
+	for _, name := range tenancyv1.ClusterRoles() {
+		t.Run(name, func(t *testing.T) {
+			lent := find[*rbacv1.ClusterRole](t, installed, name).Rules
+			var wanted []rbacv1.PolicyRule
+			writes := false
+			for _, kind := range tenancyv1.KindsOfRole(name, all) {
+				wanted = append(wanted, rbacv1.PolicyRule{APIGroups: []string{kind.Group}, Resources: []string{kind.Resource}, Verbs: kind.Verbs})
+				writes = writes || kind.Direction == tenancyv1.ToHost
 			}
-		}
-	}
-	for _, rule := range lent {
-		for _, right := range split(rule) {
-			if !grants(wanted, right) {
-				t.Errorf("every syncer is lent %s %s.%s, which none needs", right.verb, right.resource, right.group)
+			if writes {
+				wanted = append(wanted, rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"hostobjects"}, Verbs: []string{"lent"}})
 			}
-		}
-	}
-	if subjects := find[*rbacv1.ClusterRoleBinding](t, objects(t, nil), tenancyv1.RoleHostClasses).Subjects; len(subjects) > 0 {
-		t.Errorf("the chart lends the right to %v: an upgrade would take it from the others", subjects)
+			for _, rule := range wanted {
+				for _, want := range split(rule) {
+					if !grants(lent, want) || !grants(controller, want) {
+						t.Errorf("syncer or controller may not %s %s.%s", want.verb, want.resource, want.group)
+					}
+				}
+			}
+			for _, rule := range lent {
+				for _, right := range split(rule) {
+					if !grants(wanted, right) {
+						t.Errorf("every syncer is lent %s %s.%s, which none needs", right.verb, right.resource, right.group)
+					}
+				}
+			}
+			binding := find[*rbacv1.ClusterRoleBinding](t, installed, name)
+			if len(binding.Subjects) > 0 || binding.RoleRef.Name != name {
+				t.Errorf("the chart lends %s to %v: an upgrade would take it from the others", binding.RoleRef.Name, binding.Subjects)
+			}
+		})
 	}
 }
 

@@ -14,9 +14,69 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/pkg/slicereview"
+	"garret.dev/garret/pkg/storagereview"
 )
 
-const syncerPolicy = "syncers." + tenancyv1.GroupName
+const (
+	syncerPolicy  = "syncers." + tenancyv1.GroupName
+	storagePolicy = "syncers-storage." + tenancyv1.GroupName
+)
+
+// TestPolicyCoversWhatIsInNoNamespace wants the policy to match every write that a ClusterRole lent
+// to syncers grants, whatever became of the account's Role, and the webhook to match what is written.
+func TestPolicyCoversWhatIsInNoNamespace(t *testing.T) {
+	installed := objects(t, nil)
+	policy := find[*admissionregistrationv1.ValidatingAdmissionPolicy](t, installed, storagePolicy)
+	binding := find[*admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, installed, storagePolicy)
+	hooks := find[*admissionregistrationv1.ValidatingWebhookConfiguration](t, installed, storagePolicy).Webhooks
+	if *policy.Spec.FailurePolicy != admissionregistrationv1.Fail || binding.Spec.PolicyName != policy.Name || binding.Spec.MatchResources != nil ||
+		!slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
+		t.Errorf("got %v bound by %v", policy.Spec.FailurePolicy, binding.Spec)
+	}
+	if len(hooks) != 1 || *hooks[0].FailurePolicy != admissionregistrationv1.Fail || hooks[0].NamespaceSelector != nil || hooks[0].ObjectSelector != nil {
+		t.Fatalf("got webhooks %v", hooks)
+	}
+	service := hooks[0].ClientConfig.Service
+	if service.Namespace != "default" || service.Name != "kubernetes" || *service.Path != storagereview.Path {
+		t.Errorf("the webhook asks %v", service)
+	}
+	if len(policy.Spec.MatchConditions) != 1 || len(hooks[0].MatchConditions) != 1 || policy.Spec.MatchConditions[0] != hooks[0].MatchConditions[0] {
+		t.Errorf("got conditions %v and %v, want one and the same", policy.Spec.MatchConditions, hooks[0].MatchConditions)
+	}
+	if condition := policy.Spec.MatchConditions[0].Expression; strings.Contains(condition, "bound") || !strings.Contains(condition, "check('lent')") {
+		t.Errorf("got %s, want it to hold whoever is lent the rights", condition)
+	}
+	everything, err := tenancyv1.SelectResources(tenancyv1.CataloguedResources(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for _, role := range tenancyv1.ClusterRoles() {
+		for _, kind := range tenancyv1.KindsOfRole(role, everything) {
+			for _, verb := range kind.Verbs {
+				operation, writes := map[string]admissionregistrationv1.OperationType{"create": admissionregistrationv1.Create, "update": admissionregistrationv1.Update,
+					"patch": admissionregistrationv1.Update, "delete": admissionregistrationv1.Delete}[verb]
+				if !writes {
+					continue
+				}
+				asked++
+				if !slices.ContainsFunc(policy.Spec.MatchConstraints.ResourceRules, func(rule admissionregistrationv1.NamedRuleWithOperations) bool {
+					return *rule.Scope == admissionregistrationv1.ClusterScope && slices.Contains(rule.APIGroups, kind.Group) && slices.Contains(rule.Resources, kind.Resource) && slices.Contains(rule.Operations, operation)
+				}) {
+					t.Errorf("a syncer may %s %s.%s, and no policy looks at it", verb, kind.Resource, kind.Group)
+				}
+				if operation != admissionregistrationv1.Delete && !slices.ContainsFunc(hooks[0].Rules, func(rule admissionregistrationv1.RuleWithOperations) bool {
+					return slices.Contains(rule.APIGroups, kind.Group) && slices.Contains(rule.Resources, kind.Resource) && slices.Contains(rule.Operations, operation)
+				}) {
+					t.Errorf("a syncer may %s %s.%s, and nobody compares it with what is allowed", verb, kind.Resource, kind.Group)
+				}
+			}
+		}
+	}
+	if asked == 0 {
+		t.Error("syncers write nothing: this test looks in the wrong place")
+	}
+}
 
 // TestPolicyCoversWhatSyncersWrite wants the policy to match every write that the Role of
 // any syncer grants. It leaves exec out: the host's edit may exec, whatever a pod's labels.
@@ -100,6 +160,10 @@ func TestOldHostsGetNoPolicy(t *testing.T) {
 		}
 		if got := strings.Contains(stream, "ValidatingAdmissionPolicy\n"); got != want || got != strings.Contains(stream, "ValidatingWebhookConfiguration\n") {
 			t.Errorf("%s: got policies %t, want %t", version, got, want)
+		}
+		// What the policy would hold is lent to nobody without it.
+		if got := strings.Contains(stream, "name: "+tenancyv1.RoleHostVolumes+"\n"); got != want {
+			t.Errorf("%s: got the ClusterRole of volumes %t, want %t", version, got, want)
 		}
 	}
 }

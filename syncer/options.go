@@ -72,6 +72,8 @@ type Options struct {
 	Metadata isolation.Metadata
 	// PodRules hold for all pods, as the Argument of PodRules writes them.
 	PodRules string
+	// AllowedStorage is what volumes and classes of the tenant may be, as its Argument writes it.
+	AllowedStorage string
 	// InlineVolumeDrivers are the CSI drivers that pods may name in inline volumes.
 	InlineVolumeDrivers []string
 	// DeviceConfigDrivers are the drivers of devices that ResourceClaims may configure.
@@ -161,6 +163,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.Metadata.DeniedAnnotations, "denied-annotations", o.Metadata.DeniedAnnotations, "Keys of annotations that stay inside, even where another option allows them.")
 	flags.StringSliceVar(&o.Metadata.AllowedLabels, "allowed-labels", o.Metadata.AllowedLabels, "Keys of labels of pods, services, ingresses and claims to copy to the host under the same key. Selectors of the host may match them.")
 	flags.StringVar(&o.PodRules, tenancyv1.FlagPodRules, o.PodRules, "Rules for all pods on the host, in JSON: images, nodeSelector, tolerations, runtimeClassName, priorityClasses, labels and annotations.")
+	flags.StringVar(&o.AllowedStorage, tenancyv1.FlagAllowedStorage, o.AllowedStorage, "What PersistentVolumes and StorageClasses of the tenant may be on the host, in JSON: csi, nfs and storageClasses.")
 	flags.StringSliceVar(&o.ExternalIPRanges, "external-ip-ranges", o.ExternalIPRanges, "Address ranges that Services may name as external addresses.")
 	flags.StringSliceVar(&o.EndpointRanges, "endpoint-ranges", o.EndpointRanges, "Address ranges that EndpointSlices may name, besides the addresses of own pods.")
 	flags.StringSliceVar(&o.EgressRanges, "egress-ranges", o.EgressRanges, "Address ranges that the control plane may reach, besides own pods and Services.")
@@ -195,7 +198,7 @@ func (o *Options) hostSelectors() (map[string]string, error) {
 	for _, each := range o.SelectFromHost {
 		resource, selector, _ := strings.Cut(each, ":")
 		kind, known := tenancyv1.CataloguedKind(resource)
-		if (!known || !kind.Everywhere()) && resource != tenancyv1.ResourceNodes {
+		if (!known || !kind.Everywhere() || kind.Direction != tenancyv1.FromHost) && resource != tenancyv1.ResourceNodes {
 			return nil, fmt.Errorf("--%s=%s: must begin with a kind of the host that is shown inside, and a colon", tenancyv1.FlagSelectFromHost, each)
 		}
 		if _, err := labels.Parse(selector); err != nil {
@@ -292,8 +295,9 @@ func (o *Options) exceptions() isolation.Exceptions {
 	ranges, _ := tenancyv1.ParseAddressRanges(o.ExternalIPRanges)
 	// So does the selection of names that are none.
 	selection, _ := resources.Select(o.SyncResources, o.DisableSyncResources)
+	storage, _ := tenancyv1.ParseAllowedStorage(o.AllowedStorage)
 	return isolation.Exceptions{InlineVolumeDrivers: o.InlineVolumeDrivers, ExternalIPs: ranges,
-		Devices: selection[tenancyv1.ResourceDeviceClaims], DeviceConfigDrivers: o.DeviceConfigDrivers}
+		Devices: selection[tenancyv1.ResourceDeviceClaims], DeviceConfigDrivers: o.DeviceConfigDrivers, Storage: storage}
 }
 
 // Validate says what is missing.
@@ -311,6 +315,9 @@ func (o *Options) Validate() error {
 		if _, err := tenancyv1.ParseAddressRanges(texts); err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", flag, err))
 		}
+	}
+	if _, err := tenancyv1.ParseAllowedStorage(o.AllowedStorage); err != nil {
+		errs = append(errs, fmt.Errorf("--%s: %w", tenancyv1.FlagAllowedStorage, err))
 	}
 	return utilerrors.NewAggregate(errs)
 }

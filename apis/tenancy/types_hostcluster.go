@@ -95,6 +95,9 @@ type HostIsolation struct {
 	// allowedPodRules are the labels, annotations and priority classes of the host that
 	// spec.syncer.pods of a virtual cluster may give to pods. None by default.
 	AllowedPodRules AllowedPodRules
+	// allowedStorage says which PersistentVolumes and StorageClasses of virtual clusters may be
+	// on the host. None by default.
+	AllowedStorage AllowedStorage
 	// quota is the maximum of spec.isolation.quota of a virtual cluster, and its default.
 	// Existing virtual clusters keep their quota until somebody changes it.
 	Quota QuotaSpec

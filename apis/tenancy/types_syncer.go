@@ -41,6 +41,9 @@ type ToHostSpec struct {
 	NetworkPolicies KindSwitch
 	// persistentVolumeClaims get volumes of the host. On by default.
 	PersistentVolumeClaims KindSwitch
+	// persistentVolumes of the tenant are volumes of the host that spec.isolation.allowedStorage
+	// of the HostCluster allows. Off by default.
+	PersistentVolumes KindSwitch
 	// podDisruptionBudgets also apply when nodes of the host are drained. Off by default.
 	PodDisruptionBudgets KindSwitch
 	// pods run on the host's nodes. On by default.
@@ -55,6 +58,9 @@ type ToHostSpec struct {
 	ServiceAccounts KindSwitch
 	// services have addresses that the host allocates. On by default.
 	Services ServicesToHost
+	// storageClasses of the tenant have the host provision volumes as spec.isolation.allowedStorage
+	// of the HostCluster allows. Off by default.
+	StorageClasses KindSwitch
 	// tcpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
 	TCPRoutes KindSwitch
 	// tlsRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.

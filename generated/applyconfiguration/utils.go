@@ -21,8 +21,18 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 	// Group=tenancy.garret.dev, Version=v1
 	case v1.SchemeGroupVersion.WithKind("AccessRule"):
 		return &tenancyv1.AccessRuleApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("AllowedCSI"):
+		return &tenancyv1.AllowedCSIApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("AllowedNFS"):
+		return &tenancyv1.AllowedNFSApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("AllowedPodRules"):
 		return &tenancyv1.AllowedPodRulesApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("AllowedStorage"):
+		return &tenancyv1.AllowedStorageApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("AllowedStorageClass"):
+		return &tenancyv1.AllowedStorageClassApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("AllowedValues"):
+		return &tenancyv1.AllowedValuesApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ClassSelection"):
 		return &tenancyv1.ClassSelectionApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("ControlPlaneSpec"):

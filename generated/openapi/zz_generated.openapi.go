@@ -22,7 +22,12 @@ import (
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	return map[string]common.OpenAPIDefinition{
 		v1.AccessRule{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_AccessRule(ref),
+		v1.AllowedCSI{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_AllowedCSI(ref),
+		v1.AllowedNFS{}.OpenAPIModelName():                             schema_garret_apis_tenancy_v1_AllowedNFS(ref),
 		v1.AllowedPodRules{}.OpenAPIModelName():                        schema_garret_apis_tenancy_v1_AllowedPodRules(ref),
+		v1.AllowedStorage{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_AllowedStorage(ref),
+		v1.AllowedStorageClass{}.OpenAPIModelName():                    schema_garret_apis_tenancy_v1_AllowedStorageClass(ref),
+		v1.AllowedValues{}.OpenAPIModelName():                          schema_garret_apis_tenancy_v1_AllowedValues(ref),
 		v1.CertificateRequest{}.OpenAPIModelName():                     schema_garret_apis_tenancy_v1_CertificateRequest(ref),
 		v1.CertificateResponse{}.OpenAPIModelName():                    schema_garret_apis_tenancy_v1_CertificateResponse(ref),
 		v1.ClassSelection{}.OpenAPIModelName():                         schema_garret_apis_tenancy_v1_ClassSelection(ref),
@@ -464,6 +469,184 @@ func schema_garret_apis_tenancy_v1_AccessRule(ref common.ReferenceCallback) comm
 	}
 }
 
+func schema_garret_apis_tenancy_v1_AllowedCSI(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AllowedCSI are volumes of one CSI driver.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"driver": {
+						SchemaProps: spec.SchemaProps{
+							Description: "driver is its name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"volumeHandles": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "volumeHandles are the handles that are allowed. A * at the end stands for any ending. Whoever knows a handle has the data: each tenant needs handles of its own.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"volumeAttributes": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "volumeAttributes are the attributes that are allowed, with their values. None by default.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.AllowedValues{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"mountOptions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "mountOptions are the options that are allowed. None by default.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"namespaces": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces are those whose virtual clusters may use the entry. All may when it is not set.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"driver", "volumeHandles"},
+			},
+		},
+		Dependencies: []string{
+			v1.AllowedValues{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_AllowedNFS(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AllowedNFS are shares of one server.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"server": {
+						SchemaProps: spec.SchemaProps{
+							Description: "server is its name or address, as volumes have to write it.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"paths": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "paths are the directories that are allowed, with all below them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"mountOptions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "mountOptions are the options that are allowed. None by default.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"namespaces": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces are those whose virtual clusters may use the entry. All may when it is not set.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"server", "paths"},
+			},
+		},
+	}
+}
+
 func schema_garret_apis_tenancy_v1_AllowedPodRules(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -529,6 +712,196 @@ func schema_garret_apis_tenancy_v1_AllowedPodRules(ref common.ReferenceCallback)
 						},
 					},
 				},
+			},
+		},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_AllowedStorage(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AllowedStorage says which PersistentVolumes and StorageClasses of virtual clusters may be on the host. What no entry allows stays inside: other kinds of volumes, secrets and node affinity always do.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"csi": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "csi are the volumes of CSI drivers that a PersistentVolume may be. None by default.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.AllowedCSI{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"nfs": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "nfs are the shares that a PersistentVolume may be. None by default.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.AllowedNFS{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"storageClasses": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "storageClasses are what StorageClasses may ask of provisioners. None by default.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.AllowedStorageClass{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.AllowedCSI{}.OpenAPIModelName(), v1.AllowedNFS{}.OpenAPIModelName(), v1.AllowedStorageClass{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_AllowedStorageClass(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AllowedStorageClass is what classes may ask of one provisioner.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"provisioner": {
+						SchemaProps: spec.SchemaProps{
+							Description: "provisioner is its name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"parameters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "parameters are those that are allowed, with their values. None by default.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.AllowedValues{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"mountOptions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "mountOptions are the options that are allowed. None by default.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"namespaces": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces are those whose virtual clusters may use the entry. All may when it is not set.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"provisioner"},
+			},
+		},
+		Dependencies: []string{
+			v1.AllowedValues{}.OpenAPIModelName()},
+	}
+}
+
+func schema_garret_apis_tenancy_v1_AllowedValues(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AllowedValues are the values that one key may have.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the key. Keys that name secrets or namespaces are never allowed.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"values": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "values are those that are allowed. A * at the end stands for any ending.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"name", "values"},
 			},
 		},
 	}
@@ -1545,6 +1918,13 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 							Ref:         ref(v1.AllowedPodRules{}.OpenAPIModelName()),
 						},
 					},
+					"allowedStorage": {
+						SchemaProps: spec.SchemaProps{
+							Description: "allowedStorage says which PersistentVolumes and StorageClasses of virtual clusters may be on the host. None by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.AllowedStorage{}.OpenAPIModelName()),
+						},
+					},
 					"quota": {
 						SchemaProps: spec.SchemaProps{
 							Description: "quota is the maximum of spec.isolation.quota of a virtual cluster, and its default. Existing virtual clusters keep their quota until somebody changes it.",
@@ -1556,7 +1936,7 @@ func schema_garret_apis_tenancy_v1_HostIsolation(ref common.ReferenceCallback) c
 			},
 		},
 		Dependencies: []string{
-			v1.AllowedPodRules{}.OpenAPIModelName(), v1.PodRules{}.OpenAPIModelName(), v1.QuotaSpec{}.OpenAPIModelName()},
+			v1.AllowedPodRules{}.OpenAPIModelName(), v1.AllowedStorage{}.OpenAPIModelName(), v1.PodRules{}.OpenAPIModelName(), v1.QuotaSpec{}.OpenAPIModelName()},
 	}
 }
 
@@ -3709,6 +4089,13 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},
 					},
+					"persistentVolumes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "persistentVolumes of the tenant are volumes of the host that spec.isolation.allowedStorage of the HostCluster allows. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
 					"podDisruptionBudgets": {
 						SchemaProps: spec.SchemaProps{
 							Description: "podDisruptionBudgets also apply when nodes of the host are drained. Off by default.",
@@ -3749,6 +4136,13 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 							Description: "services have addresses that the host allocates. On by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ServicesToHost{}.OpenAPIModelName()),
+						},
+					},
+					"storageClasses": {
+						SchemaProps: spec.SchemaProps{
+							Description: "storageClasses of the tenant have the host provision volumes as spec.isolation.allowedStorage of the HostCluster allows. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},
 					},
 					"tcpRoutes": {

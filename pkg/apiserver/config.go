@@ -27,6 +27,7 @@ import (
 	"garret.dev/garret/pkg/apiserver/certs"
 	"garret.dev/garret/pkg/relay"
 	"garret.dev/garret/pkg/slicereview"
+	"garret.dev/garret/pkg/storagereview"
 )
 
 // Config is everything that the server is built from.
@@ -39,6 +40,7 @@ type Config struct {
 	publisher *certs.Publisher
 	dial      access.Dialer
 	slices    *slicereview.Reviewer
+	storage   *storagereview.Reviewer
 }
 
 // NewConfig turns options into a configuration. The datastore must run
@@ -79,7 +81,7 @@ func NewConfig(ctx context.Context, options *Options) (*Config, error) {
 	}
 	c.checks()
 	c.explainKeys()
-	c.slices = &slicereview.Reviewer{Host: host}
+	c.slices, c.storage = &slicereview.Reviewer{Host: host}, &storagereview.Reviewer{}
 	c.chain()
 	if c.dial = options.Dial; c.dial == nil {
 		c.dial = access.DialDNS()
@@ -149,12 +151,12 @@ func (c *Config) applyRecommended() error {
 }
 
 // chain puts into the handler chain what the relay and the gateway need there, and
-// what the host asks about EndpointSlices.
+// what the host asks about EndpointSlices, volumes and storage classes of syncers.
 func (c *Config) chain() {
 	c.generic.LongRunningFunc = relay.LongRunning(
 		filters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString()))
 	c.generic.BuildHandlerChainFunc = c.gatewayChain(func(handler http.Handler, config *genericapiserver.Config) http.Handler {
-		handler = withOwnConnection(relay.WithInnerQuery(c.slices.Serve(handler)), config.LongRunningFunc)
+		handler = withOwnConnection(relay.WithInnerQuery(c.storage.Serve(c.slices.Serve(handler))), config.LongRunningFunc)
 		return withFarewell(genericapiserver.DefaultBuildHandlerChain(handler, config), config.ShutdownInitiatedNotify())
 	})
 }

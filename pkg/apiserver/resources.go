@@ -90,18 +90,35 @@ func serves(host discovery.ServerResourcesInterface) virtualcluster.Serves {
 
 // endpointRanges are those that the administrator opens to all virtual clusters.
 func (r *resources) endpointRanges(ctx context.Context) ([]string, error) {
+	isolation, err := r.hostIsolation(ctx)
+	return isolation.EndpointRanges, err
+}
+
+// allowedStorage is what the administrator allows volumes and classes of tenants to be.
+func (r *resources) allowedStorage(ctx context.Context) (v1.AllowedStorage, error) {
+	var allowed v1.AllowedStorage
+	isolation, err := r.hostIsolation(ctx)
+	if err != nil {
+		return allowed, err
+	}
+	err = v1.Convert_tenancy_AllowedStorage_To_v1_AllowedStorage(&isolation.AllowedStorage, &allowed, nil)
+	return allowed, err
+}
+
+// hostIsolation is what the administrator opens.
+func (r *resources) hostIsolation(ctx context.Context) (tenancy.HostIsolation, error) {
 	obj, err := r.hosts.HostCluster.Get(request.WithNamespace(ctx, metav1.NamespaceNone), v1.LocalHostCluster, &metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil, nil // the server creates it again in a moment
+		return tenancy.HostIsolation{}, nil // the server creates it again in a moment
 	}
 	if err != nil {
-		return nil, err
+		return tenancy.HostIsolation{}, err
 	}
 	host, ok := obj.(*tenancy.HostCluster)
 	if !ok {
-		return nil, fmt.Errorf("storage of hostclusters holds a %T", obj)
+		return tenancy.HostIsolation{}, fmt.Errorf("storage of hostclusters holds a %T", obj)
 	}
-	return host.Spec.Isolation.EndpointRanges, nil
+	return host.Spec.Isolation, nil
 }
 
 // byPath is what the group is installed from.

@@ -59,7 +59,7 @@ func (c *Config) New() (*Server, error) {
 	}
 	present.Recorder = activity.NewRecorder(served.clusters.Statuses, c.options.Clock)
 	present.Waker = wake.New(wake.Options{Statuses: served.clusters.Statuses, Probe: entrance.Probe, Clock: c.options.Clock})
-	c.slices.Ranges = served.endpointRanges
+	c.slices.Ranges, c.storage.Allowed = served.endpointRanges, served.allowedStorage
 	keepLocal, err := served.keepLocal(c.generic.LoopbackClientConfig)
 	if err != nil {
 		return nil, err

@@ -113,8 +113,11 @@ type Isolation struct {
 	DeniedAnnotations   []string `json:"deniedAnnotations,omitempty"`
 	AllowedLabels       []string `json:"allowedLabels,omitempty"`
 	// PodRules hold for all pods, as PodRules.Argument writes them.
-	PodRules      string        `json:"podRules,omitempty"`
-	NetworkPolicy NetworkPolicy `json:"networkPolicy"`
+	PodRules string `json:"podRules,omitempty"`
+	// AllowedStorage is what volumes and classes of the tenant may be, as AllowedStorage.Argument
+	// writes it.
+	AllowedStorage string        `json:"allowedStorage,omitempty"`
+	NetworkPolicy  NetworkPolicy `json:"networkPolicy"`
 	// ResourceQuota and LimitRange are for the whole namespace; nil for none.
 	ResourceQuota *corev1.ResourceQuotaSpec `json:"resourceQuota,omitempty"`
 	LimitRange    *corev1.LimitRangeSpec    `json:"limitRange,omitempty"`

@@ -10,10 +10,7 @@
 // package, too. An address must belong to a pod of the same virtual cluster, or be in a range
 // that the HostCluster opens, and the Service must belong to the virtual cluster.
 //
-// A webhook makes the host's API server ask here. The service of that webhook is the API server
-// itself, which forwards the question like any request to our group: as the user
-// system:apiserver, over the connection that the APIService secures. So nobody without the
-// rights of a cluster administrator can ask, and the webhook needs no other certificate.
+// A webhook makes the host's API server ask here, as package hostreview says.
 //
 // The package reviews writes only. An address that belonged to a pod at the time of the write
 // may belong to another one later. The syncer removes it as soon as its pod is gone, but

@@ -70,12 +70,28 @@ type LookedAt struct {
 	Namespaced bool
 }
 
-// AddLooker has the engine look at objects of the kind.
+// AddLooker has the engine look at objects of the kind. Of two for one kind, the one that was added
+// first looks at what the other does not know.
 func (e *Engine) AddLooker(kind LookedAt, looker Looker) {
 	if e.lookers == nil {
 		e.lookers = map[string]lookerOf{}
 	}
+	if before, known := e.lookers[kind.Name]; known {
+		looker = eitherLooker{looker, before.looker}
+	}
 	e.lookers[kind.Name] = lookerOf{kind, looker}
+}
+
+// eitherLooker looks at objects that one of two knows.
+type eitherLooker struct{ first, then Looker }
+
+// Look is that of the first that knows the object.
+func (e eitherLooker) Look(ctx context.Context, key types.NamespacedName) (*Look, error) {
+	look, err := e.first.Look(ctx, key)
+	if apierrors.IsNotFound(err) {
+		return e.then.Look(ctx, key)
+	}
+	return look, err
 }
 
 type lookerOf struct {

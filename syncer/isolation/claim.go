@@ -30,8 +30,8 @@ func claimTable() []typeRules {
 		of[corev1.PersistentVolumeClaimSpec](
 			passed("accessModes", "resources", "volumeMode"),
 			shownAttributes(),
-			translated("passed; the empty class only with a volumeName, since it would bind any volume of the host that nobody has claimed yet", "storageClassName"),
-			translated("passed where the host provisioned the volume for a claim of this virtual cluster, refused otherwise", "volumeName"),
+			translated("the host's class, of the tenant's own where that goes to the host; others are passed, the empty class only with a volumeName, since it would bind any volume of the host that nobody has claimed yet", "storageClassName"),
+			translated("passed where the host provisioned the volume for a claim of this virtual cluster; the host's volume, of the tenant's own where that goes to the host; refused otherwise", "volumeName"),
 			translated("the host's claim or volume snapshot, of the one inside; any other source is refused", "dataSourceRef"),
 			leftOut("dataSourceRef says the same", "dataSource"),
 			refused("it selects among all volumes of the host, whoever owns them", "no setting lifts it; set a storageClassName, and the host provisions a volume", "selector"),

@@ -42,6 +42,8 @@ type Exceptions struct {
 	Devices bool
 	// DeviceConfigDrivers are the drivers of devices that claims may configure.
 	DeviceConfigDrivers []string
+	// Storage is what PersistentVolumes and StorageClasses of the tenant may be.
+	Storage tenancyv1.AllowedStorage
 	// DeviceClass tells whether claims may name the device class; nil for none.
 	DeviceClass func(name string) bool
 	// AttributesClass tells whether claims may name the class of volume attributes; nil for none.
@@ -95,7 +97,7 @@ type typeRules struct {
 func of[T any](rules ...rule) typeRules { return typeRules{reflect.TypeFor[T](), rules} }
 
 // decisions are all rules, by type and by the field's name in JSON.
-var decisions = index(slices.Concat(podTable(), volumeTable(), containerTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable(), networkPolicyTable(), deviceTable()))
+var decisions = index(slices.Concat(podTable(), volumeTable(), containerTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable(), networkPolicyTable(), deviceTable(), storageTable()))
 
 func index(tables []typeRules) map[reflect.Type]map[string]rule {
 	indexed := map[reflect.Type]map[string]rule{}

@@ -14,12 +14,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // tables are all, in the order of the documentation.
 func tables() []typeRules {
-	return slices.Concat(podTable(), containerTable(), volumeTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable(), networkPolicyTable(), deviceTable())
+	return slices.Concat(podTable(), containerTable(), volumeTable(), schedulingTable(), claimTable(), serviceTable(), ingressTable(), networkPolicyTable(), deviceTable(), storageTable())
 }
 
 // roots are the types of what goes to the host.
@@ -28,6 +29,7 @@ func roots() map[string]reflect.Type {
 		"pod.spec": reflect.TypeFor[corev1.PodSpec](), "claim.spec": reflect.TypeFor[corev1.PersistentVolumeClaimSpec](),
 		"service.spec": reflect.TypeFor[corev1.ServiceSpec](), "ingress.spec": reflect.TypeFor[networkingv1.IngressSpec](),
 		"networkpolicy.spec": reflect.TypeFor[networkingv1.NetworkPolicySpec](), "resourceclaim.spec": reflect.TypeFor[resourcev1.ResourceClaimSpec](),
+		"persistentvolume.spec": reflect.TypeFor[corev1.PersistentVolumeSpec](), "storageclass": reflect.TypeFor[storagev1.StorageClass](),
 	}
 }
 

@@ -48,10 +48,13 @@ type claims struct {
 	snapshots *ruled
 	// exceptions say which classes of attributes a claim may name.
 	exceptions isolation.Exceptions
+	// own and classes are the tenant's volumes and storage classes; nil while they stay inside.
+	own     *ownVolumes
+	classes *ownClasses
 }
 
 func (b *builder) claims() {
-	c := &claims{b.Translator, b.Virtual, b.Host, b.volumes(), b.Recorder, nil, b.Exceptions}
+	c := &claims{translator: b.Translator, virtual: b.Virtual, host: b.Host, volumes: b.volumes(), recorder: b.Recorder, exceptions: b.Exceptions}
 	var follows []follow
 	if shown := b.shownAttributes; shown != nil {
 		c.exceptions.AttributesClass = func(name string) bool {
@@ -59,6 +62,14 @@ func (b *builder) claims() {
 			return is
 		}
 		follows = append(follows, follow{shown.Informer(), c.ofAttributes})
+	}
+	if b.Selection[tenancyv1.ResourceVolumes] {
+		c.own = b.volumesOfTenant()
+		follows = append(follows, follow{c.own.virtual.Informer(), c.own.claimsFor})
+	}
+	if b.Selection[tenancyv1.OwnStorageClasses] {
+		c.classes = b.classesOfTenant()
+		follows = append(follows, follow{c.classes.virtual.Informer(), c.classes.claimsOf})
 	}
 	if at := slices.IndexFunc(b.ruled, func(r *ruled) bool { return r.Definition() == tenancyv1.SnapshotDefinition }); at >= 0 {
 		c.snapshots = b.ruled[at]
@@ -72,6 +83,7 @@ func (b *builder) claims() {
 		adopt:   c.adopt,
 		// A claim on the host goes only with the one inside.
 		keepsData: true,
+		follows:   follows,
 	})
 }
 
@@ -84,11 +96,12 @@ func (c *claims) adopt(ctx context.Context, host *corev1.PersistentVolumeClaim) 
 		return "", fmt.Errorf("create namespace inside: %w", err)
 	}
 	client := c.virtual.Client.CoreV1().PersistentVolumeClaims(identity.Namespace)
+	volume := c.volumeInside(host)
 	wanted := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: identity.Name, Labels: translate.TenantLabels(host.Labels), Finalizers: []string{tenancyv1.FinalizerData}},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: host.Spec.AccessModes, Resources: host.Spec.Resources, StorageClassName: host.Spec.StorageClassName,
-			VolumeMode: host.Spec.VolumeMode, VolumeAttributesClassName: host.Spec.VolumeAttributesClassName, VolumeName: host.Spec.VolumeName,
+			VolumeMode: host.Spec.VolumeMode, VolumeAttributesClassName: host.Spec.VolumeAttributesClassName, VolumeName: volume,
 		},
 	}
 	created, err := client.Create(ctx, wanted, metav1.CreateOptions{})
@@ -105,7 +118,7 @@ func (c *claims) adopt(ctx context.Context, host *corev1.PersistentVolumeClaim) 
 	if found.DeletionTimestamp != nil {
 		return "", errors.New("a claim of that name is being deleted inside: wait until it is gone, and decide again")
 	}
-	if found.Spec.VolumeName != "" && found.Spec.VolumeName != host.Spec.VolumeName {
+	if found.Spec.VolumeName != "" && found.Spec.VolumeName != volume {
 		return "", fmt.Errorf("a claim of that name has another volume, %s: delete it inside, or the one on the host, %s", found.Spec.VolumeName, host.Name)
 	}
 	if !slices.Contains(found.Finalizers, tenancyv1.FinalizerData) {
@@ -116,6 +129,17 @@ func (c *claims) adopt(ctx context.Context, host *corev1.PersistentVolumeClaim) 
 		}
 	}
 	return found.UID, nil
+}
+
+// volumeInside is the name inside of the volume that a claim on the host has.
+func (c *claims) volumeInside(host *corev1.PersistentVolumeClaim) string {
+	if c.own != nil {
+		if volume, found := c.own.host.Get("", host.Spec.VolumeName); found {
+			identity, _ := c.translator.IdentityOf(volume)
+			return identity.Name
+		}
+	}
+	return host.Spec.VolumeName
 }
 
 // claimsReleased lets claims go that are not synced.
@@ -158,6 +182,9 @@ func growClaim(virtual, host *corev1.PersistentVolumeClaim) error {
 
 // create translates the claim.
 func (c *claims) create(virtual, host *corev1.PersistentVolumeClaim) error {
+	if volume, own := c.ofTenant(virtual); own {
+		return c.createBound(virtual, host, volume)
+	}
 	if err := c.checkVolume(virtual); err != nil {
 		return err
 	}
@@ -171,6 +198,13 @@ func (c *claims) create(virtual, host *corev1.PersistentVolumeClaim) error {
 	host.Spec.VolumeName = virtual.Spec.VolumeName
 	if class, found := virtual.Annotations[annotationStorageClass]; found && host.Spec.StorageClassName == nil {
 		host.Spec.StorageClassName = &class
+	}
+	if class := host.Spec.StorageClassName; c.classes != nil && class != nil && *class != "" {
+		name, err := c.classes.nameOf(*class)
+		if err != nil {
+			return err
+		}
+		host.Spec.StorageClassName = &name
 	}
 	if class := host.Spec.StorageClassName; class != nil && *class == "" && host.Spec.VolumeName == "" {
 		return engine.Refuse(reasonForbidden, `spec.storageClassName "" is refused: without a volumeName it could bind any volume of the host that nobody has claimed yet; no setting lifts it; name a class of the host, which provisions a volume`)
@@ -215,7 +249,7 @@ func (c *claims) status(ctx context.Context, virtual, host *corev1.PersistentVol
 		shown = c.volumes.Now(ctx, types.NamespacedName{Name: host.Spec.VolumeName})
 	}
 	status := *host.Status.DeepCopy()
-	if hasOtherVolume(virtual, host) || hadVolume(virtual) && status.Phase != corev1.ClaimBound {
+	if hasOtherVolume(virtual, host) && !boundToOwn(c.translator, virtual, host) || hadVolume(virtual) && status.Phase != corev1.ClaimBound {
 		status.Phase = corev1.ClaimLost
 	}
 	return errors.Join(shown, c.report(ctx, virtual, status))
@@ -236,7 +270,7 @@ func hadVolume(virtual *corev1.PersistentVolumeClaim) bool {
 // is known, its data. A host claim that is made in its place names the volume.
 func (c *claims) hostMissing(ctx context.Context, virtual *corev1.PersistentVolumeClaim) (bool, error) {
 	if !hadVolume(virtual) {
-		return false, nil
+		return c.bind(ctx, virtual)
 	}
 	// One whose marker was taken off is not in the cache, and has its data.
 	name := c.translator.HostName(virtual.Namespace, virtual.Name)

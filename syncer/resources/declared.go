@@ -32,6 +32,9 @@ type declared[T engine.Object] struct {
 	// yield takes back of wanted what the host refused and can do without, and says
 	// whether it is worth another try. Current is nil where there is no host object.
 	yield func(wanted, current T, refusal error) bool
+	// outdated says that the host object may not stay as it is: it is deleted, and made again
+	// where it still may be.
+	outdated func(virtual, host T) bool
 	// references are the names that the virtual object has of others in its namespace.
 	references func(virtual T) []string
 	// status brings inside what the host reports.
@@ -107,6 +110,11 @@ func (k *declaredKind[T]) ToHost(_ context.Context, virtual, host T) error {
 // Yield gives up what the host refused.
 func (k *declaredKind[T]) Yield(wanted, current T, refusal error) bool {
 	return k.declared.yield != nil && k.declared.yield(wanted, current, refusal)
+}
+
+// Outdated is as declared.
+func (k *declaredKind[T]) Outdated(virtual, host T) bool {
+	return k.declared.outdated != nil && k.declared.outdated(virtual, host)
 }
 
 // References are the names that the host's messages may contain instead of others.

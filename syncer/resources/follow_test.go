@@ -52,6 +52,8 @@ func TestWhatIsOffIsNotFollowed(t *testing.T) {
 		tenancyv1.ResourceSecrets:         {[]string{"pods", "secrets"}, []string{"secrets"}},
 		tenancyv1.ResourceEndpointSlices:  {nil, nil}, // it takes services
 		tenancyv1.ResourceClaims:          {[]string{"persistentvolumeclaims", "persistentvolumes"}, []string{"persistentvolumeclaims"}},
+		tenancyv1.ResourceVolumes:         {[]string{"persistentvolumeclaims", "persistentvolumes"}, []string{"persistentvolumeclaims", "persistentvolumes"}},
+		tenancyv1.OwnStorageClasses:       {[]string{"storageclasses"}, []string{"storageclasses"}},
 		tenancyv1.ResourcePods:            {[]string{"namespaces", "nodes", "pods", "runtimeclasses", "services"}, []string{"configmaps", "pods", "secrets"}},
 		tenancyv1.ResourcePolicies:        {[]string{"namespaces", "networkpolicies"}, []string{"networkpolicies"}},
 		tenancyv1.ResourceEvents:          {nil, nil}, // it takes pods

@@ -115,6 +115,8 @@ func kinds() []kind {
 		{resource: tenancyv1.ResourceServices, add: (*builder).services},
 		{resource: tenancyv1.ResourceEndpointSlices, add: (*builder).endpointSlices},
 		{resource: tenancyv1.ResourceClaims, add: (*builder).claims, off: (*builder).claimsReleased},
+		{resource: tenancyv1.ResourceVolumes, add: (*builder).tenantVolumes, off: (*builder).volumesReleased},
+		{resource: tenancyv1.OwnStorageClasses, add: (*builder).tenantClasses},
 		{resource: tenancyv1.ResourcePolicies, add: (*builder).networkPolicies},
 		{resource: tenancyv1.ResourceServiceAccounts, add: (*builder).serviceAccounts},
 		{resource: tenancyv1.ResourcePods, add: (*builder).pods},
@@ -172,6 +174,9 @@ type builder struct {
 	notices         *notices
 	// snapshotsOf are the host's classes of snapshots that are shown; nil where none are.
 	snapshotsOf *engine.Store[*unstructured.Unstructured]
+	// ownVolumes and ownClasses are the tenant's on their way to the host; nil while they stay inside.
+	ownVolumes *ownVolumes
+	ownClasses *ownClasses
 	// ruled are the kinds with a rule, referrals what of the host they may name.
 	ruled     []*ruled
 	referrals referrals

@@ -69,7 +69,7 @@ func (v volumes) claims(volume string) (virtual, host *corev1.PersistentVolumeCl
 			continue
 		}
 		virtual, found := v.Virtual.Claims.Get(identity.Namespace, identity.Name)
-		if found && virtual.UID == identity.UID && virtual.DeletionTimestamp == nil {
+		if found && virtual.UID == identity.UID && virtual.DeletionTimestamp == nil && !boundToOwn(v.Translator, virtual, host) {
 			return virtual, host, true
 		}
 	}

@@ -49,11 +49,18 @@ func NeedsOf(virtualCluster string, synced map[string]bool, nodes bool, mappings
 	for _, namespace := range slices.Sorted(maps.Keys(elsewhere)) {
 		needs = append(needs, needsBy(elsewhere[namespace], Need{Namespace: namespace, For: "spec.syncer.fromHost.custom"})...)
 	}
-	for _, rule := range tenancyv1.SyncerClusterRules(synced) {
-		for _, resource := range rule.Resources {
-			for _, verb := range rule.Verbs {
-				needs = append(needs, Need{Group: rule.APIGroups[0], Resource: resource, Verb: verb, For: "spec.syncer.fromHost", Everywhere: true})
+	for _, kind := range tenancyv1.Catalogue() {
+		if !synced[kind.Name()] || !kind.Everywhere() || kind.OfNodes() {
+			continue
+		}
+		field := map[tenancyv1.Direction]string{tenancyv1.FromHost: "spec.syncer.fromHost", tenancyv1.ToHost: "spec.syncer.toHost"}[kind.Direction]
+		for _, verb := range slices.Sorted(slices.Values(kind.Verbs)) {
+			need := Need{Group: kind.Group, Resource: kind.Resource, Verb: verb, For: field, Everywhere: true}
+			if at := slices.IndexFunc(needs, func(known Need) bool { known.For = field; return known == need }); at >= 0 {
+				// Shown of the host, and written there, too.
+				continue
 			}
+			needs = append(needs, need)
 		}
 	}
 	needs = append(needs, needsBy(tenancyv1.SyncerNodeRules(synced), Need{For: "spec.syncer.fromHost", Everywhere: true, OfNodes: true})...)

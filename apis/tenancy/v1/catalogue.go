@@ -20,6 +20,7 @@ const (
 	ResourceEvents         = "events"
 	ResourceIngresses      = "ingresses"
 	ResourceClaims         = "persistentvolumeclaims"
+	ResourceVolumes        = "persistentvolumes"
 	ResourcePolicies       = "networkpolicies"
 	ResourcePods           = "pods"
 	ResourceSecrets        = "secrets"
@@ -43,6 +44,10 @@ const (
 	ResourceCSIDrivers        = "csidrivers"
 	ResourceCSINodes          = "csinodes"
 	ResourceCSICapacities     = "csistoragecapacities"
+
+	// OwnStorageClasses are those of the tenant, which go to the host; ResourceStorageClasses
+	// are the host's.
+	OwnStorageClasses = "ownstorageclasses"
 )
 
 // Flags of the syncer that choose among the kinds of the catalogue. Each takes
@@ -78,7 +83,9 @@ const (
 type SyncedKind struct {
 	// Group, Version and Resource name the kind on the host.
 	Group, Version, Resource string
-	Direction                Direction
+	// As is the name of the row where another has that of the resource.
+	As        string
+	Direction Direction
 	// Default says that the kind is synced unless it is switched off.
 	Default bool
 	// Namespaced is false for a kind whose objects belong to no namespace.
@@ -89,14 +96,15 @@ type SyncedKind struct {
 	// Since is the first minor of Kubernetes that serves the kind in this version. It is empty for
 	// what every host serves. Without the kind, a host has it off unless somebody asks for it by name.
 	Since string
-	// OfNodes says that the kind tells of the host's nodes. An administrator of the host lends the right
-	// to read it with RoleHostNodes, as for the nodes. It is shown where they are.
-	OfNodes bool
 	// HoldsData says that what is lost with a host object cannot be made again. Such
 	// an object is deleted only together with the one inside, or with the virtual cluster.
 	HoldsData bool
 	// Verbs are the syncer's on the host.
 	Verbs []string
+	// Role names the ClusterRole that has them, for a kind that syncers have in the whole host
+	// cluster. garret-controller lends those of ClusterRoles, by bindings of the same names, and
+	// an administrator of the host RoleHostNodes.
+	Role string
 	// Subresources are those that the syncer uses on the host.
 	Subresources []Subresource
 	// Companions are objects of other kinds that come with this one.
@@ -142,15 +150,23 @@ type Report struct {
 	Verbs []string
 }
 
-// Everywhere says that the syncer reads the kind in the whole host cluster.
-func (k SyncedKind) Everywhere() bool { return !k.Namespaced || k.OfNodes }
+// Everywhere says that the syncer has its rights on the kind in the whole host cluster.
+func (k SyncedKind) Everywhere() bool { return k.Role != "" }
 
-// Lent says that the ClusterRole RoleHostClasses has the right to read the kind.
-func (k SyncedKind) Lent() bool { return !k.Namespaced && !k.OfNodes }
+// OfNodes says that the kind tells of the host's nodes. It is shown where they are.
+func (k SyncedKind) OfNodes() bool { return k.Role == RoleHostNodes }
 
 // GroupVersionResource names the kind on the host.
 func (k SyncedKind) GroupVersionResource() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: k.Group, Version: k.Version, Resource: k.Resource}
+}
+
+// Name is what flags and selections call the row.
+func (k SyncedKind) Name() string {
+	if k.As != "" {
+		return k.As
+	}
+	return k.Resource
 }
 
 func reading() []string { return []string{"get", "list", "watch"} }
@@ -199,6 +215,16 @@ func Catalogue() []SyncedKind {
 			Words: "all; see [volumes.md](volumes.md)",
 		},
 		{
+			Version: "v1", Resource: ResourceVolumes, Direction: ToHost, HoldsData: true, Verbs: writing(), Role: RoleHostVolumes,
+			Needs: []string{ResourceClaims},
+			Words: "the tenant's, once a claim inside is bound to one, as the HostCluster allows; see [volumes of the tenant](volumes.md#volumes-of-the-tenant)",
+		},
+		{
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceStorageClasses, As: OwnStorageClasses, Direction: ToHost, Verbs: writing(), Role: RoleHostStorageClasses,
+			Needs: []string{ResourceClaims},
+			Words: "the tenant's, as the HostCluster allows; see [classes of the tenant](volumes.md#classes-of-the-tenant)",
+		},
+		{
 			Version: "v1", Resource: ResourceSecrets, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
 			Words: "those that a pod or an ingress refers to, or all with `secrets.all`",
 		},
@@ -232,49 +258,49 @@ func Catalogue() []SyncedKind {
 			Words: "all, without tokens, pull secrets and rights; new pods on the host have them",
 		},
 		{
-			Group: "storage.k8s.io", Version: "v1", Resource: ResourceStorageClasses, Direction: FromHost, Default: true, Verbs: reading(),
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceStorageClasses, Direction: FromHost, Default: true, Verbs: reading(), Role: RoleHostClasses,
 			Words: "all, or those that `spec.syncer.fromHost.storageClasses.selector` matches, without their parameters",
 		},
 		{
-			Group: "storage.k8s.io", Version: "v1", Resource: ResourceAttributesClasses, Direction: FromHost, Default: true, Verbs: reading(), Since: "1.34",
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceAttributesClasses, Direction: FromHost, Default: true, Verbs: reading(), Role: RoleHostClasses, Since: "1.34",
 			Words: "the same, by `volumeAttributesClasses.selector`, without their parameters; claims name no others",
 		},
 		{
-			Group: "storage.k8s.io", Version: "v1", Resource: ResourceCSIDrivers, Direction: FromHost, Verbs: reading(),
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceCSIDrivers, Direction: FromHost, Verbs: reading(), Role: RoleHostClasses,
 			Words: "the same, by `csiDrivers.selector`, without the tokens that they request",
 		},
 		{
-			Group: "storage.k8s.io", Version: "v1", Resource: ResourceCSINodes, Direction: FromHost, Verbs: reading(), OfNodes: true,
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceCSINodes, Direction: FromHost, Verbs: reading(), Role: RoleHostNodes,
 			Needs: []string{ResourceCSIDrivers},
 			Words: "those of the [nodes that are shown](#nodes-of-the-host-as-they-are), with the drivers that are",
 		},
 		{
-			Group: "storage.k8s.io", Version: "v1", Resource: ResourceCSICapacities, Direction: FromHost, Namespaced: true, Verbs: reading(), OfNodes: true,
+			Group: "storage.k8s.io", Version: "v1", Resource: ResourceCSICapacities, Direction: FromHost, Namespaced: true, Verbs: reading(), Role: RoleHostNodes,
 			Needs: []string{ResourceStorageClasses},
 			Words: "those of storage classes and nodes that are shown, from all namespaces of the host",
 		},
 		{
-			Group: "networking.k8s.io", Version: "v1", Resource: ResourceIngressClasses, Direction: FromHost, Default: true, Verbs: reading(),
+			Group: "networking.k8s.io", Version: "v1", Resource: ResourceIngressClasses, Direction: FromHost, Default: true, Verbs: reading(), Role: RoleHostClasses,
 			Words: "the same, by `ingressClasses.selector`",
 		},
 		{
-			Group: "node.k8s.io", Version: "v1", Resource: ResourceRuntimeClasses, Direction: FromHost, Default: true, Verbs: reading(),
+			Group: "node.k8s.io", Version: "v1", Resource: ResourceRuntimeClasses, Direction: FromHost, Default: true, Verbs: reading(), Role: RoleHostClasses,
 			Words: "the same, by `runtimeClasses.selector`, without what they say of nodes",
 		},
 		{
-			Group: "scheduling.k8s.io", Version: "v1", Resource: ResourcePriorityClasses, Direction: FromHost, Verbs: reading(),
+			Group: "scheduling.k8s.io", Version: "v1", Resource: ResourcePriorityClasses, Direction: FromHost, Verbs: reading(), Role: RoleHostClasses,
 			Words: "the same, by `priorityClasses.selector`, but those that Kubernetes defines; pods on the host have them",
 		},
 		{
-			Group: GroupGatewayAPI, Version: "v1", Resource: ResourceGatewayClasses, Direction: FromHost, Verbs: reading(), Defined: true,
+			Group: GroupGatewayAPI, Version: "v1", Resource: ResourceGatewayClasses, Direction: FromHost, Verbs: reading(), Role: RoleHostClasses, Defined: true,
 			Words: "the same, by `gatewayClasses.selector`, without their parameters; the host has to know the kind",
 		},
 		{
-			Group: SnapshotGroup, Version: "v1", Resource: ResourceSnapshotClasses, Direction: FromHost, Defined: true, Verbs: reading(),
+			Group: SnapshotGroup, Version: "v1", Resource: ResourceSnapshotClasses, Direction: FromHost, Defined: true, Verbs: reading(), Role: RoleHostClasses,
 			Words: "the same, by `volumeSnapshotClasses.selector`, without their parameters; on with [volume snapshots](volumes.md#snapshots)",
 		},
 		{
-			Group: "resource.k8s.io", Version: "v1", Resource: ResourceDeviceClasses, Direction: FromHost, Verbs: reading(), Since: "1.34",
+			Group: "resource.k8s.io", Version: "v1", Resource: ResourceDeviceClasses, Direction: FromHost, Verbs: reading(), Role: RoleHostClasses, Since: "1.34",
 			Words: "the same, by `deviceClasses.selector`, without what they say of devices; claims of devices name no others",
 		},
 		{
@@ -288,7 +314,7 @@ func Catalogue() []SyncedKind {
 // CataloguedKind is the row of this name.
 func CataloguedKind(resource string) (SyncedKind, bool) {
 	for _, kind := range Catalogue() {
-		if kind.Resource == resource {
+		if kind.Name() == resource {
 			return kind, true
 		}
 	}
@@ -305,7 +331,7 @@ func resourcesOf(which func(SyncedKind) bool) []string {
 	var names []string
 	for _, kind := range Catalogue() {
 		if which(kind) {
-			names = append(names, kind.Resource)
+			names = append(names, kind.Name())
 		}
 	}
 	slices.Sort(names)
@@ -314,7 +340,7 @@ func resourcesOf(which func(SyncedKind) bool) []string {
 
 // DefinedKinds are those of the selected kinds that a CustomResourceDefinition makes.
 func DefinedKinds(synced map[string]bool) []SyncedKind {
-	return slices.DeleteFunc(Catalogue(), func(k SyncedKind) bool { return !k.Defined || !synced[k.Resource] })
+	return slices.DeleteFunc(Catalogue(), func(k SyncedKind) bool { return !k.Defined || !synced[k.Name()] })
 }
 
 // ReservedResources lists the kinds with a rule of Garret's own. A flag may switch them off, so
@@ -334,7 +360,7 @@ func SelectResources(enable, disable []string) (map[string]bool, error) {
 	selection := map[string]bool{}
 	catalogue := Catalogue()
 	for _, kind := range catalogue {
-		selection[kind.Resource] = kind.Default
+		selection[kind.Name()] = kind.Default
 	}
 	for _, name := range disable {
 		if _, known := selection[name]; known {
@@ -354,7 +380,7 @@ func SelectResources(enable, disable []string) (map[string]bool, error) {
 	}
 	for _, kind := range catalogue {
 		for _, needed := range kind.Needs {
-			selection[kind.Resource] = selection[kind.Resource] && selection[needed]
+			selection[kind.Name()] = selection[kind.Name()] && selection[needed]
 		}
 	}
 	return selection, nil

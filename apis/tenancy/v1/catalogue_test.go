@@ -17,15 +17,18 @@ func TestCatalogue(t *testing.T) {
 	verbs := []string{"get", "list", "watch", "create", "update", "patch", "delete"}
 	var before []string
 	for _, kind := range Catalogue() {
-		name := kind.Resource
+		name := kind.Name()
 		if slices.Contains(before, name) || slices.Contains(ReservedResources(), name) {
 			t.Errorf("%s: listed twice", name)
 		}
 		if kind.Version == "" || kind.Direction == "" || kind.Words == "" || len(kind.Verbs) == 0 {
 			t.Errorf("%s: the row is not complete: %+v", name, kind)
 		}
-		if !kind.Namespaced && kind.Direction != FromHost {
-			t.Errorf("%s: the syncer's Role and the controller's teardown know kinds with a namespace only", name)
+		if !kind.Namespaced && !kind.Everywhere() || kind.Everywhere() && !slices.Contains(append(ClusterRoles(), RoleHostNodes), kind.Role) {
+			t.Errorf("%s: a kind of cluster scope has a ClusterRole of Garret's: got %q", name, kind.Role)
+		}
+		if other := kind.Role == RoleHostVolumes || kind.Role == RoleHostStorageClasses; other != (kind.Direction == ToHost && !kind.Namespaced) {
+			t.Errorf("%s: what writes on the host is lent apart from what reads: got %q", name, kind.Role)
 		}
 		granted := slices.Clone(kind.Verbs)
 		for _, sub := range kind.Subresources {
@@ -120,7 +123,7 @@ func TestDocumented(t *testing.T) {
 		for _, report := range kind.Reports {
 			rights = append(rights, "`"+report.Resource+"` of "+report.Group+": "+inWords(report.Verbs))
 		}
-		name := "`" + kind.Resource + "`"
+		name := "`" + kind.Name() + "`"
 		if kind.Group != "" {
 			name += " (" + kind.Group + ")"
 		}

@@ -15,7 +15,7 @@ import (
 func SyncerRules(synced map[string]bool, ruled ...KindRule) []rbacv1.PolicyRule {
 	rights := &rights{}
 	for _, kind := range Catalogue() {
-		if !synced[kind.Resource] || kind.Everywhere() {
+		if !synced[kind.Name()] || kind.Everywhere() {
 			continue
 		}
 		rights.add(kind.Group, kind.Resource, kind.Verbs)
@@ -41,26 +41,36 @@ func SyncerRules(synced map[string]bool, ruled ...KindRule) []rbacv1.PolicyRule 
 	return rights.rules()
 }
 
-// SyncerClusterRules are the rights that a syncer needs in the whole host cluster for what
-// it shows inside. The ClusterRole RoleHostClasses has those of all kinds.
+// SyncerClusterRules are the rights that a syncer needs in the whole host cluster. The ClusterRoles
+// of ClusterRoles have those of all kinds.
 func SyncerClusterRules(synced map[string]bool) []rbacv1.PolicyRule {
-	return everywhere(synced, SyncedKind.Lent)
+	return rulesOf(synced, ClusterRoles()...)
 }
 
 // SyncerNodeRules are the rights that a syncer needs for what tells of nodes, besides those on nodes.
 // The ClusterRole RoleHostNodes has those of all kinds.
 func SyncerNodeRules(synced map[string]bool) []rbacv1.PolicyRule {
-	return everywhere(synced, func(kind SyncedKind) bool { return kind.OfNodes })
+	return rulesOf(synced, RoleHostNodes)
 }
 
-func everywhere(synced map[string]bool, which func(SyncedKind) bool) []rbacv1.PolicyRule {
+func rulesOf(synced map[string]bool, roles ...string) []rbacv1.PolicyRule {
 	rights := &rights{}
-	for _, kind := range Catalogue() {
-		if synced[kind.Resource] && which(kind) {
+	for _, role := range roles {
+		for _, kind := range KindsOfRole(role, synced) {
 			rights.add(kind.Group, kind.Resource, kind.Verbs)
 		}
 	}
 	return rights.rules()
+}
+
+// ClusterRoles are those by which syncers read and write what belongs to no namespace.
+func ClusterRoles() []string {
+	return []string{RoleHostClasses, RoleHostVolumes, RoleHostStorageClasses}
+}
+
+// KindsOfRole are the selected kinds whose rights the ClusterRole has.
+func KindsOfRole(role string, synced map[string]bool) []SyncedKind {
+	return slices.DeleteFunc(Catalogue(), func(kind SyncedKind) bool { return kind.Role != role || !synced[kind.Name()] })
 }
 
 // rights are the verbs on each resource, in the order in which resources came.

@@ -169,6 +169,10 @@ type HostIsolation struct {
 	// spec.syncer.pods of a virtual cluster may give to pods. None by default.
 	// +optional
 	AllowedPodRules AllowedPodRules `json:"allowedPodRules,omitempty,omitzero"`
+	// allowedStorage says which PersistentVolumes and StorageClasses of virtual clusters may be
+	// on the host. None by default.
+	// +optional
+	AllowedStorage AllowedStorage `json:"allowedStorage,omitempty,omitzero"`
 	// quota is the maximum of spec.isolation.quota of a virtual cluster, and its default.
 	// Existing virtual clusters keep their quota until somebody changes it.
 	// +optional

@@ -62,6 +62,10 @@ type ToHostSpec struct {
 	// persistentVolumeClaims get volumes of the host. On by default.
 	// +optional
 	PersistentVolumeClaims KindSwitch `json:"persistentVolumeClaims,omitempty,omitzero"`
+	// persistentVolumes of the tenant are volumes of the host that spec.isolation.allowedStorage
+	// of the HostCluster allows. Off by default.
+	// +optional
+	PersistentVolumes KindSwitch `json:"persistentVolumes,omitempty,omitzero"`
 	// podDisruptionBudgets also apply when nodes of the host are drained. Off by default.
 	// +optional
 	PodDisruptionBudgets KindSwitch `json:"podDisruptionBudgets,omitempty,omitzero"`
@@ -82,6 +86,10 @@ type ToHostSpec struct {
 	// services have addresses that the host allocates. On by default.
 	// +optional
 	Services ServicesToHost `json:"services,omitempty,omitzero"`
+	// storageClasses of the tenant have the host provision volumes as spec.isolation.allowedStorage
+	// of the HostCluster allows. Off by default.
+	// +optional
+	StorageClasses KindSwitch `json:"storageClasses,omitempty,omitzero"`
 	// tcpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
 	// +optional
 	TCPRoutes KindSwitch `json:"tcpRoutes,omitempty,omitzero"`

@@ -57,6 +57,12 @@ const (
 	// ClusterRoleBinding that lends it to syncers.
 	RoleHostClasses = "garret-host-classes"
 
+	// RoleHostVolumes and RoleHostStorageClasses name the ClusterRoles that write
+	// PersistentVolumes and StorageClasses of the host, and the ClusterRoleBindings that lend
+	// them to the syncers of virtual clusters whose own go there.
+	RoleHostVolumes        = "garret-host-volumes"
+	RoleHostStorageClasses = "garret-host-storageclasses"
+
 	// RoleHostNodes names the ClusterRole that reads the host's nodes. It is bound to nobody:
 	// an administrator binds it to the syncers that show nodes as they are.
 	RoleHostNodes = "garret-host-nodes"
@@ -70,6 +76,10 @@ const (
 	// from the ClusterRoles with the label LabelAggregateToCustomKinds and the value "true".
 	RoleCustomKinds             = "garret-controller:custom-kinds"
 	LabelAggregateToCustomKinds = "tenancy.garret.dev/aggregate-to-custom-kinds"
+
+	// AnnotationStorageClass holds, on a PersistentVolume of the host, the class of the tenant's
+	// volume that it stands for.
+	AnnotationStorageClass = "garret.dev/storage-class"
 
 	// AnnotationVirtualName, AnnotationVirtualNamespace and AnnotationVirtualUID
 	// hold, on a synced host object, the identity of the object inside.

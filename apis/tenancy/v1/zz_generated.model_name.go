@@ -14,8 +14,33 @@ func (in AccessRule) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AllowedCSI) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.AllowedCSI"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AllowedNFS) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.AllowedNFS"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in AllowedPodRules) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.AllowedPodRules"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AllowedStorage) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.AllowedStorage"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AllowedStorageClass) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.AllowedStorageClass"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AllowedValues) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.AllowedValues"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -336,6 +361,11 @@ func (in SleepStatus) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Step) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.Step"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in StorageRefusal) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.StorageRefusal"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

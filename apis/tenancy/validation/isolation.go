@@ -77,6 +77,7 @@ func hostIsolation(spec *tenancy.HostIsolation, path *field.Path) field.ErrorLis
 	for i, name := range spec.AllowedPodRules.PriorityClasses {
 		errs = append(errs, className(name, path.Child("allowedPodRules", "priorityClasses").Index(i))...)
 	}
+	errs = append(errs, allowedStorage(&spec.AllowedStorage, path.Child("allowedStorage"))...)
 	errs = append(errs, ranges(spec.EndpointRanges, path.Child("endpointRanges"))...)
 	errs = append(errs, ranges(spec.ExternalIPRanges, path.Child("externalIPRanges"))...)
 	errs = append(errs, ranges(spec.EgressRanges, path.Child("egressRanges"))...)

@@ -78,16 +78,16 @@ func missingNeeds(spec *v1.SyncerSpec, path *field.Path) field.ErrorList {
 	for _, kind := range v1.Catalogue() {
 		asked := slices.ContainsFunc(args, func(arg string) bool {
 			names, is := strings.CutPrefix(arg, "--"+v1.FlagSyncResources+"=")
-			return is && named(names, kind.Resource)
+			return is && named(names, kind.Name())
 		})
-		if asked && kind.OfNodes && !showsNodes(args) {
+		if asked && kind.OfNodes() && !showsNodes(args) {
 			errs = append(errs, field.Required(path.Child("fromHost", "nodes", "enabled"),
 				fmt.Sprintf("spec.syncer.%s tells of nodes: show the nodes of the host as well, or leave it out", fields[kind.Resource])))
 		}
 		for _, needed := range kind.Needs {
 			if other, _ := v1.CataloguedKind(needed); asked && !other.Default && !selection[needed] {
 				errs = append(errs, field.Required(path.Child(fields[needed]),
-					fmt.Sprintf("spec.syncer.%s needs it: switch it on as well, with a selector of what tenants may name", fields[kind.Resource])))
+					fmt.Sprintf("spec.syncer.%s needs it: switch it on as well, with a selector of what tenants may name", fields[kind.Name()])))
 			}
 		}
 	}

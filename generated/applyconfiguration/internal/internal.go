@@ -45,6 +45,62 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.AllowedCSI
+  map:
+    fields:
+    - name: driver
+      type:
+        scalar: string
+      default: ""
+    - name: mountOptions
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: namespaces
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: volumeAttributes
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.AllowedValues
+          elementRelationship: atomic
+    - name: volumeHandles
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.AllowedNFS
+  map:
+    fields:
+    - name: mountOptions
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: namespaces
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: paths
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: server
+      type:
+        scalar: string
+      default: ""
 - name: dev.garret.garret.apis.tenancy.v1.AllowedPodRules
   map:
     fields:
@@ -66,6 +122,65 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+- name: dev.garret.garret.apis.tenancy.v1.AllowedStorage
+  map:
+    fields:
+    - name: csi
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.AllowedCSI
+          elementRelationship: atomic
+    - name: nfs
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.AllowedNFS
+          elementRelationship: atomic
+    - name: storageClasses
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.AllowedStorageClass
+          elementRelationship: atomic
+- name: dev.garret.garret.apis.tenancy.v1.AllowedStorageClass
+  map:
+    fields:
+    - name: mountOptions
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: namespaces
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: parameters
+      type:
+        list:
+          elementType:
+            namedType: dev.garret.garret.apis.tenancy.v1.AllowedValues
+          elementRelationship: atomic
+    - name: provisioner
+      type:
+        scalar: string
+      default: ""
+- name: dev.garret.garret.apis.tenancy.v1.AllowedValues
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: values
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: dev.garret.garret.apis.tenancy.v1.ClassSelection
   map:
     fields:
@@ -358,6 +473,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: allowedPodRules
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.AllowedPodRules
+      default: {}
+    - name: allowedStorage
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.AllowedStorage
       default: {}
     - name: deniedAnnotations
       type:
@@ -1097,6 +1216,10 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}
+    - name: persistentVolumes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
     - name: podDisruptionBudgets
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
@@ -1120,6 +1243,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: services
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ServicesToHost
+      default: {}
+    - name: storageClasses
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}
     - name: tcpRoutes
       type:

@@ -41,8 +41,14 @@ func (c *Controller) syncerArguments(ctx context.Context, vc *tenancyv1.VirtualC
 	}
 	var classes []string
 	for _, kind := range tenancyv1.Catalogue() {
-		if synced[kind.Resource] && kind.Lent() {
-			classes = append(classes, kind.Resource)
+		if kind.Role == tenancyv1.RoleHostClasses && synced[kind.Name()] {
+			classes = append(classes, kind.Name())
+		}
+	}
+	for _, role := range []string{tenancyv1.RoleHostVolumes, tenancyv1.RoleHostStorageClasses} {
+		// Where the host does not lend it, the syncer says which right is missing.
+		if _, err := c.lend(ctx, vc, role, len(tenancyv1.KindsOfRole(role, synced)) > 0); err != nil {
+			return nil, err
 		}
 	}
 	lent, err := c.lend(ctx, vc, tenancyv1.RoleHostClasses, len(classes) > 0)
@@ -106,3 +112,6 @@ func (c *Controller) lend(ctx context.Context, vc *tenancyv1.VirtualCluster, nam
 	}
 	return lent, nil
 }
+
+// lentRoles are the ClusterRoles that are lent to syncers, by bindings of the same names.
+func lentRoles() []string { return append(tenancyv1.ClusterRoles(), tenancyv1.RoleHostDefinitions) }

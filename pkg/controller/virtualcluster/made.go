@@ -36,14 +36,14 @@ func unsynced(args []string) []tenancyv1.SyncedKind {
 		return nil
 	}
 	return slices.DeleteFunc(tenancyv1.Catalogue(), func(kind tenancyv1.SyncedKind) bool {
-		return kind.Direction != tenancyv1.ToHost || synced[kind.Resource]
+		return kind.Direction != tenancyv1.ToHost || synced[kind.Name()]
 	})
 }
 
 func namesOf(kinds []tenancyv1.SyncedKind) string {
 	var names []string
 	for _, kind := range kinds {
-		names = append(names, kind.Resource)
+		names = append(names, kind.Name())
 	}
 	return strings.Join(names, ",")
 }
@@ -211,13 +211,23 @@ func configMapResource() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceConfigMaps)
 }
 
+// spaceOf is the namespace that objects of a kind are in: none for one of cluster scope.
+func spaceOf(vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource) string {
+	if slices.ContainsFunc(tenancyv1.Catalogue(), func(kind tenancyv1.SyncedKind) bool {
+		return kind.GroupVersionResource() == resource && !kind.Namespaced
+	}) {
+		return metav1.NamespaceNone
+	}
+	return vc.Namespace
+}
+
 // list returns the metadata of all objects of a kind with these labels, as far as they
 // are read here. It takes a few at a time: metadata are as large as who wrote them likes.
 func (c *Controller) list(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, selector string) ([]metav1.PartialObjectMetadata, error) {
 	var all []metav1.PartialObjectMetadata
 	options := metav1.ListOptions{LabelSelector: selector, Limit: page}
 	for {
-		list, err := c.Metadata.Resource(resource).Namespace(vc.Namespace).List(ctx, options)
+		list, err := c.Metadata.Resource(resource).Namespace(spaceOf(vc, resource)).List(ctx, options)
 		if apierrors.IsNotFound(err) {
 			// The host does not serve the kind.
 			return nil, nil
@@ -236,7 +246,7 @@ func (c *Controller) list(ctx context.Context, vc *tenancyv1.VirtualCluster, res
 
 // deleteAll deletes the objects, and only these lives of them.
 func (c *Controller) deleteAll(ctx context.Context, vc *tenancyv1.VirtualCluster, resource schema.GroupVersionResource, objects []metav1.PartialObjectMetadata) error {
-	client, background := c.Metadata.Resource(resource).Namespace(vc.Namespace), metav1.DeletePropagationBackground
+	client, background := c.Metadata.Resource(resource).Namespace(spaceOf(vc, resource)), metav1.DeletePropagationBackground
 	for i := range objects {
 		object := &objects[i]
 		if object.DeletionTimestamp != nil {

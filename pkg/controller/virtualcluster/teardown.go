@@ -113,10 +113,12 @@ type leftover struct {
 }
 
 func (l *leftover) count(what string, n int) {
-	switch n {
-	case 0:
-	case 1:
+	switch {
+	case n == 0:
+	case n == 1:
 		l.what = append(l.what, "1 "+what)
+	case strings.HasSuffix(what, "s"):
+		l.what = append(l.what, fmt.Sprintf("%d %ses", n, what))
 	default:
 		l.what = append(l.what, fmt.Sprintf("%d %ss", n, what))
 	}
@@ -149,7 +151,7 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 		if err != nil {
 			return left, err
 		}
-		left.count("synced "+strings.TrimSuffix(kind.Resource, "s"), n)
+		left.count("synced "+singular(kind.Resource), n)
 		left.pods = left.pods || n > 0 && kind.Resource == tenancyv1.ResourcePods
 	}
 	record, err := c.lineage(ctx, vc)
@@ -182,7 +184,7 @@ func (c *Controller) remove(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if err := c.endReaders(ctx, vc, nil); err != nil {
 		return left, err
 	}
-	for _, binding := range []string{tenancyv1.RoleHostClasses, tenancyv1.RoleHostDefinitions} {
+	for _, binding := range lentRoles() {
 		if _, err := c.lend(ctx, vc, binding, false); err != nil {
 			return left, err
 		}
@@ -255,6 +257,14 @@ func (c *Controller) standing(ctx context.Context, vc *tenancyv1.VirtualCluster)
 	}
 	left.count("statefulset", len(list.Items))
 	return left, nil
+}
+
+// singular is the word for one object of a resource.
+func singular(resource string) string {
+	if word, is := strings.CutSuffix(resource, "classes"); is {
+		return word + "class"
+	}
+	return strings.TrimSuffix(resource, "s")
 }
 
 func ignoreNotFound(err error) error {

@@ -96,8 +96,13 @@ func (c *Controller) isolation(vc *tenancyv1.VirtualCluster) (chart.Isolation, e
 	if err != nil {
 		return chart.Isolation{}, err
 	}
+	storage, err := opened.AllowedStorage.In(vc.Namespace).Argument()
+	if err != nil {
+		return chart.Isolation{}, err
+	}
 	return chart.Isolation{
 		PodRules:            rules,
+		AllowedStorage:      storage,
 		InlineVolumeDrivers: opened.InlineVolumeDrivers,
 		DeviceConfigDrivers: opened.DeviceConfigDrivers,
 		EndpointRanges:      opened.EndpointRanges,

@@ -6,6 +6,7 @@ package virtualcluster
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,7 +51,7 @@ func deployer(t *testing.T, published bool, objects ...runtime.Object) *Controll
 	}
 	for _, object := range objects {
 		if binding, is := object.(*rbacv1.ClusterRoleBinding); is {
-			which := map[string]int{tenancyv1.RoleHostClasses: 0, tenancyv1.RoleHostDefinitions: 1}[binding.Name]
+			which := slices.Index(lentRoles(), binding.Name)
 			if err := watched.lentChanges[which].GetStore().Add(binding); err != nil {
 				t.Fatal(err)
 			}

@@ -116,7 +116,7 @@ func watch(host kubernetes.Interface, clusters tenancyinformers.SharedInformerFa
 		tenancy:   clusters,
 		factories: []informers.SharedInformerFactory{released, refusals, published, spaces, opened},
 	}
-	for _, name := range []string{tenancyv1.RoleHostClasses, tenancyv1.RoleHostDefinitions} {
+	for _, name := range lentRoles() {
 		binding := named(name)
 		w.lent[name] = binding.Rbac().V1().ClusterRoleBindings().Lister()
 		w.lentChanges = append(w.lentChanges, binding.Rbac().V1().ClusterRoleBindings().Informer())

@@ -18,9 +18,10 @@ import (
 )
 
 var (
-	quotaPath = specPath.Child("isolation", "quota", "hard")
-	podsPath  = specPath.Child("syncer", "pods")
-	sleepPath = specPath.Child("sleep")
+	quotaPath   = specPath.Child("isolation", "quota", "hard")
+	podsPath    = specPath.Child("syncer", "pods")
+	sleepPath   = specPath.Child("sleep")
+	storagePath = specPath.Child("syncer", "toHost")
 )
 
 // bound holds a spec to what its host cluster allows.
@@ -30,6 +31,39 @@ func bound(spec, old *tenancy.VirtualClusterSpec, host *tenancy.HostCluster) fie
 	}
 	errs := append(boundQuota(spec, old, host), boundPodRules(spec, old, host)...)
 	return append(errs, boundSleep(spec, old, host)...)
+}
+
+// boundStorage refuses kinds of storage of which the host cluster allows nothing to the namespace.
+// What is on already stays: then every object is refused, with the reason.
+func boundStorage(spec, old *tenancy.VirtualClusterSpec, namespace string, host *tenancy.HostCluster) field.ErrorList {
+	if host == nil {
+		return nil
+	}
+	var before tenancy.ToHostSpec
+	if old != nil {
+		before = old.Syncer.ToHost
+	}
+	external := &v1.AllowedStorage{}
+	if err := v1.Convert_tenancy_AllowedStorage_To_v1_AllowedStorage(&host.Spec.Isolation.AllowedStorage, external, nil); err != nil {
+		return field.ErrorList{field.InternalError(storagePath, err)}
+	}
+	allowed := external.In(namespace)
+	var errs field.ErrorList
+	for _, kind := range []struct {
+		name, what, where string
+		now, before       *bool
+		allowed           int
+	}{
+		{"persistentVolumes", "volumes", "csi or nfs", spec.Syncer.ToHost.PersistentVolumes.Enabled, before.PersistentVolumes.Enabled, len(allowed.CSI) + len(allowed.NFS)},
+		{"storageClasses", "classes", "storageClasses", spec.Syncer.ToHost.StorageClasses.Enabled, before.StorageClasses.Enabled, len(allowed.StorageClasses)},
+	} {
+		if ptr.Deref(kind.now, false) && !ptr.Deref(kind.before, false) && kind.allowed == 0 {
+			errs = append(errs, field.Forbidden(storagePath.Child(kind.name, "enabled"), fmt.Sprintf(
+				"the host cluster %s allows no %s to the namespace %s: leave it off, or have some added to spec.isolation.allowedStorage of the HostCluster, in %s",
+				host.Name, kind.what, namespace, kind.where)))
+		}
+	}
+	return errs
 }
 
 // boundSleep has virtual clusters without use fall asleep no later, and be deleted no sooner,

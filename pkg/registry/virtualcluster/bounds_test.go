@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
 
 	"garret.dev/garret/apis/tenancy"
 	v1 "garret.dev/garret/apis/tenancy/v1"
@@ -184,6 +185,39 @@ func TestBoundPodRules(t *testing.T) {
 				t.Errorf("refused %q, want %q", refused, test.refused)
 			}
 		})
+	}
+}
+
+// TestBoundStorage wants kinds of storage to be switched on only where something of them is allowed to
+// the namespace.
+func TestBoundStorage(t *testing.T) {
+	on := tenancy.VirtualClusterSpec{}
+	on.Syncer.ToHost.PersistentVolumes.Enabled, on.Syncer.ToHost.StorageClasses.Enabled = ptr.To(true), ptr.To(true)
+	host := &tenancy.HostCluster{ObjectMeta: metav1.ObjectMeta{Name: "local"}}
+	host.Spec.Isolation.AllowedStorage = tenancy.AllowedStorage{NFS: []tenancy.AllowedNFS{{Server: "192.0.2.7", Paths: []string{"/a"}, Namespaces: []string{"team-a"}}}}
+	const volumes, classes = "spec.syncer.toHost.persistentVolumes.enabled", "spec.syncer.toHost.storageClasses.enabled"
+	for name, test := range map[string]struct {
+		spec, old *tenancy.VirtualClusterSpec
+		namespace string
+		host      *tenancy.HostCluster
+		want      []string
+	}{
+		"off":               {&tenancy.VirtualClusterSpec{}, nil, "team-b", host, nil},
+		"no classes":        {&on, nil, "team-a", host, []string{classes}},
+		"nothing":           {&on, nil, "team-b", host, []string{volumes, classes}},
+		"on already":        {&on, &on, "team-b", host, nil},
+		"no host to ask of": {&on, nil, "team-b", nil, nil},
+	} {
+		var got []string
+		for _, err := range boundStorage(test.spec, test.old, test.namespace, test.host) {
+			got = append(got, err.Field)
+			if !strings.Contains(err.Detail, "spec.isolation.allowedStorage") {
+				t.Errorf("%s: got %v, want the remedy", name, err)
+			}
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %v, want %v", name, got, test.want)
+		}
 	}
 }
 

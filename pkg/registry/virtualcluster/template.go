@@ -113,7 +113,7 @@ func (c *completer) bound(ctx context.Context, vc *tenancy.VirtualCluster, old *
 	if err != nil {
 		return err
 	}
-	return invalid(vc, append(errs, bound(&vc.Spec, old, host)...))
+	return invalid(vc, slices.Concat(errs, bound(&vc.Spec, old, host), boundStorage(&vc.Spec, old, vc.Namespace, host)))
 }
 
 // follows says whether later changes of the template are asked for.

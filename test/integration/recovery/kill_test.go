@@ -261,9 +261,9 @@ func (c cluster) agree(ctx context.Context, t *testing.T) error {
 	return nil
 }
 
-// twins are all kinds that have twins on the host.
+// twins are all kinds that have twins in the namespace on the host.
 func twins() []v1.SyncedKind {
-	return slices.DeleteFunc(v1.Catalogue(), func(kind v1.SyncedKind) bool { return kind.Direction != v1.ToHost })
+	return slices.DeleteFunc(v1.Catalogue(), func(kind v1.SyncedKind) bool { return kind.Direction != v1.ToHost || !kind.Namespaced })
 }
 
 // uids are the UIDs of the load's objects of a kind by their names, as the function

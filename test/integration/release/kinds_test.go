@@ -28,6 +28,8 @@ func bodies() map[string]string {
 		tenancyv1.ResourceIngresses:       `{"kind":"Ingress","spec":{"rules":[{"host":"shop.example"}]}}`,
 		tenancyv1.ResourceClaims:          `{"kind":"PersistentVolumeClaim","spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`,
 		tenancyv1.ResourceSecrets:         `{"kind":"Secret"}`,
+		tenancyv1.ResourceVolumes:         `{"kind":"PersistentVolume","spec":{"capacity":{"storage":"1Gi"},"accessModes":["ReadWriteOnce"],"csi":{"driver":"disks.example.org","volumeHandle":"a"}}}`,
+		tenancyv1.OwnStorageClasses:       `{"kind":"StorageClass","provisioner":"disks.example.org"}`,
 		tenancyv1.ResourceServiceAccounts: `{"kind":"ServiceAccount"}`,
 		tenancyv1.ResourceConfigMaps:      `{"kind":"ConfigMap"}`,
 		tenancyv1.ResourcePolicies:        `{"kind":"NetworkPolicy","spec":{"podSelector":{"matchLabels":{"a":"b"}}}}`,
@@ -40,7 +42,7 @@ func bodies() map[string]string {
 // name it only carries the label, and with an empty id it is anybody's.
 func (v tenant) made(kind tenancyv1.SyncedKind, name, id, virtualName, virtualKind string) {
 	v.t.Helper()
-	body, known := bodies()[kind.Resource]
+	body, known := bodies()[kind.Name()]
 	if !known {
 		v.t.Fatalf("%s has twins on the host: this test needs an object of that kind", kind.Resource)
 	}
@@ -49,8 +51,10 @@ func (v tenant) made(kind tenancyv1.SyncedKind, name, id, virtualName, virtualKi
 		v.t.Fatal(err)
 	}
 	object.SetAPIVersion(kind.GroupVersionResource().GroupVersion().String())
-	object.SetNamespace(v.ns)
-	object.SetName(name)
+	if kind.Namespaced {
+		object.SetNamespace(v.ns)
+	}
+	object.SetName(v.nameOf(kind, name))
 	if id != "" {
 		object.SetLabels(map[string]string{tenancyv1.LabelCluster: id})
 	}
@@ -90,12 +94,23 @@ func (v tenant) objects(kind tenancyv1.SyncedKind) dynamic.ResourceInterface {
 	if err != nil {
 		v.t.Fatal(err)
 	}
+	if !kind.Namespaced {
+		return client.Resource(kind.GroupVersionResource())
+	}
 	return client.Resource(kind.GroupVersionResource()).Namespace(v.ns)
+}
+
+// nameOf is the name of a test's object: those of cluster scope are named apart from other tests'.
+func (v tenant) nameOf(kind tenancyv1.SyncedKind, name string) string {
+	if kind.Namespaced {
+		return name
+	}
+	return v.ns + "-" + name
 }
 
 // there tells whether an object is on the host, and whether it is marked as an orphan.
 func (v tenant) there(ctx context.Context, kind tenancyv1.SyncedKind, name string) (is, orphan bool, err error) {
-	found, err := v.objects(kind).Get(ctx, name, metav1.GetOptions{})
+	found, err := v.objects(kind).Get(ctx, v.nameOf(kind, name), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return false, false, nil
 	}

@@ -91,7 +91,7 @@ func (s *side) awaitEvent(uid types.UID, reason string) string {
 	s.t.Helper()
 	var message string
 	framework.Eventually(s.t, "there is an event "+reason, func(ctx context.Context) (bool, error) {
-		events, err := s.virtual.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(uid)})
+		events, err := s.virtual.CoreV1().Events(metav1.NamespaceAll).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(uid)})
 		if err != nil {
 			return false, err
 		}

@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/metrics"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/dormancy"
@@ -116,6 +117,9 @@ type side struct {
 	snapshots bool
 	// shown are widgets of the host that the next syncer shows inside.
 	shown []tenancyv1.CustomMapping
+	// storage is what the administrator allows volumes and classes of the next syncer to be; nil has
+	// it carry none. Both sides are shared: a test deletes its own inside.
+	storage *tenancyv1.AllowedStorage
 	// level is what the VirtualCluster asks for of Pod Security, drivers what the
 	// host's administrator opens, for the next syncer.
 	level   tenancyv1.PodSecurityLevel
@@ -211,7 +215,8 @@ func (s *side) appoint() {
 	everything, err := resources.Select(tenancyv1.CataloguedResources(), nil)
 	s.must(err)
 	s.account = s.lent("vc-demo", tenancyv1.SyncerRules(everything, widgetRule(), tenancyv1.SnapshotRule()), append(tenancyv1.SyncerClusterRules(everything),
-		rbacv1.PolicyRule{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, Verbs: []string{"get"}}))
+		rbacv1.PolicyRule{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, Verbs: []string{"get"}},
+		rbacv1.PolicyRule{APIGroups: []string{tenancyv1.GroupName}, Resources: []string{"hostobjects"}, Verbs: []string{"lent"}}))
 }
 
 // lent is a client of a ServiceAccount on the host with these rights in the namespace, and everywhere.
@@ -277,7 +282,7 @@ func (s *side) start() {
 	selection[tenancyv1.ResourceServiceAccounts] = selection[tenancyv1.ResourceServiceAccounts] && s.accounts
 	for _, kind := range tenancyv1.Catalogue() {
 		// Both sides are shared, and so are classes: a test says which ones are its own.
-		selection[kind.Resource] = selection[kind.Resource] && (!kind.Everywhere() || s.selectors[kind.Resource] != "")
+		selection[kind.Name()] = selection[kind.Name()] && (!kind.Everywhere() || s.selectors[kind.Name()] != "" || kind.Direction == tenancyv1.ToHost && s.storage != nil)
 	}
 	selection[tenancyv1.ResourceDeviceClaims] = selection[tenancyv1.ResourceDeviceClaims] && selection[tenancyv1.ResourceDeviceClasses]
 	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.account, s.translator.Cluster(), s.nodes)
@@ -305,7 +310,7 @@ func (s *side) start() {
 		Tokens: tokens.New(tokens.Options{Translator: s.translator, Virtual: s.virtual, VirtualPods: s.virtualStores.Pods,
 			HostPods: s.hostStores.Pods, HostSecrets: s.hostStores.Secrets, Clock: clock.RealClock{}, Evidence: history, Source: source}),
 		Recorder: recorder, Metrics: engine.NewMetrics(s.metrics), Clock: clock.RealClock{}, Evidence: history, Ledger: s.ledger, Dormancy: sleeps,
-		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers, Devices: selection[tenancyv1.ResourceDeviceClaims]},
+		PodSecurity: s.security, Exceptions: isolation.Exceptions{InlineVolumeDrivers: s.drivers, Devices: selection[tenancyv1.ResourceDeviceClaims], Storage: ptr.Deref(s.storage, tenancyv1.AllowedStorage{})},
 		PodRules: s.rules, Selection: selection, KubeletPort: 10250, KubeletVersion: "v1.37.2",
 		EndpointRanges: []string{"192.0.2.0/28"}, HostSelectors: s.selectors, All: s.all, Mappings: s.mappings, EgressBounds: s.bounds, Rules: s.kindRules(ctx), Mapped: s.mapped, Named: s.named, HostResources: s.hostResources, Metadata: isolation.Metadata{DeniedAnnotations: s.denied},
 	}))

@@ -25,7 +25,7 @@ func TestMappedObjects(t *testing.T) {
 	ctx := t.Context()
 	// Without pods, the Role is about nothing but the names.
 	for _, kind := range tenancyv1.Catalogue() {
-		s.off = append(s.off, kind.Resource)
+		s.off = append(s.off, kind.Name())
 	}
 	mapping := func(resource, host, namespace, name string) tenancyv1.HostMapping {
 		return tenancyv1.HostMapping{Resource: resource, Host: host, Inside: types.NamespacedName{Namespace: namespace, Name: name}}

@@ -149,6 +149,28 @@ imagePullSecrets:
   verbs: [get, list, watch]
 {{- end }}
 
+{{/*
+The rules for the tenants' own volumes and classes on the host. Who has them is held by an admission
+policy: it knows them by the last rule, behind which there is no API.
+*/}}
+{{- define "garret.hostVolumes" -}}
+- apiGroups: [""]
+  resources: [persistentvolumes]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [tenancy.garret.dev]
+  resources: [hostobjects]
+  verbs: [lent]
+{{- end }}
+
+{{- define "garret.hostStorageClasses" -}}
+- apiGroups: [storage.k8s.io]
+  resources: [storageclasses]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [tenancy.garret.dev]
+  resources: [hostobjects]
+  verbs: [lent]
+{{- end }}
+
 {{/* The rule for the definitions of kinds that virtual clusters have on the host by rules. */}}
 {{- define "garret.hostDefinitions" -}}
 - apiGroups: [apiextensions.k8s.io]

@@ -45,6 +45,9 @@ type HostIsolationApplyConfiguration struct {
 	// allowedPodRules are the labels, annotations and priority classes of the host that
 	// spec.syncer.pods of a virtual cluster may give to pods. None by default.
 	AllowedPodRules *AllowedPodRulesApplyConfiguration `json:"allowedPodRules,omitempty"`
+	// allowedStorage says which PersistentVolumes and StorageClasses of virtual clusters may be
+	// on the host. None by default.
+	AllowedStorage *AllowedStorageApplyConfiguration `json:"allowedStorage,omitempty"`
 	// quota is the maximum of spec.isolation.quota of a virtual cluster, and its default.
 	// Existing virtual clusters keep their quota until somebody changes it.
 	Quota *QuotaSpecApplyConfiguration `json:"quota,omitempty"`
@@ -149,6 +152,14 @@ func (b *HostIsolationApplyConfiguration) WithPods(value *PodRulesApplyConfigura
 // If called multiple times, the AllowedPodRules field is set to the value of the last call.
 func (b *HostIsolationApplyConfiguration) WithAllowedPodRules(value *AllowedPodRulesApplyConfiguration) *HostIsolationApplyConfiguration {
 	b.AllowedPodRules = value
+	return b
+}
+
+// WithAllowedStorage sets the AllowedStorage field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AllowedStorage field is set to the value of the last call.
+func (b *HostIsolationApplyConfiguration) WithAllowedStorage(value *AllowedStorageApplyConfiguration) *HostIsolationApplyConfiguration {
+	b.AllowedStorage = value
 	return b
 }
 

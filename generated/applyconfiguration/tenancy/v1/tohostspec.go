@@ -32,6 +32,9 @@ type ToHostSpecApplyConfiguration struct {
 	NetworkPolicies *KindSwitchApplyConfiguration `json:"networkPolicies,omitempty"`
 	// persistentVolumeClaims get volumes of the host. On by default.
 	PersistentVolumeClaims *KindSwitchApplyConfiguration `json:"persistentVolumeClaims,omitempty"`
+	// persistentVolumes of the tenant are volumes of the host that spec.isolation.allowedStorage
+	// of the HostCluster allows. Off by default.
+	PersistentVolumes *KindSwitchApplyConfiguration `json:"persistentVolumes,omitempty"`
 	// podDisruptionBudgets also apply when nodes of the host are drained. Off by default.
 	PodDisruptionBudgets *KindSwitchApplyConfiguration `json:"podDisruptionBudgets,omitempty"`
 	// pods run on the host's nodes. On by default.
@@ -46,6 +49,9 @@ type ToHostSpecApplyConfiguration struct {
 	ServiceAccounts *KindSwitchApplyConfiguration `json:"serviceAccounts,omitempty"`
 	// services have addresses that the host allocates. On by default.
 	Services *ServicesToHostApplyConfiguration `json:"services,omitempty"`
+	// storageClasses of the tenant have the host provision volumes as spec.isolation.allowedStorage
+	// of the HostCluster allows. Off by default.
+	StorageClasses *KindSwitchApplyConfiguration `json:"storageClasses,omitempty"`
 	// tcpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
 	TCPRoutes *KindSwitchApplyConfiguration `json:"tcpRoutes,omitempty"`
 	// tlsRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
@@ -147,6 +153,14 @@ func (b *ToHostSpecApplyConfiguration) WithPersistentVolumeClaims(value *KindSwi
 	return b
 }
 
+// WithPersistentVolumes sets the PersistentVolumes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PersistentVolumes field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithPersistentVolumes(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.PersistentVolumes = value
+	return b
+}
+
 // WithPodDisruptionBudgets sets the PodDisruptionBudgets field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the PodDisruptionBudgets field is set to the value of the last call.
@@ -192,6 +206,14 @@ func (b *ToHostSpecApplyConfiguration) WithServiceAccounts(value *KindSwitchAppl
 // If called multiple times, the Services field is set to the value of the last call.
 func (b *ToHostSpecApplyConfiguration) WithServices(value *ServicesToHostApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.Services = value
+	return b
+}
+
+// WithStorageClasses sets the StorageClasses field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the StorageClasses field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithStorageClasses(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.StorageClasses = value
 	return b
 }
 

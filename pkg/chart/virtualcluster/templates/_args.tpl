@@ -101,6 +101,9 @@
 {{- with .podRules }}
 {{- $args = append $args (printf "--pod-rules=%s" .) }}
 {{- end }}
+{{- with .allowedStorage }}
+{{- $args = append $args (printf "--allowed-storage=%s" .) }}
+{{- end }}
 {{- $args = append $args (printf "--public-egress=%t" .networkPolicy.publicEgress) }}
 {{- end }}
 {{- with .Values.isolation.networkPolicy }}
