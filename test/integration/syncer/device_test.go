@@ -11,12 +11,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
+	"garret.dev/garret/syncer/quota"
 	"garret.dev/garret/test/framework"
 )
 
@@ -222,6 +224,22 @@ func TestDevices(t *testing.T) {
 		_, err = s.host.ResourceV1().DeviceClasses().Patch(t.Context(), hidden, types.MergePatchType, []byte(`{"metadata":{"labels":{"test":"`+s.namespace+`"}}}`), metav1.PatchOptions{})
 		s.must(err)
 		s.hostPod("other-class")
+	})
+
+	t.Run("over the quota", func(t *testing.T) {
+		s := s.within(t)
+		bound := func(devices string) {
+			s.ledger.Set(quota.Bounds{Hard: corev1.ResourceList{tenancyv1.DevicesName(gpus): resource.MustParse(devices)}})
+		}
+		bound("2") // the claim anothers has one
+		claim := s.deviceClaim("two", devicesOf(gpus, func(r *resourcev1.DeviceRequest) { r.Exactly.Count = 2 }))
+		s.createPod("two", claimed("two"))
+		s.exceeds(claim.UID, "requested "+string(tenancyv1.DevicesName(gpus))+"=2, used "+string(tenancyv1.DevicesName(gpus))+"=1, limited")
+		if _, err := s.host.ResourceV1().ResourceClaims(s.hostNamespace).Get(t.Context(), hostName("two"), metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			t.Errorf("the claim on the host: got %v, want none", err)
+		}
+		bound("3")
+		s.hostPod("two")
 	})
 
 	t.Run("switched off", func(t *testing.T) {
