@@ -19,7 +19,7 @@ import (
 const notShown = "!" + tenancyv1.LabelCluster
 
 // ownClasses are the storage classes of the tenant. They go to the host as far as its
-// administrator allows, under names that no claim of another virtual cluster can guess to be its own.
+// administrator allows, under translated names.
 type ownClasses struct {
 	*builder
 	virtual, host *engine.Store[*storagev1.StorageClass]
