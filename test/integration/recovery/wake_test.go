@@ -36,7 +36,10 @@ func (m *machine) doze(t *testing.T) {
 		case vc.Status.Asleep():
 			return errors.New("garret-controller has not seen it yet")
 		}
-		number = vc.Status.Sleep.Number + 1
+		number = 1
+		if vc.Status.Sleep != nil {
+			number = vc.Status.Sleep.Number + 1
+		}
 		status := applyv1.VirtualClusterStatus().WithSleep(applyv1.SleepStatus().
 			WithNumber(number).WithSince(metav1.Now()).WithReason(v1.SleepReasonInactive))
 		_, err = clusters.ApplyStatus(ctx, applyv1.VirtualCluster(m.Name, m.Namespace).WithResourceVersion(vc.ResourceVersion).WithStatus(status),
