@@ -56,9 +56,9 @@ type Options struct {
 	SyncByRule []string
 	// ShowKinds are kinds of which objects of the host are shown, each a tenancyv1.KindFromHost as JSON.
 	ShowKinds []string
-	// ReleaseKinds are kinds that hold data and have no rule any more, as in status.customKinds.
+	// ReleaseKinds are kinds that hold data and have lost their rule, as in status.customKinds.
 	ReleaseKinds []string
-	// NodeRules say what of the host's nodes is shown, as the flag has it.
+	// NodeRules say which nodes of the host are shown, and how. It is the value of the flag.
 	NodeRules string
 	// SyncNodesFromHost shows the host's nodes as they are; it needs leave to read them.
 	SyncNodesFromHost bool

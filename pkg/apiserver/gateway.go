@@ -32,7 +32,7 @@ func (o *GatewayOptions) addFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.Enabled, "gateway", o.Enabled,
 		"Lets everybody who may get a VirtualCluster enter it by "+v1.GatewayPath("NAME", "NAMESPACE")+" on this server's own address.")
 	flags.StringArrayVar(&o.Hostnames, "gateway-hostname", o.Hostnames,
-		"DNS name, *. in front allowed, or IP address by which this server is reached from outside, to stand in the serving certificate that it makes itself; of no effect with --tls-cert-file. Repeatable.")
+		"DNS name (also *.NAME) or IP address by which clients outside reach this server. It goes into the serving certificate that the server creates, and has no effect with --tls-cert-file. Repeatable.")
 }
 
 func (o *GatewayOptions) validate() []error {

@@ -23,10 +23,10 @@ const (
 
 var errInFlight = errors.New("shut down with requests still in flight")
 
-// Run serves until ctx ends, and then, in this order: it goes on serving for
-// the shutdown delay while /readyz fails, so that nobody comes any more; it
-// takes no new requests, ends watches, and lets requests that are in flight and
-// relayed streams finish; it closes the streams that are left after their grace.
+// Run serves until ctx ends. Then it shuts down in this order:
+//  1. It serves for the shutdown delay while /readyz fails, so that the host sends nobody more.
+//  2. It accepts no new requests, ends watches, and lets requests and relayed streams finish.
+//  3. It closes the streams that are left after their grace.
 func (s *Server) Run(ctx context.Context) error {
 	stopped := make(chan struct{})
 	drained := make(chan struct{})

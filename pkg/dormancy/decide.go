@@ -24,7 +24,7 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
-// An Action is what is to be done with a virtual cluster.
+// An Action is what garret-controller must do with a virtual cluster.
 type Action int
 
 const (
@@ -38,18 +38,18 @@ const (
 	Pause
 )
 
-// A Decision is what is to be done, and when to decide again.
+// A Decision is an Action, and when to decide again.
 type Decision struct {
 	Do Action
 	// Reason is that of a sleep.
 	Reason string
 	// Cause is that of a wake, and User whose request it was, where that is known.
 	Cause, User string
-	// Again is when the decision changes by itself; zero where it does not.
+	// Again is when time alone changes the decision; zero for never.
 	Again time.Time
 }
 
-// Decide says what is to be done at a time.
+// Decide returns the decision at a time.
 func Decide(vc *tenancyv1.VirtualCluster, now time.Time) Decision {
 	if vc.Status.Asleep() {
 		return decideAsleep(vc, now)

@@ -28,7 +28,7 @@ const (
 	// Announced means that the deletion is announced, and Soon that little is left of that time.
 	Announced
 	Soon
-	// Due means that it is to be deleted now.
+	// Due means that garret-controller must delete it now.
 	Due
 )
 
@@ -40,7 +40,7 @@ type Deletion struct {
 	LastUse, At time.Time
 	// Since is since when the deletion stands announced; zero where it does not yet.
 	Since time.Time
-	// Again is when the stage changes by itself; zero where it does not.
+	// Again is when time alone changes the stage; zero for never.
 	Again time.Time
 }
 

@@ -29,9 +29,9 @@ func NewEvaluator(list quotageneric.ListFuncByNamespace) quotav1.Evaluator {
 	return &evaluator{quotageneric.NewObjectCountEvaluator(v1.Resource("virtualclusters"), list, ""), list}
 }
 
-// Handles creates, and updates that change what is asked for. All others pass,
-// whatever the quotas are by now: else the last update of one that is being
-// deleted could be refused, because there is no room for it any more.
+// Handles creates, and updates that change what is asked for. All others pass, whatever the
+// quotas are now. Otherwise a quota could refuse the last update of an object that is being
+// deleted, because somebody lowered the quota meanwhile.
 func (e *evaluator) Handles(a admission.Attributes) bool {
 	if a.GetSubresource() != "" {
 		return false

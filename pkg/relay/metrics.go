@@ -49,7 +49,7 @@ func NewMetrics(register func(metrics.Registerable) error) (*Metrics, error) {
 	m := &Metrics{
 		requests: metrics.NewCounterVec(&metrics.CounterOpts{
 			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "requests_total", StabilityLevel: metrics.ALPHA,
-			Help: "Requests into virtual clusters by verb inside, class of the code answered, and, where the relay answered instead of the API server inside, the reason.",
+			Help: "Requests into virtual clusters, by verb inside, class of the status code, and reason, which only answers of the relay itself have.",
 		}, []string{"verb", "code", "reason"}),
 		duration: metrics.NewHistogramVec(&metrics.HistogramOpts{
 			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "request_duration_seconds", StabilityLevel: metrics.ALPHA, Buckets: metrics.ExponentialBuckets(0.001, 2, 16),

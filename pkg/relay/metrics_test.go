@@ -106,7 +106,7 @@ garret_relay_credential_rejections_total 0
 # HELP garret_relay_credential_renewals_total [ALPHA] Certificates with which the relay began to enter virtual clusters.
 # TYPE garret_relay_credential_renewals_total counter
 garret_relay_credential_renewals_total 1
-# HELP garret_relay_requests_total [ALPHA] Requests into virtual clusters by verb inside, class of the code answered, and, where the relay answered instead of the API server inside, the reason.
+# HELP garret_relay_requests_total [ALPHA] Requests into virtual clusters, by verb inside, class of the status code, and reason, which only answers of the relay itself have.
 # TYPE garret_relay_requests_total counter
 garret_relay_requests_total{code="1xx",reason="",verb="get"} 1
 garret_relay_requests_total{code="2xx",reason="",verb="watch"} 1

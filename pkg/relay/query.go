@@ -14,8 +14,8 @@ import (
 
 type queryKey struct{}
 
-// WithInnerQuery keeps the query of a relayed request away from next, which is
-// to be the API handler itself, innermost of the handler chain.
+// WithInnerQuery hides the query of a relayed request from next, which must be the API handler
+// itself, the innermost of the handler chain.
 //
 // The query is addressed to the API server inside. The one outside would act
 // upon parts of it: it answers 400 to any dryRun on a connecting subresource, so

@@ -26,10 +26,10 @@ var kept = [][]string{
 
 // A Write is one write of a virtual cluster's spec.
 type Write struct {
-	// Old is the spec as it was, nil on creation.
+	// Old is the spec before the write, nil on creation.
 	Old *tenancy.VirtualClusterSpec
-	// Before is the resolution that was applied last, Now the one to apply. They
-	// are the same pointer when the template is not applied again, and nil where there is none.
+	// Before is the resolution that the last write applied, Now the one to apply. They are the same
+	// pointer when the template is not applied again, and nil without a template.
 	Before, Now *tenancy.TemplateStatus
 }
 

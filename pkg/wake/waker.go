@@ -51,10 +51,10 @@ const (
 
 // Statuses are those of virtual clusters.
 type Statuses interface {
-	// ChangeStatus has change edit the status of a virtual cluster as it is stored. An
-	// error of change is returned, and nothing is written then.
+	// ChangeStatus lets change edit the stored status of a virtual cluster. It returns an error
+	// of change, and then writes nothing.
 	ChangeStatus(ctx context.Context, name types.NamespacedName, change func(*tenancy.VirtualCluster) error) error
-	// Watch tells of a virtual cluster as it is, and after every change, until ctx ends.
+	// Watch reports a virtual cluster as it is, and each change, until ctx ends.
 	Watch(ctx context.Context, name types.NamespacedName) (watch.Interface, error)
 }
 

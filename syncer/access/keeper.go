@@ -42,7 +42,7 @@ const (
 
 // Options are what a Keeper is made of.
 type Options struct {
-	// Own tells of the syncer's own VirtualCluster.
+	// Own reports changes of the syncer's own VirtualCluster.
 	Own *own.Cluster
 	// Virtual is a client of the virtual cluster, with all rights.
 	Virtual kubernetes.Interface

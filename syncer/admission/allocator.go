@@ -49,10 +49,10 @@ func NeedsAddress(service *corev1.Service) bool {
 	return resources.HasHostService(service) && service.Spec.ClusterIP != corev1.ClusterIPNone
 }
 
-// Allocate returns the host's Service for one that is about to be stored inside;
-// it makes it unless it is there. After a dry run it is nil: the host says whether it
-// would refuse, but the address in its answer is none that it has. So it is where
-// Services stay inside. Errors are API errors of the host, in the names known inside.
+// Allocate returns the host's Service for one that is about to be stored inside, and creates it
+// if it is missing. It returns nil where Services stay inside, and after a dry run: the host
+// then says whether it would refuse, but reserves no address. Errors are API errors of the host,
+// with the names known inside.
 func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRun bool) (*corev1.Service, error) {
 	if a.Inside {
 		return nil, nil
@@ -79,9 +79,9 @@ func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRu
 	return created, nil
 }
 
-// Widen makes the host allocate an address of a second family, for a Service inside that asks for
-// one from now on, and returns the host's Service. It is nil where there is none of the
-// Service, and after a dry run, as with Allocate.
+// Widen has the host allocate an address of a second family for a Service inside that now asks
+// for one, and returns the host's Service. Like Allocate, it returns nil where the host has no
+// Service, and after a dry run.
 func (a *Allocator) Widen(ctx context.Context, virtual *corev1.Service, dryRun bool) (*corev1.Service, error) {
 	if a.Inside {
 		return nil, nil

@@ -123,9 +123,9 @@ func (r *Reporter) Access(generation int64, reason, message string) {
 	r.change(func() { r.access = accessState{true, generation, trouble{reason, message}} })
 }
 
-// KubeconfigSecret says what has become of the Secret that a generation asks for: an empty
-// reason means that it is written, and no message that there is none. Until it is called,
-// nothing is reported about it.
+// KubeconfigSecret reports the state of the Secret that a generation asks for. An empty reason
+// means that it is written, an empty message that none exists. Before the first call, the
+// Reporter says nothing about the Secret.
 func (r *Reporter) KubeconfigSecret(generation int64, reason, message string) {
 	next := secretState{true, generation, trouble{reason, message}}
 	r.mutex.Lock()

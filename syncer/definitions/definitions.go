@@ -47,8 +47,8 @@ type Installer struct {
 	Wide map[string]bool
 	// ClusterID marks what the installer made.
 	ClusterID string
-	// Shown are the definitions of kinds of which objects of the host are shown inside. They
-	// are marked, so that those objects are found again when nothing says so any more.
+	// Shown are the definitions of kinds whose host objects are shown inside. The installer marks
+	// them, so that it finds these objects again when no setting names the kind.
 	Shown map[string]bool
 	Clock clock.Clock
 }
@@ -184,7 +184,7 @@ func (i *Installer) one(ctx context.Context, rule *tenancyv1.KindRule) (made res
 	return resources.RuledKind{KindRule: *rule, Kind: wanted.Spec.Names.Kind, HasStatus: served != nil && served.Status != nil}, i.await(ctx, name, wanted)
 }
 
-// Hidden are the kinds of which objects of the host were shown, and are no more.
+// Hidden returns the kinds whose host objects were shown inside, and no longer are.
 func (i *Installer) Hidden(ctx context.Context) ([]schema.GroupVersionResource, error) {
 	marked, err := i.Virtual.List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelMapped + "=" + i.ClusterID})
 	if err != nil {

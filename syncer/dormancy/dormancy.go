@@ -51,8 +51,8 @@ type Options struct {
 	Clock   clock.WithTicker
 	// Pods says that pods are synced. Otherwise there is nothing to record.
 	Pods bool
-	// Report is called with the number of the sleep for which the syncer rests, and with
-	// zero when it rests no more.
+	// Report gets the number of the sleep for which the syncer rests, and zero when the syncer
+	// works again.
 	Report func(number int64)
 }
 
@@ -162,7 +162,7 @@ func (d *Dormancy) Wakes(uid types.UID) bool {
 	return !d.resting && (!d.known || slept || d.rose[uid])
 }
 
-// Prune has the pods leave the record that are not inside any more.
+// Prune removes the pods from the record that no longer exist inside.
 func (d *Dormancy) Prune(inside map[types.UID]bool) {
 	d.mu.Lock()
 	slept := maps.Clone(d.slept)

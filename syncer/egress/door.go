@@ -160,9 +160,9 @@ func (d *Door) judge(ctx context.Context, target netip.AddrPort) error {
 	case longest(d.Allowed, address) > longest(d.Closed, address):
 		return nil
 	case within(d.Closed, address):
-		return refuse("%s is in a range of the host, and belongs to no pod of this virtual cluster, nor to a Service with a selector and that port; %s", target, lift)
+		return refuse("%s is in a range of the host, and belongs to no pod of this virtual cluster; no Service with a selector has this address and port; %s", target, lift)
 	case !public(address):
-		return refuse("%s belongs to no pod of this virtual cluster, nor to a Service with a selector and that port; %s", target, lift)
+		return refuse("%s belongs to no pod of this virtual cluster; no Service with a selector has this address and port; %s", target, lift)
 	case d.Resolver == nil:
 		return refuse("%s is public, and the API server may connect only to public addresses in a webhook's clientConfig.url; %s", address, lift)
 	case !d.Public:

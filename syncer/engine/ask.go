@@ -66,9 +66,8 @@ func (s *Store[T]) takes(object any, now time.Time) corev1.ResourceList {
 	return quota.Usage(s.resource.GroupResource(), object, now)
 }
 
-// Ask makes a write to the host that is none of the Writer's, such as one to a
-// subresource, unless the host has refused it. Part names what of the object is
-// written; current is nil where the object is created.
+// Ask writes to the host what the Writer cannot, such as a subresource, unless the host has
+// refused the same write. Part names the part of the object; current is nil for a creation.
 func (s *Store[T]) Ask(part string, current, wanted T, do func() (T, error)) (T, error) {
 	if s.breaker == nil {
 		return do()

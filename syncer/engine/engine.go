@@ -34,8 +34,7 @@ type Recoverable interface {
 // AddTwins has the engine survey and recover the kinds.
 func (e *Engine) AddTwins(twins ...Recoverable) { e.twins = append(e.twins, twins...) }
 
-// Survey looks for host objects without a virtual object, and returns
-// the kinds of which there is any.
+// Survey looks for host objects without a virtual object, and returns their kinds.
 func (e *Engine) Survey(ctx context.Context) ([]Survey, error) {
 	var found []Survey
 	var errs []error

@@ -7,13 +7,12 @@ import "context"
 
 // Kind is what is particular to the objects of one kind that have a twin on the host.
 type Kind[T Object] interface {
-	// Wanted says whether the virtual object is to have a twin now. A twin that
-	// is no longer wanted is deleted.
+	// Wanted says whether the virtual object must have a twin now. The engine deletes a twin
+	// that is no longer wanted.
 	Wanted(ctx context.Context, virtual T) (bool, error)
-	// ToHost makes host what it should be, metadata included. A host object
-	// without UID is about to be created, and everything is to be filled in; one
-	// with a UID is a copy of what the host has, and only what may change is to be changed.
-	// It writes nothing anywhere.
+	// ToHost makes host what it should be, metadata included. It fills in a host object without a
+	// UID completely: the engine is about to create that. One with a UID is a copy of what the
+	// host has, and ToHost changes only what may change. It sends nothing to the host.
 	ToHost(ctx context.Context, virtual, host T) error
 }
 
@@ -76,15 +75,15 @@ type Ender[T Object] interface {
 // Remaker is a Kind whose host object has to be made again when what it says may
 // not change.
 type Remaker[T Object] interface {
-	// Outdated tells whether the host object is to be deleted for another one. One that
-	// changes meanwhile is not.
+	// Outdated says whether the engine must delete the host object and create another. The engine
+	// keeps one that changes meanwhile.
 	Outdated(virtual, host T) bool
 }
 
 // Misser is a Kind for which it matters that there is no host object.
 type Misser[T Object] interface {
-	// HostMissing is called when there is no host object, before one is made. It
-	// is true when none is to be made, because the one that was is gone for good.
+	// HostMissing returns true where the engine must not create the missing host object, because
+	// the earlier one is gone for good. The engine asks before it creates one.
 	HostMissing(ctx context.Context, virtual T) (bool, error)
 }
 

@@ -35,11 +35,11 @@ type Look struct {
 	// explains where there is a host object all the same.
 	Asked   Object
 	Unasked string
-	// Next is Host, or for FromHost Virtual, after the next pass; nil where there is none.
+	// Next is what the next pass makes of Host, or for FromHost of Virtual; nil for no object.
 	Next Object
 	// Answered are fields of Next of which the host's admission made something else, which stays.
 	Answered []string
-	// Unwanted says why there is to be no host object; empty where there is to be one.
+	// Unwanted says why the host must have no object; empty where it must have one.
 	Unwanted string
 	// Told are what keeps the object, or a change of it, from the host.
 	Told []Told

@@ -19,9 +19,9 @@ import (
 // releaseInterval is how long after a failure another try is made.
 const releaseInterval = 5 * time.Second
 
-// Release takes the syncer's finalizer from the virtual objects of a kind that
-// holds data and is not synced any more: nobody would delete their host objects,
-// and nothing may hold them back. It reads them once, and is done when it is.
+// Release removes the syncer's finalizer from the virtual objects of a kind that holds data and
+// is no longer synced. Nobody would delete their host objects, so the finalizer would keep them
+// for ever. It reads the objects once, and returns when all are released.
 func Release[T Object](ctx context.Context, virtual *Store[T]) {
 	forEach(ctx, virtual, "Cannot release objects that are not synced any more", func(object T) error {
 		others := slices.DeleteFunc(slices.Clone(object.GetFinalizers()), func(f string) bool { return f == tenancyv1.FinalizerData })
@@ -32,8 +32,8 @@ func Release[T Object](ctx context.Context, virtual *Store[T]) {
 	})
 }
 
-// Clear deletes all objects of the store, such as those inside that are not shown any more. It
-// reads them once, and is done when they are deleted.
+// Clear deletes all objects of the store, such as those inside that are no longer shown. It reads
+// them once, and returns when they are deleted.
 func Clear[T Object](ctx context.Context, virtual *Store[T]) {
 	forEach(ctx, virtual, "Cannot delete objects that are not shown any more", func(object T) error {
 		uid := object.GetUID()

@@ -59,7 +59,7 @@ type followed struct {
 // it can stream lists.
 func NewInformers(client any) *Informers { return &Informers{client: client} }
 
-// Followed are the informers that are to be run.
+// Followed returns the informers to run.
 func (i *Informers) Followed() []cache.SharedIndexInformer {
 	informers := make([]cache.SharedIndexInformer, len(i.followed))
 	for at, each := range i.followed {
@@ -225,7 +225,7 @@ func (s *Store[T]) Whole(ctx context.Context, object T) (T, error) {
 	return s.Writer(object.GetNamespace()).Get(ctx, object.GetName(), metav1.GetOptions{})
 }
 
-// Since is when the cached object was created; zero where there is none.
+// Since returns when the cached object was created; zero without an object.
 func (s *Store[T]) Since(key types.NamespacedName) time.Time {
 	object, found := s.Get(key.Namespace, key.Name)
 	if !found {

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// ClaimSpec returns what of a volume claim's spec may travel, and what keeps the
+// ClaimSpec returns the part of a volume claim's spec that the host gets, and what keeps the
 // claim from the host.
 func ClaimSpec(spec *corev1.PersistentVolumeClaimSpec, exceptions Exceptions) (*corev1.PersistentVolumeClaimSpec, Violations) {
 	return carry(spec, field.NewPath("spec"), exceptions)

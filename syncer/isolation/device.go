@@ -12,8 +12,8 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
-// ResourceClaimSpec returns what of the spec of a claim of devices may travel, and what keeps
-// the claim from the host.
+// ResourceClaimSpec returns the part of the spec of a ResourceClaim that the host gets, and what
+// keeps the claim from the host.
 func ResourceClaimSpec(spec *resourcev1.ResourceClaimSpec, exceptions Exceptions) (*resourcev1.ResourceClaimSpec, Violations) {
 	return carry(spec, field.NewPath("spec"), exceptions)
 }

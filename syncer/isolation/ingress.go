@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// IngressSpec returns what of an ingress' spec may travel, and what keeps the ingress
-// from the host.
+// IngressSpec returns the part of an ingress's spec that the host gets, and what keeps the
+// ingress from the host.
 func IngressSpec(spec *networkingv1.IngressSpec) (*networkingv1.IngressSpec, Violations) {
 	return carry(spec, field.NewPath("spec"), Exceptions{})
 }

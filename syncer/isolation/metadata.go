@@ -95,9 +95,9 @@ var byDefault, readDomains = func() (map[string][]annotationRule, map[string]boo
 	return rules, domains
 }()
 
-// Annotations returns what of an object's annotations travels, and the keys of what stays
-// inside although a program of the host could be meant by it. HostSecret gives the name
-// on the host of a Secret beside the object.
+// Annotations returns the annotations of an object that the host gets. It also returns the keys
+// of those that stay inside although a program of the host might read them. HostSecret returns
+// the name on the host of a Secret beside the object.
 func (m Metadata) Annotations(resource, namespace string, annotations map[string]string, hostSecret func(name string) string) (travel map[string]string, leftOut []string) {
 	if !slices.Contains(carriers, resource) {
 		return nil, nil
@@ -124,7 +124,7 @@ func (m Metadata) Annotations(resource, namespace string, annotations map[string
 	return travel, leftOut
 }
 
-// Labels returns what of an object's labels travels under its own key.
+// Labels returns the labels of an object that the host gets under their own keys.
 func (m Metadata) Labels(resource string, labels map[string]string) map[string]string {
 	if !slices.Contains(carriers, resource) || len(m.AllowedLabels) == 0 {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// NetworkPolicySpec returns what of a policy's spec may travel, and what keeps the
-// policy from the host. EgressBounds hold what it opens.
+// NetworkPolicySpec returns the part of a policy's spec that the host gets, and what keeps the
+// policy from the host. EgressBounds limit what it opens.
 func NetworkPolicySpec(spec *networkingv1.NetworkPolicySpec) (*networkingv1.NetworkPolicySpec, Violations) {
 	return carry(spec, field.NewPath("spec"), Exceptions{})
 }

@@ -11,7 +11,7 @@ import (
 // byPodSecurity is the reason why the tables pass what gives power over a node.
 const byPodSecurity = "the level of Pod Security decides"
 
-// PodSpec returns what of a pod's spec may travel, and what keeps the pod from the host.
+// PodSpec returns the part of a pod's spec that the host gets, and what keeps the pod from the host.
 func PodSpec(spec *corev1.PodSpec, exceptions Exceptions) (*corev1.PodSpec, Violations) {
 	return carry(spec, field.NewPath("spec"), exceptions)
 }

@@ -12,7 +12,7 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
 
-// ServiceSpec returns what of a Service's spec may travel, and what keeps the
+// ServiceSpec returns the part of a Service's spec that the host gets, and what keeps the
 // Service from the host.
 func ServiceSpec(spec *corev1.ServiceSpec, exceptions Exceptions) (*corev1.ServiceSpec, Violations) {
 	return carry(spec, field.NewPath("spec"), exceptions)

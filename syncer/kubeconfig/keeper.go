@@ -66,7 +66,7 @@ type Outcome struct {
 	Generation int64
 	// Reason says what is amiss, in one word; it is empty when nothing is.
 	Reason string
-	// Message is about the Secret; it is empty where there is to be none, and is none.
+	// Message is about the Secret; it is empty where the spec asks for none and none exists.
 	Message string
 }
 

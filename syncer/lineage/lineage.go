@@ -103,8 +103,8 @@ func (l *Lineage) Open(ctx context.Context) (*Loss, error) {
 	return nil, l.mark(ctx, found, *known)
 }
 
-// Accept goes on with the data inside, whatever they are; decision is the value of
-// AnnotationRecover that says so, if any.
+// Accept continues with the data inside, whatever they are. Decision is the value of
+// AnnotationRecover that asks for that, if any.
 func (l *Lineage) Accept(ctx context.Context, decision string) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()

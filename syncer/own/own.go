@@ -18,7 +18,7 @@ import (
 	"garret.dev/garret/syncer/translate"
 )
 
-// Cluster tells of every change of the VirtualCluster.
+// Cluster reports every change of the VirtualCluster to its observers.
 type Cluster struct {
 	cluster   translate.Cluster
 	client    rest.Interface

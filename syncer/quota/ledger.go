@@ -157,7 +157,7 @@ func isOlder(version, than string) bool {
 	return err == nil && order < 0
 }
 
-// Gone takes down that an object is not on the host any more.
+// Gone records that the host no longer has an object.
 func (b *Book) Gone(object metav1.Object) {
 	b.ledger.mu.Lock()
 	defer b.ledger.mu.Unlock()

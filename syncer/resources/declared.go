@@ -90,7 +90,7 @@ func (k *declaredKind[T]) Wanted(_ context.Context, virtual T) (bool, error) {
 	return k.declared.wanted == nil || k.declared.wanted(virtual), nil
 }
 
-// Declines says why there is to be no host object.
+// Declines says why the host must have no object.
 func (k *declaredKind[T]) Declines(T) string { return k.declared.unwanted }
 
 // ToHost marks the host object and has the kind fill it in.
@@ -133,7 +133,7 @@ func (k *declaredKind[T]) FromHost(ctx context.Context, virtual, host T, _ bool)
 	return k.declared.status(ctx, virtual, host)
 }
 
-// HostMissing asks the kind whether a host object is to be made.
+// HostMissing asks the kind whether the missing host object is gone for good.
 func (k *declaredKind[T]) HostMissing(ctx context.Context, virtual T) (bool, error) {
 	if k.declared.missing == nil {
 		return false, nil

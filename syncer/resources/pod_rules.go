@@ -72,7 +72,7 @@ func (r nodeRules) enforce(host *corev1.PodSpec) error {
 	for _, key := range slices.Sorted(maps.Keys(r.selector)) {
 		if asked, asks := host.NodeSelector[key]; asks && asked != r.selector[key] {
 			return engine.Refuse(reasonForbidden, fmt.Sprintf(
-				"spec.nodeSelector[%s] %q is refused: all pods of this virtual cluster run on nodes with another value, which spec.syncer.pods of the VirtualCluster or spec.isolation.pods of the HostCluster sets", key, asked))
+				"spec.nodeSelector[%s] %q is refused: all pods of this virtual cluster run on nodes with another value; spec.syncer.pods of the VirtualCluster or spec.isolation.pods of the HostCluster sets it", key, asked))
 		}
 	}
 	if len(r.selector) > 0 {

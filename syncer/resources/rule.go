@@ -28,7 +28,7 @@ type Rules struct {
 	Kinds         []RuledKind
 	// Classes are kinds of CustomResourceDefinitions whose objects belong to no namespace.
 	Classes []RuledKind
-	// Released are kinds that hold data and have no rule any more.
+	// Released are kinds that hold data and have lost their rule.
 	Released []schema.GroupVersionResource
 	// Grants are the ReferenceGrants inside; none where the host does not know the kind.
 	Grants schema.GroupVersionResource
@@ -42,7 +42,7 @@ type RuledKind struct {
 	tenancyv1.KindRule
 	// Kind is what objects of it call themselves.
 	Kind string
-	// HasStatus says that the status is written by itself.
+	// HasStatus says that the kind has the subresource status.
 	HasStatus bool
 }
 

@@ -26,7 +26,7 @@ type ShownKind struct {
 	tenancyv1.KindFromHost
 	// Kind is what objects of it call themselves.
 	Kind string
-	// Status says that the status is written by itself.
+	// Status says that the kind has the subresource status.
 	Status bool
 }
 

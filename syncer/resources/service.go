@@ -32,8 +32,8 @@ func HostService(marker Marker, virtual *corev1.Service) *corev1.Service {
 	return host
 }
 
-// KeepServiceAnswer has the host's Service tell what the host's admission made of
-// one that was created outside of the engine, which is to leave it at that.
+// KeepServiceAnswer records on a host's Service what the host's admission made of it. It is for
+// Services that were created outside of the engine, which then accepts that answer.
 func KeepServiceAnswer(ctx context.Context, services engine.Writer[*corev1.Service], marker Marker, virtual, sent, created *corev1.Service) error {
 	return engine.KeepAnswer(ctx, services, sent, created, func(again *corev1.Service) error {
 		refreshService(marker, virtual, again)

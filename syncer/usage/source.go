@@ -67,7 +67,7 @@ type Reading struct {
 
 // Unavailable is the error where the host gives no figures.
 type Unavailable struct {
-	// Code is the host's answer; 0 where there is none.
+	// Code is the status code of the host's answer; 0 without an answer.
 	Code    int
 	Message string
 }

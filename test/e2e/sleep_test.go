@@ -48,8 +48,8 @@ func TestSleep(t *testing.T) {
 		return err
 	})
 	inside.Refused(t, "garret wake demo", "get", "pods")
-	if got := admin.Do(t, "get", "vc", "demo", "-n", ns); !strings.Contains(got, "Sleeping") {
-		t.Errorf("want the phase Sleeping: %s", got)
+	if got := admin.Do(t, "get", "vc", "demo", "-n", ns); !strings.Contains(got, "Sleeping") || !strings.Contains(got, ", paused; wake it: garret wake demo -n "+ns) {
+		t.Errorf("want the phase Sleeping, why, and how to wake it: %s", got)
 	}
 
 	admin.Garret(t, "wake", "demo", "-n", ns)

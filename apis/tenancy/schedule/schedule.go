@@ -64,7 +64,7 @@ func Zone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// Next is the first time after t; zero where there is none.
+// Next returns the first time after t, or zero.
 func (s Schedule) Next(t time.Time) time.Time {
 	if s.times == nil {
 		return time.Time{}
@@ -72,7 +72,7 @@ func (s Schedule) Next(t time.Time) time.Time {
 	return s.times.Next(t.In(s.zone))
 }
 
-// Last is the last time after one time and not after another; zero where there is none.
+// Last returns the last time that is after the first argument and not after the second, or zero.
 func (s Schedule) Last(after, until time.Time) time.Time {
 	comes := func(from time.Time) bool {
 		next := s.Next(from)

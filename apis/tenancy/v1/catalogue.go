@@ -353,9 +353,9 @@ func ReservedResources() []string {
 	return names
 }
 
-// SelectResources tells of each kind of the catalogue whether it is synced, given the
-// names of kinds to sync and not to sync. One that is in both lists is. A
-// kind whose needs are not synced is not, whatever was asked for.
+// SelectResources says for each kind of the catalogue whether it is synced, given the names of
+// kinds to sync and not to sync. A kind in both lists is synced. A kind that needs an unsynced
+// kind is never synced.
 func SelectResources(enable, disable []string) (map[string]bool, error) {
 	selection := map[string]bool{}
 	catalogue := Catalogue()

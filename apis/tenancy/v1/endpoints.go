@@ -40,7 +40,7 @@ func (r AddressRanges) Contain(address netip.Addr) bool {
 }
 
 // ParseEndpointAddress reads an address as the host's network does: an IPv4 address
-// in the form of an IPv6 one is the IPv4 address. It is false for what is none.
+// in the form of an IPv6 one is the IPv4 address. It returns false for any other text.
 func ParseEndpointAddress(text string) (netip.Addr, bool) {
 	address, err := netip.ParseAddr(text)
 	return address.Unmap(), err == nil

@@ -9,9 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// IsExtendedResource tells whether a resource is none of Kubernetes' own, but one that a
-// device plugin or somebody by hand gives to nodes. Names of Kubernetes' own have no
-// domain, or one that ends in kubernetes.io.
+// IsExtendedResource says whether a device plugin or a person gives this resource to nodes, and
+// not Kubernetes itself. Names of Kubernetes have no domain, or one that ends in kubernetes.io.
 func IsExtendedResource(name corev1.ResourceName) bool {
 	domain, _, qualified := strings.Cut(string(name), "/")
 	return qualified && domain != "kubernetes.io" && !strings.HasSuffix(domain, ".kubernetes.io") &&

@@ -16,8 +16,8 @@ import (
 // FlagSyncByRule has a syncer carry a kind by a rule. Its value is the rule as JSON.
 const FlagSyncByRule = "sync-by-rule"
 
-// FlagReleaseKind has a syncer let the objects inside of a kind go that holds data and has no
-// rule any more. Its value is as in status.customKinds.
+// FlagReleaseKind makes a syncer remove its finalizer from objects inside, of a kind that holds
+// data and has lost its rule. Its value is as in status.customKinds.
 const FlagReleaseKind = "release-kind"
 
 // Step is a part of a path: a field, and whether the rest is about each item of its list.
@@ -79,8 +79,8 @@ func (r *KindRule) Synced() SyncedKind {
 	return SyncedKind{Group: at.Group, Version: at.Version, Resource: at.Resource, Direction: ToHost, Namespaced: true, HoldsData: r.KeepsData, Verbs: writing()}
 }
 
-// Rules are those by which the spec has kinds go to the host: its own, and those of the kinds
-// that it switches on, in the first of their versions.
+// Rules returns the rules by which the spec syncs kinds to the host: its own, and those of the
+// kinds that it switches on, each in the first of its versions.
 func (s *SyncerSpec) Rules() []KindRule {
 	rules, _ := s.RulesIn(func(kind *BuiltInKind) (string, error) { return kind.Versions[0], nil })
 	return rules

@@ -48,9 +48,9 @@ const (
 	// cluster whose id is the value. Nothing inside stands for it.
 	LabelKubeconfigOf = "garret.dev/kubeconfig-of"
 
-	// LabelOrphan marks a synced host object that holds data and that nothing inside
-	// stands for any more: its object inside is missing without having been deleted, its
-	// kind is switched off, or the virtual cluster was deleted and its data retained.
+	// LabelOrphan marks a synced host object that holds data and has lost its object inside. That
+	// is missing although nobody deleted it, or its kind is switched off, or the virtual cluster
+	// was deleted and its data retained.
 	LabelOrphan = "garret.dev/orphan"
 
 	// RoleHostClasses names the ClusterRole that reads the host's classes, and the

@@ -100,7 +100,7 @@ func imagePlace(place string, path *field.Path) field.ErrorList {
 	// Of Docker's own registry, a name of one part is short for one in library.
 	named, err := reference.ParseNormalizedNamed(place + "/x/x")
 	if err != nil || named.Name() != place+"/x/x" {
-		return field.ErrorList{field.Invalid(path, place, "must be a registry and the beginning of a path in whole parts, as in docker.io/library, without a tag and without a slash at the end")}
+		return field.ErrorList{field.Invalid(path, place, "must be a registry and a path in whole parts, such as docker.io/library: remove a tag, or a slash at the end")}
 	}
 	return nil
 }

@@ -24,6 +24,6 @@ func recovery(annotations, old map[string]string, path *field.Path) field.ErrorL
 		return nil
 	}
 	return field.ErrorList{field.Invalid(path.Key(v1.AnnotationRecover), value, fmt.Sprintf(
-		"must be %q or %q, where TOKEN is one that was not used before, of at most 63 of the characters a-z, 0-9 and -, such as %q; "+
-			"add %q for a decision about the next loss, and take the annotation away to decide nothing", v1.RecoverAdopt+" TOKEN", v1.RecoverGiveUp+" TOKEN", v1.RecoverAdopt+" 1", " "+v1.RecoverBeforehand))}
+		"must be %q or %q, such as %q: TOKEN is new, and has at most 63 of the characters a-z, 0-9 and -; "+
+			"add %q for a decision about the next loss, and remove the annotation to decide nothing", v1.RecoverAdopt+" TOKEN", v1.RecoverGiveUp+" TOKEN", v1.RecoverAdopt+" 1", " "+v1.RecoverBeforehand))}
 }

@@ -156,7 +156,7 @@ func TestCreate(t *testing.T) {
 		"adoption":               {change: recoverBy("adopt 1")},
 		"giving up":              {change: recoverBy("give-up " + strings.Repeat("a", 63))},
 		"decision without token": {change: recoverBy("adopt"), want: []string{recoverField + `: must be "adopt TOKEN" or "give-up TOKEN"`}},
-		"decision is empty":      {change: recoverBy(""), want: []string{recoverField + ": take the annotation away"}},
+		"decision is empty":      {change: recoverBy(""), want: []string{recoverField + ": remove the annotation"}},
 		"no verb of ours":        {change: recoverBy("delete 1"), want: []string{recoverField + ": must be"}},
 		"token too long":         {change: recoverBy("adopt " + strings.Repeat("a", 64)), want: []string{recoverField + ": at most 63"}},
 		"token in capitals":      {change: recoverBy("adopt A"), want: []string{recoverField + ": must be"}},

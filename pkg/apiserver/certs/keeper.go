@@ -65,8 +65,8 @@ func (k *Keeper) WithMetrics(metrics *Metrics) *Keeper {
 	return k
 }
 
-// Load reads the Secret, makes it, or renews it, and returns when there is
-// material to serve with. It goes on trying until ctx ends.
+// Load reads, creates or renews the Secret, and returns when the server has a certificate to
+// serve with. It retries until ctx ends.
 func (k *Keeper) Load(ctx context.Context) error {
 	var last error
 	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {

@@ -78,7 +78,7 @@ func (c *Commands) pause(ctx context.Context, name string, paused bool, options 
 		done, other, reached = "awake", "sleep", isAwake
 	}
 	if !options.wait {
-		c.say("see how far it is with: kubectl get vc %s -n %s -o wide", name, cluster.Namespace)
+		c.say("see how far it is with: kubectl get vc %s -n %s", name, cluster.Namespace)
 		return nil
 	}
 	waiting, cancel := context.WithTimeout(ctx, options.timeout)

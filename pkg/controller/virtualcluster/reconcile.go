@@ -211,7 +211,10 @@ func (c *Controller) ensure(ctx context.Context, vc *tenancyv1.VirtualCluster, s
 	}
 	m.Lock()
 	current := m.deployed == digest && !m.drifted && c.Clock.Since(m.deployedAt) < compareEvery
-	known := m.release
+	undrifted, known := m.deployed, m.release
+	if m.drifted {
+		undrifted = ""
+	}
 	// Noted before the work: what changes during it is to be looked at again.
 	m.drifted = false
 	m.Unlock()
@@ -220,6 +223,9 @@ func (c *Controller) ensure(ctx context.Context, vc *tenancyv1.VirtualCluster, s
 	}
 	start := c.Clock.Now()
 	ctx, end := step(ctx, stepDeploy)
+	if wakes, err := onlyWakes(vc, spec.Values, undrifted); err == nil && wakes {
+		c.startAhead(ctx, vc, m)
+	}
 	status, err := c.Releases.Ensure(ctx, spec)
 	end(err)
 	m.Lock()

@@ -69,7 +69,7 @@ func (c *Controller) takeUp(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	}
 	klog.FromContext(ctx).Info("Adopting retained data", "claim", klog.KObj(claim), "clusterID", id)
 	c.Recorder.Event(vc, corev1.EventTypeNormal, reasonTakenUp, fmt.Sprintf(
-		"the virtual cluster runs on the data in the volume claim %s, and adopts the host objects with the label %s=%s", claim.Name, tenancyv1.LabelCluster, id))
+		"the virtual cluster uses the data in the volume claim %s; it adopts the host objects with the label %s=%s", claim.Name, tenancyv1.LabelCluster, id))
 	return updated, nil
 }
 

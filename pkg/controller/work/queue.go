@@ -19,7 +19,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// Queue holds the names of objects that are to be looked at, each once.
+// Queue holds the names of objects to reconcile, each once.
 type Queue struct {
 	workqueue.TypedRateLimitingInterface[cache.ObjectName]
 	// kind is what logs call the objects, such as virtualCluster.

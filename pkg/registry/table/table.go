@@ -55,7 +55,7 @@ func (c Convertor[T]) ConvertToTable(_ context.Context, object, options runtime.
 	return table, nil
 }
 
-// OrNone is a text, or that there is none.
+// OrNone returns the text, or None where it is empty.
 func OrNone(text string) string {
 	if text == "" {
 		return None

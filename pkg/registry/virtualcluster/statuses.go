@@ -52,8 +52,7 @@ func (s *Statuses) ChangeStatus(ctx context.Context, name types.NamespacedName, 
 	return err
 }
 
-// Watch tells of a virtual cluster as the watch cache has it, and after every change,
-// until ctx ends.
+// Watch reports a virtual cluster as the watch cache has it, and each change, until ctx ends.
 func (s *Statuses) Watch(ctx context.Context, name types.NamespacedName) (watch.Interface, error) {
 	ctx = request.WithNamespace(ctx, name.Namespace)
 	events, err := s.watcher.Watch(ctx, &metainternalversion.ListOptions{

@@ -140,10 +140,10 @@ func (strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 // statusStrategy is for writes to the status.
 type statusStrategy struct{ strategy }
 
-// PrepareForUpdate keeps everything but the status, and in it the template as it was:
-// what a template forces is not for the writers of a status to lift. The cluster id
-// stays but for one moment. A status without a phase keeps the one that there was, and the
-// time of the last activity never goes back.
+// PrepareForUpdate lets a write change the status only, without the template in it: who writes
+// a status must not lift what a template forces. The cluster id changes only where retained
+// data are adopted. A status without a phase keeps the earlier phase, and the time of the last
+// activity never goes back.
 func (s statusStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	vc, before := obj.(*tenancy.VirtualCluster), old.(*tenancy.VirtualCluster)
 	vc.Spec = before.Spec

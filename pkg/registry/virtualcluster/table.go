@@ -5,6 +5,7 @@ package virtualcluster
 
 import (
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +26,7 @@ func columns() []metav1.TableColumnDefinition {
 		{Name: "Phase", Type: "string", Description: "Its state in one word."},
 		{Name: "Version", Type: "string", Description: "Version of Kubernetes that answers inside, or the one asked for until it does."},
 		{Name: "Age", Type: "string", Description: "Time since it was created."},
+		{Name: "Note", Type: "string", Description: "Since when and why it sleeps and what wakes it, why it is not ready, or when it is about to be deleted."},
 		{Name: "Distro", Type: "string", Priority: 1, Description: "Distribution of the control plane."},
 		{Name: "Endpoint", Type: "string", Priority: 1, Description: "Address of the API server inside."},
 		{Name: "Cluster-ID", Type: "string", Priority: 1, Description: "Identifies the virtual cluster among all of the host cluster."},
@@ -46,7 +48,7 @@ func cells(vc *tenancy.VirtualCluster, age string) []any {
 		message = strings.TrimPrefix(message+"; "+leaving.Message, "; ")
 	}
 	return []any{
-		vc.Name, phase(vc), version, age, string(vc.Spec.Kubernetes.Distro),
+		vc.Name, phase(vc), version, age, note(vc, time.Now()), string(vc.Spec.Kubernetes.Distro),
 		table.OrNone(vc.Status.Endpoint), vc.Status.ClusterID, table.OrNone(reason), table.OrNone(message),
 	}
 }

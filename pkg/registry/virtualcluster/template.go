@@ -25,7 +25,7 @@ import (
 // Templates reads the templates that virtual clusters are made from.
 type Templates interface {
 	rest.Getter
-	// Default is the template that is marked as default, nil where there is none.
+	// Default returns the template that is marked as default, or nil.
 	Default(ctx context.Context) (*tenancy.VirtualClusterTemplate, error)
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -239,19 +240,27 @@ func TestSelectors(t *testing.T) {
 	}
 }
 
-func sleeping() *tenancy.VirtualCluster {
+// sleeping has slept for three hours.
+func sleeping(reason string) *tenancy.VirtualCluster {
 	vc := existing()
+	since := ago(3 * time.Hour)
 	vc.Status.Phase = tenancy.PhaseSleeping
-	vc.Status.Conditions = []metav1.Condition{{Type: tenancy.ConditionReady, Status: metav1.ConditionFalse, Reason: "Asleep", Message: "wake it with: garret wake demo"}}
+	vc.Status.Sleep = &tenancy.SleepStatus{Number: 1, Since: &since, Reason: reason}
+	vc.Status.Conditions = []metav1.Condition{
+		{Type: tenancy.ConditionReady, Status: metav1.ConditionFalse, Reason: "Asleep", Message: "wake it with: garret wake demo"},
+		{Type: v1.ConditionAsleep, Status: metav1.ConditionTrue, Reason: "Asleep"},
+	}
 	return vc
 }
 
 // leaving sleeps, and is about to be deleted.
 func leaving() *tenancy.VirtualCluster {
-	vc := sleeping()
+	vc := sleeping(v1.SleepReasonInactive)
 	vc.Status.Conditions = append(vc.Status.Conditions, metav1.Condition{Type: v1.ConditionDeletionScheduled, Status: metav1.ConditionTrue, Message: "it is deleted at noon"})
 	return vc
 }
+
+func ago(d time.Duration) metav1.Time { return metav1.NewTime(time.Now().Add(-d)) }
 
 func TestTable(t *testing.T) {
 	deleted := existing()
@@ -266,11 +275,11 @@ func TestTable(t *testing.T) {
 		object runtime.Object
 		want   [][]any
 	}{
-		"ready":    {existing(), [][]any{{"demo", "Ready", "v1.37.2+k3s1", "5h", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
-		"new":      {young, [][]any{{"new", "Pending", "v1.37.2", "20m", "k3s", "<none>", "9876543210", "<none>", "<none>"}}},
-		"deleting": {deleted, [][]any{{"demo", "Terminating", "v1.37.2+k3s1", "5h", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
-		"sleeping": {sleeping(), [][]any{{"demo", "Sleeping", "v1.37.2+k3s1", "5h", "k3s", "https://10.96.0.9:443", "0123456789", "Asleep", "wake it with: garret wake demo"}}},
-		"leaving":  {leaving(), [][]any{{"demo", "Sleeping", "v1.37.2+k3s1", "5h", "k3s", "https://10.96.0.9:443", "0123456789", "Asleep", "wake it with: garret wake demo; it is deleted at noon"}}},
+		"ready":    {existing(), [][]any{{"demo", "Ready", "v1.37.2+k3s1", "5h", "", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
+		"new":      {young, [][]any{{"new", "Pending", "v1.37.2", "20m", "", "k3s", "<none>", "9876543210", "<none>", "<none>"}}},
+		"deleting": {deleted, [][]any{{"demo", "Terminating", "v1.37.2+k3s1", "5h", "", "k3s", "https://10.96.0.9:443", "0123456789", "Answers", "the API answers"}}},
+		"sleeping": {sleeping(v1.SleepReasonInactive), [][]any{{"demo", "Sleeping", "v1.37.2+k3s1", "5h", "since 3h, inactive; a request wakes it", "k3s", "https://10.96.0.9:443", "0123456789", "Asleep", "wake it with: garret wake demo"}}},
+		"leaving":  {leaving(), [][]any{{"demo", "Sleeping", "v1.37.2+k3s1", "5h", "since 3h, inactive; a request wakes it", "k3s", "https://10.96.0.9:443", "0123456789", "Asleep", "wake it with: garret wake demo; it is deleted at noon"}}},
 		"none":     {&tenancy.VirtualClusterList{}, [][]any{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -295,14 +304,89 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestNarrowTableHasFourColumns(t *testing.T) {
+// TestNarrowTable holds the table to what fits beside each other. The note is among it: who sees
+// "Sleeping" wants to know why, and how to wake it, without another command.
+func TestNarrowTable(t *testing.T) {
 	var narrow []string
 	for _, column := range columns() {
 		if column.Priority == 0 {
 			narrow = append(narrow, strings.ToUpper(column.Name))
 		}
 	}
-	if diff := cmp.Diff([]string{"NAME", "PHASE", "VERSION", "AGE"}, narrow); diff != "" {
+	if diff := cmp.Diff([]string{"NAME", "PHASE", "VERSION", "AGE", "NOTE"}, narrow); diff != "" {
 		t.Errorf("columns (-want +got):\n%s", diff)
+	}
+}
+
+func TestNote(t *testing.T) {
+	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	before := func(d time.Duration) *metav1.Time {
+		at := metav1.NewTime(now.Add(-d))
+		return &at
+	}
+	set := func(vc *tenancy.VirtualCluster, kind string, status metav1.ConditionStatus, reason string) {
+		meta.SetStatusCondition(&vc.Status.Conditions, metav1.Condition{Type: kind, Status: status, Reason: reason})
+	}
+	asleep := func(reason string) func(*tenancy.VirtualCluster) {
+		return func(vc *tenancy.VirtualCluster) {
+			vc.Status.Phase = tenancy.PhaseSleeping
+			vc.Status.Sleep = &tenancy.SleepStatus{Number: 1, Since: before(3 * time.Hour), Reason: reason}
+			set(vc, tenancy.ConditionReady, metav1.ConditionFalse, v1.ReasonAsleep)
+			set(vc, v1.ConditionAsleep, metav1.ConditionTrue, v1.ReasonAsleep)
+		}
+	}
+	deletion := func(vc *tenancy.VirtualCluster) {
+		vc.CreationTimestamp = *before(40 * 24 * time.Hour)
+		vc.Spec.Sleep.DeleteAfterInactivity = &metav1.Duration{Duration: 40 * 24 * time.Hour}
+		if vc.Status.Sleep == nil {
+			vc.Status.Sleep = &tenancy.SleepStatus{}
+		}
+		vc.Status.Sleep.UseCountedSince = before(40*24*time.Hour - 48*time.Hour + v1.ActivityInterval)
+		vc.Status.Conditions = append(vc.Status.Conditions, metav1.Condition{
+			Type: v1.ConditionDeletionScheduled, Status: metav1.ConditionTrue, ObservedGeneration: vc.Generation, LastTransitionTime: *before(48 * time.Hour)})
+	}
+	for name, test := range map[string]struct {
+		changes []func(*tenancy.VirtualCluster)
+		want    string
+	}{
+		"ready":     {nil, ""},
+		"paused":    {[]func(*tenancy.VirtualCluster){asleep(v1.SleepReasonPaused)}, "since 3h, paused; wake it: garret wake demo -n team"},
+		"inactive":  {[]func(*tenancy.VirtualCluster){asleep(v1.SleepReasonInactive)}, "since 3h, inactive; a request wakes it"},
+		"scheduled": {[]func(*tenancy.VirtualCluster){asleep(v1.SleepReasonScheduled)}, "since 3h, scheduled; a request wakes it"},
+		"with a wake to come": {[]func(*tenancy.VirtualCluster){asleep(v1.SleepReasonScheduled), func(vc *tenancy.VirtualCluster) {
+			vc.Spec.Sleep.WakeSchedule = "0 7 * * *"
+			vc.Status.Sleep.Schedule = &tenancy.ObservedSchedule{WakeSchedule: "0 7 * * *", Since: before(48 * time.Hour)}
+		}}, "since 3h, scheduled; wakes in 19h or by a request"},
+		"falling asleep": {[]func(*tenancy.VirtualCluster){asleep(v1.SleepReasonInactive), func(vc *tenancy.VirtualCluster) {
+			set(vc, v1.ConditionAsleep, metav1.ConditionFalse, v1.ReasonFallingAsleep)
+		}}, "falling asleep since 3h, inactive; a request wakes it"},
+		"the host refuses the sleep": {[]func(*tenancy.VirtualCluster){asleep(v1.SleepReasonPaused), func(vc *tenancy.VirtualCluster) {
+			set(vc, v1.ConditionAsleep, metav1.ConditionFalse, v1.ReasonFallingAsleep)
+			set(vc, v1.ConditionStalled, metav1.ConditionTrue, v1.ReasonFallingAsleep)
+		}}, "cannot fall asleep since 3h, paused; wake it: garret wake demo -n team"},
+		"not ready": {[]func(*tenancy.VirtualCluster){func(vc *tenancy.VirtualCluster) {
+			vc.Status.Phase = tenancy.PhaseFailed
+			set(vc, tenancy.ConditionReady, metav1.ConditionFalse, "ImagePullBackOff")
+		}}, "ImagePullBackOff"},
+		"a reason that is the phase": {[]func(*tenancy.VirtualCluster){func(vc *tenancy.VirtualCluster) {
+			vc.Status.Phase = tenancy.PhaseWaking
+			set(vc, tenancy.ConditionReady, metav1.ConditionFalse, "Waking")
+		}}, ""},
+		"ready and unused":  {[]func(*tenancy.VirtualCluster){deletion}, "deleted in 2d unless used"},
+		"asleep and unused": {[]func(*tenancy.VirtualCluster){asleep(v1.SleepReasonInactive), deletion}, "since 3h, inactive; a request wakes it; deleted in 2d unless used"},
+		"being deleted": {[]func(*tenancy.VirtualCluster){asleep(v1.SleepReasonPaused), func(vc *tenancy.VirtualCluster) {
+			vc.DeletionTimestamp = before(0)
+		}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vc := existing()
+			vc.CreationTimestamp = *before(100 * time.Hour)
+			for _, change := range test.changes {
+				change(vc)
+			}
+			if got := note(vc, now); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
 	}
 }

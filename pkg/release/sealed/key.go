@@ -24,8 +24,8 @@ const (
 	keyBytes = 32
 )
 
-// Key is the key of seals. It is read, or made, when it is needed first. Without the
-// the earlier one no record is valid any more, and releases are adopted.
+// Key is the key of seals. Its first use reads or creates it. When the earlier key is lost, no
+// record is valid, and releases are adopted.
 type Key struct {
 	secrets typedcorev1.SecretInterface
 

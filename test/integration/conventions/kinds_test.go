@@ -124,7 +124,7 @@ func virtualCluster() *kind {
 			"spec.templateRef.name":    "",
 		},
 		longest:   v1.MaxNameLength,
-		columns:   []string{"Name", "Phase", "Version", "Age"},
+		columns:   []string{"Name", "Phase", "Version", "Age", "Note"},
 		wide:      []string{"Distro", "Endpoint", "Cluster-ID", "Reason", "Message"},
 		condition: v1.ConditionReady,
 	}

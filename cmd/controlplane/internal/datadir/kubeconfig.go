@@ -8,9 +8,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// WriteKubeconfigs writes the kubeconfigs of cred/, which name the files of
-// certificates instead of holding them: what reads one of them follows a
-// renewal by itself.
+// WriteKubeconfigs writes the kubeconfigs of cred/. They name the files of certificates instead
+// of holding them, so that their readers notice a renewal.
 func (l Layout) WriteKubeconfigs(server string) error {
 	for identity, name := range map[string]string{
 		"admin":      ClientAdmin,

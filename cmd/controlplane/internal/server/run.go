@@ -48,7 +48,7 @@ func New(f *flags.Server) *Server {
 	return &Server{flags: f, phases: newPhases(), seeds: seed.Locations(), now: time.Now, ready: make(chan struct{})}
 }
 
-// WithoutSeed makes the server write a new database by itself.
+// WithoutSeed makes the server create an empty database instead of copying the seed.
 func (s *Server) WithoutSeed() *Server {
 	s.seeds = nil
 	return s
@@ -57,9 +57,8 @@ func (s *Server) WithoutSeed() *Server {
 // Ready is closed once the API is ready and kubeconfigs are written.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
-// Run runs the control plane until ctx is cancelled, then stops it: the API
-// server drains first, the datastore is closed last. It returns an error when a
-// part could not start or ended by itself.
+// Run runs the control plane until ctx is cancelled, then stops it: the API server drains first,
+// the datastore closes last. It returns an error when a part cannot start, or ends too early.
 func (s *Server) Run(ctx context.Context) error {
 	restCollector()
 	var err error
