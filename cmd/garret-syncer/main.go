@@ -17,8 +17,18 @@ import (
 	"k8s.io/component-base/version"
 	"k8s.io/klog/v2"
 
+	"garret.dev/garret/pkg/footprint"
 	"garret.dev/garret/syncer"
 	"garret.dev/garret/syncer/hosts"
+)
+
+const (
+	// busyPercent is how far the heap may grow beyond what it holds, as is usual with Go.
+	busyPercent = 100
+	// idlePercent spares memory where there is hardly anything to collect.
+	idlePercent = 30
+	// idleRate is how many bytes a second a syncer allocates at most that has nothing to do.
+	idleRate = 512 << 10
 )
 
 func main() {
@@ -46,6 +56,7 @@ func command() *cobra.Command {
 			if err := options.Validate(); err != nil {
 				return fmt.Errorf("options: %w", err)
 			}
+			go tend(cmd.Context())
 			return syncer.Run(cmd.Context(), *options)
 		},
 	}
@@ -55,4 +66,11 @@ func command() *cobra.Command {
 	klog.InitFlags(logging)
 	command.Flags().AddGoFlagSet(logging)
 	return command
+}
+
+// tend keeps the memory of a syncer that has nothing to do small, until the context ends.
+func tend(ctx context.Context) {
+	footprint.Tend(ctx, footprint.Settings{Busy: busyPercent, Idle: idlePercent, Rate: idleRate, Report: func(err error) {
+		klog.FromContext(ctx).V(1).Info("Pages of the program stay in memory", "reason", err.Error())
+	}})
 }

@@ -82,6 +82,7 @@ func (p *pool) client(c storagebackend.TransportConfig) (*kubernetes.Client, err
 	client.KV, client.Cluster, client.Auth, client.Maintenance = base.KV, base.Cluster, base.Auth, base.Maintenance
 	client.Watcher = clientv3.NewWatcher(base.Client)
 	client.Lease = clientv3.NewLease(base.Client)
+	client.Kubernetes = newCounted(client.Kubernetes)
 	return client, nil
 }
 

@@ -67,6 +67,8 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 	if err := nameInformers(o); err != nil {
 		return nil, err
 	}
+	documents := &documentPaths{}
+	o.Admission.GenericAdmission.Plugins = admissionPlugins(documents)
 	completed, err := o.Complete(ctx)
 	if err != nil {
 		return nil, err
@@ -107,6 +109,8 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 	if err := openAPI.install(core); err != nil {
 		return nil, err
 	}
+	documents.serve(chain.GenericAPIServer.Handler.NonGoRestfulMux)
+	s.prepared = openAPI.forget
 	chain.GenericAPIServer.ShutdownTimeout = shutdownTimeout
 	// A server copies the hooks of its delegates when it is made, so what
 	// comes later is registered with the one that runs them.

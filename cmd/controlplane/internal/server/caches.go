@@ -18,13 +18,22 @@ import (
 	"garret.dev/garret/cmd/controlplane/internal/instep"
 )
 
-// cacheStep is how often the caches of all resources look for watches that are due to hear
-// how far they are. Each looks about once a second.
-const cacheStep = time.Second
+const (
+	// cacheStep is how often the caches of all resources look for watches that are due to
+	// hear how far they are, which each is once a minute. Upstream looks about once a second.
+	// Lists and watches that wait to be up to date have timers of their own, which are shorter
+	// than cacheLeast.
+	cacheStep  = 5 * time.Second
+	cacheLeast = time.Second
+	// compareInterval is how often each cache is compared with the database, which reads all
+	// objects. Upstream does so each five minutes, to find faults of the caches.
+	compareInterval = time.Hour
+)
 
 // cacheInStep lets the caches of all resources wake together.
 func cacheInStep(config *app.Config) {
-	step := instep.New(cacheStep)
+	step := instep.New(cacheStep, cacheLeast)
+	compareSeldom()
 	extensions := config.ApiExtensions
 	for _, getter := range []*generic.RESTOptionsGetter{
 		&config.KubeAPIs.ControlPlane.Generic.RESTOptionsGetter,

@@ -4,8 +4,10 @@ import (
 	"context"
 	"os"
 	"runtime/debug"
-	"runtime/metrics"
-	"time"
+
+	"k8s.io/klog/v2"
+
+	"garret.dev/garret/pkg/footprint"
 )
 
 const (
@@ -18,9 +20,8 @@ const (
 	// idlePercent does so further, where there is hardly anything to collect.
 	idlePercent = 20
 	// idleRate is how many bytes a second a control plane allocates at most that
-	// nobody uses, looked at each idleInterval.
-	idleRate     = 1 << 20
-	idleInterval = 30 * time.Second
+	// nobody uses.
+	idleRate = 1 << 20
 )
 
 // restCollector lets the garbage collector rest until wakeCollector. An
@@ -39,36 +40,9 @@ func wakeCollector() {
 	debug.FreeOSMemory()
 }
 
-// tendCollector has the heap of a control plane that nobody uses follow what it holds
-// closely, until the context ends.
-func tendCollector(ctx context.Context) {
-	if os.Getenv("GOGC") != "" {
-		return
-	}
-	ticker := time.NewTicker(idleInterval)
-	defer ticker.Stop()
-	percent, before := runPercent, allocated()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		now := allocated()
-		next := runPercent
-		if now-before < idleRate*uint64(idleInterval/time.Second) {
-			next = idlePercent
-		}
-		if next != percent {
-			debug.SetGCPercent(next)
-		}
-		percent, before = next, now
-	}
-}
-
-// allocated is how many bytes were allocated so far.
-func allocated() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
+// tend keeps the memory of a control plane that nobody uses small, until the context ends.
+func tend(ctx context.Context) {
+	footprint.Tend(ctx, footprint.Settings{Busy: runPercent, Idle: idlePercent, Rate: idleRate, Report: func(err error) {
+		klog.FromContext(ctx).V(1).Info("Pages of the program stay in memory", "reason", err.Error())
+	}})
 }

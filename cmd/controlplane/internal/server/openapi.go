@@ -39,6 +39,7 @@ type lazyOpenAPI struct {
 // that config is for.
 func newLazyOpenAPI(config *genericapiserver.Config, determinants ...string) *lazyOpenAPI {
 	config.SkipOpenAPIInstallation = true
+	slim(config.OpenAPIConfig, config.OpenAPIV3Config)
 	return &lazyOpenAPI{
 		v2:   config.OpenAPIConfig,
 		v3:   config.OpenAPIV3Config,
@@ -98,6 +99,14 @@ func (o *lazyOpenAPI) installV3(container *restful.Container, paths *mux.PathRec
 		_, _ = w.Write(body)
 	})
 	return nil
+}
+
+// forget lets go of the definitions of all types, once all servers have installed their groups.
+// A document that is asked for later takes them from the program again.
+func (o *lazyOpenAPI) forget() {
+	if o.v3 != nil {
+		o.v3.Definitions = nil
+	}
 }
 
 // lazyHandler builds its handler for the first request and keeps it.

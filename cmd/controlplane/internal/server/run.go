@@ -35,6 +35,8 @@ type Server struct {
 	advertise net.IP
 	sans      []string
 	datastore *datastore.Datastore
+	// prepared is called when all parts of the API server are installed.
+	prepared func()
 	// seeds are where a seed for a new database is looked for.
 	seeds []string
 	now   func() time.Time
@@ -151,6 +153,10 @@ func (s *Server) serve(ctx context.Context, chain *aggregatorapiserver.APIAggreg
 	if err != nil {
 		return fmt.Errorf("kube-apiserver: %w", err)
 	}
+	s.prepared()
+	if err := calmAggregation(chain); err != nil {
+		klog.FromContext(ctx).Error(err, "OpenAPI documents are collected each second")
+	}
 	s.phases.mark("prepared")
 
 	// The API server outlives the rest: controllers that stop still write.
@@ -211,7 +217,7 @@ func (s *Server) afterListening(ctx context.Context, loopback *rest.Config, cont
 		case <-ctx.Done():
 		case <-time.After(settleTime):
 			wakeCollector()
-			tendCollector(ctx)
+			tend(ctx)
 		}
 		return nil
 	})

@@ -1,0 +1,101 @@
+// Copyright The Garret Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package footprint
+
+import (
+	"bufio"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// maps is a process with each sort of part.
+const maps = `00400000-041f3000 r-xp 00000000 fe:00 42 /usr/bin/program
+Rss:               51340 kB
+Anonymous:             0 kB
+041f3000-089de000 r--p 03df3000 fe:00 42 /usr/bin/program
+Anonymous:             0 kB
+089de000-08a00000 r--p 085de000 fe:00 42 /usr/bin/program
+Anonymous:             4 kB
+08a00000-08af8000 rw-p 085de000 fe:00 42 /usr/bin/program
+Anonymous:             0 kB
+08af8000-0ab62000 rw-p 00000000 00:00 0
+Anonymous:             0 kB
+7f0000000000-7f0000001000 r--p 00000000 fe:00 43 /usr/lib/other
+Anonymous:             0 kB
+7f0000001000-7f0000002000 r--s 00000000 fe:00 42 /usr/bin/program
+Anonymous:             0 kB
+7f0000002000-7f0000003000 r-xp 00000000 00:00 0 [vdso]
+Anonymous:             0 kB
+`
+
+func TestOnlyCleanPartsOfTheProgram(t *testing.T) {
+	got, err := clean(strings.NewReader(maps), "/usr/bin/program")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []span{{0x400000, 0x41f3000}, {0x41f3000, 0x89de000}}; !slices.Equal(got, want) {
+		t.Errorf("got %x, want %x", got, want)
+	}
+}
+
+func TestDamagedMapsAreAnError(t *testing.T) {
+	if got, err := clean(strings.NewReader("x-y r-xp 00000000 fe:00 42 /usr/bin/program\n"), "/usr/bin/program"); err == nil {
+		t.Errorf("got %v, want an error", got)
+	}
+}
+
+// TestReleasedPagesComeBack lets go of this test's own program, and runs on.
+func TestReleasedPagesComeBack(t *testing.T) {
+	before := filePages(t)
+	if err := ReleasePages(); err != nil {
+		t.Fatal(err)
+	}
+	after := filePages(t)
+	if after >= before {
+		t.Errorf("the process has %d kB of files in memory after, %d before", after, before)
+	}
+	// The rest of the program is still what it was.
+	TestOnlyCleanPartsOfTheProgram(t)
+}
+
+// filePages is how many kB of files this process has in memory.
+func filePages(t *testing.T) (kilobytes int) {
+	t.Helper()
+	file, err := os.Open("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if rest, found := strings.CutPrefix(lines.Text(), "RssFile:"); found {
+			for _, digit := range strings.TrimSuffix(strings.TrimSpace(rest), " kB") {
+				kilobytes = 10*kilobytes + int(digit-'0')
+			}
+		}
+	}
+	return kilobytes
+}
+
+func TestLookFollowsUse(t *testing.T) {
+	var percents []int
+	released := 0
+	watched := &tender{
+		Settings: Settings{Busy: 50, Idle: 20, Rate: 1 << 20, Report: func(err error) { t.Error(err) }},
+		collect:  func(percent int) int { percents = append(percents, percent); return 0 },
+		release:  func() error { released++; return nil },
+	}
+	total := uint64(0)
+	for _, megabytes := range []uint64{300, 29, 1, 31, 500, 0} {
+		total += megabytes << 20
+		watched.look(total)
+	}
+	if want := []int{20, 50, 20}; !slices.Equal(percents, want) {
+		t.Errorf("percents: got %v, want %v", percents, want)
+	}
+	if released != 2 {
+		t.Errorf("let go of pages %d times, want at each of two beginnings", released)
+	}
+}
