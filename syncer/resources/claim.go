@@ -77,7 +77,6 @@ func (b *builder) claims() {
 	declare(b, b.Virtual.Claims, b.Host.Claims, declared[*corev1.PersistentVolumeClaim]{
 		create:  c.create,
 		apply:   c.apply,
-		follows: follows,
 		status:  c.status,
 		missing: c.hostMissing,
 		adopt:   c.adopt,

@@ -119,7 +119,7 @@ func (c *claims) createBound(virtual, host *corev1.PersistentVolumeClaim, of *co
 	asked := virtual.Spec.DeepCopy()
 	// It has chosen the volume inside.
 	asked.Selector, asked.VolumeAttributesClassName, asked.DataSource, asked.DataSourceRef = nil, nil, nil, nil
-	spec, violations := isolation.ClaimSpec(asked)
+	spec, violations := isolation.ClaimSpec(asked, c.exceptions)
 	if err := forbidden(violations); err != nil {
 		return err
 	}
