@@ -71,7 +71,7 @@ func (c *Commands) listOrphans(ctx context.Context, options *get.GetOptions) err
 	}
 	if unseen != nil {
 		// What is kept can be seen without Garret, and with no right to its objects.
-		c.say("the host does not list virtual clusters, so the list has their ids, and may lack custom kinds that hold data: %v", unseen)
+		c.say("the host does not list virtual clusters, so they are shown by their ids, and custom kinds that hold data may be missing: %v", unseen)
 	}
 	return printOrphans(c.Streams.Out, list, clusterNames(known, unseen), options)
 }
