@@ -25,6 +25,7 @@ fi
 order="host inside"
 settings=test/conformance/virtualcluster.yaml
 beyond=test/conformance/beyond
+storage=--argument=-storage.testdriver=$PWD/$beyond/driver.yaml
 if [ -n "${BEYOND:-}" ]; then
     state=.garret/conformance-beyond
     order="inside host"
@@ -107,7 +108,7 @@ virtual_cluster() {
 run() {
     local more=()
     if [ -n "${BEYOND:-}" ]; then
-        more=(--areas $beyond/areas.yaml "--argument=-storage.testdriver=$PWD/$beyond/driver.yaml")
+        more=(--areas $beyond/areas.yaml "$storage")
         [ "$1" = inside ] || more+=(--after $state/inside)
     fi
     garret-conformance run --dir "$state/$1" --kubeconfig "$2" --processes "${PROCESSES:-8}" "${more[@]}" \
@@ -142,7 +143,7 @@ for side in ${SIDES:-$order}; do
     esac
 done
 if [ -n "${BEYOND:-}" ]; then
-    garret-conformance beyond --dir $state
+    garret-conformance beyond --dir $state "$storage"
 elif [ -z "${SHORT:-}" ]; then
     garret-conformance report --dir $state --version "$version" --kubernetes-version "$kubernetes"
 fi

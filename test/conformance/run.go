@@ -45,7 +45,7 @@ type Run struct {
 	Selection []string
 	// Areas choose specs beyond the conformance suite; nil means the suite.
 	Areas *Areas
-	// After is the folder of another run. Only specs that did not pass there run; empty means all.
+	// After is the folder of another run. Only specs run that ran there and did not pass; empty means all.
 	After string
 	// Arguments are further ones for the suite.
 	Arguments []string
@@ -58,7 +58,7 @@ type Run struct {
 func (r Run) Do(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.Limit)
 	defer cancel()
-	all, err := r.specs(ctx)
+	all, err := r.Specs(ctx)
 	if err != nil {
 		return err
 	}
@@ -108,8 +108,8 @@ func divide(specs []string, size int) [][]string {
 	return append(slices.Collect(slices.Chunk(beside, size)), slices.Collect(slices.Chunk(alone, size))...)
 }
 
-// specs names the specs that are to pass.
-func (r Run) specs(ctx context.Context) ([]string, error) {
+// Specs names the specs that are to pass.
+func (r Run) Specs(ctx context.Context) ([]string, error) {
 	file, err := filepath.Abs(filepath.Join(r.Dir, "specs.json"))
 	if err != nil {
 		return nil, err
@@ -138,7 +138,10 @@ func (r Run) specs(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	for _, spec := range found {
-		if (r.Areas == nil || r.Areas.Of(spec.Name) != "") && !before[spec.Name].Passed() {
+		if r.Areas != nil && r.Areas.Of(spec.Name) == "" {
+			continue
+		}
+		if earlier, ran := before[spec.Name]; r.After == "" || ran && !earlier.Passed() {
 			names = append(names, spec.Name)
 		}
 	}

@@ -71,7 +71,7 @@ func runCommand() *cobra.Command {
 	flags.StringVar(&r.Only, "only", "", "Regular expression of specs to run instead of the whole suite.")
 	flags.StringVar(&selection, "specs", "", "File that names the specs to run, a line each.")
 	flags.StringVar(&areas, "areas", "", "File that chooses specs beyond the suite, by areas.")
-	flags.StringVar(&r.After, "after", "", "Folder of another run; only specs that did not pass there run.")
+	flags.StringVar(&r.After, "after", "", "Folder of another run; only specs run that ran there and did not pass.")
 	flags.StringArrayVar(&r.Arguments, "argument", nil, "A further argument for the suite; may be repeated.")
 	_ = cmd.MarkFlagRequired("dir")
 	_ = cmd.MarkFlagRequired("kubeconfig")
@@ -112,12 +112,18 @@ func reportCommand() *cobra.Command {
 
 func beyondCommand() *cobra.Command {
 	var dir, reasons, docs, areas string
+	var r conformance.Run
 	cmd := &cobra.Command{
 		Use:   "beyond",
 		Short: "Write the lists of specs beyond the conformance suite",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			chosen, err := conformance.ReadAreas(areas)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if r.Areas, err = conformance.ReadAreas(areas); err != nil {
+				return err
+			}
+			r.Dir = dir
+			chosen, err := r.Specs(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -132,11 +138,13 @@ func beyondCommand() *cobra.Command {
 			if err := os.WriteFile(table, []byte(compared.Table()), 0o644); err != nil {
 				return err
 			}
-			return os.WriteFile(filepath.Join(docs, "beyond.md"), []byte(compared.Beyond(chosen)), 0o644)
+			return os.WriteFile(filepath.Join(docs, "beyond.md"), []byte(compared.Beyond(r.Areas, chosen)), 0o644)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&dir, "dir", ".garret/conformance-beyond", "Folder of the runs, which are called host and inside.")
+	flags.StringVar(&r.BinDir, "bin", "bin", "Folder of the built binaries.")
+	flags.StringArrayVar(&r.Arguments, "argument", nil, "A further argument for the suite; may be repeated.")
 	flags.StringVar(&areas, "areas", "test/conformance/beyond/areas.yaml", "File that chooses the specs.")
 	flags.StringVar(&reasons, "reasons", "test/conformance/beyond/reasons.yaml", "File of reasons why specs fail.")
 	flags.StringVar(&docs, "docs", "docs/conformance", "Folder for the lists.")
