@@ -5,6 +5,7 @@ package conformance
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +51,8 @@ func (c *Comparison) Beyond(areas *Areas, chosen []string) string {
 	out.WriteString(`# Specs beyond the conformance suite
 
 Written by ` + "`garret-conformance beyond`; [beyond.tsv](beyond.tsv)" + ` has a line for each spec. A spec that passes inside
-does not run on the bare host. All others run there as well, which shows whose failures they are.
+does not run on the bare host. All others run there as well, which shows whose failures they are. *Not run inside* is left for
+the next run.
 
 `)
 	columns := []verdict{good, ignored, everywhere, ours, lacking, open, missing}
@@ -101,6 +103,13 @@ does not run on the bare host. All others run there as well, which shows whose f
 		out.WriteString("Nothing.\n")
 	}
 	return out.String()
+}
+
+// Keep forgets specs that belong to no area, because the areas were different when they ran.
+func (c *Comparison) Keep(areas *Areas) {
+	for _, results := range []map[string]Outcome{c.Host, c.Inside} {
+		maps.DeleteFunc(results, func(name string, _ Outcome) bool { return areas.Of(name) == "" })
+	}
 }
 
 // skips is a table of the reasons of specs that skipped themselves, most frequent first.

@@ -100,6 +100,10 @@ func TestBeyond(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Keep(areas)
+	if strings.Contains(c.Table(), "sig-other") {
+		t.Errorf("the table has a spec of no area:\n%s", c.Table())
+	}
 	page := c.Beyond(areas, append(c.names(), "[sig-network] Netpol waits"))
 	for _, want := range []string{
 		"| area | specs | passed inside | skipped | failed on both | failed inside only | skipped inside only | failed inside, not run on the host | not run inside |\n",

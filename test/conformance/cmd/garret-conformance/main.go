@@ -132,6 +132,7 @@ func beyondCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			compared.Keep(r.Areas)
 			if err := os.MkdirAll(docs, 0o755); err != nil {
 				return err
 			}
