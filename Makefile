@@ -92,6 +92,11 @@ snapshotter_sources := $(addprefix $(snapshotter)/,main.go driver.go node.go go.
 snapshotter_crds    := $(BIN)/snapshot-crds.yaml
 snapshotter_stamp   := $(BIN)/.snapshotter
 
+# What enforces NetworkPolicies on a test host has one as well.
+netpol              := test/netpol
+netpol_sources      := $(addprefix $(netpol)/,main.go go.mod go.sum)
+netpol_stamp        := $(BIN)/.netpol
+
 .PHONY: third-party
 third-party: $(containerd_stamp) $(coredns_stamp) $(metrics_stamp)
 
@@ -129,6 +134,13 @@ $(snapshotter_stamp): $(snapshotter_sources)
 	@FOLDER=$(snapshotter) hack/build.sh external-snapshotter -ldflags "-s -w" .
 	@cd $(snapshotter) && cat "$$(GOWORK=off $(GO) list -m -f '{{.Dir}}' github.com/kubernetes-csi/external-snapshotter/client/v8)"/config/crd/snapshot.*.yaml >$(snapshotter_crds)
 	@touch $@
+
+$(netpol_stamp): $(netpol_sources)
+	@FOLDER=$(netpol) hack/build.sh kube-network-policies -ldflags "-s -w" .
+	@touch $@
+
+.PHONY: netpol
+netpol: $(netpol_stamp) ## Build what enforces NetworkPolicies on a test host
 
 $(gotestsum_stamp):
 	@MODULE=gotest.tools/gotestsum@$(GOTESTSUM_VERSION) hack/build.sh gotestsum -ldflags "-s -w" .
@@ -174,6 +186,7 @@ vet: ## Vet all modules, and the tests of every level
 	$(GO) vet -tags "$(LEVELS)" $(MODULES)
 	cd $(certmanager) && GOWORK=off $(GO) vet ./...
 	cd $(snapshotter) && GOWORK=off $(GO) vet ./...
+	cd $(netpol) && GOWORK=off $(GO) vet ./...
 
 # The levels are vetted once, by make vet: go test would compute what vet wants to
 # know of some thousand packages again for each of them.
@@ -212,6 +225,10 @@ bench: images ## Measure start-up, memory and the relay against their yardsticks
 .PHONY: conformance
 conformance: build ## Run the specs of Kubernetes' conformance suite that have not passed, on a bare host and in a virtual cluster
 	@hack/conformance.sh
+
+.PHONY: conformance-beyond
+conformance-beyond: build $(netpol_stamp) $(snapshotter_stamp) ## Run specs outside that suite, for the features of a virtual cluster
+	@BEYOND=1 hack/conformance.sh
 
 .PHONY: conformance-short
 conformance-short: build ## Run about forty specs of that suite in a virtual cluster, in a few minutes

@@ -2,13 +2,15 @@
 # Runs Kubernetes' own conformance suite on a bare test host of two nodes, and then
 # in a virtual cluster on it, which sets only isolation.podSecurity: privileged. It does
 # not repeat specs that have passed, so that you can run it in parts. It keeps everything
-# below .garret/conformance. Environment variables:
+# below .garret/conformance or, with BEYOND, .garret/conformance-beyond. Environment variables:
 #
 #     SIDES="host inside"  which of the two to run, in this order
 #     PROCESSES=8          how many specs run in parallel
 #     LIMIT=110m           how long one side may take
 #     ONLY=REGEXP          specs to run instead of the whole suite
 #     SHORT=1              only the specs of test/conformance/selection.txt, inside, from the start
+#     BEYOND=1             the specs of test/conformance/beyond/areas.yaml instead of the suite; the
+#                          host runs those that did not pass inside
 #     KEEP=1               leave the host up
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,6 +21,15 @@ if [ -n "${SHORT:-}" ]; then
     state=.garret/conformance-short
     SIDES=inside
     rm -rf $state/inside
+fi
+order="host inside"
+settings=test/conformance/virtualcluster.yaml
+beyond=test/conformance/beyond
+storage=--argument=-storage.testdriver=$PWD/$beyond/driver.yaml
+if [ -n "${BEYOND:-}" ]; then
+    state=.garret/conformance-beyond
+    order="inside host"
+    settings=$beyond/virtualcluster.yaml
 fi
 host=$state/c
 bin=$PWD/bin
@@ -35,6 +46,7 @@ suite() {
     local version=k8s.io/component-base/version minor=${kubernetes#*.}
     hack/build.sh conformance -ldflags "-s -w" ./test/conformance/cmd/garret-conformance ./test/images/cmd/garret-images \
         k8s.io/kubernetes/test/images/nonewprivs k8s.io/kubernetes/test/images/regression-issue-74839 \
+        k8s.io/kubernetes/test/images/resource-consumer k8s.io/kubernetes/test/images/resource-consumer/consume-cpu \
         k8s.io/sample-apiserver go.etcd.io/etcd/server/v3 github.com/onsi/ginkgo/v2/ginkgo &&
         mkdir -p "$bin/conformance" && (cd test && go test -c -vet=off -o "$bin/conformance/e2e.test" k8s.io/kubernetes/test/e2e \
         -ldflags "-s -w -X $version.gitVersion=$kubernetes -X $version.gitMajor=1 -X $version.gitMinor=${minor%%.*}")
@@ -61,7 +73,21 @@ registry() {
 
 boot() {
     garret-host up --dir "$host" --name conformance --nodes 2 --bin bin --kubeconfig "$KUBECONFIG" \
-        --images "$bin/images/*.tar" --images "$bin/conformance/conformance.tar"
+        --images "$bin/images/*.tar" --images "$bin/conformance/conformance.tar" ${BEYOND:+--network-policies}
+}
+
+# The snapshot controllers and the CSI driver serve the first node.
+driver() {
+    local nodes node
+    kubectl apply -f "$bin/snapshot-crds.yaml" || return
+    kubectl wait --for=condition=Established --timeout=60s crd/volumesnapshots.snapshot.storage.k8s.io \
+        crd/volumesnapshotclasses.snapshot.storage.k8s.io crd/volumesnapshotcontents.snapshot.storage.k8s.io || return
+    kubectl apply -f $beyond/host.yaml || return
+    nodes=("$host"/node*/)
+    node=$(basename "${nodes[0]}")
+    snapshotter --kubeconfig "$KUBECONFIG" --dir "$PWD/$state/volumes" --node "conformance-$node" \
+        --kubelet-dir "$PWD/$host/$node/kubelet" >"$state/snapshotter.log" 2>&1 &
+    driver=$!
 }
 
 # The namespace takes privileged pods: the level of the virtual cluster is one of two
@@ -71,7 +97,7 @@ virtual_cluster() {
     kubectl get namespace $space || kubectl create namespace $space || return
     kubectl label namespace $space pod-security.kubernetes.io/enforce=privileged --overwrite || return
     kubectl get virtualcluster conformance --namespace $space >/dev/null 2>&1 ||
-        garret create conformance --namespace $space --connect=false -f test/conformance/virtualcluster.yaml || return
+        garret create conformance --namespace $space --connect=false -f $settings || return
     kubectl wait --for=condition=Ready virtualcluster/conformance --namespace $space --timeout=180s || return
     garret kubeconfig conformance --namespace $space --expiration 24h >$state/inside.kubeconfig || return
     # A node inside is there while a pod is: two pods keep both.
@@ -80,12 +106,18 @@ virtual_cluster() {
 }
 
 run() {
-    garret-conformance run --dir "$state/$1" --kubeconfig "$2" --processes "${PROCESSES:-8}" \
+    local more=()
+    if [ -n "${BEYOND:-}" ]; then
+        more=(--areas $beyond/areas.yaml "$storage")
+        [ "$1" = inside ] || more+=(--after $state/inside)
+    fi
+    garret-conformance run --dir "$state/$1" --kubeconfig "$2" --processes "${PROCESSES:-8}" "${more[@]}" \
         --limit "${LIMIT:-110m}" --only "${ONLY:-}" --specs "${SHORT:+test/conformance/selection.txt}" || failed=1
 }
 
 clean_up() {
     [ -z "${registry:-}" ] || kill "$registry" 2>/dev/null || true
+    [ -z "${driver:-}" ] || kill "$driver" 2>/dev/null || true
     [ -n "${KEEP:-}" ] || garret-host down --dir "$host"
 }
 
@@ -96,7 +128,8 @@ step "images" images
 trap clean_up EXIT
 step "host cluster" boot
 registry
-for side in ${SIDES:-host inside}; do
+[ -z "${BEYOND:-}" ] || driver
+for side in ${SIDES:-$order}; do
     case $side in
         host) run host "$KUBECONFIG" ;;
         inside)
@@ -109,5 +142,9 @@ for side in ${SIDES:-host inside}; do
             ;;
     esac
 done
-[ -n "${SHORT:-}" ] || garret-conformance report --dir $state --version "$version" --kubernetes-version "$kubernetes"
+if [ -n "${BEYOND:-}" ]; then
+    garret-conformance beyond --dir $state "$storage"
+elif [ -z "${SHORT:-}" ]; then
+    garret-conformance report --dir $state --version "$version" --kubernetes-version "$kubernetes"
+fi
 exit $failed

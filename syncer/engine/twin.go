@@ -328,16 +328,19 @@ func (t *Twin[T]) update(ctx context.Context, virtual, host T) error {
 	if preparer, ok := t.kind.(Preparer[T]); ok {
 		begin, missing = preparer.Prepare(ctx, virtual, host)
 	}
-	err := errors.Join(missing, t.carry(ctx, virtual, host, begin))
+	latest, err := t.carry(ctx, virtual, host, begin)
+	err = errors.Join(missing, err)
 	if back, ok := t.kind.(FromHost[T]); ok {
-		return errors.Join(err, back.FromHost(ctx, virtual, host, err == nil))
+		return errors.Join(err, back.FromHost(ctx, virtual, latest, err == nil))
 	}
 	return err
 }
 
 // carry writes to the host what the virtual object asks for, and has the host object
-// begin where there is something to that.
-func (t *Twin[T]) carry(ctx context.Context, virtual, host T, begin func(T)) error {
+// begin where there is something to that. It returns the host object as it is then: the
+// status of the one before does not know of the change yet, which only generations tell.
+func (t *Twin[T]) carry(ctx context.Context, virtual, host T, begin func(T)) (T, error) {
+	latest := host
 	writer := t.host.Writer(host.GetNamespace())
 	fill := func(wanted T) error {
 		err := t.kind.ToHost(ctx, virtual, wanted)
@@ -353,6 +356,9 @@ func (t *Twin[T]) carry(ctx context.Context, virtual, host T, begin func(T)) err
 			}
 			return writer.Update(ctx, wanted, metav1.UpdateOptions{})
 		})
+		if err == nil {
+			latest = written
+		}
 		return written, OnHost("update", err)
 	})
 	if wrote {
@@ -360,9 +366,9 @@ func (t *Twin[T]) carry(ctx context.Context, virtual, host T, begin func(T)) err
 		klog.FromContext(ctx).V(2).Info("Updated on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
 	}
 	if apierrors.IsNotFound(err) {
-		return Again("somebody deleted the host object meanwhile")
+		return latest, Again("somebody deleted the host object meanwhile")
 	}
-	return err
+	return latest, err
 }
 
 // write writes the wanted object, and again as long as the kind can do without what the host refuses.

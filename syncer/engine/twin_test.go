@@ -5,6 +5,7 @@ package engine
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,14 +23,25 @@ import (
 	"garret.dev/garret/syncer/translate"
 )
 
-// classes are a kind of cluster scope on both sides.
-type classes struct{ translator *translate.Translator }
+// classes are a kind of cluster scope on both sides. Stale counts the host objects that
+// were said to have what the virtual one asks for, and did not.
+type classes struct {
+	translator *translate.Translator
+	stale      *atomic.Int32
+}
 
 func (classes) Wanted(context.Context, *schedulingv1.PriorityClass) (bool, error) { return true, nil }
 
 func (c classes) ToHost(_ context.Context, virtual, host *schedulingv1.PriorityClass) error {
 	c.translator.Mark(host, translate.IdentityFor(virtual), virtual.Labels, nil)
 	host.Value = virtual.Value
+	return nil
+}
+
+func (c classes) FromHost(_ context.Context, virtual, host *schedulingv1.PriorityClass, carried bool) error {
+	if carried && host.Value != virtual.Value {
+		c.stale.Add(1)
+	}
 	return nil
 }
 
@@ -43,8 +55,9 @@ func TestTwinWithoutANamespace(t *testing.T) {
 	virtual, host := fake.NewClientset(), fake.NewClientset(foreign)
 	inside, outside := NewInformers(virtual), NewInformers(host)
 	resource := schedulingv1.SchemeGroupVersion.WithResource("priorityclasses")
+	var stale atomic.Int32
 	twin := NewTwin(TwinOptions[*schedulingv1.PriorityClass]{
-		Kind:       classes{translator},
+		Kind:       classes{translator, &stale},
 		Virtual:    NewStore(inside, resource, Cluster(virtual.SchedulingV1().PriorityClasses), StoreOptions{}),
 		Host:       NewStore(outside, resource, Cluster(host.SchedulingV1().PriorityClasses), StoreOptions{}),
 		Translator: translator, Recorder: &record.FakeRecorder{}, Metrics: NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Evidence: lineagetest.Certain{},
@@ -91,6 +104,9 @@ func TestTwinWithoutANamespace(t *testing.T) {
 		_, err := host.SchedulingV1().PriorityClasses().Get(ctx, translator.HostName("", "high"), metav1.GetOptions{})
 		return apierrors.IsNotFound(err)
 	})
+	if n := stale.Load(); n > 0 {
+		t.Errorf("FromHost got the object from before a write %d times, as the one that has what is asked for", n)
+	}
 	if _, err := host.SchedulingV1().PriorityClasses().Get(ctx, foreign.Name, metav1.GetOptions{}); err != nil {
 		t.Errorf("one of another cluster: got %v, want it to stay", err)
 	}

@@ -92,7 +92,7 @@ func (c *Comparison) lay(table string) error {
 			return fmt.Errorf("%s: no line of a table: %q", table, line)
 		}
 		for side, results := range []map[string]Outcome{c.Host, c.Inside} {
-			if _, run := results[words[2]]; run || words[side] != passed && words[side] != failed {
+			if _, run := results[words[2]]; run || words[side] != passed && words[side] != failed && words[side] != skipped {
 				continue
 			}
 			results[words[2]] = Outcome{Name: words[2], State: words[side]}
@@ -165,16 +165,22 @@ func (c *Comparison) Table() string {
 func word(results map[string]Outcome, name string) string {
 	switch spec, run := results[name]; {
 	case !run:
-		return "not run"
+		return notRun
 	case spec.Passed():
 		return passed
+	case spec.State == skipped:
+		return skipped
 	default:
 		return failed
 	}
 }
 
-// failed stands in a table for all states but passed.
-const failed = "failed"
+const (
+	// failed stands in a table for all states but passed and skipped.
+	failed = "failed"
+	// notRun stands there for a spec without an outcome.
+	notRun = "not run"
+)
 
 // Lists is a page that names what did not pass, with the reasons that are known.
 func (c *Comparison) Lists() string {
@@ -192,8 +198,9 @@ func (c *Comparison) Lists() string {
 		{"Failed inside only", passed, failed},
 		{"Failed on both", failed, failed},
 		{"Failed on the host only", failed, passed},
-		{"Not run inside", "", "not run"},
-		{"Not run on the host", "not run", ""},
+		{"Skipped inside", "", skipped},
+		{"Not run inside", "", notRun},
+		{"Not run on the host", notRun, ""},
 	}
 	for _, s := range sections {
 		fmt.Fprintf(&out, "\n## %s\n\n", s.title)

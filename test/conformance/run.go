@@ -43,6 +43,12 @@ type Run struct {
 	Only string
 	// Selection names specs one by one; empty means all.
 	Selection []string
+	// Areas choose specs beyond the conformance suite; nil means the suite.
+	Areas *Areas
+	// After is the folder of another run. Only specs run that ran there and did not pass; empty means all.
+	After string
+	// Arguments are further ones for the suite.
+	Arguments []string
 	// Progress gets a line for each part.
 	Progress io.Writer
 }
@@ -52,7 +58,7 @@ type Run struct {
 func (r Run) Do(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.Limit)
 	defer cancel()
-	all, err := r.specs(ctx)
+	all, err := r.Specs(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,7 +66,7 @@ func (r Run) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	left := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return results[name].Passed() })
+	left := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return r.settled(results[name]) })
 	fmt.Fprintf(r.Progress, "%s: %d of %d specs have passed, %d are run\n", r.Dir, len(all)-len(left), len(all), len(left))
 	for _, part := range divide(left, r.Part) {
 		if err := r.part(ctx, part); err != nil {
@@ -72,7 +78,7 @@ func (r Run) Do(ctx context.Context) error {
 	}
 	failed := 0
 	for _, name := range all {
-		if !results[name].Passed() {
+		if !r.settled(results[name]) {
 			failed++
 		}
 	}
@@ -80,6 +86,12 @@ func (r Run) Do(ctx context.Context) error {
 		return fmt.Errorf("%s: %d of %d specs have not passed", r.Dir, failed, len(all))
 	}
 	return nil
+}
+
+// settled says that a spec need not run again. The conformance suite has no spec that may skip
+// itself; beyond it, specs do so where the cluster lacks what they test.
+func (r Run) settled(spec Outcome) bool {
+	return spec.Passed() || r.Areas != nil && spec.State == skipped
 }
 
 // divide makes parts of the specs. Those that run alone come last: they may leave a
@@ -96,8 +108,8 @@ func divide(specs []string, size int) [][]string {
 	return append(slices.Collect(slices.Chunk(beside, size)), slices.Collect(slices.Chunk(alone, size))...)
 }
 
-// specs names the specs that are to pass.
-func (r Run) specs(ctx context.Context) ([]string, error) {
+// Specs names the specs that are to pass.
+func (r Run) Specs(ctx context.Context) ([]string, error) {
 	file, err := filepath.Abs(filepath.Join(r.Dir, "specs.json"))
 	if err != nil {
 		return nil, err
@@ -108,8 +120,10 @@ func (r Run) specs(ctx context.Context) ([]string, error) {
 	only := focus
 	if r.Only != "" {
 		only = r.Only
+	} else if r.Areas != nil {
+		only = "." // without any focus, the suite leaves out optional features
 	}
-	cmd := exec.CommandContext(ctx, r.program(), "--ginkgo.dry-run", "--ginkgo.focus="+only, "--ginkgo.json-report="+file)
+	cmd := exec.CommandContext(ctx, r.program(), append([]string{"--ginkgo.dry-run", "--ginkgo.focus=" + only, "--ginkgo.json-report=" + file}, r.Arguments...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("list specs: %w: %s", err, out)
 	}
@@ -118,9 +132,18 @@ func (r Run) specs(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	before, err := r.before()
+	if err != nil {
+		return nil, err
+	}
 	var names []string
 	for _, spec := range found {
-		names = append(names, spec.Name)
+		if r.Areas != nil && r.Areas.Of(spec.Name) == "" {
+			continue
+		}
+		if earlier, ran := before[spec.Name]; r.After == "" || ran && !earlier.Passed() {
+			names = append(names, spec.Name)
+		}
 	}
 	slices.Sort(names)
 	if len(r.Selection) == 0 {
@@ -133,6 +156,14 @@ func (r Run) specs(ctx context.Context) ([]string, error) {
 		}
 	}
 	return slices.Clone(r.Selection), nil
+}
+
+// before is what came of the run that this one follows.
+func (r Run) before() (map[string]Outcome, error) {
+	if r.After == "" {
+		return nil, nil
+	}
+	return Results(r.After)
 }
 
 // ReadSelection reads names of specs, a line each.
@@ -166,10 +197,11 @@ func (r Run) part(ctx context.Context, specs []string) error {
 		patterns[i] = regexp.QuoteMeta(name)
 	}
 	deadline, _ := ctx.Deadline()
-	cmd := exec.CommandContext(ctx, filepath.Join(r.BinDir, "ginkgo"),
-		"--procs="+strconv.Itoa(r.Processes), "--no-color", "--timeout="+time.Until(deadline).Round(time.Second).String(),
-		"--focus=("+strings.Join(patterns, "|")+")$", "--output-dir="+dir, "--json-report="+reportFile, r.program(), "--",
-		"--kubeconfig="+r.Kubeconfig, "--provider=skeleton", "--report-dir="+dir, "--disable-log-dump=true")
+	arguments := append([]string{
+		"--procs=" + strconv.Itoa(r.Processes), "--no-color", "--timeout=" + time.Until(deadline).Round(time.Second).String(),
+		"--focus=(" + strings.Join(patterns, "|") + ")$", "--output-dir=" + dir, "--json-report=" + reportFile, r.program(), "--",
+		"--kubeconfig=" + r.Kubeconfig, "--provider=skeleton", "--report-dir=" + dir, "--disable-log-dump=true"}, r.Arguments...)
+	cmd := exec.CommandContext(ctx, filepath.Join(r.BinDir, "ginkgo"), arguments...)
 	// The specs call kubectl, and clean up when they are asked to end.
 	cmd.Env = append(os.Environ(), "PATH="+r.BinDir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	cmd.Stdout, cmd.Stderr = log, log

@@ -69,7 +69,8 @@ func readReport(file string) (report, error) {
 	return suites, nil
 }
 
-// outcomes reads the specs of a report that were run.
+// outcomes reads the specs of a report that were run. One that skipped itself says why; one
+// that was not selected says nothing.
 func outcomes(file string) ([]Outcome, error) {
 	suites, err := readReport(file)
 	if err != nil {
@@ -78,7 +79,7 @@ func outcomes(file string) ([]Outcome, error) {
 	var out []Outcome
 	for _, suite := range suites {
 		for _, spec := range suite.SpecReports {
-			if spec.LeafNodeType != "It" || spec.State == skipped || spec.State == pending || spec.State == interrupted {
+			if spec.LeafNodeType != "It" || spec.State == skipped && spec.Failure.Message == "" || spec.State == pending || spec.State == interrupted {
 				continue
 			}
 			name := strings.Join(append(slices.Clone(spec.ContainerHierarchyTexts), spec.LeafNodeText), " ")

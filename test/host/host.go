@@ -51,6 +51,9 @@ type Options struct {
 	// Reserved has all nodes but the first begin with the taint TaintReserved, so that pods go
 	// there only where they tolerate it. It is for the provider Process.
 	Reserved bool
+	// NetworkPolicies has the nodes enforce NetworkPolicies. A later Up may add that, but not take
+	// it away. It is for the provider Process, and needs the program netpol in BinDir.
+	NetworkPolicies bool
 	// Provider is Process (the default) or Kind.
 	Provider string
 	// BinDir holds the built binaries; the provider Kind needs none.
@@ -118,6 +121,7 @@ func Up(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("%s holds cluster %q of provider %s: take it down first", o.Dir, s.Name, s.Provider)
 	}
 	s.Nodes, s.Reserved, s.BinDir = max(s.Nodes, o.Nodes), o.Reserved, o.BinDir
+	s.NetworkPolicies = s.NetworkPolicies || o.NetworkPolicies
 	c, err := open(s, newProgress(o.Progress))
 	if err != nil {
 		return nil, err
@@ -254,6 +258,9 @@ func (o *Options) complete() error {
 	}
 	if o.Provider == "" {
 		o.Provider = Process
+	}
+	if o.NetworkPolicies && o.Provider != Process {
+		return fmt.Errorf("only a host cluster of the provider %s can be made to enforce network policies, not one of %s", Process, o.Provider)
 	}
 	if o.BinDir, err = filepath.Abs(o.BinDir); err != nil {
 		return err

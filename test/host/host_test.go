@@ -175,11 +175,11 @@ func TestFindCNI(t *testing.T) {
 func TestCheckMachineTellsAllThatIsMissing(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir)
-	err := checkMachine(dir)
+	err := checkMachine(dir, true)
 	if err == nil {
 		t.Fatal("got no error")
 	}
-	for _, want := range []string{"runc (Debian package runc)", "ip (Debian package iproute2)", filepath.Join(dir, "kube"), "make build"} {
+	for _, want := range []string{"runc (Debian package runc)", "ip (Debian package iproute2)", filepath.Join(dir, "kube"), "make build", filepath.Join(dir, "netpol"), "make netpol"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}

@@ -28,8 +28,11 @@ var plugins = []string{"bridge", "host-local", "portmap"}
 // cniDirs are where distributions put CNI plugins.
 var cniDirs = []string{"/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"}
 
+// enforcer is what BinDir must hold as well for network policies.
+const enforcer = "netpol"
+
 // checkMachine tells everything that is missing at once.
-func checkMachine(binDir string) error {
+func checkMachine(binDir string, policies bool) error {
 	var missing []string
 	if os.Geteuid() != 0 {
 		missing = append(missing, "root's rights")
@@ -39,9 +42,16 @@ func checkMachine(binDir string) error {
 			missing = append(missing, fmt.Sprintf("%s (Debian package %s)", tool, pkg))
 		}
 	}
+	wanted := map[string]string{}
 	for _, name := range binaries {
+		wanted[name] = "make build"
+	}
+	if policies {
+		wanted[enforcer] = "make netpol"
+	}
+	for name, target := range wanted {
 		if info, err := os.Stat(filepath.Join(binDir, name)); err != nil || info.Mode()&0o111 == 0 {
-			missing = append(missing, fmt.Sprintf("%s (\"make build\" makes it)", filepath.Join(binDir, name)))
+			missing = append(missing, fmt.Sprintf("%s (%q makes it)", filepath.Join(binDir, name), target))
 		}
 	}
 	if _, err := findCNI(cniDirs); err != nil {

@@ -86,6 +86,9 @@ func (p *processes) specs() []process.Spec {
 	specs = append(specs, h.ControllerManagerSpec(), h.SchedulerSpec(), h.ProvisionerSpec(), h.MetricsServerSpec())
 	for n := 1; n <= p.state.Nodes; n++ {
 		specs = append(specs, h.KubeletSpec(n), h.KubeProxySpec(n))
+		if p.state.NetworkPolicies {
+			specs = append(specs, h.NetworkPoliciesSpec(n))
+		}
 	}
 	return specs
 }

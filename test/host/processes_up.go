@@ -22,7 +22,7 @@ import (
 // takes longest to answer, and everything that does not need it happens in
 // its shadow.
 func (p *processes) up(ctx context.Context, images []string) error {
-	if err := checkMachine(p.state.BinDir); err != nil {
+	if err := checkMachine(p.state.BinDir, p.state.NetworkPolicies); err != nil {
 		return err
 	}
 	if err := p.prepare(ctx); err != nil {
@@ -189,9 +189,14 @@ func (p *processes) startOnAPI(ctx context.Context) error {
 	if err := p.applyAddons(ctx); err != nil {
 		return p.explain(err)
 	}
-	// It ends where it has no rights yet, and the addons give it those.
+	// These end where they have no rights yet, and the addons give them those.
 	if err := p.start(ctx, p.host.MetricsServerSpec()); err != nil {
 		return err
+	}
+	for n := 1; p.state.NetworkPolicies && n <= p.state.Nodes; n++ {
+		if err := p.start(ctx, p.host.NetworkPoliciesSpec(n)); err != nil {
+			return err
+		}
 	}
 	p.report.say("cluster DNS, storage class, metrics and roles applied")
 	return nil

@@ -20,7 +20,9 @@ type state struct {
 	Provider string `json:"provider"`
 	Nodes    int    `json:"nodes"`
 	Reserved bool   `json:"reserved,omitempty"`
-	BinDir   string `json:"binDir"`
+	// NetworkPolicies has every node enforce them.
+	NetworkPolicies bool   `json:"networkPolicies,omitempty"`
+	BinDir          string `json:"binDir"`
 	// Index of the network; certificates and etcd's data are bound to it.
 	Index int `json:"index"`
 }

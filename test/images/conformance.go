@@ -63,6 +63,12 @@ func Conformance(source string) []Image {
 			Files: []File{{From: "regression-issue-74839", To: "/regression-issue-74839"}}, Entrypoint: []string{"/regression-issue-74839"},
 		},
 		{
+			// The one program starts the other; what burdens memory is not packaged.
+			Name: "resource-consumer", Tags: tags(suite.ResourceConsumer),
+			Files:      []File{{From: "resource-consumer", To: "/consumer"}, {From: "consume-cpu", To: "/consume-cpu/consume-cpu"}},
+			Entrypoint: []string{"/consumer"},
+		},
+		{
 			Name: "sample-apiserver", Tags: tags(suite.APIServer),
 			Files: []File{{From: "sample-apiserver", To: "/sample-apiserver"}}, Entrypoint: []string{"/sample-apiserver"},
 		},

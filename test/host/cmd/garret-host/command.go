@@ -60,6 +60,7 @@ func upCommand(dir *string) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&o.Name, "name", "garret", "name of the cluster and, with a suffix, of its nodes")
 	flags.IntVar(&o.Nodes, "nodes", 1, "number of nodes; the cluster can grow, but not shrink")
+	flags.BoolVar(&o.NetworkPolicies, "network-policies", false, "have the nodes enforce NetworkPolicies")
 	flags.StringVar(&o.Provider, "provider", host.Process, "what the cluster is made of: process or kind")
 	flags.StringVar(&o.BinDir, "bin", "bin", "folder of the built binaries")
 	flags.StringArrayVar(&patterns, "images", nil, "image archives to load: a file, a folder or a pattern; may be repeated")

@@ -182,7 +182,7 @@ func TestCredentialsAreWritten(t *testing.T) {
 	if err := h.WriteCredentials(2); err != nil {
 		t.Fatal(err)
 	}
-	specs := []process.Spec{h.EtcdSpec(), h.APIServerSpec(), h.ControllerManagerSpec(), h.SchedulerSpec(), h.ProvisionerSpec(), h.MetricsServerSpec(), h.KubeletSpec(1), h.KubeletSpec(2)}
+	specs := []process.Spec{h.EtcdSpec(), h.APIServerSpec(), h.ControllerManagerSpec(), h.SchedulerSpec(), h.ProvisionerSpec(), h.MetricsServerSpec(), h.KubeletSpec(1), h.KubeletSpec(2), h.NetworkPoliciesSpec(2)}
 	for _, spec := range specs {
 		for _, arg := range spec.Args {
 			_, path, _ := strings.Cut(arg, "=")

@@ -63,6 +63,7 @@ func (h Host) WriteCredentials(nodes int) error {
 		{h.kubeconfig(KubeProxy), "system:kube-proxy", nil},
 		{h.kubeconfig(Provisioner), "garret:provisioner", nil},
 		{h.kubeconfig(MetricsServer), "garret:metrics-server", nil},
+		{h.kubeconfig(NetworkPolicies), "garret:network-policies", nil},
 	}
 	for n := 1; n <= nodes; n++ {
 		server := pki.Leaf{CommonName: "system:node:" + h.Node(n), Organizations: []string{"system:nodes"},

@@ -26,6 +26,7 @@ const (
 	Containerd        = "containerd"
 	Kubelet           = "kubelet"
 	KubeProxy         = "kube-proxy"
+	NetworkPolicies   = "network-policies"
 )
 
 // ClusterDomain is the DNS domain of the host cluster.
@@ -37,7 +38,7 @@ type Host struct {
 	Name string
 	// Dir holds data, configuration and credentials, Run sockets and mounts.
 	Dir, Run string
-	// BinDir holds kube, containerd, its shim, ctr and metrics-server; CNIDir the plugins.
+	// BinDir holds kube, containerd, its shim, ctr, metrics-server and, if wanted, netpol; CNIDir the plugins.
 	BinDir, CNIDir string
 	Net            network.Network
 	// Reserved has all nodes but the first begin with the taint TaintReserved.

@@ -39,6 +39,12 @@ func (h Host) KubeProxySpec(n int) process.Spec {
 	return reading(h.kube(h.Of(KubeProxy, n), n, "kube-proxy", flag("config", config)), config)
 }
 
+// NetworkPoliciesSpec runs what enforces NetworkPolicies on a node. Its rules belong to the
+// network of the node, and end with it.
+func (h Host) NetworkPoliciesSpec(n int) process.Spec {
+	return h.spec(h.Of(NetworkPolicies, n), n, "netpol", flag("kubeconfig", h.kubeconfig(NetworkPolicies)), flag("node", h.Node(n)))
+}
+
 // reading adds the configuration that a program reads at its start.
 func reading(spec process.Spec, config string) process.Spec {
 	spec.Inputs = []string{config}
