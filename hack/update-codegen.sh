@@ -3,7 +3,7 @@
 # and OpenAPI definitions below generated/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export GOWORK=off GOFLAGS=-mod=mod
+export GOWORK=off GOFLAGS="-mod=mod -trimpath"
 
 go mod download k8s.io/code-generator
 source "$(go list -m -f '{{.Dir}}' k8s.io/code-generator)/kube_codegen.sh"

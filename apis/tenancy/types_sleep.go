@@ -24,6 +24,10 @@ type SleepSpec struct {
 	// deleteAfterInactivity deletes the virtual cluster when nobody has used it for this long,
 	// such as 720h. At least 1h; Garret never deletes it for inactivity when this is not set.
 	DeleteAfterInactivity *metav1.Duration
+	// wakeOnTraffic has connections to the Services of a sleeping virtual cluster wake it, while
+	// spec.paused is false. This is about TCP ports of Services with a selector and a ClusterIP.
+	// The host cluster cannot tell who connects: whoever reaches such a Service can wake it.
+	WakeOnTraffic bool
 	// ignore lists requests that do not count as activity, and do not wake the virtual cluster:
 	// those of dashboards, of monitoring, or of tools that only compare.
 	Ignore []IgnoredRequests
@@ -69,7 +73,7 @@ type SleepStatus struct {
 type WokenStatus struct {
 	// time is when it woke.
 	Time *metav1.Time
-	// cause is what woke it: Hand, Request or Schedule.
+	// cause is what woke it: Hand, Request, Traffic or Schedule.
 	Cause string
 	// user is the host's user whose request woke it.
 	User string

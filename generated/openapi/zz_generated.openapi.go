@@ -3491,6 +3491,13 @@ func schema_garret_apis_tenancy_v1_SleepSpec(ref common.ReferenceCallback) commo
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
+					"wakeOnTraffic": {
+						SchemaProps: spec.SchemaProps{
+							Description: "wakeOnTraffic has connections to the Services of a sleeping virtual cluster wake it, while spec.paused is false. This is about TCP ports of Services with a selector and a ClusterIP. The host cluster cannot tell who connects: whoever reaches such a Service can wake it.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 					"ignore": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -4841,7 +4848,7 @@ func schema_garret_apis_tenancy_v1_WokenStatus(ref common.ReferenceCallback) com
 					},
 					"cause": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cause is what woke it: Hand, Request or Schedule.",
+							Description: "cause is what woke it: Hand, Request, Traffic or Schedule.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -40,6 +41,8 @@ func NewOptions() *Options {
 		Identity:    os.Getenv("POD_NAME"),
 		Serving:     newServing(),
 		Clusters: virtualcluster.Options{
+			PodIPs:          podIPs(os.Getenv("POD_IPS")),
+			NodeName:        os.Getenv("NODE_NAME"),
 			Namespace:       cmp.Or(os.Getenv("POD_NAMESPACE"), tenancyv1.SystemNamespace),
 			ClusterDomain:   "cluster.local",
 			Version:         version.Get().GitVersion,
@@ -53,10 +56,17 @@ func NewOptions() *Options {
 	}
 }
 
+// podIPs reads the list that the kubelet gives a pod.
+func podIPs(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
+}
+
 // AddFlags adds the flags to a set.
 func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Kubeconfig, "kubeconfig", o.Kubeconfig, "Kubeconfig of the host cluster. Defaults to the pod's own credentials.")
 	flags.StringVar(&o.Clusters.Namespace, "namespace", o.Clusters.Namespace, "Namespace that Garret is installed in. Defaults to POD_NAMESPACE.")
+	flags.StringSliceVar(&o.Clusters.PodIPs, "pod-ips", o.Clusters.PodIPs, "Addresses at which the host's nodes reach this process, for spec.sleep.wakeOnTraffic of virtual clusters: no connection wakes one without them. Defaults to POD_IPS.")
+	flags.StringVar(&o.Clusters.NodeName, "node-name", o.Clusters.NodeName, "Node that this process runs on. Defaults to NODE_NAME.")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "Reconcile only while holding the lease. Switch it off only where there is never a second replica.")
 	flags.StringVar(&o.Identity, "identity", o.Identity, "Name in the lease. No two processes may have the same one. Defaults to POD_NAME.")
 	o.Serving.AddFlags(flags)
@@ -95,6 +105,10 @@ func (o *Options) Validate() error {
 	need(o.Clusters.ClusterDomain != "", "--cluster-domain: must not be empty")
 	need(o.Clusters.ImageRepository != "" && o.Clusters.K3sImage != "", "--image-repository and --k3s-image: must not be empty")
 	need(slices.Contains([]string{"Always", "IfNotPresent", "Never"}, o.Clusters.ImagePullPolicy), "--image-pull-policy=%s: want Always, IfNotPresent or Never", o.Clusters.ImagePullPolicy)
+	for _, text := range o.Clusters.PodIPs {
+		_, ok := tenancyv1.ParseEndpointAddress(text)
+		need(ok, "--pod-ips=%s: want addresses, such as 10.0.0.7", text)
+	}
 	need(o.Clusters.StallAfter > 0, "--stall-after=%s: must be greater than zero", o.Clusters.StallAfter)
 	need(o.Clusters.TeardownGrace > 0, "--teardown-grace-period=%s: must be greater than zero", o.Clusters.TeardownGrace)
 	errs = append(errs, o.Serving.Validate()...)

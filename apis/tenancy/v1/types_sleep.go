@@ -41,6 +41,12 @@ type SleepSpec struct {
 	// +k8s:optional
 	// +k8s:opaqueType
 	DeleteAfterInactivity *metav1.Duration `json:"deleteAfterInactivity,omitempty"`
+	// wakeOnTraffic has connections to the Services of a sleeping virtual cluster wake it, while
+	// spec.paused is false. This is about TCP ports of Services with a selector and a ClusterIP.
+	// The host cluster cannot tell who connects: whoever reaches such a Service can wake it.
+	// +optional
+	// +k8s:optional
+	WakeOnTraffic bool `json:"wakeOnTraffic,omitempty"`
 	// ignore lists requests that do not count as activity, and do not wake the virtual cluster:
 	// those of dashboards, of monitoring, or of tools that only compare.
 	// +optional
@@ -132,7 +138,7 @@ type WokenStatus struct {
 	// +k8s:optional
 	// +k8s:opaqueType
 	Time *metav1.Time `json:"time,omitempty"`
-	// cause is what woke it: Hand, Request or Schedule.
+	// cause is what woke it: Hand, Request, Traffic or Schedule.
 	// +optional
 	Cause string `json:"cause,omitempty"`
 	// user is the host's user whose request woke it.
@@ -177,6 +183,11 @@ type WakeRequest struct {
 	User string `json:"user,omitempty"`
 }
 
+// WakesOnTraffic says whether a connection to one of its Services wakes the virtual cluster.
+func (vc *VirtualCluster) WakesOnTraffic() bool {
+	return vc.Spec.Sleep.WakeOnTraffic && vc.Status.Asleep() && !vc.Spec.Paused && vc.Status.Sleep.Reason != SleepReasonPaused && vc.DeletionTimestamp == nil
+}
+
 // Asleep says whether the virtual cluster fell asleep, and has not woken since.
 func (s *VirtualClusterStatus) Asleep() bool { return s.Sleep != nil && s.Sleep.Since != nil }
 
@@ -196,6 +207,8 @@ const (
 	WakeCauseHand = "Hand"
 	// WakeCauseRequest is the cause of a wake by a request into the virtual cluster.
 	WakeCauseRequest = "Request"
+	// WakeCauseTraffic is the cause of a wake by a connection to a Service of the virtual cluster.
+	WakeCauseTraffic = "Traffic"
 	// WakeCauseSchedule is the cause of a wake by spec.sleep.wakeSchedule.
 	WakeCauseSchedule = "Schedule"
 )

@@ -48,6 +48,10 @@ const (
 	// cluster whose id is the value. Nothing inside stands for it.
 	LabelKubeconfigOf = "garret.dev/kubeconfig-of"
 
+	// LabelActivatorOf marks an EndpointSlice of the host that leads connections to a Service of
+	// the virtual cluster whose id is the value to garret-controller, which wakes it.
+	LabelActivatorOf = "garret.dev/activator-of"
+
 	// LabelOrphan marks a synced host object that holds data and has lost its object inside. That
 	// is missing although nobody deleted it, or its kind is switched off, or the virtual cluster
 	// was deleted and its data retained.

@@ -5069,6 +5069,34 @@ func Validate_SleepSpec(
 		errs = append(errs, fn(fldPath.Child("deleteAfterInactivity"), obj.DeleteAfterInactivity, oldVal, oldObj != nil)...)
 	}
 
+	{ // field SleepSpec.WakeOnTraffic
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *bool,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SleepSpec) *bool {
+				return &oldObj.WakeOnTraffic
+			})
+		errs = append(errs, fn(fldPath.Child("wakeOnTraffic"), &obj.WakeOnTraffic, oldVal, oldObj != nil)...)
+	}
+
 	{ // field SleepSpec.Ignore
 		fn := func(
 			fldPath *field.Path,

@@ -62,6 +62,9 @@ func sleepWarnings(spec *tenancy.VirtualClusterSpec, path *field.Path) []string 
 	if spec.Sleep.TimeZone != "" && spec.Sleep.Schedule == "" && spec.Sleep.WakeSchedule == "" {
 		warnings = append(warnings, fmt.Sprintf("%s: has no effect without a schedule", path.Child("sleep", "timeZone")))
 	}
+	if spec.Sleep.WakeOnTraffic && spec.Sleep.AfterInactivity == nil && spec.Sleep.Schedule == "" {
+		warnings = append(warnings, fmt.Sprintf("%s: has no effect without afterInactivity or a schedule: nothing wakes a paused virtual cluster", path.Child("sleep", "wakeOnTraffic")))
+	}
 	return warnings
 }
 

@@ -997,6 +997,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: timeZone
       type:
         scalar: string
+    - name: wakeOnTraffic
+      type:
+        scalar: boolean
     - name: wakeSchedule
       type:
         scalar: string

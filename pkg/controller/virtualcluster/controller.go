@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
@@ -22,6 +23,7 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclient "garret.dev/garret/generated/clientset/versioned"
 	tenancyinformers "garret.dev/garret/generated/informers/externalversions"
+	"garret.dev/garret/pkg/activator"
 	"garret.dev/garret/pkg/controller/work"
 	"garret.dev/garret/pkg/release"
 )
@@ -39,6 +41,9 @@ const (
 type Options struct {
 	// Namespace is where Garret itself runs.
 	Namespace string
+	// PodIPs are the addresses at which the host's nodes reach this process, NodeName is its node.
+	PodIPs   []string
+	NodeName string
 	// ClusterDomain is the DNS domain of the host and of every virtual cluster.
 	ClusterDomain string
 	// Version is Garret's own: the chart's and the syncer image's.
@@ -80,6 +85,8 @@ type Controller struct {
 	watched *watched
 	facts   *hostFacts
 	queue   *work.Queue
+	// activator wakes by connections. Without one, none do.
+	activator *activator.Activator
 
 	// takingUp is held while an id is given a second time.
 	takingUp sync.Mutex
@@ -114,6 +121,10 @@ type memory struct {
 	// answered is when the API inside last did, unanswered how often it has not since.
 	answered   time.Time
 	unanswered int
+	// knocked is the number of the last sleep that a connection is to end, unguarded what was
+	// told last of Services whose connections do not.
+	knocked   int64
+	unguarded string
 }
 
 // New returns a controller; Run starts it.
@@ -124,6 +135,7 @@ func New(dependencies Dependencies, options Options) (*Controller, error) {
 		memory:       map[cache.ObjectName]*memory{},
 		queue:        work.NewQueue(Name, "virtualCluster", retryFirst, retryLast, dependencies.Clock),
 	}
+	c.activator = c.newActivator()
 	c.watched = watch(dependencies.Host, dependencies.Informers, options.Namespace)
 	c.facts = &hostFacts{host: dependencies.Host, configMaps: c.watched.configMaps, namespace: options.Namespace, clock: dependencies.Clock}
 	if err := c.watched.handle(c); err != nil {
@@ -166,6 +178,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		return fmt.Errorf("%s controller: stopped before its caches were filled", Name)
 	}
 	klog.FromContext(ctx).Info("Working on virtual clusters", "workers", c.options.Workers)
+	defer c.activator.Stop(ctx)
 	c.queue.Run(ctx, c.options.Workers, c.measured)
 	return nil
 }
@@ -205,4 +218,5 @@ func (c *Controller) forget(name cache.ObjectName) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.memory, name)
+	c.activator.Forget(types.NamespacedName{Namespace: name.Namespace, Name: name.Name})
 }

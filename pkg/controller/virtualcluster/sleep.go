@@ -38,7 +38,7 @@ const restPatience = 30 * time.Second
 // whether the pass ends here.
 func (c *Controller) sleep(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) (time.Duration, bool, error) {
 	c.countSleep(vc, m)
-	decision := dormancy.Decide(vc, c.Clock.Now())
+	decision := c.decide(vc, m)
 	switch decision.Do {
 	case dormancy.Wake:
 		return 0, true, c.wake(ctx, vc, m, decision)
@@ -48,7 +48,7 @@ func (c *Controller) sleep(ctx context.Context, vc *tenancyv1.VirtualCluster, m 
 		return 0, true, c.keepAsleep(ctx, vc, decision.Reason)
 	}
 	if !vc.Status.Asleep() {
-		return 0, false, nil
+		return 0, false, c.activator.Awake(ctx, vc)
 	}
 	again, err := c.fallAsleep(ctx, vc, m)
 	if err != nil {
@@ -116,6 +116,8 @@ func wokenBy(decision dormancy.Decision) string {
 		return "by spec.sleep.wakeSchedule"
 	case decision.Cause == tenancyv1.WakeCauseHand:
 		return "by hand"
+	case decision.Cause == tenancyv1.WakeCauseTraffic:
+		return "by a connection to one of its Services"
 	case decision.User != "":
 		return "by a request of " + decision.User
 	}
@@ -174,6 +176,12 @@ func (c *Controller) asleep(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if waiting != "" {
 		return c.endingSince(vc.Status.Sleep.Since.Time).again(), c.concludeSleep(ctx, vc, vc, m, fallingAsleep(waiting))
 	}
+	again := compareEvery
+	if err := c.guard(ctx, vc, m); err != nil {
+		// It sleeps all the same, and requests wake it.
+		klog.FromContext(ctx).Error(err, "Connections do not wake the virtual cluster")
+		again = hopeAgain
+	}
 	changed := vc.DeepCopy()
 	if seen.found {
 		changed.Status.Services = seen.services
@@ -185,7 +193,7 @@ func (c *Controller) asleep(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 		changed.Status.Release = &tenancyv1.ReleaseStatus{Name: tenancyv1.ReleaseName(vc.Name), Revision: int64(seen.release.Revision), ChartVersion: seen.release.ChartVersion}
 	}
 	v := verdict{phase: tenancyv1.PhaseSleeping, asleep: true, reason: tenancyv1.ReasonAsleep, message: asleepMessage(vc)}
-	return compareEvery, c.concludeSleep(ctx, vc, changed, m, v)
+	return again, c.concludeSleep(ctx, vc, changed, m, v)
 }
 
 // asleepMessage says since when, why, and how to wake it.
@@ -202,6 +210,9 @@ func asleepMessage(vc *tenancyv1.VirtualCluster) string {
 	}
 	if sleep.Reason != tenancyv1.SleepReasonPaused {
 		wake = "a request wakes it, and so does: " + byHand
+		if vc.WakesOnTraffic() {
+			wake = "a request or a connection to a Service wakes it, and so does: " + byHand
+		}
 		if at := dormancy.WakesAt(vc); !at.IsZero() {
 			wake = "it wakes at " + at.UTC().Format(time.RFC3339) + "; " + wake
 		}

@@ -63,6 +63,9 @@ func (c *Controller) tearDown(ctx context.Context, vc *tenancyv1.VirtualCluster)
 		return 0, nil
 	}
 	m := c.remember(cache.NewObjectName(vc.Namespace, vc.Name))
+	if err := c.activator.Close(ctx, vc); err != nil {
+		return 0, fmt.Errorf("endpoints that wake it: %w", err)
+	}
 	// First the release: without its Role the syncer can make nothing any more.
 	if err := c.Releases.Uninstall(ctx, vc.Namespace, tenancyv1.ReleaseName(vc.Name)); err != nil {
 		_, statusErr := c.leaving(ctx, vc, m, "garret-controller cannot uninstall the release: "+err.Error())

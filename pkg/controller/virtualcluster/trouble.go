@@ -50,6 +50,8 @@ const (
 	reasonBudget = "EvictionRefused"
 	// reasonWoken is that of a virtual cluster that is woken, and says by whom.
 	reasonWoken = "Woken"
+	// reasonUnguarded is that of Services whose connections do not wake the virtual cluster.
+	reasonUnguarded = "TrafficDoesNotWake"
 	// reasonUnused is that of a virtual cluster that is deleted because nobody uses it.
 	reasonUnused = "DeletedUnused"
 	// reasonForeignRecords is that of records that this Garret did not write.

@@ -46,9 +46,13 @@ func sleepNote(vc *v1.VirtualCluster, now time.Time) string {
 	sleep := vc.Status.Sleep
 	wake := fmt.Sprintf("wake it: garret wake %s -n %s", vc.Name, vc.Namespace)
 	if sleep.Reason != v1.SleepReasonPaused {
-		wake = "a request wakes it"
+		by := "a request"
+		if vc.WakesOnTraffic() {
+			by = "a request or a connection"
+		}
+		wake = by + " wakes it"
 		if at := dormancy.WakesAt(vc); !at.IsZero() {
-			wake = "wakes " + soon(at, now) + " or by a request"
+			wake = "wakes " + soon(at, now) + " or by " + by
 		}
 	}
 	begun := "since "

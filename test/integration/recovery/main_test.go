@@ -10,6 +10,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -52,8 +53,23 @@ func setUp(stage *framework.Stage) (err error) {
 		return err
 	}
 	host.controller, err = stage.StartProgram("controller", "garret-controller", "--kubeconfig="+kubeconfig,
-		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port), "--leader-elect=false")
+		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port), "--leader-elect=false",
+		"--pod-ips="+reachable(), "--node-name="+machineNode)
 	return err
+}
+
+// reachable is an address of this machine that an EndpointSlice may name: no loopback.
+func reachable() string {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return ""
+	}
+	for _, each := range addresses {
+		if network, ok := each.(*net.IPNet); ok && network.IP.To4() != nil && network.IP.IsGlobalUnicast() {
+			return network.IP.String()
+		}
+	}
+	return ""
 }
 
 // newVirtualCluster is one of the name demo in a host namespace of the test's own.

@@ -29,6 +29,10 @@ type SleepSpecApplyConfiguration struct {
 	// deleteAfterInactivity deletes the virtual cluster when nobody has used it for this long,
 	// such as 720h. At least 1h; Garret never deletes it for inactivity when this is not set.
 	DeleteAfterInactivity *metav1.Duration `json:"deleteAfterInactivity,omitempty"`
+	// wakeOnTraffic has connections to the Services of a sleeping virtual cluster wake it, while
+	// spec.paused is false. This is about TCP ports of Services with a selector and a ClusterIP.
+	// The host cluster cannot tell who connects: whoever reaches such a Service can wake it.
+	WakeOnTraffic *bool `json:"wakeOnTraffic,omitempty"`
 	// ignore lists requests that do not count as activity, and do not wake the virtual cluster:
 	// those of dashboards, of monitoring, or of tools that only compare.
 	Ignore []IgnoredRequestsApplyConfiguration `json:"ignore,omitempty"`
@@ -77,6 +81,14 @@ func (b *SleepSpecApplyConfiguration) WithTimeZone(value string) *SleepSpecApply
 // If called multiple times, the DeleteAfterInactivity field is set to the value of the last call.
 func (b *SleepSpecApplyConfiguration) WithDeleteAfterInactivity(value metav1.Duration) *SleepSpecApplyConfiguration {
 	b.DeleteAfterInactivity = &value
+	return b
+}
+
+// WithWakeOnTraffic sets the WakeOnTraffic field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the WakeOnTraffic field is set to the value of the last call.
+func (b *SleepSpecApplyConfiguration) WithWakeOnTraffic(value bool) *SleepSpecApplyConfiguration {
+	b.WakeOnTraffic = &value
 	return b
 }
 

@@ -16,7 +16,7 @@ import (
 type WokenStatusApplyConfiguration struct {
 	// time is when it woke.
 	Time *metav1.Time `json:"time,omitempty"`
-	// cause is what woke it: Hand, Request or Schedule.
+	// cause is what woke it: Hand, Request, Traffic or Schedule.
 	Cause *string `json:"cause,omitempty"`
 	// user is the host's user whose request woke it.
 	User *string `json:"user,omitempty"`
