@@ -67,7 +67,7 @@ func (c *counted) OptimisticDelete(ctx context.Context, key string, revision int
 	return c.Interface.OptimisticDelete(ctx, key, revision, options)
 }
 
-// written notes a write when it has ended. A count that was asked for before is of no use then,
+// written notes a write when it has ended. A count that was asked for before is stale then,
 // whichever of the two the database did first.
 func (c *counted) written() {
 	c.mu.Lock()

@@ -25,15 +25,11 @@ const (
 	// than cacheLeast.
 	cacheStep  = 5 * time.Second
 	cacheLeast = time.Second
-	// compareInterval is how often each cache is compared with the database, which reads all
-	// objects. Upstream does so each five minutes, to find faults of the caches.
-	compareInterval = time.Hour
 )
 
 // cacheInStep lets the caches of all resources wake together.
 func cacheInStep(config *app.Config) {
 	step := instep.New(cacheStep, cacheLeast)
-	compareSeldom()
 	extensions := config.ApiExtensions
 	for _, getter := range []*generic.RESTOptionsGetter{
 		&config.KubeAPIs.ControlPlane.Generic.RESTOptionsGetter,
