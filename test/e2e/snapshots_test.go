@@ -18,7 +18,8 @@ import (
 )
 
 // TestVolumeSnapshots has external-snapshotter's controllers take a snapshot of a volume inside: a pod
-// inside reads from the copy what was written before, whatever has been written since.
+// inside reads from the copy what was written before, whatever has been written since. The driver also
+// serves volumes and storage classes of the tenant.
 func TestVolumeSnapshots(t *testing.T) {
 	t.Parallel()
 	if shared.Cluster == nil {
@@ -27,7 +28,8 @@ func TestVolumeSnapshots(t *testing.T) {
 	admin := shared.Admin()
 	installSnapshots(t)
 	ns := shared.Namespace(t, "e2e-snapshots")
-	admin.Apply(t, suite.Object(ns, "demo", "{syncer: {toHost: {volumeSnapshots: {enabled: true}}}}"))
+	allowStorage(t, ns)
+	admin.Apply(t, suite.Object(ns, "demo", "{syncer: {toHost: {volumeSnapshots: {enabled: true}, persistentVolumes: {enabled: true}, storageClasses: {enabled: true}}}}"))
 	shared.Await(t, ns, "demo", "CustomKindsAllowed", "True", "Allowed")
 	shared.Await(t, ns, "demo", "CustomKindsSynced", "True", "Synced")
 	admin.Do(t, "wait", "--for=condition=Ready", "virtualcluster/demo", "-n", ns, "--timeout=180s")
@@ -76,6 +78,7 @@ func TestVolumeSnapshots(t *testing.T) {
 	if left := admin.Do(t, "get", "volumesnapshots", "-n", ns, "-o", "name"); strings.TrimSpace(left) != "" {
 		t.Errorf("on the host after the deletion inside: got %s, want none", left)
 	}
+	ownStorage(t, ns, inside)
 }
 
 // installSnapshots has the host take snapshots, until the test ends.
