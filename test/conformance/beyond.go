@@ -112,6 +112,9 @@ func (c *Comparison) Keep(areas *Areas) {
 	}
 }
 
+// longestReason is how many bytes of the reason of a spec the page has. Some print whole objects.
+const longestReason = 160
+
 // skips is a table of the reasons of specs that skipped themselves, most frequent first.
 func (c *Comparison) skips(names []string) string {
 	counts := map[string]int{}
@@ -119,6 +122,9 @@ func (c *Comparison) skips(names []string) string {
 		why, _, _ := strings.Cut(strings.TrimSpace(c.Inside[name].Message), "\n")
 		if why == "" {
 			why = "unknown; an earlier run skipped them"
+		}
+		if len(why) > longestReason {
+			why = strings.ToValidUTF8(why[:longestReason], "") + " …"
 		}
 		counts[strings.ReplaceAll(why, "|", `\|`)]++
 	}

@@ -123,6 +123,14 @@ func TestBeyond(t *testing.T) {
 	}
 }
 
+// TestSkipsStayReadable cuts what a spec prints beside its reason.
+func TestSkipsStayReadable(t *testing.T) {
+	c := &Comparison{Inside: map[string]Outcome{"a": {Message: "no group, got " + strings.Repeat("é", 400)}}}
+	if got := c.skips([]string{"a"}); len(got) > 250 || !strings.Contains(got, "| 1 | no group, got é") || !strings.Contains(got, "é … |") {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestSettled lets a spec skip itself beyond the suite only.
 func TestSettled(t *testing.T) {
 	states := map[string][2]bool{passed: {true, true}, skipped: {false, true}, failed: {false, false}}
