@@ -8,13 +8,17 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -68,15 +72,23 @@ func TestSleep(t *testing.T) {
 	}
 	inside.Do(t, "rollout", "status", "deployment/shop", "--timeout=60s")
 	wakeByRequests(t, ns, inside)
+	wakeByTraffic(t, ns, inside)
+}
+
+// fallAsleep has it fall asleep by a schedule, with other settings of spec.sleep.
+func fallAsleep(t *testing.T, ns, settings string) {
+	t.Helper()
+	admin := shared.Admin()
+	admin.Do(t, "patch", "vc", "demo", "-n", ns, "--type=merge", "-p", `{"spec":{"sleep":{"schedule":"* * * * *",`+settings+`}}}`)
+	admin.Do(t, "wait", "--for=condition=Asleep", "vc/demo", "-n", ns, "--timeout=120s")
+	admin.Do(t, "patch", "vc", "demo", "-n", ns, "--type=merge", "-p", `{"spec":{"sleep":{"schedule":null}}}`)
 }
 
 // wakeByRequests has it fall asleep by a schedule. A client that is ignored does not wake it. Then
 // requests of all kinds come together, and wake it once.
 func wakeByRequests(t *testing.T, ns string, inside framework.Client) {
 	admin := shared.Admin()
-	admin.Do(t, "patch", "vc", "demo", "-n", ns, "--type=merge", "-p", `{"spec":{"sleep":{"schedule":"* * * * *","ignore":[{"userAgents":["monitor/"]}]}}}`)
-	admin.Do(t, "wait", "--for=condition=Asleep", "vc/demo", "-n", ns, "--timeout=120s")
-	admin.Do(t, "patch", "vc", "demo", "-n", ns, "--type=merge", "-p", `{"spec":{"sleep":{"schedule":null}}}`)
+	fallAsleep(t, ns, `"ignore":[{"userAgents":["monitor/"]}]`)
 
 	config, err := clientcmd.BuildConfigFromFlags("", inside.Kubeconfig)
 	if err != nil {
@@ -110,6 +122,64 @@ func wakeByRequests(t *testing.T, ns string, inside framework.Client) {
 		events, err := admin.Try("get", "events", "-n", ns, "--field-selector=reason=Woken", "-o", `jsonpath={range .items[*]}{.count} {.message}{"\n"}{end}`)
 		if got := strings.Count(events, "by a request of"); err == nil && (got != 1 || strings.Contains(events, "2 woken")) {
 			err = fmt.Errorf("got %q", events)
+		}
+		return err
+	})
+}
+
+// wakeByTraffic has it fall asleep again. Connections to a port of the host's node, which leads to a
+// Service inside, wake it once, and reach a pod of that Service.
+func wakeByTraffic(t *testing.T, ns string, inside framework.Client) {
+	admin := shared.Admin()
+	inside.Do(t, "expose", "deployment", "shop", "--type=NodePort", "--port=80", "--target-port=8080")
+	port := inside.Do(t, "get", "service", "shop", "-o", "jsonpath={.spec.ports[0].nodePort}")
+	node := admin.Do(t, "get", "nodes", "-o", `jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`)
+	client := &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+	visit := func() error {
+		answer, err := client.Get("http://" + net.JoinHostPort(node, port) + "/hostname")
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err == nil && !strings.HasPrefix(string(body), "shop-") {
+			err = fmt.Errorf("got %q of another pod", body)
+		}
+		return err
+	}
+	framework.Succeeds(t, "the node leads its port to the pod", func(context.Context) error { return visit() })
+
+	fallAsleep(t, ns, `"wakeOnTraffic":true`)
+	slices := []string{"get", "endpointslices", "-n", ns, "-l", "endpointslice.kubernetes.io/managed-by=activator.garret.dev", "-o", "name"}
+	framework.Succeeds(t, "the Service leads to the activator", func(context.Context) error {
+		found, err := admin.Try(slices...)
+		if err == nil && !strings.Contains(found, "/shop-") {
+			err = fmt.Errorf("got %q", found)
+		}
+		return err
+	})
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			// Until the node knows of the slice, it refuses connections.
+			var last error
+			if wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 2*time.Minute, true, func(context.Context) (bool, error) {
+				last = visit()
+				return last == nil, nil
+			}) != nil {
+				t.Errorf("no connection reaches the pod: %v", last)
+			}
+		})
+	}
+	group.Wait()
+	framework.Succeeds(t, "one Event tells of the wake, and the Service leads to its pods alone", func(context.Context) error {
+		events, err := admin.Try("get", "events", "-n", ns, "--field-selector=reason=Woken", "-o", `jsonpath={range .items[*]}{.count} {.message}{"\n"}{end}`)
+		if err != nil {
+			return err
+		}
+		left, err := admin.Try(slices...)
+		if got := strings.Count(events, "by a connection to one of its Services"); err == nil && (got != 1 || left != "") {
+			err = fmt.Errorf("got Events %q, slices %q", events, left)
 		}
 		return err
 	})
