@@ -134,7 +134,7 @@ func goCommand(t *testing.T, dir, proxy string, args ...string) string {
 	}
 	command := exec.CommandContext(t.Context(), "go", args...)
 	command.Dir = dir
-	command.Env = append(command.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod -buildvcs=false -modcacherw",
+	command.Env = append(command.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod -buildvcs=false -trimpath -modcacherw",
 		"GOPROXY="+proxy+","+strings.TrimSpace(string(configured)), "GONOSUMDB="+garretModule, "GOPRIVATE=", "GONOPROXY=none")
 	var problems bytes.Buffer
 	command.Stderr = &problems
