@@ -286,9 +286,16 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	writer := t.host.Writer(host.GetNamespace())
 	var none T
 	made, err := t.write(host, none, func() (T, error) { return writer.Create(ctx, host, metav1.CreateOptions{}) })
-	// The API server looks at what an object asks for before its name: of a Service that is
-	// there already, it says first that the address is taken.
-	if apierrors.IsAlreadyExists(err) || apierrors.IsInvalid(err) && t.isThere(ctx, host) {
+	there := apierrors.IsAlreadyExists(err)
+	if apierrors.IsInvalid(err) {
+		// The API server looks at what an object asks for before its name: of a Service that is
+		// there already, it says first that the address is taken.
+		var unknown error
+		if there, unknown = t.isThere(ctx, host); unknown != nil {
+			return unknown
+		}
+	}
+	if there {
 		return t.occupied(ctx, host)
 	}
 	if err != nil {
@@ -302,9 +309,12 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 }
 
 // isThere tells whether the host, and not its cache, has an object of the name.
-func (t *Twin[T]) isThere(ctx context.Context, host T) bool {
+func (t *Twin[T]) isThere(ctx context.Context, host T) (bool, error) {
 	_, err := t.host.Writer(host.GetNamespace()).Get(ctx, host.GetName(), metav1.GetOptions{})
-	return err == nil
+	if err != nil && !apierrors.IsNotFound(err) {
+		return false, fmt.Errorf("read on the host: %w", err)
+	}
+	return err == nil, nil
 }
 
 // occupied finds out who has the name that a twin was to get. Its own object,

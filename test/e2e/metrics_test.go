@@ -16,7 +16,7 @@ import (
 	"garret.dev/garret/test/framework"
 )
 
-// burning uses a fifth of a CPU, which is four times what its autoscaler aims at.
+// burning uses 60m of a CPU, which is six times what its autoscaler aims at.
 const burning = `apiVersion: apps/v1
 kind: Deployment
 metadata: {name: burn}
@@ -30,7 +30,7 @@ spec:
       - name: app
         image: docker.io/library/busybox:1.36
         command: [sh, -c, "while :; do :; done"]
-        resources: {requests: {cpu: 100m, memory: 8Mi}, limits: {cpu: 200m, memory: 32Mi}}
+        resources: {requests: {cpu: 20m, memory: 8Mi}, limits: {cpu: 60m, memory: 32Mi}}
 ---
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler

@@ -39,8 +39,8 @@ func Succeeds(t testing.TB, what string, check func(context.Context) error) {
 }
 
 // SucceedsWithin is as Succeeds, where it matters how long it takes. It rests
-// between two checks for as long as a check takes: many are processes, and what
-// they wait for needs the machine.
+// between two checks for three times as long as a check takes: many are processes,
+// and what they wait for needs the machine.
 func SucceedsWithin(t testing.TB, limit time.Duration, what string, check func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -52,7 +52,7 @@ func SucceedsWithin(t testing.TB, limit time.Duration, what string, check func(c
 			return
 		}
 		select {
-		case <-time.After(min(max(Interval, time.Since(begun)), time.Second)):
+		case <-time.After(min(max(Interval, 3*time.Since(begun)), time.Second)):
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {

@@ -10,19 +10,16 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// Clock is the real one, save that timers of at least the length given go off at the step that
-// is nearest to their time. The first step is at begin.
+// Clock is the real one, save that timers of half a step and more go off at the step that is
+// nearest to their time. The first step is at begin.
 type Clock struct {
 	clock.RealClock
 	begin time.Time
 	step  time.Duration
-	least time.Duration
 }
 
-// New is a clock with steps of the length given, for timers of at least the second length.
-func New(step, least time.Duration) Clock {
-	return Clock{begin: time.Now(), step: step, least: least}
-}
+// New is a clock with steps of the length given.
+func New(step time.Duration) Clock { return Clock{begin: time.Now(), step: step} }
 
 // NewTimer is a timer in step.
 func (c Clock) NewTimer(d time.Duration) clock.Timer {
@@ -30,9 +27,9 @@ func (c Clock) NewTimer(d time.Duration) clock.Timer {
 }
 
 // align is how long to wait after a moment, as the time since begin, for the step nearest to
-// d later. That is the next one for a timer that is shorter than a step.
+// d later.
 func (c Clock) align(moment, d time.Duration) time.Duration {
-	if d < c.least {
+	if d < c.step/2 {
 		return d
 	}
 	at := (moment + d).Round(c.step)

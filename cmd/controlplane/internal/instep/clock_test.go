@@ -7,7 +7,7 @@ import (
 )
 
 func TestAlign(t *testing.T) {
-	c := New(time.Second, 500*time.Millisecond)
+	c := New(time.Second)
 	tests := map[string]struct {
 		moment, d, want time.Duration
 	}{
@@ -16,27 +16,8 @@ func TestAlign(t *testing.T) {
 		"half a step, never at once":       {5900 * time.Millisecond, 500 * time.Millisecond, 100 * time.Millisecond},
 		"nearest is past":                  {5001 * time.Millisecond, 500 * time.Millisecond, 999 * time.Millisecond},
 		"many steps":                       {5100 * time.Millisecond, 15 * time.Second, 14900 * time.Millisecond},
-		"less than the least stays so":     {5100 * time.Millisecond, 30 * time.Millisecond, 30 * time.Millisecond},
+		"less than half a step stays so":   {5100 * time.Millisecond, 30 * time.Millisecond, 30 * time.Millisecond},
 		"no time at all, and none is made": {5100 * time.Millisecond, 0, 0},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			if got := c.align(tc.moment, tc.d); got != tc.want {
-				t.Errorf("got %s, want %s", got, tc.want)
-			}
-		})
-	}
-}
-
-func TestAlignLongSteps(t *testing.T) {
-	c := New(5*time.Second, time.Second)
-	tests := map[string]struct {
-		moment, d, want time.Duration
-	}{
-		"at a step, the next one":      {5001 * time.Millisecond, 1200 * time.Millisecond, 4999 * time.Millisecond},
-		"just before a step":           {9900 * time.Millisecond, time.Second, 100 * time.Millisecond},
-		"several steps":                {5001 * time.Millisecond, 15 * time.Second, 14999 * time.Millisecond},
-		"less than the least stays so": {5 * time.Second, 100 * time.Millisecond, 100 * time.Millisecond},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -49,7 +30,7 @@ func TestAlignLongSteps(t *testing.T) {
 
 func TestTimersGoOffTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(time.Second, 500*time.Millisecond)
+		c := New(time.Second)
 		early, late := c.NewTimer(700*time.Millisecond), c.NewTimer(1300*time.Millisecond)
 		defer early.Stop()
 		defer late.Stop()

@@ -18,18 +18,13 @@ import (
 	"garret.dev/garret/cmd/controlplane/internal/instep"
 )
 
-const (
-	// cacheStep is how often the caches of all resources look for watches that are due to
-	// hear how far they are, which each is once a minute. Upstream looks about once a second.
-	// Lists and watches that wait to be up to date have timers of their own, which are shorter
-	// than cacheLeast.
-	cacheStep  = 5 * time.Second
-	cacheLeast = time.Second
-)
+// cacheStep is how often the caches of all resources look for watches that are due to hear
+// how far they are. Each looks about once a second.
+const cacheStep = time.Second
 
 // cacheInStep lets the caches of all resources wake together.
 func cacheInStep(config *app.Config) {
-	step := instep.New(cacheStep, cacheLeast)
+	step := instep.New(cacheStep)
 	extensions := config.ApiExtensions
 	for _, getter := range []*generic.RESTOptionsGetter{
 		&config.KubeAPIs.ControlPlane.Generic.RESTOptionsGetter,
