@@ -22,13 +22,14 @@ const (
 	storagePolicy = "syncers-storage." + tenancyv1.GroupName
 )
 
-// TestPolicyCoversWhatIsInNoNamespace wants the policy to match every write that a ClusterRole lent
-// to syncers grants, whatever became of the account's Role, and the webhook to match what is written.
-func TestPolicyCoversWhatIsInNoNamespace(t *testing.T) {
+// denying finds the policy of a name and its webhook, and wants neither to let anything through
+// by a default. The webhook asks garret-apiserver at the path.
+func denying(t *testing.T, name, path string) (*admissionregistrationv1.ValidatingAdmissionPolicy, []admissionregistrationv1.ValidatingWebhook) {
+	t.Helper()
 	installed := objects(t, nil)
-	policy := find[*admissionregistrationv1.ValidatingAdmissionPolicy](t, installed, storagePolicy)
-	binding := find[*admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, installed, storagePolicy)
-	hooks := find[*admissionregistrationv1.ValidatingWebhookConfiguration](t, installed, storagePolicy).Webhooks
+	policy := find[*admissionregistrationv1.ValidatingAdmissionPolicy](t, installed, name)
+	binding := find[*admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, installed, name)
+	hooks := find[*admissionregistrationv1.ValidatingWebhookConfiguration](t, installed, name).Webhooks
 	if *policy.Spec.FailurePolicy != admissionregistrationv1.Fail || binding.Spec.PolicyName != policy.Name || binding.Spec.MatchResources != nil ||
 		!slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
 		t.Errorf("got %v bound by %v", policy.Spec.FailurePolicy, binding.Spec)
@@ -37,9 +38,16 @@ func TestPolicyCoversWhatIsInNoNamespace(t *testing.T) {
 		t.Fatalf("got webhooks %v", hooks)
 	}
 	service := hooks[0].ClientConfig.Service
-	if service.Namespace != "default" || service.Name != "kubernetes" || *service.Path != storagereview.Path {
+	if service.Namespace != "default" || service.Name != "kubernetes" || *service.Path != path {
 		t.Errorf("the webhook asks %v", service)
 	}
+	return policy, hooks
+}
+
+// TestPolicyCoversWhatIsInNoNamespace wants the policy to match every write that a ClusterRole lent
+// to syncers grants, whatever became of the account's Role, and the webhook to match what is written.
+func TestPolicyCoversWhatIsInNoNamespace(t *testing.T) {
+	policy, hooks := denying(t, storagePolicy, storagereview.Path)
 	if len(policy.Spec.MatchConditions) != 1 || len(hooks[0].MatchConditions) != 1 || policy.Spec.MatchConditions[0] != hooks[0].MatchConditions[0] {
 		t.Errorf("got conditions %v and %v, want one and the same", policy.Spec.MatchConditions, hooks[0].MatchConditions)
 	}
@@ -119,21 +127,7 @@ func TestPolicyCoversWhatSyncersWrite(t *testing.T) {
 
 // TestPolicyDenies wants nothing to be let through by a default.
 func TestPolicyDenies(t *testing.T) {
-	installed := objects(t, nil)
-	policy := find[*admissionregistrationv1.ValidatingAdmissionPolicy](t, installed, syncerPolicy)
-	binding := find[*admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, installed, syncerPolicy)
-	hooks := find[*admissionregistrationv1.ValidatingWebhookConfiguration](t, installed, syncerPolicy).Webhooks
-	if *policy.Spec.FailurePolicy != admissionregistrationv1.Fail || binding.Spec.PolicyName != policy.Name || binding.Spec.MatchResources != nil ||
-		!slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
-		t.Errorf("got %v bound by %v", policy.Spec.FailurePolicy, binding.Spec)
-	}
-	if len(hooks) != 1 || *hooks[0].FailurePolicy != admissionregistrationv1.Fail || hooks[0].NamespaceSelector != nil || hooks[0].ObjectSelector != nil {
-		t.Fatalf("got webhooks %v", hooks)
-	}
-	service := hooks[0].ClientConfig.Service
-	if service.Namespace != "default" || service.Name != "kubernetes" || *service.Path != slicereview.Path {
-		t.Errorf("the webhook asks %v", service)
-	}
+	policy, hooks := denying(t, syncerPolicy, slicereview.Path)
 	// A write that one of them matches, the other matches, too; nobody else's write waits for Garret.
 	if len(policy.Spec.MatchConditions) != 1 || len(hooks[0].MatchConditions) != 1 || policy.Spec.MatchConditions[0] != hooks[0].MatchConditions[0] {
 		t.Errorf("got conditions %v and %v, want one and the same", policy.Spec.MatchConditions, hooks[0].MatchConditions)
