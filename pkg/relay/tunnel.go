@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -138,7 +139,9 @@ func (t *tunnel) run(ctx context.Context) {
 
 func (t *tunnel) touch() { t.timer.Reset(time.Duration(t.limit.Load())) }
 
-// pump copies until the end of from, and passes the end on.
+// pump copies until the end of from, and passes the end on. A server that takes nothing more ends it,
+// too, without an error: it may have said what the caller still has to hear, such as the output and
+// the exit code of a command. A caller that takes nothing more has gone.
 func (t *tunnel) pump(to, from *peer, direction string, count *atomic.Int64) error {
 	buffer := t.buffers.Get()
 	defer t.buffers.Put(buffer)
@@ -150,11 +153,11 @@ func (t *tunnel) pump(to, from *peer, direction string, count *atomic.Int64) err
 			count.Add(int64(written))
 			t.metrics.carried(direction, written)
 			if writeErr != nil {
-				return writeErr
+				return t.heard(to, writeErr)
 			}
 		}
 		if err == io.EOF {
-			return closeWrite(to.conn)
+			return t.heard(to, closeWrite(to.conn))
 		}
 		if err != nil {
 			return err
@@ -162,12 +165,23 @@ func (t *tunnel) pump(to, from *peer, direction string, count *atomic.Int64) err
 	}
 }
 
+// heard returns the error of telling a peer something. It is none that a server takes nothing more.
+func (t *tunnel) heard(to *peer, err error) error {
+	if to == t.inside && !errors.Is(err, errNoHalf) {
+		return nil
+	}
+	return err
+}
+
+// errNoHalf says that a connection can be closed in both directions only.
+var errNoHalf = errors.New("the connection cannot be closed for writing alone")
+
 // closeWrite tells the peer that nothing more will come. Where a connection
 // cannot say so, it is an error, which closes the tunnel.
 func closeWrite(conn net.Conn) error {
 	half, ok := conn.(interface{ CloseWrite() error })
 	if !ok {
-		return io.ErrClosedPipe
+		return errNoHalf
 	}
 	return half.CloseWrite()
 }

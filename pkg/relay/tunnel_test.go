@@ -8,6 +8,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"runtime"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -72,6 +74,52 @@ func TestTunnelEnds(t *testing.T) {
 				if _, err := conn.Read(make([]byte, 1)); err == nil {
 					t.Errorf("the %s's connection is open, want it closed", name)
 				}
+			}
+		})
+	}
+}
+
+// deaf is a connection to which nothing can be told.
+type deaf struct{ *net.TCPConn }
+
+func (deaf) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+func (deaf) CloseWrite() error { return syscall.ENOTCONN }
+
+// TestLastWords has a server take nothing more. What it says then reaches the caller.
+func TestLastWords(t *testing.T) {
+	for name, tell := range map[string]func(caller *net.TCPConn){
+		"the caller talks": func(caller *net.TCPConn) { io.WriteString(caller, "an answer to nobody") },
+		"the caller ends":  func(caller *net.TCPConn) { caller.CloseWrite() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			caller, outer := pair(t)
+			server, inner := pair(t)
+			tun := &tunnel{
+				caller: &peer{conn: outer, reader: bufio.NewReader(outer)}, inside: &peer{conn: deaf{inner.(*net.TCPConn)}, reader: bufio.NewReader(inner)},
+				idle: 2 * time.Hour, halfClosed: time.Hour, buffers: newBufferPool(), metrics: uncounted(t), over: context.Background(),
+			}
+			done := make(chan struct{})
+			go func() { tun.run(t.Context()); close(done) }()
+			tell(caller.(*net.TCPConn))
+			for tun.limit.Load() != int64(tun.halfClosed) {
+				select {
+				case <-done:
+					t.Fatal("the tunnel closed before the server had said all")
+				default:
+					runtime.Gosched()
+				}
+			}
+			io.WriteString(server, "exit code 0")
+			server.Close()
+			if said, err := io.ReadAll(caller); err != nil || string(said) != "exit code 0" {
+				t.Errorf("got %q, %v, want what the server said last", said, err)
+			}
+			caller.Close()
+			select {
+			case <-done:
+			case <-time.After(20 * time.Second):
+				t.Error("the tunnel is still open")
 			}
 		})
 	}
