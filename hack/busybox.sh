@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Builds bin/busybox from Debian's source: its shell as Debian's installer has it,
-# which passes on variables with a dash in their names. The shell of the package
-# busybox-static drops them, but Kubernetes' tests need them.
+# which passes on variables with a dash in their names, a wget with -T, and printenv. The
+# shell of the package busybox-static drops such variables, Debian's wget crashes, and
+# printenv is left out there. Kubernetes' tests need all three.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bin=$PWD/bin
-[ ! -x "$bin/busybox" ] || exit 0
+[ ! "$bin/busybox" -nt hack/busybox.sh ] || exit 0
 
 hack/packages.sh dpkg-dev gcc libc6-dev make
 work=$(mktemp -d)
@@ -25,8 +26,8 @@ cd "$work"
     apt-get "${apt[@]}" update
     apt-get "${apt[@]}" source busybox
     cd busybox-*/
-    sed '/FEATURE_DI_ENV_HACK/d' debian/config/pkg/deb >.config
-    echo CONFIG_FEATURE_DI_ENV_HACK=y >>.config
+    sed '/FEATURE_DI_ENV_HACK/d; /FEATURE_WGET_TIMEOUT/d; /PRINTENV/d' debian/config/pkg/deb >.config
+    printf 'CONFIG_%s=y\n' FEATURE_DI_ENV_HACK FEATURE_WGET_TIMEOUT PRINTENV >>.config
     make oldconfig </dev/null
     make -j"$(nproc)"
 } >"$work/log" 2>&1 || {

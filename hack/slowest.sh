@@ -10,5 +10,5 @@ printf '==> the ten slowest packages\n'
 # The event that ends a package names no test.
 cat "$folder"/*.json | grep -v '"Test":' | grep -E '"Action":"(pass|fail)"' |
     sed -nE 's/.*"Package":"([^"]*)".*"Elapsed":([0-9.]+).*/\2 \1/p' |
-    sort -rn | head -n 10 | awk '{printf "%8.1fs  %s\n", $1, $2}'
+    sort -rn | awk 'NR <= 10 {printf "%8.1fs  %s\n", $1, $2}'
 printf '\n'

@@ -23,6 +23,8 @@ func Conformance(source string) []Image {
 			"/bin/bash", "/bin/hostname", "/bin/ss"},
 		Files: []File{
 			{From: "agnhost", To: "/agnhost"}, {Link: "agnhost", To: "/agnhost-2"}, {Link: "/usr/bin/nc.openbsd", To: "/usr/bin/nc"},
+			// A spec about resolv.conf has a DNS of its own.
+			{From: "coredns", To: "/coredns"},
 			// A test looks for the distribution that the original is made from.
 			{Content: "NAME=\"In place of Alpine Linux\"\n", To: "/etc/os-release"},
 			{From: filepath.Join(source, "test", "images", "agnhost", "porter", "localhost.crt"), To: "/localhost.crt", Mode: 0o644},

@@ -103,8 +103,11 @@ func run(ctx context.Context) error {
 // take runs the controllers of external-snapshotter until the context ends.
 func take(ctx context.Context, name string, d *driver, client kubernetes.Interface, snapshotClient snapshots.Interface) {
 	core := informers.NewSharedInformerFactory(client, resync)
-	factory := externalversions.NewSharedInformerFactory(snapshotClient, resync)
+	// Each has caches of its own, as two processes have: the first controller changes cached objects, and
+	// the other one must see these changes come.
+	factory, other := externalversions.NewSharedInformerFactory(snapshotClient, resync), externalversions.NewSharedInformerFactory(snapshotClient, resync)
 	kinds, groups := factory.Snapshot().V1(), factory.Groupsnapshot().V1()
+	otherKinds, otherGroups := other.Snapshot().V1(), other.Groupsnapshot().V1()
 	limiter := func() workqueue.TypedRateLimiter[string] {
 		return workqueue.NewTypedItemExponentialFailureRateLimiter[string](100*time.Millisecond, 10*time.Second)
 	}
@@ -112,11 +115,12 @@ func take(ctx context.Context, name string, d *driver, client kubernetes.Interfa
 		groups.VolumeGroupSnapshots(), groups.VolumeGroupSnapshotContents(), groups.VolumeGroupSnapshotClasses(),
 		core.Core().V1().PersistentVolumeClaims(), core.Core().V1().PersistentVolumes(), nil, metrics.NewMetricsManager(), resync,
 		limiter(), limiter(), limiter(), limiter(), false, false, false)
-	by := sidecar.NewCSISnapshotSideCarController(snapshotClient, client, name, kinds.VolumeSnapshotContents(), kinds.VolumeSnapshotClasses(), d, nil,
+	by := sidecar.NewCSISnapshotSideCarController(snapshotClient, client, name, otherKinds.VolumeSnapshotContents(), otherKinds.VolumeSnapshotClasses(), d, nil,
 		operation, resync, "snapshot", uuidLength, "groupsnapshot", uuidLength, false, limiter(), false,
-		groups.VolumeGroupSnapshotContents(), groups.VolumeGroupSnapshotClasses(), limiter())
+		otherGroups.VolumeGroupSnapshotContents(), otherGroups.VolumeGroupSnapshotClasses(), limiter())
 	core.Start(ctx.Done())
 	factory.Start(ctx.Done())
+	other.Start(ctx.Done())
 	var running sync.WaitGroup
 	running.Add(2)
 	go of.Run(workers, ctx.Done(), &running)

@@ -48,8 +48,8 @@ func TestPlanRangesAreApart(t *testing.T) {
 func TestRoutes(t *testing.T) {
 	w := Network{Plan: Plan{Index: 1}}
 	for name, tt := range map[string]struct{ got, want []string }{
-		"a lone node has nowhere to go": {w.nodeRoutes(1, 1), nil},
-		"nodes reach each other's pods": {w.nodeRoutes(2, 3), []string{"route replace 10.201.65.0/24 via 10.201.0.11", "route replace 10.201.67.0/24 via 10.201.0.13"}},
+		"a lone node reaches services":  {w.nodeRoutes(1, 1), []string{"route replace 10.201.128.0/18 dev eth0"}},
+		"nodes reach each other's pods": {w.nodeRoutes(2, 3), []string{"route replace 10.201.128.0/18 dev eth0", "route replace 10.201.65.0/24 via 10.201.0.11", "route replace 10.201.67.0/24 via 10.201.0.13"}},
 		"the machine reaches pods and services": {w.machineRoutes(2), []string{
 			"route replace 10.201.128.0/18 via 10.201.0.11",
 			"route replace 10.201.65.0/24 via 10.201.0.11", "route replace 10.201.66.0/24 via 10.201.0.12"}},

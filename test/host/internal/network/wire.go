@@ -123,9 +123,10 @@ func (w Network) upNode(ctx context.Context, n int) error {
 	})
 }
 
-// nodeRoutes lead from one node to the pods of all others.
+// nodeRoutes lead from one node to the pods of all others. Without a route to services, the node
+// itself cannot reach them: the kernel looks for one before kube-proxy translates the address.
 func (w Network) nodeRoutes(node, nodes int) []string {
-	var routes []string
+	routes := []string{fmt.Sprintf("route replace %s dev eth0", w.ServiceNet())}
 	for n := 1; n <= nodes; n++ {
 		if n != node {
 			routes = append(routes, fmt.Sprintf("route replace %s via %s", w.NodePodNet(n), w.Node(n)))
