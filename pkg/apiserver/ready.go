@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +29,7 @@ func (c *Config) checks() {
 	c.generic.AddReadyzChecks(
 		healthz.NamedCheck("client-authorities", c.knowsCallers),
 		healthz.NamedCheck("certificates", c.verifiable),
+		healthz.NamedCheck("host-objects", hostObjects(c.generic.SharedInformerFactory, time.Now)),
 	)
 	if datastore := c.options.datastore; datastore != nil {
 		c.generic.AddReadyzChecks(healthz.NamedCheck("datastore", func(*http.Request) error { return datastore.Ready() }))
@@ -36,6 +39,37 @@ func (c *Config) checks() {
 	})
 	for i, check := range c.generic.ReadyzChecks {
 		c.generic.ReadyzChecks[i] = reasoned(check)
+	}
+}
+
+// hostPatience is how long the host may take to list what admission goes by.
+const hostPatience = 10 * time.Second
+
+// hostObjects fails when the host has not listed all that admission goes by for some time, and
+// names the kinds. The library's informer-sync fails from the beginning, and keeps its reason
+// from the log.
+func hostObjects(informers interface {
+	WaitForCacheSync(stop <-chan struct{}) map[reflect.Type]bool
+}, now func() time.Time) func(*http.Request) error {
+	begun := now()
+	// It does not wait: that is over when it begins.
+	over := make(chan struct{})
+	close(over)
+	return func(*http.Request) error {
+		if now().Sub(begun) < hostPatience {
+			return nil
+		}
+		var missing []string
+		for kind, synced := range informers.WaitForCacheSync(over) {
+			if !synced {
+				missing = append(missing, kind.Elem().String())
+			}
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+		slices.Sort(missing)
+		return fmt.Errorf("the host has not listed %s", strings.Join(missing, ", "))
 	}
 }
 

@@ -7,9 +7,13 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
@@ -42,5 +46,31 @@ func TestReasonsAreLogged(t *testing.T) {
 				t.Errorf("%d times %s, want %d:\n%s", got, text, want, log)
 			}
 		}
+	}
+}
+
+// informed is a set of informers, and whether each has synced.
+type informed map[reflect.Type]bool
+
+func (i informed) WaitForCacheSync(stop <-chan struct{}) map[reflect.Type]bool {
+	<-stop
+	return i
+}
+
+func TestKindsThatTheHostDoesNotListAreNamed(t *testing.T) {
+	schema, level := reflect.TypeFor[*flowcontrolv1.FlowSchema](), reflect.TypeFor[*flowcontrolv1.PriorityLevelConfiguration]()
+	informers := informed{schema: false, level: false, reflect.TypeFor[*corev1.Namespace](): true}
+	now := time.Now()
+	check := hostObjects(informers, func() time.Time { return now })
+	if err := check(nil); err != nil {
+		t.Errorf("at the beginning: got %v, want it to wait", err)
+	}
+	now = now.Add(time.Minute)
+	if err := check(nil); err == nil || !strings.HasSuffix(err.Error(), "not listed v1.FlowSchema, v1.PriorityLevelConfiguration") {
+		t.Errorf("got %v, want an error that names both kinds", err)
+	}
+	informers[schema], informers[level] = true, true
+	if err := check(nil); err != nil {
+		t.Errorf("got %v, want it to be ready", err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/k3s-io/kine/pkg/logstructured"
 	"github.com/k3s-io/kine/pkg/server"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -18,12 +17,19 @@ import (
 // Guard returns a backend that tells success from failure; refused hears of each
 // write that failed for a reason of the datastore.
 func Guard(backend server.Backend, refused func(error)) server.Backend {
-	return &checked{Backend: backend, refused: refused}
+	c := &checked{Backend: backend, refused: refused}
+	if s, ok := backend.(*single); ok {
+		c.newest = s.newest
+	}
+	return c
 }
 
 type checked struct {
 	server.Backend
 	refused func(error)
+	// newest hears what watches get, so that kine reports no less to them afterwards. Nil where
+	// the backend counts without it.
+	newest *newest
 }
 
 // outcome is what became of the last attempt to write on behalf of one request.
@@ -35,17 +41,6 @@ type outcome struct {
 }
 
 type outcomeKey struct{}
-
-// telling is a log that leaves the outcome of a write in the context, where kine drops it.
-type telling struct{ logstructured.Log }
-
-func (t telling) Append(ctx context.Context, event *server.Event) (int64, error) {
-	revision, err := t.Log.Append(ctx, event)
-	if o, ok := ctx.Value(outcomeKey{}).(*outcome); ok {
-		*o = outcome{told: true, revision: revision, err: err}
-	}
-	return revision, err
-}
 
 // errMeanwhile is that of a key that was deleted, and its history compacted, while it was made.
 var errMeanwhile = errors.New("the key changed meanwhile: try again")
@@ -173,12 +168,14 @@ func (c *checked) Watch(ctx context.Context, revision int64) server.WatchResult 
 		return server.WatchResult{CurrentRevision: result.CurrentRevision, Eventc: events, Errorc: failed}
 	}
 	if open {
+		c.newest.raise(first.CurrentRev)
 		events <- first
 	}
 	go func() {
 		defer cancel()
 		defer close(events)
 		for batch := range source {
+			c.newest.raise(batch.CurrentRev)
 			select {
 			case events <- batch:
 			case <-ctx.Done():

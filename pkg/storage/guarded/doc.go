@@ -23,6 +23,11 @@
 // waits for the open write, usually for milliseconds, and otherwise fails: an older answer
 // would hide an acknowledged write. SQLite has one writer, and none of this.
 //
+// On SQLite, kine may forget the newer one of two writes that end together, until the next
+// write. The progress of watches then stays behind what lists answer, and a cache that waits
+// for it refuses every consistent list and every first list of an informer. Here the newest
+// revision is counted beside kine.
+//
 // kine fills a missing revision with an empty row. A writer that was only slow then finds its
 // revision taken: PostgreSQL's driver takes another, and MySQL's fails the request, which Guard
 // distinguishes from a conflict. Where kine cannot fill it either, its watches continue without

@@ -55,8 +55,14 @@ func Open(run context.Context, wait *sync.WaitGroup, config *drivers.Config) (se
 	if err := start(run, backend); err != nil {
 		return nil, err
 	}
-	if embedded(config) {
-		// SQLite has one writer at a time: what is numbered first is there first.
+	if s, ok := backend.(*single); ok {
+		// SQLite has one writer at a time: what is numbered first is there first. From here on
+		// the newest revision is known.
+		if _, err := backend.CurrentRevision(run); err != nil {
+			return nil, err
+		}
+		told, seen := s.events(run), s.newest.known()
+		wait.Go(func() { s.announce(run, told, seen) })
 		return backend, nil
 	}
 	log, err := follow(run, wait, backend)
@@ -91,7 +97,8 @@ func assemble(run context.Context, wait *sync.WaitGroup, config *drivers.Config)
 	if err != nil {
 		return nil, err
 	}
-	return logstructured.New(telling{sqllog.New(dialect, wait, config)}), nil
+	log := counting{Log: sqllog.New(dialect, wait, config), newest: newNewest()}
+	return &single{Backend: logstructured.New(log), newest: log.newest}, nil
 }
 
 // start begins a backend, for which kine may decide to end the process.

@@ -110,9 +110,49 @@ func (r *replica) stop(t *testing.T) {
 
 func (r *replica) becomesReady(t *testing.T) {
 	t.Helper()
-	framework.Eventually(t, "the replica is ready", func(ctx context.Context) (bool, error) {
-		return r.healthy(ctx, "/readyz") == nil, r.process.Ended()
+	var last error
+	err := framework.Poll(t.Context(), func(ctx context.Context) (bool, error) {
+		last = r.healthy(ctx, "/readyz")
+		return last == nil, r.process.Ended()
 	})
+	if err != nil {
+		t.Fatalf("waiting until the replica is ready: %v; last: %v\nwhat its goroutines wait in:\n%s", err, last, r.goroutines(t))
+	}
+}
+
+// goroutines ends the process, and returns what its goroutines wait in, as far as they have to do
+// with requests to the host or to the datastore, or with caches: functions alone, innermost first.
+func (r *replica) goroutines(t *testing.T) string {
+	t.Helper()
+	_ = r.process.End(syscall.SIGQUIT)
+	many := map[string]int{}
+	for _, stack := range strings.Split(r.log(t), "\n\n") {
+		of := func(code string) bool { return strings.Contains(stack, code) }
+		if strings.HasPrefix(stack, "goroutine ") && slices.ContainsFunc([]string{"tools/cache.", "rest.(*Request)", "/storage/", "etcd/client", "kine/", "garret.dev/"}, of) {
+			many[functions(stack)]++
+		}
+	}
+	var lines []string
+	for stack, n := range many {
+		lines = append(lines, fmt.Sprintf("%d× %s", n, stack))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// functions are the names in a stack, without packages' paths and without those of the runtime.
+func functions(stack string) string {
+	var names []string
+	for _, line := range strings.Split(stack, "\n")[1:] {
+		name, _, call := strings.Cut(line[strings.LastIndex(line, "/")+1:], "({")
+		if end := strings.LastIndex(name, "("); !call && end > 0 {
+			name = name[:end]
+		}
+		if !strings.HasPrefix(line, "\t") && !strings.HasPrefix(name, "runtime.") && !strings.HasPrefix(name, "created by") {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " < ")
 }
 
 func (r *replica) becomesUnready(t *testing.T, why string) {
