@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -63,6 +64,7 @@ func TestServer(t *testing.T) {
 			t.Error("want the metrics of an API server without workqueue_*")
 		}
 	})
+	t.Run("types in policies are checked", func(t *testing.T) { testTypeChecks(t, p) })
 	t.Run("anonymous requests", func(t *testing.T) { testAnonymous(t, p) })
 	t.Run("openapi", func(t *testing.T) { testOpenAPI(t, client) })
 	t.Run("a second server on the data", func(t *testing.T) {
@@ -76,6 +78,39 @@ func TestServer(t *testing.T) {
 		refused(t, second, "pass another --https-listen-port")
 	})
 	t.Run("stop and start again", func(t *testing.T) { testRestart(t, p, client) })
+}
+
+// testTypeChecks creates the first policy, with an expression that fits no Deployment.
+func testTypeChecks(t *testing.T, p *process) {
+	policies := p.client(t).AdmissionregistrationV1().ValidatingAdmissionPolicies()
+	policy, err := policies.Create(background(), &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "types.example.com"},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+					Rule:       admissionregistrationv1.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}},
+				},
+			}}},
+			Validations: []admissionregistrationv1.Validation{{Expression: "object.spec.replicas.startsWith('3')"}},
+		},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.until(t, "the warning about the policy's expression", func() error {
+		checked, err := policies.Get(background(), policy.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if checked.Status.ObservedGeneration != policy.Generation || checked.Status.TypeChecking == nil || len(checked.Status.TypeChecking.ExpressionWarnings) != 1 {
+			return fmt.Errorf("status is %+v", checked.Status)
+		}
+		return nil
+	})
+	if err := policies.Delete(background(), policy.Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func testAnonymous(t *testing.T, p *process) {

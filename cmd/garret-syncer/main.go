@@ -71,6 +71,6 @@ func command() *cobra.Command {
 // tend keeps the memory of a syncer that has nothing to do small, until the context ends.
 func tend(ctx context.Context) {
 	footprint.Tend(ctx, footprint.Settings{Busy: busyPercent, Idle: idlePercent, Rate: idleRate, Report: func(err error) {
-		klog.FromContext(ctx).V(1).Info("Pages of the program stay in memory", "reason", err.Error())
+		klog.FromContext(ctx).V(1).Info("Cannot adapt the process to how much it is used", "reason", err.Error())
 	}})
 }

@@ -82,6 +82,9 @@ func TestRenderedLimits(t *testing.T) {
 				environment["GOMEMLIMIT"].Value != "$(MEMORY_LIMIT_MIB)000000" {
 				t.Errorf("%s: the runtime of %s does not know its limit: %v", what, name, container.Env)
 			}
+			if got := environment["GODEBUG"].Value; got != "adaptivestackstart=0,memprofilerate=0" {
+				t.Errorf("%s: the runtime of %s has the settings %q, want those that spare memory", what, name, got)
+			}
 		}
 	}
 }

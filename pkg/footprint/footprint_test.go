@@ -6,9 +6,14 @@ package footprint
 import (
 	"bufio"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // maps is a process with each sort of part.
@@ -81,11 +86,13 @@ func filePages(t *testing.T) (kilobytes int) {
 
 func TestLookFollowsUse(t *testing.T) {
 	var percents []int
+	var slacks []time.Duration
 	released := 0
 	watched := &tender{
 		Settings: Settings{Busy: 50, Idle: 20, Rate: 1 << 20, Report: func(err error) { t.Error(err) }},
 		collect:  func(percent int) int { percents = append(percents, percent); return 0 },
 		release:  func() error { released++; return nil },
+		slack:    func(slack time.Duration) error { slacks = append(slacks, slack); return nil },
 	}
 	total := uint64(0)
 	for _, megabytes := range []uint64{300, 29, 1, 31, 500, 0} {
@@ -95,7 +102,47 @@ func TestLookFollowsUse(t *testing.T) {
 	if want := []int{20, 50, 20}; !slices.Equal(percents, want) {
 		t.Errorf("percents: got %v, want %v", percents, want)
 	}
+	if want := []time.Duration{idleSlack, busySlack, idleSlack}; !slices.Equal(slacks, want) {
+		t.Errorf("slack of timers: got %v, want %v", slacks, want)
+	}
 	if released != 2 {
 		t.Errorf("let go of pages %d times, want at each of two beginnings", released)
+	}
+	for range 2*looksToRelease + 1 {
+		watched.look(total)
+	}
+	if released != 4 {
+		t.Errorf("let go of pages %d times, want twice more in 21 looks", released)
+	}
+	if want := []int{20, 50, 20}; !slices.Equal(percents, want) {
+		t.Errorf("percents: got %v, want no more than %v", percents, want)
+	}
+}
+
+// TestAllThreadsHaveTheSlack has threads that were there before, and one that was not.
+func TestAllThreadsHaveTheSlack(t *testing.T) {
+	t.Cleanup(func() {
+		if err := SlackTimers(busySlack); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := SlackTimers(idleSlack); err != nil {
+		t.Fatal(err)
+	}
+	// It would panic if the threads had different ones.
+	if got, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_GET_TIMERSLACK, 0, 0); errno != 0 || time.Duration(got) != idleSlack {
+		t.Errorf("got a slack of %v, %v, want %v", time.Duration(got), errno, idleSlack)
+	}
+	got := make(chan time.Duration)
+	for range 10 {
+		go func() {
+			// A goroutine that ends with its thread locked has another one begin in a new thread.
+			runtime.LockOSThread()
+			slack, _, _ := syscall.Syscall(unix.SYS_PRCTL, unix.PR_GET_TIMERSLACK, 0, 0)
+			got <- time.Duration(slack)
+		}()
+		if slack := <-got; slack != idleSlack {
+			t.Fatalf("a later thread has a slack of %v, want %v", slack, idleSlack)
+		}
 	}
 }

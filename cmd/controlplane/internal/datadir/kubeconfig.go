@@ -21,6 +21,9 @@ func (l Layout) WriteKubeconfigs(server string) error {
 	} {
 		config := kubeconfig("default", server)
 		config.Clusters["default"].CertificateAuthority = l.Cert(ServerCA)
+		// Their readers run beside the API server. It compresses each first list that is streamed
+		// to who takes that, and each bookmark of such a watch later.
+		config.Clusters["default"].DisableCompression = true
 		config.AuthInfos["default"].ClientCertificate = l.Cert(name)
 		config.AuthInfos["default"].ClientKey = l.Key(name)
 		raw, err := clientcmd.Write(*config)

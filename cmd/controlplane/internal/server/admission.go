@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle"
@@ -82,8 +83,11 @@ func (o openAPIWithPaths) Paths() (map[string]openapi.GroupVersion, error) {
 // they have changed.
 type documentPaths struct {
 	server atomic.Pointer[http.Handler]
+	// holds is for how long an answer stands without a look at the server's.
+	holds func() time.Duration
 
 	mu    sync.Mutex
+	asked time.Time
 	body  []byte
 	paths map[string]openapi.GroupVersion
 }
@@ -95,8 +99,12 @@ func (d *documentPaths) serve(handler http.Handler) { d.server.Store(&handler) }
 func (d *documentPaths) get(request func() (map[string]openapi.GroupVersion, error)) (map[string]openapi.GroupVersion, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	body := d.answer()
+	if d.body != nil && time.Since(d.asked) < d.holds() {
+		return maps.Clone(d.paths), nil
+	}
+	asked, body := time.Now(), d.answer()
 	if body != nil && bytes.Equal(body, d.body) {
+		d.asked = asked
 		return maps.Clone(d.paths), nil
 	}
 	paths, err := request()
@@ -104,7 +112,7 @@ func (d *documentPaths) get(request func() (map[string]openapi.GroupVersion, err
 		return nil, err
 	}
 	// What changed in between changes the next answer, too.
-	d.body, d.paths = body, paths
+	d.asked, d.body, d.paths = asked, body, paths
 	return maps.Clone(paths), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/initializer"
@@ -59,7 +60,8 @@ func offers[I any](plugin any) bool {
 // TestDocumentsAreRequestedWhenTheyChange follows the list of documents from before the server
 // runs.
 func TestDocumentsAreRequestedWhenTheyChange(t *testing.T) {
-	paths, requests, body, code := &documentPaths{}, 0, "one", http.StatusOK
+	holds := time.Duration(0)
+	paths, requests, body, code := &documentPaths{holds: func() time.Duration { return holds }}, 0, "one", http.StatusOK
 	request := func() (map[string]openapi.GroupVersion, error) {
 		requests++
 		return map[string]openapi.GroupVersion{body: nil}, nil
@@ -87,6 +89,14 @@ func TestDocumentsAreRequestedWhenTheyChange(t *testing.T) {
 	body = "two"
 	want("changed", "two", 4)
 	want("unchanged again", "two", 4)
+	body, holds = "three", time.Hour
+	want("changed while the last answer holds", "two", 4)
+	holds = 0
+	want("and when it holds no more", "three", 5)
+	body = "two"
+	want("changed back", "two", 6)
 	code = http.StatusServiceUnavailable
-	want("not served", "two", 5)
+	want("not served", "two", 7)
+	holds = time.Hour
+	want("not served, whatever holds", "two", 8)
 }

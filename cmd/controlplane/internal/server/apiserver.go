@@ -67,7 +67,8 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 	if err := nameInformers(o); err != nil {
 		return nil, err
 	}
-	documents := &documentPaths{}
+	s.documents = newCollection(s.datastore.Shared)
+	documents := &documentPaths{holds: s.documents.holds}
 	o.Admission.GenericAdmission.Plugins = admissionPlugins(documents)
 	completed, err := o.Complete(ctx)
 	if err != nil {
@@ -83,7 +84,7 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 	if !s.datastore.Shared {
 		alone(config)
 	}
-	cacheInStep(config)
+	cacheInStep(config, s.documents.changed)
 	generic := config.KubeAPIs.ControlPlane.Generic
 	if s.flags.AdvertisePort != 0 {
 		// The loopback client has its address by now; what follows asks the

@@ -12,8 +12,9 @@ import (
 
 const (
 	// startPercent lets the heap grow almost freely while starting: a start
-	// allocates what it then keeps, so collecting in between finds little.
-	startPercent = 400
+	// allocates what it then keeps, so collecting in between finds little. Where
+	// it may grow further, what is kept lies further apart, and fewer pages are free after.
+	startPercent = 200
 	// runPercent trades collector time for memory, of which a host with many
 	// control planes has little.
 	runPercent = 50
@@ -43,6 +44,6 @@ func wakeCollector() {
 // tend keeps the memory of a control plane that nobody uses small, until the context ends.
 func tend(ctx context.Context) {
 	footprint.Tend(ctx, footprint.Settings{Busy: runPercent, Idle: idlePercent, Rate: idleRate, Report: func(err error) {
-		klog.FromContext(ctx).V(1).Info("Pages of the program stay in memory", "reason", err.Error())
+		klog.FromContext(ctx).V(1).Info("Cannot adapt the process to how much it is used", "reason", err.Error())
 	}})
 }

@@ -37,6 +37,8 @@ type Server struct {
 	datastore *datastore.Datastore
 	// prepared is called when all parts of the API server are installed.
 	prepared func()
+	// documents decides when the list of OpenAPI documents is read.
+	documents *collection
 	// seeds are where a seed for a new database is looked for.
 	seeds []string
 	now   func() time.Time
@@ -154,7 +156,7 @@ func (s *Server) serve(ctx context.Context, chain *aggregatorapiserver.APIAggreg
 		return fmt.Errorf("kube-apiserver: %w", err)
 	}
 	s.prepared()
-	if err := calmAggregation(chain); err != nil {
+	if err := s.documents.calm(chain); err != nil {
 		klog.FromContext(ctx).Error(err, "OpenAPI documents are collected each second")
 	}
 	s.phases.mark("prepared")
@@ -198,6 +200,11 @@ func (s *Server) afterListening(ctx context.Context, loopback *rest.Config, cont
 
 	group, ctx := errgroup.WithContext(ctx)
 	if !s.flags.DisableControllerManager {
+		// With other servers on the database, the one that has the lease checks.
+		if !s.datastore.Shared && takeTypeChecks(controllers) {
+			workers := int(controllers.ValidatingAdmissionPolicyStatusController.ConcurrentPolicySyncs)
+			group.Go(func() error { return checkTypes(ctx, loopback, workers) })
+		}
 		group.Go(func() error {
 			if err := runControllerManager(ctx, controllers); err != nil {
 				return fmt.Errorf("kube-controller-manager: %w", err)
