@@ -40,16 +40,17 @@ func look(ctx context.Context, cluster *host.Cluster, client versioned.Interface
 	if err != nil {
 		return nil, err
 	}
-	orphans, err := findOrphans(ctx, cluster, object.Namespace, orphaned+","+tenancyv1.LabelCluster+"="+object.Status.ClusterID)
+	selector := orphaned + "," + tenancyv1.LabelCluster + "=" + object.Status.ClusterID
+	orphans, err := findOrphans(ctx, cluster, object.Namespace, selector)
 	if err != nil && !apierrors.IsForbidden(err) {
 		return nil, err
 	}
 	if orphans == nil {
 		return &loss{object: object, hidden: err}, nil
 	}
-	selector := orphaned + "," + tenancyv1.LabelCluster + "=" + object.Status.ClusterID
-	unlisted := errors.Join(addCustomOrphans(ctx, cluster, object.Namespace, selector, []tenancyv1.VirtualCluster{*object}, orphans)...)
-	return &loss{object: object, orphans: orphans, hidden: errors.Join(err, unlisted)}, nil
+	own := []tenancyv1.VirtualCluster{*object}
+	unlisted := append(addCustomOrphans(ctx, cluster, object.Namespace, selector, own, orphans), addWideOrphans(ctx, cluster, object.Namespace, selector, func(kind string) bool { return anySyncs(own, kind) }, orphans)...)
+	return &loss{object: object, orphans: orphans, hidden: errors.Join(unlisted...)}, nil
 }
 
 // find reads a virtual cluster by a list, which is all that viewers are granted.

@@ -59,7 +59,12 @@ func (c *Commands) listOrphans(ctx context.Context, options *get.GetOptions) err
 		return cluster.Explain(err)
 	}
 	known, unseen := knownClusters(ctx, client, namespace)
-	for _, err := range addCustomOrphans(ctx, cluster, namespace, selector, known, list) {
+	if unseen != nil {
+		// What is kept can be seen without Garret, and with no right to its objects.
+		c.say("the host does not list virtual clusters, so they are shown by their ids, and custom kinds that hold data may be missing: %v", unseen)
+	}
+	may := func(kind string) bool { return unseen != nil || anySyncs(known, kind) }
+	for _, err := range append(addCustomOrphans(ctx, cluster, namespace, selector, known, list), addWideOrphans(ctx, cluster, namespace, selector, may, list)...) {
 		c.say("%v", err)
 	}
 	if printer != nil {
@@ -68,10 +73,6 @@ func (c *Commands) listOrphans(ctx context.Context, options *get.GetOptions) err
 	if len(list.Items) == 0 {
 		c.say("no orphans%s", in(namespace))
 		return nil
-	}
-	if unseen != nil {
-		// What is kept can be seen without Garret, and with no right to its objects.
-		c.say("the host does not list virtual clusters, so they are shown by their ids, and custom kinds that hold data may be missing: %v", unseen)
 	}
 	return printOrphans(c.Streams.Out, list, clusterNames(known, unseen), options)
 }
@@ -162,44 +163,69 @@ func namespaceOf(row metav1.TableRow) string {
 }
 
 func orphanCells(object *unstructured.Unstructured, names map[place]string) ([]any, error) {
+	facts, err := factsOf(object)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s/%s on the host: %w", object.GetKind(), object.GetNamespace(), object.GetName(), err)
+	}
 	id := object.GetLabels()[tenancyv1.LabelCluster]
-	name := names[place{object.GetNamespace(), id}]
+	name := names[place{facts.namespace, id}]
 	switch {
 	case names == nil:
 		name = id
 	case name == "":
 		name = deletedCluster
 	}
-	size, phase, volume := none, "", ""
-	if isClaim(object) {
-		claim := &corev1.PersistentVolumeClaim{}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, claim); err != nil {
-			return nil, fmt.Errorf("%s %s/%s on the host: %w", object.GetKind(), object.GetNamespace(), object.GetName(), err)
-		}
-		has, known := claim.Status.Capacity[corev1.ResourceStorage]
-		if !known {
-			has = claim.Spec.Resources.Requests[corev1.ResourceStorage]
-		}
-		size, phase, volume = has.String(), string(claim.Status.Phase), claim.Spec.VolumeName
-	}
+	phase := facts.phase
 	if object.GetDeletionTimestamp() != nil {
 		phase = "Terminating"
 	}
 	return []any{
-		name, object.GetKind(), inside(object.GetAnnotations()), object.GetName(), size,
-		duration.HumanDuration(time.Since(object.GetCreationTimestamp().Time)), cmp.Or(phase, none), cmp.Or(volume, none), cmp.Or(id, none),
+		name, object.GetKind(), inside(object.GetAnnotations()), object.GetName(), facts.size,
+		duration.HumanDuration(time.Since(object.GetCreationTimestamp().Time)), cmp.Or(phase, none), cmp.Or(facts.volume, none), cmp.Or(id, none),
 	}, nil
 }
 
-func isClaim(object *unstructured.Unstructured) bool {
-	return object.GetAPIVersion() == "v1" && object.GetKind() == "PersistentVolumeClaim"
+// facts are what the table shows of a kind besides names.
+type facts struct{ namespace, size, phase, volume string }
+
+func factsOf(object *unstructured.Unstructured) (facts, error) {
+	convert := runtime.DefaultUnstructuredConverter.FromUnstructured
+	known := facts{namespace: namespaceOn(object), size: none}
+	switch {
+	case isClaim(object):
+		claim := &corev1.PersistentVolumeClaim{}
+		if err := convert(object.Object, claim); err != nil {
+			return known, err
+		}
+		has, bound := claim.Status.Capacity[corev1.ResourceStorage]
+		if !bound {
+			has = claim.Spec.Resources.Requests[corev1.ResourceStorage]
+		}
+		known.size, known.phase, known.volume = has.String(), string(claim.Status.Phase), claim.Spec.VolumeName
+	case object.GroupVersionKind() == corev1.SchemeGroupVersion.WithKind("PersistentVolume"):
+		volume := &corev1.PersistentVolume{}
+		if err := convert(object.Object, volume); err != nil {
+			return known, err
+		}
+		has := volume.Spec.Capacity[corev1.ResourceStorage]
+		known.size, known.phase, known.volume = has.String(), string(volume.Status.Phase), volume.Name
+	}
+	return known, nil
 }
 
-// inside is the object that a host object stood for, as namespace/name.
+func isClaim(object *unstructured.Unstructured) bool {
+	return object.GroupVersionKind() == corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim")
+}
+
+// inside is the object that a host object stood for, as namespace/name, or as the name of one of
+// cluster scope.
 func inside(annotations map[string]string) string {
 	name := annotations[tenancyv1.AnnotationVirtualName]
 	if name == "" {
 		return none
 	}
-	return annotations[tenancyv1.AnnotationVirtualNamespace] + "/" + name
+	if namespace := annotations[tenancyv1.AnnotationVirtualNamespace]; namespace != "" {
+		return namespace + "/" + name
+	}
+	return name
 }

@@ -86,14 +86,7 @@ func openedKinds(ctx context.Context, client kubernetes.Interface) map[schema.Gr
 
 // listCustom lists objects of a kind in the version that the host prefers.
 func listCustom(ctx context.Context, client kubernetes.Interface, kind schema.GroupResource, namespace, selector string) (*unstructured.UnstructuredList, error) {
-	get := func(path string, options runtime.Object) ([]byte, error) {
-		request := client.CoreV1().RESTClient().Get().AbsPath(path).SetHeader("Accept", runtime.ContentTypeJSON)
-		if options != nil {
-			request.VersionedParams(options, scheme.ParameterCodec)
-		}
-		return request.Do(ctx).Raw()
-	}
-	answer, err := get("/apis/"+kind.Group, nil)
+	answer, err := client.CoreV1().RESTClient().Get().AbsPath("/apis/"+kind.Group).SetHeader("Accept", runtime.ContentTypeJSON).Do(ctx).Raw()
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +98,13 @@ func listCustom(ctx context.Context, client kubernetes.Interface, kind schema.Gr
 	if namespace != metav1.NamespaceAll {
 		path += "/namespaces/" + namespace
 	}
-	answer, err = get(path+"/"+kind.Resource, &metav1.ListOptions{LabelSelector: selector})
+	return listAt(ctx, client, path+"/"+kind.Resource, selector)
+}
+
+// listAt lists what the selector chooses at a path of the host's API.
+func listAt(ctx context.Context, client kubernetes.Interface, path, selector string) (*unstructured.UnstructuredList, error) {
+	answer, err := client.CoreV1().RESTClient().Get().AbsPath(path).SetHeader("Accept", runtime.ContentTypeJSON).
+		VersionedParams(&metav1.ListOptions{LabelSelector: selector}, scheme.ParameterCodec).Do(ctx).Raw()
 	if err != nil {
 		return nil, err
 	}

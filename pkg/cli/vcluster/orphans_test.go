@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 )
@@ -94,6 +95,50 @@ demo   Widget                  shop/tool   widget1   <none>   121m
 `
 	if err != nil || printed != want || !strings.Contains(told, "closed.example.net cannot be listed") {
 		t.Errorf("printed %q, told %q (%v), want %q", printed, told, err, want)
+	}
+}
+
+// TestListOrphansOfClusterScope finds PersistentVolumes of tenants, and tells that they may not be
+// listed only where a virtual cluster has them.
+func TestListOrphansOfClusterScope(t *testing.T) {
+	api := newHostAPI(t)
+	file := api.writeKubeconfig()
+	if _, _, err := api.run("", file, "create", "vcluster", "demo", "--wait=false", "--connect=false"); err != nil {
+		t.Fatal(err)
+	}
+	api.claims = []corev1.PersistentVolumeClaim{}
+	volume := func(name, namespace, cluster string) corev1.PersistentVolume {
+		made := corev1.PersistentVolume{ObjectMeta: claim(name, cluster, "disk").ObjectMeta, Status: corev1.PersistentVolumeStatus{Phase: corev1.VolumeReleased},
+			Spec: corev1.PersistentVolumeSpec{Capacity: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("5Gi")},
+				ClaimRef: &corev1.ObjectReference{Namespace: namespace, Name: "db"}}}
+		made.Namespace = ""
+		delete(made.Annotations, tenancyv1.AnnotationVirtualNamespace)
+		return made
+	}
+	api.volumes = []corev1.PersistentVolume{volume("v1", "team-a", "c1"), volume("v2", "team-b", "c2")}
+	for args, want := range map[string]string{
+		"":                  "demo   PersistentVolume   disk   v1    5Gi   121m\n",
+		"-o wide":           "demo   PersistentVolume   disk   v1    5Gi   121m   Released   v1    c1\n",
+		"-A -o name":        "persistentvolume/v1\npersistentvolume/v2\n",
+		"-n team-a -o name": "persistentvolume/v1\n",
+	} {
+		printed, told, err := api.run("", file, strings.Fields("list --orphans --no-headers "+args)...)
+		if err != nil || printed != want || told != "" {
+			t.Errorf("%s: printed %q, told %q (%v), want %q", args, printed, told, err, want)
+		}
+	}
+	api.contents = true
+	if printed, told, err := api.run("", file, "list", "--orphans", "--no-headers"); err != nil || told != "" ||
+		printed != "demo   VolumeSnapshotContent   backup   content1   <none>   121m\ndemo   PersistentVolume        disk     v1         5Gi      121m\n" {
+		t.Errorf("contents of snapshots: printed %q, told %q (%v)", printed, told, err)
+	}
+	api.volumes, api.contents = nil, false
+	if _, told, err := api.run("", file, "list", "--orphans"); err != nil || told != "no orphans in namespace team-a\n" {
+		t.Errorf("who may not list volumes, which nobody has: told %q (%v)", told, err)
+	}
+	api.object.Spec.Syncer.ToHost.PersistentVolumes.Enabled = ptr.To(true)
+	if _, told, err := api.run("", file, "list", "--orphans"); err != nil || !strings.Contains(told, "persistentvolumes cannot be listed, and may hold data as well") {
+		t.Errorf("who may not list volumes: told %q (%v), want that they may hold data", told, err)
 	}
 }
 

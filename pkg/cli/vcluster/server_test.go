@@ -55,6 +55,10 @@ type hostAPI struct {
 	terminal bool
 	// claims are on the host; nil where the user may not list them.
 	claims []corev1.PersistentVolumeClaim
+	// volumes are on the host; nil where the user may not list them.
+	volumes []corev1.PersistentVolume
+	// contents says that the host has contents of snapshots.
+	contents bool
 	// meanwhile changes the object just before it is annotated, once.
 	meanwhile func(*tenancyv1.VirtualCluster)
 	// hidden is set where the user may not list virtual clusters.
@@ -84,6 +88,8 @@ func newHostAPI(t *testing.T, script ...tenancyv1.VirtualClusterStatus) *hostAPI
 	mux.HandleFunc("GET /api/v1/namespaces/garret-system/configmaps/{name}", api.configMap)
 	mux.HandleFunc("GET /api/v1/namespaces/team-a/persistentvolumeclaims", api.listClaims)
 	mux.HandleFunc("GET /api/v1/persistentvolumeclaims", api.listClaims)
+	mux.HandleFunc("GET /api/v1/persistentvolumes", api.listVolumes)
+	mux.HandleFunc("GET /apis/snapshot.storage.k8s.io/v1/volumesnapshotcontents", api.listContents)
 	mux.HandleFunc("GET /apis/{group}", api.customGroup)
 	mux.HandleFunc("GET /apis/{group}/v1/namespaces/team-a/{resource}", api.listCustom)
 	recorded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -298,6 +304,31 @@ func (h *hostAPI) listClaims(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	h.answer(w, 200, list)
+}
+
+func (h *hostAPI) listVolumes(w http.ResponseWriter, _ *http.Request) {
+	if h.volumes == nil {
+		h.refuse(w, apierrors.NewForbidden(schema.GroupResource{Resource: "persistentvolumes"}, "", errors.New(`User "alice" cannot list resource`)))
+		return
+	}
+	h.answer(w, 200, &corev1.PersistentVolumeList{TypeMeta: metav1.TypeMeta{Kind: "PersistentVolumeList", APIVersion: "v1"}, Items: h.volumes})
+}
+
+// listContents has one of each of two namespaces, on a host with snapshots.
+func (h *hostAPI) listContents(w http.ResponseWriter, r *http.Request) {
+	if !h.contents {
+		http.NotFound(w, r)
+		return
+	}
+	var items []any
+	for name, namespace := range map[string]string{"content1": "team-a", "content2": "team-b"} {
+		made := claim(name, "c1", "backup").ObjectMeta
+		made.Namespace = ""
+		delete(made.Annotations, tenancyv1.AnnotationVirtualNamespace)
+		items = append(items, map[string]any{"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotContent", "metadata": made,
+			"spec": map[string]any{"volumeSnapshotRef": map[string]any{"namespace": namespace, "name": "one"}}})
+	}
+	h.answer(w, 200, map[string]any{"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotContentList", "items": items})
 }
 
 func (h *hostAPI) customGroup(w http.ResponseWriter, r *http.Request) {
