@@ -156,8 +156,10 @@ func TestOldHostsGetNoPolicy(t *testing.T) {
 			t.Errorf("%s: got policies %t, want %t", version, got, want)
 		}
 		// What the policy would hold is lent to nobody without it.
-		if got := strings.Contains(stream, "name: "+tenancyv1.RoleHostVolumes+"\n"); got != want {
-			t.Errorf("%s: got the ClusterRole of volumes %t, want %t", version, got, want)
+		for _, role := range tenancyv1.WritingRoles() {
+			if got := strings.Contains(stream, "name: "+role+"\n"); got != want {
+				t.Errorf("%s: got the ClusterRole %s %t, want %t", version, role, got, want)
+			}
 		}
 	}
 }

@@ -76,6 +76,8 @@ func readyConfig(ctx context.Context, kubeconfig string) (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig: %w", err)
 	}
+	// The API server runs beside the syncer, and compressing costs both more than it saves.
+	config.DisableCompression = true
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig: %w", err)

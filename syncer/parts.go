@@ -81,6 +81,11 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	}
 	trust, authority := kubelet.TrustIn(options.DataDir), pki.ServerAuthority(options.DataDir)
 	allocator := &admission.Allocator{Marker: resources.Marker{Translator: both.translator, Metadata: options.Metadata, Exceptions: options.exceptions(), EmbeddedDNS: options.EmbeddedDNS}, Virtual: both.virtual, Host: both.host, Evidence: history, Inside: !selection[tenancyv1.ResourceServices], Charge: host.Services.ChargeSoon}
+	if !allocator.Inside {
+		if err := allocator.Follow(host.Services.Informer()); err != nil {
+			return nil, fmt.Errorf("services of the host: %w", err)
+		}
+	}
 	webhook, err := newWebhook(options, authority, allocator, doors.nodes(options))
 	if err != nil {
 		return nil, err
@@ -275,7 +280,8 @@ func newKubelet(options Options, both *sides, virtual *resources.Virtual, host *
 		Trust:      trust,
 		Translator: both.translator, Virtual: both.virtual, Host: both.host,
 		VirtualPods: virtual.PodLister(), HostPods: host.PodLister(), HostConfig: both.hostConfig,
-		Wakes: wakes, Clock: options.Clock, Usage: figures, API: apis, Domain: options.ClusterDomain,
+		Wakes: wakes, Clock: options.Clock, Usage: figures, API: apis, APIHosts: bootstrap.APIHosts(),
+		Domain: options.ClusterDomain,
 	})
 }
 

@@ -77,7 +77,10 @@ func (o *Options) customKinds() (kinds customKinds, err error) {
 		return kinds, err
 	}
 	for _, kind := range tenancyv1.DefinedKinds(synced) {
-		kinds.classes = append(kinds.classes, tenancyv1.KindRule{APIVersion: kind.GroupVersionResource().GroupVersion().String(), Resource: kind.Resource})
+		rule := tenancyv1.KindRule{APIVersion: kind.GroupVersionResource().GroupVersion().String(), Resource: kind.Resource}
+		if !slices.ContainsFunc(kinds.classes, func(known tenancyv1.KindRule) bool { return known.Definition() == rule.Definition() }) {
+			kinds.classes = append(kinds.classes, rule) // contents go both ways
+		}
 	}
 	kinds.shown, err = o.shown()
 	return kinds, err

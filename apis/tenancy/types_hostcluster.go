@@ -56,6 +56,9 @@ type HostSleep struct {
 	// minDeleteAfterInactivity is the minimum of spec.sleep.deleteAfterInactivity of a virtual
 	// cluster. At least 1h, which is also the default.
 	MinDeleteAfterInactivity *metav1.Duration
+	// denyWakeOnTraffic forbids spec.sleep.wakeOnTraffic, because garret-controller then accepts
+	// connections for tenants. It applies at once, also to virtual clusters that have the field.
+	DenyWakeOnTraffic bool
 }
 
 // HostIsolation is what the host's administrator decides about the isolation of all virtual

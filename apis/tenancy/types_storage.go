@@ -3,8 +3,8 @@
 
 package tenancy
 
-// AllowedStorage says which PersistentVolumes and StorageClasses of virtual clusters may be on
-// the host. What no entry allows stays inside: other kinds of volumes, secrets and node
+// AllowedStorage says which PersistentVolumes, StorageClasses and VolumeSnapshotContents of virtual
+// clusters may be on the host. What no entry allows stays inside: other kinds of volumes, secrets and node
 // affinity always do.
 type AllowedStorage struct {
 	// csi are the volumes of CSI drivers that a PersistentVolume may be. None by default.
@@ -21,7 +21,11 @@ type AllowedCSI struct {
 	Driver string
 	// volumeHandles are the handles that are allowed. A * at the end stands for any ending.
 	// Whoever knows a handle has the data: each tenant needs handles of its own.
+	// None by default; each entry has volumeHandles, snapshotHandles or both.
 	VolumeHandles []string
+	// snapshotHandles are the handles of snapshots that VolumeSnapshotContents may have. A * at the
+	// end stands for any ending. Whoever knows a handle has the data. None by default.
+	SnapshotHandles []string
 	// volumeAttributes are the attributes that are allowed, with their values. None by default.
 	VolumeAttributes []AllowedValues
 	// mountOptions are the options that are allowed. None by default.

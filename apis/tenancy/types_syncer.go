@@ -67,6 +67,8 @@ type ToHostSpec struct {
 	TLSRoutes KindSwitch
 	// udpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
 	UDPRoutes KindSwitch
+	// volumeSnapshotContents of the tenant are snapshots of the host that spec.isolation.allowedStorage of the HostCluster allows. They need volumeSnapshots. Off by default.
+	VolumeSnapshotContents KindSwitch
 	// volumeSnapshots of claims inside are taken on the host, and keep their data there. The host's administrator opens the kind. Off by default.
 	VolumeSnapshots KindSwitch
 }
@@ -113,6 +115,8 @@ type FromHostSpec struct {
 	VolumeAttributesClasses ClassSelection
 	// volumeSnapshotClasses of the host can be named by volume snapshots inside. On where volumeSnapshots go to the host.
 	VolumeSnapshotClasses ClassSelection
+	// volumeSnapshotContents of the host say inside what became of the tenant's volume snapshots, and of no others. On where volumeSnapshots go to the host, and it lends the right to get contents.
+	VolumeSnapshotContents KindSwitch
 }
 
 // KindSwitch switches a kind on or off.

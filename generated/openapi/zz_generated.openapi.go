@@ -491,7 +491,26 @@ func schema_garret_apis_tenancy_v1_AllowedCSI(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "volumeHandles are the handles that are allowed. A * at the end stands for any ending. Whoever knows a handle has the data: each tenant needs handles of its own.",
+							Description: "volumeHandles are the handles that are allowed. A * at the end stands for any ending. Whoever knows a handle has the data: each tenant needs handles of its own. None by default; each entry has volumeHandles, snapshotHandles or both.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"snapshotHandles": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "snapshotHandles are the handles of snapshots that VolumeSnapshotContents may have. A * at the end stands for any ending. Whoever knows a handle has the data. None by default.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -560,7 +579,7 @@ func schema_garret_apis_tenancy_v1_AllowedCSI(ref common.ReferenceCallback) comm
 						},
 					},
 				},
-				Required: []string{"driver", "volumeHandles"},
+				Required: []string{"driver"},
 			},
 		},
 		Dependencies: []string{
@@ -721,7 +740,7 @@ func schema_garret_apis_tenancy_v1_AllowedStorage(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AllowedStorage says which PersistentVolumes and StorageClasses of virtual clusters may be on the host. What no entry allows stays inside: other kinds of volumes, secrets and node affinity always do.",
+				Description: "AllowedStorage says which PersistentVolumes, StorageClasses and VolumeSnapshotContents of virtual clusters may be on the host. What no entry allows stays inside: other kinds of volumes, secrets and node affinity always do.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"csi": {
@@ -1489,6 +1508,13 @@ func schema_garret_apis_tenancy_v1_FromHostSpec(ref common.ReferenceCallback) co
 							Ref:         ref(v1.ClassSelection{}.OpenAPIModelName()),
 						},
 					},
+					"volumeSnapshotContents": {
+						SchemaProps: spec.SchemaProps{
+							Description: "volumeSnapshotContents of the host say inside what became of the tenant's volume snapshots, and of no others. On where volumeSnapshots go to the host, and it lends the right to get contents.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
 				},
 			},
 		},
@@ -2042,6 +2068,13 @@ func schema_garret_apis_tenancy_v1_HostSleep(ref common.ReferenceCallback) commo
 						SchemaProps: spec.SchemaProps{
 							Description: "minDeleteAfterInactivity is the minimum of spec.sleep.deleteAfterInactivity of a virtual cluster. At least 1h, which is also the default.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"denyWakeOnTraffic": {
+						SchemaProps: spec.SchemaProps{
+							Description: "denyWakeOnTraffic forbids spec.sleep.wakeOnTraffic, because garret-controller then accepts connections for tenants. It applies at once, also to virtual clusters that have the field.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -4169,6 +4202,13 @@ func schema_garret_apis_tenancy_v1_ToHostSpec(ref common.ReferenceCallback) comm
 					"udpRoutes": {
 						SchemaProps: spec.SchemaProps{
 							Description: "udpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
+						},
+					},
+					"volumeSnapshotContents": {
+						SchemaProps: spec.SchemaProps{
+							Description: "volumeSnapshotContents of the tenant are snapshots of the host that spec.isolation.allowedStorage of the HostCluster allows. They need volumeSnapshots. Off by default.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.KindSwitch{}.OpenAPIModelName()),
 						},

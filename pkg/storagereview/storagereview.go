@@ -26,7 +26,7 @@ const Path = "/apis/" + v1.GroupName + "/v1/storagereviews"
 // accountPrefix begins the user names of ServiceAccounts.
 const accountPrefix = "system:serviceaccount:"
 
-// Reviewer judges volumes and classes by what the HostCluster allows.
+// Reviewer judges volumes, classes and contents of snapshots by what the HostCluster allows.
 type Reviewer struct {
 	Allowed func(ctx context.Context) (v1.AllowedStorage, error)
 }
@@ -37,7 +37,7 @@ func (r *Reviewer) Serve(next http.Handler) http.Handler {
 	return hostreview.Serve(Path, r.Judge, next)
 }
 
-// Judge says why a volume or class must not be written, or nothing where it may be.
+// Judge says why a volume, class or content must not be written, or nothing where it may be.
 func (r *Reviewer) Judge(ctx context.Context, request *admissionv1.AdmissionRequest) (string, error) {
 	account, is := strings.CutPrefix(request.UserInfo.Username, accountPrefix)
 	namespace, _, named := strings.Cut(account, ":")
@@ -66,6 +66,14 @@ func (r *Reviewer) Judge(ctx context.Context, request *admissionv1.AdmissionRequ
 		}
 		if before == nil || !sameClass(now, before) {
 			refusals = allowed.JudgeClass(now)
+		}
+	case v1.ResourceSnapshotContents:
+		now, before, err := both[snapshotContent](request)
+		if err != nil {
+			return "", err
+		}
+		if before == nil || !sameContent(now.Spec, before.Spec) {
+			refusals = allowed.JudgeSnapshotContent(&now.Spec)
 		}
 	default:
 		return fmt.Sprintf("the account of a syncer may not write %s", request.Resource.Resource), nil
@@ -98,6 +106,16 @@ func sameVolume(now, before *corev1.PersistentVolumeSpec) bool {
 	compared := now.DeepCopy()
 	compared.ClaimRef, compared.Capacity = before.ClaimRef, before.Capacity
 	return equality.Semantic.DeepEqual(compared, before)
+}
+
+// snapshotContent is what is judged of a VolumeSnapshotContent.
+type snapshotContent struct {
+	Spec v1.SnapshotContentSpec `json:"spec"`
+}
+
+// sameContent says whether a content has the same snapshot, and keeps it.
+func sameContent(now, before v1.SnapshotContentSpec) bool {
+	return now.Driver == before.Driver && now.Source == before.Source && now.DeletionPolicy == before.DeletionPolicy
 }
 
 // sameClass says whether a class asks for the same.

@@ -27,7 +27,7 @@ import (
 func reviewer() *Reviewer {
 	return &Reviewer{Allowed: func(context.Context) (v1.AllowedStorage, error) {
 		return v1.AllowedStorage{
-			CSI:            []v1.AllowedCSI{{Driver: "disks.example.org", VolumeHandles: []string{"team-a-*"}, Namespaces: []string{"team-a"}}},
+			CSI:            []v1.AllowedCSI{{Driver: "disks.example.org", VolumeHandles: []string{"team-a-*"}, SnapshotHandles: []string{"snap-a-*"}, Namespaces: []string{"team-a"}}},
 			StorageClasses: []v1.AllowedStorageClass{{Provisioner: "disks.example.org", Parameters: []v1.AllowedValues{{Name: "tier", Values: []string{"fast"}}}}},
 		}, nil
 	}}
@@ -44,6 +44,14 @@ func volume(handle string, change func(*corev1.PersistentVolume)) *corev1.Persis
 
 func class(tier string) *storagev1.StorageClass {
 	return &storagev1.StorageClass{Provisioner: "disks.example.org", Parameters: map[string]string{"tier": tier}}
+}
+
+func content(handle string, change func(*snapshotContent)) *snapshotContent {
+	c := &snapshotContent{Spec: v1.SnapshotContentSpec{Driver: "disks.example.org", DeletionPolicy: v1.ContentRetained, Source: v1.SnapshotContentSource{SnapshotHandle: handle}}}
+	if change != nil {
+		change(c)
+	}
+	return c
 }
 
 // asked is what the host asks about a write by an account.
@@ -86,6 +94,12 @@ func TestJudge(t *testing.T) {
 		"class of a refused tier":   {asked(t, own, "storageclasses", class("slow"), nil), "parameters[tier]"},
 		"marked class":              {asked(t, own, "storageclasses", func() *storagev1.StorageClass { c := class("slow"); c.Labels = map[string]string{"a": "b"}; return c }(), class("slow")), ""},
 		"class with an option":      {asked(t, own, "storageclasses", func() *storagev1.StorageClass { c := class("fast"); c.MountOptions = []string{"suid"}; return c }(), class("fast")), "mountOptions[0]"},
+		"own content":               {asked(t, own, "volumesnapshotcontents", content("snap-a-1", nil), nil), ""},
+		"another's content":         {asked(t, own, "volumesnapshotcontents", content("snap-b-1", nil), nil), `spec.source.snapshotHandle "snap-b-1" is refused`},
+		"a content of elsewhere":    {asked(t, other, "volumesnapshotcontents", content("snap-a-1", nil), nil), "spec.driver"},
+		"a volume to be cut":        {asked(t, own, "volumesnapshotcontents", content("", func(c *snapshotContent) { c.Spec.Source.VolumeHandle = "team-a-1" }), nil), "spec.source.volumeHandle"},
+		"a content to be deleted":   {asked(t, own, "volumesnapshotcontents", content("snap-a-1", func(c *snapshotContent) { c.Spec.DeletionPolicy = "Delete" }), content("snap-a-1", nil)), "spec.deletionPolicy"},
+		"for another snapshot":      {asked(t, own, "volumesnapshotcontents", content("snap-b-1", func(c *snapshotContent) { c.Spec.VolumeSnapshotRef.UID = "u" }), content("snap-b-1", nil)), ""},
 		"something else":            {asked(t, own, "nodes", volume("team-a-1", nil), nil), "may not write nodes"},
 		"somebody who is no syncer": {asked(t, "alice", "persistentvolumes", volume("team-a-1", nil), nil), "only the account of a syncer"},
 	} {

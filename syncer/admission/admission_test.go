@@ -280,10 +280,14 @@ func TestRefusalsOfTheHost(t *testing.T) {
 		name, want string
 		err        error
 		code       int32
+		// again is after how many seconds a client tries again by itself.
+		again int32
 	}{
-		{"quota", "exceeded quota", apierrors.NewForbidden(corev1.Resource("services"), hostName, errors.New("exceeded quota: services=1")), 403},
-		{"address taken", `"web" is invalid`, apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), hostName, nil), 422},
-		{"away", "connection refused", errors.New("connection refused"), 500},
+		{"quota", "exceeded quota", apierrors.NewForbidden(corev1.Resource("services"), hostName, errors.New("exceeded quota: services=1")), 403, 0},
+		{"address taken", `"web" is invalid`, apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), hostName, nil), 422, 0},
+		{"away", "connection refused", errors.New("connection refused"), 500, 0},
+		{"not yet free", "try again", apierrors.NewServerTimeout(corev1.Resource("services"), "create", 1), 500, 1},
+		{"too many requests", "try again later", apierrors.NewTooManyRequests("try again later", 3), 429, 3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			onHost := fake.NewClientset()
@@ -292,6 +296,9 @@ func TestRefusalsOfTheHost(t *testing.T) {
 			response := review(t, server, admissionv1.Create, service("web"), nil, false)
 			if response.Allowed || response.Result.Code != test.code || !strings.Contains(response.Result.Message, test.want) {
 				t.Errorf("got %+v, want a refusal with code %d that tells %q", response.Result, test.code, test.want)
+			}
+			if details := response.Result.Details; (details != nil || test.again != 0) && (details == nil || details.RetryAfterSeconds != test.again) {
+				t.Errorf("got details %+v, want that a client tries again after %d seconds", details, test.again)
 			}
 			if strings.Contains(response.Result.Message, hostName) {
 				t.Errorf("the message tells the name on the host: %s", response.Result.Message)

@@ -8,16 +8,32 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilcache "k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/resources"
+)
+
+// What leaves the host is waited for this long: less than the API server inside waits for an answer.
+const (
+	leavingWait  = 5 * time.Second
+	leavingPause = 200 * time.Millisecond
+	// goneTries is how often the host is asked again when nobody has what it says is taken: the
+	// syncer may hear only later that a Service is gone.
+	goneTries = 4
+	// goneFor is how long the host may take to let go of what a deleted Service had.
+	goneFor = 10 * time.Second
 )
 
 // errExists says that the Service exists inside, with its twin.
@@ -42,6 +58,31 @@ type Allocator struct {
 		Confirm(ctx context.Context) error
 		Carried()
 	}
+
+	// gone are the addresses and ports of Services that the host deleted lately.
+	gone *utilcache.Expiring
+}
+
+// Follow has the allocator learn which Services of the host are gone. An API server lets go of an
+// address or a port only a moment after it deleted the Service.
+func (a *Allocator) Follow(services cache.SharedInformer) error {
+	a.gone = utilcache.NewExpiring()
+	_, err := services.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: func(object any) {
+			for _, held := range holdings(object.(*corev1.Service)) {
+				a.gone.Delete(held) // somebody has it again
+			}
+		},
+		DeleteFunc: func(object any) {
+			if last, unseen := object.(cache.DeletedFinalStateUnknown); unseen {
+				object = last.Obj
+			}
+			for _, held := range holdings(object.(*corev1.Service)) {
+				a.gone.Set(held, nil, goneFor)
+			}
+		},
+	})
+	return err
 }
 
 // NeedsAddress says whether the Service has an address of its own.
@@ -61,7 +102,7 @@ func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRu
 	// It may yet be refused inside: until it is stored, it has no UID that counts.
 	asked.UID = ""
 	host := resources.HostService(a.Marker, asked)
-	created, err := a.create(ctx, asked, host, dryRun)
+	created, err := a.createOnceFree(ctx, asked, host, dryRun)
 	// The host looks for the address before it looks at the name: a Service that is
 	// there, with the address asked for, is reported as an address in use.
 	if apierrors.IsAlreadyExists(err) || apierrors.IsInvalid(err) && asked.Spec.ClusterIP != "" {
@@ -77,6 +118,87 @@ func (a *Allocator) Allocate(ctx context.Context, virtual *corev1.Service, dryRu
 		return nil, nil
 	}
 	return created, nil
+}
+
+// createOnceFree creates the host's Service. It waits while what is asked for is about to be free.
+func (a *Allocator) createOnceFree(ctx context.Context, asked, host *corev1.Service, dryRun bool) (*corev1.Service, error) {
+	// It bounds the pauses, and not the requests: one that is cut off may have succeeded.
+	over := time.After(leavingWait)
+	for tries := 0; ; {
+		created, err := a.create(ctx, asked, host, dryRun)
+		if !apierrors.IsInvalid(err) || len(holdings(asked)) == 0 {
+			return created, err
+		}
+		if !a.justGone(asked) && !a.leaving(ctx, asked) {
+			if tries++; tries > goneTries {
+				return nil, err
+			}
+		}
+		select {
+		case <-over:
+			return nil, apierrors.NewServerTimeout(corev1.Resource("services"), "create", 1)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(leavingPause):
+		}
+	}
+}
+
+// leaving says whether a Service of the host, of which none inside is left, has what is asked for. The
+// engine is about to delete it: inside, an address or a port is free as soon as its Service is gone.
+func (a *Allocator) leaving(ctx context.Context, asked *corev1.Service) bool {
+	cluster := a.Marker.Translator.Cluster()
+	list, err := a.Host.CoreV1().Services(cluster.HostNamespace).List(ctx, metav1.ListOptions{LabelSelector: tenancyv1.LabelCluster + "=" + cluster.ID})
+	if err != nil {
+		return false
+	}
+	for i := range list.Items {
+		holder := &list.Items[i]
+		identity, ours := a.Marker.Translator.IdentityOf(holder)
+		if !ours || identity.NamespacedName == engine.KeyOf(asked) || !holds(holder, asked) {
+			continue
+		}
+		// One without UID was made for a Service that is about to be stored inside, or that was
+		// deleted there before the engine saw it. Which of the two it is shows soon.
+		live, err := a.Virtual.CoreV1().Services(identity.Namespace).Get(ctx, identity.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) || err == nil && live.UID != identity.UID {
+			return true
+		}
+	}
+	return false
+}
+
+// justGone says whether the host deleted a Service lately that had what is asked for.
+func (a *Allocator) justGone(asked *corev1.Service) bool {
+	return a.gone != nil && slices.ContainsFunc(holdings(asked), func(held string) bool {
+		_, found := a.gone.Get(held)
+		return found
+	})
+}
+
+// holds says whether a Service has an address or a port that another asks for by its value.
+func holds(holder, asked *corev1.Service) bool {
+	held := holdings(holder)
+	return slices.ContainsFunc(holdings(asked), func(one string) bool { return slices.Contains(held, one) })
+}
+
+// holdings are the addresses and ports of a Service that no other Service may have.
+func holdings(service *corev1.Service) (held []string) {
+	for _, address := range append([]string{service.Spec.ClusterIP}, service.Spec.ClusterIPs...) {
+		if address != "" && address != corev1.ClusterIPNone {
+			held = append(held, "address "+address)
+		}
+	}
+	ports := []int32{service.Spec.HealthCheckNodePort}
+	for _, port := range service.Spec.Ports {
+		ports = append(ports, port.NodePort)
+	}
+	for _, port := range ports {
+		if port != 0 {
+			held = append(held, fmt.Sprintf("port %d", port))
+		}
+	}
+	return held
 }
 
 // Widen has the host allocate an address of a second family for a Service inside that now asks
@@ -218,6 +340,9 @@ func (a *Allocator) inside(err error, host, virtual *corev1.Service) error {
 		translated.Reason = metav1.StatusReasonConflict
 	}
 	translated.Message = "the host refuses the service: " + strings.ReplaceAll(translated.Message, host.Name, virtual.Name)
-	translated.Details = nil
+	translated.Details = nil // they name the host's object
+	if seconds, again := apierrors.SuggestsClientDelay(err); again {
+		translated.Details = &metav1.StatusDetails{RetryAfterSeconds: int32(seconds)}
+	}
 	return &apierrors.StatusError{ErrStatus: translated}
 }

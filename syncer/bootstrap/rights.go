@@ -121,7 +121,7 @@ func viewerRole() *applyv1.ClusterRoleApplyConfiguration {
 		rule("node.k8s.io", "runtimeclasses"),
 		rule("networking.k8s.io", "ingressclasses"),
 		rule(tenancyv1.GroupGatewayAPI, tenancyv1.ResourceGatewayClasses),
-		rule("snapshot.storage.k8s.io", "volumesnapshotclasses"),
+		rule("snapshot.storage.k8s.io", "volumesnapshotclasses", "volumesnapshotcontents"),
 		rule("resource.k8s.io", "deviceclasses"),
 		rule("metrics.k8s.io", "nodes", "pods"),
 	)

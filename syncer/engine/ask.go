@@ -6,10 +6,12 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -169,7 +171,22 @@ type askingWriter[T Object] struct {
 // Create creates the object unless the host has refused it.
 func (w askingWriter[T]) Create(ctx context.Context, object T, options metav1.CreateOptions) (T, error) {
 	var none T
-	return w.store.Ask("", none, object, func() (T, error) { return w.Writer.Create(ctx, object, options) })
+	return w.store.Ask("", none, object, func() (T, error) {
+		created, err := w.Writer.Create(ctx, object, options)
+		if !apierrors.IsInvalid(err) {
+			return created, err
+		}
+		// The API server looks at what an object asks for before its name: of a Service that is
+		// there already, it says first that the address is taken. That is no refusal to hold back.
+		_, missing := w.Writer.Get(ctx, object.GetName(), metav1.GetOptions{})
+		switch {
+		case missing == nil:
+			return none, apierrors.NewAlreadyExists(w.store.resource.GroupResource(), object.GetName())
+		case !apierrors.IsNotFound(missing):
+			return none, fmt.Errorf("look whether it is there: %w", missing)
+		}
+		return created, err
+	})
 }
 
 // Update updates the object unless the host has refused it.

@@ -149,3 +149,31 @@ func TestWritesAreCharged(t *testing.T) {
 		return used.Pods().IsZero()
 	})
 }
+
+// TestWhatIsThereIsNotHeldBack has the host say of an object that is there already that it is invalid,
+// as it does where the object itself has what it asks for. Nobody would take such a refusal back.
+func TestWhatIsThereIsNotHeldBack(t *testing.T) {
+	store, client := guarded(t, nil, false)
+	client.PrependReactor("create", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Pod").GroupKind(), "web", nil)
+	})
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "web"}}
+	if err := client.Tracker().Add(pod); err != nil {
+		t.Fatal(err)
+	}
+	writer := store.Writer("team")
+	if _, err := writer.Create(t.Context(), pod, metav1.CreateOptions{}); !apierrors.IsAlreadyExists(err) {
+		t.Errorf("it is there: got %v, want that it exists", err)
+	}
+	if waiting := len(store.breaker.waiters); waiting > 0 {
+		t.Errorf("%d writes are held back, want none", waiting)
+	}
+	other := pod.DeepCopy()
+	other.Name = "other"
+	if _, err := writer.Create(t.Context(), other, metav1.CreateOptions{}); !apierrors.IsInvalid(err) {
+		t.Errorf("it is not there: got %v, want the host's refusal", err)
+	}
+	if waiting := len(store.breaker.waiters); waiting != 1 {
+		t.Errorf("%d writes are held back, want the one that is refused", waiting)
+	}
+}

@@ -87,6 +87,13 @@ type Misser[T Object] interface {
 	HostMissing(ctx context.Context, virtual T) (bool, error)
 }
 
+// Teller is a Kind whose virtual objects say in their status why they are not on the host.
+type Teller[T Object] interface {
+	// Tell writes that into the status, in the words of the Event. Host is nil where
+	// there is none.
+	Tell(ctx context.Context, virtual, host T, why string) error
+}
+
 // Keeper is a Kind whose host objects may hold data. Where they do, a finalizer keeps the virtual
 // object until the host object is deleted, so that its deletion is always seen;
 // a host object whose virtual one is not there all the same is kept, and marked

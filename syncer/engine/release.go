@@ -32,10 +32,13 @@ func Release[T Object](ctx context.Context, virtual *Store[T]) {
 	})
 }
 
-// Clear deletes all objects of the store, such as those inside that are no longer shown. It reads
-// them once, and returns when they are deleted.
-func Clear[T Object](ctx context.Context, virtual *Store[T]) {
+// Clear deletes the objects of the store that match, such as those inside that are no longer shown.
+// It reads them once, and returns when they are deleted.
+func Clear[T Object](ctx context.Context, virtual *Store[T], matches func(T) bool) {
 	forEach(ctx, virtual, "Cannot delete objects that are not shown any more", func(object T) error {
+		if !matches(object) {
+			return nil
+		}
 		uid := object.GetUID()
 		err := virtual.Writer(object.GetNamespace()).Delete(ctx, object.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 		if apierrors.IsNotFound(err) {

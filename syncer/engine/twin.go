@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -155,7 +157,11 @@ func (t *Twin[T]) Reconcile(ctx context.Context, key types.NamespacedName) (time
 	} else {
 		err = t.reconcile(ctx, virtual, host, hosted)
 	}
-	t.tell(key, virtual, err)
+	if told := t.tell(key, virtual, err); told != "" {
+		if teller, ok := t.kind.(Teller[T]); ok {
+			err = errors.Join(err, teller.Tell(ctx, virtual, host, told))
+		}
+	}
 	if err != nil {
 		return 0, fmt.Errorf("%s %s: %w", t.resource.Resource, key, err)
 	}
@@ -212,71 +218,6 @@ func (t *Twin[T]) reconcile(ctx context.Context, virtual, host T, hosted bool) e
 	return t.update(ctx, virtual, host)
 }
 
-// remake deletes the host object as it was seen. Its deletion has another one made.
-func (t *Twin[T]) remake(ctx context.Context, host T) error {
-	uid, version, now := host.GetUID(), host.GetResourceVersion(), int64(0)
-	err := t.host.Writer(host.GetNamespace()).Delete(ctx, host.GetName(), metav1.DeleteOptions{
-		Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}, GracePeriodSeconds: &now,
-	})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return OnHost("make it again", err)
-	}
-	t.metrics.wrote(t.resource.Resource, "delete")
-	klog.FromContext(ctx).V(2).Info("Deleted on the host, to be created again", "host", klog.KObj(host))
-	return nil
-}
-
-// orphan removes a host object whose virtual object does not exist, unless it
-// is about to.
-func (t *Twin[T]) orphan(ctx context.Context, host T) (time.Duration, error) {
-	identity, _ := t.translator.IdentityOf(host)
-	if wait := adoptionTime - t.clock.Since(host.GetCreationTimestamp().Time); identity.UID == "" && wait > 0 {
-		return wait, nil
-	}
-	return 0, t.removeMissing(ctx, host)
-}
-
-// removeMissing deletes a host object because something is missing inside: its
-// virtual object, or whoever wanted it. It first makes sure that it was deleted there.
-func (t *Twin[T]) removeMissing(ctx context.Context, host T) error {
-	if host.GetDeletionTimestamp() == nil {
-		if err := t.evidence.Confirm(ctx); err != nil {
-			return fmt.Errorf("delete %s %s: %w", t.resource.Resource, klog.KObj(host), err)
-		}
-	}
-	return t.remove(ctx, host)
-}
-
-// remove deletes the host object, and only that one life of it.
-func (t *Twin[T]) remove(ctx context.Context, host T) error {
-	grace := t.gracePeriod(host)
-	if host.GetDeletionTimestamp() != nil {
-		given := host.GetDeletionGracePeriodSeconds()
-		if grace == nil || given == nil || *given <= *grace {
-			return nil
-		}
-		// Somebody lost patience.
-	}
-	uid := host.GetUID()
-	err := t.host.Writer(host.GetNamespace()).Delete(ctx, host.GetName(), metav1.DeleteOptions{
-		Preconditions: &metav1.Preconditions{UID: &uid}, GracePeriodSeconds: grace,
-	})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return OnHost(fmt.Sprintf("delete %s %s", t.resource.Resource, klog.KObj(host)), err)
-	}
-	t.metrics.wrote(t.resource.Resource, "delete")
-	klog.FromContext(ctx).V(2).Info("Deleted on the host", "host", klog.KObj(host))
-	return nil
-}
-
-// gracePeriod is how long the host object has to end when its virtual one is gone.
-func (t *Twin[T]) gracePeriod(host T) *int64 {
-	if remover, ok := t.kind.(Remover[T]); ok {
-		return remover.GracePeriod(host)
-	}
-	return nil
-}
-
 func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	host := t.host.New()
 	fill := func(host T) error { return t.kind.ToHost(ctx, virtual, host) }
@@ -286,16 +227,7 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	writer := t.host.Writer(host.GetNamespace())
 	var none T
 	made, err := t.write(host, none, func() (T, error) { return writer.Create(ctx, host, metav1.CreateOptions{}) })
-	there := apierrors.IsAlreadyExists(err)
-	if apierrors.IsInvalid(err) {
-		// The API server looks at what an object asks for before its name: of a Service that is
-		// there already, it says first that the address is taken.
-		var unknown error
-		if there, unknown = t.isThere(ctx, host); unknown != nil {
-			return unknown
-		}
-	}
-	if there {
+	if apierrors.IsAlreadyExists(err) {
 		return t.occupied(ctx, host)
 	}
 	if err != nil {
@@ -306,15 +238,6 @@ func (t *Twin[T]) make(ctx context.Context, virtual T) error {
 	klog.FromContext(ctx).V(2).Info("Created on the host", "virtual", klog.KObj(virtual), "host", klog.KObj(host))
 	t.tellDropped(virtual, host, made)
 	return KeepAnswer(ctx, writer, host, made, fill)
-}
-
-// isThere tells whether the host, and not its cache, has an object of the name.
-func (t *Twin[T]) isThere(ctx context.Context, host T) (bool, error) {
-	_, err := t.host.Writer(host.GetNamespace()).Get(ctx, host.GetName(), metav1.GetOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return false, fmt.Errorf("read on the host: %w", err)
-	}
-	return err == nil, nil
 }
 
 // occupied finds out who has the name that a twin was to get. Its own object,
@@ -392,14 +315,15 @@ func (t *Twin[T]) write(wanted, current T, try func() (T, error)) (T, error) {
 }
 
 // tell makes an Event on the virtual object for each refusal, and for a failure
-// of the host that lasts, in the names that the tenant gave.
-func (t *Twin[T]) tell(key types.NamespacedName, virtual T, err error) {
+// of the host that lasts, in the names that the tenant gave. It returns their messages.
+func (t *Twin[T]) tell(key types.NamespacedName, virtual T, err error) string {
 	told := refusals(err)
 	if failed := failures(err); t.failing.lasts(key, len(failed) > 0) {
 		told = append(told, failed...)
 	}
+	var messages []string
 	if len(told) == 0 {
-		return
+		return ""
 	}
 	readable := t.readableNames(virtual)
 	for _, each := range told {
@@ -409,5 +333,9 @@ func (t *Twin[T]) tell(key types.NamespacedName, virtual T, err error) {
 			each.message = readable.Replace(each.message)
 		}
 		t.recorder.Event(virtual, corev1.EventTypeWarning, each.reason, each.message)
+		messages = append(messages, each.message)
 	}
+	// What a pod needs is refused in any order, and the same refusals must read the same.
+	slices.Sort(messages)
+	return strings.Join(slices.Compact(messages), "; ")
 }

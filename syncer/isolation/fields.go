@@ -42,7 +42,7 @@ type Exceptions struct {
 	Devices bool
 	// DeviceConfigDrivers are the drivers of devices that claims may configure.
 	DeviceConfigDrivers []string
-	// Storage is what PersistentVolumes and StorageClasses of the tenant may be.
+	// Storage is what PersistentVolumes, StorageClasses and VolumeSnapshotContents of the tenant may be.
 	Storage tenancyv1.AllowedStorage
 	// DeviceClass tells whether claims may name the device class; nil for none.
 	DeviceClass func(name string) bool

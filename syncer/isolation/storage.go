@@ -32,6 +32,12 @@ func StorageClass(class *storagev1.StorageClass, exceptions Exceptions) (*storag
 	return carried, violations
 }
 
+// SnapshotContent says what keeps a tenant's content of a snapshot from the host. The syncer writes
+// the host's field by field, so it takes no table.
+func SnapshotContent(spec *tenancyv1.SnapshotContentSpec, exceptions Exceptions) Violations {
+	return notAllowed(exceptions.Storage.JudgeSnapshotContent(spec))
+}
+
 func notAllowed(refusals []tenancyv1.StorageRefusal) Violations {
 	var violations Violations
 	for _, each := range refusals {

@@ -76,7 +76,11 @@ func (r *recorder) answers(handler http.HandlerFunc) {
 	r.answer = handler
 }
 
-const hostNamespace = "team"
+const (
+	hostNamespace = "team"
+	// apiHost is the name under which the API server passes requests on.
+	apiHost = "api.kube-system.svc"
+)
 
 // fixture is a kubelet that runs on loopback, between a caller and a recorder.
 type fixture struct {
@@ -161,11 +165,12 @@ func startIn(t *testing.T, dir *pkitest.DataDir, virtual, host []*corev1.Pod, tr
 	}
 	server, err := New(Options{
 		Listener:   listener,
-		Serving:    pki.NewServing(TrustIn(f.dir.Path).Authority, "kubelet", []string{"127.0.0.1"}, clock.RealClock{}),
+		Serving:    pki.NewServing(TrustIn(f.dir.Path).Authority, "kubelet", []string{"127.0.0.1", apiHost}, clock.RealClock{}),
 		Trust:      TrustIn(f.dir.Path),
 		Translator: translator, Virtual: virtualClient, Host: hostClient, VirtualPods: virtualPods, HostPods: hostPods,
 		HostConfig: config, Usage: figures, Domain: "example.org",
-		API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "API") }),
+		API:      http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "API") }),
+		APIHosts: []string{apiHost},
 	})
 	if err != nil {
 		t.Fatal(err)

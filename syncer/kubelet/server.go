@@ -49,6 +49,10 @@ type Options struct {
 	Usage *usage.Source
 	// API answers what the API server passes on for an APIService.
 	API http.Handler
+	// APIHosts are the names by which the API server calls it then. It looks every half a minute
+	// whether each APIService is there, by five requests at once. Over HTTP/1.1 these are five
+	// connections, each of which costs both sides more than all five answers.
+	APIHosts []string
 	// Domain is the DNS domain of the cluster.
 	Domain string
 }
@@ -58,6 +62,7 @@ type Server struct {
 	listener net.Listener
 	serving  *pki.Serving
 	trust    Trust
+	apiHosts []string
 	pods     pods
 	wakes    func(types.UID) bool
 	clock    clock.WithTicker
@@ -93,7 +98,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("virtual kubelet: host: %w", err)
 	}
 	return &Server{
-		listener: o.Listener, serving: o.Serving, trust: o.Trust,
+		listener: o.Listener, serving: o.Serving, trust: o.Trust, apiHosts: o.APIHosts,
 		pods:  pods{o.Translator, o.Virtual, o.Host, o.VirtualPods, o.HostPods},
 		wakes: o.Wakes, clock: o.Clock, waiting: make(chan struct{}, maxWaiting),
 		usage: o.Usage, api: o.API, config: configuration(o),
@@ -120,7 +125,8 @@ func tunnelTransport(config *rest.Config) (proxy.UpgradeRequestRoundTripper, err
 
 // Run serves until the context ends.
 func (s *Server) Run(ctx context.Context) error {
-	return pki.Serve(ctx, "kubelet", s.listener, pki.ServerConfig(s.serving, s.trust.all), s.Handler())
+	config := pki.Multiplexed(pki.ServerConfig(s.serving, s.trust.all), s.apiHosts)
+	return pki.Serve(ctx, "kubelet", s.listener, config, s.Handler())
 }
 
 // Handler answers requests that came over mutual TLS.

@@ -96,3 +96,28 @@ func ServerConfig(serving *Serving, clients *Pool) *tls.Config {
 	}
 	return base
 }
+
+// Multiplexed is the configuration, which offers HTTP/2 to those who call the server by one of
+// the names. Under these nobody may open tunnels.
+func Multiplexed(config *tls.Config, names []string) *tls.Config {
+	several := config.Clone()
+	several.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		var own *tls.Config
+		if config.GetConfigForClient != nil {
+			var err error
+			if own, err = config.GetConfigForClient(hello); err != nil {
+				return nil, err
+			}
+		}
+		if !slices.Contains(names, hello.ServerName) {
+			return own, nil
+		}
+		if own == nil {
+			own = config
+		}
+		own = own.Clone()
+		own.NextProtos = append([]string{"h2"}, own.NextProtos...)
+		return own, nil
+	}
+	return several
+}

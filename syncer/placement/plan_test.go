@@ -17,7 +17,7 @@ import (
 
 const foo corev1.ResourceName = "example.com/foo"
 
-// pod reads "name priority wants [on=NODE] [for=NODE] [only=NODE] [ending] [peaceful] [guarded]".
+// pod reads "name priority wants [on=NODE] [for=NODE] [only=NODE] [at=SECOND] [ending] [peaceful] [guarded]".
 func pod(t *testing.T, place int, line string) Pod {
 	t.Helper()
 	words := strings.Fields(line)
@@ -39,6 +39,12 @@ func pod(t *testing.T, place int, line string) Pod {
 			p.Nominated = value
 		case "only":
 			p.May = func(node string) bool { return node == value }
+		case "at":
+			var second int64
+			if _, err := fmt.Sscan(value, &second); err != nil {
+				t.Fatal(err)
+			}
+			p.Created = time.Unix(second, 0)
 		case "ending":
 			p.Ending = true
 		case "peaceful":
@@ -87,6 +93,7 @@ func TestPlan(t *testing.T) {
 		"a pod that may not go there has nowhere to go":    {map[string]int64{"a": 2}, []string{"x 0 2 only=b"}, "x nowhere"},
 		"the less important pod ends":                      {map[string]int64{"a": 5, "b": 5}, []string{"l 1 2 on=a", "m 100 2 on=a", "n 100 2 on=b", "o 100 2 on=b", "x 1000 2"}, "l ends for x, x soon a"},
 		"nobody ends for a pod of the same priority":       {map[string]int64{"a": 2}, []string{"x 1 2 on=a", "y 1 2"}, "y short on 1"},
+		"of one second, the fewest end":                    {map[string]int64{"a": 4}, []string{"v 0 2 on=a at=1", "w 0 1 on=a at=1", "x 0 1 on=a at=1", "y 1 2"}, "v ends for y, y soon a"},
 		"nobody ends for a pod that preempts nobody":       {map[string]int64{"a": 2}, []string{"x 1 2 on=a", "y 2 2 peaceful"}, "y short on 1"},
 		"nobody ends in vain":                              {map[string]int64{"a": 4}, []string{"x 1 2 on=a", "z 3 2 on=a", "y 2 4"}, "y short on 1"},
 		"as few as possible end, from the bottom":          {map[string]int64{"a": 1000}, []string{"x 1 200 on=a", "y 2 300 on=a", "z 3 450 on=a", "p 4 500"}, "p soon a, x ends for p, y ends for p"},

@@ -40,9 +40,11 @@ func (p *planner) victims(pod Pod, node string) []Pod {
 	if !room.has(pod.Wants) {
 		return nil
 	}
-	// Who a budget protects is spared first, then who is more important, then who is older.
+	// Who a budget protects is spared first, then who is more important, then who is older. Of those
+	// of one second, sparing the small ones ends the fewest.
 	slices.SortStableFunc(below, func(a, b Pod) int {
-		return cmp.Or(-compareBool(a.Guarded(), b.Guarded()), cmp.Compare(b.Priority, a.Priority), a.Created.Compare(b.Created), cmp.Compare(a.UID, b.UID))
+		return cmp.Or(-compareBool(a.Guarded(), b.Guarded()), cmp.Compare(b.Priority, a.Priority), a.Created.Compare(b.Created),
+			cmp.Compare(a.Wants.shared(pod.Wants), b.Wants.shared(pod.Wants)), cmp.Compare(a.UID, b.UID))
 	})
 	var victims []Pod
 	for _, other := range below {
@@ -53,6 +55,14 @@ func (p *planner) victims(pod Pod, node string) []Pod {
 		}
 	}
 	return victims
+}
+
+// shared is how much there is of what another asks for, all resources together.
+func (a Amounts) shared(wanted Amounts) (sum int64) {
+	for name := range wanted {
+		sum += a[name]
+	}
+	return sum
 }
 
 func overlaps(a, b Amounts) bool {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,13 +50,9 @@ func placesOf(pod *corev1.Pod) []place {
 func Needs(pod *corev1.Pod) bool { return len(placesOf(pod)) > 0 }
 
 // Items are the files that a source puts into the volume, with their keys in the Secret
-// of the pod; is tells whether the source is the business of this package. The files
-// are the owner's alone where the pod has a group for its volumes, as a kubelet has it.
-func Items(spec *corev1.PodSpec, volume string, index int, source *corev1.VolumeProjection) (items []corev1.KeyToPath, is bool) {
-	var mode *int32
-	if spec.SecurityContext != nil && spec.SecurityContext.FSGroup != nil {
-		mode = ptr.To[int32](0o600)
-	}
+// of the pod; is tells whether the source is the business of this package. Mode is that of
+// its files, nil for that of the volume.
+func Items(volume string, index int, source *corev1.VolumeProjection, mode *int32) (items []corev1.KeyToPath, is bool) {
 	at := place{volume, index, source}
 	switch {
 	case source.ClusterTrustBundle != nil:
@@ -68,6 +65,35 @@ func Items(spec *corev1.PodSpec, volume string, index int, source *corev1.Volume
 		return items, true
 	}
 	return nil, false
+}
+
+// Mode is that of the files which a kubelet makes for the pod alone: tokens, trust bundles and
+// certificates. They are the owner's alone where the pod has a group for its volumes, to which the
+// kubelet then opens them, and where all its containers run as root. It is nil for that of the volume.
+// A kubelet closes them, too, where all containers run as one other user, whom it makes the owner. The
+// files of a Secret belong to root, so that user could not read them.
+func Mode(spec *corev1.PodSpec) *int32 {
+	if security := spec.SecurityContext; security != nil && security.FSGroup != nil || runsAsRoot(spec) {
+		return ptr.To[int32](0o600)
+	}
+	return nil
+}
+
+// runsAsRoot tells whether the pod says so for each of its containers.
+func runsAsRoot(spec *corev1.PodSpec) bool {
+	isRoot := func(own *corev1.SecurityContext) bool {
+		if own != nil && own.RunAsUser != nil {
+			return *own.RunAsUser == 0
+		}
+		of := spec.SecurityContext
+		return of != nil && of.RunAsUser != nil && *of.RunAsUser == 0
+	}
+	for _, container := range slices.Concat(spec.InitContainers, spec.Containers) {
+		if !isRoot(container.SecurityContext) {
+			return false
+		}
+	}
+	return true
 }
 
 // filesOf visits the files that the projection asks for, and their paths.

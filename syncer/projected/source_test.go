@@ -115,7 +115,7 @@ func (f *fixture) fill() time.Duration {
 // file is what the volume has at the path; nil for none.
 func (f *fixture) file(path string) []byte {
 	for _, place := range placesOf(f.pod) {
-		items, _ := Items(&f.pod.Spec, place.volume, place.index, place.source)
+		items, _ := Items(place.volume, place.index, place.source, nil)
 		for _, item := range items {
 			if item.Path == path {
 				return f.secret.Data[item.Key]

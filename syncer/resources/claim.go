@@ -248,16 +248,17 @@ func (c *claims) status(ctx context.Context, virtual, host *corev1.PersistentVol
 		shown = c.volumes.Now(ctx, types.NamespacedName{Name: host.Spec.VolumeName})
 	}
 	status := *host.Status.DeepCopy()
-	if hasOtherVolume(virtual, host) && !boundToOwn(c.translator, virtual, host) || hadVolume(virtual) && status.Phase != corev1.ClaimBound {
+	if hasOtherVolume(c.translator, virtual, host) || hadVolume(virtual) && status.Phase != corev1.ClaimBound {
 		status.Phase = corev1.ClaimLost
 	}
 	return errors.Join(shown, c.report(ctx, virtual, status))
 }
 
 // hasOtherVolume tells whether the host claim is bound to another volume than the one
-// inside: somebody made it again, and the data are not in it.
-func hasOtherVolume(virtual, host *corev1.PersistentVolumeClaim) bool {
-	return virtual.Spec.VolumeName != "" && host.Spec.VolumeName != "" && virtual.Spec.VolumeName != host.Spec.VolumeName
+// inside: somebody made it again, and the data are not in it. A volume of the tenant has a name of
+// its own on the host.
+func hasOtherVolume(translator *translate.Translator, virtual, host *corev1.PersistentVolumeClaim) bool {
+	return virtual.Spec.VolumeName != "" && host.Spec.VolumeName != "" && virtual.Spec.VolumeName != host.Spec.VolumeName && !boundToOwn(translator, virtual, host)
 }
 
 // hadVolume tells whether the claim has been bound: its data are somewhere, or lost.

@@ -92,27 +92,26 @@ func (b *builder) priorityClasses() {
 // gatewayClasses shows those of the host, where both sides serve the kind. The condition CustomKindsSynced
 // tells where they do not.
 func (b *builder) gatewayClasses() {
-	for _, kind := range b.Rules.Classes {
-		at := kind.GroupVersionResource()
-		if at.Resource != tenancyv1.ResourceGatewayClasses {
-			continue
-		}
-		inside := engine.NewDynamicStore(b.Virtual.Informers, at, kind.Kind, b.Rules.Virtual, engine.StoreOptions{})
-		host := engine.NewDynamicStore(b.Host.Informers, at, kind.Kind, b.Rules.Host, engine.StoreOptions{LabelSelector: b.HostSelectors[at.Resource]})
-		shown := class[*unstructured.Unstructured]{copy: func(host, inside *unstructured.Unstructured) {
-			// Parameters name an object of the host.
-			spec, _, _ := unstructured.NestedMap(host.Object, "spec")
-			delete(spec, "parametersRef")
-			_ = unstructured.SetNestedMap(inside.Object, spec, "spec")
-		}}
-		if kind.HasStatus {
-			shown.status = func(host, inside *unstructured.Unstructured) {
-				copyStatus(host, inside)
-				observeInside(inside.Object["status"], host.GetGeneration(), inside.GetGeneration())
-			}
-		}
-		showClass(b, inside, host, shown)
+	kind, served := b.wideKind(tenancyv1.ResourceGatewayClasses)
+	if !served {
+		return
 	}
+	at := kind.GroupVersionResource()
+	inside := engine.NewDynamicStore(b.Virtual.Informers, at, kind.Kind, b.Rules.Virtual, engine.StoreOptions{})
+	host := engine.NewDynamicStore(b.Host.Informers, at, kind.Kind, b.Rules.Host, engine.StoreOptions{LabelSelector: b.HostSelectors[at.Resource]})
+	shown := class[*unstructured.Unstructured]{copy: func(host, inside *unstructured.Unstructured) {
+		// Parameters name an object of the host.
+		spec, _, _ := unstructured.NestedMap(host.Object, "spec")
+		delete(spec, "parametersRef")
+		_ = unstructured.SetNestedMap(inside.Object, spec, "spec")
+	}}
+	if kind.HasStatus {
+		shown.status = func(host, inside *unstructured.Unstructured) {
+			copyStatus(host, inside)
+			observeInside(inside.Object["status"], host.GetGeneration(), inside.GetGeneration())
+		}
+	}
+	showClass(b, inside, host, shown)
 }
 
 // addClass adds the controller of a kind of class, and returns the store of the host's.
@@ -156,7 +155,7 @@ type shownClass[T engine.Object] struct {
 
 // fate shows each class of the host, and leaves alone what a tenant made under its name.
 func (s *shownClass[T]) fate(name string, object T, found bool) (fate, error) {
-	if found && object.GetLabels()[tenancyv1.LabelCluster] != s.id {
+	if found && !isShown(object, tenancyv1.LabelCluster, s.id) {
 		return fate{kept: true}, nil
 	}
 	host, there := s.host.Get("", name)
@@ -181,21 +180,13 @@ func (s *shownClass[T]) apply(object T) {
 	if object.GetUID() == "" {
 		s.copy(host, object)
 	}
-	labels, annotations := maps.Clone(object.GetLabels()), maps.Clone(object.GetAnnotations())
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	labels[tenancyv1.LabelCluster] = s.id
-	object.SetLabels(labels)
+	show(object, tenancyv1.LabelCluster, s.id)
 	if s.defaults == "" {
 		return
 	}
-	value, isSet := host.GetAnnotations()[s.defaults]
+	annotations := maps.Clone(object.GetAnnotations())
 	delete(annotations, s.defaults)
-	if isSet {
-		if annotations == nil {
-			annotations = map[string]string{}
-		}
+	if value, isSet := host.GetAnnotations()[s.defaults]; isSet {
 		annotations[s.defaults] = value
 	}
 	object.SetAnnotations(annotations)

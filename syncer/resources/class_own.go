@@ -15,9 +15,6 @@ import (
 	"garret.dev/garret/syncer/isolation"
 )
 
-// notShown selects objects inside that do not stand for one of the host.
-const notShown = "!" + tenancyv1.LabelCluster
-
 // ownClasses are the storage classes of the tenant. They go to the host as far as its
 // administrator allows, under translated names.
 type ownClasses struct {
@@ -32,7 +29,7 @@ func (b *builder) classesOfTenant() *ownClasses {
 	}
 	at := storagev1.SchemeGroupVersion.WithResource(tenancyv1.ResourceStorageClasses)
 	b.ownClasses = &ownClasses{b,
-		engine.NewStore(b.Virtual.Informers, at, engine.Cluster(b.Virtual.Client.StorageV1().StorageClasses), engine.StoreOptions{LabelSelector: notShown}),
+		engine.NewStore(b.Virtual.Informers, at, engine.Cluster(b.Virtual.Client.StorageV1().StorageClasses), engine.StoreOptions{}),
 		engine.NewStore(b.Host.Informers, at, engine.Cluster(b.Host.Client.StorageV1().StorageClasses), markedAnywhere(b.Translator.Cluster())),
 	}
 	return b.ownClasses
@@ -42,10 +39,15 @@ func (b *builder) classesOfTenant() *ownClasses {
 func (b *builder) tenantClasses() {
 	o := b.classesOfTenant()
 	declare(b, o.virtual, o.host, declared[*storagev1.StorageClass]{
-		apply: o.apply,
+		wanted: o.owned, unwanted: unwantedMapped, apply: o.apply,
 		// What the administrator allows no longer must not provision any more.
 		outdated: func(virtual, _ *storagev1.StorageClass) bool { return o.judge(virtual) != nil },
 	})
+}
+
+// owned says whether the class is the tenant's, and not shown of the host.
+func (o *ownClasses) owned(virtual *storagev1.StorageClass) bool {
+	return !isShown(virtual, tenancyv1.LabelCluster, o.Translator.Cluster().ID)
 }
 
 // judge says why the class stays inside, or nothing.
@@ -70,7 +72,7 @@ func (o *ownClasses) apply(virtual, host *storagev1.StorageClass) error {
 
 // nameOf is the name on the host of the class that a claim inside names.
 func (o *ownClasses) nameOf(name string) (string, error) {
-	if class, own := o.virtual.Get("", name); own {
+	if class, found := o.virtual.Get("", name); found && o.owned(class) {
 		if err := o.judge(class); err != nil {
 			return "", engine.Refuse(reasonForbidden, fmt.Sprintf("spec.storageClassName is %q, which is not on the host cluster: %v", name, err))
 		}

@@ -20,7 +20,7 @@ func (b *builder) configMaps() {
 	controller := declare(b, b.Virtual.ConfigMaps, b.Host.ConfigMaps, declared[*corev1.ConfigMap]{
 		wanted: func(virtual *corev1.ConfigMap) bool {
 			key := engine.KeyOf(virtual).String()
-			return b.All[tenancyv1.ResourceConfigMaps] && virtual.Labels[tenancyv1.LabelMapped] == "" ||
+			return b.All[tenancyv1.ResourceConfigMaps] && !isShown(virtual, tenancyv1.LabelMapped, b.Translator.Cluster().ID) ||
 				slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexConfigMap, key), b.hosted) || b.namedByRule(tenancyv1.ResourceConfigMaps, key)
 		},
 		unwanted: "no pod on the host uses it",

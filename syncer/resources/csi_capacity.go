@@ -94,7 +94,7 @@ func (c *csiCapacities) of(name string) (*storagev1.CSIStorageCapacity, bool) {
 
 // fate shows what tells of a class and a node that are shown. It goes by the host's nodes alone.
 func (c *csiCapacities) fate(key types.NamespacedName, inside *storagev1.CSIStorageCapacity, found bool) (fate, error) {
-	if found && inside.Labels[tenancyv1.LabelCluster] != c.Translator.Cluster().ID {
+	if found && !isShown(inside, tenancyv1.LabelCluster, c.Translator.Cluster().ID) {
 		return fate{kept: true}, nil
 	}
 	host, there := c.of(key.Name)
@@ -140,8 +140,5 @@ func (c *csiCapacities) apply(inside *storagev1.CSIStorageCapacity) {
 		inside.StorageClassName, inside.NodeTopology = host.StorageClassName, host.NodeTopology.DeepCopy()
 	}
 	inside.Capacity, inside.MaximumVolumeSize = host.Capacity, host.MaximumVolumeSize
-	if inside.Labels == nil {
-		inside.Labels = map[string]string{}
-	}
-	inside.Labels[tenancyv1.LabelCluster] = c.Translator.Cluster().ID
+	show(inside, tenancyv1.LabelCluster, c.Translator.Cluster().ID)
 }

@@ -48,20 +48,22 @@ func TestEveryKindIsSynced(t *testing.T) {
 // cluster is watched for. A kind without a row looks at nothing but its own objects.
 func TestWhatIsOffIsNotFollowed(t *testing.T) {
 	tests := map[string]struct{ virtual, host []string }{
-		tenancyv1.ResourceConfigMaps:      {[]string{"configmaps", "pods"}, []string{"configmaps"}},
-		tenancyv1.ResourceSecrets:         {[]string{"pods", "secrets"}, []string{"secrets"}},
-		tenancyv1.ResourceEndpointSlices:  {nil, nil}, // it takes services
-		tenancyv1.ResourceClaims:          {[]string{"persistentvolumeclaims", "persistentvolumes"}, []string{"persistentvolumeclaims"}},
-		tenancyv1.ResourceVolumes:         {[]string{"persistentvolumeclaims", "persistentvolumes"}, []string{"persistentvolumeclaims", "persistentvolumes"}},
-		tenancyv1.OwnStorageClasses:       {[]string{"storageclasses"}, []string{"storageclasses"}},
-		tenancyv1.ResourcePods:            {[]string{"namespaces", "nodes", "pods", "runtimeclasses", "services"}, []string{"configmaps", "pods", "secrets"}},
-		tenancyv1.ResourcePolicies:        {[]string{"namespaces", "networkpolicies"}, []string{"networkpolicies"}},
-		tenancyv1.ResourceEvents:          {nil, nil}, // it takes pods
-		tenancyv1.ResourceDeviceClaims:    {nil, nil}, // it takes device classes
-		tenancyv1.ResourceSnapshotClasses: {nil, nil}, // it takes the definition
-		tenancyv1.ResourceGatewayClasses:  {nil, nil}, // it takes the definition
-		tenancyv1.ResourceCSINodes:        {nil, nil}, // it takes nodes and drivers
-		tenancyv1.ResourceCSICapacities:   {nil, nil}, // it takes nodes and classes
+		tenancyv1.ResourceConfigMaps:       {[]string{"configmaps", "pods"}, []string{"configmaps"}},
+		tenancyv1.ResourceSecrets:          {[]string{"pods", "secrets"}, []string{"secrets"}},
+		tenancyv1.ResourceEndpointSlices:   {nil, nil}, // it takes services
+		tenancyv1.ResourceClaims:           {[]string{"persistentvolumeclaims", "persistentvolumes"}, []string{"persistentvolumeclaims"}},
+		tenancyv1.ResourceVolumes:          {[]string{"persistentvolumeclaims", "persistentvolumes"}, []string{"persistentvolumeclaims", "persistentvolumes"}},
+		tenancyv1.OwnStorageClasses:        {[]string{"storageclasses"}, []string{"storageclasses"}},
+		tenancyv1.ResourcePods:             {[]string{"namespaces", "nodes", "pods", "runtimeclasses", "services"}, []string{"configmaps", "pods", "secrets"}},
+		tenancyv1.ResourcePolicies:         {[]string{"namespaces", "networkpolicies"}, []string{"networkpolicies"}},
+		tenancyv1.ResourceEvents:           {nil, nil}, // it takes pods
+		tenancyv1.ResourceDeviceClaims:     {nil, nil}, // it takes device classes
+		tenancyv1.ResourceSnapshotClasses:  {nil, nil}, // it takes the definition
+		tenancyv1.OwnSnapshotContents:      {nil, nil}, // it takes the definition
+		tenancyv1.ResourceSnapshotContents: {nil, nil}, // it takes the definition
+		tenancyv1.ResourceGatewayClasses:   {nil, nil}, // it takes the definition
+		tenancyv1.ResourceCSINodes:         {nil, nil}, // it takes nodes and drivers
+		tenancyv1.ResourceCSICapacities:    {nil, nil}, // it takes nodes and classes
 	}
 	for _, name := range tenancyv1.CataloguedResources() {
 		t.Run(name, func(t *testing.T) {

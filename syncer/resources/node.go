@@ -105,7 +105,7 @@ func (n *nodes) fate(name string, node *corev1.Node, found bool) (fate, error) {
 		delete(n.unused, name)
 		return fate{shown: true}, nil
 	}
-	if !found || node.Labels[tenancyv1.LabelCluster] != n.translator.Cluster().ID {
+	if !found || !n.shows(node) {
 		delete(n.unused, name)
 		return fate{kept: true}, nil
 	}
@@ -217,10 +217,15 @@ func (n *nodes) addresses(node *corev1.Node) []corev1.NodeAddress {
 	return before
 }
 
+// shows says whether the syncer created the node inside.
+func (n *nodes) shows(node *corev1.Node) bool {
+	return isShown(node, tenancyv1.LabelCluster, n.translator.Cluster().ID)
+}
+
 // given says whether the host's scheduler respects a label of a node inside by itself: it is
 // shown of the host's node, or no node of the host stands behind it.
 func (n *nodes) given(node *corev1.Node, key string) bool {
-	if node.Labels[tenancyv1.LabelCluster] != n.translator.Cluster().ID {
+	if !n.shows(node) {
 		return true
 	}
 	if key == tenancyv1.LabelCluster || slices.Contains(tenancyv1.StandingNodeLabels(), key) {

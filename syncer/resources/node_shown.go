@@ -118,9 +118,10 @@ func (n *nodes) give(node *corev1.Node, standing map[string]string) {
 		node.Labels = map[string]string{}
 	}
 	remember(node, annotationGivenLabels, slices.Sorted(maps.Keys(labels)))
-	for _, all := range []map[string]string{standing, labels, {tenancyv1.LabelCluster: n.translator.Cluster().ID}} {
+	for _, all := range []map[string]string{standing, labels} {
 		maps.Copy(node.Labels, all)
 	}
+	show(node, tenancyv1.LabelCluster, n.translator.Cluster().ID)
 	before := strings.Split(node.Annotations[annotationGivenTaints], ",")
 	node.Spec.Taints = slices.DeleteFunc(node.Spec.Taints, func(taint corev1.Taint) bool {
 		return slices.Contains(before, nameOf(taint)) || slices.ContainsFunc(taints, func(given corev1.Taint) bool { return given.MatchTaint(&taint) })

@@ -6,7 +6,6 @@ package resources
 import (
 	"context"
 	"fmt"
-	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -145,7 +144,9 @@ func addMapped[C engine.Client[T, L], T engine.Object, L runtime.Object](b *buil
 	}
 	if len(m.sources) == 0 {
 		shown := engine.NewStore(b.Virtual.Informers, inside.Resource(), client(b.Virtual.Client), engine.StoreOptions{LabelSelector: tenancyv1.LabelMapped + "=" + m.id})
-		b.engine.AddTask(func(ctx context.Context) { engine.Clear(ctx, shown) })
+		b.engine.AddTask(func(ctx context.Context) {
+			engine.Clear(ctx, shown, func(object T) bool { return isShown(object, tenancyv1.LabelMapped, m.id) })
+		})
 		return
 	}
 	m.add(b, inside.Resource().Resource, inside, nil)
@@ -170,7 +171,7 @@ func (m *mapped[T]) host(key types.NamespacedName) (T, bool) {
 func (m *mapped[T]) fate(key types.NamespacedName, object T, found bool) (fate, error) {
 	host, shown := m.host(key)
 	switch namespace, there := m.namespaces.Get("", key.Namespace); {
-	case found && object.GetLabels()[tenancyv1.LabelMapped] != m.id:
+	case found && !isShown(object, tenancyv1.LabelMapped, m.id):
 		if shown {
 			m.notices.tell(object, reasonMapped, fmt.Sprintf("The VirtualCluster shows an object of the host under this name. %s stays as it is, and hides the host's object until you delete it", key.Name))
 		}
@@ -190,10 +191,5 @@ func (m *mapped[T]) apply(object T) {
 		return // it is going
 	}
 	m.copy(host, object)
-	labels := maps.Clone(object.GetLabels())
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	labels[tenancyv1.LabelMapped] = m.id
-	object.SetLabels(labels)
+	show(object, tenancyv1.LabelMapped, m.id)
 }

@@ -19,6 +19,9 @@ import (
 // means an object of their own by its name.
 func TestWhatReferencesName(t *testing.T) {
 	key := types.NamespacedName{Namespace: "default", Name: "shared"}
+	marked := func(as string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{tenancyv1.LabelMapped: "0123456789"}, Annotations: map[string]string{annotationShownAs: as}}}
+	}
 	for name, test := range map[string]struct {
 		host, inside *corev1.ConfigMap
 		shown        bool
@@ -27,6 +30,8 @@ func TestWhatReferencesName(t *testing.T) {
 		"about to be shown":        {&corev1.ConfigMap{}, nil, true},
 		"the tenant has their own": {&corev1.ConfigMap{}, &corev1.ConfigMap{}, false},
 		"another one's mark":       {&corev1.ConfigMap{}, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{tenancyv1.LabelMapped: "other"}}}, false},
+		"a copy with its mark":     {&corev1.ConfigMap{}, marked("default/other"), false},
+		"shown by this name":       {&corev1.ConfigMap{}, marked("default/shared"), true},
 		"not on the host":          {nil, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,10 +19,8 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
-	"k8s.io/utils/ptr"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
-	"garret.dev/garret/syncer/containers"
 	"garret.dev/garret/syncer/dormancy"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/isolation"
@@ -78,8 +76,9 @@ type pods struct {
 	devices *devices
 	// known are the UIDs of the virtual pods that this syncer has seen last.
 	known *lru.Cache
-	// rejected are the UIDs of virtual pods that their nodes rejected last.
-	rejected *lru.Cache
+	// rejected are the UIDs of virtual pods that their nodes rejected last, bound those that this
+	// syncer bound last.
+	rejected, bound *lru.Cache
 	// made are the ephemeral containers that this syncer made, as madeContainer.
 	made *lru.Cache
 }
@@ -95,6 +94,7 @@ var (
 	_ engine.Remover[*corev1.Pod]     = &pods{}
 	_ engine.Remaker[*corev1.Pod]     = &pods{}
 	_ engine.Yielder[*corev1.Pod]     = &pods{}
+	_ engine.Teller[*corev1.Pod]      = &pods{}
 )
 
 func (b *builder) pods() {
@@ -106,7 +106,7 @@ func (b *builder) pods() {
 	kind := &pods{
 		translator: b.Translator, marker: b.marker(), security: b.PodSecurity, virtual: b.Virtual, host: b.Host, tokens: b.Tokens, dormancy: b.Dormancy,
 		nodes: nodes, places: b.places(nodes), before: b.beforePods, onNode: b.onNodes, environments: environments, classes: b.Virtual.RuntimeClasses, hostPriority: b.hostPriority, accounts: b.accounts, devices: b.devices, recorder: b.Recorder, claims: b.Selection[tenancyv1.ResourceClaims],
-		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), rejected: lru.New(knownPods), made: lru.New(knownContainers),
+		clock: b.Clock, started: b.Clock.Now(), known: lru.New(knownPods), rejected: lru.New(knownPods), bound: lru.New(knownPods), made: lru.New(knownContainers),
 		spec: podTranslator{b.Translator, scheduling{b.Translator, b.namespaces}, b.Hosts, b.Exceptions, podRules{b.PodRules}},
 	}
 	controller := twin(b, podWorkers, kind, b.Virtual.Pods, b.Host.Pods)
@@ -209,38 +209,6 @@ func (p *pods) priorityClass(inside string) string {
 	return ""
 }
 
-func (p *pods) mark(virtual, host *corev1.Pod) {
-	annotations := downwardAnnotations(virtual)
-	annotations[annotationResources] = resourcesAsked(&virtual.Spec).annotation()
-	annotations[annotationImages] = imagesAsked(&virtual.Spec).annotation()
-	annotations[containers.Annotation] = p.asked(virtual, host).String()
-	if avoids := p.avoids(virtual, host); avoids != "" {
-		annotations[annotationAvoids] = avoids
-	}
-	if host.UID == "" {
-		if inside := p.places.inside.of(virtual); len(inside) > 0 {
-			annotations[annotationInside] = joined(resourceNamesOf(inside))
-		}
-		if node, _ := p.places.of(virtual); node != "" {
-			annotations[annotationPlace] = node
-		}
-	} else {
-		// What was settled when the pod was made.
-		for _, key := range []string{annotationInside, annotationPlace} {
-			if value, settled := host.Annotations[key]; settled {
-				annotations[key] = value
-			}
-		}
-	}
-	p.marker.mark(tenancyv1.ResourcePods, virtual, host, annotations)
-	if p.policies != nil && egressPoliced(p.policies, virtual) {
-		host.Labels[tenancyv1.LabelEgress] = tenancyv1.EgressOfTenant
-	}
-	if metav1.GetControllerOf(virtual) != nil {
-		p.translator.Control(host)
-	}
-}
-
 // dns is the address of the DNS inside.
 func (p *pods) dns() (string, bool) {
 	service, found := p.virtual.Services.Get(metav1.NamespaceSystem, serviceDNS)
@@ -263,58 +231,6 @@ func (p *pods) ofDNS(object any) []types.NamespacedName {
 	return keys
 }
 
-// refresh brings the fields of the host pod that Kubernetes allows to change up to date.
-func (p *pods) refresh(virtual, host *corev1.Pod) {
-	// What keeps a pod from the host was refused when it was made.
-	allowed, _ := isolation.PodSpec(&virtual.Spec, p.spec.exceptions)
-	p.spec.rules.images(allowed)
-	stripInside(allowed, insideOf(host))
-	images := map[string]string{}
-	resources := map[string]corev1.ResourceRequirements{}
-	forEachLasting(allowed, func(container *corev1.Container) {
-		images[container.Name] = container.Image
-		resources[container.Name] = container.Resources
-	})
-	askedImages, imagesBefore := imagesAsked(&virtual.Spec), askedBefore(host.Annotations[annotationImages])
-	askedResources, resourcesBefore := resourcesAsked(&virtual.Spec), askedBefore(host.Annotations[annotationResources])
-	own := p.asked(virtual, host).Own(virtual, host)
-	forEachLasting(&host.Spec, func(container *corev1.Container) {
-		if _, is := own.Find(container.Name); !is {
-			return
-		}
-		if askedImages.changed(imagesBefore, container.Name) {
-			container.Image = images[container.Name]
-		}
-		if askedResources.changed(resourcesBefore, container.Name) {
-			wanted := resources[container.Name]
-			container.Resources = *wanted.DeepCopy()
-		}
-	})
-	if askedResources.changed(resourcesBefore, wholePod) {
-		host.Spec.Resources = allowed.Resources.DeepCopy()
-	}
-	if virtual.Spec.ActiveDeadlineSeconds != nil {
-		host.Spec.ActiveDeadlineSeconds = ptr.To(*virtual.Spec.ActiveDeadlineSeconds)
-	}
-	for _, toleration := range allowed.Tolerations {
-		if !tolerates(host.Spec.Tolerations, toleration) {
-			host.Spec.Tolerations = append(host.Spec.Tolerations, toleration)
-		}
-	}
-	p.wantEphemeral(virtual, host)
-	p.mark(virtual, host)
-}
-
-func tolerates(tolerations []corev1.Toleration, wanted corev1.Toleration) bool {
-	for i := range tolerations {
-		if tolerations[i].MatchToleration(&wanted) &&
-			ptr.Equal(tolerations[i].TolerationSeconds, wanted.TolerationSeconds) {
-			return true
-		}
-	}
-	return false
-}
-
 // FromHost binds the virtual pod as the host pod is bound, and reports the status.
 func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried bool) error {
 	if virtual.Spec.NodeName == "" && host.Spec.NodeName != "" {
@@ -329,8 +245,11 @@ func (p *pods) FromHost(ctx context.Context, virtual, host *corev1.Pod, carried 
 	if terminated(virtual) && host.Spec.NodeName == "" {
 		return p.endUnbegun(ctx, host)
 	}
+	if p.boundInside(virtual, host) {
+		return p.waitsForNode(ctx, virtual)
+	}
 	if startsWaiting(host) {
-		return nil
+		return p.waitsForScheduler(ctx, virtual, host)
 	}
 	if virtual.Spec.NodeName != "" && host.Spec.NodeName == "" {
 		if why, rejected := rejectionOf(host); rejected {
@@ -369,95 +288,7 @@ func (p *pods) bind(ctx context.Context, virtual *corev1.Pod, node string) error
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("bind to %s: %w", node, err)
 	}
+	p.bound.Add(virtual.UID, nil)
 	klog.FromContext(ctx).V(2).Info("Bound", "pod", klog.KObj(virtual), "node", node)
-	return nil
-}
-
-// References are the configmaps, secrets and claims that the pod names.
-func (p *pods) References(virtual *corev1.Pod) []string { return referencesOf(virtual).all() }
-
-// avoids identifies the nodes that a host pod keeps away from, which are settled
-// when it is made.
-func (p *pods) avoids(virtual, host *corev1.Pod) string {
-	if host.UID != "" {
-		return host.Annotations[annotationAvoids]
-	}
-	return p.rules(virtual).hash()
-}
-
-// rules are what somebody inside wrote on nodes that concerns the pod, and what holds for all pods.
-func (p *pods) rules(virtual *corev1.Pod) nodeRules {
-	rules := rulesFor(virtual, p.virtual.Nodes.List(), p.nodes.view())
-	rules.selector, rules.tolerations, rules.required = p.spec.rules.NodeSelector, p.spec.rules.Tolerations, p.nodes.required
-	rules.inside = resourceNamesOf(p.places.inside.of(virtual))
-	rules.place, _ = p.places.of(virtual)
-	return rules
-}
-
-// Outdated is true for a host pod that has no node yet and keeps away from other
-// nodes than it should by now: where it may go cannot be changed.
-func (p *pods) Outdated(virtual, host *corev1.Pod) bool {
-	if host.Annotations[annotationInside] != "" && !p.places.inside.host.areKnown() {
-		return false // what was settled about it cannot be judged yet
-	}
-	return host.Spec.NodeName == "" && host.Annotations[annotationAvoids] != p.rules(virtual).hash()
-}
-
-// ofNode names the pods that a change of the node may concern.
-func (p *pods) ofNode(object any) []types.NamespacedName {
-	return p.waiting(object.(*corev1.Node).Name)
-}
-
-// waiting names the pods without a node, which a cordon or a taint may concern, and those that
-// name the node, which may have waited for it.
-func (p *pods) waiting(node string) []types.NamespacedName {
-	var keys []types.NamespacedName
-	for _, pod := range p.virtual.Pods.List() {
-		if pod.Spec.NodeName == "" || pod.Spec.NodeName == node && pod.Status.Phase == corev1.PodPending {
-			keys = append(keys, engine.KeyOf(pod))
-		}
-	}
-	return keys
-}
-
-// checkNode refuses a pod that names a node of the host that is not shown: whether there is
-// such a node is not for the host's scheduler to tell.
-func (p *pods) checkNode(virtual *corev1.Pod) error {
-	name := virtual.Spec.NodeName
-	if name == "" || p.nodes.isShown(name) {
-		return nil
-	}
-	if _, slept := p.dormancy.Slept(virtual.UID); slept {
-		return nil // it was there, and is waited for
-	}
-	return engine.Refuse(reasonForbidden, fmt.Sprintf(
-		"spec.nodeName %q is refused: pods of this virtual cluster run only on nodes of the host that it shows; spec.syncer.fromHost.nodes.selector of the VirtualCluster selects them", name))
-}
-
-// checkClaims refuses a pod that names a claim whose data on the host are not those
-// of the claim inside: of one that is missing, or of an earlier one of the name. The
-// host knows only the name, and would mount them.
-func (p *pods) checkClaims(virtual *corev1.Pod) error {
-	for _, name := range referencesOf(virtual).claims {
-		if !p.claims {
-			return engine.Refuse(reasonUntranslatable, fmt.Sprintf("claim %s: volume claims are not synced to the host cluster", name))
-		}
-		host, found := p.host.Claims.Get(p.translator.Cluster().HostNamespace, p.translator.HostName(virtual.Namespace, name))
-		if !found {
-			continue // the host's scheduler waits for it
-		}
-		identity, ours := p.translator.IdentityOf(host)
-		claim, inside := p.virtual.Claims.Get(virtual.Namespace, name)
-		if inside && isEphemeralClaim(virtual, name) && !metav1.IsControlledBy(claim, virtual) {
-			return engine.Refuse(reasonUntranslatable, fmt.Sprintf("claim %s belongs to something else, and the ephemeral volume of this pod needs a claim of that name: delete one of them", name))
-		}
-		if ours && inside && identity.UID == claim.UID && !hasOtherVolume(claim, host) {
-			continue
-		}
-		if host.DeletionTimestamp != nil {
-			return engine.Again("an earlier claim " + name + " is still being deleted on the host")
-		}
-		return engine.Refuse(engine.ReasonDataKept, fmt.Sprintf("the host cluster holds data for claim %s that belong to another claim", name))
-	}
 	return nil
 }

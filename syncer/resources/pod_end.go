@@ -147,6 +147,9 @@ func (p *pods) HostEnding(ctx context.Context, virtual, host *corev1.Pod) error 
 	if kept, err := p.endsAsleep(virtual, host); kept || err != nil {
 		return err
 	}
+	if p.boundInside(virtual, host) {
+		return p.waitsForNode(ctx, virtual)
+	}
 	if host.Spec.NodeName == "" && !ran(virtual) {
 		return nil
 	}
@@ -168,13 +171,16 @@ func (p *pods) HostMissing(ctx context.Context, virtual *corev1.Pod) (bool, erro
 			return kept, err
 		}
 	}
-	if !ran(virtual) {
+	if !ran(virtual) || !p.began(virtual) {
 		_, rejected := p.rejected.Get(virtual.UID)
 		return rejected || terminated(virtual), nil
 	}
 	// A pod whose marker was taken off is not in the cache, and runs on.
 	name := p.translator.HostName(virtual.Namespace, virtual.Name)
-	_, err := p.host.Pods.Writer(p.translator.Cluster().HostNamespace).Get(ctx, name, metav1.GetOptions{})
+	found, err := p.host.Pods.Writer(p.translator.Cluster().HostNamespace).Get(ctx, name, metav1.GetOptions{})
+	if err == nil && p.translator.IsOurs(found) {
+		return true, engine.Again("the host pod is not in the cache yet")
+	}
 	if err == nil {
 		return true, engine.Refuse(reasonDetached, "its pod on the host cluster no longer has the labels of this virtual cluster")
 	}
@@ -196,6 +202,14 @@ func ran(pod *corev1.Pod) bool {
 		}
 	}
 	return false
+}
+
+// began tells whether a host pod of the virtual one had a node: this syncer bound it there, or a
+// kubelet has reported. Otherwise somebody inside bound it, such as a scheduler of the tenant's.
+func (p *pods) began(virtual *corev1.Pod) bool {
+	_, bound := p.bound.Get(virtual.UID)
+	status := &virtual.Status
+	return bound || status.StartTime != nil || status.HostIP != "" || status.Phase != corev1.PodPending || len(status.ContainerStatuses) > 0
 }
 
 func terminated(pod *corev1.Pod) bool {

@@ -84,7 +84,7 @@ func has(list corev1.ResourceList, name corev1.ResourceName) bool {
 
 // isMirror tells a node that stands for one of the host from one of a tenant's invention.
 func (i insideResources) isMirror(node *corev1.Node) bool {
-	return node.Labels[tenancyv1.LabelCluster] == i.id
+	return isShown(node, tenancyv1.LabelCluster, i.id)
 }
 
 // nodes are those inside that have resources of their own.

@@ -38,6 +38,8 @@ type nodeRules struct {
 	// the pod got for them.
 	inside []corev1.ResourceName
 	place  string
+	// named is the node that the pod names, or was bound to by somebody inside.
+	named string
 }
 
 // nodeView says what nodes inside and those of the host have in common, which the host's
@@ -93,6 +95,8 @@ func rulesFor(pod *corev1.Pod, nodes []*corev1.Node, common nodeView) nodeRules 
 // hash identifies the rules; it is empty for none.
 func (r nodeRules) hash() string {
 	switch {
+	case r.named != "":
+		return engine.Hash([]any{r.named, r.labels, r.selector, r.tolerations, r.required, r.inside})
 	case len(r.inside) > 0:
 		return engine.Hash([]any{r.avoid, r.labels, r.selector, r.tolerations, r.required, r.inside, r.place})
 	case len(r.required) > 0:

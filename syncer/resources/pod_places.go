@@ -227,7 +227,10 @@ func (p *places) move(asking []placement.Pod, virtuals map[types.UID]*corev1.Pod
 			continue
 		}
 		host, found := p.twin(virtual)
-		if !found || host.Spec.NodeName != "" || host.Annotations[annotationPlace] != pod.Node || !unschedulable(host) {
+		if !found || host.Spec.NodeName != "" || host.Annotations[annotationPlace] != pod.Node {
+			continue
+		}
+		if _, turned := unschedulable(host); !turned {
 			continue
 		}
 		tried := p.turnedDown[pod.UID]
@@ -268,11 +271,14 @@ func (p *places) instead(asking []placement.Pod, alone placement.Pod, plan place
 	return placement.New(p.inside.nodes(), append(settled, alone)).Placed[alone.UID]
 }
 
-// unschedulable tells that the host's scheduler finds no place for the pod.
-func unschedulable(host *corev1.Pod) bool {
-	return slices.ContainsFunc(host.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable
-	})
+// unschedulable tells that no scheduler finds a place for the pod, and why.
+func unschedulable(pod *corev1.Pod) (why string, is bool) {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse && condition.Reason == corev1.PodReasonUnschedulable {
+			return condition.Message, true
+		}
+	}
+	return "", false
 }
 
 // preempt ends a pod for another one, as a scheduler does.
@@ -296,11 +302,22 @@ func (p *places) preempt(ctx context.Context, victim, by *corev1.Pod, node strin
 	return nil
 }
 
-// tell writes into the pod's status why it waits, and on which node.
+// tell writes into the pod's status why it waits, and on which node, and makes an Event of it.
 func (p *places) tell(ctx context.Context, virtual *corev1.Pod, nominated, message string) error {
+	if err := p.report(ctx, virtual, nominated, message); err != nil {
+		return err
+	}
+	if before, waited := unschedulable(virtual); !waited || before != message {
+		p.recorder.Event(virtual, corev1.EventTypeWarning, reasonFailedScheduling, message)
+	}
+	return nil
+}
+
+// report writes into the pod's status why it waits, and on which node.
+func (p *places) report(ctx context.Context, virtual *corev1.Pod, nominated, message string) error {
 	changed := virtual.DeepCopy()
 	changed.Status.NominatedNodeName = nominated
-	told := setPodCondition(&changed.Status, corev1.PodCondition{
+	setPodCondition(&changed.Status, corev1.PodCondition{
 		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: message,
 		ObservedGeneration: virtual.Generation, LastTransitionTime: metav1.NewTime(p.clock.Now()),
 	})
@@ -311,28 +328,24 @@ func (p *places) tell(ctx context.Context, virtual *corev1.Pod, nominated, messa
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("report why pod %s waits: %w", klog.KObj(virtual), err)
 	}
-	if told {
-		p.recorder.Event(virtual, corev1.EventTypeWarning, reasonFailedScheduling, message)
-	}
 	return nil
 }
 
-// setPodCondition sets a condition, and says whether it is news.
-func setPodCondition(status *corev1.PodStatus, condition corev1.PodCondition) bool {
+// setPodCondition sets a condition, unless it says nothing new.
+func setPodCondition(status *corev1.PodStatus, condition corev1.PodCondition) {
 	at := slices.IndexFunc(status.Conditions, func(c corev1.PodCondition) bool { return c.Type == condition.Type })
 	if at < 0 {
 		status.Conditions = append(status.Conditions, condition)
-		return true
+		return
 	}
 	before := &status.Conditions[at]
 	if before.Status == condition.Status && before.Reason == condition.Reason && before.Message == condition.Message {
-		return false
+		return
 	}
 	if before.Status == condition.Status {
 		condition.LastTransitionTime = before.LastTransitionTime
 	}
 	*before = condition
-	return true
 }
 
 // lacks says of which resource the nodes inside have too little, as a scheduler does.

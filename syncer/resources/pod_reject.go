@@ -43,12 +43,7 @@ var predicates = []struct{ said, reason string }{
 // kubelet does not look at, and what may pass without anybody's doing, is none: a node that
 // is missing or cordoned, a volume that is not bound.
 func rejectionOf(host *corev1.Pod) (rejection, bool) {
-	message := ""
-	for _, condition := range host.Status.Conditions {
-		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse && condition.Reason == corev1.PodReasonUnschedulable {
-			message = condition.Message
-		}
-	}
+	message, _ := unschedulable(host)
 	// What follows is about other pods that could make room.
 	message, _, _ = strings.Cut(message, " preemption: ")
 	if strings.Contains(message, "Too many pods") {
@@ -70,7 +65,7 @@ func rejectionOf(host *corev1.Pod) (rejection, bool) {
 func (p *pods) reject(ctx context.Context, virtual, host *corev1.Pod, why rejection) error {
 	failed := virtual.DeepCopy()
 	failed.Status.Phase, failed.Status.Reason = corev1.PodFailed, why.reason
-	failed.Status.Message = "Pod was rejected: " + why.message
+	failed.Status.Message, failed.Status.ObservedGeneration = "Pod was rejected: "+why.message, virtual.Generation
 	_, err := p.virtual.Client.CoreV1().Pods(virtual.Namespace).UpdateStatus(ctx, failed, metav1.UpdateOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil

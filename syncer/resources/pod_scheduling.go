@@ -29,8 +29,9 @@ type scheduling struct {
 // apply translates it; rules are what somebody inside wrote on nodes.
 func (s scheduling) apply(host *corev1.PodSpec, virtual *corev1.Pod, rules nodeRules) error {
 	if virtual.Spec.NodeName != "" {
-		// A kubelet does not ask where other pods are.
-		host.TopologySpreadConstraints = nil
+		// A kubelet does not ask where other pods are, and which scheduler found the node: that one
+		// may be inside.
+		host.TopologySpreadConstraints, host.SchedulerName = nil, ""
 		if host.Affinity != nil {
 			host.Affinity.PodAffinity, host.Affinity.PodAntiAffinity = nil, nil
 		}

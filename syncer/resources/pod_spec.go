@@ -122,16 +122,16 @@ func claimEphemeral(host *corev1.PodSpec, virtual *corev1.Pod) {
 // mountProjections has projected tokens, trust bundles and certificates come from the
 // Secret that holds those of the virtual cluster.
 func mountProjections(host *corev1.PodSpec, in podInputs) {
-	token := 0
+	token, mode := 0, projected.Mode(host)
 	for i := range host.Volumes {
 		if host.Volumes[i].Projected == nil {
 			continue
 		}
 		sources := host.Volumes[i].Projected.Sources
 		for j := range sources {
-			items, is := projected.Items(host, host.Volumes[i].Name, j, &sources[j])
+			items, is := projected.Items(host.Volumes[i].Name, j, &sources[j], mode)
 			if wanted := sources[j].ServiceAccountToken; wanted != nil {
-				items = []corev1.KeyToPath{{Key: in.tokenKeys[token], Path: wanted.Path, User: wanted.User}}
+				items = []corev1.KeyToPath{{Key: in.tokenKeys[token], Path: wanted.Path, Mode: mode, User: wanted.User}}
 				token++
 			}
 			switch {

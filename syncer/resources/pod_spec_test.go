@@ -94,6 +94,7 @@ func TestReferencesAreRenamed(t *testing.T) {
 			{Name: "A", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: local("key-cm"), Key: "k"}}},
 			{Name: "B", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: local("key-secret"), Key: "k"}}},
 		}
+		pod.Spec.SecurityContext = &corev1.PodSecurityContext{FSGroup: ptr.To[int64](1000)}
 		pod.Spec.Volumes = []corev1.Volume{
 			{Name: "0", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: local("cm")}}},
 			{Name: "1", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "secret"}}},
@@ -126,6 +127,14 @@ func TestReferencesAreRenamed(t *testing.T) {
 			got["key-secret"] = from.SecretKeyRef.Name
 		}
 	}
+	// A kubelet opens these files to the group of the pod's volumes, and to nobody else.
+	for _, at := range []int{1, 3, 4} {
+		for _, item := range host.Volumes[5].Projected.Sources[at].Secret.Items {
+			if ptr.Deref(item.Mode, 0) != 0o600 {
+				t.Errorf("%s has mode %o, want 600", item.Path, ptr.Deref(item.Mode, 0))
+			}
+		}
+	}
 	if len(got) != 12 {
 		t.Errorf("got %d references, want 12", len(got))
 	}
@@ -139,7 +148,7 @@ func TestReferencesAreRenamed(t *testing.T) {
 		}
 	}
 	token := host.Volumes[5].Projected.Sources[1]
-	if token.ServiceAccountToken != nil || token.Secret == nil || token.Secret.Name != "tokens-of-web" || token.Secret.Items[0] != (corev1.KeyToPath{Key: "t0", Path: "token"}) {
+	if token.ServiceAccountToken != nil || token.Secret == nil || token.Secret.Name != "tokens-of-web" || token.Secret.Items[0].Key != "t0" || token.Secret.Items[0].Path != "token" {
 		t.Errorf("token: got %+v, want key t0 of the Secret at path token", token)
 	}
 	var paths []string

@@ -86,3 +86,18 @@ func startsWaiting(host *corev1.Pod) bool {
 		return c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonSchedulingGated
 	})
 }
+
+// waitsForScheduler takes a refusal back from the status inside that is over, when no scheduler of
+// the host has looked at the pod yet. It may name one that the host does not have.
+func (p *pods) waitsForScheduler(ctx context.Context, virtual, host *corev1.Pod) error {
+	if _, refused := unschedulable(virtual); !refused || waits(host) || virtual.Spec.NodeName != "" {
+		return nil
+	}
+	return p.places.report(ctx, virtual, virtual.Status.NominatedNodeName, "waiting for the scheduler "+host.Spec.SchedulerName+" of the host")
+}
+
+// waitsForNode says in the status of a pod that somebody inside bound that the host has yet to give it
+// the node. The write brings the pod back, and then its host pod is made for that node.
+func (p *pods) waitsForNode(ctx context.Context, virtual *corev1.Pod) error {
+	return ignoreConflict(p.places.report(ctx, virtual, "", "waiting for the node "+virtual.Spec.NodeName+" of the host"))
+}

@@ -108,6 +108,8 @@ func kinds() []kind {
 		{resource: tenancyv1.ResourcePriorityClasses, add: (*builder).priorityClasses},
 		{resource: tenancyv1.ResourceGatewayClasses, add: (*builder).gatewayClasses},
 		{resource: tenancyv1.ResourceSnapshotClasses, add: (*builder).snapshotClasses},
+		{resource: tenancyv1.ResourceSnapshotContents, add: (*builder).snapshotContents},
+		{resource: tenancyv1.OwnSnapshotContents, add: (*builder).tenantContents, off: (*builder).contentsReleased},
 		{resource: tenancyv1.ResourceDeviceClasses, add: (*builder).deviceClasses},
 		{resource: tenancyv1.ResourceDeviceClaims, add: (*builder).deviceClaims},
 		{resource: tenancyv1.ResourceConfigMaps, add: (*builder).configMaps},
@@ -133,7 +135,10 @@ func Register(e *engine.Engine, c Config) error {
 	for _, kind := range kinds() {
 		if c.Selection[kind.resource] {
 			kind.add(&b)
-		} else if kind.off != nil {
+			continue
+		}
+		b.shownCleared(kind.resource)
+		if kind.off != nil {
 			kind.off(&b)
 		}
 	}
@@ -174,6 +179,12 @@ type builder struct {
 	notices         *notices
 	// snapshotsOf are the host's classes of snapshots that are shown; nil where none are.
 	snapshotsOf *engine.Store[*unstructured.Unstructured]
+	// snapshotsInside are all classes of snapshots inside; nil where none of the host's are shown.
+	snapshotsInside *engine.Store[*unstructured.Unstructured]
+	// contents are those of snapshots that are shown; nil where none are.
+	contents *contents
+	// ownContents are the tenant's on their way to the host; nil while they stay inside.
+	ownContents *ownContents
 	// ownVolumes and ownClasses are the tenant's on their way to the host; nil while they stay inside.
 	ownVolumes *ownVolumes
 	ownClasses *ownClasses

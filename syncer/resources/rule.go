@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -56,6 +57,8 @@ type ruled struct {
 	controller    *engine.Controller
 	// rename replaces further names of the host by those inside; nil for none.
 	rename func(virtual, host *unstructured.Unstructured, text string) string
+	// bound finds the name of the content inside that the status tells; nil for a kind without one.
+	bound func(ctx context.Context, virtual, host *unstructured.Unstructured) (string, error)
 }
 
 // indexNamed is the index that finds objects by namespace/name of what they name of a kind.
@@ -88,8 +91,12 @@ func (b *builder) rules() {
 			indexers[indexNamed(resource)] = r.byNamed(resource)
 		}
 		at := kind.GroupVersionResource()
+		options := marked(b.Translator.Cluster())
+		if kind.Definition() == tenancyv1.SnapshotDefinition {
+			options.Indexers = cache.Indexers{indexContent: byContent}
+		}
 		r.virtual = engine.NewDynamicStore(b.Virtual.Informers, at, kind.Kind, b.Rules.Virtual, engine.StoreOptions{Indexers: indexers})
-		r.host = engine.NewDynamicStore(b.Host.Informers, at, kind.Kind, b.Rules.Host, marked(b.Translator.Cluster()))
+		r.host = engine.NewDynamicStore(b.Host.Informers, at, kind.Kind, b.Rules.Host, options)
 		b.ruled = append(b.ruled, r)
 	}
 	if len(b.ruled) > 0 && !b.Rules.Grants.Empty() {
@@ -127,7 +134,7 @@ func (b *builder) released(virtual *engine.Store[*unstructured.Unstructured]) {
 // wanted keeps what is shown of the host from going there. What nothing permits any more leaves the
 // host; when it is to come back, an Event tells why it cannot.
 func (r *ruled) wanted(virtual *unstructured.Unstructured) bool {
-	if virtual.GetLabels()[tenancyv1.LabelMapped] == r.b.Translator.Cluster().ID {
+	if isShown(virtual, tenancyv1.LabelMapped, r.b.Translator.Cluster().ID) {
 		return false
 	}
 	if r.KeepsData || !r.hosted(virtual) {
@@ -254,6 +261,9 @@ func (b *builder) followRules(resource string) []follow {
 	return follows
 }
 
+// boundPatience is how long the status of a new object waits for the name of what it is bound to.
+const boundPatience = time.Minute
+
 // report writes the status inside where the host's differs, in the names inside.
 func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstructured) error {
 	if len(r.status) == 0 {
@@ -281,6 +291,13 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 			return fmt.Errorf("status inside: %w", err)
 		}
 	}
+	var unbound error
+	if r.bound != nil {
+		// Whoever waits for the status wants to find the name in it; whoever cannot have it, the rest.
+		if unbound = r.reportBound(ctx, changed, host); unbound != nil && r.b.Clock.Since(host.GetCreationTimestamp().Time) < boundPatience {
+			return unbound
+		}
+	}
 	if status, has := changed.Object["status"]; has {
 		inside := virtual.GetGeneration()
 		if refused != nil {
@@ -290,7 +307,7 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 		observeInside(status, host.GetGeneration(), inside)
 	}
 	if equality.Semantic.DeepEqual(changed, virtual) {
-		return nil
+		return unbound
 	}
 	writer, ok := r.virtual.Writer(virtual.GetNamespace()).(statusWriter[*unstructured.Unstructured])
 	if !ok {
@@ -299,7 +316,7 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 	if _, err := writer.UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("status inside: %w", err)
 	}
-	return nil
+	return unbound
 }
 
 // readable replaces the host's names by those inside, for what the object names.

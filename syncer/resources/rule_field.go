@@ -179,8 +179,12 @@ func (t *translation) leaf(rule *tenancyv1.FieldRule, use tenancyv1.FieldUse, pa
 		if name == "" {
 			return "", true, nil
 		}
-		t.named[rule.Of] = append(t.named[rule.Of], types.NamespacedName{Namespace: t.namespace, Name: name})
-		return t.translator.HostName(t.namespace, name), true, nil
+		namespace := t.namespace
+		if rule.Of == tenancyv1.OwnSnapshotContents {
+			namespace = metav1.NamespaceNone
+		}
+		t.named[rule.Of] = append(t.named[rule.Of], types.NamespacedName{Namespace: namespace, Name: name})
+		return t.translator.HostName(namespace, name), true, nil
 	case tenancyv1.FieldNamespace:
 		if value != "" && value != t.namespace {
 			return refuse(fmt.Sprintf("is %q, but the syncer only syncs references within the object's own namespace, %q", fmt.Sprint(value), t.namespace))

@@ -79,7 +79,11 @@ func (b *builder) shownKinds() {
 		// The marks of this virtual cluster alone: anybody may have given others.
 		shown := engine.NewDynamicStore(b.Virtual.Informers, kind, "", b.Rules.Virtual,
 			engine.StoreOptions{LabelSelector: tenancyv1.LabelMapped + "=" + b.Translator.Cluster().ID})
-		b.engine.AddTask(func(ctx context.Context) { engine.Clear(ctx, shown) })
+		b.engine.AddTask(func(ctx context.Context) {
+			engine.Clear(ctx, shown, func(object *unstructured.Unstructured) bool {
+				return isShown(object, tenancyv1.LabelMapped, b.Translator.Cluster().ID)
+			})
+		})
 	}
 }
 
@@ -106,7 +110,7 @@ func (b *builder) followShown(m *mapped[*unstructured.Unstructured], definition 
 // an object of that name, the host's is not shown.
 func (m *mapped[T]) hostName(inside *engine.Store[T], key types.NamespacedName) (types.NamespacedName, bool) {
 	host, shown := m.host(key)
-	if object, found := inside.Get(key.Namespace, key.Name); !shown || found && object.GetLabels()[tenancyv1.LabelMapped] != m.id {
+	if object, found := inside.Get(key.Namespace, key.Name); !shown || found && !isShown(object, tenancyv1.LabelMapped, m.id) {
 		return types.NamespacedName{}, false
 	}
 	return engine.KeyOf(host), true

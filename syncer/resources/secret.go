@@ -30,7 +30,7 @@ func (b *builder) secrets() {
 			if ingresses && b.issuedOnHost(virtual) {
 				return false
 			}
-			return b.All[tenancyv1.ResourceSecrets] && virtual.Labels[tenancyv1.LabelMapped] == "" && !isCredential(virtual.Type) ||
+			return b.All[tenancyv1.ResourceSecrets] && !isShown(virtual, tenancyv1.LabelMapped, b.Translator.Cluster().ID) && !isCredential(virtual.Type) ||
 				slices.ContainsFunc(b.Virtual.Pods.ByIndex(indexSecret, key), b.hosted) ||
 				ingresses && slices.ContainsFunc(b.Virtual.Ingresses.ByIndex(indexSecret, key), b.servedOnHost(virtual.Name)) ||
 				b.namedByRule(tenancyv1.ResourceSecrets, key)

@@ -140,7 +140,7 @@ func HasHostService(virtual *corev1.Service) bool {
 		virtual.Namespace == metav1.NamespaceSystem && (virtual.Name == MetricsService || virtual.Name == ExplainService):
 		return false
 	}
-	return virtual.Spec.Type != corev1.ServiceTypeExternalName && virtual.Labels[tenancyv1.LabelMapped] == ""
+	return virtual.Spec.Type != corev1.ServiceTypeExternalName && !isShown(virtual, tenancyv1.LabelMapped, mappedValue)
 }
 
 // CheckService returns an error in words for tenants when the Service is kept from the host.

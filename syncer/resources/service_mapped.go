@@ -76,6 +76,9 @@ func (m *MappedServices) get(key types.NamespacedName) (service mappedService, w
 	return service, wanted, m.wanted != nil
 }
 
+// mappedValue is the value of the label of Services that are shown inside.
+const mappedValue = "true"
+
 // mappedServices adds the controller of the Services that are shown inside.
 func (b *builder) mappedServices(mapped *MappedServices) {
 	shown := &shownServices{mapped, b.notices}
@@ -101,7 +104,7 @@ func (s *shownServices) fate(key types.NamespacedName, service *corev1.Service, 
 	switch {
 	case !known:
 		return fate{kept: true}, nil
-	case found && service.Labels[tenancyv1.LabelMapped] == "":
+	case found && !isShown(service, tenancyv1.LabelMapped, mappedValue):
 		if wanted {
 			s.notices.tell(service, reasonMapped, fmt.Sprintf("the VirtualCluster shows the host's Service %s under this name, which is taken: delete this Service, or set another name in spec.syncer.fromHost.services", mapped.source))
 		}
@@ -130,10 +133,7 @@ func (s *shownServices) apply(service *corev1.Service) {
 			service.Spec.IPFamilyPolicy = &policy
 		}
 	}
-	if service.Labels == nil {
-		service.Labels = map[string]string{}
-	}
-	service.Labels[tenancyv1.LabelMapped] = "true"
+	show(service, tenancyv1.LabelMapped, mappedValue)
 	service.Spec.Type, service.Spec.Selector, service.Spec.ExternalIPs = corev1.ServiceTypeClusterIP, nil, nil
 	ports := make([]corev1.ServicePort, len(mapped.found.Ports))
 	for i, port := range mapped.found.Ports {

@@ -22,26 +22,8 @@ const (
 	defaultSnapshotClass = "snapshot.storage.kubernetes.io/is-default-class"
 	snapshotClassName    = "volumeSnapshotClassName"
 	snapshotContentName  = "volumeSnapshotContentName"
+	boundContentName     = "boundVolumeSnapshotContentName"
 )
-
-// snapshotClasses shows the host's classes of volume snapshots, where both sides serve them.
-func (b *builder) snapshotClasses() {
-	for _, kind := range b.Rules.Classes {
-		if kind.Resource != tenancyv1.ResourceSnapshotClasses {
-			continue
-		}
-		at := kind.GroupVersionResource()
-		inside := engine.NewDynamicStore(b.Virtual.Informers, at, kind.Kind, b.Rules.Virtual, engine.StoreOptions{})
-		b.snapshotsOf = engine.NewDynamicStore(b.Host.Informers, at, kind.Kind, b.Rules.Host, engine.StoreOptions{LabelSelector: b.HostSelectors[at.Resource]})
-		showClass(b, inside, b.snapshotsOf, class[*unstructured.Unstructured]{defaults: defaultSnapshotClass, copy: func(host, inside *unstructured.Unstructured) {
-			// Parameters may name secrets, servers and accounts of the host.
-			for _, field := range []string{"driver", "deletionPolicy"} {
-				inside.Object[field] = host.Object[field]
-			}
-			delete(inside.Object, "parameters")
-		}})
-	}
-}
 
 // snapshots is what volume snapshots take beyond their rule.
 type snapshots struct {
@@ -53,10 +35,16 @@ type snapshots struct {
 // snapshots adds to a kind by a rule what volume snapshots take beyond it.
 func (b *builder) snapshots(r *ruled, kind *declared[*unstructured.Unstructured]) {
 	s := &snapshots{r, reflect.DeepEqual(r.KindRule, tenancyv1.SnapshotRule())}
-	r.rename = renameContent
+	r.rename, r.bound = s.renameContent, s.boundName
 	kind.apply, kind.status = s.apply, s.report
 	if b.snapshotsOf != nil {
-		kind.follows = append(kind.follows, follow{b.snapshotsOf.Informer(), s.ofClass})
+		kind.follows = append(kind.follows, follow{b.snapshotsOf.Informer(), s.ofClass}, follow{b.snapshotsInside.Informer(), s.ofClass})
+	}
+	if b.contents != nil {
+		kind.follows = append(kind.follows, follow{b.contents.virtual.Informer(), ofContent})
+	}
+	if b.ownContents != nil {
+		kind.follows = append(kind.follows, follow{b.ownContents.virtual.Informer(), ofContent})
 	}
 }
 
@@ -69,17 +57,25 @@ func (s *snapshots) apply(virtual, host *unstructured.Unstructured) error {
 	if err := s.ruled.apply(virtual, host); err != nil {
 		return err
 	}
-	if before == "" || classNameOf(virtual) != "" {
-		return nil
+	if content, named := namedContent(virtual); named {
+		// Whatever the rule says: a name inside may be another content's on the host.
+		if err := unstructured.SetNestedField(host.Object, s.b.Translator.HostName("", content), "spec", "source", snapshotContentName); err != nil {
+			return fmt.Errorf("content on the host: %w", err)
+		}
 	}
-	return unstructured.SetNestedField(host.Object, before, "spec", snapshotClassName)
+	class, err := s.classOnHost(virtual, host, before)
+	if err != nil || class == "" {
+		return err
+	}
+	return unstructured.SetNestedField(host.Object, class, "spec", snapshotClassName)
 }
 
 // judge refuses what would reach the data of others.
 func (s *snapshots) judge(virtual, host *unstructured.Unstructured) error {
-	if content, named, _ := unstructured.NestedFieldNoCopy(virtual.Object, "spec", "source", snapshotContentName); named {
-		return engine.Refuse(reasonForbidden, fmt.Sprintf("spec.source.%s is %q: contents belong to the whole host, and hold the data of others; no setting lifts it, persistentVolumeClaimName has a snapshot taken",
-			snapshotContentName, fmt.Sprint(content)))
+	if content, named := namedContent(virtual); named {
+		if err := s.b.ownContents.judgeNamed(virtual, host, content); err != nil {
+			return err
+		}
 	}
 	// What it is taken of may be gone, once it is there.
 	if claim, named, _ := unstructured.NestedString(virtual.Object, "spec", "source", "persistentVolumeClaimName"); named && host.GetUID() == "" {
@@ -90,36 +86,18 @@ func (s *snapshots) judge(virtual, host *unstructured.Unstructured) error {
 			return err
 		}
 	}
-	class := classNameOf(virtual)
-	if !s.byGarret || class == "" || class == classNameOf(host) || s.shows(class) {
-		return nil
-	}
-	return engine.Refuse(reasonForbidden, fmt.Sprintf("spec.%s is %q, which is no class of the host that is shown here: name one that is, or none for the default of the host", snapshotClassName, class))
+	return nil
 }
 
-// shows tells whether the class of the host is shown inside.
-func (s *snapshots) shows(class string) bool {
-	if s.b.snapshotsOf == nil {
-		return false
-	}
-	_, shown := s.b.snapshotsOf.Get("", class)
-	return shown
-}
-
-// ofClass are the snapshots that name the class.
-func (s *snapshots) ofClass(class any) []types.NamespacedName {
-	var keys []types.NamespacedName
-	for _, virtual := range s.virtual.List() {
-		if classNameOf(virtual) == class.(*unstructured.Unstructured).GetName() {
-			keys = append(keys, engine.KeyOf(virtual))
-		}
-	}
-	return keys
+// ofContent is the snapshot that a content inside names.
+func ofContent(content any) []types.NamespacedName {
+	namespace, name, _ := referenceOf(content.(*unstructured.Unstructured))
+	return []types.NamespacedName{{Namespace: namespace, Name: name}}
 }
 
 // report names the class inside that the host chose, and reports the status.
 func (s *snapshots) report(ctx context.Context, virtual, host *unstructured.Unstructured) error {
-	if chosen := classNameOf(host); classNameOf(virtual) == "" && s.shows(chosen) && virtual.GetDeletionTimestamp() == nil {
+	if chosen := classNameOf(host); classNameOf(virtual) == "" && s.b.showsClass(chosen) && virtual.GetDeletionTimestamp() == nil {
 		named := virtual.DeepCopy()
 		if err := unstructured.SetNestedField(named.Object, chosen, "spec", snapshotClassName); err != nil {
 			return fmt.Errorf("class inside: %w", err)
@@ -136,12 +114,40 @@ func (s *snapshots) report(ctx context.Context, virtual, host *unstructured.Unst
 	return s.ruled.report(ctx, virtual, host)
 }
 
-// renameContent hides the name of the content, which the host makes of the UID of the snapshot there.
-func renameContent(virtual, host *unstructured.Unstructured, text string) string {
-	if host.GetUID() == "" {
+// renameContent hides the name of the content, which the host makes of the UID of the snapshot there,
+// unless the content is shown.
+func (s *snapshots) renameContent(virtual, host *unstructured.Unstructured, text string) string {
+	if host.GetUID() == "" || s.b.contents != nil {
 		return text
 	}
 	return strings.ReplaceAll(text, string(host.GetUID()), string(virtual.GetUID()))
+}
+
+// boundName is the name inside of the content that the snapshot is bound to; empty for none.
+func (s *snapshots) boundName(ctx context.Context, virtual, host *unstructured.Unstructured) (string, error) {
+	if own, named := namedContent(virtual); named {
+		if s.b.ownContents == nil || contentNameOf(host) != s.b.Translator.HostName("", own) {
+			return "", nil
+		}
+		return own, nil
+	}
+	return s.b.contents.boundName(ctx, virtual, host)
+}
+
+// reportBound names in the status the content that is shown inside.
+func (r *ruled) reportBound(ctx context.Context, changed, host *unstructured.Unstructured) error {
+	name, err := r.bound(ctx, changed, host)
+	if err != nil {
+		return err
+	}
+	if name == "" {
+		unstructured.RemoveNestedField(changed.Object, "status", boundContentName)
+		return nil
+	}
+	if err := unstructured.SetNestedField(changed.Object, name, "status", boundContentName); err != nil {
+		return fmt.Errorf("status inside: %w", err)
+	}
+	return nil
 }
 
 func classNameOf(snapshot *unstructured.Unstructured) string {

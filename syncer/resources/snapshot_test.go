@@ -46,6 +46,22 @@ func snapshotsWithClaims(t *testing.T) *snapshots {
 	}
 	b.snapshotsOf = dynamicStore(tenancyv1.ResourceSnapshotClasses)
 	add(t, b.snapshotsOf, &unstructured.Unstructured{Object: tree{"metadata": tree{"name": "fast"}}})
+	b.snapshotsInside = dynamicStore(tenancyv1.ResourceSnapshotClasses)
+	class := func(name, driver, policy string, parameters, annotations tree) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: tree{"metadata": tree{"name": name, "annotations": annotations}, "driver": driver, "deletionPolicy": policy, "parameters": parameters}}
+	}
+	for _, each := range []*unstructured.Unstructured{
+		class("disks-b", "disks.example.org", "Delete", nil, nil), class("disks-a", "disks.example.org", "Delete", nil, nil), class("kept", "disks.example.org", "Retain", nil, nil),
+		class("files-a", "files.example.org", "Delete", nil, nil), class("files-z", "files.example.org", "Delete", nil, tree{defaultSnapshotClass: "true"}),
+	} {
+		add(t, b.snapshotsOf, each)
+	}
+	for _, each := range []*unstructured.Unstructured{
+		class("own", "disks.example.org", "Delete", nil, nil), class("own-kept", "disks.example.org", "Retain", nil, nil), class("own-files", "files.example.org", "Delete", nil, nil),
+		class("own-secret", "disks.example.org", "Delete", tree{"csi.storage.k8s.io/snapshotter-secret-name": "theirs"}, nil), class("own-other", "other.example.org", "Delete", nil, nil),
+	} {
+		add(t, b.snapshotsInside, each)
+	}
 	return &snapshots{&ruled{RuledKind: RuledKind{KindRule: rule}, b: b, tree: built}, true}
 }
 
@@ -64,6 +80,43 @@ func add[T engine.Object](t *testing.T, store *engine.Store[T], object T) {
 
 func snapshotOf(spec tree) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: tree{"metadata": tree{"name": "one", "namespace": "shop", "uid": "u-inside"}, "spec": spec}}
+}
+
+func contentOnHost(name string) tree {
+	return tree{"volumeSnapshotContentName": testTranslator().HostName("", name)}
+}
+
+// carriesContents gives the tenant contents that name the snapshot shop/one, and some that are not for it.
+func carriesContents(s *snapshots) {
+	b := s.b
+	b.Exceptions.Storage = tenancyv1.AllowedStorage{CSI: []tenancyv1.AllowedCSI{{Driver: "disks.example.org", SnapshotHandles: []string{"team-a-*"}}}}
+	o := &ownContents{builder: b, virtual: dynamicStore(tenancyv1.ResourceSnapshotContents), host: dynamicStore(tenancyv1.ResourceSnapshotContents)}
+	b.ownContents = o
+	store := func(in *engine.Store[*unstructured.Unstructured], object *unstructured.Unstructured) {
+		if err := in.Informer().GetStore().Add(object); err != nil {
+			panic(err)
+		}
+	}
+	for _, each := range []struct{ name, handle, policy, namespace, snapshot, uid string }{
+		{"own", "team-a-1", "Retain", "shop", "one", ""},
+		{"other", "team-a-1", "Retain", "shop", "two", ""},
+		{"elsewhere", "team-a-1", "Retain", "bank", "one", ""},
+		{"earlier", "team-a-1", "Retain", "shop", "one", "u-earlier"},
+		{"foreign", "team-b-1", "Retain", "shop", "one", ""},
+		{"deleted", "team-a-1", "Delete", "shop", "one", ""},
+		{"held", "team-a-1", "Retain", "shop", "one", "u-inside"},
+	} {
+		ref := tree{"namespace": each.namespace, "name": each.snapshot}
+		if each.uid != "" {
+			ref["uid"] = each.uid
+		}
+		store(o.virtual, &unstructured.Unstructured{Object: tree{"metadata": tree{"name": each.name, "uid": "u-" + each.name}, "spec": tree{
+			"driver": "disks.example.org", "deletionPolicy": each.policy, "source": tree{"snapshotHandle": each.handle}, "volumeSnapshotRef": ref}}})
+	}
+	of := &unstructured.Unstructured{Object: tree{"metadata": tree{"name": "held", "uid": "u-before"}}}
+	held := &unstructured.Unstructured{Object: tree{"metadata": tree{"name": b.Translator.HostName("", "held")}}}
+	Marker{Translator: b.Translator}.mark(tenancyv1.ResourceSnapshotContents, of, held, nil)
+	store(o.host, held)
 }
 
 // TestSnapshots says what of a volume snapshot goes to the host, and what an attacker tries in vain.
@@ -95,12 +148,36 @@ func TestSnapshots(t *testing.T) {
 		"a content besides a claim":   {spec: tree{"source": tree{"volumeSnapshotContentName": "theirs", "persistentVolumeClaimName": "data"}}, told: "volumeSnapshotContentName"},
 		"a content by another's rule": {spec: tree{"source": tree{"volumeSnapshotContentName": "theirs"}}, told: "volumeSnapshotContentName", change: func(s *snapshots) { s.byGarret = false }},
 		"a content once it is there":  {spec: tree{"source": tree{"volumeSnapshotContentName": "theirs"}}, there: tree{"source": own("data")}, told: "volumeSnapshotContentName"},
-		"data of an earlier claim":    {spec: tree{"source": of("old")}, told: "that belong to another"},
-		"a claim that is on its way":  {spec: tree{"source": of("new")}, told: "does not exist yet", waits: true},
-		"a claim of the host's name":  {spec: tree{"source": of(testTranslator().HostName("shop", "data"))}, told: "does not exist yet", waits: true},
-		"claims that stay inside":     {spec: tree{"source": of("data")}, told: "spec.syncer.toHost.persistentVolumeClaims", change: func(s *snapshots) { s.b.Selection = Selection{} }},
-		"a class that is not shown":   {spec: tree{"source": of("data"), "volumeSnapshotClassName": "internal"}, told: `spec.volumeSnapshotClassName is "internal"`},
-		"such a class for one there":  {spec: tree{"source": of("data"), "volumeSnapshotClassName": "internal"}, there: tree{"source": own("data")}, told: "volumeSnapshotClassName"},
+		"the tenant's own content":    {spec: tree{"source": tree{"volumeSnapshotContentName": "own"}}, want: tree{"source": contentOnHost("own")}, change: carriesContents},
+		"by another's rule that copies": {spec: tree{"source": tree{"volumeSnapshotContentName": "own"}}, want: tree{"source": contentOnHost("own")},
+			change: func(s *snapshots) {
+				carriesContents(s)
+				s.byGarret, s.tree.within["spec"].within["source"].rule = false, &tenancyv1.FieldRule{Path: "spec.source"}
+				s.tree.within["spec"].within["source"].within = nil
+			}},
+		"such a one that is there":       {spec: tree{"source": tree{"volumeSnapshotContentName": "gone"}}, there: tree{"source": contentOnHost("gone")}, want: tree{"source": contentOnHost("gone")}, change: carriesContents},
+		"another one, once it is there":  {spec: tree{"source": tree{"volumeSnapshotContentName": "own"}}, there: tree{"source": contentOnHost("gone")}, told: "cannot be changed", change: carriesContents},
+		"a claim, once it is there":      {spec: tree{"source": tree{"volumeSnapshotContentName": "own"}}, there: tree{"source": own("data")}, told: "cannot be changed", change: carriesContents},
+		"a content that nobody created":  {spec: tree{"source": tree{"volumeSnapshotContentName": "snapcontent-theirs"}}, told: "it is no content that was created inside", change: carriesContents},
+		"the host's name of a content":   {spec: tree{"source": contentOnHost("own")}, told: "it is no content that was created inside", change: carriesContents},
+		"a content of another snapshot":  {spec: tree{"source": tree{"volumeSnapshotContentName": "other"}}, told: "names another snapshot", change: carriesContents},
+		"a content of another namespace": {spec: tree{"source": tree{"volumeSnapshotContentName": "elsewhere"}}, told: "names another snapshot", change: carriesContents},
+		"a content of an earlier one":    {spec: tree{"source": tree{"volumeSnapshotContentName": "earlier"}}, told: "names another snapshot", change: carriesContents},
+		"a handle that is not allowed":   {spec: tree{"source": tree{"volumeSnapshotContentName": "foreign"}}, told: `spec.source.snapshotHandle "team-b-1"`, change: carriesContents},
+		"a content to be deleted":        {spec: tree{"source": tree{"volumeSnapshotContentName": "deleted"}}, told: `spec.deletionPolicy "Delete"`, change: carriesContents},
+		"an own content besides a claim": {spec: tree{"source": tree{"volumeSnapshotContentName": "own", "persistentVolumeClaimName": "data"}}, told: "one source", change: carriesContents},
+		"data of an earlier content":     {spec: tree{"source": tree{"volumeSnapshotContentName": "held"}}, told: "belongs to another content", change: carriesContents},
+		"data of an earlier claim":       {spec: tree{"source": of("old")}, told: "that belong to another"},
+		"a claim that is on its way":     {spec: tree{"source": of("new")}, told: "does not exist yet", waits: true},
+		"a claim of the host's name":     {spec: tree{"source": of(testTranslator().HostName("shop", "data"))}, told: "does not exist yet", waits: true},
+		"claims that stay inside":        {spec: tree{"source": of("data")}, told: "spec.syncer.toHost.persistentVolumeClaims", change: func(s *snapshots) { s.b.Selection = Selection{} }},
+		"a class that is not shown":      {spec: tree{"source": of("data"), "volumeSnapshotClassName": "internal"}, told: `spec.volumeSnapshotClassName is "internal"`},
+		"such a class for one there":     {spec: tree{"source": of("data"), "volumeSnapshotClassName": "internal"}, there: tree{"source": own("data")}, told: "volumeSnapshotClassName"},
+		"an own class, like the host's":  {spec: tree{"source": of("data"), "volumeSnapshotClassName": "own"}, want: tree{"source": own("data"), "volumeSnapshotClassName": "disks-a"}},
+		"an own class that keeps":        {spec: tree{"source": of("data"), "volumeSnapshotClassName": "own-kept"}, want: tree{"source": own("data"), "volumeSnapshotClassName": "kept"}},
+		"an own class, like a default":   {spec: tree{"source": of("data"), "volumeSnapshotClassName": "own-files"}, want: tree{"source": own("data"), "volumeSnapshotClassName": "files-z"}},
+		"an own class with parameters":   {spec: tree{"source": of("data"), "volumeSnapshotClassName": "own-secret"}, told: "it may have no parameters"},
+		"an own class of another driver": {spec: tree{"source": of("data"), "volumeSnapshotClassName": "own-other"}, told: "has its driver"},
 		"any class where none is shown": {spec: tree{"source": of("data"), "volumeSnapshotClassName": "fast"}, told: "volumeSnapshotClassName",
 			change: func(s *snapshots) { s.b.snapshotsOf = nil }},
 	} {
@@ -124,10 +201,14 @@ func TestSnapshots(t *testing.T) {
 	}
 }
 
-// TestContentIsHidden wants the syncer to show no name of a content of the host inside.
+// TestContentIsHidden wants the syncer to show no name of a content of the host inside, where none is shown.
 func TestContentIsHidden(t *testing.T) {
-	host := &unstructured.Unstructured{Object: tree{"metadata": tree{"uid": "u-host"}}}
-	got := renameContent(snapshotOf(tree{}), host, "snapshot content snapcontent-u-host cannot be made")
+	host := &unstructured.Unstructured{Object: tree{"metadata": tree{"uid": "u-host"}, "status": tree{"boundVolumeSnapshotContentName": "snapcontent-u-host"}}}
+	s := snapshotsWithClaims(t)
+	if name, err := s.b.contents.boundName(t.Context(), snapshotOf(tree{}), host); name != "" || err != nil {
+		t.Errorf("bound: got %q, %v, want no name", name, err)
+	}
+	got := s.renameContent(snapshotOf(tree{}), host, "snapshot content snapcontent-u-host cannot be made")
 	if want := "snapshot content snapcontent-u-inside cannot be made"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -189,6 +270,29 @@ func TestClaimSources(t *testing.T) {
 			}
 			if got := host.Spec.DataSourceRef; err != nil || got.Namespace != nil || got.Name != translator.HostName("shop", test.source.Name) {
 				t.Errorf("got %+v, %v, want the one on the host", got, err)
+			}
+		})
+	}
+}
+
+// TestClassOfATakenSnapshot leaves a snapshot its class on the host, whatever became of the one inside:
+// it says nothing any more once the snapshot is taken.
+func TestClassOfATakenSnapshot(t *testing.T) {
+	s := snapshotsWithClaims(t)
+	spec := tree{"source": tree{"persistentVolumeClaimName": "data"}, "volumeSnapshotClassName": "own-gone"}
+	for name, test := range map[string]struct {
+		status tree
+		want   string
+	}{
+		"taken":     {tree{boundContentName: "snapcontent-1"}, "kept"},
+		"not taken": {tree{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := &unstructured.Unstructured{Object: tree{"metadata": tree{"uid": "u-host"}, "status": test.status,
+				"spec": tree{"source": tree{"persistentVolumeClaimName": testTranslator().HostName("shop", "data")}, "volumeSnapshotClassName": "kept"}}}
+			err := s.apply(snapshotOf(spec), host)
+			if (err == nil) != (test.want != "") || err == nil && classNameOf(host) != test.want {
+				t.Errorf("got %v and the class %q, want %q", err, classNameOf(host), test.want)
 			}
 		})
 	}

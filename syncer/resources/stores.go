@@ -80,14 +80,14 @@ func NewVirtual(client kubernetes.Interface) *Virtual {
 		ConfigMaps: engine.NewStore(informers, core(tenancyv1.ResourceConfigMaps), typed.ConfigMaps, engine.StoreOptions{
 			Strip: func(object any) {
 				if configMap, ok := object.(*corev1.ConfigMap); ok {
-					configMap.Data, configMap.BinaryData, configMap.Annotations = nil, nil, nil
+					configMap.Data, configMap.BinaryData, configMap.Annotations = nil, nil, onlyShownAs(configMap)
 				}
 			},
 		}),
 		Secrets: engine.NewStore(informers, core(tenancyv1.ResourceSecrets), typed.Secrets, engine.StoreOptions{
 			Strip: func(object any) {
 				if secret, ok := object.(*corev1.Secret); ok {
-					secret.Data, secret.Annotations = nil, nil
+					secret.Data, secret.Annotations = nil, onlyShownAs(secret)
 				}
 			},
 		}),

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,6 +21,9 @@ import (
 // hostDriver is the driver in the volumes inside. Nothing inside attaches or
 // mounts them: the host's kubelet does, by the claim on the host.
 const hostDriver = "host.garret.dev"
+
+// reasonReclaims is the reason of Events about a policy that the host does not follow.
+const reasonReclaims = "HostReclaimPolicy"
 
 // volumes are those inside of claims that the host has bound.
 type volumes struct{ *builder }
@@ -47,9 +51,13 @@ func volumeOf(object any) []types.NamespacedName {
 // fate shows the volume of a bound claim, and keeps it as long as there is the claim
 // inside: it may be lost on the host, and come back.
 func (v volumes) fate(name string, volume *corev1.PersistentVolume, found bool) (fate, error) {
-	if _, _, bound := v.claims(name); bound {
+	if virtual, host, bound := v.claims(name); bound {
 		if found && !isMirror(volume) {
 			return fate{}, engine.Refuse(reasonUntranslatable, fmt.Sprintf("the name of volume %s is taken inside", name))
+		}
+		if policy := v.reclaims(virtual, host); found && policy == corev1.PersistentVolumeReclaimDelete && volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain {
+			v.notices.tell(volume, reasonReclaims, "spec.persistentVolumeReclaimPolicy is Delete, whatever is written here: the host deletes the data with the claim, as the storage class says. "+
+				"To keep them, take a snapshot, or name a class with the policy Retain in the claim")
 		}
 		return fate{shown: true}, nil
 	}
@@ -81,8 +89,12 @@ func (v volumes) apply(volume *corev1.PersistentVolume) {
 	if !bound {
 		return
 	}
+	policy := v.reclaims(virtual, host)
 	if volume.UID != "" {
 		volume.Spec.Capacity = host.Status.Capacity.DeepCopy()
+		if policy == corev1.PersistentVolumeReclaimDelete {
+			volume.Spec.PersistentVolumeReclaimPolicy = policy
+		}
 		return
 	}
 	class := virtual.Spec.StorageClassName
@@ -91,12 +103,11 @@ func (v volumes) apply(volume *corev1.PersistentVolume) {
 	}
 	volume.Labels = map[string]string{tenancyv1.LabelCluster: v.Translator.Cluster().ID}
 	volume.Spec = corev1.PersistentVolumeSpec{
-		Capacity:         host.Status.Capacity.DeepCopy(),
-		AccessModes:      virtual.Spec.AccessModes,
-		VolumeMode:       virtual.Spec.VolumeMode,
-		StorageClassName: ptr.Deref(class, ""),
-		// The host decides what becomes of the real one.
-		PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
+		Capacity:                      host.Status.Capacity.DeepCopy(),
+		AccessModes:                   virtual.Spec.AccessModes,
+		VolumeMode:                    virtual.Spec.VolumeMode,
+		StorageClassName:              ptr.Deref(class, ""),
+		PersistentVolumeReclaimPolicy: policy,
 		ClaimRef: &corev1.ObjectReference{
 			APIVersion: "v1", Kind: "PersistentVolumeClaim",
 			Namespace: virtual.Namespace, Name: virtual.Name, UID: virtual.UID,
@@ -105,6 +116,31 @@ func (v volumes) apply(volume *corev1.PersistentVolume) {
 			CSI: &corev1.CSIPersistentVolumeSource{Driver: hostDriver, VolumeHandle: host.Name},
 		},
 	}
+}
+
+// reclaims is what becomes of the host's volume when its claim is deleted, as its class says. A volume
+// is the host's, and what a tenant writes here changes nothing there. Retain is a promise: without a
+// class that was there before the claim, nobody can give it.
+func (v volumes) reclaims(virtual, host *corev1.PersistentVolumeClaim) corev1.PersistentVolumeReclaimPolicy {
+	if v.ownClasses != nil {
+		if class, found := v.ownClasses.virtual.Get("", classOf(virtual)); found && v.ownClasses.owned(class) {
+			return reclaimedBy(class, virtual)
+		}
+	}
+	if v.shownStorage != nil {
+		if class, found := v.shownStorage.Get("", classOf(host)); found {
+			return reclaimedBy(class, host)
+		}
+	}
+	return corev1.PersistentVolumeReclaimDelete
+}
+
+// reclaimedBy is the policy of the class. Another class of the name may have been there before.
+func reclaimedBy(class *storagev1.StorageClass, claim *corev1.PersistentVolumeClaim) corev1.PersistentVolumeReclaimPolicy {
+	if claim.CreationTimestamp.Before(&class.CreationTimestamp) {
+		return corev1.PersistentVolumeReclaimDelete
+	}
+	return ptr.Deref(class.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete)
 }
 
 // source is the claim on the host that a volume is made for.

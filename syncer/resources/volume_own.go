@@ -21,6 +21,9 @@ import (
 	"garret.dev/garret/syncer/translate"
 )
 
+// notShown selects objects inside that do not stand for one of the host.
+const notShown = "!" + tenancyv1.LabelCluster
+
 // ownVolumes are the PersistentVolumes of the tenant. Nobody binds them inside but the syncer.
 //
 // One reaches the host only when a claim inside is bound to it, and the claim's twin there names

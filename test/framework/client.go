@@ -124,6 +124,16 @@ func (c Client) Apply(t testing.TB, manifests string) {
 	}
 }
 
+// Established waits until the API server serves the CustomResourceDefinitions. kubectl wait fails on one
+// that has no status yet.
+func (c Client) Established(t testing.TB, definitions ...string) {
+	t.Helper()
+	Eventually(t, "the API server serves "+strings.Join(definitions, " "), func(context.Context) (bool, error) {
+		_, err := c.Try(append([]string{"wait", "--for=condition=Established", "--timeout=30s"}, definitions...)...)
+		return err == nil, nil
+	})
+}
+
 // Garret runs the CLI and fails the test where it fails.
 func (c Client) Garret(t testing.TB, args ...string) string {
 	t.Helper()

@@ -4,10 +4,6 @@
 package v1
 
 import (
-	"fmt"
-	"slices"
-	"strings"
-
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -45,9 +41,14 @@ const (
 	ResourceCSINodes          = "csinodes"
 	ResourceCSICapacities     = "csistoragecapacities"
 
+	// ResourceSnapshotContents are those of the host that are shown inside.
+	ResourceSnapshotContents = "volumesnapshotcontents"
+
 	// OwnStorageClasses are those of the tenant, which go to the host; ResourceStorageClasses
 	// are the host's.
 	OwnStorageClasses = "ownstorageclasses"
+	// OwnSnapshotContents are those of the tenant; ResourceSnapshotContents are the host's.
+	OwnSnapshotContents = "ownvolumesnapshotcontents"
 )
 
 // Flags of the syncer that choose among the kinds of the catalogue. Each takes
@@ -225,6 +226,11 @@ func Catalogue() []SyncedKind {
 			Words: "the tenant's, as the HostCluster allows; see [classes of the tenant](volumes.md#classes-of-the-tenant)",
 		},
 		{
+			Group: SnapshotGroup, Version: "v1", Resource: ResourceSnapshotContents, As: OwnSnapshotContents, Direction: ToHost, Defined: true, HoldsData: true,
+			Verbs: writing(), Role: RoleHostOwnContents,
+			Words: "the tenant's, once a volume snapshot inside names one, as the HostCluster allows; see [contents of the tenant](volumes.md#contents-of-the-tenant)",
+		},
+		{
 			Version: "v1", Resource: ResourceSecrets, Direction: ToHost, Default: true, Namespaced: true, Verbs: writing(),
 			Words: "those that a pod or an ingress refers to, or all with `secrets.all`",
 		},
@@ -300,6 +306,11 @@ func Catalogue() []SyncedKind {
 			Words: "the same, by `volumeSnapshotClasses.selector`, without their parameters; on with [volume snapshots](volumes.md#snapshots)",
 		},
 		{
+			// One is read by the name that a snapshot of this virtual cluster has: a list would have everybody's.
+			Group: SnapshotGroup, Version: "v1", Resource: ResourceSnapshotContents, Direction: FromHost, Defined: true, Verbs: []string{"get"}, Role: RoleHostContents,
+			Words: "those of the tenant's [volume snapshots](volumes.md#contents), without their annotations; on with those",
+		},
+		{
 			Group: "resource.k8s.io", Version: "v1", Resource: ResourceDeviceClasses, Direction: FromHost, Verbs: reading(), Role: RoleHostClasses, Since: "1.34",
 			Words: "the same, by `deviceClasses.selector`, without what they say of devices; claims of devices name no others",
 		},
@@ -309,96 +320,4 @@ func Catalogue() []SyncedKind {
 			Words: "those that a pod refers to, by name or by a template; see [devices.md](devices.md)",
 		},
 	}
-}
-
-// CataloguedKind is the row of this name.
-func CataloguedKind(resource string) (SyncedKind, bool) {
-	for _, kind := range Catalogue() {
-		if kind.Name() == resource {
-			return kind, true
-		}
-	}
-	return SyncedKind{}, false
-}
-
-// CataloguedResources lists the names of all kinds that can be synced.
-func CataloguedResources() []string { return resourcesOf(func(SyncedKind) bool { return true }) }
-
-// SyncedResources lists the kinds that are synced unless told otherwise.
-func SyncedResources() []string { return resourcesOf(func(k SyncedKind) bool { return k.Default }) }
-
-func resourcesOf(which func(SyncedKind) bool) []string {
-	var names []string
-	for _, kind := range Catalogue() {
-		if which(kind) {
-			names = append(names, kind.Name())
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// DefinedKinds are those of the selected kinds that a CustomResourceDefinition makes.
-func DefinedKinds(synced map[string]bool) []SyncedKind {
-	return slices.DeleteFunc(Catalogue(), func(k SyncedKind) bool { return !k.Defined || !synced[k.Name()] })
-}
-
-// ReservedResources lists the kinds with a rule of Garret's own. A flag may switch them off, so
-// that a manifest says that nothing switches them on.
-func ReservedResources() []string {
-	var names []string
-	for _, built := range (&SyncerSpec{}).BuiltIn() {
-		names = append(names, built.Rule.Resource)
-	}
-	return names
-}
-
-// SelectResources says for each kind of the catalogue whether it is synced, given the names of
-// kinds to sync and not to sync. A kind in both lists is synced. A kind that needs an unsynced
-// kind is never synced.
-func SelectResources(enable, disable []string) (map[string]bool, error) {
-	selection := map[string]bool{}
-	catalogue := Catalogue()
-	for _, kind := range catalogue {
-		selection[kind.Name()] = kind.Default
-	}
-	for _, name := range disable {
-		if _, known := selection[name]; known {
-			selection[name] = false
-		} else if !slices.Contains(ReservedResources(), name) {
-			return nil, fmt.Errorf("unknown kind %q: the kinds are %s", name, strings.Join(CataloguedResources(), ", "))
-		}
-	}
-	for _, name := range enable {
-		if slices.Contains(ReservedResources(), name) {
-			return nil, fmt.Errorf("cannot sync %q by a flag: a field of spec.syncer.toHost switches it on", name)
-		}
-		if _, known := selection[name]; !known {
-			return nil, fmt.Errorf("cannot sync %q: the kinds are %s", name, strings.Join(CataloguedResources(), ", "))
-		}
-		selection[name] = true
-	}
-	for _, kind := range catalogue {
-		for _, needed := range kind.Needs {
-			selection[kind.Name()] = selection[kind.Name()] && selection[needed]
-		}
-	}
-	return selection, nil
-}
-
-// SelectByArgs is SelectResources with what the arguments of a syncer ask for.
-// It reads them as the syncer does, in the form that validation accepts.
-func SelectByArgs(args []string) (map[string]bool, error) {
-	return SelectResources(namedByArgs(args, FlagSyncResources), namedByArgs(args, FlagDisableSyncResources))
-}
-
-// namedByArgs are the names that all arguments of the flag list.
-func namedByArgs(args []string, flag string) []string {
-	var names []string
-	for _, arg := range args {
-		if value, is := strings.CutPrefix(arg, "--"+flag+"="); is && value != "" {
-			names = append(names, strings.Split(value, ",")...)
-		}
-	}
-	return names
 }

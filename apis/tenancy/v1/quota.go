@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// quotaCount begins the names in a quota that count the objects of a kind.
-const quotaCount = "count/"
+// QuotaCount begins the names in a quota that count the objects of a kind.
+const QuotaCount = "count/"
 
 // countedObjects are the names in a quota that count objects or ports.
 func countedObjects() []corev1.ResourceName {
@@ -25,7 +25,7 @@ func countedObjects() []corev1.ResourceName {
 
 // CountName is the name in a quota that counts the objects of a kind.
 func CountName(kind schema.GroupResource) corev1.ResourceName {
-	return corev1.ResourceName(quotaCount + kind.String())
+	return corev1.ResourceName(QuotaCount + kind.String())
 }
 
 // countedKinds are the names that count the objects of each kind that goes to the host, as the
@@ -70,5 +70,5 @@ func QuotaNames() []corev1.ResourceName {
 
 // CountsObjects tells whether the name counts objects, ports or devices, in whole numbers.
 func CountsObjects(name corev1.ResourceName) bool {
-	return slices.Contains(countedObjects(), name) || strings.HasPrefix(string(name), quotaCount) || countsDevices(name)
+	return slices.Contains(countedObjects(), name) || strings.HasPrefix(string(name), QuotaCount) || countsDevices(name)
 }

@@ -65,7 +65,12 @@ func rulesOf(synced map[string]bool, roles ...string) []rbacv1.PolicyRule {
 
 // ClusterRoles are those by which syncers read and write what belongs to no namespace.
 func ClusterRoles() []string {
-	return []string{RoleHostClasses, RoleHostVolumes, RoleHostStorageClasses}
+	return append([]string{RoleHostClasses, RoleHostContents}, WritingRoles()...)
+}
+
+// WritingRoles are those of ClusterRoles that write. An admission policy holds who has one.
+func WritingRoles() []string {
+	return []string{RoleHostVolumes, RoleHostStorageClasses, RoleHostOwnContents}
 }
 
 // KindsOfRole are the selected kinds whose rights the ClusterRole has.

@@ -13,12 +13,12 @@ const (
 	SnapshotDefinition = ResourceSnapshots + "." + SnapshotGroup
 )
 
-// SnapshotRule has volume snapshots go to the host. A content belongs to the whole host, so none
-// is named there, and none is shown inside. Of classes the syncer passes those that are shown.
+// SnapshotRule has volume snapshots go to the host. A content belongs to the whole host, so the syncer
+// passes the tenant's own alone. Of classes it passes those that are shown.
 func SnapshotRule() KindRule {
 	fields := copied("spec.volumeSnapshotClassName")
-	fields = append(fields, FieldRule{Path: "spec.source.persistentVolumeClaimName", As: FieldName, Of: ResourceClaims})
-	fields = append(fields, refused("spec.source.volumeSnapshotContentName")...)
+	fields = append(fields, FieldRule{Path: "spec.source.persistentVolumeClaimName", As: FieldName, Of: ResourceClaims},
+		FieldRule{Path: "spec.source.volumeSnapshotContentName", As: FieldName, Of: OwnSnapshotContents})
 	return KindRule{
 		APIVersion: SnapshotGroup + "/v1", Resource: ResourceSnapshots, Fields: fields, KeepsData: true,
 		Status: []string{"status.creationTime", "status.error", "status.readyToUse", "status.restoreSize"},

@@ -46,6 +46,7 @@ func (s *SyncerSpec) Choices() []KindChoice {
 		{"toHost.serviceAccounts", ResourceServiceAccounts, to.ServiceAccounts.Enabled, nil},
 		{"toHost.services", ResourceServices, to.Services.Enabled, nil},
 		{"toHost.storageClasses", OwnStorageClasses, to.StorageClasses.Enabled, nil},
+		{"toHost.volumeSnapshotContents", OwnSnapshotContents, to.VolumeSnapshotContents.Enabled, nil},
 		{"fromHost.events", ResourceEvents, from.Events.Enabled, nil},
 		class("csiDrivers", ResourceCSIDrivers, &from.CSIDrivers),
 		class("csiNodes", ResourceCSINodes, &from.CSINodes),
@@ -58,29 +59,36 @@ func (s *SyncerSpec) Choices() []KindChoice {
 		class("storageClasses", ResourceStorageClasses, &from.StorageClasses),
 		class("volumeAttributesClasses", ResourceAttributesClasses, &from.VolumeAttributesClasses),
 		class("volumeSnapshotClasses", ResourceSnapshotClasses, &from.VolumeSnapshotClasses),
+		{"fromHost.volumeSnapshotContents", ResourceSnapshotContents, from.VolumeSnapshotContents.Enabled, nil},
 	}
 }
 
-// showsSnapshotClasses says whether classes of snapshots are shown since snapshots name them, and
-// nothing says otherwise.
-func (s *SyncerSpec) showsSnapshotClasses() bool {
-	snapshots := s.ToHost.VolumeSnapshots.Enabled
-	return snapshots != nil && *snapshots && s.FromHost.VolumeSnapshotClasses.Enabled == nil &&
-		!slices.Contains(namedByArgs(s.ExtraArgs, FlagDisableSyncResources), ResourceSnapshotClasses)
+// ImpliedKinds are the kinds of the host that are shown because volume snapshots go there, and that
+// nothing else decides about.
+func (s *SyncerSpec) ImpliedKinds() []string {
+	if snapshots := s.ToHost.VolumeSnapshots.Enabled; snapshots == nil || !*snapshots {
+		return nil
+	}
+	var implied []string
+	off := namedByArgs(s.ExtraArgs, FlagDisableSyncResources)
+	for _, choice := range s.Choices() {
+		named := choice.Resource == ResourceSnapshotClasses || choice.Resource == ResourceSnapshotContents
+		if named && choice.Enabled == nil && !slices.Contains(off, choice.Resource) {
+			implied = append(implied, choice.Resource)
+		}
+	}
+	return implied
 }
 
 // Args are the arguments of the syncer that the spec asks for: what its fields say, and
 // then extraArgs.
-func (s *SyncerSpec) Args() []string { return s.args(s.showsSnapshotClasses()) }
+func (s *SyncerSpec) Args() []string { return s.ArgsWithout() }
 
-// ArgsUnlent are Args where the host does not lend the right to read what snapshots name.
-func (s *SyncerSpec) ArgsUnlent() []string { return s.args(false) }
-
-func (s *SyncerSpec) args(snapshotClasses bool) []string {
-	var on, off, args []string
-	if snapshotClasses {
-		on = append(on, ResourceSnapshotClasses)
-	}
+// ArgsWithout are Args where the host does not lend the right to read the kinds. What is asked for
+// by name stays.
+func (s *SyncerSpec) ArgsWithout(kinds ...string) []string {
+	var off, args []string
+	on := slices.DeleteFunc(s.ImpliedKinds(), func(name string) bool { return slices.Contains(kinds, name) })
 	for _, choice := range s.Choices() {
 		switch {
 		case choice.Enabled != nil && *choice.Enabled:

@@ -47,31 +47,41 @@ func TestSyncerArgs(t *testing.T) {
 	}
 }
 
-// TestSnapshotClassesFollowSnapshots wants the classes to be shown where snapshots name them, unless
-// something says otherwise.
-func TestSnapshotClassesFollowSnapshots(t *testing.T) {
-	const off = "--disable-sync-resources=volumesnapshotclasses"
+// TestSnapshotKindsFollowSnapshots wants the classes and the contents of snapshots to be shown where
+// snapshots go to the host, unless something says otherwise.
+func TestSnapshotKindsFollowSnapshots(t *testing.T) {
+	for resource, chosen := range map[string]func(*FromHostSpec) **bool{
+		ResourceSnapshotClasses:  func(s *FromHostSpec) **bool { return &s.VolumeSnapshotClasses.Enabled },
+		ResourceSnapshotContents: func(s *FromHostSpec) **bool { return &s.VolumeSnapshotContents.Enabled },
+	} {
+		t.Run(resource, func(t *testing.T) { followsSnapshots(t, resource, chosen) })
+	}
+}
+
+func followsSnapshots(t *testing.T, resource string, chosen func(*FromHostSpec) **bool) {
+	off := "--disable-sync-resources=" + resource
 	for name, test := range map[string]struct {
-		snapshots, classes *bool
-		extra              []string
-		want               bool
+		snapshots, chosen *bool
+		extra             []string
+		want              bool
 	}{
 		"by default":           {},
 		"with snapshots":       {snapshots: ptr.To(true), want: true},
 		"without snapshots":    {snapshots: ptr.To(false)},
-		"asked for alone":      {classes: ptr.To(true), want: true},
-		"switched off":         {snapshots: ptr.To(true), classes: ptr.To(false)},
+		"asked for alone":      {chosen: ptr.To(true), want: true},
+		"switched off":         {snapshots: ptr.To(true), chosen: ptr.To(false)},
 		"switched off by flag": {snapshots: ptr.To(true), extra: []string{off}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := &SyncerSpec{ExtraArgs: test.extra}
-			spec.ToHost.VolumeSnapshots.Enabled, spec.FromHost.VolumeSnapshotClasses.Enabled = test.snapshots, test.classes
+			spec.ToHost.VolumeSnapshots.Enabled, *chosen(&spec.FromHost) = test.snapshots, test.chosen
 			selection, err := SelectByArgs(spec.Args())
-			if err != nil || selection[ResourceSnapshotClasses] != test.want || (len(DefinedKinds(selection)) == 1) != test.want {
+			defined := slices.ContainsFunc(DefinedKinds(selection), func(kind SyncedKind) bool { return kind.Name() == resource })
+			if err != nil || selection[resource] != test.want || defined != test.want {
 				t.Errorf("got %v, %v, want %t", selection, err, test.want)
 			}
-			asked := test.classes != nil && *test.classes
-			if selection, err = SelectByArgs(spec.ArgsUnlent()); err != nil || selection[ResourceSnapshotClasses] != asked {
+			asked := test.chosen != nil && *test.chosen
+			if selection, err = SelectByArgs(spec.ArgsWithout(resource)); err != nil || selection[resource] != asked {
 				t.Errorf("where the host lends no right: got %v, %v, want %t", selection, err, asked)
 			}
 		})

@@ -80,6 +80,11 @@ type HostSleep struct {
 	// +k8s:optional
 	// +k8s:opaqueType
 	MinDeleteAfterInactivity *metav1.Duration `json:"minDeleteAfterInactivity,omitempty"`
+	// denyWakeOnTraffic forbids spec.sleep.wakeOnTraffic, because garret-controller then accepts
+	// connections for tenants. It applies at once, also to virtual clusters that have the field.
+	// +optional
+	// +k8s:optional
+	DenyWakeOnTraffic bool `json:"denyWakeOnTraffic,omitempty"`
 }
 
 // HostIsolation is what the host's administrator decides about the isolation of all virtual

@@ -3,8 +3,8 @@
 
 package v1
 
-// AllowedStorage says which PersistentVolumes and StorageClasses of virtual clusters may be on
-// the host. What no entry allows stays inside: other kinds of volumes, secrets and node
+// AllowedStorage says which PersistentVolumes, StorageClasses and VolumeSnapshotContents of virtual
+// clusters may be on the host. What no entry allows stays inside: other kinds of volumes, secrets and node
 // affinity always do.
 type AllowedStorage struct {
 	// csi are the volumes of CSI drivers that a PersistentVolume may be. None by default.
@@ -34,11 +34,19 @@ type AllowedCSI struct {
 	Driver string `json:"driver"`
 	// volumeHandles are the handles that are allowed. A * at the end stands for any ending.
 	// Whoever knows a handle has the data: each tenant needs handles of its own.
+	// None by default; each entry has volumeHandles, snapshotHandles or both.
+	// +optional
 	// +listType=atomic
-	// +k8s:required
-	// +k8s:minItems=1
+	// +k8s:optional
 	// +k8s:maxItems=64
-	VolumeHandles []string `json:"volumeHandles"`
+	VolumeHandles []string `json:"volumeHandles,omitempty"`
+	// snapshotHandles are the handles of snapshots that VolumeSnapshotContents may have. A * at the
+	// end stands for any ending. Whoever knows a handle has the data. None by default.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:maxItems=64
+	SnapshotHandles []string `json:"snapshotHandles,omitempty"`
 	// volumeAttributes are the attributes that are allowed, with their values. None by default.
 	// +optional
 	// +listType=atomic

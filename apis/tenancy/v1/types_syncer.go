@@ -99,6 +99,9 @@ type ToHostSpec struct {
 	// udpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
 	// +optional
 	UDPRoutes KindSwitch `json:"udpRoutes,omitempty,omitzero"`
+	// volumeSnapshotContents of the tenant are snapshots of the host that spec.isolation.allowedStorage of the HostCluster allows. They need volumeSnapshots. Off by default.
+	// +optional
+	VolumeSnapshotContents KindSwitch `json:"volumeSnapshotContents,omitempty,omitzero"`
 	// volumeSnapshots of claims inside are taken on the host, and keep their data there. The host's administrator opens the kind. Off by default.
 	// +optional
 	VolumeSnapshots KindSwitch `json:"volumeSnapshots,omitempty,omitzero"`
@@ -166,6 +169,9 @@ type FromHostSpec struct {
 	// volumeSnapshotClasses of the host can be named by volume snapshots inside. On where volumeSnapshots go to the host.
 	// +optional
 	VolumeSnapshotClasses ClassSelection `json:"volumeSnapshotClasses,omitempty,omitzero"`
+	// volumeSnapshotContents of the host say inside what became of the tenant's volume snapshots, and of no others. On where volumeSnapshots go to the host, and it lends the right to get contents.
+	// +optional
+	VolumeSnapshotContents KindSwitch `json:"volumeSnapshotContents,omitempty,omitzero"`
 }
 
 // KindSwitch switches a kind on or off.

@@ -66,6 +66,12 @@ const (
 	// them to the syncers of virtual clusters whose own go there.
 	RoleHostVolumes        = "garret-host-volumes"
 	RoleHostStorageClasses = "garret-host-storageclasses"
+	// RoleHostOwnContents is such a one for VolumeSnapshotContents.
+	RoleHostOwnContents = "garret-host-own-snapshotcontents"
+
+	// RoleHostContents names the ClusterRole that gets VolumeSnapshotContents of the host by their
+	// names, and the ClusterRoleBinding that lends it to syncers of volume snapshots.
+	RoleHostContents = "garret-host-snapshotcontents"
 
 	// RoleHostNodes names the ClusterRole that reads the host's nodes. It is bound to nobody:
 	// an administrator binds it to the syncers that show nodes as they are.

@@ -48,6 +48,11 @@ func (in *AllowedCSI) DeepCopyInto(out *AllowedCSI) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.SnapshotHandles != nil {
+		in, out := &in.SnapshotHandles, &out.SnapshotHandles
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.VolumeAttributes != nil {
 		in, out := &in.VolumeAttributes, &out.VolumeAttributes
 		*out = make([]AllowedValues, len(*in))
@@ -514,6 +519,7 @@ func (in *FromHostSpec) DeepCopyInto(out *FromHostSpec) {
 	in.Services.DeepCopyInto(&out.Services)
 	in.VolumeAttributesClasses.DeepCopyInto(&out.VolumeAttributesClasses)
 	in.VolumeSnapshotClasses.DeepCopyInto(&out.VolumeSnapshotClasses)
+	in.VolumeSnapshotContents.DeepCopyInto(&out.VolumeSnapshotContents)
 	return
 }
 
@@ -1859,6 +1865,7 @@ func (in *ToHostSpec) DeepCopyInto(out *ToHostSpec) {
 	in.TCPRoutes.DeepCopyInto(&out.TCPRoutes)
 	in.TLSRoutes.DeepCopyInto(&out.TLSRoutes)
 	in.UDPRoutes.DeepCopyInto(&out.UDPRoutes)
+	in.VolumeSnapshotContents.DeepCopyInto(&out.VolumeSnapshotContents)
 	in.VolumeSnapshots.DeepCopyInto(&out.VolumeSnapshots)
 	return
 }

@@ -359,6 +359,16 @@ func (in SleepStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SnapshotContentSource) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.SnapshotContentSource"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SnapshotContentSpec) OpenAPIModelName() string {
+	return "dev.garret.garret.apis.tenancy.v1.SnapshotContentSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Step) OpenAPIModelName() string {
 	return "dev.garret.garret.apis.tenancy.v1.Step"
 }

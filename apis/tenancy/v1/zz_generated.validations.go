@@ -256,15 +256,11 @@ func Validate_AllowedCSI(
 				errs = append(errs, e...)
 				earlyReturn = true
 			}
-			if e := validate.RequiredSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
 				earlyReturn = true
 			}
 			if earlyReturn {
 				return // do not proceed
-			}
-			if e := validate.MinItems(ctx, op, fldPath, obj, oldObj, 1); len(e) != 0 {
-				errs = append(errs, e...)
 			}
 			return
 		}
@@ -273,6 +269,38 @@ func Validate_AllowedCSI(
 				return oldObj.VolumeHandles
 			})
 		errs = append(errs, fn(fldPath.Child("volumeHandles"), obj.VolumeHandles, oldVal, oldObj != nil)...)
+	}
+
+	{ // field AllowedCSI.SnapshotHandles
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 64).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *AllowedCSI) []string {
+				return oldObj.SnapshotHandles
+			})
+		errs = append(errs, fn(fldPath.Child("snapshotHandles"), obj.SnapshotHandles, oldVal, oldObj != nil)...)
 	}
 
 	{ // field AllowedCSI.VolumeAttributes
@@ -1963,6 +1991,28 @@ func Validate_FromHostSpec(
 		errs = append(errs, fn(fldPath.Child("volumeSnapshotClasses"), &obj.VolumeSnapshotClasses, oldVal, oldObj != nil)...)
 	}
 
+	{ // field FromHostSpec.VolumeSnapshotContents
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FromHostSpec) *KindSwitch {
+				return &oldObj.VolumeSnapshotContents
+			})
+		errs = append(errs, fn(fldPath.Child("volumeSnapshotContents"), &obj.VolumeSnapshotContents, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -2852,6 +2902,34 @@ func Validate_HostSleep(
 				return oldObj.MinDeleteAfterInactivity
 			})
 		errs = append(errs, fn(fldPath.Child("minDeleteAfterInactivity"), obj.MinDeleteAfterInactivity, oldVal, oldObj != nil)...)
+	}
+
+	{ // field HostSleep.DenyWakeOnTraffic
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *bool,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *HostSleep) *bool {
+				return &oldObj.DenyWakeOnTraffic
+			})
+		errs = append(errs, fn(fldPath.Child("denyWakeOnTraffic"), &obj.DenyWakeOnTraffic, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -6424,6 +6502,28 @@ func Validate_ToHostSpec(
 				return &oldObj.UDPRoutes
 			})
 		errs = append(errs, fn(fldPath.Child("udpRoutes"), &obj.UDPRoutes, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ToHostSpec.VolumeSnapshotContents
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *KindSwitch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_KindSwitch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ToHostSpec) *KindSwitch {
+				return &oldObj.VolumeSnapshotContents
+			})
+		errs = append(errs, fn(fldPath.Child("volumeSnapshotContents"), &obj.VolumeSnapshotContents, oldVal, oldObj != nil)...)
 	}
 
 	{ // field ToHostSpec.VolumeSnapshots

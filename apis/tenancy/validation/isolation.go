@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
@@ -44,8 +45,9 @@ func quotaHard(hard, old corev1.ResourceList, path *field.Path) field.ErrorList 
 			continue
 		}
 		at := path.Key(string(name))
-		if !v1.IsQuotaName(name) {
-			errs = append(errs, field.NotSupported(at, name, append(v1.QuotaNames(), v1.DevicesName("CLASS"))))
+		if !v1.IsQuotaName(name) && !countsRuled(name) {
+			some := []corev1.ResourceName{v1.DevicesName("CLASS"), v1.CountName(schema.GroupResource{Resource: "RESOURCE", Group: "GROUP"})}
+			errs = append(errs, field.NotSupported(at, name, append(v1.QuotaNames(), some...)))
 			continue
 		}
 		switch {
@@ -56,6 +58,14 @@ func quotaHard(hard, old corev1.ResourceList, path *field.Path) field.ErrorList 
 		}
 	}
 	return errs
+}
+
+// countsRuled says whether the name counts the objects of a kind that a rule may be about. It does
+// not ask for the rule: a HostCluster has a quota for virtual clusters with and without it.
+func countsRuled(name corev1.ResourceName) bool {
+	resource, group, _ := strings.Cut(strings.TrimPrefix(string(name), v1.QuotaCount), ".")
+	kind := schema.GroupResource{Group: group, Resource: resource}
+	return name == v1.CountName(kind) && len(ruledKind(&v1.KindRule{APIVersion: group + "/v1", Resource: resource}, nil)) == 0
 }
 
 // hostIsolation judges what an administrator opens to all virtual clusters.

@@ -55,6 +55,11 @@ func TestIsolation(t *testing.T) {
 		"snapshots":         {quota("count/volumesnapshots.snapshot.storage.k8s.io", "2"), nil},
 		"half a snapshot":   {quota("count/volumesnapshots.snapshot.storage.k8s.io", "500m"), []string{"spec.isolation.quota.hard[count/volumesnapshots.snapshot.storage.k8s.io]: must be a whole number"}},
 		"what stays inside": {quota("count/deployments.apps", "2"), []string{"spec.isolation.quota.hard[count/deployments.apps]: supported values"}},
+		"a ruled kind":      {quota("count/widgets.example.org", "2"), nil},
+		"half a widget":     {quota("count/widgets.example.org", "500m"), []string{"spec.isolation.quota.hard[count/widgets.example.org]: must be a whole number"}},
+		"no rule for it":    {quota("count/roles.rbac.authorization.k8s.io", "2"), []string{"spec.isolation.quota.hard[count/roles.rbac.authorization.k8s.io]: supported values"}},
+		"no kind":           {quota("count/.example.org", "2"), []string{"spec.isolation.quota.hard[count/.example.org]: supported values"}},
+		"no count":          {quota("widgets.example.org", "2"), []string{"spec.isolation.quota.hard[widgets.example.org]: supported values"}},
 		"unknown name":      {quota("requests.nvidia.com/gpu", "1"), []string{"spec.isolation.quota.hard[requests.nvidia.com/gpu]: supported values"}},
 		"plain cpu":         {quota("cpu", "1"), []string{"spec.isolation.quota.hard[cpu]: supported values"}},
 	} {

@@ -4,6 +4,7 @@
 package validation
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +82,10 @@ func TestBuiltInRules(t *testing.T) {
 		kind.Enabled = &on
 	}
 	rules := spec.Rules()
+	for i := range rules {
+		// Contents belong to no namespace, so that a rule of a tenant's cannot name them.
+		rules[i].Fields = slices.DeleteFunc(rules[i].Fields, func(f v1.FieldRule) bool { return f.Of == v1.OwnSnapshotContents })
+	}
 	if errs := kindRules(rules, nil, nil, nil); len(errs) > 0 || len(rules) != len(spec.BuiltIn()) {
 		t.Errorf("got %v for %d rules, want none for all", errs, len(rules))
 	}

@@ -25,6 +25,12 @@ func allowedStorage(spec *tenancy.AllowedStorage, path *field.Path) field.ErrorL
 		for j, handle := range each.VolumeHandles {
 			errs = append(errs, valuePattern(handle, at.Child("volumeHandles").Index(j))...)
 		}
+		for j, handle := range each.SnapshotHandles {
+			errs = append(errs, valuePattern(handle, at.Child("snapshotHandles").Index(j))...)
+		}
+		if len(each.VolumeHandles)+len(each.SnapshotHandles) == 0 {
+			errs = append(errs, field.Required(at.Child("volumeHandles"), "say which volumes are allowed, or in snapshotHandles which snapshots"))
+		}
 		errs = append(errs, allowedValues(each.VolumeAttributes, at.Child("volumeAttributes"))...)
 		errs = append(errs, optionsAndNamespaces(each.MountOptions, each.Namespaces, at)...)
 	}

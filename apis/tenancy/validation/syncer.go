@@ -54,6 +54,7 @@ func syncer(spec *tenancy.SyncerSpec, path *field.Path) field.ErrorList {
 		}
 	}
 	errs = append(errs, missingNeeds(external, path)...)
+	errs = append(errs, contentsOfSnapshots(external, path.Child("toHost", "volumeSnapshotContents", "enabled"))...)
 	errs = append(errs, hostMappings(spec.ToHost.Services.Mappings, path.Child("toHost", "services", "mappings"))...)
 	fromHost := path.Child("fromHost")
 	errs = append(errs, mappings(spec.FromHost.Services.Mappings, fromHost.Child("services", "mappings"))...)
@@ -124,4 +125,13 @@ func named(list, name string) bool {
 		}
 	}
 	return false
+}
+
+// contentsOfSnapshots refuses contents whose snapshots stay inside: none would reach the host.
+func contentsOfSnapshots(spec *v1.SyncerSpec, path *field.Path) field.ErrorList {
+	on := spec.ToHost.VolumeSnapshotContents.Enabled
+	if on == nil || !*on || slices.ContainsFunc(spec.Rules(), func(rule v1.KindRule) bool { return rule.Definition() == v1.SnapshotDefinition }) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, true, "contents go to the host for volume snapshots, which stay inside: set spec.syncer.toHost.volumeSnapshots.enabled to true, or leave it off")}
 }

@@ -261,6 +261,11 @@ func TestArguments(t *testing.T) {
 			syncerArg("--disable-sync-resources=volumesnapshots")(vc)
 			vc.Spec.Syncer.ToHost.VolumeSnapshots.Enabled = ptr.To(true)
 		}, []string{"spec.syncer.extraArgs[0]: says the opposite of spec.syncer.toHost.volumeSnapshots.enabled, which is true"}},
+		"contents without snapshots": {func(vc *tenancy.VirtualCluster) { vc.Spec.Syncer.ToHost.VolumeSnapshotContents.Enabled = ptr.To(true) },
+			[]string{"spec.syncer.toHost.volumeSnapshotContents.enabled: set spec.syncer.toHost.volumeSnapshots.enabled to true"}},
+		"contents with snapshots": {func(vc *tenancy.VirtualCluster) {
+			vc.Spec.Syncer.ToHost.VolumeSnapshotContents.Enabled, vc.Spec.Syncer.ToHost.VolumeSnapshots.Enabled = ptr.To(true), ptr.To(true)
+		}, nil},
 		"such a kind off by both": {func(vc *tenancy.VirtualCluster) {
 			syncerArg("--disable-sync-resources=volumesnapshots,gateways")(vc)
 			vc.Spec.Syncer.ToHost.VolumeSnapshots.Enabled = ptr.To(false)

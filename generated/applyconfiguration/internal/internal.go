@@ -64,6 +64,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+    - name: snapshotHandles
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
     - name: volumeAttributes
       type:
         list:
@@ -384,6 +390,10 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.ClassSelection
       default: {}
+    - name: volumeSnapshotContents
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
 - name: dev.garret.garret.apis.tenancy.v1.HelmSpec
   map:
     fields:
@@ -552,6 +562,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.garret.garret.apis.tenancy.v1.HostSleep
   map:
     fields:
+    - name: denyWakeOnTraffic
+      type:
+        scalar: boolean
     - name: maxAfterInactivity
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
@@ -1260,6 +1273,10 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}
     - name: udpRoutes
+      type:
+        namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
+      default: {}
+    - name: volumeSnapshotContents
       type:
         namedType: dev.garret.garret.apis.tenancy.v1.KindSwitch
       default: {}

@@ -39,29 +39,32 @@ func (c *Controller) syncerArguments(ctx context.Context, vc *tenancyv1.VirtualC
 	for _, name := range unserved {
 		synced[name] = false
 	}
-	var classes []string
-	for _, kind := range tenancyv1.Catalogue() {
-		if kind.Role == tenancyv1.RoleHostClasses && synced[kind.Name()] {
-			classes = append(classes, kind.Name())
-		}
-	}
-	for _, role := range []string{tenancyv1.RoleHostVolumes, tenancyv1.RoleHostStorageClasses} {
+	for _, role := range tenancyv1.WritingRoles() {
 		// Where the host does not lend it, the syncer says which right is missing.
 		if _, err := c.lend(ctx, vc, role, len(tenancyv1.KindsOfRole(role, synced)) > 0); err != nil {
 			return nil, err
 		}
 	}
-	lent, err := c.lend(ctx, vc, tenancyv1.RoleHostClasses, len(classes) > 0)
-	if err != nil {
-		return nil, err
+	var unlent []string
+	for _, role := range []string{tenancyv1.RoleHostClasses, tenancyv1.RoleHostContents} {
+		kinds := tenancyv1.KindsOfRole(role, synced)
+		lent, err := c.lend(ctx, vc, role, len(kinds) > 0)
+		if err != nil {
+			return nil, err
+		}
+		for i := range kinds {
+			if !lent {
+				unlent = append(unlent, kinds[i].Name())
+			}
+		}
 	}
-	switch {
-	case len(classes) > 0 && !lent:
-		return slices.Concat(without, []string{disabling(classes)}, vc.Spec.Syncer.ArgsUnlent()), nil
-	case !definitions:
-		return slices.Concat(without, vc.Spec.Syncer.ArgsUnlent()), nil
+	if len(unlent) > 0 {
+		without = append(without, disabling(unlent))
 	}
-	return slices.Concat(without, args), nil
+	if !definitions {
+		unlent = append(unlent, vc.Spec.Syncer.ImpliedKinds()...)
+	}
+	return slices.Concat(without, vc.Spec.Syncer.ArgsWithout(unlent...)), nil
 }
 
 // disabling is the argument by which a syncer leaves kinds out that nothing asks for by name.

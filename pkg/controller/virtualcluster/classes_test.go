@@ -77,11 +77,14 @@ func TestLentClasses(t *testing.T) {
 func TestSnapshotClassesTakeDefinitions(t *testing.T) {
 	on := ptr.To(true)
 	lentClasses := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.RoleHostClasses}}
+	lentContents := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: tenancyv1.RoleHostContents}}
 	for name, test := range map[string]struct {
 		objects   []runtime.Object
 		snapshots *bool
 		classes   *bool
 		want      bool
+		// contents says that those of snapshots are shown.
+		contents bool
 		// lent says that the syncer may read definitions; reason is that of the condition
 		// CustomKindsAllowed, empty for none.
 		lent   bool
@@ -89,8 +92,10 @@ func TestSnapshotClassesTakeDefinitions(t *testing.T) {
 	}{
 		"no snapshots":           {objects: []runtime.Object{lentClasses, lentDefinitions()}},
 		"snapshots":              {objects: []runtime.Object{lentClasses, lentDefinitions()}, snapshots: on, want: true, lent: true, reason: reasonNotOpened},
+		"with their contents":    {objects: []runtime.Object{lentClasses, lentContents, lentDefinitions()}, snapshots: on, want: true, contents: true, lent: true, reason: reasonNotOpened},
+		"contents alone":         {objects: []runtime.Object{lentContents, lentDefinitions()}, snapshots: on, contents: true, lent: true, reason: reasonNotOpened},
 		"classes alone":          {objects: []runtime.Object{lentClasses, lentDefinitions()}, classes: on, want: true, lent: true, reason: reasonAllowed},
-		"classes switched off":   {objects: []runtime.Object{lentClasses, lentDefinitions()}, snapshots: on, classes: ptr.To(false), reason: reasonNotOpened},
+		"classes switched off":   {objects: []runtime.Object{lentClasses, lentDefinitions()}, snapshots: on, classes: ptr.To(false), lent: true, reason: reasonNotOpened},
 		"no right to classes":    {objects: []runtime.Object{lentDefinitions()}, snapshots: on, lent: true, reason: reasonNotOpened},
 		"none to definitions":    {objects: []runtime.Object{lentClasses}, snapshots: on, reason: reasonNotLent},
 		"asked for all the same": {objects: []runtime.Object{lentClasses}, classes: on, want: true, reason: reasonNotLent},
@@ -112,6 +117,12 @@ func TestSnapshotClassesTakeDefinitions(t *testing.T) {
 			}
 			if synced, err := tenancyv1.SelectByArgs(args); err != nil || synced[tenancyv1.ResourceSnapshotClasses] != test.want {
 				t.Errorf("got %v, %v, want classes to be shown: %t", args, err, test.want)
+			} else if synced[tenancyv1.ResourceSnapshotContents] != test.contents {
+				t.Errorf("got %v, want contents to be shown: %t", args, test.contents)
+			}
+			lender, err := c.Host.RbacV1().ClusterRoleBindings().Get(t.Context(), tenancyv1.RoleHostContents, metav1.GetOptions{})
+			if lent := err == nil && len(lender.Subjects) == 1; lent != test.contents {
+				t.Errorf("the syncer may get contents: got %t, want %t", lent, test.contents)
 			}
 			binding, err := c.Host.RbacV1().ClusterRoleBindings().Get(t.Context(), tenancyv1.RoleHostDefinitions, metav1.GetOptions{})
 			if lent := err == nil && len(binding.Subjects) == 1; lent != test.lent {

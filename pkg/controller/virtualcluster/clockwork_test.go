@@ -28,12 +28,12 @@ func TestAsleepMessage(t *testing.T) {
 	for reason, want := range map[string]string{
 		tenancyv1.SleepReasonPaused:    "spec.paused is true" + rest + "wake it with: garret wake demo -n team",
 		tenancyv1.SleepReasonInactive:  "nobody used it for the time in spec.sleep.afterInactivity" + rest + "it wakes at 2026-11-24T07:00:00Z; a request wakes it, and so does: garret wake demo -n team",
-		tenancyv1.SleepReasonScheduled: "spec.sleep.schedule asks for it" + rest + "it wakes at 2026-11-24T07:00:00Z; a request wakes it, and so does: garret wake demo -n team",
+		tenancyv1.SleepReasonScheduled: "spec.sleep.schedule asks for it" + rest + "it wakes at 2026-11-24T07:00:00Z; a request or a connection to a Service wakes it, and so does: garret wake demo -n team",
 	} {
 		vc := object(1)
 		vc.Spec.Sleep.WakeSchedule = "0 7 * * *"
 		vc.Status.Sleep = &tenancyv1.SleepStatus{Since: before(time.Hour), Reason: reason, Schedule: &tenancyv1.ObservedSchedule{WakeSchedule: "0 7 * * *", Since: before(100 * time.Hour)}}
-		if got, want := asleepMessage(vc), "asleep since 2026-11-23T09:00:00Z, because "+want; got != want {
+		if got, want := asleepMessage(vc, reason == tenancyv1.SleepReasonScheduled), "asleep since 2026-11-23T09:00:00Z, because "+want; got != want {
 			t.Errorf("%s: got %q, want %q", reason, got, want)
 		}
 	}

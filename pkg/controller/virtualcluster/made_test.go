@@ -116,8 +116,8 @@ func TestClearedOnce(t *testing.T) {
 		left, err := c.clearUnsynced(t.Context(), vc, m, &customKinds{})
 		return fmt.Sprint(len(host.Actions()), left, err)
 	}
-	// Seven lists, a deletion and a label; seven lists; nothing.
-	for i, want := range []string{"9 true <nil>", "7 false <nil>", "0 false <nil>", "0 false <nil>"} {
+	// Eight lists, a deletion and a label; eight lists; nothing.
+	for i, want := range []string{"10 true <nil>", "8 false <nil>", "0 false <nil>", "0 false <nil>"} {
 		if got := pass(); got != want {
 			t.Errorf("pass %d: got requests, left, error %s; want %s", i+1, got, want)
 		}
@@ -128,7 +128,7 @@ func TestClearedOnce(t *testing.T) {
 		t.Errorf("while the pod is of before: got %s", got)
 	}
 	vc.Spec.Syncer.ExtraArgs = []string{"--disable-sync-resources=persistentvolumeclaims"}
-	if got := pass(); got != "7 false <nil>" {
+	if got := pass(); got != "8 false <nil>" {
 		t.Errorf("switched off again: got %s, want the host looked at", got)
 	}
 }

@@ -192,12 +192,12 @@ func (c *Controller) asleep(ctx context.Context, vc *tenancyv1.VirtualCluster, m
 	if seen.release.Revision > 0 {
 		changed.Status.Release = &tenancyv1.ReleaseStatus{Name: tenancyv1.ReleaseName(vc.Name), Revision: int64(seen.release.Revision), ChartVersion: seen.release.ChartVersion}
 	}
-	v := verdict{phase: tenancyv1.PhaseSleeping, asleep: true, reason: tenancyv1.ReasonAsleep, message: asleepMessage(vc)}
+	v := verdict{phase: tenancyv1.PhaseSleeping, asleep: true, reason: tenancyv1.ReasonAsleep, message: asleepMessage(vc, c.wakesOnTraffic(vc))}
 	return again, c.concludeSleep(ctx, vc, changed, m, v)
 }
 
-// asleepMessage says since when, why, and how to wake it.
-func asleepMessage(vc *tenancyv1.VirtualCluster) string {
+// asleepMessage says since when, why, and how to wake it. Connections wake it if traffic is true.
+func asleepMessage(vc *tenancyv1.VirtualCluster, traffic bool) string {
 	sleep := vc.Status.Sleep
 	why := "spec.paused is true"
 	byHand := fmt.Sprintf("garret wake %s -n %s", vc.Name, vc.Namespace)
@@ -210,7 +210,7 @@ func asleepMessage(vc *tenancyv1.VirtualCluster) string {
 	}
 	if sleep.Reason != tenancyv1.SleepReasonPaused {
 		wake = "a request wakes it, and so does: " + byHand
-		if vc.WakesOnTraffic() {
+		if traffic {
 			wake = "a request or a connection to a Service wakes it, and so does: " + byHand
 		}
 		if at := dormancy.WakesAt(vc); !at.IsZero() {

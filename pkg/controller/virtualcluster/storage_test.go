@@ -82,14 +82,15 @@ func TestStorageGoesWithTheVirtualCluster(t *testing.T) {
 func TestStorageIsLent(t *testing.T) {
 	own := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: "team", Name: "vc-demo"}
 	for name, test := range map[string]struct {
-		volumes, classes *bool
-		before           []rbacv1.Subject
-		want             map[string]bool
+		volumes, classes, contents *bool
+		before                     []rbacv1.Subject
+		want                       map[string]bool
 	}{
-		"by default":   {nil, nil, []rbacv1.Subject{own}, nil},
-		"volumes":      {ptr.To(true), nil, nil, map[string]bool{tenancyv1.RoleHostVolumes: true}},
-		"classes":      {nil, ptr.To(true), nil, map[string]bool{tenancyv1.RoleHostStorageClasses: true}},
-		"switched off": {ptr.To(false), ptr.To(true), []rbacv1.Subject{own}, map[string]bool{tenancyv1.RoleHostStorageClasses: true}},
+		"by default":   {nil, nil, nil, []rbacv1.Subject{own}, nil},
+		"contents":     {nil, nil, ptr.To(true), nil, map[string]bool{tenancyv1.RoleHostOwnContents: true}},
+		"volumes":      {ptr.To(true), nil, nil, nil, map[string]bool{tenancyv1.RoleHostVolumes: true}},
+		"classes":      {nil, ptr.To(true), nil, nil, map[string]bool{tenancyv1.RoleHostStorageClasses: true}},
+		"switched off": {ptr.To(false), ptr.To(true), ptr.To(false), []rbacv1.Subject{own}, map[string]bool{tenancyv1.RoleHostStorageClasses: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var objects []runtime.Object
@@ -98,10 +99,11 @@ func TestStorageIsLent(t *testing.T) {
 			}
 			c, vc := deployer(t, true, objects...), object(1)
 			vc.Spec.Syncer.ToHost.PersistentVolumes.Enabled, vc.Spec.Syncer.ToHost.StorageClasses.Enabled = test.volumes, test.classes
+			vc.Spec.Syncer.ToHost.VolumeSnapshotContents.Enabled = test.contents
 			if _, err := c.syncerArguments(t.Context(), vc, true); err != nil {
 				t.Fatal(err)
 			}
-			for _, role := range []string{tenancyv1.RoleHostVolumes, tenancyv1.RoleHostStorageClasses} {
+			for _, role := range tenancyv1.WritingRoles() {
 				binding, err := c.Host.RbacV1().ClusterRoleBindings().Get(t.Context(), role, metav1.GetOptions{})
 				if err != nil {
 					t.Fatal(err)

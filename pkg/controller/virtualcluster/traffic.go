@@ -49,10 +49,22 @@ func (c *Controller) decide(vc *tenancyv1.VirtualCluster, m *memory) dormancy.De
 	decision := dormancy.Decide(vc, c.Clock.Now())
 	m.Lock()
 	defer m.Unlock()
-	if decision.Do == dormancy.Stay && vc.WakesOnTraffic() && m.knocked == vc.Status.Sleep.Number {
+	if decision.Do == dormancy.Stay && c.wakesOnTraffic(vc) && m.knocked == vc.Status.Sleep.Number {
 		return dormancy.Decision{Do: dormancy.Wake, Cause: tenancyv1.WakeCauseTraffic}
 	}
 	return decision
+}
+
+// wakesOnTraffic says whether a connection wakes the virtual cluster, as its spec and its host cluster have it.
+func (c *Controller) wakesOnTraffic(vc *tenancyv1.VirtualCluster) bool {
+	return vc.WakesOnTraffic() && !c.trafficDenied(vc)
+}
+
+// trafficDenied says whether the administrator of the host forbids that connections wake it. Nobody
+// has allowed it where the host cluster is not known.
+func (c *Controller) trafficDenied(vc *tenancyv1.VirtualCluster) bool {
+	host, err := c.watched.hosts.Get(vc.Spec.HostClusterRef.Name)
+	return err != nil || host.Spec.Sleep.DenyWakeOnTraffic
 }
 
 // guard has connections wake a virtual cluster that sleeps, if its spec asks for that, and tells
@@ -60,6 +72,11 @@ func (c *Controller) decide(vc *tenancyv1.VirtualCluster, m *memory) dormancy.De
 func (c *Controller) guard(ctx context.Context, vc *tenancyv1.VirtualCluster, m *memory) error {
 	if !vc.WakesOnTraffic() {
 		c.sayOnce(vc, m, &m.unguarded, "", "", "")
+		return c.activator.Close(ctx, vc)
+	}
+	if c.trafficDenied(vc) {
+		c.sayOnce(vc, m, &m.unguarded, corev1.EventTypeWarning, reasonUnguarded, "connections do not wake the virtual cluster: spec.sleep.denyWakeOnTraffic of the HostCluster "+
+			vc.Spec.HostClusterRef.Name+" forbids it, and its administrator can lift that")
 		return c.activator.Close(ctx, vc)
 	}
 	message := ""

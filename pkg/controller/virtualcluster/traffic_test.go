@@ -25,10 +25,10 @@ import (
 )
 
 // knockable is a controller with a virtual cluster that sleeps for the third time.
-func knockable(change func(*tenancyv1.VirtualCluster)) (*Controller, *tenancyv1.VirtualCluster) {
+func knockable(t *testing.T, change func(*tenancyv1.VirtualCluster)) (*Controller, *tenancyv1.VirtualCluster) {
 	clock := clocktesting.NewFakeClock(now)
 	c := &Controller{Dependencies: Dependencies{Clock: clock}, memory: map[cache.ObjectName]*memory{},
-		queue: work.NewQueue("test", "virtualCluster", retryFirst, retryLast, clock)}
+		queue: work.NewQueue("test", "virtualCluster", retryFirst, retryLast, clock), watched: deployer(t, true).watched}
 	vc := object(1)
 	vc.Spec.Sleep.WakeOnTraffic = true
 	vc.Status.ClusterID = "0123456789"
@@ -55,13 +55,14 @@ func TestConnectionWakes(t *testing.T) {
 		"paused": {3, func(vc *tenancyv1.VirtualCluster) {
 			vc.Spec.Paused, vc.Status.Sleep.Reason = true, tenancyv1.SleepReasonPaused
 		}, dormancy.Decision{}},
-		"awake": {3, func(vc *tenancyv1.VirtualCluster) { vc.Status.Sleep.Since = nil }, dormancy.Decision{}},
+		"another host": {3, func(vc *tenancyv1.VirtualCluster) { vc.Spec.HostClusterRef.Name = "unknown" }, dormancy.Decision{}},
+		"awake":        {3, func(vc *tenancyv1.VirtualCluster) { vc.Status.Sleep.Since = nil }, dormancy.Decision{}},
 		"after its request": {3, func(vc *tenancyv1.VirtualCluster) {
 			vc.Status.WakeRequest = &tenancyv1.WakeRequest{Sleep: 3, User: "alice"}
 		}, dormancy.Decision{Do: dormancy.Wake, Cause: tenancyv1.WakeCauseRequest, User: "alice"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, vc := knockable(test.change)
+			c, vc := knockable(t, test.change)
 			if test.sleep > 0 {
 				c.knock(types.NamespacedName{Namespace: "team", Name: "demo"}, test.sleep)
 				c.knock(types.NamespacedName{Namespace: "team", Name: "other"}, 3)
@@ -79,7 +80,7 @@ func TestGuard(t *testing.T) {
 		Annotations: map[string]string{tenancyv1.AnnotationVirtualName: "web"}}, Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.5", ClusterIPs: []string{"10.96.0.5"},
 		Selector: map[string]string{tenancyv1.LabelCluster: "0123456789"}, Ports: []corev1.ServicePort{{Port: 80}}}}
 	policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "closed"}}
-	c, vc := knockable(nil)
+	c, vc := knockable(t, nil)
 	events := record.NewFakeRecorder(10)
 	c.Host, c.Recorder = fake.NewClientset(service, policy), events
 	m := c.remember(cache.NewObjectName("team", "demo"))
@@ -108,6 +109,22 @@ func TestGuard(t *testing.T) {
 	}
 	if got := guard(); got != "" {
 		t.Errorf("told again: %q", got)
+	}
+	host, err := c.watched.hosts.Get(tenancyv1.LocalHostCluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	denying := host.DeepCopy()
+	denying.Spec.Sleep.DenyWakeOnTraffic = true
+	if err := c.watched.hostChanges.GetStore().Update(denying); err != nil {
+		t.Fatal(err)
+	}
+	if got := guard(); !strings.Contains(got, "spec.sleep.denyWakeOnTraffic of the HostCluster local") {
+		t.Errorf("denied by the host cluster: got %q", got)
+	}
+	c.knock(types.NamespacedName{Namespace: "team", Name: "demo"}, 3)
+	if got := c.decide(vc, m); got != (dormancy.Decision{}) {
+		t.Errorf("a connection, denied by the host cluster: got %+v", got)
 	}
 	vc.Spec.Sleep.WakeOnTraffic = false
 	if got := guard(); got != "" {

@@ -48,14 +48,20 @@ func boundStorage(spec, old *tenancy.VirtualClusterSpec, namespace string, host 
 		return field.ErrorList{field.InternalError(storagePath, err)}
 	}
 	allowed := external.In(namespace)
+	volumes, snapshots := len(allowed.NFS), 0
+	for i := range allowed.CSI {
+		volumes += len(allowed.CSI[i].VolumeHandles)
+		snapshots += len(allowed.CSI[i].SnapshotHandles)
+	}
 	var errs field.ErrorList
 	for _, kind := range []struct {
 		name, what, where string
 		now, before       *bool
 		allowed           int
 	}{
-		{"persistentVolumes", "volumes", "csi or nfs", spec.Syncer.ToHost.PersistentVolumes.Enabled, before.PersistentVolumes.Enabled, len(allowed.CSI) + len(allowed.NFS)},
+		{"persistentVolumes", "volumes", "csi or nfs", spec.Syncer.ToHost.PersistentVolumes.Enabled, before.PersistentVolumes.Enabled, volumes},
 		{"storageClasses", "classes", "storageClasses", spec.Syncer.ToHost.StorageClasses.Enabled, before.StorageClasses.Enabled, len(allowed.StorageClasses)},
+		{"volumeSnapshotContents", "snapshots", "csi, with snapshotHandles", spec.Syncer.ToHost.VolumeSnapshotContents.Enabled, before.VolumeSnapshotContents.Enabled, snapshots},
 	} {
 		if ptr.Deref(kind.now, false) && !ptr.Deref(kind.before, false) && kind.allowed == 0 {
 			errs = append(errs, field.Forbidden(storagePath.Child(kind.name, "enabled"), fmt.Sprintf(
@@ -90,6 +96,10 @@ func boundSleep(spec, old *tenancy.VirtualClusterSpec, host *tenancy.HostCluster
 		errs = append(errs, field.Forbidden(sleepPath.Child("deleteAfterInactivity"), fmt.Sprintf(
 			"%s is less than the %s that the host cluster %s wants: ask for more, or have spec.sleep.minDeleteAfterInactivity of the HostCluster lowered",
 			gone.Duration, least.Duration, host.Name)))
+	}
+	if host.Spec.Sleep.DenyWakeOnTraffic && spec.Sleep.WakeOnTraffic && !before.WakeOnTraffic {
+		errs = append(errs, field.Forbidden(sleepPath.Child("wakeOnTraffic"), fmt.Sprintf(
+			"the host cluster %s does not let connections wake virtual clusters: leave it out, or have spec.sleep.denyWakeOnTraffic of the HostCluster removed", host.Name)))
 	}
 	return errs
 }

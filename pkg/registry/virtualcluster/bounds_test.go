@@ -144,6 +144,33 @@ func TestBoundSleep(t *testing.T) {
 	}
 }
 
+// TestBoundTraffic refuses to have connections wake what the host's administrator does not let them.
+func TestBoundTraffic(t *testing.T) {
+	with := func(on bool) *tenancy.VirtualClusterSpec {
+		return &tenancy.VirtualClusterSpec{Sleep: tenancy.SleepSpec{WakeOnTraffic: on}}
+	}
+	for name, test := range map[string]struct {
+		denied    bool
+		spec, old *tenancy.VirtualClusterSpec
+		refused   bool
+	}{
+		"allowed":           {false, with(true), nil, false},
+		"denied":            {true, with(true), nil, true},
+		"denied, added":     {true, with(true), with(false), true},
+		"denied since":      {true, with(true), with(true), false},
+		"denied, taken off": {true, with(false), with(true), false},
+		"not asked for":     {true, with(false), nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := &tenancy.HostCluster{Spec: tenancy.HostClusterSpec{Sleep: tenancy.HostSleep{DenyWakeOnTraffic: test.denied}}}
+			errs := bound(test.spec, test.old, host)
+			if (len(errs) > 0) != test.refused || test.refused && (errs[0].Field != "spec.sleep.wakeOnTraffic" || !strings.Contains(errs[0].Detail, "have spec.sleep.denyWakeOnTraffic of the HostCluster removed")) {
+				t.Errorf("got %v, want refused: %v", errs, test.refused)
+			}
+		})
+	}
+}
+
 // TestBoundPodRules refuses labels, annotations and priority classes for pods that the host's
 // administrator does not allow, and leaves alone what was there before.
 func TestBoundPodRules(t *testing.T) {
@@ -193,9 +220,11 @@ func TestBoundPodRules(t *testing.T) {
 func TestBoundStorage(t *testing.T) {
 	on := tenancy.VirtualClusterSpec{}
 	on.Syncer.ToHost.PersistentVolumes.Enabled, on.Syncer.ToHost.StorageClasses.Enabled = ptr.To(true), ptr.To(true)
+	on.Syncer.ToHost.VolumeSnapshotContents.Enabled = ptr.To(true)
 	host := &tenancy.HostCluster{ObjectMeta: metav1.ObjectMeta{Name: "local"}}
-	host.Spec.Isolation.AllowedStorage = tenancy.AllowedStorage{NFS: []tenancy.AllowedNFS{{Server: "192.0.2.7", Paths: []string{"/a"}, Namespaces: []string{"team-a"}}}}
-	const volumes, classes = "spec.syncer.toHost.persistentVolumes.enabled", "spec.syncer.toHost.storageClasses.enabled"
+	host.Spec.Isolation.AllowedStorage = tenancy.AllowedStorage{NFS: []tenancy.AllowedNFS{{Server: "192.0.2.7", Paths: []string{"/a"}, Namespaces: []string{"team-a"}}},
+		CSI: []tenancy.AllowedCSI{{Driver: "a", SnapshotHandles: []string{"a"}, Namespaces: []string{"team-c"}}}}
+	const volumes, classes, contents = "spec.syncer.toHost.persistentVolumes.enabled", "spec.syncer.toHost.storageClasses.enabled", "spec.syncer.toHost.volumeSnapshotContents.enabled"
 	for name, test := range map[string]struct {
 		spec, old *tenancy.VirtualClusterSpec
 		namespace string
@@ -203,8 +232,9 @@ func TestBoundStorage(t *testing.T) {
 		want      []string
 	}{
 		"off":               {&tenancy.VirtualClusterSpec{}, nil, "team-b", host, nil},
-		"no classes":        {&on, nil, "team-a", host, []string{classes}},
-		"nothing":           {&on, nil, "team-b", host, []string{volumes, classes}},
+		"no classes":        {&on, nil, "team-a", host, []string{classes, contents}},
+		"snapshots alone":   {&on, nil, "team-c", host, []string{volumes, classes}},
+		"nothing":           {&on, nil, "team-b", host, []string{volumes, classes, contents}},
 		"on already":        {&on, &on, "team-b", host, nil},
 		"no host to ask of": {&on, nil, "team-b", nil, nil},
 	} {

@@ -30,6 +30,7 @@ func bodies() map[string]string {
 		tenancyv1.ResourceSecrets:         `{"kind":"Secret"}`,
 		tenancyv1.ResourceVolumes:         `{"kind":"PersistentVolume","spec":{"capacity":{"storage":"1Gi"},"accessModes":["ReadWriteOnce"],"csi":{"driver":"disks.example.org","volumeHandle":"a"}}}`,
 		tenancyv1.OwnStorageClasses:       `{"kind":"StorageClass","provisioner":"disks.example.org"}`,
+		tenancyv1.OwnSnapshotContents:     `{"kind":"VolumeSnapshotContent","spec":{"driver":"disks.example.org","source":{"snapshotHandle":"a"}}}`,
 		tenancyv1.ResourceServiceAccounts: `{"kind":"ServiceAccount"}`,
 		tenancyv1.ResourceConfigMaps:      `{"kind":"ConfigMap"}`,
 		tenancyv1.ResourcePolicies:        `{"kind":"NetworkPolicy","spec":{"podSelector":{"matchLabels":{"a":"b"}}}}`,

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	tenancyclient "garret.dev/garret/generated/clientset/versioned"
 	"garret.dev/garret/test/framework"
 	"garret.dev/garret/test/framework/aggregation"
@@ -37,6 +38,10 @@ func TestMain(m *testing.M) { os.Exit(framework.Run(m, "rel", setUp)) }
 func setUp(stage *framework.Stage) error {
 	plane, err := stage.StartControlPlane("host", framework.WithoutNodes, aggregation.HostFlag)
 	if err != nil {
+		return err
+	}
+	contents, _ := tenancyv1.CataloguedKind(tenancyv1.OwnSnapshotContents)
+	if err := plane.ServeClusterWide(context.Background(), contents.GroupVersionResource(), "VolumeSnapshotContent"); err != nil {
 		return err
 	}
 	garret, err := aggregation.Start(stage, plane)

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	v1 "garret.dev/garret/apis/tenancy/v1"
@@ -27,7 +28,7 @@ func TestBorrowedStorage(t *testing.T) {
 	b := borrow(t, v1.ReleaseName(name))
 	account := framework.User{Name: "system:serviceaccount:" + namespace + ":" + v1.ReleaseName(name),
 		Subject: rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: v1.ReleaseName(name)}}
-	for _, role := range []string{v1.RoleHostVolumes, v1.RoleHostStorageClasses} {
+	for _, role := range v1.WritingRoles() {
 		shared.host.BindClusterRole(t, account, "", role)
 	}
 	allow := func(storage string) {
@@ -38,7 +39,7 @@ func TestBorrowedStorage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	allow(fmt.Sprintf(`{"csi":[{"driver":"disks.example.org","volumeHandles":["own-*"],"namespaces":[%[1]q]},{"driver":"disks.example.org","volumeHandles":["other-*"],"namespaces":["other"]}],
+	allow(fmt.Sprintf(`{"csi":[{"driver":"disks.example.org","volumeHandles":["own-*"],"snapshotHandles":["snap-*"],"namespaces":[%[1]q]},{"driver":"disks.example.org","volumeHandles":["other-*"],"namespaces":["other"]}],
 "storageClasses":[{"provisioner":"disks.example.org","parameters":[{"name":"tier","values":["fast"]}]}]}`, namespace))
 	t.Cleanup(func() { allow("null") })
 	dry := metav1.CreateOptions{DryRun: dryRun}
@@ -64,9 +65,24 @@ func TestBorrowedStorage(t *testing.T) {
 			return err
 		}
 	}
+	contents, _ := v1.CataloguedKind(v1.OwnSnapshotContents)
+	if err := shared.host.ServeClusterWide(t.Context(), contents.GroupVersionResource(), "VolumeSnapshotContent"); err != nil {
+		t.Fatal(err)
+	}
+	content := func(id, handle string) func(context.Context) error {
+		object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": v1.SnapshotGroup + "/v1", "kind": "VolumeSnapshotContent", "spec": map[string]any{
+			"driver": "disks.example.org", "deletionPolicy": "Retain", "source": map[string]any{"snapshotHandle": handle},
+			"volumeSnapshotRef": map[string]any{"namespace": namespace, "name": "snapshot", "uid": "u"}}}}
+		object.SetName("new")
+		object.SetLabels(map[string]string{v1.LabelCluster: id})
+		return func(ctx context.Context) error {
+			_, err := b.objects.Resource(contents.GroupVersionResource()).Create(ctx, object, dry)
+			return err
+		}
+	}
 	as := func(*corev1.PersistentVolumeSpec) {}
 	framework.Eventually(t, "policy and webhook are in force, and its own is allowed", func(ctx context.Context) (bool, error) {
-		return apierrors.IsForbidden(volume(foreignID, as)(ctx)) && apierrors.IsForbidden(class(b.id, map[string]string{"tier": "slow"})(ctx)) && volume(b.id, as)(ctx) == nil && class(b.id, map[string]string{"tier": "fast"})(ctx) == nil, nil
+		return apierrors.IsForbidden(volume(foreignID, as)(ctx)) && apierrors.IsForbidden(class(b.id, map[string]string{"tier": "slow"})(ctx)) && volume(b.id, as)(ctx) == nil && content(b.id, "snap-1")(ctx) == nil && class(b.id, map[string]string{"tier": "fast"})(ctx) == nil, nil
 	})
 	for what, attack := range map[string]struct {
 		do   func(context.Context) error
@@ -82,6 +98,8 @@ func TestBorrowedStorage(t *testing.T) {
 		"mount the node":               {volume(b.id, func(s *corev1.PersistentVolumeSpec) { s.CSI, s.HostPath = nil, &corev1.HostPathVolumeSource{Path: "/"} }), ""},
 		"give data to another's claim": {volume(b.id, func(s *corev1.PersistentVolumeSpec) { s.ClaimRef.Namespace = "default" }), ""},
 		"ask a provisioner for more":   {class(b.id, map[string]string{"tier": "slow"}), "parameters[tier]"},
+		"open another's snapshot":      {content(b.id, "other-1"), `spec.source.snapshotHandle "other-1" is refused`},
+		"write another's content":      {content(foreignID, "snap-1"), "objects of its own virtual cluster only"},
 		"write another's class":        {class(foreignID, map[string]string{"tier": "fast"}), "objects of its own virtual cluster only"},
 	} {
 		if err := attack.do(t.Context()); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), attack.want) {

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -39,6 +40,8 @@ var dryRun = []string{metav1.DryRunAll}
 type borrowed struct {
 	*kubernetes.Clientset
 	id string
+	// objects are those of any kind.
+	objects dynamic.Interface
 }
 
 // borrow makes somebody with edit who takes the account of a syncer.
@@ -56,7 +59,11 @@ func borrow(t *testing.T, account string) *borrowed {
 		_, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{Limit: 1})
 		return err == nil, nil
 	})
-	return &borrowed{client, v1.ClusterID(shared.object.UID)}
+	objects, err := dynamic.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &borrowed{client, v1.ClusterID(shared.object.UID), objects}
 }
 
 // marked is the metadata of a host object of the virtual cluster with this id, if any.

@@ -64,6 +64,12 @@ func TestClasses(t *testing.T) {
 		})
 	}
 	storageClass("example.org/disks")
+	// Who copies one with all its metadata has a class of their own.
+	copied, err := inside.Get(ctx, name, metav1.GetOptions{})
+	s.must(err)
+	copied = &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name + "-copy", Labels: copied.Labels, Annotations: copied.Annotations}, Provisioner: copied.Provisioner}
+	copied, err = inside.Create(ctx, copied, metav1.CreateOptions{})
+	s.must(err)
 	framework.Eventually(t, "the other classes are inside, without what they name on the host", func(ctx context.Context) (bool, error) {
 		ingress, err := s.virtual.NetworkingV1().IngressClasses().Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
@@ -111,6 +117,24 @@ func TestClasses(t *testing.T) {
 	storageClass("example.org/others")
 	if theirs, err := inside.Get(ctx, name+"-theirs", metav1.GetOptions{}); err != nil || theirs.Provisioner != "example.org/theirs" {
 		t.Errorf("the tenant's own class: got %+v and %v, want it as it was", theirs, err)
+	}
+	// What is off is shown no more.
+	s.stop()
+	s.off = append(s.off, tenancyv1.ResourceStorageClasses, tenancyv1.ResourceIngressClasses)
+	s.start()
+	framework.Eventually(t, "the classes of kinds that are off are gone inside", func(ctx context.Context) (bool, error) {
+		_, errStorage := inside.Get(ctx, name, metav1.GetOptions{})
+		_, errIngress := s.virtual.NetworkingV1().IngressClasses().Get(ctx, name, metav1.GetOptions{})
+		return apierrors.IsNotFound(errStorage) && apierrors.IsNotFound(errIngress), nil
+	})
+	if _, err := s.virtual.SchedulingV1().PriorityClasses().Get(ctx, name, metav1.GetOptions{}); err != nil {
+		t.Errorf("the class of a kind that is on: got %v, want it inside", err)
+	}
+	if theirs, err := inside.Get(ctx, name+"-theirs", metav1.GetOptions{}); err != nil || theirs.Provisioner != "example.org/theirs" {
+		t.Errorf("the tenant's own class of a kind that is off: got %+v and %v, want it as it was", theirs, err)
+	}
+	if found, err := inside.Get(ctx, copied.Name, metav1.GetOptions{}); err != nil || found.UID != copied.UID {
+		t.Errorf("the tenant's copy: got %+v and %v, want it as it was", found, err)
 	}
 	for _, each := range []string{name, name + "-theirs"} {
 		s.must(onHost.Delete(context.WithoutCancel(ctx), each, metav1.DeleteOptions{}))

@@ -260,3 +260,30 @@ func TestVolumeOfSomebodyElse(t *testing.T) {
 		t.Errorf("host claim: got %v, want none", err)
 	}
 }
+
+// TestClaimBeingDeleted creates a pod for a claim that is being deleted. The pod waits and says so,
+// as with any scheduler, and gets the next claim of the name.
+func TestClaimBeingDeleted(t *testing.T) {
+	s := setUp(t)
+	claim, _ := s.createClaim("data")
+	_, err := s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Patch(t.Context(), "data", types.StrategicMergePatchType, []byte(`{"metadata":{"finalizers":["test.example/keeps"]}}`), metav1.PatchOptions{})
+	s.must(err)
+	s.stop()
+	s.must(s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Delete(t.Context(), "data", metav1.DeleteOptions{}))
+	spec := plain(volume(corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}))
+	pod := s.createPod("web", spec)
+	s.start()
+	s.awaitWaiting("web", "claim data is being deleted")
+	s.awaitEvent(pod.UID, "FailedScheduling")
+	s.notOnHost("web")
+	_, err = s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Patch(t.Context(), "data", types.StrategicMergePatchType, []byte(`{"metadata":{"$deleteFromPrimitiveList/finalizers":["test.example/keeps"]}}`), metav1.PatchOptions{})
+	s.must(err)
+	framework.Eventually(t, "the claim is gone", func(ctx context.Context) (bool, error) {
+		_, err := s.virtual.CoreV1().PersistentVolumeClaims(s.namespace).Get(ctx, "data", metav1.GetOptions{})
+		return apierrors.IsNotFound(err), nil
+	})
+	if next, _ := s.createClaim("data"); next.UID == claim.UID {
+		t.Fatal("the claim is the one that was deleted")
+	}
+	s.hostPod("web")
+}

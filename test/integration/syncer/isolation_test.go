@@ -21,10 +21,14 @@ import (
 	"garret.dev/garret/test/framework"
 )
 
-// forbidden wants a pod inside that never reaches the host, and the words why.
+// forbidden wants a pod inside that never reaches the host, and the words why, in an Event and in
+// the status unless it names its node.
 func (s *side) forbidden(name string, spec corev1.PodSpec, words ...string) {
 	s.t.Helper()
 	message := s.awaitEvent(s.createPod(name, spec).UID, "Forbidden")
+	if spec.NodeName == "" {
+		s.awaitWaiting(name, words[0])
+	}
 	for _, each := range words {
 		if !strings.Contains(message, each) {
 			s.t.Errorf("event on %s: got %q, want %q in it", name, message, each)

@@ -113,8 +113,8 @@ type side struct {
 	unruled bool
 	// keepsData says that widgets of the next syncer hold data; released that they did, and have no rule any more.
 	keepsData, released bool
-	// snapshots has the next syncer carry volume snapshots.
-	snapshots bool
+	// snapshots has the next syncer carry volume snapshots, contents show what they are bound to.
+	snapshots, contents bool
 	// shown are widgets of the host that the next syncer shows inside.
 	shown []tenancyv1.CustomMapping
 	// storage is what the administrator allows volumes and classes of the next syncer to be; nil has
@@ -284,6 +284,8 @@ func (s *side) start() {
 		// Both sides are shared, and so are classes: a test says which ones are its own.
 		selection[kind.Name()] = selection[kind.Name()] && (!kind.Everywhere() || s.selectors[kind.Name()] != "" || kind.Direction == tenancyv1.ToHost && s.storage != nil)
 	}
+	selection[tenancyv1.ResourceSnapshotContents] = s.contents
+	selection[tenancyv1.OwnSnapshotContents] = s.contents && s.storage != nil
 	selection[tenancyv1.ResourceDeviceClaims] = selection[tenancyv1.ResourceDeviceClaims] && selection[tenancyv1.ResourceDeviceClasses]
 	s.virtualStores, s.hostStores = resources.NewVirtual(s.virtual), resources.NewHost(s.account, s.translator.Cluster(), s.nodes)
 	s.metrics = metrics.NewKubeRegistry()

@@ -50,7 +50,7 @@ func TestMappedObjects(t *testing.T) {
 		t.Helper()
 		framework.Eventually(t, "the Secret in "+namespace+" has the password "+password, func(ctx context.Context) (bool, error) {
 			found, err := s.virtual.CoreV1().Secrets(namespace).Get(ctx, "pull", metav1.GetOptions{})
-			return err == nil && string(found.Data["password"]) == password && found.Type == corev1.SecretTypeBasicAuth && len(found.Annotations) == 0, nil
+			return err == nil && string(found.Data["password"]) == password && found.Type == corev1.SecretTypeBasicAuth && found.Annotations["example.org/of-the-host"] == "", nil
 		})
 	}
 	gone := func(what string, get func(context.Context) error) {
@@ -65,6 +65,12 @@ func TestMappedObjects(t *testing.T) {
 	_, err = s.virtual.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: later}}, metav1.CreateOptions{})
 	s.must(err)
 	has(later, "one")
+
+	// Who copies one with all its metadata has a Secret of their own.
+	shown, err := secrets.Get(ctx, "pull", metav1.GetOptions{})
+	s.must(err)
+	copied, err := secrets.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "copied", Labels: shown.Labels, Annotations: shown.Annotations}}, metav1.CreateOptions{})
+	s.must(err)
 
 	// What the host changes comes inside, and what a tenant changes is put back.
 	secret.StringData = map[string]string{"password": "two"}
@@ -99,6 +105,9 @@ func TestMappedObjects(t *testing.T) {
 		_, err := configMaps.Get(ctx, "proxy", metav1.GetOptions{})
 		return err
 	})
+	if found, err := secrets.Get(ctx, "copied", metav1.GetOptions{}); err != nil || found.UID != copied.UID {
+		t.Errorf("the tenant's copy: got %v and %v, want it as it was", found, err)
+	}
 }
 
 // TestAllObjects wants the host to have what nothing refers to, where that is asked for, and none of the

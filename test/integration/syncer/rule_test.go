@@ -13,6 +13,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset/typed/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -22,6 +23,7 @@ import (
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/definitions"
+	"garret.dev/garret/syncer/quota"
 	"garret.dev/garret/syncer/resources"
 	"garret.dev/garret/test/framework"
 )
@@ -96,12 +98,13 @@ func (s *side) kindRules(ctx context.Context) resources.Rules {
 	s.must(err)
 	installer := &definitions.Installer{Host: host.CustomResourceDefinitions(), Virtual: virtual.CustomResourceDefinitions(),
 		ClusterID: s.translator.Cluster().ID, Clock: clock.RealClock{}, Shown: map[string]bool{"widgets.example.org": s.shown != nil},
-		Wide: map[string]bool{snapshotClasses.GroupResource().String(): true}}
+		Wide: map[string]bool{snapshotClasses.GroupResource().String(): true, snapshotContents.GroupResource().String(): true}}
 	hidden, err := installer.Hidden(ctx)
 	s.must(err)
 	asked := []tenancyv1.KindRule{rule}
 	if s.snapshots {
-		asked = append(asked, tenancyv1.SnapshotRule(), tenancyv1.KindRule{APIVersion: snapshotClasses.GroupVersion().String(), Resource: snapshotClasses.Resource})
+		asked = append(asked, tenancyv1.SnapshotRule(), tenancyv1.KindRule{APIVersion: snapshotClasses.GroupVersion().String(), Resource: snapshotClasses.Resource},
+			tenancyv1.KindRule{APIVersion: snapshotContents.GroupVersion().String(), Resource: snapshotContents.Resource})
 	}
 	outcome := installer.Install(ctx, asked)
 	if len(outcome.Missing) > 0 {
@@ -217,6 +220,16 @@ func TestCustomKind(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(found.Spec.Versions[0].Schema, widgetDefinition().Spec.Versions[0].Schema) || found.Labels[tenancyv1.LabelCluster] == "" {
 			t.Errorf("got %v and %v, want the host's schema and a mark", found, err)
 		}
+	})
+	t.Run("over the quota", func(t *testing.T) {
+		s.ledger.Set(quota.Bounds{Hard: corev1.ResourceList{tenancyv1.CountName(widgets.GroupResource()): resource.MustParse("0")}})
+		each, made := make(t, "many", fields{"size": int64(1)})
+		s.within(t).exceeds(made.GetUID(), "requested count/widgets.example.org=1, used count/widgets.example.org=")
+		if _, err := each.onHost.Get(t.Context(), each.hostName("many"), metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			t.Errorf("got %v, want nothing on the host", err)
+		}
+		s.ledger.Set(quota.Bounds{})
+		each.awaitHost("many", "is on the host", func(*unstructured.Unstructured) bool { return true })
 	})
 	t.Run("the account writes its own alone", func(t *testing.T) { attackByAccount(t, s) })
 }

@@ -50,7 +50,7 @@ func serveSnapshots(ctx context.Context, host *framework.ControlPlane) error {
 	if err != nil {
 		return err
 	}
-	for _, resource := range []string{snapshotsOfVolumes.Resource, snapshotClasses.Resource} {
+	for _, resource := range []string{snapshotsOfVolumes.Resource, snapshotClasses.Resource, snapshotContents.Resource} {
 		text, err := os.ReadFile(filepath.Join(module.Dir, "config", "crd", tenancyv1.SnapshotGroup+"_"+resource+".yaml"))
 		if err != nil {
 			return err

@@ -106,7 +106,11 @@ func (s *side) awaitPhase(name string, phase corev1.PersistentVolumePhase) {
 func TestOwnStorageClass(t *testing.T) {
 	s := storing(t)
 	ctx := t.Context()
-	fast := s.class("fast", nil)
+	// It was made of another one, which is shown of the host.
+	fast := s.class("fast", func(c *storagev1.StorageClass) {
+		c.Labels = map[string]string{tenancyv1.LabelCluster: s.translator.Cluster().ID}
+		c.Annotations["garret.dev/shown-as"] = "/of-the-host"
+	})
 	name := s.translator.HostName("", fast.Name)
 	var host *storagev1.StorageClass
 	framework.Eventually(t, "the class is on the host", func(ctx context.Context) (bool, error) {
@@ -125,6 +129,21 @@ func TestOwnStorageClass(t *testing.T) {
 		claim, err := s.host.CoreV1().PersistentVolumeClaims(s.hostNamespace).Get(ctx, s.translator.HostName(s.namespace, "late"), metav1.GetOptions{})
 		return err == nil && ptr.Deref(claim.Spec.StorageClassName, "") == name, nil
 	})
+	s.bindOnHost("late", "pvc-"+s.namespace)
+	var shown *corev1.PersistentVolume
+	reclaims := func() {
+		t.Helper()
+		framework.Eventually(t, "the volume inside says what becomes of the data", func(ctx context.Context) (bool, error) {
+			var err error
+			shown, err = s.virtual.CoreV1().PersistentVolumes().Get(ctx, "pvc-"+s.namespace, metav1.GetOptions{})
+			return err == nil && shown.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete, nil
+		})
+	}
+	reclaims()
+	_, err := s.virtual.CoreV1().PersistentVolumes().Patch(ctx, shown.Name, types.MergePatchType, []byte(`{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}`), metav1.PatchOptions{})
+	s.must(err)
+	reclaims()
+	s.awaitEvent(shown.UID, "HostReclaimPolicy")
 	if told := (&subject{side: s.cluster(), kind: &kind{GroupVersionResource: storagev1.SchemeGroupVersion.WithResource("storageclasses")}}).explained(fast.Name); told.State != explainv1alpha1.OnHost || told.Host.Name != name {
 		t.Errorf("explained: got %s as %s, want it on the host as %s", told.State, told.Host.Name, name)
 	}
@@ -216,6 +235,14 @@ func TestOwnVolume(t *testing.T) {
 	s.must(err)
 	s.awaitClaim("data", corev1.ClaimBound)
 	s.awaitPhase(small.Name, corev1.VolumeBound)
+	// Also a pod that comes later has the data.
+	spec := podSpec()
+	spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}}
+	s.createPod("reader", spec)
+	if host := s.hostPod("reader"); host.Spec.Volumes[0].PersistentVolumeClaim.ClaimName != claim.Name {
+		t.Errorf("the pod on the host: got %+v, want the claim %s", host.Spec.Volumes, claim.Name)
+	}
+	s.must(s.virtual.CoreV1().Pods(s.namespace).Delete(ctx, "reader", metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
 	if _, err := s.virtual.CoreV1().PersistentVolumes().Get(ctx, hostVolume, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("got %v, want no second volume inside", err)
 	}

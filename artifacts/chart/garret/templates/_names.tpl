@@ -149,6 +149,13 @@ imagePullSecrets:
   verbs: [get, list, watch]
 {{- end }}
 
+{{/* The rule for the contents of the tenants' volume snapshots: by name, since a list has everybody's. */}}
+{{- define "garret.hostContents" -}}
+- apiGroups: [snapshot.storage.k8s.io]
+  resources: [volumesnapshotcontents]
+  verbs: [get]
+{{- end }}
+
 {{/*
 The rules for the tenants' own volumes and classes on the host. Who has them is held by an admission
 policy: it knows them by the last rule, behind which there is no API.
@@ -165,6 +172,15 @@ policy: it knows them by the last rule, behind which there is no API.
 {{- define "garret.hostStorageClasses" -}}
 - apiGroups: [storage.k8s.io]
   resources: [storageclasses]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [tenancy.garret.dev]
+  resources: [hostobjects]
+  verbs: [lent]
+{{- end }}
+
+{{- define "garret.hostOwnContents" -}}
+- apiGroups: [snapshot.storage.k8s.io]
+  resources: [volumesnapshotcontents]
   verbs: [get, list, watch, create, update, patch, delete]
 - apiGroups: [tenancy.garret.dev]
   resources: [hostobjects]

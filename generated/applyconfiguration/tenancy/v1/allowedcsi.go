@@ -14,7 +14,11 @@ type AllowedCSIApplyConfiguration struct {
 	Driver *string `json:"driver,omitempty"`
 	// volumeHandles are the handles that are allowed. A * at the end stands for any ending.
 	// Whoever knows a handle has the data: each tenant needs handles of its own.
+	// None by default; each entry has volumeHandles, snapshotHandles or both.
 	VolumeHandles []string `json:"volumeHandles,omitempty"`
+	// snapshotHandles are the handles of snapshots that VolumeSnapshotContents may have. A * at the
+	// end stands for any ending. Whoever knows a handle has the data. None by default.
+	SnapshotHandles []string `json:"snapshotHandles,omitempty"`
 	// volumeAttributes are the attributes that are allowed, with their values. None by default.
 	VolumeAttributes []AllowedValuesApplyConfiguration `json:"volumeAttributes,omitempty"`
 	// mountOptions are the options that are allowed. None by default.
@@ -43,6 +47,16 @@ func (b *AllowedCSIApplyConfiguration) WithDriver(value string) *AllowedCSIApply
 func (b *AllowedCSIApplyConfiguration) WithVolumeHandles(values ...string) *AllowedCSIApplyConfiguration {
 	for i := range values {
 		b.VolumeHandles = append(b.VolumeHandles, values[i])
+	}
+	return b
+}
+
+// WithSnapshotHandles adds the given value to the SnapshotHandles field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the SnapshotHandles field.
+func (b *AllowedCSIApplyConfiguration) WithSnapshotHandles(values ...string) *AllowedCSIApplyConfiguration {
+	for i := range values {
+		b.SnapshotHandles = append(b.SnapshotHandles, values[i])
 	}
 	return b
 }

@@ -8,8 +8,8 @@ package v1
 // AllowedStorageApplyConfiguration represents a declarative configuration of the AllowedStorage type for use
 // with apply.
 //
-// AllowedStorage says which PersistentVolumes and StorageClasses of virtual clusters may be on
-// the host. What no entry allows stays inside: other kinds of volumes, secrets and node
+// AllowedStorage says which PersistentVolumes, StorageClasses and VolumeSnapshotContents of virtual
+// clusters may be on the host. What no entry allows stays inside: other kinds of volumes, secrets and node
 // affinity always do.
 type AllowedStorageApplyConfiguration struct {
 	// csi are the volumes of CSI drivers that a PersistentVolume may be. None by default.

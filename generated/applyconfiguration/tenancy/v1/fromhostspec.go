@@ -50,6 +50,8 @@ type FromHostSpecApplyConfiguration struct {
 	VolumeAttributesClasses *ClassSelectionApplyConfiguration `json:"volumeAttributesClasses,omitempty"`
 	// volumeSnapshotClasses of the host can be named by volume snapshots inside. On where volumeSnapshots go to the host.
 	VolumeSnapshotClasses *ClassSelectionApplyConfiguration `json:"volumeSnapshotClasses,omitempty"`
+	// volumeSnapshotContents of the host say inside what became of the tenant's volume snapshots, and of no others. On where volumeSnapshots go to the host, and it lends the right to get contents.
+	VolumeSnapshotContents *KindSwitchApplyConfiguration `json:"volumeSnapshotContents,omitempty"`
 }
 
 // FromHostSpecApplyConfiguration constructs a declarative configuration of the FromHostSpec type for use with
@@ -196,5 +198,13 @@ func (b *FromHostSpecApplyConfiguration) WithVolumeAttributesClasses(value *Clas
 // If called multiple times, the VolumeSnapshotClasses field is set to the value of the last call.
 func (b *FromHostSpecApplyConfiguration) WithVolumeSnapshotClasses(value *ClassSelectionApplyConfiguration) *FromHostSpecApplyConfiguration {
 	b.VolumeSnapshotClasses = value
+	return b
+}
+
+// WithVolumeSnapshotContents sets the VolumeSnapshotContents field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the VolumeSnapshotContents field is set to the value of the last call.
+func (b *FromHostSpecApplyConfiguration) WithVolumeSnapshotContents(value *KindSwitchApplyConfiguration) *FromHostSpecApplyConfiguration {
+	b.VolumeSnapshotContents = value
 	return b
 }

@@ -21,6 +21,9 @@ type HostSleepApplyConfiguration struct {
 	// minDeleteAfterInactivity is the minimum of spec.sleep.deleteAfterInactivity of a virtual
 	// cluster. At least 1h, which is also the default.
 	MinDeleteAfterInactivity *metav1.Duration `json:"minDeleteAfterInactivity,omitempty"`
+	// denyWakeOnTraffic forbids spec.sleep.wakeOnTraffic, because garret-controller then accepts
+	// connections for tenants. It applies at once, also to virtual clusters that have the field.
+	DenyWakeOnTraffic *bool `json:"denyWakeOnTraffic,omitempty"`
 }
 
 // HostSleepApplyConfiguration constructs a declarative configuration of the HostSleep type for use with
@@ -42,5 +45,13 @@ func (b *HostSleepApplyConfiguration) WithMaxAfterInactivity(value metav1.Durati
 // If called multiple times, the MinDeleteAfterInactivity field is set to the value of the last call.
 func (b *HostSleepApplyConfiguration) WithMinDeleteAfterInactivity(value metav1.Duration) *HostSleepApplyConfiguration {
 	b.MinDeleteAfterInactivity = &value
+	return b
+}
+
+// WithDenyWakeOnTraffic sets the DenyWakeOnTraffic field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DenyWakeOnTraffic field is set to the value of the last call.
+func (b *HostSleepApplyConfiguration) WithDenyWakeOnTraffic(value bool) *HostSleepApplyConfiguration {
+	b.DenyWakeOnTraffic = &value
 	return b
 }

@@ -58,6 +58,8 @@ type ToHostSpecApplyConfiguration struct {
 	TLSRoutes *KindSwitchApplyConfiguration `json:"tlsRoutes,omitempty"`
 	// udpRoutes of the Gateway API lead to Services inside. The host's administrator opens the kind. Off by default.
 	UDPRoutes *KindSwitchApplyConfiguration `json:"udpRoutes,omitempty"`
+	// volumeSnapshotContents of the tenant are snapshots of the host that spec.isolation.allowedStorage of the HostCluster allows. They need volumeSnapshots. Off by default.
+	VolumeSnapshotContents *KindSwitchApplyConfiguration `json:"volumeSnapshotContents,omitempty"`
 	// volumeSnapshots of claims inside are taken on the host, and keep their data there. The host's administrator opens the kind. Off by default.
 	VolumeSnapshots *KindSwitchApplyConfiguration `json:"volumeSnapshots,omitempty"`
 }
@@ -238,6 +240,14 @@ func (b *ToHostSpecApplyConfiguration) WithTLSRoutes(value *KindSwitchApplyConfi
 // If called multiple times, the UDPRoutes field is set to the value of the last call.
 func (b *ToHostSpecApplyConfiguration) WithUDPRoutes(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
 	b.UDPRoutes = value
+	return b
+}
+
+// WithVolumeSnapshotContents sets the VolumeSnapshotContents field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the VolumeSnapshotContents field is set to the value of the last call.
+func (b *ToHostSpecApplyConfiguration) WithVolumeSnapshotContents(value *KindSwitchApplyConfiguration) *ToHostSpecApplyConfiguration {
+	b.VolumeSnapshotContents = value
 	return b
 }
 
