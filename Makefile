@@ -210,7 +210,10 @@ integration: build $(gotestsum_stamp) ## Run the tests against real API servers 
 	    $(addprefix ./test/integration/,recovery syncer storage release serving rights ...)
 
 .PHONY: e2e
-e2e: images addons $(gotestsum_stamp) ## Run the tests on a whole host cluster with containers
+e2e: e2e-own conformance-short ## Run the tests on a whole host cluster with containers, and some specs of Kubernetes
+
+.PHONY: e2e-own
+e2e-own: images addons $(gotestsum_stamp) ## Run Garret's own tests on a whole host cluster with containers
 	$(GOTEST) -vet=off -tags e2e -count=1 -timeout 40m -p 3 -parallel 6 ./test/host ./test/e2e/...
 
 .PHONY: versions

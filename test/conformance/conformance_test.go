@@ -8,6 +8,7 @@ import (
 	"encoding/xml"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -188,6 +189,15 @@ func TestSubmit(t *testing.T) {
 	for _, spec := range suite.Cases {
 		if !spec.good() || spec.Skipped != nil {
 			t.Errorf("%s: got %+v, want it passed", spec.Name, spec)
+		}
+	}
+}
+
+func TestFocusMatchesWithAndWithoutSpaces(t *testing.T) {
+	focus := regexp.MustCompile("^" + focusOn("[a] of 1.0  should (b)") + "$")
+	for name, want := range map[string]bool{"[a] of 1.0  should (b)": true, "[a] of 1.0 should (b)": true, "[a] of 1x0 should (b)": false, "[a] of 1.0should (b)": false} {
+		if focus.MatchString(name) != want {
+			t.Errorf("%q: got %v, want %v", name, !want, want)
 		}
 	}
 }

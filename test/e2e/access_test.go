@@ -110,7 +110,7 @@ func TestAccess(t *testing.T) {
 
 	t.Run("a kind that the host does not know", func(t *testing.T) {
 		inside.Apply(t, manifest(t, "crd.yaml"))
-		inside.Do(t, "wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=30s")
+		inside.Established(t, "crd/widgets.example.com")
 		admin.Refused(t, "NotFound", "get", "crd", "widgets.example.com")
 	})
 }

@@ -32,7 +32,7 @@ func TestCustomKinds(t *testing.T) {
 	t.Cleanup(func() {
 		_, _ = admin.Try("delete", "--ignore-not-found", "crd/gauges.e2e.example.org", "clusterrole/e2e-gauges")
 	})
-	admin.Do(t, "wait", "--for=condition=Established", "crd/gauges.e2e.example.org")
+	admin.Established(t, "crd/gauges.e2e.example.org")
 	admin.Apply(t, "apiVersion: e2e.example.org/v1\nkind: Gauge\nmetadata: {name: hosts, namespace: "+other+"}\nspec: {size: 5}\n")
 	ruled := func(field string) string {
 		return suite.Object(ns, "demo", `{syncer: {toHost: {custom: [{apiVersion: e2e.example.org/v1, resource: gauges, status: [status.phase], fields: [{path: `+field+`}, {path: spec.secretName, as: Name, of: secrets}]}]},

@@ -9,12 +9,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"k8s.io/client-go/util/cert"
 
 	"garret.dev/garret/test/framework"
@@ -24,7 +28,7 @@ import (
 const gatewayAPI = `{syncer: {toHost: {gateways: {enabled: true}, httpRoutes: {enabled: true}}}}`
 
 // gatewayAPIShown has classes and a Gateway of the host shown inside, too.
-const gatewayAPIShown = `{syncer: {toHost: {gateways: {enabled: true}, httpRoutes: {enabled: true}, tcpRoutes: {enabled: true}, tlsRoutes: {enabled: true}, backendTLSPolicies: {enabled: true}},
+const gatewayAPIShown = `{syncer: {toHost: {gateways: {enabled: true}, grpcRoutes: {enabled: true}, httpRoutes: {enabled: true}, tcpRoutes: {enabled: true}, tlsRoutes: {enabled: true}, udpRoutes: {enabled: true}, backendTLSPolicies: {enabled: true}},
 	fromHost: {gatewayClasses: {enabled: true}, custom: [{apiVersion: gateway.networking.k8s.io/v1, resource: gateways, mappings: [{from: {namespace: ingress-system, name: public}, to: {namespace: edge, name: public}}]}]}}}`
 
 // tenants are two virtual clusters behind one entrance.
@@ -49,7 +53,7 @@ func gatewayKinds(t *testing.T) string {
 func runGatewayAPI(t *testing.T) {
 	admin := shared.Admin()
 	admin.Do(t, "apply", "--server-side", "-f", gatewayKinds(t))
-	admin.Do(t, "wait", "--for=condition=Established", "-f", gatewayKinds(t), "--timeout=60s")
+	admin.Established(t, "-f", gatewayKinds(t))
 	admin.Apply(t, manifest(t, "ingress/gateway-host.yaml"))
 }
 
@@ -72,12 +76,16 @@ func (e tenants) testGateways(t *testing.T) {
 	tenant.Do(t, "wait", "--for=condition=Accepted", "gatewayclass/traefik", "--timeout=60s")
 	tenant.Apply(t, strings.ReplaceAll(manifest(t, "ingress/gateway-secure.yaml"), "HOST", host))
 	tenant.Apply(t, strings.ReplaceAll(manifest(t, "ingress/gateway.yaml"), "HOST", host))
+	tenant.Apply(t, strings.ReplaceAll(manifest(t, "ingress/gateway-grpc.yaml"), "HOST", "grpc."+host))
 	e.in.reaches("http", host, nil, e.pod[space])
 	e.in.reaches("https", host, pool(t, certificate), e.pod[space])
 	e.in.reaches("https", "tls."+host, pool(t, certificate), e.pod[space])
 	e.in.answers("tcp", "http", "of.no.route", nil, e.pod[space])
 	tenant.Do(t, "rollout", "status", "deployment/secure", "--timeout=60s")
 	e.in.reaches("http", "secure.company.example", nil, tenant.Do(t, "get", "pods", "-l", "app=secure", "-o", "jsonpath={.items[0].metadata.name}"))
+	tenant.Do(t, "rollout", "status", "deployment/health", "--timeout=60s")
+	e.in.serves(t, "grpc."+host)
+	e.leadsDatagrams(t)
 	tenant.Do(t, "wait", `--for=jsonpath={.status.ancestors[0].conditions[?(@.type=="Accepted")].status}=True`, "backendtlspolicy/secure", "--timeout=60s")
 	tenant.Do(t, "wait", `--for=jsonpath={.status.parents[0].conditions[?(@.type=="Accepted")].status}=True`, "tcproute/shop", "--timeout=60s")
 
@@ -86,7 +94,7 @@ func (e tenants) testGateways(t *testing.T) {
 	tenant.Do(t, "wait", "--for=jsonpath={.status.addresses[0].value}="+e.in.node, "gateway/web", "--timeout=60s")
 	tenant.Do(t, "wait", `--for=jsonpath={.status.listeners[?(@.name=="https")].attachedRoutes}=1`, "gateway/web", "--timeout=60s")
 	tenant.Do(t, "wait", `--for=jsonpath={.status.parents[0].conditions[?(@.type=="Accepted")].status}=True`, "httproute/shop", "--timeout=60s")
-	for _, kind := range []string{"gateways", "httproutes", "tcproutes", "tlsroutes", "backendtlspolicies"} {
+	for _, kind := range []string{"gateways", "grpcroutes", "httproutes", "tcproutes", "tlsroutes", "backendtlspolicies"} {
 		name := admin.Do(t, "get", kind, "-n", space, "-o", "jsonpath={.items[0].metadata.name}")
 		if status := tenant.Do(t, "get", kind, "-o", "jsonpath={.items[*].status}"); strings.Contains(status, name) || strings.Contains(status, space) {
 			t.Errorf("the status of %s inside has names of the host: %s", kind, status)
@@ -118,6 +126,53 @@ func (e tenants) testGateways(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// serves asks by gRPC for the health of what a host name leads to.
+func (e *entrance) serves(t *testing.T, host string) {
+	t.Helper()
+	connection, err := grpc.NewClient("passthrough:///"+net.JoinHostPort(e.node, e.ports["http"]), grpc.WithAuthority(host), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	framework.SucceedsWithin(t, 30*time.Second, "by gRPC, "+host+" says that it serves", func(ctx context.Context) error {
+		answer, err := healthv1.NewHealthClient(connection).Check(ctx, &healthv1.HealthCheckRequest{})
+		if err == nil && answer.Status != healthv1.HealthCheckResponse_SERVING {
+			err = fmt.Errorf("got %s", answer.Status)
+		}
+		return err
+	})
+}
+
+// leadsDatagrams has a route of UDP on the host name what the tenant's Gateway and Service are called
+// there. No controller of this host serves it, so one plays its part, and its verdict comes inside.
+func (e tenants) leadsDatagrams(t *testing.T) {
+	t.Helper()
+	admin, space, tenant := shared.Admin(), e.spaces[0], e.inside[e.spaces[0]]
+	var route string
+	framework.Succeeds(t, "the host has the route of UDP", func(context.Context) (err error) {
+		route, err = admin.Try("get", "udproutes", "-n", space, "-o", "jsonpath={.items[*].metadata.name}")
+		if err == nil && route == "" {
+			err = errors.New("there is none")
+		}
+		return err
+	})
+	of := func(kind, inside string) string {
+		return admin.Do(t, "get", kind, "-n", space, "-o", `jsonpath={.items[?(@.metadata.annotations.garret\.dev/virtual-name=="`+inside+`")].metadata.name}`)
+	}
+	gateway, service := of("gateways", "web"), of("services", "shop")
+	if got, want := admin.Do(t, "get", "udproute", route, "-n", space, "-o", "jsonpath={.spec.parentRefs[*].name} {.spec.rules[*].backendRefs[*].name}"), gateway+" "+service; got != want || gateway == "" || service == "" {
+		t.Errorf("on the host, the route leads from %q, want %q", got, want)
+	}
+	admin.Do(t, "patch", "udproute", route, "-n", space, "--subresource=status", "--type=merge", "-p", `{"status":{"parents":[{"controllerName":"example.org/datagrams","parentRef":{"name":"`+gateway+`","sectionName":"udp"},
+		"conditions":[{"type":"Accepted","status":"False","reason":"NotAllowedByListeners","message":"no listener of UDP","lastTransitionTime":"2026-01-01T00:00:00Z"}]}]}}`)
+	tenant.Do(t, "wait", `--for=jsonpath={.status.parents[0].conditions[?(@.type=="Accepted")].reason}=NotAllowedByListeners`, "udproute/shop", "--timeout=60s")
+	if got := tenant.Do(t, "get", "udproute/shop", "-o", "jsonpath={.status.parents[*].parentRef.name}"); got != "web" {
+		t.Errorf("parent of the route of UDP in the status: got %q, want web", got)
+	}
+	tenant.Do(t, "delete", "udproute/shop")
+	admin.Do(t, "wait", "--for=delete", "udproute/"+route, "-n", space, "--timeout=60s")
 }
 
 // testForeignGateways has one tenant try to get at what the other one has behind its Gateway.

@@ -26,8 +26,9 @@ import (
 	"garret.dev/garret/test/suite"
 )
 
-// publicName leads to the ingress controller for the public authority, too.
-const publicName = "shop.example.org"
+// publicName leads to the ingress controller for the public authority, too. No document has it: its
+// commands run beside this test, and the controller serves one of those who ask for a name.
+const publicName = "shop.public.example"
 
 // TestIngress has the host's ingress controller lead to pods inside, by HTTP and by HTTPS
 // with certificates that the host's cert-manager issues, and by Gateways.
@@ -210,7 +211,7 @@ func runEntrance(t *testing.T) *entrance {
 	admin.Apply(t, manifest(t, "ingress/controller.yaml"))
 	crds := certManagerKinds(t)
 	admin.Do(t, "apply", "--server-side", "-f", crds)
-	admin.Do(t, "wait", "--for=condition=Established", "-f", crds, "--timeout=60s")
+	admin.Established(t, "-f", crds)
 	service := func(path string) string {
 		return admin.Do(t, "get", "service", "traefik", "-n", "ingress-system", "-o", "jsonpath="+path)
 	}

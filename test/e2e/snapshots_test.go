@@ -29,7 +29,7 @@ func TestVolumeSnapshots(t *testing.T) {
 	installSnapshots(t)
 	ns := shared.Namespace(t, "e2e-snapshots")
 	allowStorage(t, ns)
-	admin.Apply(t, suite.Object(ns, "demo", "{syncer: {toHost: {volumeSnapshots: {enabled: true}, persistentVolumes: {enabled: true}, storageClasses: {enabled: true}}}}"))
+	admin.Apply(t, suite.Object(ns, "demo", "{syncer: {toHost: {volumeSnapshots: {enabled: true}, volumeSnapshotContents: {enabled: true}, persistentVolumes: {enabled: true}, storageClasses: {enabled: true}}}}"))
 	shared.Await(t, ns, "demo", "CustomKindsAllowed", "True", "Allowed")
 	shared.Await(t, ns, "demo", "CustomKindsSynced", "True", "Synced")
 	admin.Do(t, "wait", "--for=condition=Ready", "virtualcluster/demo", "-n", ns, "--timeout=180s")
@@ -41,10 +41,20 @@ func TestVolumeSnapshots(t *testing.T) {
 	inside.Do(t, "wait", "volumesnapshot/before", "--for=jsonpath={.status.readyToUse}=true", "--timeout=60s")
 	inside.Do(t, "wait", "volumesnapshot/before", "--for=jsonpath={.spec.volumeSnapshotClassName}=e2e-folders", "--timeout=60s")
 	content := admin.Do(t, "get", "volumesnapshots", "-n", ns, "-o", "jsonpath={.items[0].status.boundVolumeSnapshotContentName}")
-	if out := inside.Do(t, "get", "volumesnapshot/before", "-o", "yaml"); strings.Contains(out, content) {
-		t.Errorf("got %s, want no name of the content on the host", out)
+	// The content is named with the first sight of readyToUse, and names the snapshot inside.
+	const shown = "{.spec.deletionPolicy} {.spec.driver} {.spec.volumeSnapshotRef.namespace}/{.spec.volumeSnapshotRef.name} {.status.readyToUse}"
+	if got := inside.Do(t, "get", "volumesnapshotcontent", inside.Do(t, "get", "volumesnapshot/before", "-o", "jsonpath={.status.boundVolumeSnapshotContentName}"),
+		"-o", "jsonpath="+shown); strings.TrimSpace(got) != "Delete folders.garret.dev default/before true" {
+		t.Errorf("content inside: got %q", got)
 	}
 
+	kept := filepath.Join(filepath.Dir(shared.Kubeconfig), "snapshots", "snapshots", "e2e-own-snapshot")
+	if err := os.MkdirAll(kept, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(kept, "file"), []byte("imported\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	read := func(pod string) string {
 		t.Helper()
 		var found string
@@ -65,6 +75,14 @@ func TestVolumeSnapshots(t *testing.T) {
 		t.Errorf("got %q in the copy and %q in the volume, want old and new", restored, since)
 	}
 
+	if got := inside.Do(t, "exec", "reader", "--", "cat", "/imported/file"); strings.TrimSpace(got) != "imported" {
+		t.Errorf("restored from the tenant's own content: got %q, want imported", got)
+	}
+	const bound = "{.spec.volumeSnapshotRef.uid} {.status.readyToUse}"
+	if got, want := inside.Do(t, "get", "volumesnapshotcontent/imported", "-o", "jsonpath="+bound), inside.Do(t, "get", "volumesnapshot/imported", "-o", "jsonpath={.metadata.uid} true"); got != want {
+		t.Errorf("the tenant's own content: got %q, want %q", got, want)
+	}
+
 	// What the host has of others, by the name that it has there.
 	inside.Apply(t, "apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshot\nmetadata: {name: theirs, namespace: default}\nspec: {source: {volumeSnapshotContentName: "+content+"}}\n")
 	framework.Succeeds(t, "the content is refused", func(context.Context) error {
@@ -74,9 +92,20 @@ func TestVolumeSnapshots(t *testing.T) {
 		}
 		return err
 	})
+	inside.Do(t, "delete", "volumesnapshot/imported", "volumesnapshotcontent/imported", "--timeout=60s")
+	if left := admin.Do(t, "get", "volumesnapshotcontents", "-o", "jsonpath={.items[*].spec.source.snapshotHandle}"); strings.Contains(left, "e2e-own-snapshot") {
+		t.Errorf("on the host after the deletion inside: got %s, want no content of the tenant", left)
+	}
+	if _, err := os.Stat(filepath.Join(kept, "file")); err != nil {
+		t.Errorf("the data behind the content: got %v, want them kept", err)
+	}
 	inside.Do(t, "delete", "volumesnapshot/before", "--timeout=60s")
 	if left := admin.Do(t, "get", "volumesnapshots", "-n", ns, "-o", "name"); strings.TrimSpace(left) != "" {
 		t.Errorf("on the host after the deletion inside: got %s, want none", left)
+	}
+	inside.Do(t, "wait", "--for=delete", "volumesnapshotcontent/"+content, "--timeout=60s")
+	if left := admin.Do(t, "get", "volumesnapshotcontent", "--ignore-not-found", content, "-o", "name"); strings.TrimSpace(left) != "" {
+		t.Errorf("on the host after the deletion of the content inside: got %s, want none", left)
 	}
 	ownStorage(t, ns, inside)
 }
@@ -101,7 +130,7 @@ func installSnapshots(t *testing.T) {
 			}
 		}
 	})
-	admin.Do(t, "wait", "--for=condition=Established", "--timeout=60s", "crd/volumesnapshots.snapshot.storage.k8s.io", "crd/volumesnapshotclasses.snapshot.storage.k8s.io", "crd/volumesnapshotcontents.snapshot.storage.k8s.io")
+	admin.Established(t, "crd/volumesnapshots.snapshot.storage.k8s.io", "crd/volumesnapshotclasses.snapshot.storage.k8s.io", "crd/volumesnapshotcontents.snapshot.storage.k8s.io")
 	admin.Apply(t, manifest(t, "snapshots-host.yaml"))
 	node := admin.Do(t, "get", "nodes", "-o", `jsonpath={.items[0].metadata.labels.kubernetes\.io/hostname}`)
 	host := filepath.Dir(shared.Kubeconfig)

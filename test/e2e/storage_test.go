@@ -22,7 +22,7 @@ func allowStorage(t *testing.T, ns string) {
 	t.Helper()
 	admin := shared.Admin()
 	admin.Do(t, "patch", "hostcluster/local", "--type=merge", "-p", fmt.Sprintf(`{"spec":{"isolation":{"allowedStorage":{
-"csi":[{"driver":"folders.garret.dev","volumeHandles":["e2e-own-*"],"namespaces":[%[1]q]}],
+"csi":[{"driver":"folders.garret.dev","volumeHandles":["e2e-own-*"],"snapshotHandles":["e2e-own-*"],"namespaces":[%[1]q]}],
 "storageClasses":[{"provisioner":"folders.garret.dev","namespaces":[%[1]q]}]}}}}`, ns))
 	t.Cleanup(func() {
 		if _, err := admin.Try("patch", "hostcluster/local", "--type=merge", "-p", `{"spec":{"isolation":{"allowedStorage":null}}}`); err != nil {
