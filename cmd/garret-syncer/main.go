@@ -25,8 +25,8 @@ import (
 const (
 	// busyPercent is how far the heap may grow beyond what it holds, as is usual with Go.
 	busyPercent = 100
-	// idlePercent spares memory where there is hardly anything to collect.
-	idlePercent = 30
+	// idleGarbage is how many bytes gather before a syncer that has nothing to do collects them.
+	idleGarbage = 4 << 20
 	// idleRate is how many bytes a second a syncer allocates at most that has nothing to do.
 	idleRate = 512 << 10
 )
@@ -70,7 +70,7 @@ func command() *cobra.Command {
 
 // tend keeps the memory of a syncer that has nothing to do small, until the context ends.
 func tend(ctx context.Context) {
-	footprint.Tend(ctx, footprint.Settings{Busy: busyPercent, Idle: idlePercent, Rate: idleRate, Report: func(err error) {
+	footprint.Tend(ctx, footprint.Settings{Busy: busyPercent, Garbage: idleGarbage, Rate: idleRate, Report: func(err error) {
 		klog.FromContext(ctx).V(1).Info("Cannot adapt the process to how much it is used", "reason", err.Error())
 	}})
 }

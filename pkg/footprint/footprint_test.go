@@ -7,8 +7,10 @@ import (
 	"bufio"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -85,37 +87,94 @@ func filePages(t *testing.T) (kilobytes int) {
 }
 
 func TestLookFollowsUse(t *testing.T) {
+	const limit = 1 << 40
 	var percents []int
+	var limits []int64
 	var slacks []time.Duration
-	released := 0
+	var singles []bool
+	var now usage
+	collected, released := 0, 0
 	watched := &tender{
-		Settings: Settings{Busy: 50, Idle: 20, Rate: 1 << 20, Report: func(err error) { t.Error(err) }},
-		collect:  func(percent int) int { percents = append(percents, percent); return 0 },
+		Settings: Settings{Busy: 50, Garbage: 10 << 20, Rate: 1 << 20, Report: func(err error) { t.Error(err) }},
+		measure:  func() usage { return now },
+		collect:  func() { collected++; now.heap = 50 << 20 },
+		percent:  func(percent int) { percents = append(percents, percent) },
+		limit:    func(bytes int64) int64 { limits = append(limits, bytes); return limit },
 		release:  func() error { released++; return nil },
 		slack:    func(slack time.Duration) error { slacks = append(slacks, slack); return nil },
+		single:   func(one bool) { singles = append(singles, one) },
+		most:     limit, filled: make(chan struct{}, 1), round: &atomic.Int64{},
 	}
-	total := uint64(0)
+	now.total = 100 << 20
 	for _, megabytes := range []uint64{300, 29, 1, 31, 500, 0} {
-		total += megabytes << 20
-		watched.look(total)
+		now.allocated += megabytes << 20
+		watched.look()
 	}
-	if want := []int{20, 50, 20}; !slices.Equal(percents, want) {
+	if want := []int{-1, 50, -1}; !slices.Equal(percents, want) {
 		t.Errorf("percents: got %v, want %v", percents, want)
+	}
+	if want := []int64{142 << 20, limit, 142 << 20}; !slices.Equal(limits, want) {
+		t.Errorf("limits: got %v, want %v", limits, want)
 	}
 	if want := []time.Duration{idleSlack, busySlack, idleSlack}; !slices.Equal(slacks, want) {
 		t.Errorf("slack of timers: got %v, want %v", slacks, want)
 	}
-	if released != 2 {
-		t.Errorf("let go of pages %d times, want at each of two beginnings", released)
+	if want := []bool{true, false, true}; !slices.Equal(singles, want) {
+		t.Errorf("a thread at a time: got %v, want %v", singles, want)
 	}
-	for range 2*looksToRelease + 1 {
-		watched.look(total)
+	if collected != 2 || released != 2 {
+		t.Errorf("collected %d and released pages %d times, want at each of two beginnings", collected, released)
 	}
-	if released != 4 {
-		t.Errorf("let go of pages %d times, want twice more in 21 looks", released)
+	for range 2*looksToCollect + 1 {
+		watched.look()
 	}
-	if want := []int{20, 50, 20}; !slices.Equal(percents, want) {
-		t.Errorf("percents: got %v, want no more than %v", percents, want)
+	if want := 2 + 2*looksToCollect/looksToRelease; collected != 4 || released != want {
+		t.Errorf("collected %d and released pages %d times, want 4 and %d after %d more looks", collected, released, want, 2*looksToCollect+1)
+	}
+	for _, garbage := range []uint64{9, 10} {
+		now.heap = (50 + garbage) << 20
+		watched.look()
+	}
+	if collected != 5 {
+		t.Errorf("collected %d times, want once more for ten megabytes of garbage", collected)
+	}
+	if len(slacks) != 3 {
+		t.Errorf("slack of timers: got %v, want no more than three", slacks)
+	}
+}
+
+// TestBurst has a process that is idle allocate much before the next look. What the collector
+// does because of it is heard at once, and what it does at a request is not.
+func TestBurst(t *testing.T) {
+	if os.Getenv("GOGC") != "" {
+		t.Skip("GOGC is set")
+	}
+	watched := newTender(Settings{Busy: 100, Garbage: 1 << 20, Rate: 1 << 40, Report: func(err error) { t.Error(err) }})
+	t.Cleanup(func() { watched.wake() })
+	watched.look()
+	watched.rest()
+	select {
+	case <-watched.filled:
+		t.Fatal("a collection that was asked for counts as use")
+	case <-time.After(100 * time.Millisecond):
+	}
+	var kept []byte
+	for range 100_000 {
+		kept = make([]byte, 64<<10)
+		if len(watched.filled) > 0 {
+			break
+		}
+	}
+	runtime.KeepAlive(kept)
+	if len(watched.filled) == 0 {
+		t.Fatal("six gigabytes were allocated, and nobody heard of it")
+	}
+	watched.wake()
+	if got := debug.SetMemoryLimit(-1); got != watched.most {
+		t.Errorf("the limit of memory is %d after, %d before", got, watched.most)
+	}
+	if got := debug.SetGCPercent(100); got != 100 {
+		t.Errorf("the collector has %d percent, want what is for a process in use", got)
 	}
 }
 
