@@ -25,7 +25,7 @@ const (
 	// how far they are, while somebody streams a first list. Each looks about once a second.
 	cacheStep = time.Second
 	// cacheCalm is how often they do so otherwise: each watch hears it once a minute.
-	cacheCalm = 5 * time.Second
+	cacheCalm = 10 * time.Second
 )
 
 // cacheInStep lets the caches of all resources wake together. Changed is called when a custom
