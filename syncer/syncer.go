@@ -38,8 +38,12 @@ import (
 	"garret.dev/garret/syncer/translate"
 )
 
-// watchInterval is how often the control plane is asked whether it is well.
-const watchInterval = 5 * time.Second
+// troubleInterval is how often the control plane is looked at while something is wrong with it, and
+// calmInterval how often otherwise.
+const (
+	troubleInterval = 5 * time.Second
+	calmInterval    = 10 * time.Second
+)
 
 // sides is what is known once both clusters answer.
 type sides struct {
@@ -272,9 +276,9 @@ func (p passage) pass(ctx context.Context, do func(context.Context) error) error
 // watchControlPlane keeps the syncer ready while the control plane is, and
 // fails when it has become another one.
 func watchControlPlane(ctx context.Context, options Options, both *sides, health *health, history *lineage.Lineage, reporter *bootstrap.Reporter) error {
-	return wait.PollUntilContextCancel(ctx, watchInterval, true, func(ctx context.Context) (bool, error) {
+	for {
 		if content, err := os.ReadFile(options.VirtualKubeconfig); err == nil && !bytes.Equal(content, both.kubeconfig) {
-			return false, errors.New("the control plane has new credentials: restarting")
+			return errors.New("the control plane has new credentials: restarting")
 		}
 		// What it finds ends the syncer; while nothing is settled it finds nothing.
 		_ = history.Confirm(ctx)
@@ -286,12 +290,20 @@ func watchControlPlane(ctx context.Context, options Options, both *sides, health
 				why = err.Error()
 			}
 		}
-		if why != "" && ctx.Err() == nil {
-			klog.FromContext(ctx).Info("The control plane cannot be used", "why", why)
-			health.set(why)
-			return false, nil
+		pause := calmInterval
+		if why != "" {
+			pause = troubleInterval
 		}
-		health.set("")
-		return false, nil
-	})
+		if ctx.Err() == nil {
+			if why != "" {
+				klog.FromContext(ctx).Info("The control plane cannot be used", "why", why)
+			}
+			health.set(why)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }

@@ -66,7 +66,7 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 func (r *Reporter) ControlPlane() (why string, known bool) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	return r.seen.message, !r.seenAt.IsZero() && r.clock.Since(r.seenAt) < 2*observeInterval
+	return r.seen.message, !r.seenAt.IsZero() && r.clock.Since(r.seenAt) < 2*calmInterval
 }
 
 // letsIn is why nobody gets in who has the right: the API server is ready before the rules

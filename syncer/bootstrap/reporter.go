@@ -23,9 +23,11 @@ import (
 )
 
 const (
-	// observeInterval is how often the control plane is looked at, refreshInterval
-	// how often the status is written though nothing changed.
+	// observeInterval is how often the control plane is looked at while something is wrong or has
+	// just changed, calmInterval how often otherwise, and refreshInterval how often the
+	// status is written though nothing changed.
 	observeInterval = 5 * time.Second
+	calmInterval    = 10 * time.Second
 	refreshInterval = 30 * time.Second
 	observeTimeout  = 4 * time.Second
 	// rightsInterval is how often it is looked at while nobody can enter: the rules for that
@@ -269,6 +271,9 @@ func (r *Reporter) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		now := r.observe(ctx, last)
 		pause := observeInterval
+		if now == last && now.controlPlane == (trouble{}) {
+			pause = calmInterval
+		}
 		if written.IsZero() || now != last || r.clock.Since(written) >= refreshInterval {
 			switch err := writer.write(ctx, now); {
 			case err == nil:
