@@ -128,8 +128,8 @@ func TestLookFollowsUse(t *testing.T) {
 	for range 2*looksToCollect + 1 {
 		watched.look()
 	}
-	if want := 2 + 2*looksToCollect/looksToRelease; collected != 4 || released != want {
-		t.Errorf("collected %d and released pages %d times, want 4 and %d after %d more looks", collected, released, want, 2*looksToCollect+1)
+	if collected != 4 || released != 4 {
+		t.Errorf("collected %d and released pages %d times, want twice more in %d looks", collected, released, 2*looksToCollect+1)
 	}
 	for _, garbage := range []uint64{9, 10} {
 		now.heap = (50 + garbage) << 20

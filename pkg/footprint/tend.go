@@ -17,10 +17,9 @@ import (
 const (
 	// interval is how often Tend looks whether the process is in use.
 	interval = 30 * time.Second
-	// looksToRelease is how many looks later the program's pages are released again: the kernel
-	// brings fifteen more back with each that is read. looksToCollect is how many looks later
-	// garbage is collected, at the latest.
-	looksToRelease = 2
+	// looksToCollect is how many looks later garbage is collected and the program's pages are
+	// released again, at the latest. What a process does each half a minute brings most of those
+	// pages back that it needs, so more often would save nothing.
 	looksToCollect = 20
 	// burst is how much more than Settings.Garbage a process that was idle allocates before it
 	// counts as busy at once. No idle process allocates that much between two looks.
@@ -123,8 +122,6 @@ func (t *tender) look() {
 	}
 	if t.looks++; t.looks >= looksToCollect || now.heap >= t.kept+t.Garbage {
 		t.rest()
-	} else if t.looks%looksToRelease == 0 {
-		t.try(t.release())
 	}
 }
 
