@@ -26,6 +26,9 @@ const (
 	cacheStep = time.Second
 	// cacheCalm is how often they do so otherwise: each watch hears it once a minute.
 	cacheCalm = 10 * time.Second
+	// checkPeriod is how often each cache is compared with all that the database has of its
+	// resource. Upstream's five minutes are a sixth of what an idle control plane does.
+	checkPeriod = 30 * time.Minute
 )
 
 // cacheInStep lets the caches of all resources wake together. Changed is called when a custom
