@@ -215,9 +215,7 @@ func execute(t *testing.T, c framework.Client) {
 	if _, err := c.Try("exec", "shell", "-c", "shell", "--", "sh", "-c", "exit 7"); err == nil || !strings.Contains(err.Error(), "exit status 7") {
 		t.Errorf("exit code: got %v, want 7", err)
 	}
-	// script gives kubectl a terminal, so that -t is real.
-	out, err := c.With("TERM=xterm").Tool("script", "-qec",
-		"kubectl exec -it shell -c shell -- sh -c 'test -t 0 && echo terminal'", "/dev/null")
+	out, err := c.Terminal("kubectl exec -it shell -c shell -- sh -c 'test -t 0 && echo terminal'")
 	if err != nil || !strings.Contains(out, "terminal") {
 		t.Errorf("exec -it: got %q, %v; want a terminal", out, err)
 	}

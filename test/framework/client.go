@@ -92,6 +92,24 @@ func (c Client) Tool(tool string, args ...string) (string, error) {
 	return out.String(), nil
 }
 
+// Terminal runs a command line on a terminal at which nobody types, and returns what it shows.
+func (c Client) Terminal(line string) (string, error) {
+	// script types the character for the end of input when its own input ends. What is typed while
+	// a command ends is late, and may cut off the command's last words.
+	keyboard, silent, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer keyboard.Close()
+	defer silent.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), toolTimeout)
+	defer cancel()
+	command := c.With("TERM=xterm").Command(ctx, "script", "-qec", line, "/dev/null")
+	command.Stdin = keyboard
+	shown, err := command.CombinedOutput()
+	return string(shown), err
+}
+
 // Output runs kubectl and returns all that it prints, warnings too.
 func (c Client) Output(args ...string) (string, error) {
 	var out bytes.Buffer
