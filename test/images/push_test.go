@@ -78,6 +78,7 @@ func TestCatalogue(t *testing.T) {
 		"garret.dev/garret/controller:v0.1.0",
 		"garret.dev/garret/controlplane:v1.37.2",
 		"garret.dev/garret/syncer:v0.1.0",
+		"gcr.io/k8s-staging-gateway-api/echo-basic:v20240412-v1.0.0-394-g40c666fd",
 		"ghcr.io/letsencrypt/pebble:2.0.0",
 		"quay.io/jetstack/cert-manager-acmesolver:v1.0.0",
 		"quay.io/jetstack/cert-manager-controller:v1.0.0",
