@@ -19,7 +19,7 @@ export KUBECONFIG=$PWD/$state/host.kubeconfig
 export PATH=$bin:$PATH
 space=gateway
 
-images() { garret-images build && garret-images build traefik echo-basic --out "$bin/images/gateway"; }
+images() { garret-images build && garret-images build traefik echo-basic echo-dns --out "$bin/images/gateway"; }
 
 boot() {
     garret-host up --dir "$host" --name gateway --bin bin --kubeconfig "$KUBECONFIG" \

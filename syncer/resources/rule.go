@@ -268,8 +268,8 @@ func (b *builder) followRules(resource string) []follow {
 // boundPatience is how long the status of a new object waits for the name of what it is bound to.
 const boundPatience = time.Minute
 
-// report writes the status inside where the host's differs, in the names inside. It returns what the
-// tenant is to be told of besides.
+// report writes the status inside where the host's differs, in the names inside. Its error is also
+// what an Event has to tell the tenant.
 func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstructured) error {
 	if len(r.status) == 0 {
 		return nil

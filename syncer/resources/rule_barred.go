@@ -187,6 +187,7 @@ func (t *translation) explain(virtual, part any, field string) {
 			} else if nowhere {
 				delete(parent, fieldSectionName)
 			}
+			t.sayNamespace(virtual, parent)
 		}
 		for _, bar := range t.barred {
 			switch {
@@ -216,6 +217,20 @@ func (t *translation) sectionInside(virtual any, section string) (inside any, no
 		}
 	}
 	return nil, false
+}
+
+// sayNamespace gives a reference of the status the object's own namespace where the object says it. On the
+// host it does not.
+func (t *translation) sayNamespace(virtual any, parent map[string]any) {
+	if _, says := parent["namespace"]; says {
+		return
+	}
+	for _, each := range listAt(virtual, "spec", "parentRefs") {
+		fields, _ := each.(map[string]any)
+		if fields["namespace"] == t.namespace && fields["name"] == parent["name"] && fields[fieldSectionName] == parent[fieldSectionName] && fields["port"] == parent["port"] {
+			parent["namespace"] = t.namespace
+		}
+	}
 }
 
 // concerns tells whether an entry of the status is about the reference. One of a listener is

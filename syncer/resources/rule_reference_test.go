@@ -180,6 +180,14 @@ func TestStatusOfBarred(t *testing.T) {
 			func(entry any) string {
 				return summary(entry, `{"name":"web"} ResolvedRefs=False/InvalidKind`, "example.org")
 			}},
+		"its own namespace named": {"httproutes", "parents", tree{"parentRefs": list(tree{"name": "web", "namespace": "shop", "sectionName": "a"}, tree{"name": "web", "sectionName": "b"})},
+			func(tree) any { return tree{"parentRef": tree{"name": "web", "sectionName": "a"}} },
+			func(entry any) string {
+				return summary(entry, `{"name":"web","namespace":"shop","sectionName":"a"}`, "")
+			}},
+		"its own namespace not named": {"httproutes", "parents", tree{"parentRefs": list(tree{"name": "web", "namespace": "shop", "sectionName": "a"}, tree{"name": "web", "sectionName": "b"})},
+			func(tree) any { return tree{"parentRef": tree{"name": "web", "sectionName": "b"}} },
+			func(entry any) string { return summary(entry, `{"name":"web","sectionName":"b"}`, "") }},
 		"a Gateway that is not there": {"httproutes", "parents", tree{"parentRefs": list(tree{"name": "web", "namespace": "edge"})},
 			func(host tree) any {
 				parent := host["parentRefs"].([]any)[0].(tree)
@@ -222,7 +230,7 @@ func TestStatusOfBarred(t *testing.T) {
 func summary(entry any, want, message string) string {
 	parent, _ := json.Marshal(entry.(tree)["parentRef"])
 	got, last := string(parent), ""
-	for _, each := range entry.(tree)["conditions"].([]any) {
+	for _, each := range listAt(entry, "conditions") {
 		condition := each.(tree)
 		got += fmt.Sprintf(" %s=%s/%s", condition["type"], condition["status"], condition["reason"])
 		last = condition["message"].(string)

@@ -82,6 +82,7 @@ func TestCatalogue(t *testing.T) {
 		"ghcr.io/letsencrypt/pebble:2.0.0",
 		"quay.io/jetstack/cert-manager-acmesolver:v1.0.0",
 		"quay.io/jetstack/cert-manager-controller:v1.0.0",
+		"registry.k8s.io/coredns/coredns:v1.12.2",
 		"registry.k8s.io/coredns/coredns:v1.15.0",
 		"registry.k8s.io/e2e-test-images/agnhost:2.53",
 		"registry.k8s.io/pause:3.10",
