@@ -88,5 +88,6 @@ for side in ${SIDES:-host inside}; do
             ;;
     esac
 done
-garret-conformance gateway --dir $state
+# The page compares both sides.
+[ ! -d $state/host ] || [ ! -d $state/inside ] || garret-conformance gateway --dir $state
 exit $failed
