@@ -41,7 +41,7 @@ test: ## Run every test: unit, integration, and e2e on a host of their own
 
 .PHONY: help
 help: ## Show this text
-	@awk 'BEGIN {FS = ":.*## "} /^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Building
 
@@ -97,6 +97,12 @@ netpol              := test/netpol
 netpol_sources      := $(addprefix $(netpol)/,main.go go.mod go.sum)
 netpol_stamp        := $(BIN)/.netpol
 
+# The Gateway API's own conformance suite has one as well. Its tests want the experimental channel.
+gatewaysuite         := test/gatewayapi
+gatewaysuite_sources := $(addprefix $(gatewaysuite)/,suite_test.go go.mod go.sum)
+gatewaysuite_crds    := $(BIN)/gateway-api-experimental-crds.yaml
+gatewaysuite_stamp   := $(BIN)/.gatewayapi
+
 .PHONY: third-party
 third-party: $(containerd_stamp) $(coredns_stamp) $(metrics_stamp)
 
@@ -137,6 +143,13 @@ $(snapshotter_stamp): $(snapshotter_sources)
 
 $(netpol_stamp): $(netpol_sources)
 	@FOLDER=$(netpol) hack/build.sh kube-network-policies -ldflags "-s -w" .
+	@touch $@
+
+$(gatewaysuite_stamp): $(gatewaysuite_sources)
+	@FOLDER=$(gatewaysuite) hack/build.sh "what the Gateway API's suite routes to" -ldflags "-s -w" sigs.k8s.io/gateway-api/conformance/echo-basic
+	@cd $(gatewaysuite) && GOWORK=off $(GO) test -c -vet=off -ldflags "-s -w" -o $(BIN)/gateway-api.test .
+	@cd $(gatewaysuite) && cd "$$(GOWORK=off $(GO) list -m -f '{{.Dir}}' sigs.k8s.io/gateway-api)/config/crd/experimental" && \
+	    sed -s '1i---' gateway.networking.k8s.io_*.yaml >$(gatewaysuite_crds)
 	@touch $@
 
 .PHONY: netpol
@@ -187,6 +200,7 @@ vet: ## Vet all modules, and the tests of every level
 	cd $(certmanager) && GOWORK=off $(GO) vet ./...
 	cd $(snapshotter) && GOWORK=off $(GO) vet ./...
 	cd $(netpol) && GOWORK=off $(GO) vet ./...
+	cd $(gatewaysuite) && GOWORK=off $(GO) vet ./...
 
 # The levels are vetted once, by make vet: go test would compute what vet wants to
 # know of some thousand packages again for each of them.
@@ -232,6 +246,11 @@ conformance: build ## Run the specs of Kubernetes' conformance suite that have n
 .PHONY: conformance-beyond
 conformance-beyond: build $(netpol_stamp) $(snapshotter_stamp) ## Run specs outside that suite, for the features of a virtual cluster
 	@BEYOND=1 hack/conformance.sh
+
+.PHONY: conformance-gateway
+conformance-gateway: build $(gatewaysuite_stamp) $(traefik_stamp) ## Run the Gateway API's own suite with Traefik, on a bare host and in a virtual cluster
+	@hack/build.sh results ./test/conformance/cmd/garret-conformance
+	@hack/gateway.sh
 
 .PHONY: conformance-short
 conformance-short: build ## Run about forty specs of that suite in a virtual cluster, in a few minutes

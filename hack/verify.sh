@@ -15,7 +15,7 @@ unformatted=$(gofmt -l apis artifacts cmd docs generated hack pkg syncer test)
 
 go run ./hack/docs apis cmd hack pkg syncer test || failed=1
 
-for module in . cmd/controlplane test test/certmanager test/netpol test/snapshotter; do
+for module in . cmd/controlplane test test/certmanager test/gatewayapi test/netpol test/snapshotter; do
     (cd "$module" && GOWORK=off go mod tidy -diff >/dev/null) || complain "run GOWORK=off go mod tidy in $module"
 done
 

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package definitions makes a virtual cluster serve kinds of its host. It creates the
-// CustomResourceDefinition inside from the host's, with the one version in which the syncer
-// copies objects. It copies names, schema, subresources and columns. It does not copy a
-// conversion, because that needs a webhook that runs on the host.
+// CustomResourceDefinition inside from the host's, and has it store the version in which the
+// syncer copies objects. It copies names, schemas, subresources and columns. It does not copy a
+// conversion, because that needs a webhook that runs on the host: with one, there is only the
+// version that the syncer copies.
 //
 // It never changes a tenant's own definition. If that serves the version, the syncer uses it;
 // otherwise the syncer does not sync the kind.
@@ -14,6 +15,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -201,9 +203,9 @@ func (i *Installer) Hidden(ctx context.Context) ([]schema.GroupVersionResource, 
 	return kinds, nil
 }
 
-func with(labels map[string]string, key, value string) map[string]string {
+func with(entries map[string]string, key, value string) map[string]string {
 	made := map[string]string{key: value}
-	for key, value := range labels {
+	for key, value := range entries {
 		if _, set := made[key]; !set {
 			made[key] = value
 		}
@@ -217,16 +219,20 @@ func (i *Installer) update(ctx context.Context, current, wanted *apiextensionsv1
 	changed := current.DeepCopy()
 	versions := wanted.Spec.Versions
 	for _, version := range current.Spec.Versions {
-		if version.Name != versions[0].Name {
+		if !slices.ContainsFunc(versions, func(now apiextensionsv1.CustomResourceDefinitionVersion) bool { return now.Name == version.Name }) {
 			version.Storage = false
 			versions = append(versions, version)
 		}
 	}
 	changed.Spec.Names, changed.Spec.Versions = wanted.Spec.Names, versions
+	for key, value := range wanted.Annotations {
+		changed.Annotations = with(changed.Annotations, key, value)
+	}
 	if mark, shown := wanted.Labels[tenancyv1.LabelMapped]; shown {
 		changed.Labels = with(changed.Labels, tenancyv1.LabelMapped, mark)
 	}
-	if equality.Semantic.DeepEqual(current.Spec, changed.Spec) && equality.Semantic.DeepEqual(current.Labels, changed.Labels) {
+	if equality.Semantic.DeepEqual(current.Spec, changed.Spec) && equality.Semantic.DeepEqual(current.Labels, changed.Labels) &&
+		equality.Semantic.DeepEqual(current.Annotations, changed.Annotations) {
 		return nil
 	}
 	if _, err := i.Virtual.Update(ctx, changed, metav1.UpdateOptions{}); err != nil {
@@ -280,17 +286,29 @@ func inside(host *apiextensionsv1.CustomResourceDefinition, version, id string, 
 		return nil, fmt.Errorf("the host serves no %s of version %s whose scope is %s", host.Name, version, scope)
 	}
 	served.Storage = true
+	versions := []apiextensionsv1.CustomResourceDefinitionVersion{served}
+	if host.Spec.Conversion == nil || host.Spec.Conversion.Strategy == apiextensionsv1.NoneConverter {
+		for _, other := range host.Spec.Versions {
+			if other.Served && other.Name != version {
+				other.Storage = false
+				versions = append(versions, other)
+			}
+		}
+	}
 	made := &apiextensionsv1.CustomResourceDefinition{
 		ObjectMeta: metav1.ObjectMeta{Name: host.Name, Labels: map[string]string{tenancyv1.LabelCluster: id}},
 		Spec: apiextensionsv1.CustomResourceDefinitionSpec{
 			Group: host.Spec.Group, Names: host.Spec.Names, Scope: host.Spec.Scope,
-			Versions:   []apiextensionsv1.CustomResourceDefinitionVersion{served},
+			Versions:   versions,
 			Conversion: &apiextensionsv1.CustomResourceConversion{Strategy: apiextensionsv1.NoneConverter},
 		},
 	}
-	// Groups of Kubernetes' own projects need to say who approved them.
-	if approved, is := host.Annotations[apiextensionsv1.KubeAPIApprovedAnnotation]; is {
-		made.Annotations = map[string]string{apiextensionsv1.KubeAPIApprovedAnnotation: approved}
+	// Groups of Kubernetes' own projects need to say who approved them. What a project says under the
+	// name of the group is its release, for those who ask.
+	for key, value := range host.Annotations {
+		if key == apiextensionsv1.KubeAPIApprovedAnnotation || strings.HasPrefix(key, host.Spec.Group+"/") {
+			made.Annotations = with(made.Annotations, key, value)
+		}
 	}
 	return made, nil
 }

@@ -4,6 +4,8 @@
 package definitions
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -75,4 +77,43 @@ func TestClasses(t *testing.T) {
 	if len(outcome.Kinds) != 1 || outcome.Kinds[0].Resource != "gatewayclasses" || outcome.Missing["gateways.gateway.networking.k8s.io"] == nil {
 		t.Errorf("got %v, missing %v, want the classes alone", outcome.Kinds, outcome.Missing)
 	}
+}
+
+// TestVersions wants all versions of the host inside where nothing converts them, and with them what the
+// project says of its release. What was stored in an earlier version stays readable.
+func TestVersions(t *testing.T) {
+	host := definition("httproutes", "HTTPRoute", apiextensionsv1.NamespaceScoped, "v1beta1", "v1", "v1alpha1")
+	host.Spec.Versions[2].Served = false
+	host.Annotations = map[string]string{"gateway.networking.k8s.io/bundle-version": "v1.4.0", "helm.sh/hook": "x"}
+	rules := []tenancyv1.KindRule{{APIVersion: "gateway.networking.k8s.io/v1", Resource: "httproutes"}}
+	i := installer(host)
+	check := func(what string, want ...string) {
+		t.Helper()
+		if outcome := i.Install(t.Context(), rules); len(outcome.Missing) > 0 {
+			t.Fatalf("%s: %v", what, outcome.Missing)
+		}
+		found, err := i.Virtual.Get(t.Context(), host.Name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, version := range found.Spec.Versions {
+			got = append(got, fmt.Sprintf("%s %t %t", version.Name, version.Served, version.Storage))
+		}
+		if !slices.Equal(got, want) || len(found.Annotations) != 1 || found.Annotations["gateway.networking.k8s.io/bundle-version"] != host.Annotations["gateway.networking.k8s.io/bundle-version"] {
+			t.Errorf("%s: got %q with %v, want %q", what, got, found.Annotations, want)
+		}
+	}
+	check("two versions", "v1 true true", "v1beta1 true false")
+	rename := host.DeepCopy()
+	rename.Spec.Versions[0].Name, rename.Annotations["gateway.networking.k8s.io/bundle-version"] = "v2", "v1.5.0"
+	if _, err := i.Host.Update(t.Context(), rename, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	host = rename
+	check("a later release", "v1 true true", "v2 true false", "v1beta1 true false")
+
+	host.Spec.Conversion = &apiextensionsv1.CustomResourceConversion{Strategy: apiextensionsv1.WebhookConverter}
+	i = installer(host)
+	check("a webhook converts", "v1 true true")
 }

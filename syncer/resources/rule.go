@@ -5,6 +5,7 @@ package resources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -132,28 +133,25 @@ func (b *builder) released(virtual *engine.Store[*unstructured.Unstructured]) {
 }
 
 // wanted keeps what is shown of the host from going there. What nothing permits any more leaves the
-// host; when it is to come back, an Event tells why it cannot.
+// host, and comes back without what is not permitted.
 func (r *ruled) wanted(virtual *unstructured.Unstructured) bool {
 	if isShown(virtual, tenancyv1.LabelMapped, r.b.Translator.Cluster().ID) {
 		return false
 	}
-	if r.KeepsData || !r.hosted(virtual) {
-		return true
-	}
-	_, done, _ := r.translate(virtual)
-	return !done.denied
+	host, found := r.twin(virtual)
+	return r.KeepsData || !found || !r.trespasses(virtual, host)
 }
 
 // translate is what of the object goes to the host, and what it names, by kind.
 func (r *ruled) translate(virtual *unstructured.Unstructured) (map[string]any, *translation, error) {
-	return r.translated(virtual, r.b.referrals, func(of schema.GroupResource, named types.NamespacedName, reference map[string]any) string {
+	return r.translated(virtual, r.b.referrals, func(of schema.GroupResource, named types.NamespacedName, reference map[string]any) (string, string) {
 		return r.b.forbids(r, virtual.GetNamespace(), of, named, reference)
 	})
 }
 
-func (r *ruled) translated(virtual *unstructured.Unstructured, refer referrals, permits func(schema.GroupResource, types.NamespacedName, map[string]any) string) (map[string]any, *translation, error) {
+func (r *ruled) translated(virtual *unstructured.Unstructured, refer referrals, forbids forbidding) (map[string]any, *translation, error) {
 	t := &translation{translator: r.b.Translator, namespace: virtual.GetNamespace(), named: map[string][]types.NamespacedName{},
-		refer: refer, permits: permits, shown: map[types.NamespacedName]types.NamespacedName{}}
+		refer: refer, forbids: forbids, gatewayAPI: r.GroupVersionResource().Group == tenancyv1.GroupGatewayAPI, shown: map[types.NamespacedName]types.NamespacedName{}}
 	made, _, err := t.inside(r.tree, "", "", virtual.Object)
 	if err != nil {
 		return nil, t, err
@@ -163,12 +161,12 @@ func (r *ruled) translated(virtual *unstructured.Unstructured, refer referrals, 
 
 // naming is what the object names inside of the kind, whether or not it may now. One that is refused
 // for another reason names nothing.
-func (r *ruled) naming(virtual *unstructured.Unstructured) map[string][]types.NamespacedName {
-	_, done, err := r.translated(virtual, nil, func(schema.GroupResource, types.NamespacedName, map[string]any) string { return "" })
+func (r *ruled) naming(virtual *unstructured.Unstructured) (named map[string][]types.NamespacedName, refused bool) {
+	_, done, err := r.translated(virtual, nil, func(schema.GroupResource, types.NamespacedName, map[string]any) (string, string) { return "", "" })
 	if err != nil {
-		return nil
+		return nil, true
 	}
-	return done.named
+	return done.named, false
 }
 
 // apply gives the host object the fields that the rule names, and takes away what is not
@@ -194,7 +192,8 @@ func (r *ruled) apply(virtual, host *unstructured.Unstructured) error {
 // references are the names of others of its own namespace.
 func (r *ruled) references(virtual *unstructured.Unstructured) []string {
 	var all []string
-	for _, names := range r.naming(virtual) {
+	named, _ := r.naming(virtual)
+	for _, names := range named {
 		for _, named := range names {
 			if named.Namespace == virtual.GetNamespace() {
 				all = append(all, named.Name)
@@ -211,30 +210,32 @@ func (r *ruled) byNamed(resource string) cache.IndexFunc {
 			return nil, nil
 		}
 		var keys []string
-		for _, named := range r.naming(virtual)[resource] {
-			keys = append(keys, named.String())
+		named, _ := r.naming(virtual)
+		for _, each := range named[resource] {
+			keys = append(keys, each.String())
 		}
 		return keys, nil
 	}
 }
 
-// hosted tells whether the object is on the host. What only a refused one names is not
-// brought there.
-func (r *ruled) hosted(virtual *unstructured.Unstructured) bool {
+// twin is the host's object of one inside.
+func (r *ruled) twin(virtual *unstructured.Unstructured) (*unstructured.Unstructured, bool) {
 	host, found := r.host.Get(r.host.Namespace(), r.b.Translator.HostName(virtual.GetNamespace(), virtual.GetName()))
 	if !found {
-		return false
+		return nil, false
 	}
 	identity, ours := r.b.Translator.IdentityOf(host)
-	return ours && identity.UID == virtual.GetUID()
+	return host, ours && identity.UID == virtual.GetUID()
 }
 
-// namedByRule tells whether an object that is on the host by a rule names the one of this key.
+// namedByRule tells whether an object that is on the host by a rule names the one of this key, and may.
 func (b *builder) namedByRule(resource, key string) bool {
 	return slices.ContainsFunc(b.ruled, func(r *ruled) bool {
 		return slices.ContainsFunc(r.virtual.ByIndex(indexNamed(resource), key), func(virtual *unstructured.Unstructured) bool {
-			_, done, _ := r.translate(virtual)
-			return r.hosted(virtual) && !done.denied
+			// What only a refused one names is not brought there.
+			_, done, err := r.translate(virtual)
+			_, hosted := r.twin(virtual)
+			return err == nil && hosted && slices.ContainsFunc(done.named[resource], func(named types.NamespacedName) bool { return named.String() == key })
 		})
 	})
 }
@@ -243,7 +244,10 @@ func (b *builder) namedByRule(resource, key string) bool {
 func (b *builder) followRules(resource string) []follow {
 	var follows []follow
 	for _, r := range b.ruled {
-		keys := func(virtual *unstructured.Unstructured) []types.NamespacedName { return r.naming(virtual)[resource] }
+		keys := func(virtual *unstructured.Unstructured) []types.NamespacedName {
+			named, _ := r.naming(virtual)
+			return named[resource]
+		}
 		follows = append(follows,
 			follow{r.virtual.Informer(), func(object any) []types.NamespacedName { return keys(object.(*unstructured.Unstructured)) }},
 			follow{r.host.Informer(), func(object any) []types.NamespacedName {
@@ -264,7 +268,8 @@ func (b *builder) followRules(resource string) []follow {
 // boundPatience is how long the status of a new object waits for the name of what it is bound to.
 const boundPatience = time.Minute
 
-// report writes the status inside where the host's differs, in the names inside.
+// report writes the status inside where the host's differs, in the names inside. Its error is also
+// what an Event has to tell the tenant.
 func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstructured) error {
 	if len(r.status) == 0 {
 		return nil
@@ -287,6 +292,7 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 			continue
 		}
 		read := mapText(done.readNames(runtime.DeepCopyJSONValue(value), r.host.Namespace()), readable)
+		done.explain(virtual.Object, read, path[len(path)-1])
 		if err := unstructured.SetNestedField(changed.Object, read, path...); err != nil {
 			return fmt.Errorf("status inside: %w", err)
 		}
@@ -306,8 +312,9 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 		}
 		observeInside(status, host.GetGeneration(), inside)
 	}
+	told := errors.Join(unbound, done.refusal())
 	if equality.Semantic.DeepEqual(changed, virtual) {
-		return unbound
+		return told
 	}
 	writer, ok := r.virtual.Writer(virtual.GetNamespace()).(statusWriter[*unstructured.Unstructured])
 	if !ok {
@@ -316,14 +323,15 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 	if _, err := writer.UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("status inside: %w", err)
 	}
-	return unbound
+	return told
 }
 
 // readable replaces the host's names by those inside, for what the object names.
 func (r *ruled) readable(virtual *unstructured.Unstructured) func(string) string {
 	names := map[string][]string{virtual.GetNamespace(): {virtual.GetName()}}
-	for _, named := range r.naming(virtual) {
-		for _, each := range named {
+	named, _ := r.naming(virtual)
+	for _, all := range named {
+		for _, each := range all {
 			names[each.Namespace] = append(names[each.Namespace], each.Name)
 		}
 	}

@@ -77,6 +77,10 @@ func (f *fieldTree) refersTo(definition string) bool {
 	return false
 }
 
+// forbidding says why a reference may not lead to another namespace inside. The reason may be
+// empty, why is not.
+type forbidding func(of schema.GroupResource, named types.NamespacedName, reference map[string]any) (reason, why string)
+
 // translation carries one object to the host.
 type translation struct {
 	translator *translate.Translator
@@ -85,10 +89,13 @@ type translation struct {
 	named map[string][]types.NamespacedName
 	// refer finds what a Reference may name.
 	refer referrals
-	// permits says why a Reference may not lead to another namespace; empty where it may.
-	permits func(of schema.GroupResource, named types.NamespacedName, reference map[string]any) string
-	// denied says that it is refused because a permission is missing, which may come and go.
-	denied bool
+	// forbids says why a Reference may not lead to another namespace, and in one word for a condition;
+	// empty where it may.
+	forbids forbidding
+	// gatewayAPI says that the object is one of the Gateway API.
+	gatewayAPI bool
+	// barred are the references that may not lead where they say.
+	barred []barred
 	// shown are the objects of the host that it found named, by their names there.
 	shown map[types.NamespacedName]types.NamespacedName
 	// known may be left out. It is the name inside of what the object does not name, and its status does.

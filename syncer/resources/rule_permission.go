@@ -22,26 +22,28 @@ import (
 // definitionOfGateways is the kind whose objects say themselves which routes may name them.
 const definitionOfGateways = tenancyv1.ResourceGateways + "." + tenancyv1.GroupGatewayAPI
 
-// forbids says why an object of a namespace may not name one of another namespace inside; empty
-// where it may. The host has one namespace for both, where nobody would ask: what the Gateway
-// API asks of two namespaces is held to here. No other kind leads to another namespace.
-func (b *builder) forbids(r *ruled, from string, of schema.GroupResource, named types.NamespacedName, reference map[string]any) string {
+// forbids says why an object of a namespace may not name one of another namespace inside, and the
+// reason for a condition; why is empty where it may. The host has one namespace for both, where nobody
+// would ask: what the Gateway API asks of two namespaces is held to here. No other kind leads to
+// another namespace.
+func (b *builder) forbids(r *ruled, from string, of schema.GroupResource, named types.NamespacedName, reference map[string]any) (reason, why string) {
 	kind := r.GroupVersionResource()
 	own := fmt.Sprintf("an object goes to the host only with others of its own namespace, %q, and with those of the host that are shown", from)
 	switch {
 	case kind.Group != tenancyv1.GroupGatewayAPI:
-		return own
+		return "", own
 	case of.String() == definitionOfGateways:
-		if why := b.notAdmitted(from, named, reference); why != "" {
-			return fmt.Sprintf("%s, and with Gateways whose listeners admit that namespace: %s", own, why)
+		reason, why := b.notAdmitted(from, named, reference)
+		if why != "" {
+			why = fmt.Sprintf("%s, and with Gateways whose listeners admit that namespace: %s", own, why)
 		}
-		return ""
+		return reason, why
 	case b.grants != nil && slices.ContainsFunc(b.grants.List(), func(grant *unstructured.Unstructured) bool {
 		return grant.GetNamespace() == named.Namespace && grant.GetDeletionTimestamp() == nil && grants(grant, kind.Group, r.Kind, from, of, named.Name)
 	}):
-		return ""
+		return "", ""
 	}
-	return fmt.Sprintf("%s, and with what a ReferenceGrant of the namespace %q opens to it", own, named.Namespace)
+	return reasonRefNotPermitted, fmt.Sprintf("%s, and with what a ReferenceGrant of the namespace %q opens to it", own, named.Namespace)
 }
 
 // grants tells whether the ReferenceGrant lets objects of a kind in a namespace name the object.
@@ -63,15 +65,16 @@ func grants(grant *unstructured.Unstructured, group, kind, namespace string, of 
 }
 
 // notAdmitted says why the Gateway inside takes no such reference of a route in the namespace. On the host,
-// its listeners admit all routes of the tenant: so each one that is meant has to admit the namespace.
-func (b *builder) notAdmitted(from string, named types.NamespacedName, reference map[string]any) string {
+// its listeners admit all routes of the tenant: so each one that is meant has to admit the namespace. There
+// is a reason where a listener does not; all else, the host's controller sees for itself.
+func (b *builder) notAdmitted(from string, named types.NamespacedName, reference map[string]any) (reason, why string) {
 	at := slices.IndexFunc(b.ruled, func(r *ruled) bool { return r.Definition() == definitionOfGateways })
 	if at < 0 {
-		return "the VirtualCluster does not have gateways go to the host"
+		return "", "the VirtualCluster does not have gateways go to the host"
 	}
 	gateway, found := b.ruled[at].virtual.Get(named.Namespace, named.Name)
 	if !found {
-		return fmt.Sprintf("there is no Gateway %s", named)
+		return "", fmt.Sprintf("there is no Gateway %s", named)
 	}
 	listeners, _, _ := unstructured.NestedSlice(gateway.Object, "spec", "listeners")
 	meant := 0
@@ -85,13 +88,13 @@ func (b *builder) notAdmitted(from string, named types.NamespacedName, reference
 		}
 		meant++
 		if !b.admits(listener, from) {
-			return fmt.Sprintf("listener %v of Gateway %s does not", listener["name"], named)
+			return reasonNotAllowedByListeners, fmt.Sprintf("listener %v of Gateway %s does not", listener["name"], named)
 		}
 	}
 	if meant == 0 {
-		return fmt.Sprintf("Gateway %s has no such listener", named)
+		return "", fmt.Sprintf("Gateway %s has no such listener", named)
 	}
-	return ""
+	return "", ""
 }
 
 // admits tells whether the listener takes routes of another namespace than the Gateway's.
@@ -144,10 +147,15 @@ func (b *builder) followPermissions(r *ruled) {
 }
 
 // leadingTo are the objects of the kind that name one of another kind, or of any, for which the test holds.
+// Those that are refused are among them: the host may have an earlier version.
 func (r *ruled) leadingTo(of string, test func(from string, named types.NamespacedName) bool) []types.NamespacedName {
 	var keys []types.NamespacedName
 	for _, virtual := range r.virtual.List() {
-		for kind, names := range r.naming(virtual) {
+		named, refused := r.naming(virtual)
+		if refused {
+			keys = append(keys, engine.KeyOf(virtual))
+		}
+		for kind, names := range named {
 			if (of == "" || of == kind) && slices.ContainsFunc(names, func(named types.NamespacedName) bool { return test(virtual.GetNamespace(), named) }) {
 				keys = append(keys, engine.KeyOf(virtual))
 				break

@@ -5,6 +5,7 @@ package resources
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"testing"
 	"time"
@@ -26,13 +27,16 @@ import (
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 	"garret.dev/garret/syncer/lineage/lineagetest"
+	"garret.dev/garret/syncer/translate"
 )
 
 // gatewaySides are two sides that serve the Gateway API, with a syncer between them.
 type gatewaySides struct {
 	t             *testing.T
 	virtual, host *dynamicfake.FakeDynamicClient
-	namespaces    *fake.Clientset
+	// namespaces are those inside, services those on the host.
+	namespaces, services *fake.Clientset
+	b                    *builder
 }
 
 func gatewayResource(resource string) schema.GroupVersionResource {
@@ -44,7 +48,7 @@ func betweenGateways(t *testing.T) gatewaySides {
 	t.Helper()
 	kinds := map[schema.GroupVersionResource]string{gatewayResource("gateways"): "GatewayList", gatewayResource("httproutes"): "HTTPRouteList", gatewayResource("referencegrants"): "ReferenceGrantList"}
 	s := gatewaySides{t, dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds), dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds),
-		fake.NewClientset()}
+		fake.NewClientset(), fake.NewClientset(), nil}
 	for _, name := range []string{"shop", "data", "edge"} {
 		if _, err := s.namespaces.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
@@ -62,13 +66,15 @@ func betweenGateways(t *testing.T) gatewaySides {
 	recorder := &record.FakeRecorder{}
 	b := &builder{engine: works, notices: newNotices(recorder), referrals: referrals{}, Config: Config{Translator: testTranslator(), Recorder: recorder, Rules: rules,
 		Metrics: engine.NewMetrics(metrics.NewKubeRegistry()), Clock: clock.RealClock{}, Evidence: lineagetest.Certain{},
-		Virtual: NewVirtual(s.namespaces), Host: NewHost(fake.NewClientset(), testTranslator().Cluster(), ShownNodes{})}}
+		Virtual: NewVirtual(s.namespaces), Host: NewHost(s.services, testTranslator().Cluster(), ShownNodes{})}}
 	b.rules()
 	b.byRule()
 	b.shownKinds()
 	if b.err != nil {
 		t.Fatal(b.err)
 	}
+	s.b = b
+	b.Host.Services.Follow()
 	works.AddInformers(append(b.Virtual.Followed(), b.Host.Followed()...)...)
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, started, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -90,6 +96,23 @@ func gatewayObject(kind, namespace, name string, spec tree) *unstructured.Unstru
 func (s gatewaySides) create(side *dynamicfake.FakeDynamicClient, resource string, object *unstructured.Unstructured) {
 	s.t.Helper()
 	if _, err := side.Resource(gatewayResource(resource)).Namespace(object.GetNamespace()).Create(s.t.Context(), object, metav1.CreateOptions{}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// service gives the host the Service that stands for one inside, and waits until the syncer knows it.
+func (s gatewaySides) service(namespace, name string) {
+	s.t.Helper()
+	translator := testTranslator()
+	made := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: translator.HostName(namespace, name), Namespace: translator.Cluster().HostNamespace}}
+	translator.Mark(made, translate.Identity{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}, UID: "u"}, nil, nil)
+	if _, err := s.services.CoreV1().Services(made.Namespace).Create(s.t.Context(), made, metav1.CreateOptions{}); err != nil {
+		s.t.Fatal(err)
+	}
+	err := wait.PollUntilContextTimeout(s.t.Context(), time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
+		return len(s.b.Host.Services.List()) > 0, nil
+	})
+	if err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -124,6 +147,39 @@ func (s gatewaySides) route(what, name, field string, want any) {
 	}
 }
 
+// reports has the host's controller say of the only parent of a route what it makes of it, and waits until
+// the status inside says what is wanted, in the words of summary.
+func (s gatewaySides) reports(name, condition, reason, want, message string) {
+	s.t.Helper()
+	wrong := "the route has no parent"
+	err := wait.PollUntilContextTimeout(s.t.Context(), time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
+		there := s.host.Resource(gatewayResource("httproutes")).Namespace(testTranslator().Cluster().HostNamespace)
+		host, err := there.Get(ctx, testTranslator().HostName("shop", name), metav1.GetOptions{})
+		if err != nil {
+			return false, nil
+		}
+		parents, _, _ := unstructured.NestedSlice(host.Object, "spec", "parentRefs")
+		if len(parents) == 0 {
+			return false, nil
+		}
+		host.Object["status"] = tree{"parents": list(tree{"parentRef": parents[0], "conditions": list(tree{"type": condition, "status": "False", "reason": reason, "message": "x"})})}
+		if _, err := there.UpdateStatus(ctx, host, metav1.UpdateOptions{}); err != nil {
+			return false, nil
+		}
+		inside, err := s.virtual.Resource(gatewayResource("httproutes")).Namespace("shop").Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return false, nil
+		}
+		if reported, _, _ := unstructured.NestedSlice(inside.Object, "status", "parents"); len(reported) == 1 {
+			wrong = summary(reported[0], want, message)
+		}
+		return wrong == "", nil
+	})
+	if err != nil {
+		s.t.Fatalf("status of %s: %s", name, wrong)
+	}
+}
+
 // TestReferenceGrants has a grant open a Service of another namespace to a route, as long as it is there.
 func TestReferenceGrants(t *testing.T) {
 	s := betweenGateways(t)
@@ -148,14 +204,15 @@ func TestReferenceGrants(t *testing.T) {
 	s.create(s.virtual, "referencegrants", foreign)
 	s.create(s.virtual, "httproutes", gatewayObject("HTTPRoute", "shop", "two", tree{"hostnames": list("two.example")}))
 	s.route("a route that refers to nothing", "two", "hostnames", list("two.example"))
-	s.route("a route without a grant", "one", "rules", nil)
+	closed := list(tree{"backendRefs": list(tree{"group": "", "kind": "Service", "name": testTranslator().DerivedName("barred", "data", "db"), "port": int64(80)})})
+	s.route("a route without a grant", "one", "rules", closed)
 
 	s.create(s.virtual, "referencegrants", grant("right", route, service))
 	cluster := testTranslator().Cluster()
 	opened := list(tree{"backendRefs": list(tree{"name": testTranslator().HostName("data", "db"), "namespace": cluster.HostNamespace, "port": int64(80)})})
 	s.route("a route with a grant", "one", "rules", opened)
 	s.delete(s.virtual, "referencegrants", "data", "right")
-	s.route("a route whose grant is gone", "one", "rules", nil)
+	s.route("a route whose grant is gone", "one", "rules", closed)
 	s.create(s.virtual, "referencegrants", grant("all", route, tree{"group": "", "kind": "Service"}))
 	s.route("a route with a grant for all Services", "one", "rules", opened)
 }
@@ -182,13 +239,22 @@ func TestAllowedRoutes(t *testing.T) {
 	s.create(s.virtual, "httproutes", gatewayObject("HTTPRoute", "shop", "named", parents(tree{"sectionName": "a"})))
 	s.create(s.virtual, "httproutes", gatewayObject("HTTPRoute", "shop", "numbered", parents(tree{"port": int64(81)})))
 	anyOne, named, numbered := list(tree{"name": name, "namespace": there}), list(tree{"name": name, "namespace": there, "sectionName": "a"}), list(tree{"name": name, "namespace": there, "port": int64(81)})
+	// Those that are not admitted name no listener that there is.
+	barred := func(section string, more tree) []any {
+		parent := tree{"name": name, "namespace": there, "sectionName": testTranslator().DerivedName("barred", "edge", "web/"+section)}
+		maps.Copy(parent, more)
+		return list(parent)
+	}
 
 	s.create(s.virtual, "gateways", gateway(listener("a", 80, all), listener("b", 81, same)))
 	s.route("the listener that is named admits", "named", "parentRefs", named)
-	s.route("one of two listeners admits", "any", "parentRefs", nil)
-	s.route("the other listener is meant", "numbered", "parentRefs", nil)
+	s.route("one of two listeners admits", "any", "parentRefs", barred("", nil))
+	s.route("the other listener is meant", "numbered", "parentRefs", barred("", tree{"port": int64(81)}))
+	s.reports("any", "Accepted", "NoMatchingParent", `{"name":"web","namespace":"edge"} Accepted=False/NotAllowedByListeners`, "listener b of Gateway edge/web does not")
+	s.reports("named", "Accepted", "NoMatchingParent", `{"name":"web","namespace":"edge","sectionName":"a"} Accepted=False/NoMatchingParent`, "x")
 	s.update("gateways", gateway(listener("a", 80, labelled), listener("b", 81, all)))
-	s.route("the listener wants a label that the namespace lacks", "named", "parentRefs", nil)
+	s.reports("named", "Accepted", "NoMatchingParent", `{"name":"web","namespace":"edge","sectionName":"a"} Accepted=False/NotAllowedByListeners`, "listener a of Gateway edge/web does not")
+	s.route("the listener wants a label that the namespace lacks", "named", "parentRefs", barred("a", nil))
 	s.route("the other listener admits", "numbered", "parentRefs", numbered)
 	if _, err := s.namespaces.CoreV1().Namespaces().Update(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"public": "yes"}}}, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
@@ -196,7 +262,53 @@ func TestAllowedRoutes(t *testing.T) {
 	s.route("the namespace has the label", "named", "parentRefs", named)
 	s.route("both listeners admit", "any", "parentRefs", anyOne)
 	s.delete(s.virtual, "gateways", "edge", "web")
-	s.route("the Gateway is gone", "any", "parentRefs", nil)
+	s.route("the Gateway is gone", "any", "parentRefs", barred("", nil))
+}
+
+// TestClosedToEarlierVersion has a tenant keep what the host has of his route by a change that is refused,
+// and the other namespace close itself to it meanwhile.
+func TestClosedToEarlierVersion(t *testing.T) {
+	s := betweenGateways(t)
+	from, to := tree{"group": tenancyv1.GroupGatewayAPI, "kind": "HTTPRoute", "namespace": "shop"}, tree{"group": "", "kind": "Service"}
+	s.create(s.virtual, "referencegrants", gatewayObject("ReferenceGrant", "data", "all", tree{"from": list(from), "to": list(to)}))
+	backend := tree{"backendRefs": list(tree{"name": "db", "namespace": "data", "port": int64(80)})}
+	route := func(rules ...any) *unstructured.Unstructured {
+		return gatewayObject("HTTPRoute", "shop", "one", tree{"hostnames": list("one.example"), "rules": rules})
+	}
+	s.service("data", "db")
+	s.create(s.virtual, "httproutes", route(backend))
+	opened := list(tree{"backendRefs": list(tree{"name": testTranslator().HostName("data", "db"), "namespace": testTranslator().Cluster().HostNamespace, "port": int64(80)})})
+	s.route("a route with a grant", "one", "rules", opened)
+	s.update("httproutes", route(tree{"filters": list(tree{"type": "ExtensionRef", "extensionRef": tree{"name": "x"}})}))
+	s.create(s.virtual, "httproutes", gatewayObject("HTTPRoute", "shop", "two", tree{"hostnames": list("two.example")}))
+	s.route("a later route", "two", "hostnames", list("two.example"))
+	s.route("what the host has of a change that is refused", "one", "rules", opened)
+	s.delete(s.virtual, "referencegrants", "data", "all")
+	s.route("a refused change whose grant is gone", "one", "rules", nil)
+}
+
+// TestSecretsOfOtherNamespaces brings the Secret of another namespace to the host only while a grant opens it.
+func TestSecretsOfOtherNamespaces(t *testing.T) {
+	s := betweenGateways(t)
+	s.create(s.virtual, "gateways", gatewayObject("Gateway", "shop", "web", tree{"gatewayClassName": "x",
+		"listeners": list(tree{"name": "https", "tls": tree{"certificateRefs": list(tree{"name": "own"}, tree{"name": "cert", "namespace": "data"})}})}))
+	named := func(what, secret string, want bool) {
+		t.Helper()
+		err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
+			return s.b.namedByRule(tenancyv1.ResourceSecrets, secret) == want, nil
+		})
+		if err != nil {
+			t.Fatalf("%s: %s goes to the host: got %t, want %t", what, secret, !want, want)
+		}
+	}
+	named("without a grant", "shop/own", true)
+	named("without a grant", "data/cert", false)
+	from, to := tree{"group": tenancyv1.GroupGatewayAPI, "kind": "Gateway", "namespace": "shop"}, tree{"group": "", "kind": "Secret"}
+	s.create(s.virtual, "referencegrants", gatewayObject("ReferenceGrant", "data", "all", tree{"from": list(from), "to": list(to)}))
+	named("with a grant", "data/cert", true)
+	s.delete(s.virtual, "referencegrants", "data", "all")
+	named("when the grant is gone", "data/cert", false)
+	named("when the grant is gone", "shop/own", true)
 }
 
 // TestShownGateway has a route follow a Gateway of the host that comes and goes.
@@ -205,11 +317,12 @@ func TestShownGateway(t *testing.T) {
 	s.create(s.virtual, "httproutes", gatewayObject("HTTPRoute", "shop", "one", tree{"hostnames": list("one.example"), "parentRefs": list(tree{"name": "public", "namespace": "edge"})}))
 	s.create(s.virtual, "httproutes", gatewayObject("HTTPRoute", "shop", "two", tree{"hostnames": list("two.example")}))
 	s.route("a route that refers to nothing", "two", "hostnames", list("two.example"))
-	s.route("a route to a Gateway that is not there", "one", "hostnames", nil)
+	barred := list(tree{"name": testTranslator().HostName("edge", "public"), "namespace": testTranslator().Cluster().HostNamespace, "sectionName": testTranslator().DerivedName("barred", "edge", "public/")})
+	s.route("a route to a Gateway that is not there", "one", "parentRefs", barred)
 	s.create(s.host, "gateways", gatewayObject("Gateway", "infra", "shared", tree{"gatewayClassName": "x"}))
 	s.route("the Gateway came", "one", "parentRefs", list(tree{"name": "shared", "namespace": "infra"}))
 	s.delete(s.host, "gateways", "infra", "shared")
-	s.route("the Gateway went", "one", "parentRefs", nil)
+	s.route("the Gateway went", "one", "parentRefs", barred)
 }
 
 // TestObservedGeneration wants generations of the object inside in a status, and an earlier one where the

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	"garret.dev/garret/syncer/engine"
 )
 
@@ -24,7 +25,8 @@ type referrals map[string]func(inside types.NamespacedName) (host types.Namespac
 
 // reference translates an object that names another one. All namespaces inside are one on the host,
 // so no permission there would keep two of them apart: what is named belongs to the same namespace,
-// is shown of the host, or is open to the namespace inside.
+// is shown of the host, or is open to the namespace inside. A reference of the Gateway API to anything
+// else is barred; any other kind is refused.
 func (t *translation) reference(tree *fieldTree, path string, value any) (any, bool, error) {
 	fields, is := value.(map[string]any)
 	if !is {
@@ -49,8 +51,9 @@ func (t *translation) reference(tree *fieldTree, path string, value any) (any, b
 		}
 	}
 	of := schema.ParseGroupResource(tree.rule.Of)
-	if err := namesKind(of, fields); err != nil {
-		return nil, false, engine.Refuse(reasonUntranslatable, fmt.Sprintf("%s %v: leave it out", path, err))
+	otherKind := namesKind(of, fields)
+	if otherKind != nil && (of.String() == definitionOfGateways || !t.barrable(path)) {
+		return nil, false, engine.Refuse(reasonUntranslatable, fmt.Sprintf("%s %v: leave it out", path, otherKind))
 	}
 	name, is := fields["name"].(string)
 	if !is || name == "" {
@@ -62,6 +65,13 @@ func (t *translation) reference(tree *fieldTree, path string, value any) (any, b
 			return nil, false, engine.Refuse(reasonUntranslatable, path+".namespace is not a string")
 		}
 	}
+	if otherKind != nil {
+		reason := reasonInvalidKind
+		if of.Resource == tenancyv1.ResourceSecrets {
+			reason = reasonInvalidCertificateRef
+		}
+		return t.bar(made, path, of, named, reason, fmt.Sprintf("%s %v", path, otherKind)), true, nil
+	}
 	if refer := t.refer[tree.rule.Of]; refer != nil {
 		if host, shown := refer(named); shown {
 			made["name"], made["namespace"] = host.Name, host.Namespace
@@ -69,17 +79,27 @@ func (t *translation) reference(tree *fieldTree, path string, value any) (any, b
 			return made, true, nil
 		}
 	}
-	made["name"] = t.translator.HostName(named.Namespace, name)
 	if named.Namespace != t.namespace {
-		if why := t.permits(of, named, fields); why != "" {
-			t.denied = true
-			return nil, false, engine.Refuse(reasonUntranslatable, fmt.Sprintf("%s.namespace is %q: %s", path, named.Namespace, why))
+		if reason, why := t.forbids(of, named, fields); why != "" {
+			why = fmt.Sprintf("%s.namespace is %q: %s", path, named.Namespace, why)
+			if !t.barrable(path) {
+				return nil, false, engine.Refuse(reasonUntranslatable, why)
+			}
+			return t.bar(made, path, of, named, reason, why), true, nil
 		}
-		host := types.NamespacedName{Namespace: t.translator.Cluster().HostNamespace, Name: made["name"].(string)}
-		made["namespace"], t.shown[host] = host.Namespace, named
 	}
+	t.at(made, named)
 	t.named[tree.rule.Of] = append(t.named[tree.rule.Of], named)
 	return made, true, nil
+}
+
+// at has the reference name what the object inside is called on the host.
+func (t *translation) at(made map[string]any, named types.NamespacedName) {
+	host := types.NamespacedName{Namespace: t.translator.Cluster().HostNamespace, Name: t.translator.HostName(named.Namespace, named.Name)}
+	made["name"] = host.Name
+	if named.Namespace != t.namespace {
+		made["namespace"], t.shown[host] = host.Namespace, named
+	}
 }
 
 // namesKind says what is wrong with the kind that a reference is about. One that says nothing means

@@ -262,16 +262,20 @@ func (e *entrance) reaches(scheme, host string, by *x509.CertPool, pods ...strin
 	e.answers(scheme, scheme, host, by, pods...)
 }
 
-// answers is reaches at a port of another name than the scheme.
-func (e *entrance) answers(port, scheme, host string, by *x509.CertPool, pods ...string) {
-	e.t.Helper()
-	transport := &http.Transport{
+// client connects to a port of the entrance, whatever the host is called.
+func (e *entrance) client(port string, by *x509.CertPool) *http.Client {
+	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: by}, DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(e.node, e.ports[port]))
 		},
-	}
-	client := &http.Client{Transport: transport, Timeout: 5 * time.Second}
+	}}
+}
+
+// answers is reaches at a port of another name than the scheme.
+func (e *entrance) answers(port, scheme, host string, by *x509.CertPool, pods ...string) {
+	e.t.Helper()
+	client := e.client(port, by)
 	framework.SucceedsWithin(e.t, 30*time.Second, fmt.Sprintf("%s://%s is answered by %v", scheme, host, pods), func(context.Context) error {
 		response, err := client.Get(scheme + "://" + host + "/hostname")
 		if err != nil {

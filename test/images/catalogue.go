@@ -54,6 +54,16 @@ func Catalogue(v Versions) []Image {
 			Name: "pebble", Tags: []string{"ghcr.io/letsencrypt/pebble:" + v.Pebble}, AddOn: true,
 			Files: []File{{From: "pebble", To: "/app"}}, Entrypoint: []string{"/app"}, User: user,
 		},
+		{
+			// What the Gateway API's conformance suite has behind its routes, under the name in its manifests.
+			Name: "echo-basic", Tags: []string{"gcr.io/k8s-staging-gateway-api/echo-basic:v20240412-v1.0.0-394-g40c666fd"}, ByName: true,
+			Files: []File{{From: "echo-basic", To: "/echo-basic"}}, Entrypoint: []string{"/echo-basic"}, User: user,
+		},
+		{
+			// And for datagrams; some version of it answers them.
+			Name: "echo-dns", Tags: []string{"registry.k8s.io/coredns/coredns:v1.12.2"}, ByName: true,
+			Files: []File{{From: "coredns", To: "/coredns"}}, Entrypoint: []string{"/coredns"}, User: user,
+		},
 	}...)
 }
 

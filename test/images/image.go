@@ -50,6 +50,8 @@ type Image struct {
 	Base *Image
 	// AddOn says that only some tests want the image, and load it themselves.
 	AddOn bool
+	// ByName says that the image is built only where it is named.
+	ByName bool
 }
 
 // File is one file of an image: a copy, a text, or a symbolic link.

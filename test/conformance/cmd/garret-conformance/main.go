@@ -23,7 +23,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root := &cobra.Command{Use: "garret-conformance", SilenceUsage: true, SilenceErrors: true}
-	root.AddCommand(runCommand(), reportCommand(), beyondCommand())
+	root.AddCommand(runCommand(), reportCommand(), beyondCommand(), gatewayCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		os.Exit(1)
@@ -149,5 +149,29 @@ func beyondCommand() *cobra.Command {
 	flags.StringVar(&areas, "areas", "test/conformance/beyond/areas.yaml", "File that chooses the specs.")
 	flags.StringVar(&reasons, "reasons", "test/conformance/beyond/reasons.yaml", "File of reasons why specs fail.")
 	flags.StringVar(&docs, "docs", "docs/conformance", "Folder for the lists.")
+	return cmd
+}
+
+func gatewayCommand() *cobra.Command {
+	var dir, reasons, docs string
+	cmd := &cobra.Command{
+		Use:   "gateway",
+		Short: "Write the page about the Gateway API's own suite",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			compared, err := conformance.CompareGateway(dir, reasons)
+			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(docs, 0o755); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(docs, "gateway.md"), []byte(compared.Gateway()), 0o644)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&dir, "dir", ".garret/conformance-gateway", "Folder of the logs, in folders called host and inside.")
+	flags.StringVar(&reasons, "reasons", "test/conformance/gateway/reasons.yaml", "File of reasons why tests fail.")
+	flags.StringVar(&docs, "docs", "docs/conformance", "Folder for the page.")
 	return cmd
 }

@@ -123,14 +123,14 @@ func push(bin *string, catalogue func() []images.Image) *cobra.Command {
 	return cmd
 }
 
-// each calls do for the images of these names, or for all that are add-ons or are not.
+// each calls do for the images of these names, or for all that are add-ons or are not and that need not be named.
 func each(catalogue []images.Image, names []string, addOns bool, do func(images.Image) error) error {
 	wanted := map[string]bool{}
 	for _, name := range names {
 		wanted[name] = true
 	}
 	for _, image := range catalogue {
-		if len(names) > 0 && !wanted[image.Name] || len(names) == 0 && image.AddOn != addOns {
+		if len(names) > 0 && !wanted[image.Name] || len(names) == 0 && (image.ByName || image.AddOn != addOns) {
 			continue
 		}
 		delete(wanted, image.Name)
