@@ -67,7 +67,7 @@ func TestGatewayAPI(t *testing.T) {
 	for name, test := range map[string]struct {
 		resource string
 		spec     tree
-		// want is the spec on the host; nil where it is refused. told is a part of what the tenant is told.
+		// want is the spec on the host; nil where the syncer refuses the object. told is a part of the Event.
 		want tree
 		told string
 	}{
