@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,6 +93,8 @@ type fixture struct {
 	virtualClient, hostClient *fake.Clientset
 	// clock is that of the figures.
 	clock *testingclock.FakeClock
+	// dial connects the kubelet with the host where a test sets it.
+	dial atomic.Value
 }
 
 // virtualPod is a pod inside with those containers.
@@ -158,6 +161,13 @@ func startIn(t *testing.T, dir *pkitest.DataDir, virtual, host []*corev1.Pod, tr
 	config := &rest.Config{
 		Host: f.host.server.URL, BearerToken: "syncer",
 		TLSClientConfig: rest.TLSClientConfig{Insecure: true},
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			dial, set := f.dial.Load().(func(context.Context, string, string) (net.Conn, error))
+			if !set {
+				dial = (&net.Dialer{}).DialContext
+			}
+			return dial(ctx, network, address)
+		},
 	}
 	figures, err := usage.New(usage.Options{Translator: translator, HostConfig: config, VirtualPods: virtualPods, HostPods: hostPods, Clock: f.clock})
 	if err != nil {

@@ -120,7 +120,7 @@ func tunnelTransport(config *rest.Config) (proxy.UpgradeRequestRoundTripper, err
 	if err != nil {
 		return nil, err
 	}
-	return proxy.NewUpgradeRequestRoundTripper(&http.Transport{TLSClientConfig: tlsConfig, DialContext: config.Dial}, credentials), nil
+	return proxy.NewUpgradeRequestRoundTripper(&http.Transport{TLSClientConfig: tlsConfig, DialContext: heardOut(config.Dial)}, credentials), nil
 }
 
 // Run serves until the context ends.

@@ -78,7 +78,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, t *target, subr
 	tunnel := proxy.NewUpgradeAwareHandler(s.location(t, subresource, query), s.tunnel, false, true, responder{})
 	tunnel.UpgradeTransport = s.tunnel
 	tunnel.UseLocationHost = true
-	tunnel.ServeHTTP(w, request)
+	tunnel.ServeHTTP(lingering{w}, request)
 	return nil
 }
 
