@@ -1028,7 +1028,7 @@ func schema_garret_apis_tenancy_v1_ControlPlaneSpec(ref common.ReferenceCallback
 				Properties: map[string]spec.Schema{
 					"resources": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resources are the compute resources of the control plane container. CPU and memory default to requests of 100m and 256Mi, and to limits of 2 and 2Gi, or to the request where that is higher.",
+							Description: "resources are the compute resources of the control plane container. CPU and memory default to requests of 20m and 256Mi, and to limits of 2 and 2Gi, or to the request where that is higher.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(corev1.ResourceRequirements{}.OpenAPIModelName()),
 						},

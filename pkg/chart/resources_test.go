@@ -34,21 +34,21 @@ func TestEveryContainerIsLimited(t *testing.T) {
 		given corev1.ResourceRequirements
 		want  string
 	}{
-		"nothing":              {give(nil, nil), "100m 256Mi | 2 2Gi"},
-		"a small request":      {give(memory("64Mi"), nil), "100m 64Mi | 2 2Gi"},
-		"a large request":      {give(memory("8Gi"), nil), "100m 8Gi | 2 8Gi"},
-		"a limit":              {give(nil, memory("128Mi")), "100m - | 2 128Mi"},
-		"both":                 {give(memory("1Gi"), memory("4Gi")), "100m 1Gi | 2 4Gi"},
+		"nothing":              {give(nil, nil), "20m 256Mi | 2 2Gi"},
+		"a small request":      {give(memory("64Mi"), nil), "20m 64Mi | 2 2Gi"},
+		"a large request":      {give(memory("8Gi"), nil), "20m 8Gi | 2 8Gi"},
+		"a limit":              {give(nil, memory("128Mi")), "20m - | 2 128Mi"},
+		"both":                 {give(memory("1Gi"), memory("4Gi")), "20m 1Gi | 2 4Gi"},
 		"all":                  {give(amounts("1", "1Gi"), amounts("4", "4Gi")), "1 1Gi | 4 4Gi"},
-		"something else alone": {give(corev1.ResourceList{"ephemeral-storage": amounts("1", "1Gi")["memory"]}, nil), "100m 256Mi | 2 2Gi"},
+		"something else alone": {give(corev1.ResourceList{"ephemeral-storage": amounts("1", "1Gi")["memory"]}, nil), "20m 256Mi | 2 2Gi"},
 	} {
 		if got := inWords(ControlPlaneResources(test.given)); got != test.want {
 			t.Errorf("%s: got %s, want %s", what, got, test.want)
 		}
 	}
 	for tenant, want := range map[string]string{
-		``: "20m 48Mi | 1 512Mi",
-		`{"syncer":{"resources":{"requests":{"memory":"1Gi"}}}}`: "20m 1Gi | 1 1Gi",
+		``: "5m 48Mi | 1 512Mi",
+		`{"syncer":{"resources":{"requests":{"memory":"1Gi"}}}}`: "5m 1Gi | 1 1Gi",
 		`{"syncer":{"resources":{"limits":{"cpu":"4"}}}}`:        "- 48Mi | 4 512Mi",
 	} {
 		got, err := TenantSyncerResources([]byte(tenant))

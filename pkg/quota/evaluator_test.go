@@ -60,16 +60,16 @@ func TestUsage(t *testing.T) {
 		vc   *v1.VirtualCluster
 		want corev1.ResourceList
 	}{
-		{"nothing set: the defaults of both containers", asking(nil, nil, ""), usage("120", "304Mi", "3000", "2560Mi", "5Gi")},
-		{"requests", asking(list("cpu", "1", "memory", "1Gi"), nil, ""), usage("1020", "1072Mi", "3000", "2560Mi", "5Gi")},
-		{"one of two requests leaves the other's default", asking(list("cpu", "1"), nil, ""), usage("1020", "304Mi", "3000", "2560Mi", "5Gi")},
-		{"a limit is a request too", asking(nil, list("cpu", "2", "memory", "2Gi"), ""), usage("2020", "2096Mi", "3000", "2560Mi", "5Gi")},
-		{"a request below its limit", asking(list("cpu", "1"), list("cpu", "2"), ""), usage("1020", "304Mi", "3000", "2560Mi", "5Gi")},
-		{"the syncer's own", asking(nil, nil, syncerLimits), usage("350", "320Mi", "2250", "2112Mi", "5Gi")},
-		{"values without the syncer", asking(nil, nil, `{"audit":{"enabled":true}}`), usage("120", "304Mi", "3000", "2560Mi", "5Gi")},
-		{"parts of a unit are rounded up", asking(list("cpu", "100500u", "memory", "500m"), nil, ""), usage("121", "50331649", "3000", "2560Mi", "5Gi")},
-		{"size", stored(asking(nil, nil, ""), true, "20Gi"), usage("120", "304Mi", "3000", "2560Mi", "20Gi")},
-		{"nothing is kept", stored(asking(nil, nil, ""), false, "20Gi"), usage("120", "304Mi", "3000", "2560Mi", "0")},
+		{"nothing set: the defaults of both containers", asking(nil, nil, ""), usage("25", "304Mi", "3000", "2560Mi", "5Gi")},
+		{"requests", asking(list("cpu", "1", "memory", "1Gi"), nil, ""), usage("1005", "1072Mi", "3000", "2560Mi", "5Gi")},
+		{"one of two requests leaves the other's default", asking(list("cpu", "1"), nil, ""), usage("1005", "304Mi", "3000", "2560Mi", "5Gi")},
+		{"a limit is a request too", asking(nil, list("cpu", "2", "memory", "2Gi"), ""), usage("2005", "2096Mi", "3000", "2560Mi", "5Gi")},
+		{"a request below its limit", asking(list("cpu", "1"), list("cpu", "2"), ""), usage("1005", "304Mi", "3000", "2560Mi", "5Gi")},
+		{"the syncer's own", asking(nil, nil, syncerLimits), usage("270", "320Mi", "2250", "2112Mi", "5Gi")},
+		{"values without the syncer", asking(nil, nil, `{"audit":{"enabled":true}}`), usage("25", "304Mi", "3000", "2560Mi", "5Gi")},
+		{"parts of a unit are rounded up", asking(list("cpu", "100500u", "memory", "500m"), nil, ""), usage("106", "50331649", "3000", "2560Mi", "5Gi")},
+		{"size", stored(asking(nil, nil, ""), true, "20Gi"), usage("25", "304Mi", "3000", "2560Mi", "20Gi")},
+		{"nothing is kept", stored(asking(nil, nil, ""), false, "20Gi"), usage("25", "304Mi", "3000", "2560Mi", "0")},
 	}
 	evaluator := NewEvaluator(nil)
 	for _, test := range tests {

@@ -67,7 +67,7 @@ func dnsContainer() *applycorev1.ContainerApplyConfiguration {
 			applycorev1.VolumeMount().WithName("config").WithMountPath("/etc/coredns/config").WithReadOnly(true),
 			applycorev1.VolumeMount().WithName("custom").WithMountPath("/etc/coredns/custom").WithReadOnly(true)).
 		WithResources(applycorev1.ResourceRequirements().
-			WithRequests(corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("20m"), corev1.ResourceMemory: resource.MustParse("32Mi")}).
+			WithRequests(corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("5m"), corev1.ResourceMemory: resource.MustParse("32Mi")}).
 			WithLimits(corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("170Mi")})).
 		WithReadinessProbe(probe("/ready", corefile.ReadyPort).WithPeriodSeconds(2)).
 		WithLivenessProbe(probe("/health", corefile.HealthPort).WithInitialDelaySeconds(30).WithPeriodSeconds(10).WithFailureThreshold(5)).

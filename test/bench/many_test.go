@@ -28,9 +28,6 @@ const (
 	many = 50
 	// askedRounds is how often each of them is asked.
 	askedRounds = 5
-	// small fits fifty on two cores by what they request: by default, thirteen do. An idle one
-	// uses less than this.
-	small = "{controlPlane: {resources: {requests: {cpu: 10m}}}, dns: {embedded: true}}"
 )
 
 // BenchmarkMany fills the machine with virtual clusters that nobody uses, and measures how
@@ -46,7 +43,7 @@ func BenchmarkMany(b *testing.B) {
 	shared.Namespace(b, namespace)
 	name := func(i int) string { return fmt.Sprintf("many-%d", i) }
 	create := func(i int) {
-		shared.Admin().Apply(b, suite.Object(namespace, name(i), small))
+		shared.Admin().Apply(b, suite.Object(namespace, name(i), "{}"))
 		shared.Admin().Do(b, "wait", "--for=condition=Ready", "virtualcluster/"+name(i), "-n", namespace, "--timeout=180s")
 	}
 	// The first has the images, and the pages of the programs, in memory.

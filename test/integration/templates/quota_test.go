@@ -55,7 +55,7 @@ func bound(t *testing.T, namespace string, hard map[corev1.ResourceName]string) 
 }
 
 // sized is a virtual cluster of which the control plane requests a CPU, so many or
-// a part of it, and a volume. The syncer requests 20m beside it.
+// a part of it, and a volume. The syncer requests 5m beside it.
 func sized(name, cpu, storage string) *v1.VirtualCluster {
 	size := resource.MustParse(storage)
 	vc := &v1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
@@ -124,9 +124,9 @@ func boundsWhatIsAskedFor(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(add(sized("one", "380m", "4Gi"), metav1.CreateOptions{}))
-	must(add(sized("dry", "380m", "4Gi"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}))
-	must(add(sized("two", "380m", "4Gi"), metav1.CreateOptions{}))
+	must(add(sized("one", "395m", "4Gi"), metav1.CreateOptions{}))
+	must(add(sized("dry", "395m", "4Gi"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}))
+	must(add(sized("two", "395m", "4Gi"), metav1.CreateOptions{}))
 	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.RequestsStorage: "8Gi", quota.RequestsCPU: "800", "pods": "0"})
 
 	exceeded(t, "storage", add(sized("three", "100m", "3Gi"), metav1.CreateOptions{}), quota.RequestsStorage)
@@ -140,12 +140,12 @@ func boundsWhatIsAskedFor(t *testing.T) {
 	}
 	exceeded(t, "an update", cpu("600m"), quota.RequestsCPU)
 	must(cpu("500m"))
-	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.RequestsCPU: "920"})
+	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.RequestsCPU: "905"})
 	must(cpu("80m"))
-	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.RequestsCPU: "500"})
+	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.RequestsCPU: "485"})
 	must(in.Delete(t.Context(), "one", metav1.DeleteOptions{}))
-	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.RequestsStorage: "4Gi", quota.RequestsCPU: "100"})
-	room(t, in, sized("three", "880m", "6Gi"))
+	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.RequestsStorage: "4Gi", quota.RequestsCPU: "85"})
+	room(t, in, sized("three", "910m", "6Gi"))
 	untilUsed(t, namespace, map[corev1.ResourceName]string{quota.RequestsStorage: "10Gi", quota.RequestsCPU: "1k", "pods": "0"})
 
 	// The limits change, the host counts anew what is its own, and leaves ours as it was.

@@ -15,7 +15,7 @@ import (
 // ControlPlaneSpec says how the control plane runs on the host.
 type ControlPlaneSpecApplyConfiguration struct {
 	// resources are the compute resources of the control plane container. CPU and memory
-	// default to requests of 100m and 256Mi, and to limits of 2 and 2Gi, or to the request
+	// default to requests of 20m and 256Mi, and to limits of 2 and 2Gi, or to the request
 	// where that is higher.
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 	// storage says where the control plane keeps its data.
