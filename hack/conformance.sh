@@ -16,6 +16,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source hack/steps.sh
+source hack/sides.sh
 
 state=.garret/conformance
 if [ -n "${SHORT:-}" ]; then
@@ -23,13 +24,13 @@ if [ -n "${SHORT:-}" ]; then
     SIDES=inside
     rm -rf $state/inside
 fi
-order="host inside"
+order=(host inside)
 settings=test/conformance/virtualcluster.yaml
 beyond=test/conformance/beyond
 storage=--argument=-storage.testdriver=$PWD/$beyond/driver.yaml
 if [ -n "${BEYOND:-}" ]; then
     state=.garret/conformance-beyond
-    order="inside host"
+    order=(inside host)
     settings=$beyond/virtualcluster.yaml
 fi
 host=$state/c
@@ -146,19 +147,7 @@ trap clean_up EXIT
 step "host cluster" boot
 registry
 [ -z "${BEYOND:-}" ] || driver
-for side in ${SIDES:-$order}; do
-    case $side in
-        host) run host "$KUBECONFIG" ;;
-        inside)
-            step "virtual cluster" virtual_cluster
-            run inside $state/inside.kubeconfig
-            ;;
-        *)
-            echo "SIDES names host and inside, not $side" >&2
-            exit 1
-            ;;
-    esac
-done
+sides "${order[@]}"
 if [ -n "${BEYOND:-}" ]; then
     garret-conformance beyond --dir $state "$storage"
 elif [ -z "${SHORT:-}" ]; then

@@ -10,6 +10,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source hack/steps.sh
+source hack/sides.sh
 
 state=.garret/conformance-gateway
 host=$state/c
@@ -62,7 +63,7 @@ run() {
     mkdir -p "$state/$side"
     log=$(printf '%s/%s/%02d.log' $state "$side" $(($(find "$state/$side" -name '*.log' | wc -l) + 1)))
     printf '==> the suite, %s: %s\n' "$side" "$log"
-    KUBECONFIG=$PWD/$kubeconfig gateway-api.test -test.v=test2json -test.timeout 90m -test.run "^TestConformance\$/${ONLY:-}" \
+    KUBECONFIG=$kubeconfig gateway-api.test -test.v=test2json -test.timeout 90m -test.run "^TestConformance\$/${ONLY:-}" \
         -gateway-class traefik -conformance-profiles GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS >"$log" 2>&1 || failed=1
     grep -aoE -e '--- FAIL: TestConformance/[^/ ]+ .*' "$log" || true
 }
@@ -75,19 +76,7 @@ step "images of the Gateway API suite" images
 trap clean_up EXIT
 step "host cluster" boot
 step "gateway controller" controller
-for side in ${SIDES:-host inside}; do
-    case $side in
-        host) run host $state/host.kubeconfig ;;
-        inside)
-            step "virtual cluster" virtual_cluster
-            run inside $state/inside.kubeconfig
-            ;;
-        *)
-            echo "SIDES names host and inside, not $side" >&2
-            exit 1
-            ;;
-    esac
-done
+sides host inside
 # The page compares both sides.
 [ ! -d $state/host ] || [ ! -d $state/inside ] || garret-conformance gateway --dir $state
 exit $failed
