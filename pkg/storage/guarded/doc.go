@@ -33,6 +33,9 @@
 // distinguishes from a conflict. Where kine cannot fill it either, its watches continue without
 // it; the follower waits for as long as a write can be open.
 //
+// kine deletes keys whose lease is over in a loop that ends for good once its watch was behind. Here
+// another one begins again.
+//
 // A full volume accepts no deletes, because they are rows, too. Bound keeps a database below
 // the size of its volume, and leaves room for deletes.
 //

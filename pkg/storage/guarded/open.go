@@ -55,6 +55,7 @@ func Open(run context.Context, wait *sync.WaitGroup, config *drivers.Config) (se
 	if err := start(run, backend); err != nil {
 		return nil, err
 	}
+	wait.Go(func() { expire(run, backend) })
 	if s, ok := backend.(*single); ok {
 		// SQLite has one writer at a time: what is numbered first is there first. From here on
 		// the newest revision is known.
