@@ -144,14 +144,22 @@ func (r *ruled) wanted(virtual *unstructured.Unstructured) bool {
 
 // translate is what of the object goes to the host, and what it names, by kind.
 func (r *ruled) translate(virtual *unstructured.Unstructured) (map[string]any, *translation, error) {
-	return r.translated(virtual, r.b.referrals, func(of schema.GroupResource, named types.NamespacedName, reference map[string]any) (string, string) {
-		return r.b.forbids(r, virtual.GetNamespace(), of, named, reference)
+	from := virtual.GetNamespace()
+	return r.translated(virtual, translation{
+		refer: r.b.referrals,
+		forbids: func(of schema.GroupResource, named types.NamespacedName, reference map[string]any) (string, string) {
+			return r.b.forbids(r, from, of, named, reference)
+		},
+		admitting: func(reference map[string]any) []string { return r.b.admitting(from, reference) },
 	})
 }
 
-func (r *ruled) translated(virtual *unstructured.Unstructured, refer referrals, forbids forbidding) (map[string]any, *translation, error) {
-	t := &translation{translator: r.b.Translator, namespace: virtual.GetNamespace(), named: map[string][]types.NamespacedName{},
-		refer: refer, forbids: forbids, gatewayAPI: r.GroupVersionResource().Group == tenancyv1.GroupGatewayAPI, shown: map[types.NamespacedName]types.NamespacedName{}}
+// translated is translate by what t knows of other objects.
+func (r *ruled) translated(virtual *unstructured.Unstructured, by translation) (map[string]any, *translation, error) {
+	t := &by
+	t.translator, t.namespace = r.b.Translator, virtual.GetNamespace()
+	t.gatewayAPI = r.GroupVersionResource().Group == tenancyv1.GroupGatewayAPI
+	t.named, t.shown = map[string][]types.NamespacedName{}, map[types.NamespacedName]types.NamespacedName{}
 	made, _, err := t.inside(r.tree, "", "", virtual.Object)
 	if err != nil {
 		return nil, t, err
@@ -162,7 +170,9 @@ func (r *ruled) translated(virtual *unstructured.Unstructured, refer referrals, 
 // naming is what the object names inside of the kind, whether or not it may now. One that is refused
 // for another reason names nothing.
 func (r *ruled) naming(virtual *unstructured.Unstructured) (named map[string][]types.NamespacedName, refused bool) {
-	_, done, err := r.translated(virtual, nil, func(schema.GroupResource, types.NamespacedName, map[string]any) (string, string) { return "", "" })
+	_, done, err := r.translated(virtual, translation{
+		forbids: func(schema.GroupResource, types.NamespacedName, map[string]any) (string, string) { return "", "" },
+	})
 	if err != nil {
 		return nil, true
 	}
@@ -292,7 +302,7 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 			continue
 		}
 		read := mapText(done.readNames(runtime.DeepCopyJSONValue(value), r.host.Namespace()), readable)
-		done.explain(virtual.Object, read, path[len(path)-1])
+		read = done.explain(virtual.Object, read, path[len(path)-1])
 		if err := unstructured.SetNestedField(changed.Object, read, path...); err != nil {
 			return fmt.Errorf("status inside: %w", err)
 		}

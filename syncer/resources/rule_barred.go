@@ -171,9 +171,13 @@ func (b *builder) insideOf(of string, host types.NamespacedName) (types.Namespac
 	return identity.NamespacedName, ours
 }
 
-// explain has a part of the status say of references that are barred what the host's controller cannot know.
-func (t *translation) explain(virtual, part any, field string) {
-	entries, _ := part.([]any)
+// explain returns a part of the status, for the references that the object inside has. It says of those that are
+// barred what the host's controller cannot know.
+func (t *translation) explain(virtual, part any, field string) any {
+	entries, is := part.([]any)
+	if !is {
+		return part
+	}
 	for _, each := range entries {
 		entry, is := each.(map[string]any)
 		if !is {
@@ -199,6 +203,7 @@ func (t *translation) explain(virtual, part any, field string) {
 			}
 		}
 	}
+	return t.gather(virtual, entries)
 }
 
 // sectionInside is what the object inside has for a section that is nowhere; nil where it has none. It is

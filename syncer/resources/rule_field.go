@@ -92,6 +92,8 @@ type translation struct {
 	// forbids says why a Reference may not lead to another namespace, and in one word for a condition;
 	// empty where it may.
 	forbids forbidding
+	// admitting may be left out. It names the listeners that take a reference of which others do not.
+	admitting func(reference map[string]any) []string
 	// gatewayAPI says that the object is one of the Gateway API.
 	gatewayAPI bool
 	// barred are the references that may not lead where they say.
@@ -115,15 +117,17 @@ func (t *translation) translate(tree *fieldTree, around tenancyv1.FieldUse, path
 			return nil, false, engine.Refuse(reasonUntranslatable, path+" is not a list, although the rule of the kind expects one")
 		}
 		list := make([]any, 0, len(items))
-		for i, item := range items {
-			// The items are not lists themselves.
-			one := fieldTree{rule: tree.rule, within: tree.within}
-			out, keep, err := t.translate(&one, around, fmt.Sprintf("%s[%d]", path, i), item)
-			if err != nil {
-				return nil, false, err
-			}
-			if keep {
-				list = append(list, out)
+		// The items are not lists themselves.
+		one := fieldTree{rule: tree.rule, within: tree.within}
+		for i := range items {
+			for _, item := range t.spread(&one, items[i]) {
+				out, keep, err := t.translate(&one, around, fmt.Sprintf("%s[%d]", path, i), item)
+				if err != nil {
+					return nil, false, err
+				}
+				if keep {
+					list = append(list, out)
+				}
 			}
 		}
 		return list, use != tenancyv1.FieldOmitted && (use != "" || len(list) > 0), nil

@@ -8,10 +8,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -62,58 +59,6 @@ func grants(grant *unstructured.Unstructured, group, kind, namespace string, of 
 		kind, _ := to["kind"].(string)
 		return to["group"] == of.Group && isKindOf(kind, of.Resource) && (!one || only == name)
 	})
-}
-
-// notAdmitted says why the Gateway inside takes no such reference of a route in the namespace. On the host,
-// its listeners admit all routes of the tenant: so each one that is meant has to admit the namespace. There
-// is a reason where a listener does not; all else, the host's controller sees for itself.
-func (b *builder) notAdmitted(from string, named types.NamespacedName, reference map[string]any) (reason, why string) {
-	at := slices.IndexFunc(b.ruled, func(r *ruled) bool { return r.Definition() == definitionOfGateways })
-	if at < 0 {
-		return "", "the VirtualCluster does not have gateways go to the host"
-	}
-	gateway, found := b.ruled[at].virtual.Get(named.Namespace, named.Name)
-	if !found {
-		return "", fmt.Sprintf("there is no Gateway %s", named)
-	}
-	listeners, _, _ := unstructured.NestedSlice(gateway.Object, "spec", "listeners")
-	meant := 0
-	for _, each := range listeners {
-		listener, _ := each.(map[string]any)
-		if section, says := reference["sectionName"]; says && section != listener["name"] {
-			continue
-		}
-		if port, says := reference["port"]; says && port != listener["port"] {
-			continue
-		}
-		meant++
-		if !b.admits(listener, from) {
-			return reasonNotAllowedByListeners, fmt.Sprintf("listener %v of Gateway %s does not", listener["name"], named)
-		}
-	}
-	if meant == 0 {
-		return "", fmt.Sprintf("Gateway %s has no such listener", named)
-	}
-	return "", ""
-}
-
-// admits tells whether the listener takes routes of another namespace than the Gateway's.
-func (b *builder) admits(listener map[string]any, from string) bool {
-	which, _, _ := unstructured.NestedString(listener, "allowedRoutes", "namespaces", "from")
-	switch which {
-	case "All":
-		return true
-	case "Selector":
-		fields, _, _ := unstructured.NestedMap(listener, "allowedRoutes", "namespaces", "selector")
-		selector := &metav1.LabelSelector{}
-		if runtime.DefaultUnstructuredConverter.FromUnstructured(fields, selector) != nil {
-			return false
-		}
-		matches, err := metav1.LabelSelectorAsSelector(selector)
-		namespace, found := b.Virtual.Namespaces.Get("", from)
-		return err == nil && found && matches.Matches(labels.Set(namespace.Labels))
-	}
-	return false
 }
 
 // followPermissions has objects of a kind looked at again when what opens another namespace to them

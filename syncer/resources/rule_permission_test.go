@@ -248,12 +248,16 @@ func TestAllowedRoutes(t *testing.T) {
 
 	s.create(s.virtual, "gateways", gateway(listener("a", 80, all), listener("b", 81, same)))
 	s.route("the listener that is named admits", "named", "parentRefs", named)
-	s.route("one of two listeners admits", "any", "parentRefs", barred("", nil))
+	s.route("one of two listeners admits", "any", "parentRefs", named)
 	s.route("the other listener is meant", "numbered", "parentRefs", barred("", tree{"port": int64(81)}))
-	s.reports("any", "Accepted", "NoMatchingParent", `{"name":"web","namespace":"edge"} Accepted=False/NotAllowedByListeners`, "listener b of Gateway edge/web does not")
+	s.reports("any", "Accepted", "NoMatchingListenerHostname", `{"name":"web","namespace":"edge"} Accepted=False/NoMatchingListenerHostname`, "x")
 	s.reports("named", "Accepted", "NoMatchingParent", `{"name":"web","namespace":"edge","sectionName":"a"} Accepted=False/NoMatchingParent`, "x")
+	s.update("gateways", gateway(listener("a", 80, same), listener("b", 81, same)))
+	s.route("no listener admits", "any", "parentRefs", barred("", nil))
+	s.reports("any", "Accepted", "NoMatchingParent", `{"name":"web","namespace":"edge"} Accepted=False/NotAllowedByListeners`, "listener a of Gateway edge/web does not")
 	s.update("gateways", gateway(listener("a", 80, labelled), listener("b", 81, all)))
 	s.reports("named", "Accepted", "NoMatchingParent", `{"name":"web","namespace":"edge","sectionName":"a"} Accepted=False/NotAllowedByListeners`, "listener a of Gateway edge/web does not")
+	s.route("the other of two listeners admits", "any", "parentRefs", list(tree{"name": name, "namespace": there, "sectionName": "b"}))
 	s.route("the listener wants a label that the namespace lacks", "named", "parentRefs", barred("a", nil))
 	s.route("the other listener admits", "numbered", "parentRefs", numbered)
 	if _, err := s.namespaces.CoreV1().Namespaces().Update(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"public": "yes"}}}, metav1.UpdateOptions{}); err != nil {
@@ -261,8 +265,41 @@ func TestAllowedRoutes(t *testing.T) {
 	}
 	s.route("the namespace has the label", "named", "parentRefs", named)
 	s.route("both listeners admit", "any", "parentRefs", anyOne)
+	s.update("gateways", gateway(listener("a", 80, all), listener("b", 81, same), listener("c", 82, labelled)))
+	s.route("two of three listeners admit", "any", "parentRefs", list(named[0], tree{"name": name, "namespace": there, "sectionName": "c"}))
 	s.delete(s.virtual, "gateways", "edge", "web")
 	s.route("the Gateway is gone", "any", "parentRefs", barred("", nil))
+}
+
+// TestListenersOfOneReference has a controller accept a route at one of the listeners that the syncer
+// names for a reference that names none. Inside, the route has one parent, which is accepted.
+func TestListenersOfOneReference(t *testing.T) {
+	entry := func(controller, section, accepted string) tree {
+		parent := tree{"name": "web", "namespace": "edge"}
+		if section != "" {
+			parent["sectionName"] = section
+		}
+		return tree{"controllerName": controller, "parentRef": parent, "conditions": list(tree{"type": "Accepted", "status": accepted})}
+	}
+	route := func(parent tree) any { return tree{"spec": tree{"parentRefs": list(parent)}} }
+	unnamed, named := tree{"name": "web", "namespace": "edge"}, tree{"name": "web", "namespace": "edge", "sectionName": "a"}
+	for what, test := range map[string]struct {
+		virtual       any
+		entries, want []any
+	}{
+		"none":                      {route(unnamed), list(), []any{}},
+		"the second accepts":        {route(unnamed), list(entry("x", "a", "False"), entry("x", "b", "True"), entry("x", "c", "False")), list(entry("x", "", "True"))},
+		"none accepts":              {route(unnamed), list(entry("x", "a", "False"), entry("x", "b", "Unknown")), list(entry("x", "", "False"))},
+		"two controllers":           {route(unnamed), list(entry("x", "a", "False"), entry("y", "b", "True")), list(entry("x", "", "False"), entry("y", "", "True"))},
+		"the route names them":      {route(named), list(entry("x", "a", "False"), entry("y", "b", "True")), list(entry("x", "a", "False"), entry("y", "b", "True"))},
+		"another Gateway":           {route(tree{"name": "other", "namespace": "edge"}), list(entry("x", "a", "True")), list(entry("x", "a", "True"))},
+		"a listener, not a parent":  {route(unnamed), list(tree{"name": "a"}), list(tree{"name": "a"})},
+		"something without a field": {tree{}, list("x"), list("x")},
+	} {
+		if got := (&translation{}).gather(test.virtual, test.entries); !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: got %v, want %v", what, got, test.want)
+		}
+	}
 }
 
 // TestClosedToEarlierVersion has a tenant keep what the host has of his route by a change that is refused,
