@@ -111,10 +111,6 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 		return nil, err
 	}
 	documents.serve(chain.GenericAPIServer.Handler.NonGoRestfulMux)
-	if !s.datastore.Shared {
-		// Other servers may add to what this one answers.
-		s.discovery = discoveryTag(core.AggregatedLegacyDiscoveryGroupManager, chain.GenericAPIServer.AggregatedDiscoveryGroupManager)
-	}
 	s.prepared = openAPI.forget
 	chain.GenericAPIServer.ShutdownTimeout = shutdownTimeout
 	// A server copies the hooks of its delegates when it is made, so what

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"net/http"
 
 	"github.com/spf13/pflag"
 	logsapi "k8s.io/component-base/logs/api/v1"
@@ -31,9 +30,8 @@ func parseControllerManager(args []string) (*options.KubeControllerManagerOption
 }
 
 // runControllerManager runs the controllers until ctx is cancelled. The API
-// must answer: the options ask it for the authentication configuration. Where there is a
-// discovery, which differs for each state of what the API serves, they read that less often.
-func runControllerManager(ctx context.Context, o *options.KubeControllerManagerOptions, discovery func() string) error {
+// must answer: the options ask it for the authentication configuration.
+func runControllerManager(ctx context.Context, o *options.KubeControllerManagerOptions) error {
 	// Logging is the process's and set already; another setting here would
 	// have to change it for all.
 	if err := logsapi.ValidateAndApply(o.Logs, nil); err != nil {
@@ -42,11 +40,6 @@ func runControllerManager(ctx context.Context, o *options.KubeControllerManagerO
 	config, err := o.Config(ctx, app.KnownControllers(), app.ControllersDisabledByDefault(), app.ControllerAliases())
 	if err != nil {
 		return fmt.Errorf("--kube-controller-manager-arg: %w", err)
-	}
-	if discovery != nil {
-		config.Kubeconfig.Wrap(func(next http.RoundTripper) http.RoundTripper {
-			return &sparing{next: next, tag: discovery, over: ctx.Done()}
-		})
 	}
 	return lead(ctx, config.Complete())
 }

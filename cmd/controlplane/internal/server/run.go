@@ -39,8 +39,6 @@ type Server struct {
 	prepared func()
 	// documents decides when the list of OpenAPI documents is read.
 	documents *collection
-	// discovery differs for each state of what the API server answers to discovery.
-	discovery func() string
 	// seeds are where a seed for a new database is looked for.
 	seeds []string
 	now   func() time.Time
@@ -208,7 +206,7 @@ func (s *Server) afterListening(ctx context.Context, loopback *rest.Config, cont
 			group.Go(func() error { return checkTypes(ctx, loopback, workers) })
 		}
 		group.Go(func() error {
-			if err := runControllerManager(ctx, controllers, s.discovery); err != nil {
+			if err := runControllerManager(ctx, controllers); err != nil {
 				return fmt.Errorf("kube-controller-manager: %w", err)
 			}
 			if ctx.Err() != nil {
