@@ -78,6 +78,7 @@ require (
 	github.com/evanphx/json-patch v5.9.11+incompatible // indirect
 	github.com/evanphx/json-patch/v5 v5.6.0 // indirect
 	github.com/farsightsec/golang-framestream v0.3.0 // indirect
+	github.com/fatih/camelcase v1.0.0 // indirect
 	github.com/fatih/color v1.19.0 // indirect
 	github.com/flynn/go-shlex v0.0.0-20150515145356-3f9db97f8568 // indirect
 	github.com/go-gorp/gorp/v3 v3.1.0 // indirect
@@ -127,6 +128,7 @@ require (
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 	oras.land/oras-go/v2 v2.6.2 // indirect
+	sigs.k8s.io/kustomize/kustomize/v5 v5.8.1 // indirect
 	sigs.k8s.io/mcs-api v0.5.2 // indirect
 )
 
@@ -327,3 +329,5 @@ replace garret.dev/garret => ../
 replace github.com/container-storage-interface/spec => github.com/container-storage-interface/spec v1.9.0
 
 replace github.com/opencontainers/cgroups => github.com/opencontainers/cgroups v0.0.6
+
+tool k8s.io/kubernetes/cmd/kubectl
