@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,16 +24,7 @@ type span struct{ begin, end uint64 }
 // reads it. They count no more as what the process uses, and are the first that the kernel takes
 // when memory is short.
 func ReleasePages() error {
-	program, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("release pages: %w", err)
-	}
-	file, err := os.Open("/proc/self/smaps")
-	if err != nil {
-		return fmt.Errorf("release pages: %w", err)
-	}
-	defer file.Close()
-	spans, err := clean(file, program)
+	spans, err := ownSpans()
 	if err != nil {
 		return fmt.Errorf("release pages: %w", err)
 	}
@@ -46,6 +38,21 @@ func ReleasePages() error {
 	}
 	return errors.Join(failures...)
 }
+
+// ownSpans are the parts of this process that can be released. They are where they are for as long as it
+// runs, and to find them costs more than to release them.
+var ownSpans = sync.OnceValues(func() ([]span, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.Open("/proc/self/smaps")
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return clean(file, program)
+})
 
 func advise(s span, advice uintptr) error {
 	if _, _, code := unix.Syscall(unix.SYS_MADVISE, uintptr(s.begin), uintptr(s.end-s.begin), advice); code != 0 {

@@ -17,9 +17,7 @@ import (
 const (
 	// interval is how often Tend looks whether the process is in use.
 	interval = 30 * time.Second
-	// looksToCollect is how many looks later garbage is collected and the program's pages are
-	// released again, at the latest. What a process does each half a minute brings most of those
-	// pages back that it needs, so more often would save nothing.
+	// looksToCollect is how many looks later garbage is collected again, at the latest.
 	looksToCollect = 20
 	// burst is how much more than Settings.Garbage a process that was idle allocates before it
 	// counts as busy at once. No idle process allocates that much between two looks.
@@ -41,7 +39,7 @@ type Settings struct {
 }
 
 // Tend collects garbage seldom while nobody uses the process, gives what is free back to the
-// kernel with the program's pages, and lets timers go off together. A process that is in use again
+// kernel, and the program's pages at each look, and lets timers go off together. A process that is in use again
 // is as before at the next look, or as soon as it has allocated much. Tend returns when the context
 // ends.
 func Tend(ctx context.Context, s Settings) {
@@ -122,7 +120,9 @@ func (t *tender) look() {
 	}
 	if t.looks++; t.looks >= looksToCollect || now.heap >= t.kept+t.Garbage {
 		t.rest()
+		return
 	}
+	t.try(t.release())
 }
 
 // rest gives back what the process has free, and has the collector rest until the next time.
