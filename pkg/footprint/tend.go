@@ -17,8 +17,9 @@ import (
 const (
 	// interval is how often Tend looks whether the process is in use.
 	interval = 30 * time.Second
-	// looksToCollect is how many looks later garbage is collected again, at the latest.
-	looksToCollect = 20
+	// looksToCollect is how many looks later garbage is collected again, at the latest, and looksToRelease
+	// how many later the program's pages are released again.
+	looksToCollect, looksToRelease = 20, 2
 	// burst is how much more than Settings.Garbage a process that was idle allocates before it
 	// counts as busy at once. No idle process allocates that much between two looks.
 	burst = 32 << 20
@@ -39,7 +40,7 @@ type Settings struct {
 }
 
 // Tend collects garbage seldom while nobody uses the process, gives what is free back to the
-// kernel, and the program's pages at each look, and lets timers go off together. A process that is in use again
+// kernel, and the program's pages more often, and lets timers go off together. A process that is in use again
 // is as before at the next look, or as soon as it has allocated much. Tend returns when the context
 // ends.
 func Tend(ctx context.Context, s Settings) {
@@ -122,7 +123,9 @@ func (t *tender) look() {
 		t.rest()
 		return
 	}
-	t.try(t.release())
+	if t.looks%looksToRelease == 0 {
+		t.try(t.release())
+	}
 }
 
 // rest gives back what the process has free, and has the collector rest until the next time.
