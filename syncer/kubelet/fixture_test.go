@@ -77,6 +77,21 @@ func (r *recorder) answers(handler http.HandlerFunc) {
 	r.answer = handler
 }
 
+// upgrades has it switch protocols at each request, say something, and hand the connection on.
+func (r *recorder) upgrades(words string) <-chan net.Conn {
+	hosts := make(chan net.Conn, 1)
+	r.answers(func(w http.ResponseWriter, _ *http.Request) {
+		connection, buffered, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		fmt.Fprint(buffered, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n", words)
+		buffered.Flush()
+		hosts <- connection
+	})
+	return hosts
+}
+
 const (
 	hostNamespace = "team"
 	// apiHost is the name under which the API server passes requests on.

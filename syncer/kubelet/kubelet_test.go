@@ -390,16 +390,7 @@ func canonical(header http.Header) http.Header {
 // TestTunnelEnds closes either end of a tunnel and waits for the other.
 func TestTunnelEnds(t *testing.T) {
 	f := standard(t)
-	hosts := make(chan net.Conn, 1)
-	f.host.answers(func(w http.ResponseWriter, _ *http.Request) {
-		connection, buffered, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			return
-		}
-		fmt.Fprint(buffered, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n")
-		buffered.Flush()
-		hosts <- connection
-	})
+	hosts := f.host.upgrades("")
 	open := func() (net.Conn, *bufio.Reader, net.Conn) {
 		answer, connection, reader, err := f.request(t, f.apiServer(t), "POST", "/exec/default/web/app?command=id", upgrade("SPDY/3.1"))
 		if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {

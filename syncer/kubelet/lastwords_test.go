@@ -6,7 +6,6 @@ package kubelet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -40,16 +39,7 @@ func (c deaf) Write(b []byte) (int, error) {
 // host says after that reaches the caller.
 func TestLastWords(t *testing.T) {
 	f := standard(t)
-	hosts := make(chan net.Conn, 1)
-	f.host.answers(func(w http.ResponseWriter, _ *http.Request) {
-		connection, buffered, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			return
-		}
-		fmt.Fprint(buffered, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n")
-		buffered.Flush()
-		hosts <- connection
-	})
+	hosts := f.host.upgrades("")
 	var since atomic.Bool
 	refused := make(chan struct{}, 1)
 	f.dial.Store(func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -89,19 +79,12 @@ func TestLastWords(t *testing.T) {
 // reads the host's words to their end, and no reset.
 func TestUnreadWords(t *testing.T) {
 	f := standard(t)
-	f.host.answers(func(w http.ResponseWriter, _ *http.Request) {
-		connection, buffered, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			return
-		}
-		defer connection.Close()
-		fmt.Fprint(buffered, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n", lastWords)
-		buffered.Flush()
-	})
+	hosts := f.host.upgrades(lastWords)
 	answer, caller, reader, err := f.request(t, f.apiServer(t), "POST", "/exec/default/web/app?command=id", upgrade("SPDY/3.1"))
 	if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("got answer %v, error %v", answer, err)
 	}
+	(<-hosts).Close()
 	sent := make(chan error, 1)
 	go func() {
 		_, err := caller.Write(make([]byte, 16<<20))
