@@ -118,7 +118,7 @@ func TestReconcile(t *testing.T) {
 		{"too much, which may be stored yet", bounding("1", ours, amounts(storage, "4Gi", "pods", "4")), settle,
 			amounts(storage, "4Gi", "pods", "4"), amounts(storage, "3Gi", "pods", "4")},
 		{"too much of one and too little of the other", bounding("1", amounts(storage, "10Gi", cpu, "1k"), amounts(storage, "4Gi")), settle,
-			amounts(storage, "4Gi", cpu, "240"), nil},
+			amounts(storage, "4Gi", cpu, "50"), nil},
 		{"right", bounding("1", ours, amounts(storage, "3Gi")), 0, amounts(storage, "3Gi"), nil},
 		{"nothing of ours", bounding("1", amounts("pods", "5"), amounts("pods", "4")), 0, amounts("pods", "4"), nil},
 		{"a quota of pods by scope", scoped, 0, amounts(storage, "0"), nil},
