@@ -12,7 +12,7 @@ import (
 )
 
 // ControlPlaneResources are those of the control plane's container: the given ones,
-// completed. An idle one takes 5m and about 180 MiB, one with many custom resources a few times
+// completed. An idle one takes 5m and about 165 MiB, one with many custom resources a few times
 // that memory. The requests are such that fifty whole virtual clusters fit on a node of two cores:
 // a control plane that works takes what the node has free, up to its limit.
 func ControlPlaneResources(given corev1.ResourceRequirements) corev1.ResourceRequirements {

@@ -203,7 +203,7 @@ func (t *translation) explain(virtual, part any, field string) any {
 			}
 		}
 	}
-	return t.gather(virtual, entries)
+	return gather(virtual, entries)
 }
 
 // sectionInside is what the object inside has for a section that is nowhere; nil where it has none. It is

@@ -23,11 +23,11 @@ import (
 // its listeners admit all routes of the tenant: so each one that is meant has to admit the namespace. There
 // is a reason where a listener does not; all else, the host's controller sees for itself.
 func (b *builder) notAdmitted(from string, named types.NamespacedName, reference map[string]any) (reason, why string) {
-	at := slices.IndexFunc(b.ruled, func(r *ruled) bool { return r.Definition() == definitionOfGateways })
-	if at < 0 {
+	gateways := b.gateways()
+	if gateways == nil {
 		return "", "the VirtualCluster does not have gateways go to the host"
 	}
-	gateway, found := b.ruled[at].virtual.Get(named.Namespace, named.Name)
+	gateway, found := gateways.virtual.Get(named.Namespace, named.Name)
 	if !found {
 		return "", fmt.Sprintf("there is no Gateway %s", named)
 	}
@@ -41,6 +41,15 @@ func (b *builder) notAdmitted(from string, named types.NamespacedName, reference
 		return "", fmt.Sprintf("Gateway %s has no such listener", named)
 	}
 	return "", ""
+}
+
+// gateways is the kind whose objects have listeners; nil where it stays inside.
+func (b *builder) gateways() *ruled {
+	at := slices.IndexFunc(b.ruled, func(r *ruled) bool { return r.Definition() == definitionOfGateways })
+	if at < 0 {
+		return nil
+	}
+	return b.ruled[at]
 }
 
 // meant are the listeners of the Gateway that a reference is to.
@@ -62,13 +71,13 @@ func meant(gateway *unstructured.Unstructured, reference map[string]any) []map[s
 // admitting are the names of those listeners that admit routes of the namespace, where a reference to
 // a Gateway inside means others as well. There are none where all or none of them do.
 func (b *builder) admitting(from string, reference map[string]any) []string {
-	at := slices.IndexFunc(b.ruled, func(r *ruled) bool { return r.Definition() == definitionOfGateways })
+	gateways := b.gateways()
 	namespace, _ := reference["namespace"].(string)
 	name, _ := reference["name"].(string)
-	if _, says := reference[fieldSectionName]; says || at < 0 || namespace == "" || namespace == from {
+	if _, says := reference[fieldSectionName]; says || gateways == nil || namespace == "" || namespace == from {
 		return nil
 	}
-	gateway, found := b.ruled[at].virtual.Get(namespace, name)
+	gateway, found := gateways.virtual.Get(namespace, name)
 	if !found || isShown(gateway, tenancyv1.LabelMapped, b.Translator.Cluster().ID) {
 		return nil
 	}
@@ -107,12 +116,12 @@ func (t *translation) spread(tree *fieldTree, item any) []any {
 
 // gather reverses spread in the status: what the host's controller says of each listener is one entry inside.
 // A route is accepted where one listener accepts it.
-func (t *translation) gather(virtual any, entries []any) []any {
+func gather(virtual any, entries []any) []any {
 	kept := make([]any, 0, len(entries))
 	for _, each := range entries {
 		entry, _ := each.(map[string]any)
 		parent, _ := entry["parentRef"].(map[string]any)
-		if !t.isSpread(virtual, parent) {
+		if !isSpread(virtual, parent) {
 			kept = append(kept, each)
 			continue
 		}
@@ -132,7 +141,7 @@ func (t *translation) gather(virtual any, entries []any) []any {
 }
 
 // isSpread tells whether the object inside has a reference to that parent without a listener.
-func (t *translation) isSpread(virtual any, parent map[string]any) bool {
+func isSpread(virtual any, parent map[string]any) bool {
 	if _, says := parent[fieldSectionName]; !says {
 		return false
 	}

@@ -296,7 +296,7 @@ func TestListenersOfOneReference(t *testing.T) {
 		"a listener, not a parent":  {route(unnamed), list(tree{"name": "a"}), list(tree{"name": "a"})},
 		"something without a field": {tree{}, list("x"), list("x")},
 	} {
-		if got := (&translation{}).gather(test.virtual, test.entries); !reflect.DeepEqual(got, test.want) {
+		if got := gather(test.virtual, test.entries); !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s: got %v, want %v", what, got, test.want)
 		}
 	}

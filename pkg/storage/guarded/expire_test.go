@@ -44,7 +44,9 @@ func TestLeasesExpireAfterALostWatch(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		d := &dropping{}
 		go expire(ctx, d)
+		// The clock is the bubble's, and nobody waits.
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if len(d.deleted) > 0 {
 			t.Errorf("deleted %v before its lease was over", d.deleted)
 		}

@@ -1,5 +1,7 @@
 //go:build !before_1_37
 
+// Garret's own types are generated for the newest minor, and compile with that one alone.
+
 package server
 
 import (
