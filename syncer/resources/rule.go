@@ -154,7 +154,7 @@ func (r *ruled) translate(virtual *unstructured.Unstructured) (map[string]any, *
 	})
 }
 
-// translated is translate by what it is told of other objects: the fields refer, forbids and admitting.
+// translated is translate with the fields refer, forbids and admitting of a translation.
 func (r *ruled) translated(virtual *unstructured.Unstructured, by translation) (map[string]any, *translation, error) {
 	t := &by
 	t.translator, t.namespace = r.b.Translator, virtual.GetNamespace()
