@@ -24,7 +24,7 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, t *target) error {
 	location := s.location(t, "exec", url.Values{
 		"container": {t.container}, "command": command, "stdout": {"true"}, "stderr": {"true"},
 	})
-	executor, err := remotecommand.NewSPDYExecutor(s.hostConfig, http.MethodPost, location)
+	executor, err := remotecommand.NewWebSocketExecutor(s.hostConfig, http.MethodGet, location.String())
 	if err != nil {
 		return fmt.Errorf("run in %s: %w", klog.KObj(t.virtual), err)
 	}

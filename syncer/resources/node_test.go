@@ -4,6 +4,7 @@
 package resources
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,8 +26,9 @@ func TestNodeStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	real := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "worker"}, Status: corev1.NodeStatus{
-		NodeInfo: corev1.NodeSystemInfo{OSImage: "Debian", KernelVersion: "6.1", ContainerRuntimeVersion: "containerd://2.4.2", KubeletVersion: "v1.36.0"},
-		Capacity: corev1.ResourceList{corev1.ResourcePods: *here.capacity.Pods()}, Allocatable: corev1.ResourceList{corev1.ResourcePods: *here.capacity.Pods()},
+		NodeInfo:         corev1.NodeSystemInfo{OSImage: "Debian", KernelVersion: "6.1", ContainerRuntimeVersion: "containerd://2.4.2", KubeletVersion: "v1.36.0"},
+		DeclaredFeatures: []string{"InPlacePodVerticalScalingInitContainers"},
+		Capacity:         corev1.ResourceList{corev1.ResourcePods: *here.capacity.Pods()}, Allocatable: corev1.ResourceList{corev1.ResourcePods: *here.capacity.Pods()},
 	}}
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "web", Labels: map[string]string{tenancyv1.LabelCluster: "one"}},
@@ -38,9 +40,11 @@ func TestNodeStatus(t *testing.T) {
 		name                        string
 		read                        bool
 		image, kernel, run, kubelet string
+		features                    []string
 	}{
-		{"hidden", false, unknownImage, here.kernel, "cri-o://unknown", "v1.37.2"},
-		{"shown", true, "Debian", "6.1", "containerd://2.4.2", "v1.36.0"},
+		{"hidden", false, unknownImage, here.kernel, "cri-o://unknown", "v1.37.2", []string{"ExtendWebSocketsToKubelet", "InPlacePodLevelResourcesVerticalScaling",
+			"InPlacePodVerticalScalingInitContainers", "InPlacePodVerticalScalingMemoryBackedVolumes"}},
+		{"shown", true, "Debian", "6.1", "containerd://2.4.2", "v1.36.0", []string{"ExtendWebSocketsToKubelet", "InPlacePodVerticalScalingInitContainers"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			host := NewHost(fake.NewClientset(), cluster, ShownNodes{Read: test.read})
@@ -70,6 +74,9 @@ func TestNodeStatus(t *testing.T) {
 			}
 			if node.Status.Capacity.Pods().Value() != podsPerNode || !test.read && (node.Status.Allocatable.Memory().IsZero() || node.Status.Capacity.StorageEphemeral().IsZero()) {
 				t.Errorf("got capacity %v, allocatable %v", node.Status.Capacity, node.Status.Allocatable)
+			}
+			if got := node.Status.DeclaredFeatures; !slices.Equal(got, test.features) {
+				t.Errorf("declared features: got %v, want %v", got, test.features)
 			}
 			if node.Status.DaemonEndpoints.KubeletEndpoint.Port != 10250 {
 				t.Errorf("got the kubelet at %v", node.Status.DaemonEndpoints)

@@ -62,6 +62,7 @@ func TestWorkload(t *testing.T) {
 		t.Run("relay/"+protocol.name+"/port-forward", func(t *testing.T) { forward(t, through, protocol.target) })
 		t.Run("kubeconfig/"+protocol.name+"/exec", func(t *testing.T) { execute(t, alone.With(protocol.env...)) })
 	}
+	t.Run("as they come", func(t *testing.T) { untranslated(t, alone) })
 	t.Run("nobody out", func(t *testing.T) { nobodyOut(t, relay) })
 	t.Run("hostname", func(t *testing.T) { longHostname(t, relay) })
 	t.Run("deleted by force", func(t *testing.T) { deletedByForce(t, relay) })
@@ -218,6 +219,16 @@ func execute(t *testing.T, c framework.Client) {
 	out, err := c.Terminal("kubectl exec -it shell -c shell -- sh -c 'test -t 0 && echo terminal'")
 	if err != nil || !strings.Contains(out, "terminal") {
 		t.Errorf("exec -it: got %q, %v; want a terminal", out, err)
+	}
+}
+
+// untranslated wants the API server inside to have passed on WebSockets. Over SPDY, the
+// host may lose the end of a stream, and with it an exit code.
+func untranslated(t *testing.T, c framework.Client) {
+	for line := range strings.Lines(c.Do(t, "get", "--raw", "/metrics")) {
+		if strings.HasPrefix(line, "apiserver_websocket_streaming_requests_total{") && !strings.Contains(line, `proxy_type="proxied_to_kubelet"`) {
+			t.Errorf("got %s, want WebSockets passed on to the syncer", strings.TrimSpace(line))
+		}
 	}
 }
 
