@@ -298,7 +298,7 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 			return fmt.Errorf("status of the host's %s: %w", r.Resource, err)
 		}
 		if !found {
-			unstructured.RemoveNestedField(changed.Object, path...)
+			remove(changed.Object, path)
 			continue
 		}
 		read := mapText(done.readNames(runtime.DeepCopyJSONValue(value), r.host.Namespace()), readable)
@@ -331,9 +331,21 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 		return fmt.Errorf("the store of %s writes no status", r.Resource)
 	}
 	if _, err := writer.UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("status inside: %w", err)
+		return errors.Join(told, fmt.Errorf("status inside: %w", err))
 	}
 	return told
+}
+
+// remove removes a field, and what holds nothing without it: a schema may allow no status, and
+// require a field of one.
+func remove(object map[string]any, path []string) {
+	unstructured.RemoveNestedField(object, path...)
+	for holder := path[:len(path)-1]; len(holder) > 0; holder = holder[:len(holder)-1] {
+		if left, found, err := unstructured.NestedMap(object, holder...); err != nil || !found || len(left) > 0 {
+			return
+		}
+		unstructured.RemoveNestedField(object, holder...)
+	}
 }
 
 // readable replaces the host's names by those inside, for what the object names.

@@ -59,6 +59,7 @@ func widgetDefinition() *apiextensionsv1.CustomResourceDefinition {
 		"selector": {Type: "object", AdditionalProperties: &apiextensionsv1.JSONSchemaPropsOrBool{Allows: true, Schema: &text}},
 	})
 	status := object(map[string]apiextensionsv1.JSONSchemaProps{"phase": text, "message": text, "hidden": text})
+	status.Required = []string{"phase"}
 	whole := object(map[string]apiextensionsv1.JSONSchemaProps{"spec": spec, "status": status})
 	return &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: "widgets.example.org"}, Spec: apiextensionsv1.CustomResourceDefinitionSpec{
 		Group: "example.org", Scope: apiextensionsv1.NamespaceScoped,
@@ -192,6 +193,12 @@ func TestCustomKind(t *testing.T) {
 		if want := (fields{"phase": "Failed", "message": "no secret keys"}); !reflect.DeepEqual(status, want) {
 			t.Errorf("got %v, want %v", status, want)
 		}
+		// The host's object begins anew, without what somebody said about the earlier one.
+		s.must(each.onHost.Delete(t.Context(), host.GetName(), metav1.DeleteOptions{}))
+		framework.Eventually(t, "the status inside is gone", func(ctx context.Context) (bool, error) {
+			found, err := each.inside.Get(ctx, "reporting", metav1.GetOptions{})
+			return err == nil && found.Object["status"] == nil, err
+		})
 	})
 	for name, attack := range map[string]struct {
 		spec fields
