@@ -98,7 +98,11 @@ func assemble(run context.Context, wait *sync.WaitGroup, config *drivers.Config)
 	if err != nil {
 		return nil, err
 	}
-	log := counting{Log: sqllog.New(dialect, wait, config), newest: newNewest()}
+	parsed, err := prepare(run, dialect)
+	if err != nil {
+		return nil, err
+	}
+	log := counting{Log: sqllog.New(parsed, wait, config), newest: newNewest()}
 	return &single{Backend: logstructured.New(log), newest: log.newest}, nil
 }
 
