@@ -92,7 +92,8 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 		generic.SecureServing.Listener = advertisedListener{Listener: listener, port: s.flags.AdvertisePort}
 	}
 	front := &config.Aggregator.GenericConfig.Config
-	front.BuildHandlerChainFunc = publicPaths(s.layout, front.BuildHandlerChainFunc)
+	spared := newSparing(ctx.Done())
+	front.BuildHandlerChainFunc = spared.before(publicPaths(s.layout, front.BuildHandlerChainFunc))
 	openAPI := newLazyOpenAPI(generic, s.flags.APIServerArgs...)
 	hooks := bootstrap.Take(generic)
 	prepared, err := config.Complete()
@@ -111,6 +112,7 @@ func (s *Server) buildAPIServer(ctx context.Context, o *options.ServerRunOptions
 		return nil, err
 	}
 	documents.serve(chain.GenericAPIServer.Handler.NonGoRestfulMux)
+	spared.tag = discoveryTag(core.AggregatedLegacyDiscoveryGroupManager, chain.GenericAPIServer.AggregatedDiscoveryGroupManager)
 	s.prepared = openAPI.forget
 	chain.GenericAPIServer.ShutdownTimeout = shutdownTimeout
 	// A server copies the hooks of its delegates when it is made, so what

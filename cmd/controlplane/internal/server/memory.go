@@ -19,8 +19,8 @@ const (
 	// control planes has little.
 	runPercent = 50
 	// idleGarbage is how many bytes gather before a control plane that nobody uses collects
-	// them: those of four minutes. A collection takes 0.2 s of a processor.
-	idleGarbage = 20 << 20
+	// them: those of six minutes. A collection takes 0.2 s of a processor.
+	idleGarbage = 28 << 20
 	// idleRate is how many bytes a second a control plane allocates at most that
 	// nobody uses.
 	idleRate = 1 << 20
