@@ -23,7 +23,8 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	now := state{version: last.version, authority: last.authority}
 	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
-	if body, err := r.virtual.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Raw(); err != nil {
+	whole := last.controlPlane != (trouble{}) || r.clock.Since(r.asked) >= refreshInterval
+	if body, err := r.check(ctx, whole); err != nil {
 		now.controlPlane = trouble{"NotAnswering", "the API server inside is not ready: " + unready(body, err)}
 		if r.Stopped != nil && utilnet.IsConnectionRefused(err) {
 			r.Stopped()
@@ -34,7 +35,7 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 			now.version = info.GitVersion
 		}
 	}
-	if now.controlPlane == (trouble{}) && (last.controlPlane != (trouble{}) || r.clock.Since(r.asked) >= refreshInterval) {
+	if now.controlPlane == (trouble{}) && whole {
 		now.controlPlane = r.letsIn(ctx)
 		r.asked = r.clock.Now()
 	}
@@ -59,6 +60,20 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 		}
 	}
 	return now
+}
+
+// check asks whether the control plane is ready: all that its API server checks, or, while nothing
+// is wrong, whether that answers and reaches its database. The body of a failure names the checks.
+func (r *Reporter) check(ctx context.Context, whole bool) (body []byte, err error) {
+	ask := func(path string) ([]byte, error) {
+		return r.virtual.Discovery().RESTClient().Get().AbsPath(path).Do(ctx).Raw()
+	}
+	if !whole {
+		if _, err := ask("/readyz/etcd"); err == nil {
+			return nil, nil
+		}
+	}
+	return ask("/readyz")
 }
 
 // ControlPlane is why the control plane is not ready, as the last look at it found, and

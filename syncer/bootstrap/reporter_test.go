@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,6 +26,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
+	testingclock "k8s.io/utils/clock/testing"
 
 	tenancyv1 "garret.dev/garret/apis/tenancy/v1"
 	clientv1 "garret.dev/garret/generated/clientset/versioned/typed/tenancy/v1"
@@ -226,6 +229,56 @@ func TestStoppedAPIServer(t *testing.T) {
 	if reporter.observe(t.Context(), state{}); stopped != 1 {
 		t.Error("an API server that does not listen does not count as stopped")
 	}
+}
+
+// TestWhatIsChecked wants all checks at first, after trouble and each half a minute, and that of the
+// database between. What fails there is told by name.
+func TestWhatIsChecked(t *testing.T) {
+	var mutex sync.Mutex
+	var asked []string
+	broken := false
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		switch {
+		case !strings.HasPrefix(r.URL.Path, "/readyz"):
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusCreated)
+			fmt.Fprint(w, `{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":true}}`)
+			return
+		case broken:
+			http.Error(w, "[-]etcd failed: reason withheld", http.StatusInternalServerError)
+		}
+		asked = append(asked, strings.TrimPrefix(r.URL.Path, "/readyz"))
+	}))
+	defer server.Close()
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := testingclock.NewFakeClock(time.Now())
+	reporter := NewReporter(translate.Cluster{}, nil, client, pki.ServerAuthority(t.TempDir()), now)
+	last := state{version: "v1"}
+	look := func(fails bool, paths ...string) {
+		t.Helper()
+		broken, asked = fails, nil
+		last = reporter.observe(t.Context(), last)
+		if !slices.Equal(asked, paths) {
+			t.Errorf("asked for %q, want %q", asked, paths)
+		}
+		if failed := strings.Contains(last.controlPlane.message, "waiting for etcd"); failed != fails {
+			t.Errorf("got %v, want it to name etcd: %t", last.controlPlane, fails)
+		}
+		now.Step(calmInterval)
+	}
+	look(false, "")
+	look(false, "/etcd")
+	look(false, "/etcd")
+	look(false, "")
+	look(true, "/etcd", "")
+	look(true, "")
+	look(false, "")
+	look(false, "/etcd")
 }
 
 func TestUnready(t *testing.T) {
