@@ -103,6 +103,8 @@ func newParts(options Options, both *sides, virtual *resources.Virtual, host *re
 	}
 	reporter := bootstrap.NewReporter(cluster, tenancy, both.virtual, authority, options.Clock, options.parts()...)
 	reporter.Room = func() error { return checkRoom(options.DataDir) }
+	// What it finds ends the syncer; while nothing is settled it finds nothing.
+	reporter.Confirm = history.Confirm
 	used := activity.New(options.Clock, reporter.Used)
 	used.Age = activity.AgeOf(both.virtual.Discovery().RESTClient())
 	webhook.Activity, reporter.Stopped = used.Handler(trust.IsAPIServer), used.Stopped

@@ -280,10 +280,9 @@ func watchControlPlane(ctx context.Context, options Options, both *sides, health
 		if content, err := os.ReadFile(options.VirtualKubeconfig); err == nil && !bytes.Equal(content, both.kubeconfig) {
 			return errors.New("the control plane has new credentials: restarting")
 		}
-		// What it finds ends the syncer; while nothing is settled it finds nothing.
-		_ = history.Confirm(ctx)
 		why, known := reporter.ControlPlane()
 		if !known {
+			_ = history.Confirm(ctx)
 			if err := ready(ctx, both.virtual); err != nil {
 				why = "the control plane is not ready: " + err.Error()
 			} else if err := checkRoom(options.DataDir); err != nil {

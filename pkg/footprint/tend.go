@@ -19,7 +19,7 @@ const (
 	interval = 30 * time.Second
 	// looksToCollect is how many looks later garbage is collected again, at the latest, and looksToRelease
 	// how many later the program's pages are released again.
-	looksToCollect, looksToRelease = 20, 4
+	looksToCollect, looksToRelease = 20, 3
 	// burst is how much more than Settings.Garbage a process that was idle allocates before it
 	// counts as busy at once. No idle process allocates that much between two looks.
 	burst = 32 << 20

@@ -23,21 +23,9 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	now := state{version: last.version, authority: last.authority}
 	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
-	whole := last.controlPlane != (trouble{}) || r.clock.Since(r.asked) >= refreshInterval
-	if body, err := r.check(ctx, whole); err != nil {
-		now.controlPlane = trouble{"NotAnswering", "the API server inside is not ready: " + unready(body, err)}
-		if r.Stopped != nil && utilnet.IsConnectionRefused(err) {
-			r.Stopped()
-		}
-	} else if now.version == "" || last.controlPlane != (trouble{}) {
-		// It may have come back as another version.
-		if info, err := r.virtual.Discovery().ServerVersion(); err == nil {
-			now.version = info.GitVersion
-		}
-	}
-	if now.controlPlane == (trouble{}) && whole {
-		now.controlPlane = r.letsIn(ctx)
-		r.asked = r.clock.Now()
+	confirmed := r.confirmed(ctx)
+	if !confirmed || last.controlPlane != (trouble{}) || r.clock.Since(r.asked) >= refreshInterval {
+		now.controlPlane, now.version = r.check(ctx, last)
 	}
 	if now.controlPlane == (trouble{}) && r.Room != nil {
 		if err := r.Room(); err != nil {
@@ -62,18 +50,35 @@ func (r *Reporter) observe(ctx context.Context, last state) state {
 	return now
 }
 
-// check asks whether the control plane is ready: all that its API server checks, or, while nothing
-// is wrong, whether that answers and reaches its database. The body of a failure names the checks.
-func (r *Reporter) check(ctx context.Context, whole bool) (body []byte, err error) {
-	ask := func(path string) ([]byte, error) {
-		return r.virtual.Discovery().RESTClient().Get().AbsPath(path).Do(ctx).Raw()
+// confirmed tells whether the control plane says that its data are still the same. It then answers, and
+// reaches its database.
+func (r *Reporter) confirmed(ctx context.Context) bool {
+	if r.Confirm == nil {
+		return false
 	}
-	if !whole {
-		if _, err := ask("/readyz/etcd"); err == nil {
-			return nil, nil
+	// All checks follow where it does not answer, and need time, too.
+	ctx, cancel := context.WithTimeout(ctx, observeTimeout/2)
+	defer cancel()
+	return r.Confirm(ctx) == nil
+}
+
+// check is what all checks of the API server say, whether anybody gets in, and its version.
+func (r *Reporter) check(ctx context.Context, last state) (trouble, string) {
+	version := last.version
+	if body, err := r.virtual.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Raw(); err != nil {
+		if r.Stopped != nil && utilnet.IsConnectionRefused(err) {
+			r.Stopped()
+		}
+		return trouble{"NotAnswering", "the API server inside is not ready: " + unready(body, err)}, version
+	}
+	if version == "" || last.controlPlane != (trouble{}) {
+		// It may have come back as another version.
+		if info, err := r.virtual.Discovery().ServerVersion(); err == nil {
+			version = info.GitVersion
 		}
 	}
-	return ask("/readyz")
+	r.asked = r.clock.Now()
+	return r.letsIn(ctx), version
 }
 
 // ControlPlane is why the control plane is not ready, as the last look at it found, and

@@ -53,6 +53,8 @@ type Reporter struct {
 	clock     clock.WithTicker
 	// Room, when set, is an error while the control plane cannot write.
 	Room func() error
+	// Confirm, when set, asks the control plane at each look whether its data are still the same.
+	Confirm func(context.Context) error
 	// Stopped, when set, is called while the API server does not run.
 	Stopped func()
 
@@ -84,7 +86,7 @@ type Reporter struct {
 	// seen is what the last look at the control plane found, and when.
 	seen   trouble
 	seenAt time.Time
-	// asked is when the control plane was last asked whether it lets anybody in. Run alone
+	// asked is when all was checked last, and whether the control plane lets anybody in. Run alone
 	// uses it.
 	asked time.Time
 	// changed has room for one note that something did.

@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -231,25 +230,25 @@ func TestStoppedAPIServer(t *testing.T) {
 	}
 }
 
-// TestWhatIsChecked wants all checks at first, after trouble and each half a minute, and that of the
-// database between. What fails there is told by name.
+// TestWhatIsChecked wants all checks of the API server at first, after trouble, each half a minute and
+// where it cannot be confirmed that the data are the same.
 func TestWhatIsChecked(t *testing.T) {
 	var mutex sync.Mutex
-	var asked []string
-	broken := false
+	checks, confirmed := 0, 0
+	var broken, doubtful error
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mutex.Lock()
 		defer mutex.Unlock()
-		switch {
-		case !strings.HasPrefix(r.URL.Path, "/readyz"):
+		if r.URL.Path != "/readyz" {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusCreated)
 			fmt.Fprint(w, `{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":true}}`)
 			return
-		case broken:
-			http.Error(w, "[-]etcd failed: reason withheld", http.StatusInternalServerError)
 		}
-		asked = append(asked, strings.TrimPrefix(r.URL.Path, "/readyz"))
+		checks++
+		if broken != nil {
+			http.Error(w, broken.Error(), http.StatusInternalServerError)
+		}
 	}))
 	defer server.Close()
 	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
@@ -258,27 +257,40 @@ func TestWhatIsChecked(t *testing.T) {
 	}
 	now := testingclock.NewFakeClock(time.Now())
 	reporter := NewReporter(translate.Cluster{}, nil, client, pki.ServerAuthority(t.TempDir()), now)
-	last := state{version: "v1"}
-	look := func(fails bool, paths ...string) {
+	reporter.Confirm = func(context.Context) error { confirmed++; return doubtful }
+	last, looks := state{version: "v1"}, 0
+	look := func(whole bool) {
 		t.Helper()
-		broken, asked = fails, nil
+		mutex.Lock()
+		checks = 0
+		mutex.Unlock()
 		last = reporter.observe(t.Context(), last)
-		if !slices.Equal(asked, paths) {
-			t.Errorf("asked for %q, want %q", asked, paths)
+		if looks++; confirmed != looks {
+			t.Errorf("asked %d times in %d looks whether the data are the same", confirmed, looks)
 		}
-		if failed := strings.Contains(last.controlPlane.message, "waiting for etcd"); failed != fails {
-			t.Errorf("got %v, want it to name etcd: %t", last.controlPlane, fails)
+		mutex.Lock()
+		defer mutex.Unlock()
+		if (checks == 1) != whole || checks > 1 {
+			t.Errorf("asked %d times for all checks, want them: %t", checks, whole)
+		}
+		if failed := strings.Contains(last.controlPlane.message, "waiting for etcd"); failed != (whole && broken != nil) {
+			t.Errorf("got %v, want what the checks say: %v", last.controlPlane, broken)
 		}
 		now.Step(calmInterval)
 	}
-	look(false, "")
-	look(false, "/etcd")
-	look(false, "/etcd")
-	look(false, "")
-	look(true, "/etcd", "")
-	look(true, "")
-	look(false, "")
-	look(false, "/etcd")
+	look(true)
+	look(false)
+	look(false)
+	look(true)
+	doubtful = errors.New("the data are not known")
+	look(true)
+	broken = errors.New("[-]etcd failed: reason withheld")
+	look(true)
+	doubtful = nil
+	look(true)
+	broken = nil
+	look(true)
+	look(false)
 }
 
 func TestUnready(t *testing.T) {
