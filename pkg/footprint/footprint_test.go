@@ -128,7 +128,7 @@ func TestLookFollowsUse(t *testing.T) {
 	for range 2*looksToCollect + 1 {
 		watched.look()
 	}
-	if want := 2 + 2*looksToCollect/looksToRelease; collected != 4 || released != want {
+	if want := 2 + 2*(1+(looksToCollect-1)/looksToRelease); collected != 4 || released != want {
 		t.Errorf("collected %d and released pages %d times, want %d and %d in %d looks more", collected, released, 4, want, 2*looksToCollect+1)
 	}
 	for _, garbage := range []uint64{9, 10} {
