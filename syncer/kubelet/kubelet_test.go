@@ -224,6 +224,9 @@ func credentials(t *testing.T, request *http.Request) {
 	if got := request.Header["Authorization"]; len(got) != 1 || got[0] != "Bearer syncer" {
 		t.Errorf("the host saw Authorization %q, want the syncer's alone", got)
 	}
+	if got := strings.Join(request.Header.Values(headerSubprotocol), ","); got != "" && got != "v5.channel.k8s.io" {
+		t.Errorf("the host saw the subprotocols %q, want no token among them", got)
+	}
 	for name := range request.Header {
 		if strings.HasPrefix(name, "Impersonate-") || strings.HasPrefix(name, "X-Remote-") || name == "Cookie" {
 			t.Errorf("the host saw the header %s", name)
@@ -342,6 +345,9 @@ func TestTunnels(t *testing.T) {
 			header := upgrade(test.protocol)
 			header["Authorization"] = []string{"Bearer tenant"}
 			header["X-Remote-User"] = []string{"admin"}
+			if offered := header["Sec-WebSocket-Protocol"]; offered != nil {
+				header["Sec-WebSocket-Protocol"] = []string{"Base64url.bearer.authorization.k8s.io.dGVuYW50," + offered[0], bearerSubprotocol + "dGVuYW50"}
+			}
 			answer, connection, reader, err := f.request(t, f.apiServer(t), test.method, test.target, header)
 			if err != nil {
 				t.Fatal(err)

@@ -6,12 +6,19 @@ package kubelet
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/apimachinery/pkg/util/proxy"
 	"k8s.io/klog/v2"
+)
+
+const (
+	headerSubprotocol = "Sec-Websocket-Protocol"
+	// bearerSubprotocol begins a subprotocol in which a browser sends a token.
+	bearerSubprotocol = "base64url.bearer.authorization.k8s.io."
 )
 
 // exec runs a command in a container.
@@ -82,16 +89,23 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, t *target, subr
 	return nil
 }
 
-// upgradeHeader keeps what SPDY and WebSocket need of a request.
+// upgradeHeader keeps what SPDY and WebSocket need of a request, which goes to the host as the syncer's.
 func upgradeHeader(header http.Header) http.Header {
 	kept := http.Header{}
 	for _, name := range []string{
 		httpstream.HeaderConnection, httpstream.HeaderUpgrade, httpstream.HeaderProtocolVersion,
-		"Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions",
+		"Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions",
 	} {
 		if values := header.Values(name); len(values) > 0 {
 			kept[http.CanonicalHeaderKey(name)] = values
 		}
+	}
+	offered := strings.Split(strings.Join(header.Values(headerSubprotocol), ","), ",")
+	offered = slices.DeleteFunc(offered, func(protocol string) bool {
+		return strings.HasPrefix(strings.ToLower(strings.TrimSpace(protocol)), bearerSubprotocol)
+	})
+	if protocols := strings.TrimSpace(strings.Join(offered, ",")); protocols != "" {
+		kept.Set(headerSubprotocol, protocols)
 	}
 	return kept
 }
