@@ -282,6 +282,7 @@ func watchControlPlane(ctx context.Context, options Options, both *sides, health
 		}
 		why, known := reporter.ControlPlane()
 		if !known {
+			// What it finds ends the syncer; while nothing is settled it finds nothing.
 			_ = history.Confirm(ctx)
 			if err := ready(ctx, both.virtual); err != nil {
 				why = "the control plane is not ready: " + err.Error()

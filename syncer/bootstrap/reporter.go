@@ -86,8 +86,8 @@ type Reporter struct {
 	// seen is what the last look at the control plane found, and when.
 	seen   trouble
 	seenAt time.Time
-	// asked is when all was checked last, and whether the control plane lets anybody in. Run alone
-	// uses it.
+	// asked is when all checks passed last, and the control plane was asked whether it lets anybody
+	// in. Run alone uses it.
 	asked time.Time
 	// changed has room for one note that something did.
 	changed chan struct{}

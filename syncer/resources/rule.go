@@ -339,6 +339,9 @@ func (r *ruled) report(ctx context.Context, virtual, host *unstructured.Unstruct
 // remove removes a field, and what holds nothing without it: a schema may allow no status, and
 // require a field of one.
 func remove(object map[string]any, path []string) {
+	if _, found, err := unstructured.NestedFieldNoCopy(object, path...); err != nil || !found {
+		return
+	}
 	unstructured.RemoveNestedField(object, path...)
 	for holder := path[:len(path)-1]; len(holder) > 0; holder = holder[:len(holder)-1] {
 		if left, found, err := unstructured.NestedMap(object, holder...); err != nil || !found || len(left) > 0 {
